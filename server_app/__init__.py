@@ -1,0 +1,1 @@
+"""Run config -> strategy -> run folder; checkpoints, ledger, report."""
