@@ -1,0 +1,62 @@
+"""The base model and its LoRA factors; adapter state <-> an ordered vector of named blocks.
+
+Names are loaded on first use (PEP 562): reading a configuration must not cost an import of torch, and
+``OMP_WAIT_POLICY`` has to be set before torch is imported.
+
+Not for: training, aggregation, encryption. Nothing here imports another of our packages.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from adapters.config import LoraSettings, ModelConfig
+from adapters.errors import AdapterError
+
+if TYPE_CHECKING:
+    from adapters.base import BaseModel, load_base
+    from adapters.cache import home
+    from adapters.files import load_adapter, save_adapter
+    from adapters.layout import Block, Layout, layout_of
+    from adapters.lora import attach_lora, detach_lora
+    from adapters.vector import read_vector, write_vector
+
+__all__ = [
+    "AdapterError",
+    "BaseModel",
+    "Block",
+    "Layout",
+    "LoraSettings",
+    "ModelConfig",
+    "attach_lora",
+    "detach_lora",
+    "home",
+    "layout_of",
+    "load_adapter",
+    "load_base",
+    "read_vector",
+    "save_adapter",
+    "write_vector",
+]
+
+_MODULE_OF = {
+    "BaseModel": "base",
+    "Block": "layout",
+    "Layout": "layout",
+    "attach_lora": "lora",
+    "detach_lora": "lora",
+    "home": "cache",
+    "layout_of": "layout",
+    "load_adapter": "files",
+    "load_base": "base",
+    "read_vector": "vector",
+    "save_adapter": "files",
+    "write_vector": "vector",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"adapters.{_MODULE_OF[name]}"), name)

@@ -1,0 +1,125 @@
+"""The one door for adapter files: an ordinary PEFT folder, written whole and read with suspicion.
+
+What `save_adapter` writes, ``peft.PeftModel.from_pretrained`` and every tool that loads PEFT adapters reads. Only
+safetensors, never a pickle.
+
+Not for: checkpoints of training (optimiser state, error feedback).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+
+from adapters.cache import write_atomic
+from adapters.errors import AdapterError
+from adapters.layout import Layout
+from adapters.lora import factor_parameters
+from adapters.vector import write_vector
+
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+LAYOUT_KEY = "crossward_layout"
+PREFIX = "base_model.model."
+MUST_AGREE = ("peft_type", "r", "lora_alpha", "bias", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
+
+
+def _config(peft_model: PeftModel) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    for key, value in peft_model.peft_config["default"].to_dict().items():
+        plain = sorted(value) if isinstance(value, set) else value
+        config[key] = getattr(plain, "value", plain)
+    config["inference_mode"] = True
+    return config
+
+
+def save_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
+    """Write ``adapter_model.safetensors`` (A and B, frozen or not, float32) and ``adapter_config.json``.
+
+    Each file is replaced atomically, the weights last. Raises AdapterError when the layout is not the model's, a
+    value is not finite, or the folder cannot be written.
+    """
+    state = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
+    names = {key.removeprefix(PREFIX) for key in state}
+    absent = [block.name for block in layout.blocks if block.name not in names]
+    if absent:
+        raise AdapterError(f"the layout's block {absent[0]} is not in the model: the layout belongs to another one.")
+    tensors = {key: value.detach().to("cpu", torch.float32).contiguous() for key, value in state.items()}
+    for key, value in tensors.items():
+        if not torch.isfinite(value).all():
+            raise AdapterError(f"{key} holds values that are not finite: training diverged? Nothing was saved.")
+    metadata = {"format": "pt", LAYOUT_KEY: layout.fingerprint}
+    config = json.dumps(_config(peft_model), indent=2, sort_keys=True)
+    try:
+        write_atomic(Path(folder) / CONFIG, config.encode())
+        write_atomic(Path(folder) / WEIGHTS, safetensors.torch.save(tensors, metadata=metadata))
+    except OSError as error:
+        raise AdapterError(f"the adapter cannot be saved to {folder}: {error}") from error
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], str | None]:
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        with safetensors.safe_open(folder / WEIGHTS, framework="pt", device="cpu") as file:
+            fingerprint = (file.metadata() or {}).get(LAYOUT_KEY)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no mapping
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise AdapterError(f"the adapter in {folder} cannot be read: {type(error).__name__}: {error}") from error
+    if not isinstance(config, dict):
+        raise AdapterError(f"{folder / CONFIG} is no JSON object.")
+    return config, tensors, fingerprint
+
+
+def load_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
+    """Copy the factors saved in ``folder`` into ``peft_model``, in place; all of them or, on an error, none.
+
+    A folder of ours must carry this layout's fingerprint. One from elsewhere must have the same kind of adapter,
+    exactly the model's keys and shapes, and the same frozen factors.
+
+    Raises
+    ------
+    AdapterError
+        naming the file and the first key, field or value that is wrong.
+    """
+    folder = Path(folder)
+    config, tensors, fingerprint = _read(folder)
+    if fingerprint is not None and fingerprint != layout.fingerprint:
+        raise AdapterError(
+            f"the adapter in {folder} has layout {fingerprint[:12]}, expected {layout.fingerprint[:12]}: it was made "
+            "with another base model, tokenizer, seed or lora settings."
+        )
+    expected = _config(peft_model)
+    for field in MUST_AGREE:
+        if field in config and config[field] != expected.get(field):
+            raise AdapterError(
+                f"{folder / CONFIG}: {field} is {config[field]!r}, the lora settings make it {expected.get(field)!r}."
+            )
+    wanted = {f"{PREFIX}{name}": parameter for name, parameter in factor_parameters(peft_model)}
+    missing, unexpected = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    if missing or unexpected:
+        raise AdapterError(
+            f"{folder / WEIGHTS} lacks {len(missing)} keys and has {len(unexpected)} unexpected ones, first "
+            f"{(missing + unexpected)[0]}: it belongs to another model or other target modules."
+        )
+    travelling = {f"{PREFIX}{block.name}": block for block in layout.blocks}
+    vector = np.zeros(layout.total, np.float32)
+    for key, parameter in wanted.items():
+        value = tensors[key]
+        if value.shape != parameter.shape or not value.is_floating_point():
+            raise AdapterError(
+                f"{folder / WEIGHTS}: {key} is {value.dtype} {list(value.shape)}, not {list(parameter.shape)} floats."
+            )
+        if key in travelling:
+            block = travelling[key]
+            vector[block.offset : block.offset + block.size] = value.float().reshape(-1).numpy()
+        elif not torch.equal(value.float(), parameter.detach().float().cpu()):
+            raise AdapterError(
+                f"{folder / WEIGHTS}: the frozen factor {key} is not this model's: it was drawn from another seed."
+            )
+    write_vector(peft_model, layout, vector)

@@ -1,0 +1,121 @@
+"""Attaching LoRA factors that are the same numbers on every node.
+
+LoRA (arXiv 2106.09685): W + (alpha / r) B A, B starts at zero. FFA-LoRA (arXiv 2403.12313): A stays as drawn and
+only B is trained, so that the average of the factors is the average of the updates.
+
+The factors A are drawn from a counter-based generator (Philox) in integer arithmetic, not by torch: neither the
+device, nor the version of torch, nor whatever else has used its generators can change a bit of them.
+
+Not for: reading, writing or saving the factors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from typing import Any, cast
+
+import numpy as np
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers.pytorch_utils import Conv1D
+
+from adapters.base import BaseModel
+from adapters.config import ALL_LINEAR, LoraSettings
+from adapters.errors import AdapterError
+
+
+def _check_targets(model: torch.nn.Module, targets: tuple[str, ...]) -> None:
+    if targets == (ALL_LINEAR,):
+        return
+    modules = dict(model.named_modules())
+    linear = [name for name, module in modules.items() if isinstance(module, torch.nn.Linear | Conv1D)]
+    known = sorted({name.rsplit(".", 1)[-1] for name in linear})
+    for target in targets:
+        matches = [name for name in modules if name == target or name.endswith(f".{target}")]
+        wrong = [name for name in matches if name not in set(linear)]
+        if not matches or wrong:
+            what = f"{wrong[0]} is no linear layer" if wrong else "the model has no such module"
+            raise AdapterError(
+                f"lora.target-modules: {target!r}: {what}. Its linear layers are {', '.join(known)}; "
+                f"{ALL_LINEAR!r} takes all but the output head."
+            )
+
+
+def initial_factor(name: str, shape: tuple[int, int], seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The initial A, float32 [rank, inputs]: uniform in +-1/sqrt(inputs), as peft's Kaiming initialisation.
+
+    A function of the block's name, the shape and the seed alone, bit for bit on every machine.
+    """
+    key = hashlib.sha256(f"crossward-lora-1|{seed}|{name}".encode()).digest()[:16]
+    raw = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(shape[0] * shape[1])
+    unit = (raw >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+    bound = np.float32(1.0) / np.sqrt(np.float32(shape[1]))
+    factor: np.ndarray[Any, np.dtype[np.float32]] = (unit * np.float32(2) - np.float32(1)) * bound
+    return factor.reshape(shape)
+
+
+def factor_parameters(peft_model: Any) -> list[tuple[str, torch.nn.Parameter]]:
+    """(block name, parameter) of every LoRA factor, trained or frozen, in layer order."""
+    return [
+        (name.removeprefix("base_model.model.").replace(".default.", "."), parameter)
+        for name, parameter in peft_model.named_parameters()
+        if ".lora_" in name
+    ]
+
+
+def attach_lora(base: BaseModel, settings: LoraSettings, seed: int) -> PeftModel:
+    """Put LoRA factors on ``base.model``, in place, and return the PeftModel around it.
+
+    The factors are float32 whatever the base's precision; nothing else is trainable. Global generators are left as
+    they were. ``base.model`` carries the factors from now on: `detach_lora` takes them off.
+
+    Raises
+    ------
+    AdapterError
+        for a model that carries factors already, or target modules that it does not have.
+    """
+    model = base.model
+    if getattr(model, "peft_config", None):
+        raise AdapterError(f"the base model {base.name!r} carries LoRA factors already: call detach_lora first.")
+    _check_targets(model, settings.targets)
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.rank,
+        lora_alpha=int(settings.alpha) if settings.alpha.is_integer() else settings.alpha,  # type: ignore[arg-type]
+        lora_dropout=settings.dropout,
+        target_modules=ALL_LINEAR if settings.targets == (ALL_LINEAR,) else list(settings.targets),
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+    )
+    with torch.random.fork_rng(), warnings.catch_warnings():  # peft draws factors of its own, replaced below
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft 0.21, transformers 5
+        peft_model: Any = get_peft_model(model, config, autocast_adapter_dtype=True)
+    config.base_model_name_or_path = base.source or base.name
+    config.revision = base.revision or None
+    sha = hashlib.sha256()
+    with torch.no_grad():
+        for name, parameter in factor_parameters(peft_model):
+            if parameter.dtype != torch.float32 or parameter.ndim != 2:
+                got = f"{parameter.dtype} {list(parameter.shape)}"
+                raise AdapterError(f"{name} came out as {got}, not a float32 matrix: this layer is not supported.")
+            if ".lora_A." in name:
+                initial = initial_factor(name, (parameter.shape[0], parameter.shape[1]), seed)
+                parameter.copy_(torch.from_numpy(initial))
+                parameter.requires_grad_(settings.factors == "both")
+            else:
+                initial = np.zeros(tuple(parameter.shape), np.float32)
+                parameter.zero_()
+            sha.update(name.encode() + initial.tobytes())
+    stray = [n for n, parameter in peft_model.named_parameters() if parameter.requires_grad and ".lora_" not in n]
+    if stray:
+        raise AdapterError(f"{stray[0]} is trainable but no LoRA factor: this kind of model is not supported.")
+    peft_model.crossward_initial_factors = sha.hexdigest()
+    return cast(PeftModel, peft_model)
+
+
+def detach_lora(peft_model: PeftModel) -> None:
+    """Take the factors off again; the base model is as it was before `attach_lora`."""
+    model: Any = cast(Any, peft_model).unload()
+    if hasattr(model, "peft_config"):
+        del model.peft_config
+    model.requires_grad_(False)
