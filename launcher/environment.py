@@ -1,0 +1,86 @@
+"""The environment of one launch: a Flower home, ports and settings of its own.
+
+A launch shares nothing with another one or with a SuperLink the user runs: its own ``FLWR_HOME``, free ports, its
+own Ray folder, and no Ray cluster that happens to be around. Nothing is installed, fetched or reported at run time.
+
+Not for: the app's settings, which travel in the run config.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from launcher.errors import LauncherError
+
+# Ray puts sockets some 75 characters below its folder, and the kernel allows 107 (macOS 103).
+_LONGEST_RAY_FOLDER = 28
+
+_ALWAYS = {
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ADDRESS": "local",
+    "PYTHONUNBUFFERED": "1",
+}
+_UNLESS_SET = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_ETAG_TIMEOUT": "5",
+    "RAY_DEDUP_LOGS": "0",
+}
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on at this moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def make_home() -> Path:
+    """A fresh folder for Flower's and Ray's state, short enough for Ray's sockets where that is possible."""
+    home = Path(tempfile.mkdtemp(prefix="cw-"))
+    if len(str(home)) > _LONGEST_RAY_FOLDER and os.access("/tmp", os.W_OK):
+        home.rmdir()
+        home = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
+    return home
+
+
+def environment(base: Mapping[str, str], home: Path, port: int, control_port: int, *, offline: bool) -> dict[str, str]:
+    """``base`` with everything that isolates this launch."""
+    scripts = str(Path(sys.executable).parent)
+    own = {
+        "FLWR_HOME": str(home),
+        "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": str(port),
+        "FLWR_LOCAL_CONTROL_API_PORT": str(control_port),
+        "RAY_TMPDIR": str(home),
+        "PATH": f"{scripts}{os.pathsep}{base.get('PATH', os.defpath)}",
+    }
+    # A proxy must not catch the loopback.
+    loopback = "127.0.0.1,localhost"
+    own |= {name: f"{base[name]},{loopback}" if base.get(name) else loopback for name in ("no_proxy", "NO_PROXY")}
+    return _UNLESS_SET | dict(base) | _ALWAYS | (_OFFLINE if offline else {}) | own
+
+
+def command(name: str) -> str:
+    """The path of one of Flower's commands, from the environment that runs this launcher."""
+    beside = Path(sys.executable).parent / name
+    if found := (str(beside) if beside.exists() else shutil.which(name)):
+        return found
+    raise LauncherError(f"{name} is not installed beside {sys.executable}; run `make install` and use its .venv")

@@ -1,0 +1,192 @@
+"""One launch from start to end: SuperLink, run, verdict, clean-up, evaluation.
+
+The verdict needs both: Flower says the run completed, and the ServerApp left ``result.json`` in the run folder during
+this launch. Either alone has lied: a ServerApp that raises ends with exit code 0 in Flower, and a folder may be left
+from an earlier run.
+
+Not for: reading options (`launcher.cli`).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from launcher.environment import make_home
+from launcher.errors import LauncherError
+from launcher.flower import Flower, tail
+from launcher.lines import Screen
+from launcher.overrides import app_defaults, read_overrides, to_toml
+from launcher.processes import ProcessTree
+from launcher.watch import Ending, Watch
+
+MARKER = "result.json"
+FOLDER_KEY = "run.folder"
+TAIL_LINES = 40
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for; paths are absolute."""
+
+    app: Path
+    runs_dir: Path
+    run_config: tuple[str, ...] = ()
+    num_supernodes: int = 4
+    cpus_per_client: int = 1
+    gpus_per_client: float = 0.0
+    cpus: int = 0
+    evaluate: bool = True
+    evaluation_args: str = ""
+    keep_superlink: bool = False
+    offline: bool = False
+    quiet: bool = False
+
+
+def run_name(now: datetime) -> str:
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def usable_cpus() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def federation(options: Options, cores: int) -> str:
+    """Flower's federation config. Ray makes one actor per ``cpus-per-client`` of its CPUs, so it gets no more CPUs
+    than there are clients to fill them."""
+    wanted = options.num_supernodes * options.cpus_per_client
+    cpus = options.cpus or max(min(cores, wanted), options.cpus_per_client)
+    if cpus < options.cpus_per_client:
+        raise LauncherError(f"--cpus {cpus} is less than --cpus-per-client {options.cpus_per_client}: no client fits")
+    return (
+        f"num-supernodes={options.num_supernodes} client-resources-num-cpus={options.cpus_per_client} "
+        f"client-resources-num-gpus={options.gpus_per_client:g} init-args-num-cpus={cpus}"
+    )
+
+
+def stamp(file: Path) -> tuple[int, int, int] | None:
+    """Tells whether a file is another one than before."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+class Launch:
+    """Call `run` once, and `close` in any case."""
+
+    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+        self.options, self._say = options, say
+        self._tree = ProcessTree()
+        self._flower: Flower | None = None
+        self._run_id = ""
+        defaults = app_defaults(options.app)
+        overrides = read_overrides(options.run_config, defaults)
+        if FOLDER_KEY not in defaults:
+            raise LauncherError(f"{options.app}/pyproject.toml: [tool.flwr.app.config] lacks {FOLDER_KEY}")
+        name = run_name(datetime.now(UTC))
+        self.folder = Path(str(overrides.get(FOLDER_KEY) or options.runs_dir / name)).expanduser().absolute()
+        self._run_config = to_toml(overrides | {FOLDER_KEY: str(self.folder)})
+        self._federation = federation(options, usable_cpus())
+        self.log = self.folder.parent / f"{self.folder.name}.log"
+
+    def run(self) -> int:
+        """The exit code: 0 only when the run has completed and its evaluation, if any, has too."""
+        began = time.monotonic()
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.touch()
+        except OSError as error:
+            raise LauncherError(f"cannot write {self.log} ({error.strerror}); choose another --runs-dir") from error
+        before = stamp(self.folder / MARKER)
+        self._say(f"run folder: {self.folder}")
+        ending = self._simulate()
+        words = tail(self.log, TAIL_LINES)
+        self.close()
+        seconds = time.monotonic() - began
+        if problem := self._problem(ending, stamp(self.folder / MARKER) != before):
+            print(f"--- the last lines of {self.log}\n{words}\n---", file=sys.stderr)
+            raise LauncherError(f"the run has failed after {seconds:.0f} s: {problem}\nfull log: {self.log}")
+        self._say(f"run completed in {seconds:.0f} s; its log: {self.log}")
+        return self._evaluate()
+
+    def _simulate(self) -> Ending:
+        options = self.options
+        flower = Flower(make_home(), os.environ, self._tree, offline=options.offline, bound=not options.keep_superlink)
+        self._flower = flower
+        flower.start()
+        run_config = flower.home / "run-config.toml"
+        run_config.write_text(self._run_config, "utf-8")
+        self._run_id = flower.run(options.app, run_config, self._federation)
+        write: Callable[[str], None] = (lambda _: None) if options.quiet else self._say
+        return Watch(flower, self._tree, self._run_id, self.log, Screen(write), self._say).follow()
+
+    @staticmethod
+    def _problem(ending: Ending, marked: bool) -> str:
+        """Why this is not a completed run; empty when it is."""
+        if not ending.completed:
+            return f"{ending.status}: {ending.details}"
+        if not marked:
+            return f"Flower says it completed, but the ServerApp left no new {MARKER} in the run folder"
+        return ""
+
+    def close(self) -> None:
+        """End every process of this launch (but a SuperLink that is to be kept) and put the log into the run folder."""
+        flower, self._flower = self._flower, None
+        if flower is None:
+            return
+        if self._run_id and flower.alive and self._tree.named("flwr-simulation"):
+            try:
+                flower.stop_run(self._run_id)
+            except LauncherError as error:
+                self._say(f"the run could not be stopped by Flower ({error}); its processes are ended instead")
+        self._end_processes(flower)
+        if self.log.exists():
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(f"--- the SuperLink's log\n{tail(flower.log, 200)}\n")
+            if self.folder.is_dir():
+                self.log = Path(shutil.move(self.log, self.folder / "launcher.log"))
+        if self.options.keep_superlink and flower.alive:
+            settings = [f"{k}={shlex.quote(v)}" for k, v in flower.env.items() if k.startswith("FLWR_")]
+            self._say(f"the SuperLink goes on; look at it with: {' '.join(settings)} flwr ls local")
+            self._say(f"end it with: kill {flower.pid}; rm -r {flower.home}")
+        else:
+            shutil.rmtree(flower.home, ignore_errors=True)
+
+    def _end_processes(self, flower: Flower) -> None:
+        # The simulation first: it ends Ray in order. Then the rest from the SuperLink downwards.
+        for process in self._tree.named("flwr-simulation"):
+            process.terminate()
+        deadline = time.monotonic() + 5.0
+        while self._tree.named("flwr-simulation") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        kept = {flower.pid, *(p.pid for p in self._tree.named("flower-superexec"))}
+        keep = kept if self.options.keep_superlink else set()
+        if left := self._tree.stop(keep=lambda process: process.pid in keep):
+            self._say(f"these processes did not end: {'; '.join(left)}")
+
+    def _evaluate(self) -> int:
+        if not self.options.evaluate:
+            return 0
+        if not (self.options.app / "evaluation" / "__main__.py").exists():
+            self._say("this app has no evaluation package: nothing is evaluated")
+            return 0
+        args = [sys.executable, "-m", "evaluation", "--run", str(self.folder)]
+        args += shlex.split(self.options.evaluation_args)
+        self._say(f"evaluation: {shlex.join(args[1:])}")
+        sys.stdout.flush()
+        process = self._tree.start(args, env=dict(os.environ), stdout=sys.stdout.fileno(), cwd=self.options.app)
+        try:
+            return process.wait()
+        finally:
+            self._tree.stop()

@@ -1,0 +1,141 @@
+"""Real launches of a tiny Flower app, all at once: exit codes tell the truth, nothing disturbs anything, nothing stays.
+
+Four launchers run side by side, so this is also the test that they do not share a port, a home or a Ray cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "toy"
+version = "0.1.0"
+description = "A run that ends as it is told to."
+license = "Apache-2.0"
+[tool.flwr.app]
+publisher = "crossward"
+[tool.flwr.app.components]
+serverapp = "toy.apps:server"
+clientapp = "toy.apps:client"
+[tool.flwr.app.config]
+run.folder = ""
+run.behaviour = "finish"
+"""
+APPS = """
+import time
+from pathlib import Path
+from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import ServerApp
+
+client = ClientApp()
+server = ServerApp()
+
+@client.query()
+def answer(message, context):
+    return Message(RecordDict({"answer": ConfigRecord({"word": "aye"})}), reply_to=message)
+
+@server.main()
+def main(grid, context):
+    folder = Path(context.run_config["run.folder"])
+    folder.mkdir(parents=True)
+    print("toy: up", flush=True)
+    behaviour = context.run_config["run.behaviour"]
+    if behaviour == "raise":
+        raise ValueError("toy: on purpose")
+    while behaviour == "wait":
+        time.sleep(0.1)
+    while not (nodes := list(grid.get_node_ids())):
+        time.sleep(0.1)
+    replies = grid.send_and_receive([Message(RecordDict(), dst_node_id=n, message_type="query") for n in nodes])
+    print("toy:", *(r.content["answer"]["word"] for r in replies), flush=True)
+    (folder / "result.json").write_text("{}")
+"""
+
+
+class Launcher:
+    """One launcher process; what it prints goes to a file."""
+
+    def __init__(self, app: Path, behaviour: str, folder: Path, home: Path) -> None:
+        folder.mkdir()
+        self.runs, self.output = folder / "the runs", folder / "output"
+        args = [sys.executable, "-m", "launcher", "--app", str(app), "--runs-dir", str(self.runs)]
+        nodes = "2" if behaviour == "finish" else "1"
+        args += ["--num-supernodes", nodes, "--run-config", f"run.behaviour={behaviour}"]
+        env = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(home)}
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(args, cwd=folder, env=env, stdout=output, stderr=output)
+
+    def text(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def until_up(self, limit_s: float = 60) -> None:
+        deadline = time.monotonic() + limit_s
+        while "toy: up" not in self.text():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.text()
+            time.sleep(0.1)
+
+    def below(self, name: str = "") -> list[psutil.Process]:
+        found = psutil.Process(self.process.pid).children(recursive=True)
+        return [p for p in found if any(name in word for word in p.cmdline()[:2])]
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder short enough for Ray's sockets, so that what launches leave behind can be seen."""
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.endtoend
+def test_launches_side_by_side_end_truthfully_and_leave_nothing_behind(tmp_path: Path, home: Path) -> None:
+    app = tmp_path / "app"
+    (app / "toy").mkdir(parents=True)
+    (app / "pyproject.toml").write_text(PROJECT)
+    (app / "toy" / "__init__.py").touch()
+    (app / "toy" / "apps.py").write_text(APPS)
+
+    finishing = Launcher(app, "finish", tmp_path / "finishing", home)
+    raising = Launcher(app, "raise", tmp_path / "raising", home)
+    stopped = Launcher(app, "wait", tmp_path / "stopped", home)
+    crashed = Launcher(app, "wait", tmp_path / "crashed", home)
+    everyone = (finishing, raising, stopped, crashed)
+    started: set[psutil.Process] = set()
+    try:
+        crashed.until_up()
+        stopped.until_up()
+        started.update(*(one.below() for one in everyone if one.process.poll() is None))
+        for worker in crashed.below("flwr-simulation"):
+            worker.kill()
+        stopped.process.send_signal(signal.SIGINT)
+        codes = [one.process.wait(60) for one in everyone]
+    finally:
+        for one in everyone:
+            one.process.kill()
+    texts = "\n".join(one.text() for one in everyone)
+
+    assert codes == [0, 1, 128 + signal.SIGINT, 1], texts
+    assert "toy: aye aye" in finishing.text() and "Flower" not in finishing.text()
+    (run,) = finishing.runs.iterdir()
+    assert {p.name for p in run.iterdir()} == {"launcher.log", "result.json"}
+    assert "ValueError: toy: on purpose" in raising.text() and "finished:failed" in raising.text()
+    assert "was killed or crashed" in crashed.text() and "full log: " in crashed.text()
+    assert "stopping (SIGINT)" in stopped.text() and "Traceback" not in stopped.text()
+    assert len(started) > 10 and not [p for p in started if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    assert not list(home.iterdir())
