@@ -1,0 +1,1 @@
+"""Clinical notes in, token batches out."""
