@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -54,8 +55,11 @@ class Flower:
     def _start_on(self, port: int, patience_s: float) -> bool:
         args = [command("flower-superlink"), "--insecure", "--simulation", "--isolation", "subprocess"]
         args += ["--host", "127.0.0.1", "--port", str(port), "--disable-runtime-dependency-installation"]
+        if self._bound:
+            args = [sys.executable, "-m", "launcher.keeper", *args]
+        stdin = subprocess.PIPE if self._bound else subprocess.DEVNULL
         with self.log.open("ab") as log:
-            self._process = self._tree.start(args, env=self.env, stdout=log, stderr=log, bound=self._bound)
+            self._process = self._tree.start(args, bound=False, env=self.env, stdin=stdin, stdout=log, stderr=log)
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         deadline = time.monotonic() + patience_s
         while self.alive:

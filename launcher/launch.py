@@ -87,7 +87,6 @@ class Launch:
 
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
         self.options, self._say = options, say
-        self._tree = ProcessTree()
         self._flower: Flower | None = None
         self._run_id = ""
         defaults = app_defaults(options.app)
@@ -99,6 +98,7 @@ class Launch:
         self._run_config = to_toml(overrides | {FOLDER_KEY: str(self.folder)})
         self._federation = federation(options, usable_cpus())
         self.log = self.folder.parent / f"{self.folder.name}.log"
+        self._tree = ProcessTree()
 
     def run(self) -> int:
         """The exit code: 0 only when the run has completed and its evaluation, if any, has too."""

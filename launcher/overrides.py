@@ -46,11 +46,12 @@ def app_defaults(app: Path) -> dict[str, Any]:
         raise LauncherError(f"{file} has no [tool.flwr.app] table: it is not a Flower app") from error
 
 
-def _value(key: str, text: str, default: object) -> Any:
+def _value(key: str, text: str, defaults: Mapping[str, Any]) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError as error:
-        if isinstance(default, str) and text[0] not in "\"'":
+        # An unknown key is told as such by the caller.
+        if key not in defaults or (isinstance(defaults[key], str) and text[0] not in "\"'"):
             return text
         raise LauncherError(
             f"run config: {key}={text} is neither a number, nor true or false, nor quoted text ({error})"
@@ -66,7 +67,7 @@ def _pairs(text: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
                 f"run config: cannot read {text[at:].strip()!r}; expected key=value pairs parted by spaces, "
                 "text with spaces in quotes, or one file that ends in .toml"
             )
-        given[found[1]] = _value(found[1], found[2], defaults.get(found[1]))
+        given[found[1]] = _value(found[1], found[2], defaults)
         at = found.end()
     return given
 

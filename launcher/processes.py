@@ -16,8 +16,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
@@ -25,7 +25,7 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def die_with_parent() -> None:
-    """To be called in a child before exec: a launcher that was killed outright takes its SuperLink along."""
+    """To be called in a child before exec: a parent that was killed outright takes it along."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
@@ -39,25 +39,10 @@ class ProcessTree:
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-    def start(
-        self,
-        args: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        stdout: int | IO[bytes],
-        bound: bool = True,
-        **options: Any,
-    ) -> subprocess.Popen[bytes]:
-        """Start a process that a terminal's Ctrl-C does not reach; ``bound`` ones end with the launcher."""
-        process = subprocess.Popen(
-            args,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            start_new_session=True,
-            preexec_fn=die_with_parent if bound else None,
-            **options,
-        )
+    def start(self, args: Sequence[str], *, bound: bool = True, **options: Any) -> subprocess.Popen[bytes]:
+        """Start a process that a terminal's Ctrl-C does not reach; a ``bound`` one ends with this process."""
+        options = {"stdin": subprocess.DEVNULL, "preexec_fn": die_with_parent if bound else None} | options
+        process = cast(subprocess.Popen[bytes], subprocess.Popen(args, start_new_session=True, **options))
         self._started.add(process.pid)
         return process
 

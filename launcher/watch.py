@@ -81,13 +81,15 @@ class Watch:
         screen: Screen,
         note: Callable[[str], None],
         *,
+        look_every_s: float = 1.0,
         status_every_s: float = 30.0,
+        drain_s: float = 5.0,
         grace_s: float = 5.0,
         start_limit_s: float = 120.0,
         silence_s: float = 600.0,
     ) -> None:
         self._flower, self._tree, self._run_id, self._log, self._note = flower, tree, run_id, log, note
-        self._screen = screen
+        self._screen, self._look_every_s, self._drain_s = screen, look_every_s, drain_s
         self._status_every_s, self._grace_s, self._silence_s = status_every_s, grace_s, silence_s
         self._worker_seen = False
         self._gone_since: float | None = None
@@ -98,14 +100,14 @@ class Watch:
             reader = self._read(file)
             try:
                 now = time.monotonic()
-                asked, next_look, next_note = now, now, now + self._silence_s
+                asked, next_look, next_note = now - 1.0, now, now + self._silence_s
                 while True:
                     reader.ended.wait(0.2)
                     now = time.monotonic()
                     if not self._flower.alive:
                         return Ending("stalled", "the SuperLink has ended while the run was going on")
                     if now >= next_look:
-                        next_look = now + 1.0
+                        next_look = now + self._look_every_s
                         self._look(now)
                     # The log's end or the worker's hint that the run has ended; only the status tells.
                     hint = reader.ended.is_set() or self._gone_since is not None
@@ -113,7 +115,7 @@ class Watch:
                         asked = now
                         ending = self._status()
                         if ending.status.startswith("finished"):
-                            reader.ended.wait(5.0)
+                            reader.ended.wait(self._drain_s)
                             return ending
                         if (stalled := self._stalled(now)) is not None:
                             return stalled

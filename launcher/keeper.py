@@ -1,0 +1,29 @@
+"""``python -m launcher.keeper COMMAND...``: runs a command and ends it, with all it started, once stdin closes.
+
+The launcher holds the other end of stdin, so the kernel closes it however the launcher ends, ``kill -9`` included;
+the simulation and Ray would otherwise go on by themselves.
+
+Not for: a SuperLink that is to outlive its launcher.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+from launcher.processes import ProcessTree
+
+
+def main(command: list[str]) -> int:
+    tree = ProcessTree()
+    process = tree.start(command)
+    while process.poll() is None:
+        if select.select([0], [], [], 0.5)[0] and not os.read(0, 1):
+            tree.stop()
+            return 1
+    return process.returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,172 @@
+"""Options, federation size, environment, verdict and processes: everything short of starting Flower."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+import pytest
+
+from launcher.cli import main, options
+from launcher.environment import environment, free_ports, make_home
+from launcher.errors import LauncherError
+from launcher.flower import reason, tail
+from launcher.launch import Launch, Options, federation, run_name, stamp
+from launcher.watch import Ending
+
+OPTIONS = Options(app=Path("/app"), runs_dir=Path("/runs"))
+
+
+def test_options_become_absolute_and_default_to_this_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = options(["--app", "x", "--run-config", "a=1", "--run-config", "b=2", "--gpus-per-client", "0.5"])
+    assert (found.app, found.runs_dir) == (tmp_path / "x", tmp_path / "x" / "runs")
+    assert (found.run_config, found.gpus_per_client, found.evaluate) == (("a=1", "b=2"), 0.5, True)
+    assert (options([]).app / "launcher" / "cli.py").exists()
+    assert options(["--runs-dir", "r"]).runs_dir == tmp_path / "r"
+
+
+@pytest.mark.parametrize("wrong", [["--num-supernodes", "0"], ["--cpus-per-client", "x"], ["--gpus-per-client", "-1"]])
+def test_wrong_options_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        options(wrong)
+    assert exit_.value.code == 2 and "at least" in capsys.readouterr().err
+
+
+def test_a_run_config_that_the_app_does_not_know_ends_with_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.flwr.app.config]\nrun.folder = ''\n")
+    assert main(["--app", str(tmp_path), "--run-config", "run.foldr=x"]) == 2
+    assert "did you mean run.folder?" in capsys.readouterr().err
+    (tmp_path / "pyproject.toml").write_text("[tool.flwr.app.config]\n")
+    assert main(["--app", str(tmp_path)]) == 2
+    assert "lacks run.folder" in capsys.readouterr().err
+
+
+def test_ray_gets_no_more_cpus_than_clients_fill() -> None:
+    assert federation(OPTIONS, 64).endswith("init-args-num-cpus=4")
+    assert federation(OPTIONS, 2).endswith("init-args-num-cpus=2")
+    assert federation(replace(OPTIONS, cpus_per_client=8), 4).endswith("init-args-num-cpus=8")
+    assert "num-gpus=0.25 " in federation(replace(OPTIONS, gpus_per_client=0.25), 4)
+    with pytest.raises(LauncherError, match="no client fits"):
+        federation(replace(OPTIONS, cpus=1, cpus_per_client=2), 4)
+
+
+def test_run_names_sort_by_time_and_differ() -> None:
+    now = datetime(2026, 11, 20, 9, 5, 7, tzinfo=UTC)
+    assert re.fullmatch(r"20261120T090507Z-[0-9a-f]{6}", run_name(now))
+    assert run_name(now) != run_name(now)
+
+
+def test_the_environment_isolates_but_leaves_the_users_choices() -> None:
+    base = {"PATH": "/bin", "OMP_WAIT_POLICY": "ACTIVE", "RAY_ADDRESS": "auto", "no_proxy": "a.b", "MINE": "1"}
+    found = environment(base, Path("/h"), 1, 2, offline=False)
+    assert (found["FLWR_HOME"], found["RAY_TMPDIR"], found["RAY_ADDRESS"]) == ("/h", "/h", "local")
+    assert (found["OMP_WAIT_POLICY"], found["GOMP_SPINCOUNT"], found["MINE"]) == ("ACTIVE", "0", "1")
+    assert found["no_proxy"] == "a.b,127.0.0.1,localhost" and found["NO_PROXY"] == "127.0.0.1,localhost"
+    assert found["PATH"] == f"{Path(sys.executable).parent}{os.pathsep}/bin" and "HF_HUB_OFFLINE" not in found
+    assert environment(base, Path("/h"), 1, 2, offline=True)["HF_HUB_OFFLINE"] == "1"
+    assert len(set(free_ports(5))) == 5
+
+
+def test_the_home_is_short_enough_for_rays_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    home = make_home()
+    try:
+        assert len(str(home)) < 30 and not list(tmp_path.iterdir())
+    finally:
+        home.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("ending", "marked", "problem"),
+    [
+        (Ending("finished:completed", ""), True, ""),
+        (Ending("finished:completed", ""), False, "no new result.json"),
+        (Ending("finished:failed", "it broke"), True, "it broke"),
+        (Ending("finished:stopped", "by hand"), True, "finished:stopped"),
+        (Ending("stalled", "gone"), True, "gone"),
+    ],
+)
+def test_only_completed_and_marked_is_success(ending: Ending, marked: bool, problem: str) -> None:
+    found = Launch._problem(ending, marked)
+    assert problem in found and bool(found) == bool(problem)
+
+
+def test_a_marker_from_an_earlier_run_does_not_count(tmp_path: Path) -> None:
+    marker = tmp_path / "result.json"
+    assert stamp(marker) is None
+    marker.write_text("{}")
+    before = stamp(marker)
+    assert before == stamp(marker)
+    marker.write_text("{ }")
+    assert before != stamp(marker)
+
+
+def test_messages_and_logs_lose_their_noise(tmp_path: Path) -> None:
+    assert (
+        reason("Flower configuration not found. Created x\n\nUsing SuperLink: y\n[code: 15] Bad.") == "[code: 15] Bad."
+    )
+    log = tmp_path / "log"
+    assert tail(log, 3) == "(no log was written)"
+    log.write_text("a\nb [uvicorn.access] x\nc\nd\n")
+    assert tail(log, 2) == "c\nd"
+
+
+def test_orphans_with_sessions_of_their_own_are_found_and_ended() -> None:
+    orphan = "import subprocess, sys; print(subprocess.Popen(['sleep', '60'], start_new_session=True).pid, flush=True)"
+    code = f"""
+import sys
+from launcher.processes import ProcessTree
+tree = ProcessTree()
+process = tree.start([sys.executable, "-c", {orphan!r}], stdout=-1)
+pid = int(process.stdout.readline())
+process.wait()
+assert [p.pid for p in tree.named("sleep")] == [pid], tree.alive()
+assert tree.stop() == [] and tree.alive() == []
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_what_ignores_a_polite_request_is_killed() -> None:
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
+    code = f"""
+import sys
+from launcher.processes import ProcessTree
+tree = ProcessTree()
+process = tree.start([sys.executable, "-c", {deaf!r}], stdout=-1)
+process.stdout.readline()
+assert tree.stop(keep=lambda p: p.pid == process.pid) != [process] and process.poll() is None
+assert tree.stop(patience=0.2) == [] and process.wait() == -9
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_the_keeper_ends_its_command_when_the_launcher_is_killed() -> None:
+    code = """
+import subprocess, sys, time
+from launcher.processes import ProcessTree
+keeper = ProcessTree().start([sys.executable, "-m", "launcher.keeper", "sleep", "60"], bound=False, stdin=-1)
+print(keeper.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as launcher:
+        assert launcher.stdout is not None
+        keeper = psutil.Process(int(launcher.stdout.readline()))
+        deadline = time.monotonic() + 20
+        while not (kept := keeper.children()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        launcher.send_signal(signal.SIGKILL)
+    gone, alive = psutil.wait_procs([keeper, *kept], timeout=20)
+    assert kept and not alive and len(gone) == 2
