@@ -1,0 +1,68 @@
+"""From a Flower message to a node's reply and back. Whatever happens, a Message returns.
+
+A handler that raises or returns nothing wedges its SuperNode, so this is the one place that turns any
+exception into a reply that names it. The trace goes to the node's own log, never to the server.
+
+Not for: what a node does (``client_app.node``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
+from client_app.node import Node
+from protocol.messages import FAILED, MALFORMED, Failure, Reply, Task
+from protocol.parts import ProtocolError
+from protocol.wire import read_task, write_reply
+
+Build = Callable[[Context, Task], Node]
+logger = logging.getLogger("crossward.node")
+
+
+def respond(
+    message: Message, context: Context, build: Build, act: Callable[[Node, Task], Reply]
+) -> tuple[Message, Node | None]:
+    """Read the task, let the node act, reply."""
+    reply: Reply
+    node = None
+    try:
+        task = read_task(message.content)
+    except ProtocolError as error:
+        reply = Failure("", -1, MALFORMED, str(error), -1)
+    else:
+        try:
+            node = build(context, task)
+            reply = act(node, task)
+        except Exception as error:
+            logger.exception("task %s (%s) failed", task.task, message.metadata.message_type)
+            reply = Failure(task.lineage, task.task, FAILED, f"{type(error).__name__}: {error}"[:2000], -1)
+    return Message(content=write_reply(reply), reply_to=message), node
+
+
+def make_app(build: Build, decorate: Callable[[Message, Context, Node], None] | None = None) -> ClientApp:
+    """A ClientApp whose nodes ``build`` makes. ``decorate`` may add records to a node's reply."""
+    app = ClientApp()
+
+    def handle(message: Message, context: Context, act: Callable[[Node, Task], Reply]) -> Message:
+        reply, node = respond(message, context, build, act)
+        if decorate is not None and node is not None:
+            decorate(reply, context, node)
+        return reply
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        return handle(message, context, Node.train)
+
+    @app.train("alone")
+    def alone(message: Message, context: Context) -> Message:
+        return handle(message, context, Node.alone)
+
+    @app.evaluate()
+    def evaluate(message: Message, context: Context) -> Message:
+        return handle(message, context, Node.evaluate)
+
+    return app

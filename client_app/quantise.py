@@ -1,0 +1,57 @@
+"""Delta -> integers: error feedback, clipping to the public range, stochastic rounding.
+
+The unit is ``range / q_max``, the same for every hospital (``protocol.schedule``), so the integers of all
+hospitals mean the same. What clipping and rounding cut off is returned as the residual that the node adds
+to its next delta (error feedback, arXiv 1901.09847); whether it counts depends on what becomes of the update
+(``client_app.state``).
+
+Not for: packing the integers (``encryption.holder``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """``values`` int64 [n] in [-q_max, q_max]; ``residual`` float32 [n]; ``clipped``: share of values cut off."""
+
+    values: NDArray[np.int64]
+    residual: NDArray[np.float32]
+    clipped: float
+
+
+def quantise(
+    delta: NDArray[np.float32],
+    residual: NDArray[np.float32] | None,
+    value_range: float,
+    q_max: int,
+    rng: np.random.Generator,
+) -> Quantised:
+    """Round ``delta + residual`` (float32 [n]) stochastically to multiples of ``value_range / q_max``.
+
+    Rounding is unbiased: a value x (in units) becomes floor(x) + 1 with probability x - floor(x).
+
+    Raises
+    ------
+    ValueError
+        the delta is not finite.
+    """
+    if not np.isfinite(delta).all():
+        raise ValueError(
+            f"{int((~np.isfinite(delta)).sum())} of {delta.size} values of the trained delta are not finite: "
+            "the training diverged; lower train.learning-rate"
+        )
+    unit = value_range / q_max
+    wanted = delta.astype(np.float64)
+    if residual is not None:
+        wanted += residual
+    scaled = np.clip(wanted / unit, -q_max, q_max)
+    values = np.floor(scaled + rng.random(scaled.shape)).astype(np.int64)
+    np.clip(values, -q_max, q_max, out=values)
+    clipped = float(np.mean(np.abs(wanted) > value_range)) if wanted.size else 0.0
+    return Quantised(values, (wanted - values * unit).astype(np.float32), clipped)

@@ -1,0 +1,142 @@
+"""A node's state on disk, by run lineage: adapter copy, residual, pending residual, ledger heads.
+
+Flower's ``Context.state`` is lost when a SuperNode restarts, so everything that must last is here. A
+transaction: new files are written beside the old ones, then ``state.json`` is replaced in one step, then what
+it no longer names is deleted. A kill at any moment leaves the state before or after, never between.
+
+Not for: what the numbers mean (``client_app.accumulators``, ``client_app.quantise``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from client_app.accumulators import Accumulators
+from protocol.messages import Head
+
+Vector = NDArray[np.float32]
+_FORMAT = 1
+NO_HEAD = Head(-1, "")
+
+
+class StateError(RuntimeError):
+    """The node's state on disk cannot be used or written."""
+
+
+@dataclass
+class NodeState:
+    """What a node remembers of one run lineage.
+
+    ``residual`` is what earlier accepted updates left over; ``pending`` is what it becomes if the update of
+    task ``pending_task`` turns out to be accepted. ``layout`` is the fingerprint the state belongs to.
+    """
+
+    layout: str
+    copy: Accumulators = field(default_factory=Accumulators)
+    residual: Vector | None = None
+    pending_task: int = -1
+    pending: Vector | None = None
+    head: Head = NO_HEAD
+
+    def settle(self, accepted: tuple[int, ...]) -> str:
+        """Commit or roll back the pending residual; says which: '', 'committed' or 'rolled back'."""
+        if self.pending_task < 0:
+            return ""
+        committed = self.pending_task in accepted
+        if committed:
+            self.residual = self.pending
+        self.pending_task, self.pending = -1, None
+        return "committed" if committed else "rolled back"
+
+
+class StateFolder:
+    """``<folder>/state.json`` and the arrays it names."""
+
+    def __init__(self, folder: Path, durable: bool = True) -> None:
+        self.folder = folder
+        self.durable = durable
+        self.path = folder / "state.json"
+
+    def load(self, layout: str) -> NodeState:
+        """The state kept here, or a fresh one when there is none or it belongs to another layout.
+
+        Raises
+        ------
+        StateError
+            the files are there but cannot be read; the message says which and what to do.
+        """
+        if not self.path.exists():
+            return NodeState(layout)
+        try:
+            facts = json.loads(self.path.read_text(encoding="utf-8"))
+            if facts["format"] != _FORMAT:
+                raise ValueError(f"format {facts['format']}, expected {_FORMAT}")
+            if facts["layout"] != layout:
+                return NodeState(layout)
+            arrays = load_file(self.folder / facts["arrays"])
+            values = {int(name[4:]): arrays[name] for name in arrays if name.startswith("acc.")}
+            return NodeState(
+                layout,
+                Accumulators(facts["version"], values),
+                arrays.get("residual"),
+                facts["pending_task"],
+                arrays.get("pending"),
+                Head(*facts["head"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise StateError(
+                f"the node's state in {self.folder} cannot be read ({type(error).__name__}: {error}). Delete that "
+                "folder: the node then starts over from what the server sends; only its residual is lost"
+            ) from error
+
+    def save(self, state: NodeState) -> None:
+        """Replace what is kept here with ``state``, in one step."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = f"arrays-{secrets.token_hex(6)}.safetensors"
+        arrays: dict[str, NDArray[Any]] = {f"acc.{epoch}": v for epoch, v in state.copy.values.items()}
+        if state.residual is not None:
+            arrays["residual"] = state.residual
+        if state.pending is not None:
+            arrays["pending"] = state.pending
+        facts = {
+            "format": _FORMAT,
+            "layout": state.layout,
+            "version": state.copy.version,
+            "pending_task": state.pending_task,
+            "head": list(state.head),
+            "arrays": name,
+        }
+        try:
+            save_file(arrays, self.folder / name)
+            draft = self.path.with_suffix(".draft")
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(facts, file)
+                file.flush()
+                if self.durable:
+                    os.fsync(file.fileno())
+            draft.replace(self.path)
+        except OSError as error:
+            (self.folder / name).unlink(missing_ok=True)
+            raise StateError(
+                f"the node's state could not be written to {self.folder} ({error}); the earlier state is kept. "
+                "Free disk space or point state-dir elsewhere"
+            ) from error
+        for old in self.folder.glob("arrays-*.safetensors"):
+            if old.name != name:
+                old.unlink(missing_ok=True)
+
+    def keep_head(self, head: Head) -> None:
+        """Append a ledger head the server told this node (``python -m server_app.ledger verify --heads``)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "heads.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"seq": head.seq, "hash": head.hash}) + "\n")

@@ -1,0 +1,75 @@
+"""Held-out measures that add up over hospitals: loss and next-token accuracy, with intervals by patient.
+
+Tokens of one patient are not independent, so variances are taken over patients: for a mean ``sum x_i / sum n_i``
+over patients i the linearised variance of the numerator is ``m/(m-1) sum (x_i - mean n_i)^2`` (the ratio estimator
+of survey sampling; Cochran, Sampling Techniques, 3rd ed., eq. 6.13). Hospitals are strata: their variances add.
+
+Not for: running a model (``client_app.measuring``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+
+_Z = 1.959963984540054  # two-sided 95 %
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Sums over held-out notes. ``loss_sum`` in nats over ``tokens`` predicted tokens, ``correct`` of them right.
+
+    ``loss_var`` and ``correct_var`` are variances of the two sums over patients.
+    """
+
+    patients: float = 0.0
+    tokens: float = 0.0
+    loss_sum: float = 0.0
+    correct: float = 0.0
+    loss_var: float = 0.0
+    correct_var: float = 0.0
+
+    def __add__(self, other: Measure) -> Measure:
+        return Measure(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def loss(self) -> float:
+        """Nats a token."""
+        return self.loss_sum / self.tokens
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss)."""
+        return math.exp(min(self.loss, 700.0))
+
+    @property
+    def token_accuracy(self) -> float:
+        """Share of held-out tokens that were the most likely one."""
+        return self.correct / self.tokens
+
+    def perplexity_interval(self) -> tuple[float, float]:
+        """95 % interval of the perplexity, from the loss's by patient."""
+        half = _Z * math.sqrt(self.loss_var) / self.tokens
+        return math.exp(min(self.loss - half, 700.0)), math.exp(min(self.loss + half, 700.0))
+
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 % interval of the token accuracy, by patient."""
+        half = _Z * math.sqrt(self.correct_var) / self.tokens
+        return max(self.token_accuracy - half, 0.0), min(self.token_accuracy + half, 1.0)
+
+    def as_dict(self) -> dict[str, float]:
+        """The sums by name."""
+        return asdict(self)
+
+
+def measure(patients: Iterable[tuple[float, float, float]]) -> Measure:
+    """Measure of one hospital from (tokens, loss_sum, correct) of each of its held-out patients."""
+    rows = [row for row in patients if row[0] > 0]
+    tokens, loss, correct = (sum(row[i] for row in rows) for i in range(3))
+    if not rows:
+        return Measure()
+    scale = len(rows) / max(len(rows) - 1, 1)
+    loss_var = scale * sum((x - loss / tokens * n) ** 2 for n, x, _ in rows)
+    correct_var = scale * sum((y - correct / tokens * n) ** 2 for n, _, y in rows)
+    return Measure(len(rows), tokens, loss, correct, loss_var, correct_var)

@@ -1,0 +1,144 @@
+"""Every message that crosses the trust boundary.
+
+Server to node: :class:`Task` (train, evaluate or train alone, with the records that bring the node up to
+the task's version). Node to server: :class:`Update`, :class:`Evaluation` or :class:`Failure`. ``protocol.wire``
+puts them into Flower records and back.
+
+Not for: deciding what an update is worth (``strategies``) or making one (``client_app``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from protocol.measures import Measure
+from protocol.parts import Payload
+
+VERSION = 1
+TRAIN, EVALUATE, ALONE = "train", "evaluate", "train.alone"
+EMPTY = Payload((), b"")
+
+# Outcomes of a task. The node's own names for what went wrong come first.
+FAILED, BEHIND, WRONG_LAYOUT = "failed", "behind", "wrong-layout"
+ACCEPTED, LATE, MALFORMED, WRONG_KEY, DUPLICATE = "accepted", "late", "malformed", "wrong-key", "duplicate"
+OUTCOMES = (ACCEPTED, LATE, FAILED, BEHIND, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE)
+
+
+class Head(NamedTuple):
+    """A ledger entry's number and hash: what a node keeps so that the chain cannot be rewritten."""
+
+    seq: int
+    hash: str
+
+
+class RecordHead(NamedTuple):
+    """What a catch-up record covers: versions first..last of one scale epoch, and the exact sum of their weights."""
+
+    first: int
+    last: int
+    epoch: int
+    weight_sum: int
+    sign: int
+
+
+class SnapshotHead(NamedTuple):
+    """A lossless copy of the integer accumulators at a version: one payload an epoch, offset ``1 << (bits - 1)``."""
+
+    version: int
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the server asks of a node.
+
+    ``versions`` is the run's last version and ``plan`` its value, weight and guard bits.
+    ``from_version`` is where the records begin (the node must be there); with a ``snapshot`` it is the snapshot's
+    version and the node starts over from it. ``accepted`` holds the ids of the node's tasks known to be accepted.
+    ``state_hash`` is the state hash of ``version`` that most nodes reported, empty when none has yet.
+    """
+
+    lineage: str
+    task: int
+    version: int
+    epoch: int
+    from_version: int
+    versions: int
+    plan: tuple[int, int, int]
+    head: Head
+    accepted: tuple[int, ...] = ()
+    want_snapshot: bool = False
+    state_hash: str = ""
+    steps: int = 0
+    records: tuple[tuple[RecordHead, Payload], ...] = ()
+    snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """A node's trained update. ``loss_sum`` is summed over exactly ``num_tokens`` predicted tokens (nats)."""
+
+    lineage: str
+    task: int
+    version: int
+    epoch: int
+    layout: str
+    key: str
+    site: str
+    state_hash: str
+    head: Head
+    num_examples: int
+    num_tokens: int
+    loss_sum: float
+    steps: int
+    train_seconds: float
+    compute_seconds: float
+    clipped: float = 0.0
+    payload: Payload = EMPTY
+    snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
+    public_key: bytes = b""
+    signature: bytes = b""
+
+    def signed_bytes(self) -> bytes:
+        """What the node's Ed25519 key signs: every fact and the digests of payload and snapshot."""
+        facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in _UNSIGNED}
+        facts["protocol"] = VERSION
+        facts["payload"] = self.payload.digest()
+        if self.snapshot is not None:
+            head, payloads = self.snapshot
+            facts["snapshot"] = [head.version, list(head.epochs), [p.digest() for p in payloads]]
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+_UNSIGNED = {"payload", "snapshot", "public_key", "signature"}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out measures of a node: for each of base, own and global adapter sums over its notes, by patient."""
+
+    lineage: str
+    task: int
+    version: int
+    site: str
+    state_hash: str
+    head: Head
+    seconds: float
+    measures: dict[str, Measure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that a node could not do: ``kind`` is one of ``OUTCOMES``, ``held`` the version it holds."""
+
+    lineage: str
+    task: int
+    kind: str
+    reason: str
+    held: int
+
+
+Reply = Update | Evaluation | Failure

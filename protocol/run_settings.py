@@ -1,0 +1,124 @@
+"""Run-config keys that both sides read: the run itself and what a simulation pretends.
+
+Not for: keys of one side only.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from protocol.messages import ALONE, EVALUATE
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Keys under ``run.``."""
+
+    seed: int = field(
+        default=0,
+        metadata={"key": "run.seed", "help": "Seed of everything random that is not secret.", "min": 0},
+    )
+    folder: str = field(
+        default="",
+        metadata={
+            "key": "run.folder",
+            "help": "Run folder to make (absolute); empty: runs/<UTC time>-<id> in CROSSWARD_HOME (~/.crossward).",
+        },
+    )
+    resume: str = field(
+        default="",
+        metadata={"key": "run.resume", "help": "Run folder (absolute) whose run is to go on from its last version."},
+    )
+    alone: bool = field(
+        default=True,
+        metadata={
+            "key": "run.alone",
+            "help": "After the last version let every hospital train an adapter alone, for comparison.",
+        },
+    )
+    alone_steps: int = field(
+        default=0,
+        metadata={
+            "key": "run.alone-steps",
+            "help": "Optimiser steps of the training alone; 0 = num-versions x local-steps.",
+            "min": 0,
+        },
+    )
+    state: str = field(
+        default="",
+        metadata={
+            "key": "run.state-dir",
+            "help": "Where simulated nodes keep their state (absolute); empty: state/ in CROSSWARD_HOME.",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        for key, value in (("folder", self.folder), ("resume", self.resume), ("state-dir", self.state)):
+            if value and not Path(value).is_absolute():
+                raise ValueError(
+                    f"run.{key} = {value!r} is a relative path, but Flower's processes work in folders of their own: "
+                    "give an absolute one"
+                )
+        if self.folder and self.resume:
+            raise ValueError("run.folder and run.resume exclude each other: a resumed run keeps its folder")
+
+    @property
+    def last_task(self) -> str:
+        """Kind of the task that every node gets after the last version."""
+        return ALONE if self.alone else EVALUATE
+
+    @property
+    def state_root(self) -> Path:
+        """Folder of the simulated nodes' states."""
+        return Path(self.state) if self.state else home() / "state"
+
+
+def home() -> Path:
+    """CROSSWARD_HOME, or ~/.crossward."""
+    return Path(os.environ.get("CROSSWARD_HOME") or Path.home() / ".crossward")
+
+
+def _numbers(key: str, text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(item) for item in text.split(",") if item.strip())
+    except ValueError:
+        values = (-1.0,)
+    if any(not 0 < value < 1e9 for value in values):
+        raise ValueError(f"{key} = {text!r}: expected a comma list of numbers above 0, one a hospital")
+    return values
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """Keys under ``simulation.``: links and speeds that simulated hospitals pretend to have, by partition id."""
+
+    links: str = field(
+        default="1000,300,100,20",
+        metadata={
+            "key": "simulation.links-mbit",
+            "help": "Mbit/s of each simulated hospital's link, repeated as needed; empty: not simulated.",
+        },
+    )
+    slowdowns: str = field(
+        default="1,1,1.5,4",
+        metadata={
+            "key": "simulation.slowdowns",
+            "help": "How many times slower than this machine each simulated hospital computes, repeated as needed.",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        _numbers("simulation.links-mbit", self.links)
+        _numbers("simulation.slowdowns", self.slowdowns)
+
+    def link(self, partition: int) -> float:
+        """Mbit/s of a partition; 0 = not simulated."""
+        values = _numbers("simulation.links-mbit", self.links)
+        return values[partition % len(values)] if values else 0.0
+
+    def slowdown(self, partition: int) -> float:
+        """Factor on a partition's compute time."""
+        values = _numbers("simulation.slowdowns", self.slowdowns)
+        return max(values[partition % len(values)], 1.0) if values else 1.0

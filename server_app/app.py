@@ -1,0 +1,66 @@
+"""The ServerApp: run config -> strategy -> run folder.
+
+Not for: what happens in a run (``strategies``) or how it is kept (``server_app.run_folder``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from encryption.plan import EncryptionSettings
+from protocol.run_settings import RunSettings
+from protocol.schedule import Schedule
+from protocol.settings import read_settings
+from server_app.progress import Progress
+from server_app.run_folder import RunFolder, read_config
+from server_app.simulated_links import SimulatedLinks
+from server_app.table import federated_table, last_measures
+from strategies.async_hybrid import AsyncHybrid, wait_for_nodes
+from strategies.bandwidth import Bandwidths
+from strategies.clock import SystemClock
+from strategies.fedavg import FedAvg
+from strategies.settings import StrategySettings
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run one lineage to its end, or from where it stopped to its end."""
+    config = dict(context.run_config)
+    run = read_settings(RunSettings, config)
+    settings = read_settings(StrategySettings, config)
+    schedule = read_settings(Schedule, config)
+    encryption = read_settings(EncryptionSettings, config)
+    clock, bandwidths = SystemClock(), Bandwidths()
+    nodes = wait_for_nodes(grid, settings, clock)
+    if run.resume:
+        folder = RunFolder.resume(Path(run.resume), config)
+        plan = read_config(folder.path)["plan"]
+    else:
+        plan = encryption.plan(nodes, settings.buffer_size or nodes)
+        folder = RunFolder.create(Path(run.folder) if run.folder else None, config, plan)
+    progress = Progress(folder.path, schedule.versions)
+    folder.observers.append(progress)
+    kind = FedAvg if settings.name == "fedavg" else AsyncHybrid
+    strategy = kind(
+        settings,
+        plan,
+        schedule,
+        folder,
+        clock=clock,
+        bandwidths=bandwidths,
+        last_task=run.last_task,
+        last_steps=run.alone_steps,
+    )
+    try:
+        strategy.start(SimulatedLinks(grid, clock, bandwidths), num_rounds=schedule.versions)
+        measures = last_measures(folder.events())
+        progress.say(federated_table(measures))
+        folder.finish({"version": strategy.version, "reason": strategy.stop_reason})
+        progress.say(f"Run folder: {folder.path}")
+    finally:
+        folder.close()

@@ -1,0 +1,78 @@
+"""Payloads on disk: one file each, written part by part, replaced in one step, mapped when read.
+
+Layout: the parts' bytes back to back, then a JSON footer (facts, index, digest), then its length in 8 bytes. The
+footer comes last because an index of streamed parts is known only at the end.
+
+Not for: what is in a payload (only holders can open a sealed one).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from protocol.parts import Part, PartHead, Payload, ProtocolError, index_digest
+
+Facts = dict[str, Any]
+
+
+class PayloadError(RuntimeError):
+    """A payload file cannot be read or written."""
+
+
+def write_payload(path: Path, facts: Facts, parts: Iterable[Part], durable: bool = True) -> str:
+    """Write ``parts`` as they come; the payload's digest. The file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    heads: list[PartHead] = []
+    sha = hashlib.sha256()
+    try:
+        with draft.open("wb") as file:
+            for part in parts:
+                file.write(part.data)
+                sha.update(part.data)
+                heads.append(part.head)
+            digest = index_digest(heads, sha.digest())
+            footer = json.dumps({"facts": facts, "index": heads, "digest": digest}).encode()
+            file.write(footer + len(footer).to_bytes(8, "little"))
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise PayloadError(f"{path} could not be written ({error}); free disk space, then resume the run") from error
+    return digest
+
+
+def read_payload(path: Path, check: bool = False) -> tuple[Facts, Payload, str]:
+    """Facts, payload (mapped) and digest of a file; with ``check`` its bytes are hashed and compared.
+
+    Raises
+    ------
+    PayloadError
+        the file is missing, truncated or changed.
+    """
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if size < 8:
+                raise ProtocolError(f"{size} bytes are no payload file")
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        length = int.from_bytes(data[-8:], "little")
+        if length > size - 8:
+            raise ProtocolError("the footer's length is beyond the file's")
+        footer = json.loads(bytes(data[size - 8 - length : size - 8]))
+        heads = tuple(PartHead(*row) for row in footer["index"])
+        payload = Payload(heads, data[: size - 8 - length])
+        if check and payload.digest() != footer["digest"]:
+            raise ProtocolError("its bytes do not fit its digest")
+        return footer["facts"], payload, footer["digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PayloadError(f"{path} is missing, truncated or damaged ({error}); restore it from a backup") from error

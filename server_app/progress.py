@@ -1,0 +1,71 @@
+"""Progress of a run for people: one line an event that matters, as it happens.
+
+Not for: machines (``ledger.jsonl`` and ``metrics.jsonl`` are).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from protocol.messages import BEHIND, DUPLICATE, FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT
+
+Facts = dict[str, Any]
+
+
+class Progress:
+    """Prints events; give it to ``RunFolder.observers``."""
+
+    def __init__(self, folder: Path, versions: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console = Console(width=None if Console().is_terminal else 140)
+        self.versions, self.clock, self.began = versions, clock, clock()
+        self.sites: dict[str, str] = {}
+        self.console.print(f"Run folder: {folder}", highlight=False, soft_wrap=True)
+
+    def say(self, what: RenderableType) -> None:
+        """Print anything."""
+        self.console.print(what, highlight=False, soft_wrap=True)
+
+    def _line(self, text: str) -> None:
+        self.console.print(
+            f"[{self.clock() - self.began:6.1f} s] {text}", highlight=False, markup=False, soft_wrap=True
+        )
+
+    def __call__(self, line: Facts) -> None:
+        event = line["event"]
+        if "site" in line and "hospital" in line:
+            self.sites[line["hospital"]] = line["site"]
+        name = self.sites.get(line.get("hospital", ""), line.get("hospital", ""))
+        if event in ("started", "resumed"):
+            self._line(f"{event} at version {line['version']} of {line['last']}")
+        elif event == "accepted":
+            stale = f"{line['staleness']} stale" if line["staleness"] else "fresh"
+            self._line(
+                f"  update from {name}: based on version {line['version']} ({stale}), loss "
+                f"{line['loss_sum'] / line['num_tokens']:.3f}, {line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
+            )
+        elif event == "version" and "reverts" in line:
+            self._line(f"version {line['version']}: subtracts version {line['reverts']}")
+        elif event == "version":
+            members = ", ".join(
+                f"{site} {weight} (staleness {stale})"
+                for site, weight, stale in zip(line["sites"], line["weights"], line["staleness"], strict=True)
+            )
+            self._line(
+                f"version {line['version']}/{self.versions}: train loss {line['train_loss']:.3f}; weights {members}"
+            )
+        elif event == "measured" and "own_loss_sum" in line:
+            self._line(f"  {name}: trained alone and measured in {line['seconds']:.1f} s")
+        elif event == "evaluated" and line["loss"] is not None:
+            self._line(f"evaluated (asked at version {line['version']}): held-out loss {line['loss']:.3f}")
+        elif event in (FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BEHIND):
+            self._line(
+                f"  {event}: {name or line.get('node', '')}: {str(line.get('reason', '')).splitlines()[0][:300]}"
+            )
+        elif event in ("joined", "left", "snapshot", "disagreement", "finished"):
+            detail = {"snapshot": "version", "finished": "reason"}.get(event, "node")
+            self._line(f"{event}: {line.get(detail, '')}")

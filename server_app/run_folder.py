@@ -1,0 +1,158 @@
+"""The run folder: everything the server keeps of a run. Nothing in it can open a sealed adapter.
+
+``config.json`` settings, ``ledger.jsonl`` the hash-chained history, ``metrics.jsonl`` one row a version or
+evaluation, ``versions/`` the records that make the global adapter, ``buffer/`` accepted updates that wait, ``sums/``
+and ``snapshots/`` for nodes that catch up, ``result.json`` once the run is over.
+
+Not for: what happens in a run (``strategies``).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import astuple
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from encryption.plan import FieldPlan
+from protocol.messages import Head
+from protocol.parts import Part, Payload
+from protocol.run_settings import home
+from server_app.files import Facts, PayloadError, read_payload, write_payload
+from server_app.ledger import FILE_NAME, Ledger, LedgerError
+
+Observer = Callable[[Facts], None]
+METRIC_EVENTS = ("version", "evaluated", "measured")
+
+
+class RunFolderError(RuntimeError):
+    """The run folder cannot be made or resumed."""
+
+
+class RunFolder:
+    """A :class:`strategies.journal.Journal` on disk. ``observers`` see every event as it is recorded."""
+
+    def __init__(self, path: Path, lineage: str, durable: bool = True) -> None:
+        self.path, self.lineage, self.durable = path, lineage, durable
+        self.observers: list[Observer] = []
+        try:
+            self.ledger = Ledger(path / FILE_NAME, durable=durable)
+        except LedgerError as error:
+            raise RunFolderError(str(error)) from error
+        self._checked: set[str] = set()
+
+    @classmethod
+    def create(cls, path: Path | None, config: Facts, plan: FieldPlan, durable: bool = True) -> RunFolder:
+        """A new run folder at ``path``, or in ``runs/`` of :func:`protocol.run_settings.home`."""
+        lineage = secrets.token_hex(8)
+        if path is None:
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            path = home() / "runs" / f"{stamp}-{lineage[:6]}"
+        if (path / FILE_NAME).exists():
+            raise RunFolderError(
+                f"{path} already holds a run: give run.folder another path, or go on with run.resume={path}"
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / "config.json").write_text(
+                json.dumps({"lineage": lineage, "plan": astuple(plan), "config": config}, indent=2) + "\n"
+            )
+        except OSError as error:
+            raise RunFolderError(f"the run folder {path} cannot be made: {error}") from error
+        return cls(path, lineage, durable)
+
+    @classmethod
+    def resume(cls, path: Path, config: Facts, durable: bool = True) -> RunFolder:
+        """The run in ``path``, to go on with; its settings must be the ones it began with."""
+        began = read_config(path)
+        differs = sorted(
+            key
+            for key in began["config"].keys() | config.keys()
+            if not key.startswith("run.") and began["config"].get(key) != config.get(key)
+        )
+        if differs:
+            shown = ", ".join(f"{k} ({began['config'].get(k)!r}, now {config.get(k)!r})" for k in differs[:5])
+            raise RunFolderError(f"{path} began with other settings: {shown}. Resume with the same ones")
+        folder = cls(path, began["lineage"], durable)
+        folder._check_versions()
+        return folder
+
+    def _check_versions(self) -> None:
+        """Every version that the ledger names is there, whole and unchanged."""
+        for line in self.events():
+            if line["event"] == "version":
+                path = self._file(f"versions/{line['version']:06d}")
+                try:
+                    digest = read_payload(path, check=True)[2]
+                except PayloadError as error:
+                    raise RunFolderError(f"version {line['version']} of the run is damaged: {error}") from error
+                if digest != line["digest"]:
+                    raise RunFolderError(f"{path} is not the version that the ledger names: restore it from a backup")
+        shutil.rmtree(self.path / "sums", ignore_errors=True)
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name}.payload"
+
+    # ------------------------------------------------------------------ Journal
+
+    def head(self) -> Head:
+        seq, digest = self.ledger.head()
+        return Head(seq, digest)
+
+    def record(self, event: str, **facts: Any) -> None:
+        entry = self.ledger.append(event, **facts)
+        line = {"time": entry.time, "event": event, **facts}
+        if event in METRIC_EVENTS:
+            with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        for observer in self.observers:
+            observer(line)
+
+    def events(self) -> Iterator[Facts]:
+        for entry in self.ledger.entries():
+            yield {"time": entry.time, "event": entry.event, **entry.facts}
+
+    def keep(self, name: str, facts: Facts, parts: Iterable[Part]) -> str:
+        return write_payload(self._file(name), facts, parts, self.durable)
+
+    def open(self, name: str) -> tuple[Facts, Payload]:
+        facts, payload, _ = read_payload(self._file(name))
+        return facts, payload
+
+    def drop(self, name: str) -> None:
+        self._file(name).unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------ end
+
+    def finish(self, result: Facts) -> None:
+        """Write ``result.json``: the mark of a run that went to its end."""
+        draft = self.path / ".result.json"
+        draft.write_text(json.dumps({"finished": time.time(), **result}, indent=2) + "\n")
+        draft.replace(self.path / "result.json")
+
+    def close(self) -> None:
+        """Release the ledger."""
+        self.ledger.close()
+
+
+def read_config(path: Path) -> Facts:
+    """``{"lineage", "plan", "config"}`` of a run folder.
+
+    Raises
+    ------
+    RunFolderError
+        there is no run in ``path``.
+    """
+    try:
+        found = json.loads((path / "config.json").read_text())
+        plan = FieldPlan(*(int(bits) for bits in found["plan"]))
+        return {"lineage": str(found["lineage"]), "plan": plan, "config": dict(found["config"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{path} is not a run folder ({type(error).__name__}: {error}): expected config.json as a run writes it"
+        ) from error

@@ -1,0 +1,83 @@
+"""Links of different speed in a simulation: replies are held back as long as a real link would have.
+
+A simulated node says which link and speed it pretends to have (``protocol.simulated``); this wrapper around
+Flower's Grid releases its reply only when transfer and slower compute would have been over. No process sleeps
+for that, so slow hospitals cost the simulation nothing, and what the strategy sees is real asynchrony.
+
+Not for: deployments, whose nodes say nothing and whose replies pass straight through.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+
+from protocol.simulated import Pretence, read_pretence
+from strategies.bandwidth import Bandwidths
+from strategies.clock import Clock
+
+
+def content_size(content: RecordDict) -> int:
+    """Bytes of the arrays in a content."""
+    return sum(len(array.data) for record in content.array_records.values() for array in record.values())
+
+
+class SimulatedLinks(Grid):
+    """``grid`` with replies held back by each node's pretended link; tells ``bandwidths`` its speed."""
+
+    def __init__(self, grid: Grid, clock: Clock, bandwidths: Bandwidths) -> None:
+        self.grid, self.clock, self.bandwidths = grid, clock, bandwidths
+        self._sent: dict[str, tuple[float, int]] = {}
+        self._held: list[tuple[float, int, Message]] = []
+        self._count = itertools.count()
+
+    @property
+    def run(self) -> Run:
+        return self.grid.run
+
+    def set_run(self, run: Run) -> None:
+        self.grid.set_run(run)
+
+    def create_message(
+        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+    ) -> Message:
+        return self.grid.create_message(content, message_type, dst_node_id, group_id, ttl)
+
+    def get_node_ids(self) -> Iterable[int]:
+        return self.grid.get_node_ids()
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        kept = list(messages)
+        sizes = [content_size(message.content) for message in kept]
+        ids = list(self.grid.push_messages(kept))
+        now = self.clock.now()
+        self._sent.update({message_id: (now, size) for message_id, size in zip(ids, sizes, strict=True)})
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        holding = {message.metadata.reply_to_message_id for _, _, message in self._held}
+        now = self.clock.now()
+        for message in self.grid.pull_messages([m for m in message_ids if m not in holding]):
+            sent, size = self._sent.pop(message.metadata.reply_to_message_id, (now, 0))
+            release = now
+            pretence = read_pretence(message.content) if message.has_content() else None
+            if pretence is not None:
+                self.bandwidths.configure(message.metadata.src_node_id, pretence.mbit)
+                release = max(now, sent + _seconds(pretence, size + content_size(message.content)))
+            heapq.heappush(self._held, (release, next(self._count), message))
+        out = []
+        while self._held and self._held[0][0] <= now:
+            out.append(heapq.heappop(self._held)[2])
+        return out
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        return self.grid.send_and_receive(messages, timeout=timeout)
+
+
+def _seconds(pretence: Pretence, size: int) -> float:
+    return 8e-6 * size / pretence.mbit + pretence.slowdown * pretence.compute

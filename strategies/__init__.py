@@ -1,0 +1,1 @@
+"""Who trains when, how updates are weighted and added. Nothing here can reach a key."""

@@ -1,0 +1,127 @@
+"""What a node that missed versions is sent: sums of version records, as few as the guard bits allow.
+
+A node at version m of v needs records m+1..v. Records of one scale epoch and sign add up exactly, up to V of
+them in one record, so it downloads ceil((v-m)/V) sums an epoch instead of v-m records. Sums over aligned
+power-of-two stretches are kept, so that any stretch costs O(log V) additions, however long the run has been.
+
+Not for: snapshots (``strategies.snapshots``).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from encryption.plan import FieldPlan
+from protocol.messages import RecordHead
+from protocol.parts import Payload, join
+from strategies.combine import combine
+from strategies.journal import Journal
+
+Record = tuple[RecordHead, Payload]
+
+
+@dataclass(frozen=True)
+class VersionFacts:
+    """What catching up needs to know of a version."""
+
+    epoch: int
+    weight_sum: int
+    sign: int
+
+
+def version_name(version: int) -> str:
+    """Name of a version's payload in the journal."""
+    return f"versions/{version:06d}"
+
+
+class CatchUp:
+    """Sums of the version records that ``journal`` keeps.
+
+    ``kept_sums`` bounds how many aligned sums stay in the journal; a dropped one is made again when needed.
+    """
+
+    def __init__(self, journal: Journal, plan: FieldPlan, kept_sums: int = 64) -> None:
+        self.journal = journal
+        self.plan = plan
+        self.versions: dict[int, VersionFacts] = {}
+        self._sums: OrderedDict[tuple[int, int], RecordHead] = OrderedDict()
+        self._kept = kept_sums
+        self._last: tuple[tuple[int, int], list[Record]] | None = None
+
+    def append(self, version: int, facts: VersionFacts) -> None:
+        """Say that ``version`` now exists; versions come in order."""
+        self.versions[version] = facts
+        self._last = None
+
+    def _record(self, version: int) -> Record:
+        facts = self.versions[version]
+        head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign)
+        return head, self.journal.open(version_name(version))[1]
+
+    def _aligned(self, first: int, length: int) -> Record:
+        """Sum of versions first..first+length-1, where length is a power of two that divides first-1."""
+        if length == 1:
+            return self._record(first)
+        key = (first, length)
+        name = f"sums/{first:06d}-{length:06d}"
+        if key in self._sums:
+            self._sums.move_to_end(key)
+            return self._sums[key], self.journal.open(name)[1]
+        half = length // 2
+        head, payload = self._add([self._aligned(first, half), self._aligned(first + half, half)])
+        self.journal.keep(name, head._asdict(), payload)
+        self._sums[key] = head
+        while len(self._sums) > self._kept:
+            (old_first, old_length), _ = self._sums.popitem(last=False)
+            self.journal.drop(f"sums/{old_first:06d}-{old_length:06d}")
+        return head, payload
+
+    def _add(self, records: list[Record]) -> Record:
+        heads = [head for head, _ in records]
+        total = RecordHead(
+            heads[0].first, heads[-1].last, heads[0].epoch, sum(h.weight_sum for h in heads), heads[0].sign
+        )
+        bits = self.plan.sum_bits(total.last - total.first + 1)
+        return total, join(combine([payload for _, payload in records], [1] * len(records), bits))
+
+    def _stretch(self, first: int, last: int) -> Record:
+        """Sum of first..last (one epoch and sign, at most V versions) from aligned pieces."""
+        pieces = []
+        while first <= last:
+            length = 1
+            while (first - 1) % (2 * length) == 0 and first + 2 * length - 1 <= last:
+                length *= 2
+            pieces.append(self._aligned(first, length))
+            first += length
+        return pieces[0] if len(pieces) == 1 else self._add(pieces)
+
+    def records(self, held: int, version: int) -> list[Record]:
+        """The sums that bring a node from version ``held`` to ``version``."""
+        if self._last is not None and self._last[0] == (held, version):
+            return self._last[1]
+        out: list[Record] = []
+        first = held + 1
+        while first <= version:
+            facts = self.versions[first]
+            last = first
+            while (
+                last < version
+                and last - first + 1 < self.plan.max_versions
+                and (self.versions[last + 1].epoch, self.versions[last + 1].sign) == (facts.epoch, facts.sign)
+            ):
+                last += 1
+            out.append(self._stretch(first, last))
+            first = last + 1
+        self._last = ((held, version), out)
+        return out
+
+    def count(self, held: int, version: int) -> int:
+        """How many sums :meth:`records` would give, without making them."""
+        count, run, before = 0, 0, None
+        for v in range(held + 1, version + 1):
+            now = (self.versions[v].epoch, self.versions[v].sign)
+            if now != before or run == self.plan.max_versions:
+                count, run, before = count + 1, 0, now
+            run += 1
+        return count

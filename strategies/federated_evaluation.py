@@ -1,0 +1,45 @@
+"""Federated evaluation: held-out measures of every hospital, added up without any note leaving it.
+
+Not for: measuring (nodes do) or tables (``server_app.table``).
+"""
+
+from __future__ import annotations
+
+from flwr.app import MetricRecord
+
+from protocol.measures import Measure
+
+
+class EvaluationRound:
+    """The measures of one round, asked for at ``version``."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self._by_node: dict[int, tuple[str, dict[str, Measure]]] = {}
+
+    def add(self, node: int, site: str, measures: dict[str, Measure]) -> None:
+        """Take in a node's measures."""
+        self._by_node[node] = (site, measures)
+
+    def sites(self) -> list[str]:
+        """Sites heard so far."""
+        return [site for site, _ in self._by_node.values()]
+
+    def total(self, model: str) -> Measure:
+        """Measure of ``model`` over all hospitals heard (no tokens when nobody measured it)."""
+        return sum((m[model] for _, m in self._by_node.values() if model in m), Measure())
+
+    def loss(self, model: str) -> float | None:
+        """Mean loss of ``model`` over all hospitals' held-out tokens, nats; None when nobody measured it."""
+        total = self.total(model)
+        return total.loss if total.tokens else None
+
+    def metrics(self) -> MetricRecord:
+        """Loss, perplexity and next-token accuracy of every model over all hospitals."""
+        out: dict[str, float] = {}
+        for model in sorted({model for _, measures in self._by_node.values() for model in measures}):
+            total = self.total(model)
+            out[f"{model}-loss"] = total.loss
+            out[f"{model}-perplexity"] = total.perplexity
+            out[f"{model}-token-accuracy"] = total.token_accuracy
+        return MetricRecord(dict(out))

@@ -1,0 +1,74 @@
+"""What a strategy needs of whatever keeps its history: events in a chain, payloads by name.
+
+``server_app.run_folder`` keeps it on disk; :class:`MemoryJournal` keeps it in memory, for trying things out.
+
+Not for: what is written (``strategies.async_hybrid``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from protocol.messages import Head
+from protocol.parts import Part, Payload, join
+
+Facts = dict[str, Any]
+
+
+class Journal(Protocol):
+    """History of one run lineage."""
+
+    lineage: str
+
+    def head(self) -> Head:
+        """The last event's number and hash."""
+
+    def record(self, event: str, **facts: Any) -> None:
+        """Append an event."""
+
+    def events(self) -> Iterator[Facts]:
+        """All events so far, each with its name under ``event``."""
+
+    def keep(self, name: str, facts: Facts, parts: Iterable[Part]) -> str:
+        """Keep a payload, part by part, under ``name``, replacing what is there in one step; its digest."""
+
+    def open(self, name: str) -> tuple[Facts, Payload]:
+        """What :meth:`keep` kept; the bytes may be mapped, not read."""
+
+    def drop(self, name: str) -> None:
+        """Forget a payload; nothing happens when there is none."""
+
+
+class MemoryJournal:
+    """A journal that lives as long as the process."""
+
+    def __init__(self, lineage: str = "memory") -> None:
+        self.lineage = lineage
+        self.log: list[Facts] = []
+        self.payloads: dict[str, tuple[Facts, Payload]] = {}
+        self._hash = ""
+
+    def head(self) -> Head:
+        return Head(len(self.log) - 1, self._hash)
+
+    def record(self, event: str, **facts: Any) -> None:
+        entry = {"event": event, **facts}
+        self._hash = hashlib.sha256((self._hash + json.dumps(entry, sort_keys=True)).encode()).hexdigest()
+        self.log.append(entry)
+
+    def events(self) -> Iterator[Facts]:
+        return iter(list(self.log))
+
+    def keep(self, name: str, facts: Facts, parts: Iterable[Part]) -> str:
+        payload = join(parts)
+        self.payloads[name] = (dict(facts), payload)
+        return payload.digest()
+
+    def open(self, name: str) -> tuple[Facts, Payload]:
+        return self.payloads[name]
+
+    def drop(self, name: str) -> None:
+        self.payloads.pop(name, None)

@@ -1,0 +1,123 @@
+"""Where a run lineage stands, read from its history: what resuming starts from.
+
+The ledger is the truth. An update counts from its ``accepted`` line until the ``version`` line that names it; a
+version counts from its line on. Whatever lies beside them without a line is made again.
+
+Not for: checking the chain (``server_app.ledger``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from protocol.messages import ACCEPTED, WRONG_LAYOUT, SnapshotHead
+from strategies.catchup import VersionFacts
+from strategies.journal import Facts
+from strategies.weighting import Contribution
+
+
+@dataclass(frozen=True)
+class Buffered:
+    """An accepted update that waits for its version; its payload lies in the journal under :attr:`name`."""
+
+    task: int
+    node: int
+    hospital: str
+    site: str
+    version: int
+    layout: str
+    shape: tuple[tuple[str, int], ...]
+    contribution: Contribution
+
+    @property
+    def name(self) -> str:
+        """Name of its payload in the journal."""
+        return f"buffer/{self.task}"
+
+
+@dataclass
+class Standing:
+    """Where a lineage stands."""
+
+    starts: int = 0
+    version: int = 0
+    versions: dict[int, VersionFacts] = field(default_factory=dict)
+    buffer: dict[int, Buffered] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
+    layout: str = ""
+    shape: tuple[tuple[str, int], ...] = ()
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    snapshot: SnapshotHead | None = None
+    finished: bool = False
+
+
+def buffered_facts(update: Buffered) -> Facts:
+    """An update's facts as its ledger line holds them."""
+    c = update.contribution
+    return {
+        "task": update.task,
+        "node": str(update.node),
+        "hospital": update.hospital,
+        "site": update.site,
+        "version": update.version,
+        "layout": update.layout,
+        "shape": [list(row) for row in update.shape],
+        "loss_sum": c.loss_sum,
+        "num_tokens": c.num_tokens,
+        "num_examples": c.num_examples,
+        "bandwidth": c.bandwidth,
+        "staleness": c.staleness,
+        "multiplier": c.multiplier,
+    }
+
+
+def _buffered(line: Facts) -> Buffered:
+    return Buffered(
+        line["task"],
+        int(line["node"]),
+        line["hospital"],
+        line["site"],
+        line["version"],
+        line["layout"],
+        tuple((kind, length) for kind, length in line["shape"]),
+        Contribution(
+            line["loss_sum"],
+            line["num_tokens"],
+            line["num_examples"],
+            line["bandwidth"],
+            line["staleness"],
+            line["multiplier"],
+        ),
+    )
+
+
+def standing(events: Iterable[Facts]) -> Standing:
+    """Replay a lineage's events."""
+    now = Standing()
+    for line in events:
+        event = line["event"]
+        if event in ("started", "resumed"):
+            now.starts += 1
+        elif event == ACCEPTED:
+            update = _buffered(line)
+            now.buffer[update.task] = update
+            now.accepted[update.hospital] = update.task
+        elif event == WRONG_LAYOUT and line["task"] in now.buffer:
+            update = now.buffer.pop(line["task"])
+            now.accepted.pop(update.hospital, None)
+        elif event == "version":
+            now.version = line["version"]
+            now.versions[now.version] = VersionFacts(line["epoch"], line["weight_sum"], line["sign"])
+            now.layout, now.shape = line["layout"], tuple((kind, length) for kind, length in line["shape"])
+            for task in line["tasks"]:
+                now.buffer.pop(task, None)
+        elif event == "evaluated" and line["loss"] is not None:
+            now.losses.append((line["version"], line["loss"]))
+        elif event == "snapshot":
+            now.snapshot = SnapshotHead(line["version"], tuple(line["epochs"]))
+        elif event == "snapshot-dropped":
+            now.snapshot = None
+        elif event == "finished":
+            now.finished = True
+    return now

@@ -1,0 +1,101 @@
+"""The nodes as the server sees them: who is idle, who is at work, who waits, who left.
+
+Not for: what they are asked (``strategies.async_hybrid``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass
+class Flight:
+    """A task under way."""
+
+    node: int
+    task: int
+    kind: str
+    version: int
+    epoch: int
+    sent: float
+    deadline: float
+    bytes_down: int
+
+
+@dataclass
+class NodeView:
+    """What the server knows of a node.
+
+    ``held``: version it has (0 until it said otherwise); ``waiting``: its update is in the buffer; ``todo``: a
+    kind of task it is owed before the next training, ``attempts`` made at it.
+    """
+
+    node: int
+    held: int = 0
+    public_key: bytes = b""
+    site: str = ""
+    accepted: tuple[int, ...] = ()
+    waiting: bool = False
+    failures: int = 0
+    not_before: float = 0.0
+    trained: int = 0
+    last_version: int = -1
+    todo: str = ""
+    attempts: int = 0
+
+    @property
+    def hospital(self) -> str:
+        """Short name of the node's identity, or of the node while the identity is unknown."""
+        return self.public_key.hex()[:16] if self.public_key else f"node-{self.node}"
+
+
+class Roster:
+    """Nodes by id and tasks by message id."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, NodeView] = {}
+        self.present: set[int] = set()
+        self.flights: dict[str, Flight] = {}
+        self._busy: set[int] = set()
+
+    def update(self, ids: Iterable[int]) -> tuple[list[int], list[int]]:
+        """Take in the nodes connected now; those that joined and those that left."""
+        now = set(ids)
+        joined, left = sorted(now - self.present), sorted(self.present - now)
+        self.present = now
+        for node in joined:
+            self.nodes.setdefault(node, NodeView(node))
+        return joined, left
+
+    def idle(self, now: float) -> list[NodeView]:
+        """Nodes that can take a task, least trained first."""
+        free = [self.nodes[n] for n in self.present - self._busy if self.nodes[n].not_before <= now]
+        return sorted(free, key=lambda view: (view.trained, view.node))
+
+    def launch(self, message_id: str, flight: Flight) -> None:
+        """A task was sent."""
+        self.flights[message_id] = flight
+        self._busy.add(flight.node)
+
+    def land(self, message_id: str) -> Flight | None:
+        """A task has its reply or is given up."""
+        flight = self.flights.pop(message_id, None)
+        if flight is not None:
+            self._busy.discard(flight.node)
+        return flight
+
+    def back_off(self, view: NodeView, now: float, pause: float) -> None:
+        """Ask a failed node again only after a pause that doubles with every failure, up to 64 times."""
+        view.failures += 1
+        view.not_before = now + pause * 2.0 ** min(view.failures - 1, 6)
+
+    def overdue(self, now: float) -> list[str]:
+        """Message ids of tasks past their deadline."""
+        return [message for message, flight in self.flights.items() if flight.deadline <= now]
+
+    def next_moment(self, now: float) -> float:
+        """When, after ``now``, a deadline or the end of a pause comes next; infinity when none is pending."""
+        moments = [flight.deadline for flight in self.flights.values()]
+        moments += [v.not_before for n, v in self.nodes.items() if n in self.present and n not in self._busy]
+        return min((m for m in moments if m > now), default=float("inf"))

@@ -1,0 +1,95 @@
+"""State hashes that nodes report, and the lossless snapshots that bound a newcomer's download.
+
+Every node reports a keyed hash of its exact state with each reply. A snapshot is used only when another node
+reported the same hash for its version, so that one faulty node cannot mislead a newcomer.
+
+Not for: what a snapshot holds (only holders can open it).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from protocol.messages import SnapshotHead
+from protocol.parts import Payload
+from strategies.journal import Journal
+
+_REMEMBERED = 256
+
+
+class StateHashes:
+    """Which hospital reported which state hash for which version."""
+
+    def __init__(self) -> None:
+        self._reports: dict[int, dict[str, str]] = defaultdict(dict)
+
+    def report(self, version: int, hospital: str, digest: str) -> bool:
+        """Take in a report; False when it disagrees with what most others reported for the version."""
+        agreed = self.agreed(version)
+        self._reports[version][hospital] = digest
+        for old in sorted(self._reports)[:-_REMEMBERED]:
+            del self._reports[old]
+        return not agreed or digest == agreed
+
+    def agreed(self, version: int) -> str:
+        """The hash that at least two hospitals and more than half of those heard reported; empty when none."""
+        reports = self._reports.get(version)
+        if not reports:
+            return ""
+        digest, votes = Counter(reports.values()).most_common(1)[0]
+        return digest if votes >= 2 and 2 * votes > len(reports) else ""
+
+
+class Snapshots:
+    """The newest confirmed snapshot and the newest candidate."""
+
+    def __init__(self, journal: Journal, hashes: StateHashes) -> None:
+        self.journal = journal
+        self.hashes = hashes
+        self.confirmed: SnapshotHead | None = None
+        self.candidate: tuple[SnapshotHead, str] | None = None
+
+    def offer(self, head: SnapshotHead, payloads: tuple[Payload, ...], digest: str) -> None:
+        """Keep a node's snapshot as a candidate; ``digest`` is the state hash that it reported with it."""
+        if self.confirmed is not None and head.version <= self.confirmed.version:
+            return
+        for epoch, payload in zip(head.epochs, payloads, strict=True):
+            self.journal.keep(_name(head.version, epoch), {"version": head.version, "epoch": epoch}, payload)
+        self.candidate = (head, digest)
+
+    def confirm(self) -> SnapshotHead | None:
+        """Promote the candidate if others agree with it; the newly confirmed snapshot, if any."""
+        if self.candidate is None:
+            return None
+        head, digest = self.candidate
+        if self.hashes.agreed(head.version) != digest:
+            return None
+        if self.confirmed is not None:
+            self._drop(self.confirmed)
+        self.confirmed, self.candidate = head, None
+        return head
+
+    def restore(self, head: SnapshotHead) -> None:
+        """Take up a confirmed snapshot of an earlier run of the lineage."""
+        self.confirmed = head
+
+    def forget(self) -> None:
+        """Drop the confirmed snapshot: a node found that it does not match."""
+        if self.confirmed is not None:
+            self._drop(self.confirmed)
+            self.confirmed = None
+
+    def _drop(self, head: SnapshotHead) -> None:
+        for epoch in head.epochs:
+            self.journal.drop(_name(head.version, epoch))
+
+    def load(self) -> tuple[SnapshotHead, tuple[Payload, ...]] | None:
+        """The confirmed snapshot with its payloads."""
+        if self.confirmed is None:
+            return None
+        head = self.confirmed
+        return head, tuple(self.journal.open(_name(head.version, epoch))[1] for epoch in head.epochs)
+
+
+def _name(version: int, epoch: int) -> str:
+    return f"snapshots/{version:06d}-{epoch}"

@@ -1,0 +1,129 @@
+"""Weights: what a hospital's update is worth, and the integers that say so.
+
+When to use which: ``paper`` (arXiv 2503.12226) lets a badly fitted hospital count more and a fast link less,
+which offsets that it takes part more often; ``paper-literal`` reads the same formula with the mean loss and so
+also divides by the size; ``examples`` is FedAvg (arXiv 1602.05629); ``corrected`` grows with size and loss and
+leaves bandwidth to scheduling (q-FFL's form, arXiv 1905.10497). Weights that depend on a loss depend on data:
+with differential privacy use ``examples`` with public counts.
+
+Not for: which updates are aggregated (``strategies.buffer``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from strategies.settings import StrategySettings
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """Public facts of one update. ``bandwidth`` in Mbit/s; ``multiplier`` = 2**(scale epochs behind)."""
+
+    loss_sum: float
+    num_tokens: int
+    num_examples: int
+    bandwidth: float
+    staleness: int
+    multiplier: int = 1
+
+    @property
+    def mean_loss(self) -> float:
+        """Nats a token."""
+        return self.loss_sum / self.num_tokens
+
+
+def _paper(c: Contribution, s: StrategySettings) -> float:
+    return c.loss_sum / (c.num_tokens * math.pow(c.bandwidth, s.bandwidth_exponent))
+
+
+def _paper_literal(c: Contribution, s: StrategySettings) -> float:
+    return c.mean_loss / (c.num_tokens * math.pow(c.bandwidth, s.bandwidth_exponent))
+
+
+def _examples(c: Contribution, s: StrategySettings) -> float:
+    return float(c.num_examples)
+
+
+def _corrected(c: Contribution, s: StrategySettings) -> float:
+    return c.num_tokens * math.pow(c.mean_loss + s.loss_offset, s.loss_exponent)
+
+
+WEIGHTINGS: dict[str, Callable[[Contribution, StrategySettings], float]] = {
+    "paper": _paper,
+    "paper-literal": _paper_literal,
+    "examples": _examples,
+    "corrected": _corrected,
+}
+
+
+def staleness_factor(staleness: int, exponent: float) -> float:
+    """(1+s)^-p, FedBuff's polynomial (arXiv 2106.06639, Section 5)."""
+    return math.pow(1 + staleness, -exponent)
+
+
+def shares(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
+    """Share of each update, summing to 1, none above ``max-share`` (or 1/K where that is more)."""
+    formula = WEIGHTINGS[settings.weighting]
+    raw = [formula(c, settings) * staleness_factor(c.staleness, settings.staleness_exponent) for c in contributions]
+    if not all(math.isfinite(r) and r >= 0 for r in raw) or sum(raw) <= 0:
+        raw = [1.0] * len(raw)
+    cap = max(settings.max_share, 1.0 / len(raw))
+    capped: set[int] = set()
+    while True:  # what a capped update loses goes to the others in proportion; each pass caps at least one more
+        free = [i for i in range(len(raw)) if i not in capped]
+        room, mass = 1.0 - cap * len(capped), sum(raw[i] for i in free)
+        out = [
+            cap if i in capped else (room * raw[i] / mass if mass > 0 else room / len(free)) for i in range(len(raw))
+        ]
+        over = {i for i in free if out[i] > cap * (1 + 1e-12)}
+        if not over:
+            return out
+        capped |= over
+
+
+def damped_total(contributions: Sequence[Contribution], share: Sequence[float], total: int, s: StrategySettings) -> int:
+    """How much of W a version uses: all of it, or with absolute damping W times the mean staleness factor.
+
+    Relative damping keeps the step's length and only moves it towards fresh updates; absolute damping is
+    FedBuff's (each update is scaled by its own factor and nothing is renormalised).
+    """
+    if s.damping == "relative":
+        return total
+    mean = sum(
+        w * staleness_factor(c.staleness, s.staleness_exponent) for w, c in zip(share, contributions, strict=True)
+    )
+    return max(round(total * mean), sum(c.multiplier for c in contributions))
+
+
+def integer_weights(share: Sequence[float], total: int, multipliers: Sequence[int]) -> list[int]:
+    """Integers n_k >= 1 with ``sum n_k m_k <= total``, closest to ``share_k total`` (largest remainder).
+
+    With multipliers of 1 the sum is exactly ``total``.
+
+    Raises
+    ------
+    ValueError
+        even weights of 1 exceed ``total``.
+    """
+    if sum(multipliers) > total:
+        raise ValueError(
+            f"{len(share)} updates with multipliers {list(multipliers)} do not fit a total weight of {total}"
+        )
+    wanted = [s * total / m for s, m in zip(share, multipliers, strict=True)]
+    out = [max(1, math.floor(w)) for w in wanted]
+    while (over := sum(n * m for n, m in zip(out, multipliers, strict=True)) - total) > 0:
+        # only weights raised to 1 can cause this: take from the one that is furthest above what it wanted
+        k = max((i for i, n in enumerate(out) if n > 1), key=lambda i: (out[i] - wanted[i], out[i]))
+        out[k] -= min(out[k] - 1, max(1, over // multipliers[k] // len(out)))
+    left = -over
+    while left:
+        fits = [i for i, m in enumerate(multipliers) if m <= left]
+        if not fits:
+            break
+        k = max(fits, key=lambda i: (wanted[i] - out[i], -i))
+        out[k] += 1
+        left -= multipliers[k]
+    return out
