@@ -60,7 +60,7 @@ def main(grid: Grid, context: Context) -> None:
         strategy.start(SimulatedLinks(grid, clock, bandwidths), num_rounds=schedule.versions)
         measures = last_measures(folder.events())
         progress.say(federated_table(measures))
-        folder.finish({"version": strategy.version, "reason": strategy.stop_reason})
+        folder.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
         progress.say(f"Run folder: {folder.path}")
     finally:
         folder.close()

@@ -101,8 +101,8 @@ class RunFolder:
     # ------------------------------------------------------------------ Journal
 
     def head(self) -> Head:
-        seq, digest = self.ledger.head()
-        return Head(seq, digest)
+        head = self.ledger.head()
+        return Head(head.seq, head.hash)
 
     def record(self, event: str, **facts: Any) -> None:
         entry = self.ledger.append(event, **facts)

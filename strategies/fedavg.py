@@ -13,42 +13,44 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from strategies.async_hybrid import ATTEMPTS, AsyncHybrid
+from strategies.async_hybrid import AsyncHybrid
+from strategies.reception import ATTEMPTS
 from strategies.restore import Buffered
 from strategies.roster import NodeView
 from strategies.settings import StrategySettings
 
 
 class FedAvg(AsyncHybrid):
-    """Synchronous federated averaging of quantised updates."""
+    """Synchronous federated averaging of quantised updates. Parameters as for AsyncHybrid."""
 
     def __init__(self, settings: StrategySettings, *args: Any, **kwargs: Any) -> None:
         super().__init__(replace(settings, max_staleness=0), *args, **kwargs)
         self._cohort_version = -1
         self._cohort: frozenset[int] = frozenset()
 
-    def _choose(self) -> None:
-        """Sample the round's nodes once per version, the same way in every run of the lineage."""
-        if self._cohort_version == self.version and self._cohort & self.roster.present:
-            return
-        present = sorted(self.roster.present)
-        size = min(self.settings.buffer_size or len(present), len(present))
-        self.plan.check_buffer(size)
-        rng = random.Random(f"{self.journal.lineage}:{self.version}")
-        self._cohort = frozenset(rng.sample(present, size))
-        self._cohort_version = self.version
-        for node in self._cohort:
-            self.roster.nodes[node].failures = 0
+    def _choose(self) -> frozenset[int]:
+        """The round's nodes that are connected: sampled once per version, the same in every run of the lineage."""
+        s = self.state
+        if self._cohort_version != s.version or not self._cohort & s.roster.present:
+            present = sorted(s.roster.present)
+            size = min(s.settings.buffer_size or len(present), len(present))
+            s.plan.check_buffer(size)
+            self._cohort = frozenset(random.Random(f"{s.journal.lineage}:{s.version}").sample(present, size))
+            self._cohort_version = s.version
+            for node in self._cohort:
+                s.roster.nodes[node].failures = 0
+        return self._cohort & s.roster.present
 
-    def _may_train(self, view: NodeView) -> bool:
-        self._choose()
-        return view.node in self._cohort and super()._may_train(view) and view.failures < ATTEMPTS
+    def may_train(self, view: NodeView) -> bool:
+        """Nodes of the round's cohort that have neither answered nor failed for good."""
+        return view.node in self._choose() and super().may_train(view) and view.failures < ATTEMPTS
 
-    def _ready(self) -> list[Buffered]:
-        self._choose()
-        members = [self.roster.nodes[n] for n in self._cohort & self.roster.present]
+    def ready(self) -> list[Buffered]:
+        """All updates of the round, once every node of the cohort has answered, failed for good or left."""
+        s = self.state
+        members = [s.roster.nodes[node] for node in self._choose()]
         settled = all(view.waiting or view.failures >= ATTEMPTS for view in members)
-        waited = self.clock.now() - self._version_began >= self.settings.max_wait
-        layout = self.layout or (self.buffer[0].layout if self.buffer else "")
-        group = [update for update in self.buffer if update.layout == layout]
-        return group if (settled or waited) and len(group) >= self.settings.min_contributors else []
+        waited = s.clock.now() - s.version_began >= s.settings.max_wait
+        layout = s.layout or (s.buffer[0].layout if s.buffer else "")
+        group = [update for update in s.buffer if update.layout == layout]
+        return group if (settled or waited) and len(group) >= s.settings.min_contributors else []

@@ -5,21 +5,28 @@ Not for: measuring (nodes do) or tables (``server_app.table``).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flwr.app import MetricRecord
 
 from protocol.measures import Measure
 
 
 class EvaluationRound:
-    """The measures of one round, asked for at ``version``."""
+    """The measures of one round, asked of the nodes ``asked`` at ``version``."""
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, version: int, asked: Iterable[int]) -> None:
         self.version = version
+        self.asked = frozenset(asked)
         self._by_node: dict[int, tuple[str, dict[str, Measure]]] = {}
 
     def add(self, node: int, site: str, measures: dict[str, Measure]) -> None:
         """Take in a node's measures."""
         self._by_node[node] = (site, measures)
+
+    def complete(self) -> bool:
+        """Whether every node asked has answered; only then can its loss be compared with another round's."""
+        return self.asked <= self._by_node.keys()
 
     def sites(self) -> list[str]:
         """Sites heard so far."""

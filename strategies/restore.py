@@ -112,7 +112,7 @@ def standing(events: Iterable[Facts]) -> Standing:
             now.layout, now.shape = line["layout"], tuple((kind, length) for kind, length in line["shape"])
             for task in line["tasks"]:
                 now.buffer.pop(task, None)
-        elif event == "evaluated" and line["loss"] is not None:
+        elif event == "evaluated" and line["complete"]:
             now.losses.append((line["version"], line["loss"]))
         elif event == "snapshot":
             now.snapshot = SnapshotHead(line["version"], tuple(line["epochs"]))

@@ -1,0 +1,93 @@
+"""Asking nodes: a task with exactly the records that the node lacks.
+
+Not for: deciding who is asked (``strategies.async_hybrid``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from protocol.messages import FAILED, TRAIN, SnapshotHead, Task
+from protocol.parts import Payload
+from protocol.wire import write_task
+from strategies.reception import fail
+from strategies.roster import Flight, NodeView
+from strategies.state import ServerState
+
+SentSnapshot = tuple[SnapshotHead, tuple[Payload, ...]]
+
+
+def _from_snapshot(state: ServerState, held: int) -> SentSnapshot | None:
+    """The snapshot, if starting over from it is the smaller download for a node at version ``held``."""
+    head = state.snapshots.confirmed
+    if head is None or held >= head.version:
+        return None
+    direct = state.catch_up.count(held, state.version)
+    # a snapshot's fields are up to twice as wide as a record's
+    return (
+        state.snapshots.load()
+        if 2 * len(head.epochs) + state.catch_up.count(head.version, state.version) < direct
+        else None
+    )
+
+
+def _wants_snapshot(state: ServerState, kind: str) -> bool:
+    every, confirmed = state.settings.snapshot_every, state.snapshots.confirmed
+    return kind == TRAIN and every > 0 and state.version - (confirmed.version if confirmed else 0) >= every
+
+
+def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Flight]:
+    """A task of ``kind`` for a node, at the newest version, and the flight it becomes when sent."""
+    held = min(view.held, state.version)
+    if (snapshot := _from_snapshot(state, held)) is not None:
+        held = snapshot[0].version
+    state.next_task += 1
+    task = Task(
+        lineage=state.journal.lineage,
+        task=state.next_task,
+        version=state.version,
+        epoch=state.schedule.epoch(state.version),
+        from_version=held,
+        versions=state.schedule.versions,
+        plan=astuple(state.plan),
+        head=state.journal.head(),
+        accepted=view.accepted if view.public_key else tuple(state.orphans.values()),
+        want_snapshot=_wants_snapshot(state, kind),
+        state_hash=state.hashes.agreed(state.version),
+        steps=state.last_steps if kind == state.last_task else 0,
+        records=tuple(state.catch_up.records(held, state.version)),
+        snapshot=snapshot,
+    )
+    now, ttl = state.clock.now(), state.settings.task_timeout
+    message = Message(
+        content=write_task(task), dst_node_id=view.node, message_type=kind, ttl=ttl, group_id=str(state.version)
+    )
+    size = sum(len(p.data) for _, p in task.records) + (sum(len(p.data) for p in snapshot[1]) if snapshot else 0)
+    return message, Flight(view.node, task.task, kind, state.version, task.epoch, now, now + ttl, size)
+
+
+def send(state: ServerState, grid: Grid, drafts: list[tuple[Message, Flight]]) -> None:
+    """Push composed tasks and take them into the roster and the journal."""
+    if not drafts:
+        return
+    ids = list(grid.push_messages([message for message, _ in drafts]))
+    for (_, flight), message_id in zip(drafts, ids, strict=True):
+        view = state.roster.nodes[flight.node]
+        if not message_id:
+            fail(state, flight, FAILED, "the message could not be handed to Flower")
+            continue
+        state.roster.launch(message_id, flight)
+        if flight.kind == TRAIN:
+            view.trained += 1
+        state.journal.record(
+            "dispatched",
+            task=flight.task,
+            node=str(flight.node),
+            hospital=view.hospital,
+            kind=flight.kind,
+            version=flight.version,
+            bytes=flight.bytes_down,
+        )

@@ -1,0 +1,201 @@
+"""Taking answers: every reply, error and silence becomes an outcome in the journal.
+
+Not for: what a full buffer becomes (``strategies.versions``).
+"""
+
+from __future__ import annotations
+
+from logging import WARNING
+
+from flwr.app import Message
+from flwr.common import log
+
+from protocol.messages import (
+    ACCEPTED,
+    BEHIND,
+    DUPLICATE,
+    FAILED,
+    LATE,
+    MALFORMED,
+    TRAIN,
+    Evaluation,
+    Failure,
+    Update,
+)
+from protocol.parts import ProtocolError
+from protocol.wire import read_reply
+from strategies.admission import Expected, Refusal, examine
+from strategies.restore import Buffered, buffered_facts
+from strategies.roster import Flight, NodeView
+from strategies.state import ServerState
+from strategies.weighting import Contribution
+
+ATTEMPTS = 3
+
+
+def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
+    """Record that a task came to nothing; the node is asked again after a pause, at once if it was only behind."""
+    view = state.roster.nodes[flight.node]
+    state.journal.record(
+        outcome,
+        task=flight.task,
+        node=str(flight.node),
+        hospital=view.hospital,
+        kind=flight.kind,
+        version=flight.version,
+        reason=reason,
+    )
+    if outcome == LATE:
+        return
+    state.roster.back_off(view, state.clock.now(), 0.0 if outcome == BEHIND else state.settings.retry_seconds)
+    if view.todo and flight.kind == view.todo:
+        view.attempts += 1
+        if view.attempts >= ATTEMPTS:
+            log(WARNING, "%s could not do '%s' in %s attempts: %s", view.hospital, view.todo, ATTEMPTS, reason)
+            view.todo, view.attempts = "", 0
+
+
+def expire(state: ServerState) -> bool:
+    """Give up tasks past their deadline; whether there were any."""
+    overdue = state.roster.overdue(state.clock.now())
+    for message_id in overdue:
+        if (flight := state.roster.land(message_id)) is not None:
+            fail(state, flight, FAILED, f"no reply within strategy.task-timeout = {state.settings.task_timeout:g} s")
+    return bool(overdue)
+
+
+def receive(state: ServerState, message: Message) -> None:
+    """Take in one reply."""
+    flight = state.roster.land(message.metadata.reply_to_message_id)
+    if flight is None:
+        node = str(message.metadata.src_node_id)
+        state.journal.record(DUPLICATE, task=-1, node=node, reason="a reply to no task under way")
+        return
+    if message.has_error():
+        error = message.error
+        fail(state, flight, FAILED, f"Flower error {error.code}: {(error.reason or '')[-500:]}")
+        return
+    try:
+        reply = read_reply(message.content)
+        if (reply.lineage, reply.task) != (state.journal.lineage, flight.task):
+            raise ProtocolError(f"it answers task {reply.task} of lineage {reply.lineage!r}, not task {flight.task}")
+        if not isinstance(reply, Failure) and isinstance(reply, Update) != (flight.kind == TRAIN):
+            raise ProtocolError(f"a {type(reply).__name__} came in reply to '{flight.kind}'")
+    except ProtocolError as error:
+        fail(state, flight, MALFORMED, str(error))
+        return
+    view = state.roster.nodes[flight.node]
+    if isinstance(reply, Failure):
+        _take_failure(state, flight, view, reply)
+    elif isinstance(reply, Evaluation):
+        _take_evaluation(state, flight, view, reply)
+    else:
+        _take_update(state, flight, view, reply)
+
+
+def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Failure) -> None:
+    if reply.kind == BEHIND:
+        view.held = reply.held if 0 <= reply.held < flight.version else 0
+        if view.failures and state.snapshots.confirmed is not None:  # not the first time: the snapshot may be at fault
+            state.snapshots.forget()
+            state.journal.record("snapshot-dropped", reason=reply.reason)
+    fail(state, flight, reply.kind, reply.reason)
+
+
+def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: Evaluation) -> None:
+    view.held, view.failures, view.attempts = flight.version, 0, 0
+    if view.todo == flight.kind:
+        view.todo = ""
+    state.progress = state.clock.now()
+    _report(state, view, flight.version, reply.state_hash)
+    measures = {f"{model}_{name}": v for model, row in reply.measures.items() for name, v in row.as_dict().items()}
+    state.journal.record(
+        "measured",
+        task=flight.task,
+        node=str(flight.node),
+        hospital=view.hospital,
+        kind=flight.kind,
+        site=reply.site,
+        version=flight.version,
+        seconds=reply.seconds,
+        **measures,
+    )
+    if state.round is not None:
+        state.round.add(view.node, reply.site, reply.measures)
+
+
+def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update, multiplier: int) -> Refusal | None:
+    expected = Expected(
+        state.journal.lineage,
+        flight.task,
+        flight.version,
+        flight.epoch,
+        "",
+        state.layout,
+        state.shape,
+        view.public_key,
+    )
+    staleness = state.version - flight.version
+    room = state.plan.total_weight // (2 * max(state.settings.buffer_size, 1))
+    refusal = examine(update, expected, state.plan, staleness, state.settings.max_staleness, multiplier, room)
+    if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
+        return Refusal(DUPLICATE, "an update of the same hospital already waits for this version")
+    if refusal is None and state.stop_reason:
+        return Refusal(LATE, f"the run is complete: {state.stop_reason}")
+    return refusal
+
+
+def hospital(update: Update) -> str:
+    """Short name of the identity that signed an update."""
+    return update.public_key.hex()[:16]
+
+
+def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Update) -> None:
+    now = state.clock.now()
+    multiplier = 1 << (state.schedule.epoch(state.version) - flight.epoch)
+    refusal = _refusal(state, flight, view, update, multiplier)
+    if refusal is not None:
+        fail(state, flight, refusal.outcome, refusal.reason)
+        return
+    size = len(update.payload.data) + (sum(len(p.data) for p in update.snapshot[1]) if update.snapshot else 0)
+    seconds = now - flight.sent
+    state.bandwidths.observe(view.node, size + flight.bytes_down, seconds, update.compute_seconds)
+    contribution = Contribution(
+        update.loss_sum,
+        update.num_tokens,
+        update.num_examples,
+        state.bandwidths.value(view.node),
+        state.version - flight.version,
+        multiplier,
+    )
+    name, shape = hospital(update), update.payload.shape
+    kept = Buffered(flight.task, view.node, name, update.site, flight.version, update.layout, shape, contribution)
+    state.journal.keep(kept.name, {}, update.payload)
+    state.journal.record(
+        ACCEPTED,
+        **buffered_facts(kept),
+        digest=update.payload.digest(),
+        signature=update.signature.hex(),
+        state_hash=update.state_hash,
+        bytes=size,
+        seconds=seconds,
+        train_seconds=update.train_seconds,
+        compute_seconds=update.compute_seconds,
+        clipped=update.clipped,
+    )
+    state.buffer.append(kept)
+    state.orphans.pop(name, None)
+    state.progress = now
+    view.public_key, view.site, view.held = update.public_key, update.site, flight.version
+    view.accepted, view.waiting, view.failures = (flight.task,), True, 0
+    _report(state, view, flight.version, update.state_hash)
+    if update.snapshot is not None:
+        state.snapshots.offer(*update.snapshot, update.state_hash)
+    if (confirmed := state.snapshots.confirm()) is not None:
+        state.journal.record("snapshot", version=confirmed.version, epochs=list(confirmed.epochs))
+
+
+def _report(state: ServerState, view: NodeView, version: int, digest: str) -> None:
+    if not state.hashes.report(version, view.hospital, digest):
+        log(WARNING, "%s reports another state of version %s than the others", view.hospital, version)
+        state.journal.record("disagreement", node=str(view.node), hospital=view.hospital, version=version)

@@ -1,0 +1,84 @@
+"""What the server knows at a moment of a run. The modules around it read and change it; it does nothing.
+
+``strategies.dispatch`` asks nodes, ``strategies.reception`` takes their answers, ``strategies.versions`` turns full
+buffers into versions, ``strategies.async_hybrid`` decides when.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from encryption.plan import FieldPlan
+from protocol.schedule import Schedule
+from strategies.bandwidth import Bandwidths
+from strategies.catchup import CatchUp
+from strategies.clock import Clock
+from strategies.convergence import Convergence
+from strategies.federated_evaluation import EvaluationRound
+from strategies.journal import Journal
+from strategies.restore import Buffered, standing
+from strategies.roster import Roster
+from strategies.settings import StrategySettings
+from strategies.snapshots import Snapshots, StateHashes
+
+Shape = tuple[tuple[str, int], ...]
+
+
+class RunError(RuntimeError):
+    """The run cannot go on; the message says why and what to do."""
+
+
+@dataclass
+class ServerState:
+    """One run lineage at the server.
+
+    ``version`` is the newest version; ``layout`` and ``shape`` are fixed by version 1 (empty before); ``orphans`` are
+    accepted tasks of hospitals not heard since a resume; ``progress`` is when an answer last helped the run.
+    """
+
+    settings: StrategySettings
+    plan: FieldPlan
+    schedule: Schedule
+    journal: Journal
+    clock: Clock
+    bandwidths: Bandwidths
+    last_task: str
+    last_steps: int
+    roster: Roster = field(default_factory=Roster)
+    hashes: StateHashes = field(default_factory=StateHashes)
+    version: int = 0
+    layout: str = ""
+    shape: Shape = ()
+    buffer: list[Buffered] = field(default_factory=list)
+    orphans: dict[str, int] = field(default_factory=dict)
+    next_task: int = 0
+    stop_reason: str = ""
+    round: EvaluationRound | None = None
+    progress: float = 0.0
+    version_began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.catch_up = CatchUp(self.journal, self.plan)
+        self.snapshots = Snapshots(self.journal, self.hashes)
+        self.convergence = Convergence(self.settings)
+        past = standing(self.journal.events())
+        self.resumed = past.starts > 0
+        self.version, self.layout, self.shape = past.version, past.layout, past.shape
+        for version, facts in sorted(past.versions.items()):
+            self.catch_up.append(version, facts)
+        self.buffer, self.orphans = list(past.buffer.values()), past.accepted
+        self.next_task = past.starts << 32  # ids of a resumed run never meet those of the run before
+        for version, loss in past.losses:
+            self.convergence.observe(version, loss)
+        if past.snapshot is not None:
+            self.snapshots.restore(past.snapshot)
+
+    def owing(self) -> bool:
+        """Whether a connected node still owes an evaluation."""
+        return any(self.roster.nodes[node].todo for node in self.roster.present)
+
+    def ask_all(self, kind: str) -> None:
+        """Make every connected node owe a task of ``kind``, in a new evaluation round."""
+        self.round = EvaluationRound(self.version, self.roster.present)
+        for node in self.roster.present:
+            self.roster.nodes[node].todo = kind
