@@ -54,23 +54,46 @@ def free_ports(count: int) -> list[int]:
 
 
 def make_home() -> Path:
-    """A fresh folder for Flower's and Ray's state, short enough for Ray's sockets where that is possible."""
+    """A fresh folder for Flower's and Ray's state, short and plain enough for Ray where that is possible."""
     home = Path(tempfile.mkdtemp(prefix="cw-"))
-    if len(str(home)) > _LONGEST_RAY_FOLDER and os.access("/tmp", os.W_OK):
+    if (len(str(home)) > _LONGEST_RAY_FOLDER or _spaced(home)) and os.access("/tmp", os.W_OK):
         home.rmdir()
         home = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
     return home
 
 
+def _spaced(path: Path) -> bool:
+    return any(character.isspace() for character in str(path))
+
+
+def scripts(home: Path) -> Path:
+    """The folder of Flower's commands, as this launch has to call them.
+
+    Ray starts its workers through a shell without quoting the interpreter's path. For an environment whose path has a
+    space, ``home`` therefore gets a link to it and commands that go through the link.
+    """
+    found = Path(sys.executable).parent
+    if not _spaced(found):
+        return found
+    link, made = home / "venv", home / "bin"
+    if not made.exists():
+        link.symlink_to(sys.prefix, target_is_directory=True)
+        made.mkdir()
+        for script in (*found.glob("flwr*"), *found.glob("flower-*")):
+            wrapper = made / script.name
+            wrapper.write_text(f'#!/bin/sh\nexec {link}/bin/python {link}/bin/{script.name} "$@"\n')
+            wrapper.chmod(0o755)
+    return made
+
+
 def environment(base: Mapping[str, str], home: Path, port: int, control_port: int, *, offline: bool) -> dict[str, str]:
     """``base`` with everything that isolates this launch."""
-    scripts = str(Path(sys.executable).parent)
     own = {
         "FLWR_HOME": str(home),
         "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": str(port),
         "FLWR_LOCAL_CONTROL_API_PORT": str(control_port),
         "RAY_TMPDIR": str(home),
-        "PATH": f"{scripts}{os.pathsep}{base.get('PATH', os.defpath)}",
+        "PATH": f"{scripts(home)}{os.pathsep}{base.get('PATH', os.defpath)}",
     }
     # A proxy must not catch the loopback.
     loopback = "127.0.0.1,localhost"
@@ -78,9 +101,9 @@ def environment(base: Mapping[str, str], home: Path, port: int, control_port: in
     return _UNLESS_SET | dict(base) | _ALWAYS | (_OFFLINE if offline else {}) | own
 
 
-def command(name: str) -> str:
+def command(name: str, home: Path) -> str:
     """The path of one of Flower's commands, from the environment that runs this launcher."""
-    beside = Path(sys.executable).parent / name
+    beside = scripts(home) / name
     if found := (str(beside) if beside.exists() else shutil.which(name)):
         return found
     raise LauncherError(f"{name} is not installed beside {sys.executable}; run `make install` and use its .venv")

@@ -53,13 +53,20 @@ class Flower:
         raise LauncherError(f"the SuperLink ended while starting; its last words:\n{tail(self.log, 15)}")
 
     def _start_on(self, port: int, patience_s: float) -> bool:
-        args = [command("flower-superlink"), "--insecure", "--simulation", "--isolation", "subprocess"]
+        args = [command("flower-superlink", self.home), "--insecure", "--simulation", "--isolation", "subprocess"]
         args += ["--host", "127.0.0.1", "--port", str(port), "--disable-runtime-dependency-installation"]
+        # Ray puts the working directory first on its workers' path: a data.py lying there would stand in for the app's
+        # own packages. So it is an empty folder.
+        empty = self.home / "empty"
+        empty.mkdir(exist_ok=True)
         if self._bound:
-            args = [sys.executable, "-m", "launcher.keeper", *args]
+            args = [sys.executable, "-m", "launcher.keeper", str(empty), *args]
         stdin = subprocess.PIPE if self._bound else subprocess.DEVNULL
         with self.log.open("ab") as log:
-            self._process = self._tree.start(args, bound=False, env=self.env, stdin=stdin, stdout=log, stderr=log)
+            cwd = None if self._bound else empty
+            self._process = self._tree.start(
+                args, bound=False, env=self.env, stdin=stdin, stdout=log, stderr=log, cwd=cwd
+            )
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         deadline = time.monotonic() + patience_s
         while self.alive:
@@ -89,14 +96,17 @@ class Flower:
 
     def stream_log(self, run_id: str) -> subprocess.Popen[bytes]:
         """A process that prints the run's log from its beginning and ends when the run has ended."""
-        args = [command("flwr"), "log", run_id, CONNECTION, "--stream"]
+        args = [command("flwr", self.home), "log", run_id, CONNECTION, "--stream"]
         return self._tree.start(args, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def _call(self, *args: str, limit_s: float = _CALL_LIMIT_S) -> dict[str, Any]:
         if not self.alive:
             raise LauncherError("the SuperLink has ended")
         process = self._tree.start(
-            [command("flwr"), *args, "--format", "json"], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [command("flwr", self.home), *args, "--format", "json"],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         try:
             out, err = process.communicate(timeout=limit_s)

@@ -1,4 +1,4 @@
-"""``python -m launcher.keeper COMMAND...``: runs a command and ends it, with all it started, once stdin closes.
+"""``python -m launcher.keeper FOLDER COMMAND...``: runs a command there and ends all it started once stdin closes.
 
 The launcher holds the other end of stdin, so the kernel closes it however the launcher ends, ``kill -9`` included;
 the simulation and Ray would otherwise go on by themselves.
@@ -15,9 +15,9 @@ import sys
 from launcher.processes import ProcessTree
 
 
-def main(command: list[str]) -> int:
+def main(folder: str, *command: str) -> int:
     tree = ProcessTree()
-    process = tree.start(command)
+    process = tree.start(command, cwd=folder)
     while process.poll() is None:
         if select.select([0], [], [], 0.5)[0] and not os.read(0, 1):
             tree.stop()
@@ -26,4 +26,4 @@ def main(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main(*sys.argv[1:]))

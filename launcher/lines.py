@@ -37,7 +37,12 @@ _NOISE = re.compile(
         )
     )
 )
-_TRACEBACK = re.compile(r"^\s*Traceback \(most recent call last\):|^\s*\+ Exception Group Traceback")
+_TRACEBACK = re.compile(r"^(\s*Traceback \(most recent call last\):|\s*\+ Exception Group Traceback|ray::)")
+# Unindented lines that belong to a traceback; Ray nests several.
+_OF_TRACEBACK = re.compile(
+    r"^(\s|[\w.]*(Error|Exception|Exit|Interrupt|Group)(\(\w+\))?(:|$)|traceback: |ray\.exceptions\.|ray::"
+    r"|The above exception was|During handling of the above)"
+)
 
 
 def plain(line: str) -> str:
@@ -56,18 +61,15 @@ class Screen:
             self._write(text)
 
     def _readable(self, line: str) -> str | None:
-        text = plain(line)
+        text, level = plain(line), ""
+        if found := _LEVEL.match(text):
+            level, text = found[1], found[2]
         if _TRACEBACK.match(text):
             self._in_traceback = True
             return None
-        if self._in_traceback:
-            # The last line of a traceback is the first that is not indented: the exception itself.
-            if text.strip() and not text.startswith((" ", "\t")):
-                self._in_traceback = False
-            return None
-        level = ""
-        if found := _LEVEL.match(text):
-            level, text = found[1], found[2]
         if not text.strip() or _NOISE.search(text) or level == "DEBUG":
             return None
+        if self._in_traceback and not level and _OF_TRACEBACK.match(text):
+            return None
+        self._in_traceback = level in ("ERROR", "CRITICAL")
         return f"{level.lower()}: {text}" if level in ("WARNING", "ERROR", "CRITICAL") else text

@@ -73,7 +73,10 @@ def _pairs(text: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_overrides(texts: Iterable[str], defaults: Mapping[str, Any]) -> dict[str, Value]:
-    """Overrides from ``--run-config`` values, each key=value pairs or a TOML file; later ones win."""
+    """Overrides from ``--run-config`` values, each key=value pairs or a TOML file; later ones win.
+
+    Text that begins with ``./``, ``../`` or ``~/`` is a path and made absolute, because the app runs elsewhere.
+    """
     given: dict[str, Any] = {}
     for text in texts:
         if text.strip().endswith(".toml") and "=" not in text:
@@ -89,6 +92,8 @@ def read_overrides(texts: Iterable[str], defaults: Mapping[str, Any]) -> dict[st
             near = difflib.get_close_matches(key, defaults, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "see [tool.flwr.app.config] in its pyproject.toml"
             raise LauncherError(f"run config: the app has no key {key!r}; {hint}")
+        if isinstance(value, str) and value.startswith(("./", "../", "~/")):
+            given[key] = str(Path(value).expanduser().resolve())
         if not isinstance(value, bool | int | float | str):
             raise LauncherError(f"run config: {key} = {value!r} is a {type(value).__name__}; expected one plain value")
     return given

@@ -74,6 +74,7 @@ class Launcher:
 
     def __init__(self, app: Path, behaviour: str, folder: Path, home: Path) -> None:
         folder.mkdir()
+        (folder / "toy.py").write_text("raise SystemExit('a file in the working directory stood in for the app')")
         self.runs, self.output = folder / "the runs", folder / "output"
         args = [sys.executable, "-m", "launcher", "--app", str(app), "--runs-dir", str(self.runs)]
         nodes = "2" if behaviour == "finish" else "1"
@@ -105,7 +106,7 @@ def home() -> Iterator[Path]:
 
 @pytest.mark.endtoend
 def test_launches_side_by_side_end_truthfully_and_leave_nothing_behind(tmp_path: Path, home: Path) -> None:
-    app = tmp_path / "app"
+    app = tmp_path / "an app"
     (app / "toy").mkdir(parents=True)
     (app / "pyproject.toml").write_text(PROJECT)
     (app / "toy" / "__init__.py").touch()

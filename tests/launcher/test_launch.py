@@ -16,7 +16,7 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
 from launcher.cli import main, options
-from launcher.environment import environment, free_ports, make_home
+from launcher.environment import command, environment, free_ports, make_home
 from launcher.errors import LauncherError
 from launcher.flower import reason, tail
 from launcher.launch import Launch, Options, federation, run_name, stamp
@@ -76,6 +76,22 @@ def test_the_environment_isolates_but_leaves_the_users_choices() -> None:
     assert found["PATH"] == f"{Path(sys.executable).parent}{os.pathsep}/bin" and "HF_HUB_OFFLINE" not in found
     assert environment(base, Path("/h"), 1, 2, offline=True)["HF_HUB_OFFLINE"] == "1"
     assert len(set(free_ports(5))) == 5
+
+
+def test_an_interpreter_with_a_space_in_its_path_is_reached_by_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = command("flwr", tmp_path)
+    assert Path(plain).parent == Path(sys.executable).parent
+    spaced = tmp_path / "with space"
+    spaced.symlink_to(sys.prefix, target_is_directory=True)
+    monkeypatch.setattr(sys, "prefix", str(spaced))
+    monkeypatch.setattr(sys, "executable", str(spaced / "bin" / "python"))
+    (home := tmp_path / "h").mkdir()
+    found = command("flwr", home)
+    assert found == str(home / "bin" / "flwr") == command("flwr", home)
+    done = subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
+    assert "Flower version" in done.stdout
 
 
 def test_the_home_is_short_enough_for_rays_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +173,7 @@ def test_the_keeper_ends_its_command_when_the_launcher_is_killed() -> None:
     code = """
 import subprocess, sys, time
 from launcher.processes import ProcessTree
-keeper = ProcessTree().start([sys.executable, "-m", "launcher.keeper", "sleep", "60"], bound=False, stdin=-1)
+keeper = ProcessTree().start([sys.executable, "-m", "launcher.keeper", "/", "sleep", "60"], bound=False, stdin=-1)
 print(keeper.pid, flush=True)
 time.sleep(60)
 """

@@ -25,7 +25,17 @@ Traceback (most recent call last):
     raise ValueError("on purpose")
 ValueError: on purpose
 
-The above exception was the direct cause:
+The above exception was the direct cause of the following exception:
+\x1b[91mERROR \x1b[0m:     An exception was raised when processing a message by RayBackend
+\x1b[91mERROR \x1b[0m:     \x1b[36mray::ClientAppActor.run()\x1b[39m (pid=14725, ip=192.0.2.2)
+  At least one of the input arguments for this task could not be computed:
+ray.exceptions.RaySystemError: System error: no
+traceback: Traceback (most recent call last):
+ValueError: no
+\x1b[91mERROR \x1b[0m:     Traceback (most recent call last):
+  File "x.py", line 1, in y
+ray.exceptions.RayTaskError(RaySystemError): no
+ray.exceptions.OutOfMemoryError: no
 \x1b[91mERROR \x1b[0m:     Exit Code: 700
 after
 """
@@ -41,6 +51,6 @@ def test_only_what_people_want_is_shown() -> None:
         "round 2: loss 2.25",
         "  indented   round 3",
         "warning: node 7 is late",
-        "The above exception was the direct cause:",
+        "error: An exception was raised when processing a message by RayBackend",
         "after",
     ]

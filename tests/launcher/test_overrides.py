@@ -32,6 +32,13 @@ def test_text_needs_no_quotes_where_the_default_is_text() -> None:
     }
 
 
+def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_overrides(["run.folder=./x"], DEFAULTS) == {"run.folder": str(tmp_path / "x")}
+    assert read_overrides(["run.folder=~/x"], DEFAULTS) == {"run.folder": str((Path.home() / "x").resolve())}
+    assert read_overrides(["run.folder=org/model"], DEFAULTS) == {"run.folder": "org/model"}
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

@@ -1,0 +1,51 @@
+# make run     simulate a federated run and evaluate it     RUN_CONFIG="key=value ..."  ARGS="--num-supernodes 8 ..."
+# make test    ruff, mypy and pytest                        PYTEST_ARGS="-k ledger ..."
+# make lint    ruff and mypy only
+# make install what run needs, into .venv                   TORCH="torch==2.13.0 --index-url ..." for a GPU build
+# make clean   remove .venv and caches; runs/ stays
+#
+# Needs Python 3.11 or 3.12, git and make. PYTHON=... chooses the interpreter that .venv is made with.
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+.DEFAULT_GOAL := run
+
+CHECK := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+CANDIDATES := $(or $(PYTHON),.venv/bin/python python3.11 python3.12 python3 python)
+# The first candidate that is a supported Python; says what was found when there is none.
+FIND_PYTHON := for python in $(CANDIDATES); do \
+	"$$python" -c '$(CHECK)' >/dev/null 2>&1 && break; python=; done; \
+	if [ -z "$$python" ]; then \
+	echo "Python 3.11 or 3.12 is needed; none of these is one:" >&2; \
+	for python in $(CANDIDATES); do \
+	echo "  $$python: $$("$$python" --version 2>/dev/null || echo not found)" >&2; done; \
+	echo "Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; fi
+INSTALL := $(FIND_PYTHON); "$$python" launcher/install.py --torch "$$TORCH"
+
+export RUN_CONFIG TORCH
+# Spinning OpenMP threads make small models many times slower when processes share cores.
+export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 0
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: run test lint install install-dev clean
+
+run: install
+	@.venv/bin/python -m launcher --run-config "$$RUN_CONFIG" $(ARGS)
+
+# Lint findings do not keep the tests from running; either makes this fail.
+test: install-dev
+	@code=0; $(MAKE) lint || code=$$?; \
+	.venv/bin/python -m pytest $(PYTEST_ARGS) && exit $$code
+
+lint: install-dev
+	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy
+
+install:
+	@$(INSTALL)
+
+install-dev:
+	@$(INSTALL) --dev
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
