@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.config import LoraSettings, ModelConfig
 from adapters.errors import AdapterError
+from adapters.quiet import quiet_bitsandbytes
 
 if TYPE_CHECKING:
     from adapters.base import BaseModel, load_base
@@ -39,6 +40,8 @@ __all__ = [
     "save_adapter",
     "write_vector",
 ]
+
+quiet_bitsandbytes()
 
 _MODULE_OF = {
     "BaseModel": "base",

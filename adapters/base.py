@@ -86,9 +86,9 @@ def _load_model(config: ModelConfig, folder: Path, device: torch.device) -> Any:
         extra["quantization_config"] = quantization
     if quantization is not None or device.type != "cpu":
         extra["device_map"] = {"": str(device)}
-    logging: Any = transformers.utils.logging
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    progress: Any = transformers.utils.logging
+    bars = progress.is_progress_bar_enabled()
+    progress.disable_progress_bar()
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
@@ -109,7 +109,7 @@ def _load_model(config: ModelConfig, folder: Path, device: torch.device) -> Any:
         ) from error
     finally:
         if bars:
-            logging.enable_progress_bar()
+            progress.enable_progress_bar()
     model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise AdapterError(
