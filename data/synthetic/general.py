@@ -167,7 +167,10 @@ def general_text(rng: random.Random) -> Iterator[str]:
     fill = _filler(rng)
     makers = (_prose, _rows, _pairs, _salad)
     while True:
-        parts = [rng.choices(makers, weights=(60, 16, 14, 10))[0](rng, fill) for _ in range(rng.choice((1, 1, 2, 3)))]
+        parts = [
+            rng.choices(makers, weights=(60, 16, 14, 10))[0](rng, fill)
+            for _ in range(rng.choice((1, 1, 2, 3)))
+        ]
         titled = rng.random() < 0.3
         title = expand("<{diagnosis}|{house} {house}|{procedure}|{anatomy}>", rng, fill) if titled else ""
         yield (_cased(title, rng) + rng.choice(("\n", ":\n", "\n\n")) if titled else "") + "\n".join(parts)

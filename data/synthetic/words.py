@@ -87,7 +87,9 @@ thiamine:100,500:mg:IV,PO | folic acid:1:mg:PO | chlordiazepoxide:10,25,50:mg:PO
 clonazepam:0.25,0.5,1:mg:PO
 """)
 
-FREQUENCIES = items("daily | BID | TID | QID | q4h | q6h | q8h | q12h | QHS | QAM | PRN | once | weekly | x1 | ATC")
+FREQUENCIES = items(
+    "daily | BID | TID | QID | q4h | q6h | q8h | q12h | QHS | QAM | PRN | once | weekly | x1 | ATC"
+)
 
 
 def _labs(text: str) -> dict[str, Lab]:

@@ -1,0 +1,135 @@
+"""``load_hospital`` and ``load_hospitals``: notes of any source as hospitals with training and held-out notes.
+
+Data sets are views into one memory-mapped file: a row's text is read from disk when it is asked for. Not for
+deciding whose a note is: see plan.py and splits.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from datasets import Dataset
+
+from data.cache import cached, digest
+from data.config import DataConfig
+from data.errors import DataError
+from data.labels import CHAPTERS, MORTALITY
+from data.notes_file import notes_file
+from data.plan import Plan, plan
+from data.splits import Ints
+from data.synthetic.houses import HOUSES
+
+log = logging.getLogger("crossward.data")
+
+_COLUMNS = ["note_id", "patient_id", "text", "category", "label"]
+_USUAL_HOSPITALS = 4  # made-up hospitals when they are not to be one partition each
+
+
+@dataclasses.dataclass(frozen=True)
+class Hospital:
+    """One hospital's notes.
+
+    ``train`` and ``test`` have the columns note_id, patient_id, text, category, label (all strings; label is "" for
+    the notes task) and share no patient. ``labels`` is the label task's whole vocabulary, the same at every
+    hospital, empty for the notes task.
+    """
+
+    name: str
+    train: Dataset
+    test: Dataset
+    labels: tuple[str, ...]
+
+
+def _made_up(config: DataConfig, hospitals: int | None) -> DataConfig:
+    """The made-up hospitals' tables in the cache, to be read as a MIMIC-III folder."""
+    from data.synthetic.tables import records
+    from data.synthetic.tables_iii import write_mimic_iii
+
+    count = hospitals if hospitals and config.partition == "site" else _USUAL_HOSPITALS
+    if count > len(HOUSES):
+        raise DataError(
+            f"there are {len(HOUSES)} made-up hospitals, not {count}: use fewer hospitals, or share these out with "
+            "data.partition = 'dirichlet' or 'even'"
+        )
+
+    def build(folder: Path) -> None:
+        write_mimic_iii(records(config.synthetic_patients, count, config.seed), folder)
+
+    folder = cached("synthetic", digest("mimic-iii", config.synthetic_patients, count, config.seed), build)
+    return dataclasses.replace(config, source="mimic-iii", path=str(folder), encoding="utf-8")
+
+
+def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
+    if config.task != "label":
+        return ()
+    given = tuple(dict.fromkeys(name.strip() for name in config.labels.split(",") if name.strip()))
+    if config.source not in ("csv", "jsonl"):
+        given = MORTALITY if config.label == "mortality" else CHAPTERS
+    elif not given and not whole:
+        raise DataError(
+            f"{config.path}: the labels of {config.label_column!r} must be the same list at every hospital. Set data.labels "
+            f"to all of them, comma-separated (here: {', '.join(found.labels[:20])})."
+        )
+    if len(found.labels) < 2:
+        raise DataError(
+            f"{config.path}: every usable note has the label {found.labels[0]!r}, so there is nothing to learn. "
+            "Check data.label and data.note-types, or bring more notes."
+        )
+    return given or tuple(found.labels)
+
+
+def _prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tuple[str, ...], str]:
+    if hospitals is not None and hospitals < 1:
+        raise DataError(f"{hospitals} hospitals were asked for; at least one is needed")
+    known = config.name
+    if config.source == "synthetic":
+        known = known or "made-up hospitals"
+        config = _made_up(config, hospitals)
+    path = Path(config.path).expanduser().absolute()
+    notes = notes_file(path, config)
+    found = plan(notes, config, hospitals)
+    return notes, found, _labels(config, found, hospitals is not None), known or path.name.split(".")[0]
+
+
+def _dataset(notes: Path, rows: Ints, name: str) -> Dataset:
+    dataset = Dataset.from_file(str(notes / "notes.arrow")).select_columns(_COLUMNS)
+    return dataset.select(rows, new_fingerprint=digest("rows", notes.name, name, rows.tobytes().hex()))
+
+
+def _hospital(prepared: tuple[Path, Plan, tuple[str, ...], str], index: int, alone: bool) -> Hospital:
+    notes, found, labels, known = prepared
+    name = found.names[index]
+    for house in HOUSES:  # a made-up care unit is known by its hospital's name
+        name = house.name if name == house.unit and known == "made-up hospitals" else name
+    train, test = found.train[index], found.test[index]
+    return Hospital(
+        known if alone else name, _dataset(notes, train, "train"), _dataset(notes, test, "test"), labels
+    )
+
+
+def load_hospital(
+    config: DataConfig, partition_id: int | None = None, num_partitions: int | None = None
+) -> Hospital:
+    """One hospital's notes.
+
+    Without ``partition_id`` all notes of ``data.path`` are this hospital's (a real node); with it, hospital
+    ``partition_id`` of ``num_partitions`` that the data set is shared out to (a simulation).
+
+    Raises
+    ------
+    DataError
+        the notes cannot be read or shared out so; it says what to change.
+    """
+    if partition_id is None:
+        return _hospital(_prepare(config, None), 0, True)
+    if num_partitions is None or not 0 <= partition_id < num_partitions:
+        raise DataError(f"there is no hospital {partition_id} of {num_partitions}: ids count from 0")
+    return _hospital(_prepare(config, num_partitions), partition_id, False)
+
+
+def load_hospitals(config: DataConfig, num_partitions: int) -> list[Hospital]:
+    """All ``num_partitions`` hospitals that a data set is shared out to, in the order of their partition ids."""
+    prepared = _prepare(config, num_partitions)
+    return [_hospital(prepared, index, False) for index in range(num_partitions)]

@@ -1,0 +1,117 @@
+"""Raw notes of any source -> one Arrow file of cleaned notes in the cache, written in one pass in little memory.
+
+The file (``notes.arrow``, an IPC stream for memory-mapping) has the readers' columns and ``hash``; ``counts.json``
+beside it says how many notes were read and why others were left out. Not for splits: see hospitals.py.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.cache import cached, digest, stamp
+from data.cleaning import clean, text_hashes
+from data.config import DataConfig
+from data.errors import DataError
+from data.readers import COLUMNS, Counts, read_flat, read_mimic_iii, read_mimic_iv
+
+log = logging.getLogger("crossward.data")
+
+SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("hash", pa.uint64())])
+_REPORT_EVERY = 200_000
+# what of the configuration changes the file: not splits, partitions or tokens
+_FIELDS = (
+    "source encoding text_column patient_column grouping_column label_column task label note_types "
+    "keep_discharge_summaries note_hours"
+).split()
+_READERS = {"mimic-iii": read_mimic_iii, "mimic-iv": read_mimic_iv, "csv": read_flat, "jsonl": read_flat}
+
+
+def _sources(path: Path, source: str) -> list[Path]:
+    if source in ("csv", "jsonl") or not path.is_dir():
+        return [path]
+    return sorted(p for pattern in ("*", "*/*") for p in path.glob(pattern) if ".csv" in p.name.lower())
+
+
+def drops_discharge_summaries(config: DataConfig) -> bool:
+    """Whether discharge summaries are left out because they state the outcome to be predicted."""
+    return (
+        config.task == "label"
+        and config.label == "mortality"
+        and config.source.startswith("mimic")
+        and not config.keep_discharge_summaries
+    )
+
+
+def _kept(
+    pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: set[str]
+) -> Iterator[pa.Table]:
+    types = {kind.strip().lower() for kind in config.note_types.split(",") if kind.strip()}
+    labels = pa.array([name.strip() for name in config.labels.split(",") if name.strip()], pa.string())
+    for piece in pieces:
+        kinds = pc.utf8_lower(piece["category"])
+        if types:
+            seen.update(pc.unique(piece["category"]).to_pylist())
+            piece = counts.keep(
+                piece, pc.is_in(kinds, pa.array(sorted(types), pa.string())), "of another note type"
+            )
+        if drops_discharge_summaries(config):
+            summary = pc.match_substring(pc.utf8_lower(piece["category"]), "discharge")
+            piece = counts.keep(piece, pc.invert(summary), "discharge summary, which states the outcome")
+        if config.task == "label":
+            piece = counts.keep(piece, pc.not_equal(piece["label"], ""), "without a label")
+            if len(labels):
+                piece = counts.keep(piece, pc.is_in(piece["label"], labels), "label not in data.labels")
+        if config.patient_column or config.source.startswith("mimic"):
+            piece = counts.keep(piece, pc.not_equal(piece["patient_id"], ""), "without a patient")
+        if not piece.num_rows:
+            continue
+        piece = piece.combine_chunks()
+        texts = clean(piece["text"].chunk(0))
+        piece = piece.set_column(piece.schema.get_field_index("text"), "text", texts)
+        piece = piece.append_column("hash", pa.array(text_hashes(texts), pa.uint64()))
+        piece = counts.keep(piece, pc.not_equal(piece["text"], ""), "empty")
+        yield piece.select(SCHEMA.names).cast(SCHEMA)
+
+
+def _write(folder: Path, path: Path, config: DataConfig) -> None:
+    counts, seen = Counts(), set[str]()
+    reported = 0
+    pieces = _READERS[config.source](path, config, counts)
+    with pa.OSFile(str(folder / "notes.arrow"), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
+        for piece in _kept(pieces, config, counts, seen):
+            counts["kept"] += piece.num_rows
+            writer.write_table(piece)
+            if counts["read"] - reported >= _REPORT_EVERY:
+                reported = counts["read"]
+                log.info("%s: %d notes read, %d kept", path, counts["read"], counts["kept"])
+    log.info("%s: %s", path, ", ".join(f"{number} {reason}" for reason, number in counts.items()))
+    if not counts["kept"]:
+        reasons = ", ".join(
+            f"{number} {why}" for why, number in counts.items() if why not in ("read", "kept")
+        )
+        kinds = f" Note types found: {', '.join(sorted(seen)[:20])}." if seen else ""
+        raise DataError(
+            f"{path}: no usable note of {counts['read']} rows ({reasons or 'the file has no rows'}).{kinds} "
+            "Loosen data.note-types, data.labels or data.note-hours, or check the columns named in data.*-column."
+        )
+    (folder / "counts.json").write_text(json.dumps(counts))
+
+
+def notes_file(path: Path, config: DataConfig) -> Path:
+    """The folder of cleaned notes of ``path``, built unless it is in the cache."""
+    if not path.exists():
+        raise DataError(
+            f"{path}: no such file or folder. Set data.path to where the {config.source} notes are."
+        )
+    if config.source.startswith("mimic") and path.is_file():
+        path = path.parent
+    stamps = [stamp(p) for p in _sources(path, config.source)]
+    settings = {name: getattr(config, name) for name in _FIELDS}
+    key = digest("notes", stamps, settings, config.labels if config.task == "label" else "")
+    return cached("notes", key, lambda folder: _write(folder, path, config))

@@ -1,0 +1,43 @@
+"""Reads one CSV or JSONL file whose columns the configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.config import DataConfig
+from data.errors import DataError
+from data.readers.pieces import Counts
+from data.tables import stream_csv, stream_jsonl
+
+
+def read_flat(path: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
+    """Pieces of a file; a row without a patient column is a patient of its own, its category is its site."""
+    if path.is_dir():
+        raise DataError(
+            f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file."
+        )
+    label = config.label_column if config.task == "label" else ""
+    site_from = config.grouping_column
+    roles = (config.text_column, config.patient_column, site_from, label)
+    stream = stream_csv if config.source == "csv" else stream_jsonl
+    for piece in stream(path, list(dict.fromkeys(c for c in roles if c)), config.encoding):
+        start, rows = counts["read"], piece.num_rows
+        counts["read"] += rows
+        numbers = pa.array([f"row-{start + i + 1}" for i in range(rows)], pa.string())
+        empty = pa.array([""] * rows, pa.string())
+        patients = pc.utf8_trim_whitespace(piece[config.patient_column]) if config.patient_column else numbers
+        site = pc.utf8_trim_whitespace(piece[site_from]) if site_from else empty
+        yield pa.table(
+            {
+                "note_id": numbers,
+                "patient_id": patients,
+                "site": site,
+                "category": site,
+                "label": pc.utf8_trim_whitespace(piece[label]) if label else empty,
+                "text": piece[config.text_column],
+            }
+        )

@@ -1,0 +1,55 @@
+"""Reads a MIMIC-III folder: NOTEEVENTS, with ADMISSIONS, DIAGNOSES_ICD, ICUSTAYS, SERVICES and PATIENTS as needed.
+
+Notes marked ISERROR are left out here. Notes of no admission (HADM_ID empty) have no label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.config import DataConfig
+from data.readers.pieces import Counts, Early, Sites, default_site, labels
+from data.tables import as_ids, find_table, stream_csv
+
+_SITE_TABLES = (
+    ("icustays", "intime"),
+    ("services", "transfertime"),
+    ("admissions", "admittime"),
+    ("patients", ""),
+)
+
+
+def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
+    """Pieces of the notes of a MIMIC-III folder."""
+    path = find_table(folder, "noteevents")
+    assert path is not None
+    label = labels(folder, config, "icd9_code", "")
+    sites = Sites(folder, path, default_site(folder, config, "category"), config.encoding, _SITE_TABLES)
+    early = Early(folder, config)
+    wanted = ["row_id", "subject_id", "hadm_id", "category", "iserror", "text"]
+    wanted += ["charttime", "chartdate"] if early.hours else []
+    wanted += [sites.column] if sites.of_note and sites.column not in wanted else []
+    for piece in stream_csv(path, wanted, config.encoding):
+        counts["read"] += piece.num_rows
+        right = pc.invert(pc.is_in(pc.utf8_trim_whitespace(piece["iserror"]), pa.array(["1", "1.0"])))
+        piece = counts.keep(piece, right, "marked as an error")
+        hadms = as_ids(piece["hadm_id"], path, "hadm_id")
+        if early.hours:
+            charted = pc.if_else(pc.equal(piece["charttime"], ""), piece["chartdate"], piece["charttime"])
+            piece = counts.keep(piece, early.mask(charted, hadms, path), "charted too late")
+            hadms = as_ids(piece["hadm_id"], path, "hadm_id")
+        subjects = as_ids(piece["subject_id"], path, "subject_id")
+        yield pa.table(
+            {
+                "note_id": piece["row_id"],
+                "patient_id": piece["subject_id"],
+                "site": sites.get(piece, subjects, hadms),
+                "category": pc.utf8_trim_whitespace(piece["category"]),
+                "label": label.get(hadms) if label else pa.array([""] * piece.num_rows, pa.string()),
+                "text": piece["text"],
+            }
+        )

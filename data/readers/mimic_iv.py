@@ -1,0 +1,60 @@
+"""Reads a MIMIC-IV folder: note/discharge and note/radiology (MIMIC-IV-Note) with the tables of hosp/ and icu/.
+
+Both releases unpacked side by side, or one inside the other, or all files in one folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.config import DataConfig
+from data.errors import DataError
+from data.readers.pieces import Counts, Early, Sites, default_site, labels
+from data.tables import as_ids, find_table, stream_csv
+
+_SITE_TABLES = (
+    ("icustays", "intime"),
+    ("services", "transfertime"),
+    ("admissions", "admittime"),
+    ("patients", ""),
+)
+_CATEGORIES = {"discharge": "Discharge summary", "radiology": "Radiology"}
+
+
+def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
+    """Pieces of the notes of a MIMIC-IV folder."""
+    paths = {name: path for name in _CATEGORIES if (path := find_table(folder, name, required=False))}
+    if not paths:
+        raise DataError(
+            f"{folder}: holds neither discharge.csv(.gz) nor radiology.csv(.gz), here or in note/. "
+            "Set data.path to the folder that holds MIMIC-IV-Note's note/ and MIMIC-IV's hosp/."
+        )
+    label = labels(folder, config, "icd_code", "icd_version")
+    site = default_site(folder, config, "anchor_year_group")
+    early = Early(folder, config)
+    for name, path in paths.items():
+        sites = Sites(folder, path, site, config.encoding, _SITE_TABLES) if site != "category" else None
+        wanted = ["note_id", "subject_id", "hadm_id", "text", *(["charttime"] if early.hours else [])]
+        wanted += [sites.column] if sites and sites.of_note and sites.column not in wanted else []
+        for piece in stream_csv(path, wanted, config.encoding):
+            counts["read"] += piece.num_rows
+            hadms = as_ids(piece["hadm_id"], path, "hadm_id")
+            if early.hours:
+                piece = counts.keep(piece, early.mask(piece["charttime"], hadms, path), "charted too late")
+                hadms = as_ids(piece["hadm_id"], path, "hadm_id")
+            subjects = as_ids(piece["subject_id"], path, "subject_id")
+            category = pa.array([_CATEGORIES[name]] * piece.num_rows, pa.string())
+            yield pa.table(
+                {
+                    "note_id": pc.utf8_trim_whitespace(piece["note_id"]),
+                    "patient_id": piece["subject_id"],
+                    "site": sites.get(piece, subjects, hadms) if sites else category,
+                    "category": category,
+                    "label": label.get(hadms) if label else pa.array([""] * piece.num_rows, pa.string()),
+                    "text": piece["text"],
+                }
+            )

@@ -1,0 +1,159 @@
+"""What all readers share: the columns of a piece, counts of what was left out, joins of MIMIC's small tables."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.config import DataConfig
+from data.errors import DataError
+from data.labels import MORTALITY, icd_chapter
+from data.tables import Lookup, as_ids, find_table, header, stream_csv
+
+COLUMNS = ("note_id", "patient_id", "site", "category", "label", "text")
+Ids = npt.NDArray[np.int64]
+
+
+class Counts(collections.Counter[str]):
+    """How many notes were read and why others were left out."""
+
+    def keep(self, piece: pa.Table, mask: pa.Array | pa.ChunkedArray, reason: str) -> pa.Table:
+        """``piece`` where ``mask`` holds, what falls out counted under ``reason``."""
+        kept = piece.filter(mask)
+        if dropped := piece.num_rows - kept.num_rows:
+            self[reason] += dropped
+        return kept
+
+
+def load(path: Path, columns: Sequence[str], encoding: str) -> pa.Table:
+    """A small table as a whole."""
+    pieces = list(stream_csv(path, columns, encoding))
+    return pa.concat_tables(pieces) if pieces else pa.table({c: pa.array([], pa.string()) for c in columns})
+
+
+def lookup(path: Path, key: str, column: str, encoding: str, order: str = "") -> Lookup:
+    """``column`` of the table at ``path`` by its integer ``key``; ``order`` names the column that says which is first."""
+    table = load(path, [key, column, *([order] if order else [])], encoding)
+    if order:
+        table = table.take(pc.sort_indices(table, sort_keys=[(order, "ascending")]))
+    return Lookup(as_ids(table[key], path, key), table[column])
+
+
+def mortality(path: Path, encoding: str) -> Lookup:
+    """Admission -> "survived" or "died", from the HOSPITAL_EXPIRE_FLAG of the table of admissions."""
+    table = load(path, ["hadm_id", "hospital_expire_flag"], encoding)
+    flags = pc.utf8_trim_whitespace(table["hospital_expire_flag"])
+    said = pc.if_else(pc.equal(flags, "1"), MORTALITY[1], pc.if_else(pc.equal(flags, "0"), MORTALITY[0], ""))
+    return Lookup(as_ids(table["hadm_id"], path, "hadm_id"), said)
+
+
+def chapters(path: Path, code: str, version: str, encoding: str) -> Lookup:
+    """Admission -> ICD chapter of its first diagnosis; ``version`` is a column, or "" when all codes are ICD-9."""
+    columns = ["hadm_id", "seq_num", code, *([version] if version else [])]
+    ids: list[Ids] = []
+    values: list[str] = []
+    for piece in stream_csv(path, columns, encoding):
+        firsts = piece.filter(pc.equal(pc.replace_substring_regex(piece["seq_num"], r"\.0$", ""), "1"))
+        ids.append(as_ids(firsts["hadm_id"], path, "hadm_id"))
+        revisions = firsts[version].to_pylist() if version else ["9"] * firsts.num_rows
+        values += [
+            icd_chapter(c, 9 if v.strip().startswith("9") else 10)
+            for c, v in zip(firsts[code].to_pylist(), revisions, strict=True)
+        ]
+    return Lookup(
+        np.concatenate(ids) if ids else np.array([], np.int64),
+        pa.chunked_array([pa.array(values, pa.string())]),
+    )
+
+
+def labels(folder: Path, config: DataConfig, code: str, version: str) -> Lookup | None:
+    """The lookup of the configured label by admission, or None for the notes task."""
+    if config.task != "label":
+        return None
+    if config.label == "mortality":
+        path = find_table(folder, "admissions")
+        assert path is not None
+        return mortality(path, config.encoding)
+    path = find_table(folder, "diagnoses_icd")
+    assert path is not None
+    return chapters(path, code, version, config.encoding)
+
+
+class Sites:
+    """The site of a note: a column of the notes, of a table of admissions' facts, or of the table of patients."""
+
+    def __init__(
+        self, folder: Path, notes: Path, column: str, encoding: str, tables: Sequence[tuple[str, str]]
+    ) -> None:
+        """``tables`` are (name, order column) pairs to look for ``column`` in after the notes themselves."""
+        self.column = column.lower()
+        self.of_note = self.column in {name.strip().lower() for name in header(notes, encoding)}
+        self.lookup: Lookup | None = None
+        self.by_patient = False
+        looked = [notes.name]
+        if self.of_note:
+            return
+        for name, order in tables:
+            path = find_table(folder, name, required=False)
+            if path is None:
+                continue
+            looked.append(path.name)
+            there = {n.strip().lower() for n in header(path, encoding)}
+            if self.column in there:
+                self.by_patient = "hadm_id" not in there
+                key = "subject_id" if self.by_patient else "hadm_id"
+                self.lookup = lookup(path, key, self.column, encoding, order if order in there else "")
+                return
+        raise DataError(
+            f"{folder}: data.site-column = {column!r} is a column of none of {', '.join(looked)}. Name one that is, "
+            "such as FIRST_CAREUNIT (ICUSTAYS), CURR_SERVICE (SERVICES), CATEGORY, or anchor_year_group (patients)."
+        )
+
+    def get(self, piece: pa.Table, subjects: Ids, hadms: Ids) -> pa.Array:
+        """The site of each note of ``piece``, "" where it has none."""
+        if self.of_note:
+            return pc.utf8_trim_whitespace(piece[self.column])
+        assert self.lookup is not None
+        return self.lookup.get(subjects if self.by_patient else hadms)
+
+
+def default_site(folder: Path, config: DataConfig, fallback: str) -> str:
+    """The configured site column, else the first care unit where there is a table of ICU stays."""
+    if config.site_column:
+        return config.site_column
+    return "first_careunit" if find_table(folder, "icustays", required=False) else fallback
+
+
+class Early:
+    """Whether a note was charted within the configured hours of its admission."""
+
+    def __init__(self, folder: Path, config: DataConfig) -> None:
+        self.hours = config.note_hours if config.task == "label" else 0.0
+        self.admitted: Lookup | None = None
+        if self.hours:
+            path = find_table(folder, "admissions")
+            assert path is not None
+            self.admitted = lookup(path, "hadm_id", "admittime", config.encoding)
+
+    def mask(self, charted: pa.ChunkedArray, hadms: Ids, path: Path) -> pa.Array:
+        """True where the note is early enough; a note without a time is not."""
+        assert self.admitted is not None
+        try:
+            start, when = (
+                pc.cast(
+                    pc.if_else(pc.equal(c, ""), None, pc.utf8_slice_codeunits(c, 0, 19)), pa.timestamp("s")
+                )
+                for c in (self.admitted.get(hadms), charted)
+            )
+        except pa.ArrowInvalid:
+            raise DataError(
+                f"{path}: a time is not written as YYYY-MM-DD hh:mm:ss, which data.note-hours needs."
+            ) from None
+        passed = pc.cast(pc.subtract(when, start), pa.int64())
+        return pc.fill_null(pc.less_equal(passed, int(self.hours * 3600)), False)
