@@ -89,6 +89,7 @@ class Launch:
         self.options, self._say = options, say
         self._flower: Flower | None = None
         self._run_id = ""
+        self._kept: set[int] = set()
         defaults = app_defaults(options.app)
         overrides = read_overrides(options.run_config, defaults)
         if FOLDER_KEY not in defaults:
@@ -167,12 +168,12 @@ class Launch:
         # The simulation first: it ends Ray in order. Then the rest from the SuperLink downwards.
         for process in self._tree.named("flwr-simulation"):
             process.terminate()
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + 3.0
         while self._tree.named("flwr-simulation") and time.monotonic() < deadline:
             time.sleep(0.1)
-        kept = {flower.pid, *(p.pid for p in self._tree.named("flower-superexec"))}
-        keep = kept if self.options.keep_superlink else set()
-        if left := self._tree.stop(keep=lambda process: process.pid in keep):
+        if self.options.keep_superlink:
+            self._kept = {flower.pid, *(p.pid for p in self._tree.named("flower-superexec"))}
+        if left := self._tree.stop(keep=lambda process: process.pid in self._kept):
             self._say(f"these processes did not end: {'; '.join(left)}")
 
     def _evaluate(self) -> int:
@@ -189,4 +190,4 @@ class Launch:
         try:
             return process.wait()
         finally:
-            self._tree.stop()
+            self._tree.stop(keep=lambda process: process.pid in self._kept)

@@ -67,13 +67,14 @@ def test_run_names_sort_by_time_and_differ() -> None:
     assert run_name(now) != run_name(now)
 
 
-def test_the_environment_isolates_but_leaves_the_users_choices() -> None:
+def test_the_environment_isolates_but_leaves_the_users_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/venv/bin/python")
     base = {"PATH": "/bin", "OMP_WAIT_POLICY": "ACTIVE", "RAY_ADDRESS": "auto", "no_proxy": "a.b", "MINE": "1"}
     found = environment(base, Path("/h"), 1, 2, offline=False)
     assert (found["FLWR_HOME"], found["RAY_TMPDIR"], found["RAY_ADDRESS"]) == ("/h", "/h", "local")
     assert (found["OMP_WAIT_POLICY"], found["GOMP_SPINCOUNT"], found["MINE"]) == ("ACTIVE", "0", "1")
     assert found["no_proxy"] == "a.b,127.0.0.1,localhost" and found["NO_PROXY"] == "127.0.0.1,localhost"
-    assert found["PATH"] == f"{Path(sys.executable).parent}{os.pathsep}/bin" and "HF_HUB_OFFLINE" not in found
+    assert found["PATH"] == f"/venv/bin{os.pathsep}/bin" and "HF_HUB_OFFLINE" not in found
     assert environment(base, Path("/h"), 1, 2, offline=True)["HF_HUB_OFFLINE"] == "1"
     assert len(set(free_ports(5))) == 5
 
@@ -81,10 +82,11 @@ def test_the_environment_isolates_but_leaves_the_users_choices() -> None:
 def test_an_interpreter_with_a_space_in_its_path_is_reached_by_a_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = command("flwr", tmp_path)
-    assert Path(plain).parent == Path(sys.executable).parent
-    spaced = tmp_path / "with space"
-    spaced.symlink_to(sys.prefix, target_is_directory=True)
+    plain, spaced = tmp_path / "plain", tmp_path / "with space"
+    for folder in (plain, spaced):
+        folder.symlink_to(sys.prefix, target_is_directory=True)
+    monkeypatch.setattr(sys, "executable", str(plain / "bin" / "python"))
+    assert command("flwr", tmp_path) == str(plain / "bin" / "flwr")
     monkeypatch.setattr(sys, "prefix", str(spaced))
     monkeypatch.setattr(sys, "executable", str(spaced / "bin" / "python"))
     (home := tmp_path / "h").mkdir()
@@ -186,3 +188,21 @@ time.sleep(60)
         launcher.send_signal(signal.SIGKILL)
     gone, alive = psutil.wait_procs([keeper, *kept], timeout=20)
     assert kept and not alive and len(gone) == 2
+
+
+def test_the_evaluations_exit_code_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.flwr.app.config]\nrun.folder = ''\n")
+    code = f"""
+import sys
+from pathlib import Path
+from launcher.launch import Launch, Options
+options = Options(Path({str(tmp_path)!r}), Path({str(tmp_path)!r}) / "runs", evaluation_args="--key 'a b'")
+raise SystemExit(Launch(options, print)._evaluate())
+"""
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert done.returncode == 0 and "no evaluation package" in done.stdout
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\nsys.exit(5)\n")
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert done.returncode == 5 and "'--key', 'a b']" in done.stdout and f"['--run', '{tmp_path}/runs/" in done.stdout
