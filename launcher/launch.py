@@ -29,7 +29,7 @@ from launcher.processes import ProcessTree
 from launcher.watch import Ending, Watch
 
 MARKER = "result.json"
-FOLDER_KEY = "run.folder"
+FOLDER_KEY, RESUME_KEY = "run.folder", "run.resume"
 TAIL_LINES = 40
 
 
@@ -94,9 +94,11 @@ class Launch:
         overrides = read_overrides(options.run_config, defaults)
         if FOLDER_KEY not in defaults:
             raise LauncherError(f"{options.app}/pyproject.toml: [tool.flwr.app.config] lacks {FOLDER_KEY}")
-        name = run_name(datetime.now(UTC))
-        self.folder = Path(str(overrides.get(FOLDER_KEY) or options.runs_dir / name)).expanduser().absolute()
-        self._run_config = to_toml(overrides | {FOLDER_KEY: str(self.folder)})
+        resumed = overrides.get(RESUME_KEY)
+        chosen = resumed or overrides.get(FOLDER_KEY) or options.runs_dir / run_name(datetime.now(UTC))
+        self.folder = Path(str(chosen)).expanduser().absolute()
+        own = {RESUME_KEY if resumed else FOLDER_KEY: str(self.folder)}
+        self._run_config = to_toml(overrides | own)
         self._federation = federation(options, usable_cpus())
         self.log = self.folder.parent / f"{self.folder.name}.log"
         self._tree = ProcessTree()
@@ -156,7 +158,11 @@ class Launch:
             with self.log.open("a", encoding="utf-8") as log:
                 log.write(f"--- the SuperLink's log\n{tail(flower.log, 200)}\n")
             if self.folder.is_dir():
-                self.log = Path(shutil.move(self.log, self.folder / "launcher.log"))
+                # A resumed run adds to the log of its earlier launches.
+                with self.log.open("rb") as source, (self.folder / "launcher.log").open("ab") as target:
+                    shutil.copyfileobj(source, target)
+                self.log.unlink()
+                self.log = self.folder / "launcher.log"
         if self.options.keep_superlink and flower.alive:
             settings = [f"{k}={shlex.quote(v)}" for k, v in flower.env.items() if k.startswith("FLWR_")]
             self._say(f"the SuperLink goes on; look at it with: {' '.join(settings)} flwr ls local")

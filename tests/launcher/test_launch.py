@@ -22,6 +22,7 @@ from launcher.flower import reason, tail
 from launcher.launch import Launch, Options, federation, run_name, stamp
 from launcher.watch import Ending
 
+ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = Options(app=Path("/app"), runs_dir=Path("/runs"))
 
 
@@ -128,6 +129,22 @@ def test_a_marker_from_an_earlier_run_does_not_count(tmp_path: Path) -> None:
     assert before == stamp(marker)
     marker.write_text("{ }")
     assert before != stamp(marker)
+
+
+def test_a_resumed_run_goes_on_in_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.flwr.app.config]\nrun.folder = ''\nrun.resume = ''\n")
+    code = f"""
+from pathlib import Path
+from launcher.launch import Launch, Options
+for text in ("", "run.folder=here", "run.resume=old/run"):
+    launch = Launch(Options(Path({str(tmp_path)!r}), Path("/runs"), (text,)), print)
+    print(launch.folder, launch._run_config.strip())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    fresh, chosen, resumed = done.stdout.splitlines()
+    assert fresh.startswith("/runs/2") and 'run.folder = "/runs/2' in fresh
+    assert chosen == f'{ROOT}/here run.folder = "{ROOT}/here"'
+    assert resumed == f'{ROOT}/old/run run.resume = "{ROOT}/old/run"'
 
 
 def test_messages_and_logs_lose_their_noise(tmp_path: Path) -> None:
