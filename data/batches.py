@@ -29,8 +29,8 @@ class TestBatch:
     """A batch and whose it is.
 
     ``inputs`` is what the model takes: input_ids, attention_mask, labels, int64 [b, t]. ``notes`` int64 [b] are
-    positions in the data set, ``patients`` int64 [b] positions in ``TokenDataset.patient_ids``; ``candidates`` int64 [b]
-    are positions in ``TokenDataset.labels`` (-1 unless made by ``label_batches``).
+    positions in the data set, ``patients`` int64 [b] positions in ``TokenDataset.patient_ids``;
+    ``candidates`` int64 [b] are positions in ``TokenDataset.labels`` (-1 unless made by ``label_batches``).
     """
 
     __test__ = False  # not a test case, whatever its name makes pytest think
@@ -183,9 +183,7 @@ def test_batches(tokens: TokenDataset, batch_tokens: int = 8192) -> Iterator[Tes
     for chosen in _by_size(lengths, batch_tokens):
         sequences = [_window(tokens, int(notes[i]), int(firsts[i])) for i in chosen]
         none = np.full(len(chosen), -1, dtype=np.int64)
-        yield TestBatch(
-            _padded(sequences, tokens.frame.pad), notes[chosen], tokens.patients[notes[chosen]], none
-        )
+        yield TestBatch(_padded(sequences, tokens.frame.pad), notes[chosen], tokens.patients[notes[chosen]], none)
 
 
 test_batches.__test__ = False  # type: ignore[attr-defined]

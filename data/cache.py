@@ -56,7 +56,8 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
         building = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=target.parent))
     except OSError as error:
         raise DataError(
-            f"{target.parent}: cannot keep derived data here ({error.strerror}). Set CROSSWARD_HOME to a writable folder."
+            f"{target.parent}: cannot keep derived data here ({error.strerror}). "
+            "Set CROSSWARD_HOME to a writable folder."
         ) from error
     try:
         build(building)

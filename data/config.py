@@ -26,17 +26,13 @@ class DataConfig:
         ),
     )
     path: str = field(default="", metadata=_key("path", "The folder or file of notes, an absolute path."))
-    encoding: str = field(
-        default="utf-8", metadata=_key("encoding", "Text encoding of the files in data.path.")
-    )
+    encoding: str = field(default="utf-8", metadata=_key("encoding", "Text encoding of the files in data.path."))
     text_column: str = field(
         default="text", metadata=_key("text-column", "The column that holds the note (csv and jsonl).")
     )
     patient_column: str = field(
         default="",
-        metadata=_key(
-            "patient-column", "The column that names the patient; empty: each row is its own patient."
-        ),
+        metadata=_key("patient-column", "The column that names the patient; empty: each row is its own patient."),
     )
     site_column: str = field(
         default="",
@@ -69,9 +65,7 @@ class DataConfig:
     )
     dirichlet_alpha: float = field(
         default=0.5,
-        metadata=_key(
-            "dirichlet-alpha", "Skew of the dirichlet partition; smaller is more skewed.", above=0.0
-        ),
+        metadata=_key("dirichlet-alpha", "Skew of the dirichlet partition; smaller is more skewed.", above=0.0),
     )
     min_patients: int = field(
         default=5,
@@ -111,22 +105,16 @@ class DataConfig:
         default=0.2,
         metadata=_key("test-fraction", "Share of patients whose notes are held out.", above=0.0, max=0.9),
     )
-    max_tokens: int = field(
-        default=256, metadata=_key("max-tokens", "Longest token sequence.", min=16, max=131072)
-    )
+    max_tokens: int = field(default=256, metadata=_key("max-tokens", "Longest token sequence.", min=16, max=131072))
     packing: bool = field(
         default=True,
         metadata=_key("packing", "Join notes to full sequences in training; false: one note a sequence."),
     )
     synthetic_patients: int = field(
         default=600,
-        metadata=_key(
-            "synthetic-patients", "Patients of the made-up hospitals in total.", min=8, max=1_000_000
-        ),
+        metadata=_key("synthetic-patients", "Patients of the made-up hospitals in total.", min=8, max=1_000_000),
     )
-    seed: int = field(
-        default=0, metadata=_key("seed", "Seed of made-up patients, splits and partitions.", min=0)
-    )
+    seed: int = field(default=0, metadata=_key("seed", "Seed of made-up patients, splits and partitions.", min=0))
 
     def __post_init__(self) -> None:
         if self.source != "synthetic" and not self.path:

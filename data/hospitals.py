@@ -69,8 +69,8 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
         given = MORTALITY if config.label == "mortality" else CHAPTERS
     elif not given and not whole:
         raise DataError(
-            f"{config.path}: the labels of {config.label_column!r} must be the same list at every hospital. Set data.labels "
-            f"to all of them, comma-separated (here: {', '.join(found.labels[:20])})."
+            f"{config.path}: the labels of {config.label_column!r} must be the same list at every hospital. "
+            f"Set data.labels to all of them, comma-separated (here: {', '.join(found.labels[:20])})."
         )
     if len(found.labels) < 2:
         raise DataError(
@@ -104,14 +104,10 @@ def _hospital(prepared: tuple[Path, Plan, tuple[str, ...], str], index: int, alo
     for house in HOUSES:  # a made-up care unit is known by its hospital's name
         name = house.name if name == house.unit and known == "made-up hospitals" else name
     train, test = found.train[index], found.test[index]
-    return Hospital(
-        known if alone else name, _dataset(notes, train, "train"), _dataset(notes, test, "test"), labels
-    )
+    return Hospital(known if alone else name, _dataset(notes, train, "train"), _dataset(notes, test, "test"), labels)
 
 
-def load_hospital(
-    config: DataConfig, partition_id: int | None = None, num_partitions: int | None = None
-) -> Hospital:
+def load_hospital(config: DataConfig, partition_id: int | None = None, num_partitions: int | None = None) -> Hospital:
     """One hospital's notes.
 
     Without ``partition_id`` all notes of ``data.path`` are this hospital's (a real node); with it, hospital

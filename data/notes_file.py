@@ -26,9 +26,18 @@ SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("hash", pa.uint
 _REPORT_EVERY = 200_000
 # what of the configuration changes the file: not splits, partitions or tokens
 _FIELDS = (
-    "source encoding text_column patient_column grouping_column label_column task label note_types "
-    "keep_discharge_summaries note_hours"
-).split()
+    "source",
+    "encoding",
+    "text_column",
+    "patient_column",
+    "grouping_column",
+    "label_column",
+    "task",
+    "label",
+    "note_types",
+    "keep_discharge_summaries",
+    "note_hours",
+)
 _READERS = {"mimic-iii": read_mimic_iii, "mimic-iv": read_mimic_iv, "csv": read_flat, "jsonl": read_flat}
 
 
@@ -48,18 +57,14 @@ def drops_discharge_summaries(config: DataConfig) -> bool:
     )
 
 
-def _kept(
-    pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: set[str]
-) -> Iterator[pa.Table]:
+def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: set[str]) -> Iterator[pa.Table]:
     types = {kind.strip().lower() for kind in config.note_types.split(",") if kind.strip()}
     labels = pa.array([name.strip() for name in config.labels.split(",") if name.strip()], pa.string())
     for piece in pieces:
         kinds = pc.utf8_lower(piece["category"])
         if types:
             seen.update(pc.unique(piece["category"]).to_pylist())
-            piece = counts.keep(
-                piece, pc.is_in(kinds, pa.array(sorted(types), pa.string())), "of another note type"
-            )
+            piece = counts.keep(piece, pc.is_in(kinds, pa.array(sorted(types), pa.string())), "of another note type")
         if drops_discharge_summaries(config):
             summary = pc.match_substring(pc.utf8_lower(piece["category"]), "discharge")
             piece = counts.keep(piece, pc.invert(summary), "discharge summary, which states the outcome")
@@ -92,9 +97,7 @@ def _write(folder: Path, path: Path, config: DataConfig) -> None:
                 log.info("%s: %d notes read, %d kept", path, counts["read"], counts["kept"])
     log.info("%s: %s", path, ", ".join(f"{number} {reason}" for reason, number in counts.items()))
     if not counts["kept"]:
-        reasons = ", ".join(
-            f"{number} {why}" for why, number in counts.items() if why not in ("read", "kept")
-        )
+        reasons = ", ".join(f"{number} {why}" for why, number in counts.items() if why not in ("read", "kept"))
         kinds = f" Note types found: {', '.join(sorted(seen)[:20])}." if seen else ""
         raise DataError(
             f"{path}: no usable note of {counts['read']} rows ({reasons or 'the file has no rows'}).{kinds} "
@@ -106,9 +109,7 @@ def _write(folder: Path, path: Path, config: DataConfig) -> None:
 def notes_file(path: Path, config: DataConfig) -> Path:
     """The folder of cleaned notes of ``path``, built unless it is in the cache."""
     if not path.exists():
-        raise DataError(
-            f"{path}: no such file or folder. Set data.path to where the {config.source} notes are."
-        )
+        raise DataError(f"{path}: no such file or folder. Set data.path to where the {config.source} notes are.")
     if config.source.startswith("mimic") and path.is_file():
         path = path.parent
     stamps = [stamp(p) for p in _sources(path, config.source)]

@@ -22,7 +22,15 @@ from data.splits import Ints
 
 log = logging.getLogger("crossward.data")
 
-_FIELDS = "partition dirichlet_alpha min_patients max_notes test_fraction seed grouping_column".split()
+_FIELDS = (
+    "partition",
+    "dirichlet_alpha",
+    "min_patients",
+    "max_notes",
+    "test_fraction",
+    "seed",
+    "grouping_column",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,9 +117,7 @@ def _by_dirichlet(table: _Table, config: DataConfig, hospitals: int) -> tuple[In
             f"{len(table.sites)} values here. Name a column with several, or use data.partition = 'even'."
         )
     group = splits.sites_of_patients(table.patient, table.site, len(table.patients), len(table.sites))
-    found = splits.dirichlet(
-        table.patients, group, hospitals, config.dirichlet_alpha, config.min_patients, config.seed
-    )
+    found = splits.dirichlet(table.patients, group, hospitals, config.dirichlet_alpha, config.min_patients, config.seed)
     names = []
     for hospital in range(hospitals):
         there = np.bincount(group[(found == hospital) & (group >= 0)], minlength=len(table.sites))
@@ -141,9 +147,7 @@ def _capped(table: _Table, mine: Ints, config: DataConfig) -> Ints:
     """Patients of a hospital, whole ones in a random but stable order, up to ``data.max-notes`` notes."""
     if not config.max_notes or not len(mine):
         return mine
-    order = mine[
-        np.argsort(splits.uniforms([table.patients[p] for p in mine], config.seed, "cap"), kind="stable")
-    ]
+    order = mine[np.argsort(splits.uniforms([table.patients[p] for p in mine], config.seed, "cap"), kind="stable")]
     notes = np.bincount(table.patient, minlength=len(table.patients))[order]
     return np.sort(order[: max(2, int((np.cumsum(notes) <= config.max_notes).sum()))])
 

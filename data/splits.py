@@ -22,8 +22,7 @@ Floats = npt.NDArray[np.float64]
 def uniforms(patients: Sequence[str], seed: int, purpose: str) -> Floats:
     """A number in [0, 1) of each patient, a pure function of id, seed and purpose."""
     raw = b"".join(
-        hashlib.blake2b(f"{purpose}/{seed}/{patient}".encode(), digest_size=8).digest()
-        for patient in patients
+        hashlib.blake2b(f"{purpose}/{seed}/{patient}".encode(), digest_size=8).digest() for patient in patients
     )
     return np.frombuffer(raw, dtype="<u8").astype(np.float64) / 2.0**64
 
@@ -81,9 +80,7 @@ def even(patients: Sequence[str], hospitals: int, seed: int) -> Ints:
     return (rank % hospitals).astype(np.int64)
 
 
-def dirichlet(
-    patients: Sequence[str], group: Ints, hospitals: int, alpha: float, minimum: int, seed: int
-) -> Ints:
+def dirichlet(patients: Sequence[str], group: Ints, hospitals: int, alpha: float, minimum: int, seed: int) -> Ints:
     """Hospitals skewed by ``group``: each group is shared out in proportions drawn from Dirichlet(alpha).
 
     A hospital that already has its even share gets no more of the later groups (arXiv:1905.12022), and hospitals below

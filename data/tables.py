@@ -31,16 +31,10 @@ _ROWS = 4096  # rows of a JSONL piece
 def find_table(folder: Path, name: str, required: bool = True) -> Path | None:
     """The file NAME.csv or NAME.csv.gz in ``folder`` or a folder of it, in any case."""
     if not folder.is_dir():
-        raise DataError(
-            f"{folder}: no such folder. Set data.path to the folder that holds {name.upper()}.csv(.gz)."
-        )
+        raise DataError(f"{folder}: no such folder. Set data.path to the folder that holds {name.upper()}.csv(.gz).")
     wanted = {f"{name}.csv".lower(), f"{name}.csv.gz".lower()}
     found = sorted(
-        (
-            p
-            for p in itertools.chain(folder.iterdir(), folder.glob("*/*"))
-            if p.name.lower() in wanted and p.is_file()
-        ),
+        (p for p in itertools.chain(folder.iterdir(), folder.glob("*/*")) if p.name.lower() in wanted and p.is_file()),
         key=lambda p: (len(p.parts), p.name),
     )
     if found:
@@ -112,9 +106,7 @@ def match_columns(path: Path, names: Sequence[str], wanted: Iterable[str]) -> di
     spelled = {name.strip().lower(): name for name in reversed(names)}
     missing = [name for name in wanted if name.lower() not in spelled]
     if missing:
-        raise DataError(
-            f"{path}: has no column {', '.join(map(repr, missing))}; its columns are {', '.join(names)}."
-        )
+        raise DataError(f"{path}: has no column {', '.join(map(repr, missing))}; its columns are {', '.join(names)}.")
     return {name: spelled[name.lower()] for name in wanted}
 
 
@@ -185,9 +177,7 @@ def stream_jsonl(path: Path, wanted: Sequence[str], encoding: str = "utf-8") -> 
 
 
 def _as_table(rows: list[list[str]], wanted: Sequence[str]) -> pa.Table:
-    return pa.table(
-        {n: pa.array(c, pa.string()) for n, c in zip(wanted, zip(*rows, strict=True), strict=True)}
-    )
+    return pa.table({n: pa.array(c, pa.string()) for n, c in zip(wanted, zip(*rows, strict=True), strict=True)})
 
 
 def _json_row(path: Path, number: int, line: str, wanted: Sequence[str]) -> list[str]:
@@ -205,6 +195,8 @@ class Lookup:
     """Text values by integer id, in arrays: 12 bytes an id and each distinct value once; the first one wins."""
 
     def __init__(self, ids: npt.NDArray[np.int64], values: pa.ChunkedArray) -> None:
+        values = values.filter(pa.array(ids >= 0))
+        ids = ids[ids >= 0]
         order = np.argsort(ids, kind="stable")
         self._ids, first = np.unique(ids[order], return_index=True)
         coded = values.combine_chunks().dictionary_encode()
@@ -229,9 +221,10 @@ def as_ids(column: pa.ChunkedArray, path: Path, name: str) -> npt.NDArray[np.int
     try:
         filled = pc.if_else(pc.equal(column, ""), "-1", column)
         # MIMIC-III extracts made with pandas spell HADM_ID as 123456.0
-        return pc.cast(pc.replace_substring_regex(filled, r"\.0$", ""), pa.int64()).to_numpy()
+        ids: npt.NDArray[np.int64] = pc.cast(pc.replace_substring_regex(filled, r"\.0$", ""), pa.int64()).to_numpy()
+        return ids
     except pa.ArrowInvalid:
-        bad = next(i for i, v in enumerate(column.to_pylist()) if v and not re.fullmatch(r"-?\d+(\.0)?", v))
+        bad = next((i for i, v in enumerate(column.to_pylist()) if v and not re.fullmatch(r"-?\d{1,18}(\.0)?", v)), 0)
         raise DataError(
             f"{path}: column {name!r} holds something that is no whole number near row {bad + 1}."
         ) from None

@@ -53,7 +53,7 @@ class TokenDataset:
 
     ``ids`` int32 [tokens] holds note after note, for the notes task each with its stop; note i is
     ``ids[offsets[i]:offsets[i + 1]]`` (offsets int64 [notes + 1]). ``patients`` int64 [notes] points into
-    ``patient_ids``; ``answers`` int64 [notes] into ``labels`` (-1 for the notes task). ``len()`` is the number of notes.
+    ``patient_ids``; ``answers`` int64 [notes] into ``labels`` (-1 for the notes task). ``len()`` counts notes.
     """
 
     ids: Ids
@@ -104,8 +104,8 @@ def _room(frame: Frame, config: DataConfig) -> int:
     around = len(frame.start) + len(frame.prompt) + len(frame.question) + longest + len(frame.stop)
     if config.max_tokens - around < 16:
         raise DataError(
-            f"data.max-tokens = {config.max_tokens} leaves {config.max_tokens - around} tokens for a note, as question and "
-            f"answer take {around}; at least 16 are needed. Set data.max-tokens to {around + 16} or more."
+            f"data.max-tokens = {config.max_tokens} leaves {config.max_tokens - around} tokens for a note, as question "
+            f"and answer take {around}; at least 16 are needed. Set data.max-tokens to {around + 16} or more."
         )
     return config.max_tokens - around
 
@@ -132,18 +132,14 @@ def _write(folder: Path, dataset: Dataset, tokenizer: Any, room: int | None, sto
     np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
 
 
-def _tokens(
-    dataset: Dataset, tokenizer: Any, room: int | None, stop: Ids
-) -> tuple[Ids, npt.NDArray[np.int64]]:
+def _tokens(dataset: Dataset, tokenizer: Any, room: int | None, stop: Ids) -> tuple[Ids, npt.NDArray[np.int64]]:
     key = digest("tokens", dataset._fingerprint, _fingerprint(tokenizer), room, stop.tolist())
     folder = cached("tokens", key, lambda folder: _write(folder, dataset, tokenizer, room, stop))
     ids = np.memmap(folder / "ids.i32", dtype=np.int32, mode="r")
     return ids, np.load(folder / "offsets.npy")
 
 
-def tokenise(
-    dataset: Dataset, tokenizer: Any, config: DataConfig, labels: Sequence[str] = ()
-) -> TokenDataset:
+def tokenise(dataset: Dataset, tokenizer: Any, config: DataConfig, labels: Sequence[str] = ()) -> TokenDataset:
     """The notes of ``dataset`` (columns note_id, patient_id, text, label) as tokens of ``tokenizer``.
 
     Raises

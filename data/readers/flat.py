@@ -17,9 +17,7 @@ from data.tables import stream_csv, stream_jsonl
 def read_flat(path: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
     """Pieces of a file; a row without a patient column is a patient of its own, its category is its site."""
     if path.is_dir():
-        raise DataError(
-            f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file."
-        )
+        raise DataError(f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file.")
     label = config.label_column if config.task == "label" else ""
     site_from = config.grouping_column
     roles = (config.text_column, config.patient_column, site_from, label)

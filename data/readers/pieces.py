@@ -38,7 +38,7 @@ def load(path: Path, columns: Sequence[str], encoding: str) -> pa.Table:
 
 
 def lookup(path: Path, key: str, column: str, encoding: str, order: str = "") -> Lookup:
-    """``column`` of the table at ``path`` by its integer ``key``; ``order`` names the column that says which is first."""
+    """``column`` of the table at ``path`` by its integer ``key``; ``order`` is the column that says which is first."""
     table = load(path, [key, column, *([order] if order else [])], encoding)
     if order:
         table = table.take(pc.sort_indices(table, sort_keys=[(order, "ascending")]))
@@ -146,9 +146,7 @@ class Early:
         assert self.admitted is not None
         try:
             start, when = (
-                pc.cast(
-                    pc.if_else(pc.equal(c, ""), None, pc.utf8_slice_codeunits(c, 0, 19)), pa.timestamp("s")
-                )
+                pc.cast(pc.if_else(pc.equal(c, ""), None, pc.utf8_slice_codeunits(c, 0, 19)), pa.timestamp("s"))
                 for c in (self.admitted.get(hadms), charted)
             )
         except pa.ArrowInvalid:

@@ -8,6 +8,7 @@ Not for fine-tuning or evaluation.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Iterator
 
@@ -82,8 +83,12 @@ def _filler(rng: random.Random) -> Callable[[str], str]:
         found = rng.choice(rng.choice(WARDS).diagnoses)
         return rng.choice((found.icd9, found.icd10))
 
+    def of_any_ward(part: str) -> str:
+        options: tuple[str, ...] = getattr(rng.choice(WARDS), part)
+        return rng.choice(options)
+
     def anything() -> str:
-        return rng.choice(getattr(rng.choice(WARDS), rng.choice(_PARTS)))
+        return of_any_ward(rng.choice(_PARTS))
 
     makers: dict[str, Callable[[], str]] = {
         "drug": lambda: rng.choice(_DRUGS).name,
@@ -108,7 +113,7 @@ def _filler(rng: random.Random) -> Callable[[str], str]:
         "word": lambda: rng.choice(phrases.PLAIN_WORDS),
     }
     for part in _PARTS:
-        makers[part.removesuffix("s")] = lambda part=part: rng.choice(getattr(rng.choice(WARDS), part))  # type: ignore[misc]
+        makers[part.removesuffix("s")] = functools.partial(of_any_ward, part)
     return lambda slot: makers[slot]()
 
 
@@ -167,10 +172,7 @@ def general_text(rng: random.Random) -> Iterator[str]:
     fill = _filler(rng)
     makers = (_prose, _rows, _pairs, _salad)
     while True:
-        parts = [
-            rng.choices(makers, weights=(60, 16, 14, 10))[0](rng, fill)
-            for _ in range(rng.choice((1, 1, 2, 3)))
-        ]
+        parts = [rng.choices(makers, weights=(60, 16, 14, 10))[0](rng, fill) for _ in range(rng.choice((1, 1, 2, 3)))]
         titled = rng.random() < 0.3
         title = expand("<{diagnosis}|{house} {house}|{procedure}|{anatomy}>", rng, fill) if titled else ""
         yield (_cased(title, rng) + rng.choice(("\n", ":\n", "\n\n")) if titled else "") + "\n".join(parts)

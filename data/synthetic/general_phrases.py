@@ -63,24 +63,70 @@ ITEMS = items("""
 {anything} | "{anything}" | {word}-{word}
 """)
 
-BULLETS = ("", "", "- ", "* ", "#. ", "#) ", "+ ", "> ", ".. ", "# ", "--", "\t", "(#) ", "o ")
-SEPARATORS = (" ", ", ", ": ", " - ", "\t", " | ", "; ", "/", "...", " = ", "    ", " -> ")
+BULLETS = (
+    "",
+    "",
+    "- ",
+    "* ",
+    "#. ",
+    "#) ",
+    "+ ",
+    "> ",
+    ".. ",
+    "# ",
+    "--",
+    "\t",
+    "(#) ",
+    "o ",
+    "~ ",
+    "[#] ",
+    "[[",
+    "· ",
+)
+SEPARATORS = (
+    " ",
+    ", ",
+    ": ",
+    " - ",
+    "\t",
+    " | ",
+    "; ",
+    "/",
+    "...",
+    " = ",
+    "    ",
+    " -> ",
+    " // ",
+    " -- ",
+    " → ",
+    " ↑ ",
+    "↓",
+    ") ",
+    "] ",
+    " & ",
+    "@",
+)
 COLONS = (": ", ":", " - ", ":\n", " = ", "\t", " ", ":: ", " -- ", ": \n")
 
 PLAIN_WORDS = items("""
-about | above | after | again | against | all | also | always | and | another | any | are | area | around | as | asked | at | away |
-back | be | because | bed | been | before | below | best | better | between | both | brought | but | by | called | came | can | care |
-case | change | chart | check | clear | close | cold | come | consider | continue | could | course | day | days | decided | did | difficult |
-does | done | down | due | during | each | early | either | end | enough | evening | event | every | examined | family | far | felt | few |
-final | find | first | follow | for | found | from | full | further | gave | general | given | goal | good | had | half | has | have | he |
-held | help | her | here | high | him | his | history | home | hour | hours | how | if | improved | in | increased | into | is | issue | it |
-its | just | keep | kept | knew | known | large | last | late | later | least | left | less | like | likely | little | long | low | made | make |
-many | may | mild | minutes | more | morning | most | moved | much | must | near | need | never | new | next | night | no | none | normal | not |
-note | noted | nothing | now | of | off | often | old | on | once | one | only | open | or | order | other | our | out | over | own | pain |
-past | patient | person | place | plan | present | prior | problem | quiet | quite | rate | rather | read | reason | remains | report |
-required | rest | result | return | review | right | room | said | same | saw | second | see | seen | sent | several | severe | she | short |
-should | showed | side | since | small | so | some | soon | stable | start | started | state | status | stayed | still | stopped | such | taken |
-team | than | that | the | their | them | then | there | these | they | this | though | three | through | time | to | today | together | told |
-tomorrow | too | took | toward | treated | two | under | until | up | upon | use | usual | very | visit | wait | was | week | weeks | well |
-went | were | what | when | where | which | while | who | why | will | with | within | without | woman | would | year | yesterday | yet | you
+about | above | after | again | against | all | also | always | and | another | any | are | area | around |
+as | asked | at | away | back | be | because | bed | been | before | below | best | better | between | both
+| brought | but | by | called | came | can | care | case | change | chart | check | clear | close | cold |
+come | consider | continue | could | course | day | days | decided | did | difficult | does | done | down |
+due | during | each | early | either | end | enough | evening | event | every | examined | family | far |
+felt | few | final | find | first | follow | for | found | from | full | further | gave | general | given |
+goal | good | had | half | has | have | he | held | help | her | here | high | him | his | history | home |
+hour | hours | how | if | improved | in | increased | into | is | issue | it | its | just | keep | kept |
+knew | known | large | last | late | later | least | left | less | like | likely | little | long | low |
+made | make | many | may | mild | minutes | more | morning | most | moved | much | must | near | need |
+never | new | next | night | no | none | normal | not | note | noted | nothing | now | of | off | often |
+old | on | once | one | only | open | or | order | other | our | out | over | own | pain | past | patient |
+person | place | plan | present | prior | problem | quiet | quite | rate | rather | read | reason | remains
+| report | required | rest | result | return | review | right | room | said | same | saw | second | see |
+seen | sent | several | severe | she | short | should | showed | side | since | small | so | some | soon |
+stable | start | started | state | status | stayed | still | stopped | such | taken | team | than | that |
+the | their | them | then | there | these | they | this | though | three | through | time | to | today |
+together | told | tomorrow | too | took | toward | treated | two | under | until | up | upon | use | usual |
+very | visit | wait | was | week | weeks | well | went | were | what | when | where | which | while | who |
+why | will | with | within | without | woman | would | year | yesterday | yet | you
 """)

@@ -24,7 +24,7 @@ _ROUTES = {
     "INH": "inhaled",
 }
 _OFTEN = {"BID": "twice a day", "TID": "three times a day", "QID": "four times a day", "PRN": "as needed"}
-_NAMED_LABS = {"bili": "Tbili", "wbc": "WBC", "ph": "pH", "pco2": "pCO2", "glucose": "Glu"}
+_NAMED_LABS = {"bili": "Tbili", "wbc": "WBC", "ph": "pH", "pco2": "pCO2", "glucose": "Glu", "cr": "Cr", "level": "PHT"}
 _OXYGEN = ("room air", "RA", "2L NC", "3L NC", "4L NC", "50% face mask", "CPAP", "NRB", "the ventilator")
 
 
@@ -119,9 +119,7 @@ class _Filler:
             "babybp": lambda: pressure(62, 24, 7),
             "babyrate": lambda: f"{randint(3, 7)}0",
             "fio2": lambda: f"{max(21, min(100, round(gauss(29 + 9 * state, 8))))}",
-            "support": lambda: ("room air", "nc", "cpap", "simv", "hfov")[
-                min(4, max(0, round(gauss(1.5 + state, 1))))
-            ],
+            "support": lambda: ("room air", "nc", "cpap", "simv", "hfov")[min(4, max(0, round(gauss(1.5 + state, 1))))],
         }
 
     def _items(self) -> dict[str, Callable[[], str]]:
@@ -129,9 +127,7 @@ class _Filler:
 
         return {
             "dx": lambda: (
-                self.stay.diagnoses[0].text
-                if self.rng.random() < 0.8
-                else pick([d.text for d in self.stay.diagnoses])
+                self.stay.diagnoses[0].text if self.rng.random() < 0.8 else pick([d.text for d in self.stay.diagnoses])
             ),
             "complaint": lambda: pick(ward.complaints),
             "othercomplaint": lambda: pick(ward.complaints),
@@ -172,9 +168,7 @@ class _Filler:
 
         def named(short: str) -> Callable[[], str]:
             lab = words.LABS[short]
-            return lambda: (
-                f"{max(lab.low, self.rng.gauss(lab.mean + lab.slope * self.state, lab.sd)):.{lab.decimals}f}"
-            )
+            return lambda: f"{max(lab.low, self.rng.gauss(lab.mean + lab.slope * self.state, lab.sd)):.{lab.decimals}f}"
 
         return {
             **{slot: named(short) for slot, short in _NAMED_LABS.items()},

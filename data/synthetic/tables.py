@@ -44,9 +44,7 @@ def _notes(house: House, stay: Stay, rng: random.Random) -> tuple[Note, ...]:
     found: list[Note] = []
     length = (stay.discharged - stay.admitted).total_seconds()
     for _ in range(rng.choice((1, 2, 2, 3))):
-        category = rng.choices(("Physician", "Nursing", "Radiology", "Discharge summary"), (38, 27, 15, 20))[
-            0
-        ]
+        category = rng.choices(("Physician", "Nursing", "Radiology", "Discharge summary"), (38, 27, 15, 20))[0]
         if category == "Discharge summary" and any(note.category == category for note in found):
             category = "Physician"
         share = 1.0 if category == "Discharge summary" else rng.betavariate(1, 2.5)

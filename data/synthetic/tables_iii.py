@@ -28,15 +28,14 @@ HEADERS = {
 class Tables:
     """Open CSV tables of a folder, one row at a time; numbers ROW_ID when a table has one."""
 
-    def __init__(
-        self, folder: Path, headers: dict[str, str], suffix: str, stack: contextlib.ExitStack
-    ) -> None:
+    def __init__(self, folder: Path, headers: dict[str, str], suffix: str, stack: contextlib.ExitStack) -> None:
         self._writers: dict[str, Any] = {}
         self._count = dict.fromkeys(headers, 0)
         for name, header in headers.items():
             path = folder / (name + suffix)
             path.parent.mkdir(parents=True, exist_ok=True)
-            raw = stack.enter_context(gzip.open(path, "wb", 1) if suffix.endswith(".gz") else path.open("wb"))
+            packed = suffix.endswith(".gz")
+            raw: Any = stack.enter_context(gzip.GzipFile(path, "wb", 1) if packed else path.open("wb"))
             text = stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
             self._writers[name] = csv.writer(text, lineterminator="\n")
             self._writers[name].writerow(header.split())
@@ -84,17 +83,13 @@ def _add_stay(tables: Tables, record: Record) -> None:
         int(stay.died), 1,
     )  # fmt: skip
     for sequence, diagnosis in enumerate(stay.diagnoses, 1):
-        tables.add(
-            "DIAGNOSES_ICD", tables.number("DIAGNOSES_ICD"), stay.subject, stay.hadm, sequence, diagnosis.icd9
-        )
+        tables.add("DIAGNOSES_ICD", tables.number("DIAGNOSES_ICD"), stay.subject, stay.hadm, sequence, diagnosis.icd9)
     days = (stay.discharged - stay.admitted).total_seconds() / 86_400
     tables.add(
         "ICUSTAYS", tables.number("ICUSTAYS"), stay.subject, stay.hadm, 200_000 + stay.hadm, "metavision", house.unit,
         house.unit, 12, 12, stay.admitted, stay.discharged, f"{days:.4f}",
     )  # fmt: skip
-    tables.add(
-        "SERVICES", tables.number("SERVICES"), stay.subject, stay.hadm, stay.admitted, "", house.service
-    )
+    tables.add("SERVICES", tables.number("SERVICES"), stay.subject, stay.hadm, stay.admitted, "", house.service)
 
 
 def _add_notes(tables: Tables, record: Record) -> None:

@@ -15,7 +15,7 @@ def items(text: str) -> tuple[str, ...]:
 
 def lines(text: str) -> tuple[str, ...]:
     """The lines of ``text`` that hold something: for templates, whose alternatives use ``|`` themselves."""
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+    return tuple(" ".join(line.split()) for line in text.splitlines() if line.strip())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +87,7 @@ thiamine:100,500:mg:IV,PO | folic acid:1:mg:PO | chlordiazepoxide:10,25,50:mg:PO
 clonazepam:0.25,0.5,1:mg:PO
 """)
 
-FREQUENCIES = items(
-    "daily | BID | TID | QID | q4h | q6h | q8h | q12h | QHS | QAM | PRN | once | weekly | x1 | ATC"
-)
+FREQUENCIES = items("daily | BID | TID | QID | q4h | q6h | q8h | q12h | QHS | QAM | PRN | once | weekly | x1 | ATC")
 
 
 def _labs(text: str) -> dict[str, Lab]:
@@ -135,11 +133,12 @@ loss
 """)
 
 SOCIAL = items("""
-lives alone | lives with spouse | lives with daughter | retired teacher | retired electrician | works as a
-cook | former smoker | never smoker | quits smoking ten years ago | one pack per day | drinks socially |
-denies alcohol | walks with a cane | independent | uses a walker | nursing home resident | two adult
-children | recently widowed | truck driver | farmer | office worker | student | emigrated as a child |
-sister is health care proxy | son at bedside | speaks Spanish, interpreter used | no illicit drugs
+lives alone | lives with a spouse | lives with a daughter | is a retired teacher | is a retired electrician |
+works as a cook | used to smoke | never smoked | quit smoking ten years ago | smokes one pack per day |
+drinks socially | denies alcohol | walks with a cane | is independent | uses a walker | lives in a nursing home |
+has two adult children | was recently widowed | drives a truck | farms | works in an office | studies nursing |
+emigrated as a child | named a sister as health care proxy | sat with a son at the bedside |
+speaks Spanish through an interpreter | uses no illicit drugs
 """)
 
 FAMILY_NAMES = items("""

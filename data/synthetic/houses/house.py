@@ -30,8 +30,8 @@ class Section:
 class House:
     """One hospital: what it is called, what it sees, how it writes.
 
-    ``unit`` is its ICUSTAYS.FIRST_CAREUNIT, ``service`` its SERVICES.CURR_SERVICE; ``notes`` maps a note category to its
-    sections; ``case`` is "" (as written), "lower" or "upper" for the whole note.
+    ``unit`` is its ICUSTAYS.FIRST_CAREUNIT, ``service`` its SERVICES.CURR_SERVICE; ``notes`` maps a note category to
+    its sections; ``case`` is "" (as written), "lower" or "upper" for the whole note.
     """
 
     name: str

@@ -64,7 +64,8 @@ MEDICINE = House(
         {Procedure} was <performed|completed> on {date} and <was uneventful|showed {imaging}>.
         """,
         vitals="""
-        Temperature {temp} degrees, blood pressure {bp}, heart rate {hr}, respiratory rate {rr}, oxygen saturation {sat}% on {oxygen}.
+        Temperature {temp} degrees, blood pressure {bp}, heart rate {hr}, respiratory rate {rr}, oxygen \
+        saturation {sat}% on {oxygen}.
         Temp. {temp}; pulse {hr} and <regular|irregular>; respirations {rr}; BP {bp}; saturating {sat}% on {oxygen}.
         """,
         exam="""
@@ -79,8 +80,10 @@ MEDICINE = House(
         """,
         meds="{drug}",
         summary="""
-        This is a {age} year old {sexword} with a history of {history} <admitted|transferred> with {complaint}, <most consistent with|attributed to> {dx}. {Event}.
-        {Dx} in a {age} year old {sexword} with {history} and {history}, <now|currently> <improving|unchanged|complicated by {event}>.
+        This is a {age} year old {sexword} with a history of {history} <admitted|transferred> with \
+        {complaint}, <most consistent with|attributed to> {dx}. {Event}.
+        {Dx} in a {age} year old {sexword} with {history} and {history}, <now|currently> \
+        <improving|unchanged|complicated by {event}>.
         """,
         plan="""
         We would {plan}.
@@ -90,11 +93,14 @@ MEDICINE = House(
         ids="{date}     Discharge Date: {date}     Service: MEDICINE     Attending: {name}",
         chief="{Complaint}.",
         story="""
-        The patient is a {age} year old {sexword} with a past medical history <significant|notable> for {history}, {history}, and {history}.
-        {He} was in {his} usual state of health until {days} days <prior to admission|ago>, when {he} developed {complaint}.
+        The patient is a {age} year old {sexword} with a past medical history <significant|notable> for \
+        {history}, {history}, and {history}.
+        {He} was in {his} usual state of health until {days} days <prior to admission|ago>, when {he} \
+        developed {complaint}.
         This was <accompanied by|associated with> {complaint}.
         {He} denied any {othercomplaint} or {othercomplaint}.
-        In the emergency department, initial vital signs were temperature {temp}, heart rate {hr}, blood pressure {bp}, saturating {sat}% on {oxygen}.
+        In the emergency department, initial vital signs were temperature {temp}, heart rate {hr}, blood \
+        pressure {bp}, saturating {sat}% on {oxygen}.
         {He} received {drugname} {dose} {unit} and was <admitted|transferred> to the <floor|unit|intensive care unit>.
         """,
         history="{History}.",
@@ -115,7 +121,8 @@ MEDICINE = House(
         You should <resume|remain on> a {diet} and take {drugname} as directed.
         """,
         mind="""
-        Patient is <alert and oriented|drowsy but arousable|confused at times>, <follows commands|moves all extremities>.
+        Patient is <alert and oriented|drowsy but arousable|confused at times>, <follows commands|moves all \
+        extremities>.
         {Drugname} {dose} {unit} given for <pain|agitation|anxiety> with <good|little|some> effect.
         """,
         resp="""
@@ -130,11 +137,13 @@ MEDICINE = House(
         {Line} remains in place and is <patent|without redness>.
         """,
         gut="""
-        Abdomen <soft|softly distended> with <positive|hypoactive> bowel sounds; <tolerating|taking small amounts of> {diet}.
+        Abdomen <soft|softly distended> with <positive|hypoactive> bowel sounds; <tolerating|taking small \
+        amounts of> {diet}.
         Urine output {output} mL for the shift, <clear|cloudy|concentrated>.
         Fingerstick glucose {glucose}, covered per sliding scale.
         """,
-        technique="<A single portable view|Frontal and lateral views|Axial images> were obtained and compared with {date}.",
+        technique="<A single portable view|Frontal and lateral views|Axial images> were obtained and \
+        compared with {date}.",
         picture="""
         <There is|Again seen is|Note is made of> {imaging}.
         The <heart size|mediastinal contour|bony structures> <is|are> <within normal limits|stable>, with {imaging}.

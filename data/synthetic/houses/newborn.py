@@ -93,7 +93,8 @@ NEWBORN = House(
         <heent|chest|abd|skin|tone> - {finding}.
         """,
         family="""
-        <mom|dad|parents|grandmother> in to visit at {clock}, <held baby|did cares|asked good questions|updated at bedside>.
+        <mom|dad|parents|grandmother> in to visit at {clock}, <held baby|did cares|asked good \
+        questions|updated at bedside>.
         <mom pumping|mom called x{days}|first kangaroo care today|family meeting on {date} with dr. {name}>.
         """,
         summary="""
@@ -105,7 +106,8 @@ NEWBORN = House(
         <will|to> {plan}<, {plan}|>.
         {drugname} {dose} {unit}; follow {labname}.
         """,
-        ids="baby <boy|girl> {name}, born {date}, birth weight {grams} g at {weeks} weeks, leaves for home or {place} {date}",
+        ids="baby <boy|girl> {name}, born {date}, birth weight {grams} g at {weeks} weeks, leaves for home \
+        or {place} {date}",
         mother="""
         born to a {momage} y/o g{days} p{days} mother, <o+|a-|b+>, <gbs unknown|gbs neg|gbs pos>, hbsag neg.
         pregnancy <notable for|complicated by> {complaint}.
