@@ -1,0 +1,83 @@
+"""The field plan: arithmetic by hand, presets, refusals that name the numbers that clash."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from encryption.plan import PRESETS, EncryptionSettings, FieldPlan, PlanError
+from protocol.settings import SettingsError, read_settings
+
+
+def test_a_plan_of_8_6_6_bits() -> None:
+    plan = FieldPlan(8, 6, 6)
+    assert (plan.offset, plan.q_max, plan.total_weight, plan.max_versions, plan.update_bits) == (128, 127, 64, 64, 8)
+    assert [plan.sum_bits(v) for v in (1, 2, 3, 4, 5, 63, 64)] == [14, 15, 16, 16, 17, 20, 20]
+
+
+def test_the_presets_are_those_of_the_design() -> None:
+    assert {name: (p.value_bits, p.total_weight, p.max_versions) for name, p in PRESETS.items()} == {
+        "compact": (8, 128, 1),
+        "balanced": (8, 64, 64),
+        "precise": (12, 1024, 1),
+    }
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(2, 24), st.integers(2, 20), st.integers(0, 16), st.data())
+def test_a_sum_of_versions_at_its_extremes_fits_and_is_exact(v: int, w: int, g: int, data: st.DataObject) -> None:
+    plan = FieldPlan(v, w, g)
+    versions = data.draw(st.integers(1, plan.max_versions))
+    largest = versions * plan.total_weight * (plan.q_max + plan.offset)
+    assert largest < 1 << plan.sum_bits(versions)
+    assert plan.sum_bits(versions) <= 60
+
+
+@pytest.mark.parametrize("versions", [0, -1, 65])
+def test_a_sum_beyond_the_guard_bits_is_refused(versions: int) -> None:
+    with pytest.raises(PlanError, match=rf"sum of {versions} versions does not fit 6 guard bits \(at most 64\)"):
+        FieldPlan(8, 6, 6).sum_bits(versions)
+
+
+@pytest.mark.parametrize(
+    ("bits", "key"),
+    [
+        ((1, 6, 6), "encryption.value-bits = 1"),
+        ((25, 6, 6), "encryption.value-bits = 25"),
+        ((8, 1, 6), "encryption.weight-bits = 1"),
+        ((8, 21, 6), "encryption.weight-bits = 21"),
+        ((8, 6, -1), "encryption.guard-bits = -1"),
+        ((8, 6, 17), "encryption.guard-bits = 17"),
+    ],
+)
+def test_bits_out_of_range_are_refused_by_their_key(bits: tuple[int, int, int], key: str) -> None:
+    with pytest.raises(PlanError, match=key):
+        FieldPlan(*bits)
+
+
+def test_a_buffer_is_at_most_a_quarter_of_w() -> None:
+    FieldPlan(8, 6, 0).check_buffer(16)
+    with pytest.raises(PlanError, match=r"strategy.buffer-size = 17 .* W = 64 .*weight-bits = 6.* at most 16"):
+        FieldPlan(8, 6, 0).check_buffer(17)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "buffer", "preset"), [(4, 4, "compact"), (8, 4, "compact"), (9, 4, "balanced"), (1000, 10, "balanced")]
+)
+def test_auto_is_balanced_beyond_twice_the_buffer(nodes: int, buffer: int, preset: str) -> None:
+    assert EncryptionSettings().plan(nodes, buffer) == PRESETS[preset]
+
+
+def test_bits_given_replace_the_presets() -> None:
+    given_bits = EncryptionSettings(preset="precise", weight_bits=8, guard_bits=3)
+    assert given_bits.plan(4, 4) == FieldPlan(12, 8, 3)
+    assert EncryptionSettings(preset="balanced", guard_bits=0).plan(4, 4) == FieldPlan(8, 6, 0)
+
+
+def test_a_buffer_too_large_for_the_preset_is_refused() -> None:
+    with pytest.raises(PlanError, match="buffer-size = 33 is more than a quarter of W = 128"):
+        EncryptionSettings().plan(33, 33)
+
+
+def test_an_unknown_preset_is_refused_at_the_door() -> None:
+    with pytest.raises(SettingsError, match=r"encryption.preset = 'tiny'.*'compact', 'balanced', 'precise'"):
+        read_settings(EncryptionSettings, {"encryption.preset": "tiny"})
