@@ -32,11 +32,22 @@ from server_app.ledger_chain import (
     digest,
     encode,
     lines,
+    read_entries,
     read_heads,
     verify,
 )
 
-__all__ = ["FILE_NAME", "Entry", "Head", "Ledger", "LedgerError", "Verification", "read_heads", "verify"]
+__all__ = [
+    "FILE_NAME",
+    "Entry",
+    "Head",
+    "Ledger",
+    "LedgerError",
+    "Verification",
+    "read_entries",
+    "read_heads",
+    "verify",
+]
 
 FILE_NAME = "ledger.jsonl"
 
@@ -103,11 +114,7 @@ class Ledger:
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, read back from the disk and checked on the way."""
-        head = EMPTY
-        for number, line in lines(self.path):
-            entry = checked(line, head, f"{self.path}, line {number}")
-            head = Head(entry.seq, entry.hash)
-            yield entry
+        return read_entries(self.path)
 
     def close(self) -> None:
         if not self._file.closed:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server_app.ledger import Head, Ledger, LedgerError, main, read_heads, verify
+from server_app.ledger import Head, Ledger, LedgerError, main, read_entries, read_heads, verify
 from server_app.ledger_chain import EMPTY, digest, encode
 
 FACTS = st.dictionaries(
@@ -145,6 +145,18 @@ def test_a_torn_last_line_is_moved_aside_and_the_chain_goes_on(tmp_path: Path, c
     assert (tmp_path / "ledger.jsonl.torn").read_bytes() == torn + b"\n"
     found = verify(path, heads[:3])
     assert found.ok and found.entries == 5
+
+
+def test_reading_leaves_a_torn_line_out_and_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    heads = write(path)
+    torn = path.read_bytes()[:-3]
+    path.write_bytes(torn)
+    assert [entry.hash for entry in read_entries(path)] == [head.hash for head in heads[:3]]
+    assert path.read_bytes() == torn
+    path.write_bytes(torn.replace(b'"node":0', b'"node":9'))
+    with pytest.raises(LedgerError, match="line 1"):
+        list(read_entries(path))
 
 
 def test_a_file_torn_in_its_first_line_starts_again(tmp_path: Path) -> None:
