@@ -9,6 +9,7 @@ Not for: what a node does (``client_app.node``).
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from flwr.app import Context, Message
@@ -23,34 +24,31 @@ Build = Callable[[Context, Task], Node]
 logger = logging.getLogger("crossward.node")
 
 
-def respond(
-    message: Message, context: Context, build: Build, act: Callable[[Node, Task], Reply]
-) -> tuple[Message, Node | None]:
+def respond(message: Message, context: Context, build: Build, act: Callable[[Node, Task], Reply]) -> Message:
     """Read the task, let the node act, reply."""
     reply: Reply
-    node = None
     try:
         task = read_task(message.content)
     except ProtocolError as error:
         reply = Failure("", -1, MALFORMED, str(error), -1)
     else:
         try:
-            node = build(context, task)
-            reply = act(node, task)
+            reply = act(build(context, task), task)
         except Exception as error:
             logger.exception("task %s (%s) failed", task.task, message.metadata.message_type)
             reply = Failure(task.lineage, task.task, FAILED, f"{type(error).__name__}: {error}"[:2000], -1)
-    return Message(content=write_reply(reply), reply_to=message), node
+    return Message(content=write_reply(reply), reply_to=message)
 
 
-def make_app(build: Build, decorate: Callable[[Message, Context, Node], None] | None = None) -> ClientApp:
-    """A ClientApp whose nodes ``build`` makes. ``decorate`` may add records to a node's reply."""
+def make_app(build: Build, decorate: Callable[[Message, Context, float], None] | None = None) -> ClientApp:
+    """A ClientApp whose nodes ``build`` makes; ``decorate`` may add records to a reply, given its seconds of work."""
     app = ClientApp()
 
     def handle(message: Message, context: Context, act: Callable[[Node, Task], Reply]) -> Message:
-        reply, node = respond(message, context, build, act)
-        if decorate is not None and node is not None:
-            decorate(reply, context, node)
+        began = time.perf_counter()
+        reply = respond(message, context, build, act)
+        if decorate is not None:
+            decorate(reply, context, time.perf_counter() - began)
         return reply
 
     @app.train()

@@ -134,8 +134,9 @@ class Node:
         except BehindError as error:
             return self._behind(task, error)
         start = self._vector(state, task)
+        loop_began = self.clock()
         trained = self.learner.train(start, task.version, self._rng(task, "train"))
-        seconds = self.clock() - began
+        train_seconds = self.clock() - loop_began
         rounded = quantise(
             trained.vector - start,
             state.residual,
@@ -163,7 +164,7 @@ class Node:
                 num_tokens=trained.num_tokens,
                 loss_sum=trained.loss_sum,
                 steps=trained.steps,
-                train_seconds=seconds,
+                train_seconds=train_seconds,
                 compute_seconds=self.clock() - began,
                 clipped=rounded.clipped,
                 payload=close_values(rounded.values, self.learner.sizes, plan),
@@ -173,16 +174,17 @@ class Node:
         )
 
     def evaluate(self, task: Task) -> Reply:
-        """Held-out measures of the untuned base, this node's own adapter (if trained) and the global one."""
+        """Held-out measures of the global adapter; with the last task also of the untuned base and the own adapter."""
         began = self.clock()
         try:
             state, digest = self._catch_up(task)
         except BehindError as error:
             return self._behind(task, error)
-        models = {"base": self.learner.initial(), "global": self._vector(state, task)}
-        own = self.own_path
-        if own.exists():
-            models["own"] = np.load(own)
+        models = {"global": self._vector(state, task)}
+        if task.last:
+            models = {"base": self.learner.initial(), **models}
+            if self.own_path.exists():
+                models["own"] = np.load(self.own_path)
         measures = self.learner.evaluate(models)
         self.store.save(state)
         return Evaluation(

@@ -18,8 +18,8 @@ import torch
 from accelerate import Accelerator
 
 from client_app.settings import TrainSettings
+from data.batches import IGNORED
 
-IGNORED = -100  # label of a token that is not predicted
 Batch = dict[str, torch.Tensor]
 
 

@@ -59,6 +59,7 @@ class Task:
     ``from_version`` is where the records begin (the node must be there); with a ``snapshot`` it is the snapshot's
     version and the node starts over from it. ``accepted`` holds the ids of the node's tasks known to be accepted.
     ``state_hash`` is the state hash of ``version`` that most nodes reported, empty when none has yet.
+    ``last`` marks a node's last task of the run: it is to measure the untuned base and its own adapter too.
     """
 
     lineage: str
@@ -73,6 +74,7 @@ class Task:
     want_snapshot: bool = False
     state_hash: str = ""
     steps: int = 0
+    last: bool = False
     records: tuple[tuple[RecordHead, Payload], ...] = ()
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
 

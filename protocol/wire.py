@@ -129,6 +129,7 @@ def write_task(task: Task) -> RecordDict:
         "want-snapshot": task.want_snapshot,
         "state-hash": task.state_hash,
         "steps": task.steps,
+        "last": task.last,
     }
     for name, values in zip(RecordHead._fields, zip(*(h for h, _ in task.records), strict=True), strict=False):
         facts[f"record-{name}"] = list(values)
@@ -180,6 +181,7 @@ def read_task(content: RecordDict) -> Task:
         want_snapshot=_get(facts, "want-snapshot", bool),
         state_hash=_get(facts, "state-hash", str),
         steps=_get(facts, "steps", int),
+        last=_get(facts, "last", bool),
         records=tuple(zip(heads, payloads[: len(heads)], strict=True)),
         snapshot=_take_snapshot(facts, payloads[len(heads) :]),
     )

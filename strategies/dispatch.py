@@ -58,6 +58,7 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
         want_snapshot=_wants_snapshot(state, kind),
         state_hash=state.hashes.agreed(state.version),
         steps=state.last_steps if kind == state.last_task else 0,
+        last=kind != TRAIN and bool(state.stop_reason),
         records=tuple(state.catch_up.records(held, state.version)),
         snapshot=snapshot,
     )

@@ -154,6 +154,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     now = state.clock.now()
     multiplier = 1 << (state.schedule.epoch(state.version) - flight.epoch)
     refusal = _refusal(state, flight, view, update, multiplier)
+    view.held = flight.version  # it trained from there, whatever becomes of its update
     if refusal is not None:
         fail(state, flight, refusal.outcome, refusal.reason)
         return
@@ -186,7 +187,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     state.buffer.append(kept)
     state.orphans.pop(name, None)
     state.progress = now
-    view.public_key, view.site, view.held = update.public_key, update.site, flight.version
+    view.public_key, view.site = update.public_key, update.site
     view.accepted, view.waiting, view.failures = (flight.task,), True, 0
     _report(state, view, flight.version, update.state_hash)
     if update.snapshot is not None:

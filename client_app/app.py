@@ -1,0 +1,64 @@
+"""The ClientApp: who this node is, which notes are its own, and the handlers.
+
+Not for: what a handler does (``client_app.node``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flwr.app import Context, Message
+
+from client_app import threads
+from client_app.handlers import make_app
+from client_app.identity import load_identity
+from client_app.node import Node
+from client_app.settings import NodeSettings, TrainSettings
+from protocol.messages import Task
+from protocol.run_settings import RunSettings, SimulationSettings
+from protocol.schedule import Schedule
+from protocol.settings import SettingsError, read_settings
+from protocol.simulated import Pretence, write_pretence
+
+
+def build(context: Context, task: Task) -> Node:
+    """This node for a task: its learner (cached in the process), its state folder, its identity."""
+    from adapters import LoraSettings, ModelConfig
+    from client_app.learner import LoraLearner, notes, workshop
+    from data import DataConfig
+
+    config, node = dict(context.run_config), dict(context.node_config)
+    run, train = read_settings(RunSettings, config), read_settings(TrainSettings, config)
+    threads.share_cores(train.threads)
+    if "partition-id" in node:
+        partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
+        data = read_settings(DataConfig, config)
+        hospital = notes(data, partition, partitions)
+        own, state = f"site-{partition}", run.state_root
+        folder, identity, site = state / task.lineage / own, state / "identities" / f"{own}.pem", ""
+    else:
+        given = read_settings(NodeSettings, node, "node config")
+        if not given.state_dir or not Path(given.state_dir).is_absolute():
+            raise SettingsError(
+                f"node config: state-dir = {given.state_dir!r} is not an absolute folder. Start the SuperNode with "
+                '--node-config \'state-dir="/var/lib/crossward" data-path="..."\''
+            )
+        data = read_settings(DataConfig, config | ({"data.path": given.data_path} if given.data_path else {}))
+        hospital = notes(data, None, None)
+        state = Path(given.state_dir)
+        folder, identity, site = state / task.lineage, state / "identity.pem", given.site
+    shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), run.seed)
+    schedule = read_settings(Schedule, config)
+    learner = LoraLearner(shop, hospital, data, schedule, train, site)
+    return Node(learner, folder, load_identity(identity), schedule, run.seed)
+
+
+def pretend(reply: Message, context: Context, seconds: float) -> None:
+    """In a simulation, say which link and speed this hospital pretends to have."""
+    simulation = read_settings(SimulationSettings, dict(context.run_config))
+    partition = context.node_config.get("partition-id")
+    if isinstance(partition, int) and (mbit := simulation.link(partition)):
+        write_pretence(reply.content, Pretence(mbit, simulation.slowdown(partition), seconds))
+
+
+app = make_app(build, pretend)

@@ -1,0 +1,64 @@
+"""``python -m evaluation --run runs/<...>``: open the global adapter, export it, measure it, show it at work.
+
+Steps: read the run folder and check its ledger; replay its versions into the adapter; write it as a PEFT folder;
+measure untuned base, global adapter, every hospital's own adapter where its state folder is on this machine, and on
+request a centrally trained one, at every hospital; print the table and a few generations; write ``evaluation.json``.
+
+Not for: the attack suite or the comparison of methods.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from client_app import threads  # noqa: F401 - before torch, so that OpenMP waits passively
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m evaluation", description="Open a run's global adapter and measure it.")
+    p.add_argument("--run", type=Path, required=True, metavar="FOLDER", help="the run folder")
+    p.add_argument("--version", type=int, metavar="V", help="measure this version (default: the last)")
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="measure on other notes or with another setting, e.g. --set data.source=csv --set data.path=/notes.csv",
+    )
+    p.add_argument(
+        "--sites", type=int, metavar="N", help="hospitals to partition the notes into (default: as in the run)"
+    )
+    p.add_argument(
+        "--centralised", action="store_true", help="also train on all notes in one place, with as many steps in all"
+    )
+    p.add_argument(
+        "--generations", type=int, default=2, metavar="N", help="continuations to print side by side (default: 2)"
+    )
+    p.add_argument(
+        "--adapter", type=Path, metavar="FOLDER", help="where to write the PEFT folder (default: <run>/adapter)"
+    )
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; 0 when everything asked for was done."""
+    args = parser().parse_args(argv)
+    from adapters import AdapterError
+    from data import DataError
+    from evaluation.replay import EvaluationError
+    from evaluation.report import evaluate
+    from protocol.settings import SettingsError
+
+    try:
+        evaluate(args)
+    except (EvaluationError, AdapterError, DataError, SettingsError) as error:
+        print(f"evaluation: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

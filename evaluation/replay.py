@@ -1,0 +1,95 @@
+"""The global adapter of a run folder: its version records, replayed as a node would.
+
+Not for: measuring it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client_app.accumulators import Accumulators
+from encryption.plan import FieldPlan
+from protocol.messages import RecordHead
+from protocol.schedule import Schedule
+from protocol.settings import read_settings
+from server_app.files import PayloadError, read_payload
+from server_app.ledger import FILE_NAME, LedgerError, read_entries
+from server_app.run_folder import RunFolderError, read_config
+
+
+class EvaluationError(RuntimeError):
+    """The run cannot be evaluated; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished or interrupted run: its settings, events and version records."""
+
+    folder: Path
+    lineage: str
+    plan: FieldPlan
+    config: dict[str, Any]
+    events: list[dict[str, Any]]
+
+    @property
+    def versions(self) -> list[dict[str, Any]]:
+        """The ledger's version lines, in order."""
+        return [line for line in self.events if line["event"] == "version"]
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes took part."""
+        return len({line["node"] for line in self.events if line["event"] == "joined"})
+
+
+def open_run(folder: Path) -> Run:
+    """Read a run folder, checking its ledger's chain.
+
+    Raises
+    ------
+    EvaluationError
+        there is no run in the folder or its ledger is damaged.
+    """
+    try:
+        began = read_config(folder)
+        events = [{"event": e.event, "time": e.time, **e.facts} for e in read_entries(folder / FILE_NAME)]
+    except (RunFolderError, LedgerError, OSError) as error:
+        raise EvaluationError(str(error)) from error
+    return Run(folder, began["lineage"], began["plan"], began["config"], events)
+
+
+def global_vector(
+    run: Run, initial: NDArray[np.float32], layout: str, sizes: tuple[int, ...], version: int | None = None
+) -> NDArray[np.float32]:
+    """The adapter at ``version`` (default: the last), float32 [total].
+
+    Raises
+    ------
+    EvaluationError
+        no version exists, the model here is not the one of the run, or a record is damaged.
+    """
+    lines = [line for line in run.versions if version is None or line["version"] <= version]
+    if not lines:
+        raise EvaluationError(f"{run.folder} holds no version yet: no adapter to open")
+    if lines[0]["layout"] != layout:
+        raise EvaluationError(
+            f"the run's adapter layout is {lines[0]['layout'][:12]}, the model here gives {layout[:12]}: base model, "
+            "tokenizer or LoRA settings differ. Evaluate with the run's own model.* and lora.* and the same files"
+        )
+    state = Accumulators()
+    for line in lines:
+        path = run.folder / "versions" / f"{line['version']:06d}.payload"
+        try:
+            _, payload, digest = read_payload(path, check=True)
+        except PayloadError as error:
+            raise EvaluationError(str(error)) from error
+        if digest != line["digest"]:
+            raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
+        head = RecordHead(line["version"], line["version"], line["epoch"], line["weight_sum"], line["sign"])
+        state.add(head, payload, sizes, run.plan)
+    return state.vector(initial, run.plan, read_settings(Schedule, run.config))

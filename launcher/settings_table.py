@@ -1,0 +1,107 @@
+"""The configuration table of the README and the run-config defaults of pyproject.toml, from the settings classes.
+
+``python -m launcher.settings_table`` rewrites both between their markers; a test fails when they are out of date.
+
+Not for: reading settings (``protocol.settings``).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from adapters import LoraSettings, ModelConfig
+from client_app.settings import NodeSettings, TrainSettings
+from data import DataConfig
+from encryption.plan import EncryptionSettings
+from protocol.run_settings import RunSettings, SimulationSettings
+from protocol.schedule import Schedule
+from protocol.settings import settings_rows
+from strategies.settings import StrategySettings
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN_CONFIG: tuple[type[Any], ...] = (
+    RunSettings,
+    ModelConfig,
+    LoraSettings,
+    DataConfig,
+    Schedule,
+    TrainSettings,
+    StrategySettings,
+    EncryptionSettings,
+    SimulationSettings,
+)
+BEGIN, END = "settings: begin", "settings: end"
+
+
+def run_config_rows() -> list[tuple[str, Any, str, str]]:
+    """(key, default, allowed values, help) of every run-config key, grouped by prefix."""
+    rows = [row for cls in RUN_CONFIG for row in settings_rows(cls)]
+    order = list(dict.fromkeys(row[0].split(".")[0] for row in rows))
+    return sorted(rows, key=lambda row: order.index(row[0].split(".")[0]))
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if isinstance(value, str) else repr(value)
+
+
+def pyproject_block() -> str:
+    """Lines of ``[tool.flwr.app.config]``: dotted keys under their tables."""
+    lines: list[str] = []
+    table = ""
+    for key, default, _, _ in run_config_rows():
+        prefix, name = key.split(".", 1)
+        if prefix != table:
+            lines += ["", f"[tool.flwr.app.config.{prefix}]"]
+            table = prefix
+        lines.append(f"{name} = {_toml(default)}")
+    return "\n".join(lines).strip() + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def readme_block() -> str:
+    """The README's tables: run config, then node config."""
+    out = []
+    for title, rows in (
+        ("Run config", run_config_rows()),
+        ("Node config (`flower-supernode --node-config`)", settings_rows(NodeSettings)),
+    ):
+        out += [f"**{title}**", "", "| key | default | expected | meaning |", "|---|---|---|---|"]
+        out += [f"| `{k}` | `{_toml(d)}` | {_cell(w)} | {_cell(h)} |" for k, d, w, h in rows]
+        out.append("")
+    return "\n".join(out)
+
+
+def replaced(text: str, block: str, comment: tuple[str, str]) -> str:
+    """``text`` with what stands between the two markers replaced by ``block``."""
+    begin, end = (f"{comment[0]}{mark}{comment[1]}" for mark in (BEGIN, END))
+    pattern = re.compile(re.escape(begin) + r"\n.*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"the markers '{begin}' and '{end}' are missing")
+    return pattern.sub(lambda _: f"{begin}\n{block}{end}", text)
+
+
+def up_to_date() -> dict[Path, str]:
+    """What README.md and pyproject.toml should hold."""
+    pyproject, readme = ROOT / "pyproject.toml", ROOT / "README.md"
+    return {
+        pyproject: replaced(pyproject.read_text(), pyproject_block(), ("# ", "")),
+        readme: replaced(readme.read_text(), readme_block(), ("<!-- ", " -->")),
+    }
+
+
+def main() -> None:
+    """Rewrite both files."""
+    for path, text in up_to_date().items():
+        path.write_text(text)
+        print(f"{path.name} is up to date")
+
+
+if __name__ == "__main__":
+    main()
