@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from protocol.messages import Head
 from server_app.ledger_chain import (
     EMPTY,
     RESERVED,
     Entry,
-    Head,
     LedgerError,
     Verification,
     checked,

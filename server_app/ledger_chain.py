@@ -17,20 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from protocol.messages import Head
+
 GENESIS = "0" * 64
 RESERVED = frozenset({"seq", "time", "event", "prev", "hash"})
 
 
 class LedgerError(Exception):
     """The ledger cannot be written, or its chain does not hold: the text names the line and what differs."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """The last line's number (0 when empty) and hash: what a node keeps."""
-
-    seq: int
-    hash: str
 
 
 EMPTY = Head(0, GENESIS)

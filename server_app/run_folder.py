@@ -101,8 +101,7 @@ class RunFolder:
     # ------------------------------------------------------------------ Journal
 
     def head(self) -> Head:
-        head = self.ledger.head()
-        return Head(head.seq, head.hash)
+        return self.ledger.head()
 
     def record(self, event: str, **facts: Any) -> None:
         entry = self.ledger.append(event, **facts)
