@@ -213,18 +213,21 @@ class AsyncHybrid(Strategy):
 
     # ------------------------------------------------------------------ asking
 
-    def _idle(self) -> list[NodeView]:
+    def _drafts(self, kind_for: Callable[[NodeView], str]) -> list[tuple[Message, Flight]]:
+        """Tasks for idle nodes for which ``kind_for`` names one, as many as ``concurrency`` has room for."""
         s = self.state
-        idle, cap = s.roster.idle(s.clock.now()), s.settings.concurrency
-        return idle[: max(cap - len(s.roster.flights), 0)] if cap else idle
+        wanted = [(view, kind) for view in s.roster.idle(s.clock.now()) if (kind := kind_for(view))]
+        if s.settings.concurrency:
+            wanted = wanted[: max(s.settings.concurrency - len(s.roster.flights), 0)]
+        return [compose(s, view, kind) for view, kind in wanted]
 
     def _train_drafts(self) -> list[tuple[Message, Flight]]:
         if self.state.stop_reason:
             return []
-        return [compose(self.state, view, TRAIN) for view in self._idle() if self.may_train(view)]
+        return self._drafts(lambda view: TRAIN if self.may_train(view) else "")
 
     def _evaluate_drafts(self) -> list[tuple[Message, Flight]]:
-        return [compose(self.state, view, view.todo) for view in self._idle() if view.todo]
+        return self._drafts(lambda view: view.todo)
 
     def _kind(self, message: Message) -> str:
         flight = self.state.roster.flights.get(message.metadata.reply_to_message_id)

@@ -1,0 +1,99 @@
+"""``python -m benchmarks.nodes``: how many nodes and versions a server bears, on the virtual clock.
+
+A toy learner on real ClientApps and the real strategy. Reported: seconds in all, milliseconds of the server and its nodes
+per update, and how the server's additions and file reads per update change from the first to the last quarter of
+the versions: cost per update must not grow with the number of versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from encryption.plan import EncryptionSettings
+from protocol.parts import Payload
+from protocol.schedule import Schedule
+from simulation.toy import toy_app, toy_context
+from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from strategies.async_hybrid import AsyncHybrid
+from strategies.journal import Facts, MemoryJournal
+from strategies.settings import StrategySettings
+
+
+class CountingJournal(MemoryJournal):
+    """Notes, at every version, the time and how many payloads were opened so far."""
+
+    def __init__(self) -> None:
+        super().__init__("benchmark")
+        self.opened = 0
+        self.marks: list[tuple[float, int]] = []
+
+    def open(self, name: str) -> tuple[Facts, Payload]:
+        self.opened += 1
+        return super().open(name)
+
+    def record(self, event: str, **facts: Any) -> None:
+        super().record(event, **facts)
+        if event == "version":
+            self.marks.append((time.perf_counter(), self.opened))
+
+
+def run(nodes: int, versions: int, buffer: int, concurrency: int) -> dict[str, float]:
+    """One run; its figures."""
+    plan = EncryptionSettings().plan(nodes, buffer)
+    schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
+    settings = StrategySettings(buffer_size=buffer, concurrency=concurrency, evaluate_every=0, min_nodes=nodes)
+    journal, clock = CountingJournal(), VirtualClock()
+    with tempfile.TemporaryDirectory() as folder:
+        app = toy_app(Path(folder), schedule)
+        speeds = [Speed(mbit, 0.05, compute) for mbit, compute in ((1000, 10), (300, 10), (100, 15), (20, 40))]
+        fleet = {i + 1: VirtualNode(app, toy_context(i), speeds[i % 4]) for i in range(nodes)}
+        began = time.perf_counter()
+        AsyncHybrid(settings, plan, schedule, journal, clock=clock).start(VirtualGrid(fleet, clock))
+        seconds = time.perf_counter() - began
+    quarter = max(versions // 4, 1)
+
+    def rate(marks: list[tuple[float, int]], column: int) -> float:
+        return statistics.median((b[column] - a[column]) / buffer for a, b in zip(marks, marks[1:], strict=False))
+
+    first, last = journal.marks[1 : quarter + 1], journal.marks[-quarter:]
+    accepted = sum(line["event"] == "accepted" for line in journal.log)
+    return {
+        "nodes": nodes,
+        "versions": versions,
+        "updates": accepted,
+        "seconds": seconds,
+        "ms_per_update": 1e3 * seconds / accepted,
+        "ms_per_update_first_quarter": 1e3 * rate(first, 0),
+        "ms_per_update_last_quarter": 1e3 * rate(last, 0),
+        "opened_per_update_first_quarter": rate(first, 1),
+        "opened_per_update_last_quarter": rate(last, 1),
+        "virtual_hours": clock.now() / 3600,
+    }
+
+
+def main() -> None:
+    """Print the figures."""
+    p = argparse.ArgumentParser(prog="python -m benchmarks.nodes", description=__doc__)
+    p.add_argument("--nodes", type=int, default=1000)
+    p.add_argument("--versions", type=int, default=200)
+    p.add_argument("--buffer", type=int, default=10)
+    p.add_argument("--concurrency", type=int, default=100)
+    p.add_argument("--json", type=Path, metavar="FILE")
+    args = p.parse_args()
+    rows = [run(args.nodes, v, args.buffer, args.concurrency) for v in (args.versions // 2, args.versions)]
+    for name in rows[0]:
+        print(f"{name:34}" + "".join(f"{row[name]:12.4g}" for row in rows))
+    print(f"ms per update, {args.versions} versions over {args.versions // 2}: ", end="")
+    print(f"{rows[1]['ms_per_update'] / rows[0]['ms_per_update']:.2f}")
+    if args.json:
+        args.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
