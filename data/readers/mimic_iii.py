@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from data.config import DataConfig
 from data.readers.pieces import Counts, Early, Sites, default_site, labels
-from data.tables import as_ids, find_table, stream_csv
+from data.tables import as_ids, find_table, header, match_columns, stream_csv
 
 _SITE_TABLES = (
     ("icustays", "intime"),
@@ -27,10 +27,11 @@ def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator
     """Pieces of the notes of a MIMIC-III folder."""
     path = find_table(folder, "noteevents")
     assert path is not None
+    wanted = ["row_id", "subject_id", "hadm_id", "category", "iserror", "text"]
+    match_columns(path, header(path, config.encoding), wanted)
     label = labels(folder, config, "icd9_code", "")
     sites = Sites(folder, path, default_site(folder, config, "category"), config.encoding, _SITE_TABLES)
     early = Early(folder, config)
-    wanted = ["row_id", "subject_id", "hadm_id", "category", "iserror", "text"]
     wanted += ["charttime", "chartdate"] if early.hours else []
     wanted += [sites.column] if sites.of_note and sites.column not in wanted else []
     for piece in stream_csv(path, wanted, config.encoding):

@@ -144,7 +144,7 @@ HEART = House(
         ABG {ph}/{pco2} at {time}.
         """,
         gut="""
-        Foley <draining|w/> {output} cc <clear yellow|amber> urine since {time}; <lasix {dose} given|no diuresis>.
+        Foley <draining|w/> {output} cc <clear yellow|amber> urine since {time}; <diuretic given|no diuresis>.
         Abd soft, +BS, <no BM|BM x1>, tol {diet}.
         """,
         skin="""

@@ -1,0 +1,1 @@
+"""Measurements of single rooms: ``python -m benchmarks.NAME --json FILE``."""
