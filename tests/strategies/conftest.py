@@ -1,0 +1,185 @@
+"""Whole federations of toy nodes on the virtual grid, and what can be asked of them afterwards."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
+    warnings.simplefilter("ignore")
+
+from client_app.accumulators import Accumulators
+from client_app.handlers import make_app
+from client_app.node import Node
+from client_app.state import NodeState, StateFolder
+from encryption.packing import unpack
+from encryption.plan import FieldPlan
+from protocol.messages import ACCEPTED, EVALUATE, OUTCOMES, WRONG_LAYOUT
+from protocol.schedule import Schedule
+from simulation.toy import ToyLearner, toy_context, toy_identity
+from simulation.virtual_grid import Fault, Speed, VirtualClock, VirtualGrid, VirtualNode
+from strategies.async_hybrid import AsyncHybrid
+from strategies.journal import Journal, MemoryJournal
+from strategies.settings import StrategySettings
+
+DIMENSION = 16
+WIRE_FREE = 1e15  # Mbit/s: transfers take no time, so that arrivals are whole seconds
+
+
+@dataclass
+class Federation:
+    """``compute[i]`` seconds a task for node ``i + 1``; links cost nothing unless ``mbit`` says so."""
+
+    folder: Path
+    compute: Sequence[float] = (10.0, 10.0, 15.0, 40.0)
+    versions: int = 6
+    plan: FieldPlan = FieldPlan(8, 7, 2)
+    schedule: Schedule | None = None
+    kind: type[AsyncHybrid] = AsyncHybrid
+    journal: Journal = field(default_factory=MemoryJournal)
+    fault: Fault | None = None
+    joins: Mapping[int, float] = field(default_factory=dict)
+    leaves: Mapping[int, float] = field(default_factory=dict)
+    mbit: float = WIRE_FREE
+    learner: Callable[..., ToyLearner] = ToyLearner
+    identity: Callable[[int], Any] = lambda number: toy_identity(number + 1)
+    last_task: str = EVALUATE
+    given: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        defaults: dict[str, Any] = {
+            "buffer_size": 3,
+            "evaluate_every": 0,
+            "rollback_ratio": 0.0,
+            "bandwidth_exponent": 0.0,
+            "min_contributors": min(3, self.given.get("buffer_size", 3) or 3),
+        }
+        self.settings = StrategySettings(**(defaults | self.given))
+        self.schedule = self.schedule or Schedule(versions=self.versions, local_steps=5, peak=0.05)
+        schedule = self.schedule
+        self.clock = VirtualClock()
+
+        def build(context: Any, task: Any) -> Node:
+            number = int(context.node_config["partition-id"])
+            learner = self.learner(number, schedule, DIMENSION, examples=10 * (number % 4 + 1))
+            folder = self.folder / task.lineage / str(number)
+            return Node(learner, folder, self.identity(number), schedule, 0, clock=lambda: 0.0, durable=False)
+
+        app = make_app(build)
+        self.nodes = {
+            i + 1: VirtualNode(
+                app,
+                toy_context(i),
+                Speed(mbit=self.mbit, latency=0.0, compute=seconds),
+                self.joins.get(i + 1, 0.0),
+                self.leaves.get(i + 1, float("inf")),
+            )
+            for i, seconds in enumerate(self.compute)
+        }
+        self.grid = VirtualGrid(self.nodes, self.clock, self.fault)
+        self.strategy = self.kind(
+            self.settings, self.plan, schedule, self.journal, clock=self.clock, last_task=self.last_task
+        )
+
+    def start(self) -> Any:
+        return self.strategy.start(self.grid)
+
+    # ------------------------------------------------------------------ the journal
+
+    def lines(self, *events: str) -> list[dict[str, Any]]:
+        return [line for line in self.journal.events() if line["event"] in events]
+
+    def made(self) -> list[dict[str, Any]]:
+        """Version lines."""
+        return self.lines("version")
+
+    def outcomes(self) -> dict[int, list[str]]:
+        """Task -> its outcome lines, in order."""
+        found: dict[int, list[str]] = defaultdict(list)
+        for line in self.journal.events():
+            if line["event"] in (*OUTCOMES, "measured") and line["task"] >= 0:
+                found[line["task"]].append(line["event"])
+        return found
+
+    def counts(self) -> Counter[str]:
+        return Counter(line["event"] for line in self.journal.events())
+
+    def check_accounts(self) -> None:
+        """Every task has one outcome; only version 1 may revoke an acceptance; nothing accepted is lost or doubled."""
+        dispatched = [line["task"] for line in self.lines("dispatched")]
+        assert len(dispatched) == len(set(dispatched))
+        outcomes = self.outcomes()
+        assert set(outcomes) == set(dispatched)
+        assert all(len(o) == 1 or o == [ACCEPTED, WRONG_LAYOUT] for o in outcomes.values()), outcomes
+        used = [task for line in self.made() for task in line["tasks"]]
+        waiting = [update.task for update in self.strategy.state.buffer]
+        kept = [task for task, o in outcomes.items() if o == [ACCEPTED]]
+        assert sorted(used + waiting) == sorted(kept)
+        for line in self.made():
+            assert len(set(line["hospitals"] if line["tasks"] else [])) == len(line["tasks"])
+
+    # ------------------------------------------------------------------ the nodes
+
+    def state_of(self, node: int) -> NodeState:
+        learner = self.learner(node - 1, self.schedule, DIMENSION)
+        return StateFolder(self.folder / self.journal.lineage / str(node - 1)).load(learner.layout)
+
+    def integers(self, last: int | None = None) -> dict[int, np.ndarray]:
+        """Scale epoch -> accumulated integers, from the journal's version records alone, by Python's own integers."""
+        total: dict[int, np.ndarray] = {}
+        for line in self.made():
+            if last is not None and line["version"] > last:
+                break
+            payload = self.journal.open(f"versions/{line['version']:06d}")[1]
+            fields = np.concatenate([unpack(p.data, p.head.bits, p.head.length) for p in payload])
+            signed = (fields - self.plan.offset * line["weight_sum"]) * line["sign"]
+            total[line["epoch"]] = total.get(line["epoch"], np.zeros(DIMENSION, np.int64)) + signed
+        return total
+
+    def check_agreement(self, nodes: Sequence[int] | None = None, version: int | None = None) -> None:
+        """``nodes`` hold exactly the integers that the journal's records sum to."""
+        version = self.strategy.state.version if version is None else version
+        expected = self.integers(version)
+        for node in nodes if nodes is not None else self.nodes:
+            held = self.state_of(node).copy
+            assert held.version == version, f"node {node} is at {held.version}, not {version}"
+            mine = {epoch: v.tolist() for epoch, v in held.values.items() if v.any()}
+            assert mine == {epoch: v.tolist() for epoch, v in expected.items() if v.any()}
+        copies = [self.state_of(node).copy for node in (nodes if nodes is not None else self.nodes)]
+        assert len({copy.hash("x", b"key") for copy in copies}) == 1
+
+    def reference(self, version: int | None = None) -> np.ndarray:
+        """The float adapter at a version by independent arithmetic, from version records."""
+        out = np.zeros(DIMENSION, dtype=np.float64)
+        assert self.schedule is not None
+        for epoch, integers in sorted(self.integers(version).items()):
+            unit = (
+                0.5 * self.schedule.peak * self.schedule.local_steps / 2**epoch / (2 ** (self.plan.value_bits - 1) - 1)
+            )
+            out = out + integers * (self.schedule.server_rate * unit / 2**self.plan.weight_bits)
+        return out.astype(np.float32)
+
+    def accumulators(self, node: int) -> Accumulators:
+        return self.state_of(node).copy
+
+
+Make = Callable[..., Federation]
+
+
+@pytest.fixture
+def federation(tmp_path: Path) -> Iterator[Make]:
+    """Makes a :class:`Federation`; keywords that are no fields of it are strategy settings."""
+    names = set(Federation.__dataclass_fields__)
+
+    def make(**keywords: Any) -> Federation:
+        own = {name: keywords.pop(name) for name in list(keywords) if name in names}
+        return Federation(own.pop("folder", tmp_path / "nodes"), **own, given=keywords)
+
+    yield make

@@ -1,0 +1,32 @@
+"""Strategy settings that cannot work together are refused by their keys."""
+
+from typing import Any
+
+import pytest
+
+from protocol.settings import SettingsError, read_settings
+from strategies.settings import StrategySettings
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"strategy.buffer-size": 0}, "strategy.buffer-size = 0 is for fedavg"),
+        ({"strategy.buffer-size": 2}, "buffer-size = 2 is smaller than strategy.min-contributors = 3"),
+        ({"strategy.rollback-ratio": 0.9}, "rollback-ratio = 0.9: expected 0"),
+        ({"strategy.name": "gossip"}, "strategy.name = 'gossip' is not one of 'async-hybrid', 'fedavg'"),
+        ({"strategy.weighting": "equal"}, "strategy.weighting"),
+        ({"strategy.max-share": 0.0}, "strategy.max-share = 0.0 is not a number above 0.0"),
+        ({"strategy.max-staleness": -1}, "strategy.max-staleness"),
+        ({"strategy.buffer-size": True}, "strategy.buffer-size = True is not an integer"),
+        ({"strategy.poll-seconds": 0}, "strategy.poll-seconds"),
+    ],
+)
+def test_a_wrong_setting_is_refused(values: dict[str, Any], text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
+        read_settings(StrategySettings, values)
+
+
+def test_fedavg_may_take_all_nodes() -> None:
+    got = read_settings(StrategySettings, {"strategy.name": "fedavg", "strategy.buffer-size": 0})
+    assert got.buffer_size == 0
