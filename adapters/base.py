@@ -65,7 +65,7 @@ def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
     return kinds[config.dtype]
 
 
-def _quantization(config: ModelConfig, dtype: torch.dtype) -> Any:
+def _quantization(config: ModelConfig, dtype: torch.dtype, device: torch.device) -> Any:
     if config.quantization == "8bit":
         return cast(Any, BitsAndBytesConfig)(load_in_8bit=True)
     if config.quantization == "4bit":
@@ -73,7 +73,7 @@ def _quantization(config: ModelConfig, dtype: torch.dtype) -> Any:
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_compute_dtype=torch.float32 if device.type == "cpu" else dtype,
         )
     return None
 
@@ -81,7 +81,7 @@ def _quantization(config: ModelConfig, dtype: torch.dtype) -> Any:
 def _load_model(config: ModelConfig, folder: Path, device: torch.device) -> Any:
     dtype = _dtype(config, device)
     extra: dict[str, Any] = {}
-    quantization = _quantization(config, dtype)
+    quantization = _quantization(config, dtype, device)
     if quantization is not None:
         extra["quantization_config"] = quantization
     if quantization is not None or device.type != "cpu":

@@ -70,11 +70,16 @@ def find_model(config: ModelConfig) -> tuple[Path, str]:
     AdapterError
         once, naming every place that was tried and what was wrong there.
     """
+    local = Path(config.name).expanduser().absolute()
+    if config.revision and (config.name == EMBEDDED or local.is_dir()):
+        raise AdapterError(
+            f"model.revision = {config.revision!r}: {config.name!r} is no hub model and has no revisions; "
+            "leave it empty."
+        )
     if config.name == EMBEDDED:
         folder = unpack_model()
         return folder, str(folder)
     tried = [f"embedded: only the name {EMBEDDED!r} means the model that ships with the app"]
-    local = Path(config.name).expanduser().absolute()
     if local.is_dir():
         if _complete(local):
             return local, str(local)

@@ -79,10 +79,11 @@ def attach_lora(base: BaseModel, settings: LoraSettings, seed: int) -> PeftModel
     if getattr(model, "peft_config", None):
         raise AdapterError(f"the base model {base.name!r} carries LoRA factors already: call detach_lora first.")
     _check_targets(model, settings.targets)
+    alpha = float(settings.alpha)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
-        lora_alpha=int(settings.alpha) if settings.alpha.is_integer() else settings.alpha,  # type: ignore[arg-type]
+        lora_alpha=int(alpha) if alpha.is_integer() else alpha,  # type: ignore[arg-type]
         lora_dropout=settings.dropout,
         target_modules=ALL_LINEAR if settings.targets == (ALL_LINEAR,) else list(settings.targets),
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),

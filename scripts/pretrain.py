@@ -5,7 +5,10 @@
 3. Train the Llama with AdamW and a cosine schedule, printing held-out loss.
 4. Round to bfloat16, measure again, write ``adapters/embedded/model.json``.
 
-Deterministic for a seed and a thread count. Not for: fine-tuning, or any text that is not synthetic.
+Deterministic for a seed and a thread count. The file that ships is what the defaults make: 8 minutes on two cores,
+held out 1.571 nats a token (perplexity 4.8). On the synthetic hospitals' notes that model starts at perplexity 30-80.
+
+Not for: fine-tuning, or any text that is not synthetic.
 
     python scripts/pretrain.py --steps 2000
 """

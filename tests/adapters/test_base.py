@@ -75,9 +75,15 @@ def test_other_architectures_train(tmp_path: Path, save_tokenizer: Save, kind: s
 def test_sharding_place_and_precision_do_not_change_the_digest(tmp_path: Path, save_tokenizer: Save) -> None:
     whole = _save(tmp_path / "whole", "Llama", save_tokenizer)
     base = load_base(ModelConfig(name=str(whole), device="cpu"))
-    base.model.save_pretrained(tmp_path / "shards", max_shard_size="20KB")
-    save_tokenizer(tmp_path / "shards")
-    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
+    _save(tmp_path / "shards", "Llama", save_tokenizer)
+    (tmp_path / "shards" / "model.safetensors").unlink()
+    weights = load_file(whole / "model.safetensors")
+    files = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+    index = {name: files[i % 2] for i, name in enumerate(sorted(weights))}  # neither file is in order
+    for file in files:
+        part = {name: weights[name] for name in index if index[name] == file}
+        save_file(part, tmp_path / "shards" / file, metadata={"format": "pt"})
+    (tmp_path / "shards" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index, "metadata": {}}))
     shards = load_base(ModelConfig(name=str(tmp_path / "shards"), device="cpu", dtype="bfloat16"))
     assert (shards.digest, shards.tokenizer_digest) == (base.digest, base.tokenizer_digest)
     assert shards.model.dtype == torch.bfloat16
@@ -187,6 +193,12 @@ def test_bad_folders_are_refused(tmp_path: Path, save_tokenizer: Save) -> None:
 def load_file_of(content: bytes, folder: Path) -> dict[str, torch.Tensor]:
     (folder / "copy.safetensors").write_bytes(content)
     return load_file(folder / "copy.safetensors")
+
+
+def test_revision_of_what_has_none_is_refused(tmp_path: Path) -> None:
+    for name in ("embedded", str(tmp_path)):
+        with pytest.raises(AdapterError, match=r"model\.revision = 'v1'"):
+            load_base(ModelConfig(name=name, revision="v1"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")

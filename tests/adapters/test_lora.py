@@ -135,7 +135,8 @@ def test_attaching_twice_is_refused(base: BaseModel) -> None:
         attach_lora(base, LoraSettings(), seed=1)
 
 
-def test_scale_is_alpha_over_rank(base: BaseModel) -> None:
-    model = attach_lora(base, LoraSettings(rank=4, alpha=10.0), seed=1)
+@pytest.mark.parametrize("alpha", [10.0, 10])
+def test_scale_is_alpha_over_rank(base: BaseModel, alpha: float) -> None:
+    model = attach_lora(base, LoraSettings(rank=4, alpha=alpha), seed=1)
     layer = model.get_submodule("base_model.model.model.layers.0.self_attn.q_proj")
     assert layer.scaling["default"] == 2.5  # type: ignore[index,union-attr]
