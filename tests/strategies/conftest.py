@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ import pytest
 
 with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
     warnings.simplefilter("ignore")
+    importlib.import_module("flwr.serverapp")
+    importlib.import_module("flwr.clientapp")
 
 from client_app.accumulators import Accumulators
 from client_app.handlers import make_app
@@ -30,6 +33,7 @@ from strategies.journal import Journal, MemoryJournal
 from strategies.settings import StrategySettings
 
 DIMENSION = 16
+PLAN = FieldPlan(8, 7, 2)
 WIRE_FREE = 1e15  # Mbit/s: transfers take no time, so that arrivals are whole seconds
 
 
@@ -40,7 +44,7 @@ class Federation:
     folder: Path
     compute: Sequence[float] = (10.0, 10.0, 15.0, 40.0)
     versions: int = 6
-    plan: FieldPlan = FieldPlan(8, 7, 2)
+    plan: FieldPlan = PLAN
     schedule: Schedule | None = None
     kind: type[AsyncHybrid] = AsyncHybrid
     journal: Journal = field(default_factory=MemoryJournal)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -85,7 +86,7 @@ def test_shares_sum_to_1_under_the_cap_and_keep_the_order(c: list[Contribution],
     raw = [WEIGHTINGS[name](x, s) * staleness_factor(x.staleness, s.staleness_exponent) for x in c]
     if sum(raw) > 0:
         ordered = [got[i] for i in sorted(range(len(c)), key=lambda i: raw[i])]
-        assert all(x <= y * (1 + 1e-9) for x, y in zip(ordered, ordered[1:], strict=False))
+        assert all(x <= y * (1 + 1e-9) for x, y in pairwise(ordered))
 
 
 @st.composite
@@ -111,7 +112,7 @@ def test_integers_are_at_least_1_sum_to_w_and_keep_the_order(share: list[float],
 def _pairs(ordered: list[int], share: list[float]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     index = sorted(range(len(share)), key=lambda i: share[i])
     named = list(zip(ordered, index, strict=True))
-    return list(zip(named, named[1:], strict=False))
+    return list(pairwise(named))
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
