@@ -43,7 +43,7 @@ class _Filler:
 
     def __init__(self, house: House, stay: Stay, rng: random.Random) -> None:
         self.house, self.stay, self.rng = house, stay, rng
-        self.state = stay.severity + rng.gauss(0, 0.6)
+        self.state = stay.severity + rng.gauss(0, 0.4)
         self.used: set[str] = set()
         self.drug = words.DRUGS[rng.choice(house.ward.drugs)]
         self.result: tuple[words.Lab, str] = (words.LABS["Na"], "138")
@@ -66,7 +66,7 @@ class _Filler:
         return item
 
     def _ill(self) -> bool:
-        return self.rng.random() < 1 / (1 + math.exp(1.1 - 1.25 * self.state))
+        return self.rng.random() < 1 / (1 + math.exp(1.1 - 1.6 * self.state))
 
     def _lab(self) -> words.Lab:
         lab = words.LABS[self._pick(self.house.ward.labs)]
