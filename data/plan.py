@@ -74,7 +74,8 @@ def _small_columns(folder: Path) -> _Table:
         labels = sorted(pc.unique(table["label"]).to_pylist())
         hashes = np.concatenate([chunk.to_numpy() for chunk in table["hash"].chunks])
         del table
-    _, first = np.unique(np.stack([patient.astype(np.uint64), hashes]), axis=1, return_index=True)
+    mixed = hashes ^ (patient.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))  # one number: patient and text
+    _, first = np.unique(mixed, return_index=True)
     rows = np.sort(first)
     if repeated := len(hashes) - len(rows):
         log.info("%d notes are repeated word for word by the same patient and counted once", repeated)
