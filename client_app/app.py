@@ -14,7 +14,7 @@ from client_app.handlers import make_app
 from client_app.identity import load_identity
 from client_app.node import Node
 from client_app.settings import NodeSettings, TrainSettings
-from protocol.messages import Task
+from protocol.messages import TRAIN, Task
 from protocol.run_settings import RunSettings, SimulationSettings
 from protocol.schedule import Schedule
 from protocol.settings import SettingsError, read_settings
@@ -54,7 +54,9 @@ def build(context: Context, task: Task) -> Node:
 
 
 def pretend(reply: Message, context: Context, seconds: float) -> None:
-    """In a simulation, say which link and speed this hospital pretends to have."""
+    """In a simulation, say which link and speed this hospital pretends to have; only training is slowed down."""
+    if reply.metadata.message_type != TRAIN:
+        return
     simulation = read_settings(SimulationSettings, dict(context.run_config))
     partition = context.node_config.get("partition-id")
     if isinstance(partition, int) and (mbit := simulation.link(partition)):
