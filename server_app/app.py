@@ -5,9 +5,11 @@ Not for: what happens in a run (``strategies``) or how it is kept (``server_app.
 
 from __future__ import annotations
 
+from logging import WARNING
 from pathlib import Path
 
 from flwr.app import Context
+from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
 from encryption.plan import EncryptionSettings
@@ -15,6 +17,7 @@ from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings
 from server_app.progress import Progress
+from server_app.report import write_report
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
 from server_app.table import federated_table, last_measures
@@ -60,7 +63,21 @@ def main(grid: Grid, context: Context) -> None:
         strategy.start(SimulatedLinks(grid, clock, bandwidths), num_rounds=schedule.versions)
         measures = last_measures(folder.events())
         progress.say(federated_table(measures))
+        _report(folder.path, progress)
         folder.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
         progress.say(f"Run folder: {folder.path}")
     finally:
         folder.close()
+
+
+def _report(folder: Path, progress: Progress) -> None:
+    """The report is for people: a run whose report cannot be drawn is a run all the same."""
+    try:
+        progress.say(f"Report: {write_report(folder)}")
+    except Exception as error:
+        log(
+            WARNING,
+            "No report was written (%s: %s); python -m server_app.report tries again",
+            type(error).__name__,
+            error,
+        )

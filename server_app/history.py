@@ -1,0 +1,232 @@
+"""A run as its ledger tells it, for people: hospitals by name, tasks as spans of time, versions, held-out losses.
+
+Time runs only while the server ran: the pause before a resumed sitting is left out.
+
+Not for: resuming (``strategies.restore``) or drawing (``server_app.figures``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocol.measures import Measure
+from protocol.messages import ACCEPTED, OUTCOMES
+from server_app.svg import clean, colours
+from server_app.table import Rows, last_measures
+
+MEASURED, LOST, UNDER_WAY = "measured", "lost", "under way"
+NOTES = ("disagreement", "snapshot-dropped", "repaired")
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """A lane of the report: its name as shown and its colour."""
+
+    name: str
+    colour: str
+
+
+@dataclass
+class Span:
+    """A task. Moments in seconds of running time; ``compute`` seconds as the hospital reported them."""
+
+    hospital: int
+    kind: str
+    version: int
+    start: float
+    end: float
+    outcome: str = UNDER_WAY
+    compute: float = 0.0
+    down: int = 0
+    up: int = 0
+
+
+@dataclass(frozen=True)
+class Made:
+    """A version: integer weight and staleness by hospital; ``reverts`` names the version that it subtracts."""
+
+    number: int
+    at: float
+    weights: Mapping[int, int]
+    staleness: Mapping[int, int]
+    train_loss: float | None
+    reverts: int | None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that came to nothing, or that somebody should know."""
+
+    at: float
+    hospital: str
+    what: str
+    kind: str
+    reason: str
+
+
+@dataclass
+class History:
+    """A run. ``heldout``: (version, loss, whether every node answered); ``by_hospital``: loss by lane and version."""
+
+    hospitals: list[Hospital] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    versions: list[Made] = field(default_factory=list)
+    heldout: list[tuple[int, float, bool]] = field(default_factory=list)
+    by_hospital: dict[int, dict[int, float]] = field(default_factory=dict)
+    measures: Rows = field(default_factory=dict)
+    troubles: list[Trouble] = field(default_factory=list)
+    sittings: list[float] = field(default_factory=list)
+    began: float = 0.0
+    ended: float = 0.0
+    running: float = 0.0
+    planned: int = 0
+    finished: str | None = None
+
+    def count(self, *outcomes: str) -> int:
+        """How many tasks came to one of ``outcomes``."""
+        return sum(span.outcome in outcomes for span in self.spans)
+
+    @property
+    def last(self) -> int:
+        """The newest version."""
+        return self.versions[-1].number if self.versions else 0
+
+
+def _named(lines: list[Mapping[str, Any]]) -> tuple[list[Hospital], dict[str, int]]:
+    """The hospitals, by name, and which of them a node is: by its key, else by its own claim, else by its number."""
+    key: dict[str, str] = {}
+    claimed: dict[str, str] = {}
+    sittings: dict[str, set[int]] = {}
+    sitting = 0
+    asked = {str(line["node"]) for line in lines if line["event"] == "dispatched"}
+    for line in lines:
+        sitting += line["event"] in ("started", "resumed")
+        if (node := str(line.get("node", ""))) and (node in asked or not asked):
+            sittings.setdefault(node, set()).add(sitting)
+            if (known := str(line.get("hospital", ""))) and not known.startswith("node-"):
+                key[node] = known
+            if site := clean(line.get("site", ""), 80):
+                claimed[node] = site
+    owner = {node: key.get(node, f"node-{node}") for node in sittings}
+    for node in [n for n in owner if n not in key and n in claimed]:  # a known hospital that has a new number
+        others = {k for n, k in key.items() if claimed.get(n) == claimed[node]}
+        meanwhile = {s for n, k in key.items() if k in others for s in sittings[n]}
+        if len(others) == 1 and not meanwhile & sittings[node]:
+            owner[node] = others.pop()
+    names = {k: claimed[node] for node, k in owner.items() if node in claimed}
+    shown: dict[str, str] = {}
+    for k in dict.fromkeys(owner.values()):
+        name = names.get(k, "")
+        twin = sum(other == name for other in names.values()) > 1
+        tail = f"…{k[-4:]}" if k.startswith("node-") else k[:6]
+        shown[k] = f"{name} ({tail})" if name and twin else name or f"unnamed hospital {tail}"
+    order = sorted(shown, key=lambda k: (k not in names, shown[k].casefold(), k))
+    places = {k: i for i, k in enumerate(order)}
+    hospitals = [Hospital(shown[k], colour) for k, colour in zip(order, colours(len(order)), strict=True)]
+    return hospitals, {node: places[k] for node, k in owner.items()}
+
+
+class _Reader:
+    """Takes the ledger's lines one by one into a :class:`History`."""
+
+    def __init__(self, hospitals: list[Hospital], lane: dict[str, int]) -> None:
+        self.out, self.lane = History(hospitals), lane
+        self.open: dict[int, Span] = {}
+        self.by_task: dict[int, Span] = {}
+        self.paused, self.last = 0.0, 0.0
+
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        event, out = str(line["event"]), self.out
+        if event in ("started", "resumed"):
+            self._sit_down(line)
+        at = self.last = max(float(line["time"]) - self.paused, self.last)
+        where = self.lane.get(str(line.get("node", "")), -1)
+        if event == "dispatched":
+            span = Span(where, str(line["kind"]), int(line["version"]), at, at, down=int(line["bytes"]))
+            self.open[line["task"]] = self.by_task[line["task"]] = span
+            out.spans.append(span)
+        elif event == "measured" or event in OUTCOMES:
+            self._close(line, event, at)
+        elif event == "version":
+            self._version(line, at)
+        elif event == "evaluated" and line["loss"] is not None:
+            out.heldout.append((int(line["version"]), float(line["loss"]), bool(line["complete"])))
+        elif event == "finished":
+            out.finished = str(line["reason"])
+        if event in NOTES or (event in OUTCOMES and event != ACCEPTED):
+            name = out.hospitals[where].name if where >= 0 else "the server"
+            told = line.get("reason") or {
+                "disagreement": f"another state of version {line.get('version')} than the others",
+                "repaired": f"{line.get('torn_bytes')} bytes of a torn last line were set aside",
+            }.get(event, "")
+            out.troubles.append(Trouble(at - out.began, name, event, str(line.get("kind", "")), str(told)))
+
+    def _sit_down(self, line: Mapping[str, Any]) -> None:
+        out, now = self.out, float(line["time"])
+        if not out.sittings:
+            out.began = self.last = now
+        else:
+            self.paused = max(now - self.last, self.paused)
+        for span in self.open.values():
+            span.end, span.outcome = self.last, LOST
+        self.open.clear()
+        out.sittings.append(self.last - out.began)
+        out.planned, out.finished = int(line["last"]), None
+
+    def _close(self, line: Mapping[str, Any], event: str, at: float) -> None:
+        span = self.open.pop(line["task"], None)
+        if span is None:  # refused after all, or nothing that was asked
+            if (span := self.by_task.get(line["task"])) is not None:
+                span.outcome = event
+            return
+        span.end, span.outcome = at, event
+        reported = line.get("compute_seconds", line.get("seconds", 0.0) if event == MEASURED else 0.0)
+        span.compute = min(max(float(reported), 0.0), at - span.start)
+        span.up = int(line.get("bytes", 0)) if event == ACCEPTED else 0
+        if event == MEASURED and line.get("global_tokens"):
+            loss = line["global_loss_sum"] / line["global_tokens"]
+            self.out.by_hospital.setdefault(span.hospital, {})[span.version] = loss
+
+    def _version(self, line: Mapping[str, Any], at: float) -> None:
+        weights: dict[int, int] = {}
+        staleness: dict[int, int] = {}
+        rows = zip(line["tasks"], line.get("weights", ()), line.get("staleness", ()), strict=True)
+        for task, weight, stale in rows if line["tasks"] else ():
+            if (span := self.by_task.get(task)) is not None:
+                weights[span.hospital], staleness[span.hospital] = int(weight), int(stale)
+        loss, reverts = line.get("train_loss"), line.get("reverts")
+        self.out.versions.append(Made(line["version"], at - self.out.began, weights, staleness, loss, reverts))
+
+
+def read_history(events: Iterable[Mapping[str, Any]]) -> History:
+    """The run that ``events`` (a ledger's lines as flat dicts) tell of."""
+    lines = list(events)
+    hospitals, lane = _named(lines)
+    reader = _Reader(hospitals, lane)
+    for line in lines:
+        reader(line)
+    out = reader.out
+    for span in reader.open.values():
+        span.end, span.outcome = reader.last, UNDER_WAY if out.finished is None else LOST
+    for span in out.spans:
+        span.start, span.end = span.start - out.began, span.end - out.began
+    out.ended = float(lines[-1]["time"]) if lines else 0.0
+    out.running = reader.last - out.began
+    named = (line | {"site": str(lane[line["node"]])} for line in map(dict, lines) if line["event"] == MEASURED)
+    out.measures = {k: v for k, v in last_measures(named).items() if v.tokens > 0}
+    for (model, lane_name), measure in out.measures.items():
+        if model == "base":
+            out.by_hospital.setdefault(int(lane_name), {})[0] = measure.loss
+    if (base := total(out, "base")) is not None:
+        out.heldout.insert(0, (0, base.loss, True))
+    return out
+
+
+def total(history: History, model: str) -> Measure | None:
+    """Measure of ``model`` over all hospitals, if each that was measured at all was measured with it."""
+    lanes = {lane for _, lane in history.measures}
+    if not lanes or any((model, lane) not in history.measures for lane in lanes):
+        return None
+    return sum((history.measures[model, lane] for lane in sorted(lanes)), Measure())

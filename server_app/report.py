@@ -1,0 +1,143 @@
+"""``report.html`` of a run folder: one page for people, whole in itself, drawn from the ledger.
+
+    python -m server_app.report RUN_FOLDER
+
+No scripts, nothing loaded from anywhere. Site names and reasons come from nodes and are shown as text, whatever they
+hold.
+
+Not for: machines (``ledger.jsonl``, ``metrics.jsonl``) or opening the adapter (``evaluation``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from protocol.messages import ACCEPTED
+from server_app.figures import bytes_figure, loss_figure, perplexity_figure, staleness_figure, weight_figure
+from server_app.history import History, read_history
+from server_app.ledger import FILE_NAME, LedgerError, read_entries
+from server_app.report_parts import STYLE, count, measures, section, settings, state, tiles, trend, troubles
+from server_app.run_folder import RunFolderError, read_config
+from server_app.svg import escape
+from server_app.timeline import timeline_figure
+
+NAME = "report.html"
+_BULKY = frozenset({"shape", "signature", "digest"})
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def page(history: History, config: dict[str, Any], lineage: str, folder: str) -> str:
+    """The page: well-formed HTML that is XML too."""
+    half = len(history.hospitals) <= 8 and len(history.versions) <= 8
+    width = 548.0 if half else 1120.0
+    pair = ('<div class="pair">', "</div>") if half else ("", "")
+    unused = history.count(ACCEPTED) - sum(len(made.weights) for made in history.versions)
+    spare = f" {count(unused, 'accepted update')} went into no version." if unused > 0 else ""
+    weights = section(
+        "What each hospital weighed in every version",
+        "Integer weights, as a share of their sum (Σ).",
+        weight_figure(history, width),
+        "No version was made.",
+    )
+    stale = section(
+        "Who was in every version, and how stale",
+        "Versions made between an update's start and its arrival; empty: not in that version." + spare,
+        staleness_figure(history, width),
+        "No version was made.",
+    )
+    name = f"{config.get('strategy.name', '')}, {config.get('strategy.weighting', '')} weighting, "
+    name += f"buffer of {config.get('strategy.buffer-size', '?')}, model {config.get('model.name', '?')}"
+    body = [
+        f"<header><h1>Crossward run {escape(lineage[:8])}</h1>{state(history)}",
+        f"<p>{escape(name)}<br/>{escape(folder)}</p></header>",
+        tiles(history),
+        section(
+            trend(history),
+            "Held-out notes stay where they are: each hospital reports sums over its own. Hollow: not all answered.",
+            loss_figure(history),
+            "No version was made and nothing was measured.",
+        ),
+        section(
+            "The global adapter against the untuned base and against training alone",
+            "Held-out perplexity with 95 % intervals by patient, as the hospitals last reported it.",
+            perplexity_figure(history),
+            "No hospital has measured its held-out notes yet.",
+        ),
+        section(
+            "What every hospital was doing, and when versions were made",
+            "A lane a hospital, a bar a task from dispatch to outcome; a vertical line is a version. A task "
+            "that came to nothing does not say how long it computed.",
+            timeline_figure(history),
+            "No task was sent.",
+        ),
+        pair[0] + weights + stale + pair[1],
+        section(
+            "Bytes up and down by hospital",
+            "What refused or lost updates weighed is not in the ledger.",
+            bytes_figure(history),
+            "Nothing was transferred.",
+        ),
+        section(
+            "Held-out measures",
+            "Perplexity, and next-token accuracy below it, each with its 95 % interval by patient.",
+            measures(history),
+            "No hospital has measured its held-out notes yet.",
+        ),
+        section(
+            "What failed or was refused, and why",
+            "Nothing is dropped silently: every outcome other than an accepted update has a reason in the ledger.",
+            troubles(history),
+            "Nothing failed and nothing was refused.",
+        ),
+        f"<footer>Lineage {escape(lineage)}. Drawn from {FILE_NAME}. {settings(config)}</footer>",
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}"/>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
+        f"<title>Crossward run {escape(lineage[:8])}</title><style>{STYLE}</style></head>"
+        f"<body><main>{''.join(body)}</main></body></html>\n"
+    )
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` into the run folder ``folder``; its path. The run may be under way.
+
+    Raises
+    ------
+    RunFolderError
+        ``folder`` holds no run.
+    LedgerError
+        the ledger's chain does not hold.
+    OSError
+        the ledger cannot be read or the page not be written.
+    """
+    began = read_config(folder)
+    events = (
+        {"time": entry.time, "event": entry.event, **{k: v for k, v in entry.facts.items() if k not in _BULKY}}
+        for entry in read_entries(folder / FILE_NAME)
+    )
+    text = page(read_history(events), began["config"], began["lineage"], str(folder))
+    path, draft = folder / NAME, folder / f".{NAME}"
+    draft.write_text(text, encoding="utf-8")
+    return draft.replace(path)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m server_app.report", description="Draw a run folder's report.html.")
+    parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
+    try:
+        print(write_report(parser.parse_args(argv).folder))
+    except (RunFolderError, LedgerError, OSError) as error:
+        print(f"no report: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
