@@ -14,7 +14,7 @@ from datasets import Dataset
 
 from data.cache import cached, digest
 from data.config import DataConfig
-from data.errors import DataError
+from data.errors import DataError, listed
 from data.labels import CHAPTERS, MORTALITY
 from data.notes_file import notes_file
 from data.plan import Plan, plan
@@ -24,6 +24,7 @@ from data.synthetic.houses import HOUSES
 log = logging.getLogger("crossward.data")
 
 _COLUMNS = ["note_id", "patient_id", "text", "category", "label"]
+_MOST_LABELS = 200
 _USUAL_HOSPITALS = 4  # made-up hospitals when they are not to be one partition each
 
 
@@ -64,17 +65,23 @@ def _made_up(config: DataConfig, hospitals: int | None) -> DataConfig:
 def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
     if config.task != "label":
         return ()
+    if len(found.labels) > _MOST_LABELS:
+        raise DataError(
+            f"{config.path}: column {config.label_column!r} has {len(found.labels)} different values, more than the "
+            f"{_MOST_LABELS} that can be told apart. "
+            "Set data.label-column to a column of few, or data.labels to those meant."
+        )
     given = tuple(dict.fromkeys(name.strip() for name in config.labels.split(",") if name.strip()))
     if config.source not in ("csv", "jsonl"):
         given = MORTALITY if config.label == "mortality" else CHAPTERS
     elif not given and not whole:
         raise DataError(
             f"{config.path}: the labels of {config.label_column!r} must be the same list at every hospital. "
-            f"Set data.labels to all of them, comma-separated (here: {', '.join(found.labels[:20])})."
+            f"Set data.labels to all of them, comma-separated (here: {listed(found.labels)})."
         )
     if len(found.labels) < 2:
         raise DataError(
-            f"{config.path}: every usable note has the label {found.labels[0]!r}, so there is nothing to learn. "
+            f"{config.path}: every usable note has the label {listed(found.labels)!r}, so there is nothing to learn. "
             "Check data.label and data.note-types, or bring more notes."
         )
     return given or tuple(found.labels)

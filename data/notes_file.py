@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from data.cache import cached, digest, stamp
 from data.cleaning import clean, text_hashes
 from data.config import DataConfig
-from data.errors import DataError
+from data.errors import DataError, listed
 from data.readers import COLUMNS, Counts, read_flat, read_mimic_iii, read_mimic_iv
 
 log = logging.getLogger("crossward.data")
@@ -98,7 +98,7 @@ def _write(folder: Path, path: Path, config: DataConfig) -> None:
     log.info("%s: %s", path, ", ".join(f"{number} {reason}" for reason, number in counts.items()))
     if not counts["kept"]:
         reasons = ", ".join(f"{number} {why}" for why, number in counts.items() if why not in ("read", "kept"))
-        kinds = f" Note types found: {', '.join(sorted(seen)[:20])}." if seen else ""
+        kinds = f" Note types found: {listed(sorted(seen))}." if seen else ""
         raise DataError(
             f"{path}: no usable note of {counts['read']} rows ({reasons or 'the file has no rows'}).{kinds} "
             "Loosen data.note-types, data.labels or data.note-hours, or check the columns named in data.*-column."

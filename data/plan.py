@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from data import splits
 from data.cache import cached, digest
 from data.config import DataConfig
-from data.errors import DataError
+from data.errors import DataError, listed
 from data.splits import Ints
 
 log = logging.getLogger("crossward.data")
@@ -88,14 +88,20 @@ def _sizes(table: _Table, of_patient: Ints) -> list[int]:
     return np.bincount(of_patient[of_patient >= 0], minlength=len(table.sites)).tolist()  # type: ignore[no-any-return]
 
 
+def _by_size(table: _Table, sizes: list[int]) -> str:
+    """The largest sites with their numbers of patients."""
+    order = sorted((s for s in range(len(sizes)) if sizes[s]), key=lambda s: (-sizes[s], s))
+    return "; ".join(f"{listed([table.sites[s]])}: {sizes[s]} patients" for s in order[:12])
+
+
 def _by_site(table: _Table, config: DataConfig, hospitals: int) -> tuple[Ints, list[str]]:
     of_patient = splits.sites_of_patients(table.patient, table.site, len(table.patients), len(table.sites))
     sizes = _sizes(table, of_patient)
     used = [site for site, size in enumerate(sizes) if size]
     if len(used) < hospitals:
-        listed = ", ".join(f"{table.sites[s] or '(empty)'}: {sizes[s]}" for s in used) or "none"
         raise DataError(
-            f"data.partition = 'site' finds {len(used)} sites for {hospitals} hospitals (patients by site: {listed}). "
+            f"data.partition = 'site' finds {len(used)} sites for {hospitals} hospitals "
+            f"({_by_size(table, sizes) or 'none'}). "
             "Use fewer hospitals, another data.site-column, or data.partition = 'dirichlet' or 'even'."
         )
     if lost := int((of_patient < 0).sum()):
@@ -106,8 +112,8 @@ def _by_site(table: _Table, config: DataConfig, hospitals: int) -> tuple[Ints, l
     for hospital, group in enumerate(groups):
         members = [used[i] for i in group]
         to_hospital[members] = hospital
-        first = [table.sites[s] for s in members[:3]]
-        names.append(" + ".join(first) + (f" + {len(members) - 3} more" if len(members) > 3 else ""))
+        first = " + ".join(listed([table.sites[s]]) for s in members[:3])
+        names.append(first + (f" + {len(members) - 3} more" if len(members) > 3 else ""))
     return to_hospital[of_patient], names
 
 
@@ -122,7 +128,7 @@ def _by_dirichlet(table: _Table, config: DataConfig, hospitals: int) -> tuple[In
     names = []
     for hospital in range(hospitals):
         there = np.bincount(group[(found == hospital) & (group >= 0)], minlength=len(table.sites))
-        names.append(f"hospital {hospital + 1}, mostly {table.sites[int(there.argmax())]}")
+        names.append(f"hospital {hospital + 1}, mostly {listed([table.sites[int(there.argmax())]])}")
     return found, names
 
 
@@ -136,9 +142,9 @@ def _partitioned(table: _Table, config: DataConfig, hospitals: int) -> tuple[Int
         names = [f"hospital {i + 1}" for i in range(hospitals)]
     sizes = np.bincount(found[found >= 0], minlength=hospitals)
     if sizes.min() < config.min_patients:
-        listed = ", ".join(f"{name}: {size}" for name, size in zip(names, sizes, strict=True))
+        said = ", ".join(f"{name}: {size}" for name, size in zip(names, sizes, strict=True))
         raise DataError(
-            f"a hospital has fewer than data.min-patients = {config.min_patients} patients ({listed}). Use fewer "
+            f"a hospital has fewer than data.min-patients = {config.min_patients} patients ({said}). Use fewer "
             "hospitals, data.partition = 'dirichlet' or 'even', or a lower data.min-patients."
         )
     return found, names

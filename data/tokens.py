@@ -19,7 +19,7 @@ from datasets import Dataset
 
 from data.cache import cached, digest
 from data.config import DataConfig
-from data.errors import DataError
+from data.errors import DataError, listed
 
 Ids = npt.NDArray[np.int32]
 
@@ -159,7 +159,7 @@ def tokenise(dataset: Dataset, tokenizer: Any, config: DataConfig, labels: Seque
         found = dataset["label"][:]
         if strange := sorted(set(found) - set(known)):
             raise DataError(
-                f"column 'label': {strange[:5]} among {len(found)} notes are none of the labels {list(labels)}. "
+                f"column 'label': {listed(strange)} among {len(found)} notes are none of the labels {listed(labels)}. "
                 "Set data.labels to the labels of all hospitals."
             )
         answers = np.array([known[label] for label in found], dtype=np.int64)

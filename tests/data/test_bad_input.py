@@ -145,7 +145,13 @@ def test_labels_have_to_be_known_and_two(write_csv: Write) -> None:
 
 def test_partitions_that_cannot_be(write_csv: Write) -> None:
     path = write_csv(HEADER, ROWS)
-    refused(flat(path, site_column="ward"), "2 sites for 3 hospitals", "A: 20, B: 20", "dirichlet", hospitals=3)
+    refused(
+        flat(path, site_column="ward"),
+        "2 sites for 3 hospitals",
+        "A: 20 patients; B: 20 patients",
+        "dirichlet",
+        hospitals=3,
+    )
     refused(flat(path, partition="dirichlet"), "dirichlet", "even", hospitals=2)
     refused(flat(path, partition="even"), "data.min-patients", hospitals=20)
     refused(flat(path, partition="even"), "at least one", hospitals=0)
@@ -153,6 +159,22 @@ def test_partitions_that_cannot_be(write_csv: Write) -> None:
         load_hospital(flat(path), 3, 3)
     skewed = load_hospitals(flat(path, partition="dirichlet", site_column="ward"), 4)
     assert len(skewed) == 4 and all(len(h.train) and len(h.test) for h in skewed)
+
+
+def test_a_column_of_notes_taken_for_labels_or_sites_is_not_repeated(write_csv: Write) -> None:
+    secret = "the private words of a note that nobody but the hospital may see"
+    path = write_csv(HEADER, [[f"p{i}", f"{secret} {i}", "", ""] for i in range(300)])
+    for config, hospitals in (
+        (flat(path, task="label", label_column="text"), 2),
+        (flat(path, task="label", label_column="text", labels="a,b"), None),
+        (flat(path, site_column="text", note_types="x"), None),
+        (flat(path, site_column="text"), 301),
+        (flat(path, site_column="text", min_patients=200), 2),
+    ):
+        with pytest.raises(DataError) as error:
+            load_hospital(config) if hospitals is None else load_hospitals(config, hospitals)
+        assert "private" not in str(error.value)
+    assert "private" not in load_hospitals(flat(path, site_column="text"), 2)[0].name
 
 
 def test_ids_that_are_no_numbers(tmp_path: Path, mimic_iii: Path) -> None:
