@@ -117,8 +117,6 @@ class DataConfig:
     seed: int = field(default=0, metadata=_key("seed", "Seed of made-up patients, splits and partitions.", min=0))
 
     def __post_init__(self) -> None:
-        if self.source != "synthetic" and not self.path:
-            raise DataError(f"data.source = {self.source!r} needs data.path, the folder or file of the notes")
         if self.task == "label" and self.source in ("csv", "jsonl") and not self.label_column:
             raise DataError(
                 f"data.task = 'label' on a {self.source} file needs data.label-column, the column of the label"

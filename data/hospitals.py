@@ -94,6 +94,11 @@ def _prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tup
     if config.source == "synthetic":
         known = known or "made-up hospitals"
         config = _made_up(config, hospitals)
+    elif not config.path:
+        raise DataError(
+            f"data.source = {config.source!r} needs the folder or file of the notes: data.path in the run config, or "
+            "data-path in the node config"
+        )
     path = Path(config.path).expanduser().absolute()
     notes = notes_file(path, config)
     found = plan(notes, config, hospitals)

@@ -34,8 +34,7 @@ def test_a_good_file_is_read(write_csv: Write) -> None:
 
 
 def test_a_path_is_needed_and_has_to_exist(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"needs data\.path"):
-        DataConfig(source="csv")
+    refused(DataConfig(source="csv"), "'csv' needs", "data.path", "data-path")
     refused(flat(tmp_path / "none.csv"), "none.csv", "no such file", "data.path")
     refused(flat(tmp_path), "is a folder", "one file")
     refused(DataConfig(source="mimic-iii", path=str(tmp_path)), str(tmp_path), "NOTEEVENTS.csv", "holds nothing")

@@ -47,7 +47,7 @@ def test_hardly_a_line_is_written_twice() -> None:
 
 
 def test_mortality_is_told_by_the_text_with_noise() -> None:
-    found = list(records(3200, 4, 2))
+    found = list(records(2000, 4, 2))
     texts = [" ".join(note.text for note in r.notes) for r in found]
     died = np.array([r.stay.died for r in found])
     assert 0.12 < died.mean() < 0.32
@@ -55,7 +55,7 @@ def test_mortality_is_told_by_the_text_with_noise() -> None:
     vectors = TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True).fit_transform(texts)
     model = LogisticRegression(C=3.0, class_weight="balanced", max_iter=300).fit(vectors[train], died[train])
     area = roc_auc_score(died[~train], model.decision_function(vectors[~train]))
-    assert 0.66 < area < 0.88
+    assert 0.68 < area < 0.9
     best = roc_auc_score(died, [r.stay.severity for r in found])
     assert best < 0.93
 
