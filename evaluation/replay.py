@@ -43,8 +43,14 @@ class Run:
 
     @property
     def nodes(self) -> int:
-        """How many nodes took part."""
-        return len({line["node"] for line in self.events if line["event"] == "joined"})
+        """How many nodes took part since the run last started or resumed (a resumed run has new node ids)."""
+        joined: set[str] = set()
+        for line in self.events:
+            if line["event"] in ("started", "resumed"):
+                joined.clear()
+            elif line["event"] == "joined":
+                joined.add(line["node"])
+        return len(joined)
 
 
 def open_run(folder: Path) -> Run:

@@ -24,7 +24,7 @@ from launcher.environment import make_home
 from launcher.errors import LauncherError
 from launcher.flower import Flower, tail
 from launcher.lines import Screen
-from launcher.overrides import app_defaults, read_overrides, to_toml
+from launcher.overrides import Value, app_defaults, read_overrides, to_toml
 from launcher.processes import ProcessTree
 from launcher.watch import Ending, Watch
 
@@ -82,6 +82,17 @@ def stamp(file: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
+def _check(run_config: dict[str, Value]) -> None:
+    """Wrong values are told now, not by every node in turn once the run has started."""
+    from launcher.settings_table import check_settings  # imports the readers' libraries, which takes a second
+    from protocol.settings import SettingsError
+
+    try:
+        check_settings(run_config)
+    except SettingsError as error:
+        raise LauncherError(str(error)) from error
+
+
 class Launch:
     """Call `run` once, and `close` in any case."""
 
@@ -92,6 +103,8 @@ class Launch:
         self._kept: set[int] = set()
         defaults = app_defaults(options.app)
         overrides = read_overrides(options.run_config, defaults)
+        if options.app == Path(__file__).resolve().parents[1]:
+            _check(defaults | overrides)
         if FOLDER_KEY not in defaults:
             raise LauncherError(f"{options.app}/pyproject.toml: [tool.flwr.app.config] lacks {FOLDER_KEY}")
         resumed = overrides.get(RESUME_KEY)

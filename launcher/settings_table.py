@@ -1,13 +1,15 @@
-"""The configuration table of the README and the run-config defaults of pyproject.toml, from the settings classes.
+"""Every run-config key in one place: the README's table, pyproject.toml's defaults, a check before a run starts.
 
-``python -m launcher.settings_table`` rewrites both between their markers; a test fails when they are out of date.
+``python -m launcher.settings_table`` rewrites table and defaults between their markers; a test fails when they are
+out of date.
 
-Not for: reading settings (``protocol.settings``).
+Not for: reading one settings class (``protocol.settings``).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from data import DataConfig
 from encryption.plan import EncryptionSettings
 from protocol.run_settings import RunSettings, SimulationSettings
 from protocol.schedule import Schedule
-from protocol.settings import settings_rows
+from protocol.settings import read_settings, settings_rows
 from strategies.settings import StrategySettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +42,12 @@ def run_config_rows() -> list[tuple[str, Any, str, str]]:
     rows = [row for cls in RUN_CONFIG for row in settings_rows(cls)]
     order = list(dict.fromkeys(row[0].split(".")[0] for row in rows))
     return sorted(rows, key=lambda row: order.index(row[0].split(".")[0]))
+
+
+def check_settings(values: Mapping[str, Any]) -> None:
+    """Read every settings class from a run config, as the server and the nodes will; raises what they would."""
+    for cls in RUN_CONFIG:
+        read_settings(cls, values)
 
 
 def _toml(value: Any) -> str:

@@ -4,8 +4,9 @@ Every node and the server derive the same numbers from the run config, so no hos
 a scale. A *scale epoch* is a stretch of versions with one value range; ranges are halves of one another,
 so that a late update of an older epoch enters a newer one by an integer factor.
 
-With AdamW one step moves a weight by about the learning rate. Half of peak learning rate x step cap is
-the range of epoch 0; what exceeds it is clipped and kept in the node's residual.
+With AdamW one step moves a weight by at most about the learning rate, so peak learning rate x step cap bounds what
+a local training does. It is the range of epoch 0 (times ``train.value-range``); what exceeds it is clipped and kept
+in the node's residual.
 
 Not for: the optimiser (``client_app.training``) or rounding (``client_app.quantise``).
 """
@@ -71,6 +72,15 @@ class Schedule:
         },
     )
 
+    range_factor: float = field(
+        default=1.0,
+        metadata={
+            "key": "train.value-range",
+            "help": "Largest magnitude of an update's value, in units of peak learning rate x local-steps.",
+            "above": 0.0,
+            "max": 100.0,
+        },
+    )
     server_rate: float = field(
         default=1.0,
         metadata={
@@ -108,4 +118,4 @@ class Schedule:
 
     def value_range(self, epoch: int) -> float:
         """Largest magnitude of a delta's value in a scale epoch, in units of the weights."""
-        return 0.5 * self.peak * self.local_steps * 2.0**-epoch
+        return self.range_factor * self.peak * self.local_steps * 2.0**-epoch

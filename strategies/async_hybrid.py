@@ -26,7 +26,7 @@ from strategies.catchup import version_name
 from strategies.clock import Clock, SystemClock
 from strategies.dispatch import compose, send
 from strategies.journal import Journal
-from strategies.reception import expire, receive
+from strategies.reception import ATTEMPTS, expire, receive
 from strategies.restore import Buffered
 from strategies.roster import Flight, NodeView
 from strategies.settings import StrategySettings
@@ -101,6 +101,7 @@ class AsyncHybrid(Strategy):
         )
         self.result = Result()
         self.last_version = schedule.versions
+        self._began = 0.0
 
     # ------------------------------------------------------------------ what FedAvg changes
 
@@ -189,7 +190,7 @@ class AsyncHybrid(Strategy):
         event = "resumed" if s.resumed else "started"
         s.journal.record(event, version=s.version, lineage=s.journal.lineage, last=self.last_version)
         wait_for_nodes(grid, s.settings, s.clock)
-        s.progress = s.version_began = s.clock.now()
+        s.progress = s.version_began = self._began = s.clock.now()
         self._meet(grid)
         if s.version >= self.last_version:
             self._stop(f"all {self.last_version} versions are made")
@@ -322,6 +323,11 @@ class AsyncHybrid(Strategy):
 
     def _check_stall(self) -> None:
         s = self.state
+        views = [s.roster.nodes[node] for node in s.roster.present]
+        if s.progress == self._began and views and all(view.failures >= ATTEMPTS for view in views):
+            raise RunError(
+                f"every node failed {ATTEMPTS} times and nothing was ever accepted; the last said: {views[-1].reason}"
+            )
         if s.clock.now() - s.progress > s.settings.stall_timeout:
             raise RunError(
                 f"no update was accepted for {s.settings.stall_timeout:g} s (strategy.stall-timeout): {len(s.buffer)} "

@@ -47,6 +47,7 @@ def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
     )
     if outcome == LATE:
         return
+    view.reason = reason
     state.roster.back_off(view, state.clock.now(), 0.0 if outcome == BEHIND else state.settings.retry_seconds)
     if view.todo and flight.kind == view.todo:
         view.attempts += 1

@@ -28,7 +28,7 @@ class NodeView:
     """What the server knows of a node.
 
     ``held``: version it has (0 until it said otherwise); ``waiting``: its update is in the buffer; ``todo``: a
-    kind of task it is owed before the next training, ``attempts`` made at it.
+    kind of task it is owed before the next training, ``attempts`` made at it; ``reason``: of the last failure.
     """
 
     node: int
@@ -43,6 +43,7 @@ class NodeView:
     last_version: int = -1
     todo: str = ""
     attempts: int = 0
+    reason: str = ""
 
     @property
     def hospital(self) -> str:
