@@ -18,14 +18,18 @@ with warnings.catch_warnings():  # what Flower's dependencies deprecate is no er
     importlib.import_module("flwr.serverapp")
     importlib.import_module("flwr.clientapp")
 
-from client_app.accumulators import Accumulators
+from flwr.app import Message
+
+from client_app.accumulators import open_values
 from client_app.handlers import make_app
-from client_app.node import Node
+from client_app.node import Node, Trained
 from client_app.state import NodeState, StateFolder
 from encryption.packing import unpack
 from encryption.plan import FieldPlan
-from protocol.messages import ACCEPTED, EVALUATE, OUTCOMES, WRONG_LAYOUT
+from protocol.messages import ACCEPTED, EVALUATE, OUTCOMES, WRONG_LAYOUT, Update
 from protocol.schedule import Schedule
+from protocol.wire import read_reply
+from server_app.run_folder import RunFolder
 from simulation.toy import ToyLearner, toy_context, toy_identity
 from simulation.virtual_grid import Fault, Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
@@ -39,7 +43,10 @@ WIRE_FREE = 1e15  # Mbit/s: transfers take no time, so that arrivals are whole s
 
 @dataclass
 class Federation:
-    """``compute[i]`` seconds a task for node ``i + 1``; links cost nothing unless ``mbit`` says so."""
+    """``compute[i]`` seconds a task for node ``i + 1``; links cost nothing unless ``mbit`` says so.
+
+    ``sent`` remembers (node, update) by task; ``starts`` and ``deltas`` what each (node, version) trained from and by.
+    """
 
     folder: Path
     compute: Sequence[float] = (10.0, 10.0, 15.0, 40.0)
@@ -55,6 +62,9 @@ class Federation:
     learner: Callable[..., ToyLearner] = ToyLearner
     identity: Callable[[int], Any] = lambda number: toy_identity(number + 1)
     last_task: str = EVALUATE
+    sent: dict[int, tuple[int, Update]] = field(default_factory=dict)
+    starts: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
+    deltas: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,6 +84,7 @@ class Federation:
             number = int(context.node_config["partition-id"])
             learner = self.learner(number, schedule, DIMENSION, examples=10 * (number % 4 + 1))
             folder = self.folder / task.lineage / str(number)
+            learner.train = self._watched(number + 1, learner.train)  # type: ignore[method-assign]
             return Node(learner, folder, self.identity(number), schedule, 0, clock=lambda: 0.0, durable=False)
 
         app = make_app(build)
@@ -87,10 +98,25 @@ class Federation:
             )
             for i, seconds in enumerate(self.compute)
         }
-        self.grid = VirtualGrid(self.nodes, self.clock, self.fault)
+        self.grid = VirtualGrid(self.nodes, self.clock, self._seen)
         self.strategy = self.kind(
             self.settings, self.plan, schedule, self.journal, clock=self.clock, last_task=self.last_task
         )
+
+    def _watched(self, node: int, train: Callable[..., Trained]) -> Callable[..., Trained]:
+        def watched(start: np.ndarray, version: int, rng: np.random.Generator) -> Trained:
+            trained = train(start, version, rng)
+            self.starts[node, version] = start.copy()
+            self.deltas[node, version] = (trained.vector - start).astype(np.float64)
+            return trained
+
+        return watched
+
+    def _seen(self, node: int, message: Message, reply: Message) -> list[tuple[float, Message]]:
+        content = read_reply(reply.content)
+        if isinstance(content, Update):
+            self.sent[content.task] = (node, content)
+        return [(0.0, reply)] if self.fault is None else self.fault(node, message, reply)
 
     def start(self) -> Any:
         return self.strategy.start(self.grid)
@@ -126,8 +152,15 @@ class Federation:
         waiting = [update.task for update in self.strategy.state.buffer]
         kept = [task for task, o in outcomes.items() if o == [ACCEPTED]]
         assert sorted(used + waiting) == sorted(kept)
+        assert self.schedule is not None
+        base = {line["task"]: line["version"] for line in self.lines(ACCEPTED)}
         for line in self.made():
-            assert len(set(line["hospitals"] if line["tasks"] else [])) == len(line["tasks"])
+            if line["tasks"]:
+                assert len(set(line["hospitals"])) == len(line["tasks"])
+                behind = [line["epoch"] - self.schedule.epoch(base[task]) for task in line["tasks"]]
+                assert all(w % 2**b == 0 for w, b in zip(line["weights"], behind, strict=True)), "wrong scale"
+                assert line["staleness"] == [line["version"] - 1 - base[task] for task in line["tasks"]]
+                assert line["weight_sum"] == sum(line["weights"]) <= self.plan.total_weight
 
     # ------------------------------------------------------------------ the nodes
 
@@ -159,19 +192,30 @@ class Federation:
         copies = [self.state_of(node).copy for node in (nodes if nodes is not None else self.nodes)]
         assert len({copy.hash("x", b"key") for copy in copies}) == 1
 
+    def check_residuals(self, nodes: Sequence[int] | None = None) -> None:
+        """What a node's accepted updates left over is its residual: sum of deltas = sum of updates + residual."""
+        assert self.schedule is not None
+        accepted = {task for task, outcome in self.outcomes().items() if outcome == [ACCEPTED]}
+        for node in nodes if nodes is not None else self.nodes:
+            state = self.state_of(node)
+            assert state.pending is None and state.pending_task == -1  # the last evaluation settled it
+            wanted, got = np.zeros(DIMENSION), np.zeros(DIMENSION)
+            for task, (who, update) in self.sent.items():
+                if who == node and task in accepted:
+                    unit = self.schedule.value_range(update.epoch) / self.plan.q_max
+                    got += open_values(update.payload, 1, (8, 8), self.plan) * unit
+                    wanted += self.deltas[node, update.version]
+            residual = np.zeros(DIMENSION) if state.residual is None else state.residual
+            assert np.allclose(wanted, got + residual, atol=1e-6)
+
     def reference(self, version: int | None = None) -> np.ndarray:
         """The float adapter at a version by independent arithmetic, from version records."""
         out = np.zeros(DIMENSION, dtype=np.float64)
         assert self.schedule is not None
         for epoch, integers in sorted(self.integers(version).items()):
-            unit = (
-                0.5 * self.schedule.peak * self.schedule.local_steps / 2**epoch / (2 ** (self.plan.value_bits - 1) - 1)
-            )
+            unit = self.schedule.value_range(0) / 2**epoch / (2 ** (self.plan.value_bits - 1) - 1)
             out = out + integers * (self.schedule.server_rate * unit / 2**self.plan.weight_bits)
         return out.astype(np.float32)
-
-    def accumulators(self, node: int) -> Accumulators:
-        return self.state_of(node).copy
 
 
 Make = Callable[..., Federation]
@@ -181,9 +225,15 @@ Make = Callable[..., Federation]
 def federation(tmp_path: Path) -> Iterator[Make]:
     """Makes a :class:`Federation`; keywords that are no fields of it are strategy settings."""
     names = set(Federation.__dataclass_fields__)
+    journals: list[Any] = []
 
     def make(**keywords: Any) -> Federation:
         own = {name: keywords.pop(name) for name in list(keywords) if name in names}
-        return Federation(own.pop("folder", tmp_path / "nodes"), **own, given=keywords)
+        made = Federation(own.pop("folder", tmp_path / "nodes"), **own, given=keywords)
+        journals.append(made.journal)
+        return made
 
     yield make
+    for journal in journals:
+        if isinstance(journal, RunFolder):
+            journal.close()

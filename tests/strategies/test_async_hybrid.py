@@ -236,11 +236,21 @@ def test_too_few_nodes_end_with_an_error_that_names_the_key(federation: Any) -> 
     assert 60 <= f.clock.now() < 62
 
 
-def test_a_run_in_which_nothing_is_accepted_is_given_up(federation: Any) -> None:
-    f = federation(compute=(10,) * 4, versions=2, fault=lambda node, m, r: [], task_timeout=30.0, stall_timeout=200.0)
-    with pytest.raises(RunError, match=r"no update was accepted for 200 s"):
+def test_a_run_in_which_nothing_is_ever_accepted_is_given_up_with_the_last_reason(federation: Any) -> None:
+    f = federation(compute=(10,) * 4, versions=2, fault=lambda node, m, r: [], task_timeout=30.0)
+    with pytest.raises(RunError, match=r"every node failed 3 times .*no reply within strategy.task-timeout = 30 s"):
         f.start()
-    assert set(f.counts()) == {"started", "joined", "dispatched", "failed"}
+    assert f.counts() == {"started": 1, "joined": 4, "dispatched": 12, "failed": 12}
+
+
+def test_a_run_that_no_longer_gets_on_is_given_up(federation: Any) -> None:
+    def fault(node: int, message: Any, reply: Any) -> Any:
+        return [] if f.strategy.state.version else [(0.0, reply)]
+
+    f = federation(compute=(10,) * 4, versions=5, fault=fault, task_timeout=30.0, stall_timeout=200.0)
+    with pytest.raises(RunError, match=r"no update was accepted for 200 s .*strategy.stall-timeout.*can be resumed"):
+        f.start()
+    assert f.strategy.state.version == 1
 
 
 def test_the_last_task_reaches_every_node_once(federation: Any) -> None:
