@@ -282,7 +282,7 @@ def test_an_optimiser_does_not_outlive_its_training(tuned: Tuned) -> None:
     alive = [
         o
         for o in gc.get_objects()
-        if isinstance(o, torch.optim.AdamW) and any(id(p) in mine for p in o.param_groups[0]["params"])
+        if type(o) is torch.optim.AdamW and any(id(p) in mine for p in o.param_groups[0]["params"])
     ]
     assert len(alive) == 0
 
