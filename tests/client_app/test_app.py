@@ -1,0 +1,382 @@
+"""The ClientApp at its door: who a node is in a simulation and in a deployment, and a reply whatever happens."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tomllib
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
+    warnings.simplefilter("ignore")
+    importlib.import_module("flwr.serverapp")
+    importlib.import_module("flwr.clientapp")
+
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.supercore.task_identity import TaskIdentity
+
+from client_app import learner as learning
+from client_app import node as nodes
+from client_app.app import app, build
+from client_app.identity import load_identity
+from client_app.learner import LoraLearner
+from protocol.messages import ALONE, EVALUATE, FAILED, MALFORMED, TRAIN, Evaluation, Failure, Head, Reply, Task, Update
+from protocol.schedule import Schedule
+from protocol.settings import SettingsError
+from protocol.simulated import read_pretence
+from protocol.wire import read_reply, write_task
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = {
+    "model.device": "cpu",
+    "lora.rank": 2,
+    "data.synthetic-patients": 24,
+    "data.min-patients": 2,
+    "data.max-tokens": 64,
+    "strategy.num-versions": 2,
+    "train.local-steps": 2,
+    "train.batch-size": 4,
+    "node.threads": 1,
+    "simulation.links-mbit": "80,8",
+    "simulation.slowdowns": "1,3",
+}
+TASK = Task("0123abcd", 5, 0, 0, 0, 2, (8, 7, 0), Head(0, "ab" * 32))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    threads, before = torch.get_num_threads(), os.environ.get("CROSSWARD_HOME")
+    made = tmp_path_factory.mktemp("home")
+    os.environ["CROSSWARD_HOME"] = str(made)
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+    yield made
+    torch.set_num_threads(threads)
+    os.environ.pop("CROSSWARD_HOME")
+    if before is not None:
+        os.environ["CROSSWARD_HOME"] = before
+
+
+def defaults() -> dict[str, Any]:
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
+    return {f"{table}.{key}": value for table, rows in tables.items() for key, value in rows.items()}
+
+
+def context(node: dict[str, Any] | None = None, **config: Any) -> Context:
+    """A node's context; keywords are run-config keys with ``__`` for a dot and ``_`` for a dash."""
+    given = {key.replace("__", ".").replace("_", "-"): value for key, value in config.items()}
+    simulated = {"partition-id": 0, "num-partitions": 3}
+    return Context(
+        run_id=1,
+        node_id=1,
+        node_config=simulated if node is None else node,
+        state=RecordDict(),
+        run_config=defaults() | TINY | given,
+    )
+
+
+def ask(content: RecordDict, where: Context, kind: str = TRAIN) -> Message:
+    message = Message(content=content, message_type=kind, dst_node_id=1, group_id="")
+    message.metadata.__dict__["_message_id"] = "message-1"
+    return app(message, where)
+
+
+def answer(task: Task, where: Context, kind: str = TRAIN) -> Reply:
+    reply = ask(write_task(task), where, kind)
+    assert reply.has_content() and reply.metadata.message_type == kind
+    return read_reply(reply.content)
+
+
+def failure(task: Task, where: Context, kind: str = TRAIN) -> Failure:
+    got = answer(task, where, kind)
+    assert isinstance(got, Failure) and (got.lineage, got.task) == (task.lineage, task.task)
+    return got
+
+
+# ---------------------------------------------------------------------- simulation
+
+
+def test_a_simulated_node_is_its_partition(home: Path) -> None:
+    made = [build(context({"partition-id": i, "num-partitions": 3}), TASK) for i in range(3)]
+    sites = [node.learner.site for node in made]
+    assert len(set(sites)) == 3
+    assert [node.folder for node in made] == [home / "state" / TASK.lineage / f"site-{i}" for i in range(3)]
+    keys = [node.identity.public_key().public_bytes_raw() for node in made]
+    assert len(set(keys)) == 3
+    assert keys[1] == load_identity(home / "state" / "identities" / "site-1.pem").public_key().public_bytes_raw()
+    assert len({node.learner.layout for node in made}) == 1
+    assert made[0].schedule == Schedule(versions=2, local_steps=2) and made[0].seed == 0
+
+
+def test_a_hospital_keeps_its_identity_in_every_lineage() -> None:
+    one, two = build(context(), TASK), build(context(), replace(TASK, lineage="ffff"))
+    assert one.folder != two.folder
+    assert one.identity.public_key() == two.identity.public_key()
+
+
+def test_state_goes_where_run_state_dir_says(tmp_path: Path) -> None:
+    node = build(context(run__state_dir=str(tmp_path)), TASK)
+    assert node.folder == tmp_path / TASK.lineage / "site-0"
+    assert (tmp_path / "identities" / "site-0.pem").exists()
+
+
+def test_train_alone_and_evaluate_answer_with_what_was_asked(tmp_path: Path) -> None:
+    where = context(run__state_dir=str(tmp_path))
+    trained = answer(TASK, where)
+    assert isinstance(trained, Update) and trained.steps == 2 and trained.num_tokens > 0 and trained.loss_sum > 0
+    assert trained.version == 0 and len(trained.payload.heads) == len(build(where, TASK).learner.sizes)
+    assert 0 < trained.train_seconds <= trained.compute_seconds
+    measured = answer(replace(TASK, task=6), where, EVALUATE)
+    assert isinstance(measured, Evaluation) and list(measured.measures) == ["global"]
+    last = answer(replace(TASK, task=7, steps=2, last=True), where, ALONE)
+    assert isinstance(last, Evaluation) and list(last.measures) == ["base", "global", "own"]
+    assert last.measures["base"] == last.measures["global"] != last.measures["own"]
+    assert (tmp_path / TASK.lineage / "site-0" / "own.npy").exists()
+
+
+def test_only_training_says_which_link_it_pretends_to_have(tmp_path: Path) -> None:
+    where = context({"partition-id": 1, "num-partitions": 3}, run__state_dir=str(tmp_path))
+    told = read_pretence(ask(write_task(TASK), where).content)
+    assert told is not None and (told.mbit, told.slowdown) == (8.0, 3.0) and told.compute > 0
+    assert read_pretence(ask(write_task(TASK), where, EVALUATE).content) is None
+    none = context(run__state_dir=str(tmp_path), simulation__links_mbit="")
+    assert read_pretence(ask(write_task(TASK), none).content) is None
+
+
+# ---------------------------------------------------------------------- deployment
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.csv"
+    rows = [f'p{i},"Patient {i} was admitted with pain number {i}, treated and sent home."' for i in range(12)]
+    path.write_text("subject,text\n" + "\n".join(rows) + "\n")
+    return path
+
+
+CSV = {"data__source": "csv", "data__patient_column": "subject"}
+
+
+def test_a_deployed_node_is_what_its_node_config_says(tmp_path: Path, notes: Path) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "site": "St Elsewhere"}
+    where = context(given, **CSV)
+    node = build(where, TASK)
+    assert node.learner.site == "St Elsewhere"
+    assert node.folder == tmp_path / "state" / TASK.lineage
+    assert (tmp_path / "state" / "identity.pem").stat().st_mode & 0o777 == 0o600
+    assert isinstance(node.learner, LoraLearner)
+    assert len(node.learner.hospital.train) + len(node.learner.hospital.test) == 12
+    got = answer(TASK, where)
+    assert isinstance(got, Update) and got.site == "St Elsewhere"
+    assert read_pretence(ask(write_task(TASK), where).content) is None
+
+
+def test_without_a_site_the_notes_name_the_hospital(tmp_path: Path, notes: Path) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state")}
+    assert build(context(given, **CSV), TASK).learner.site == "notes"
+    assert build(context(given, **CSV, data__name="North"), TASK).learner.site == "North"
+
+
+def test_the_nodes_own_path_replaces_the_runs(tmp_path: Path, notes: Path) -> None:
+    state = {"state-dir": str(tmp_path / "state")}
+    assert build(context(state, **CSV, data__path=str(notes)), TASK).learner.site == "notes"
+    own = state | {"data-path": str(notes)}
+    assert build(context(own, **CSV, data__path="/nowhere.csv"), TASK).learner.site == "notes"
+
+
+@pytest.mark.parametrize("given", [{}, {"state-dir": ""}, {"state-dir": "state"}, {"state-dir": "./state"}])
+def test_a_state_folder_that_is_not_absolute_is_refused(notes: Path, given: dict[str, Any]) -> None:
+    where = context(given | {"data-path": str(notes)}, **CSV)
+    with pytest.raises(SettingsError, match=r"state-dir = .* is not an absolute folder.*--node-config"):
+        build(where, TASK)
+    got = failure(TASK, where)
+    assert got.kind == FAILED and "is not an absolute folder" in got.reason and str(notes) not in got.reason
+
+
+@pytest.mark.parametrize("given", [{"state-dir": 5}, {"data-path": True}, {"site": 1.5}])
+def test_node_config_of_another_type_is_refused(tmp_path: Path, given: dict[str, Any]) -> None:
+    got = failure(TASK, context({"state-dir": str(tmp_path)} | given, **CSV))
+    assert got.kind == FAILED and "node config" in got.reason and next(iter(given)) in got.reason
+
+
+def test_notes_that_are_not_there_make_a_failed_reply_that_names_them(tmp_path: Path) -> None:
+    gone = tmp_path / "gone.csv"
+    given = {"data-path": str(gone), "state-dir": str(tmp_path / "state")}
+    for kind in (TRAIN, EVALUATE, ALONE):
+        got = failure(TASK, context(given, **CSV), kind)
+        assert got.kind == FAILED and str(gone) in got.reason
+
+
+def test_notes_that_cannot_be_read_make_a_failed_reply_that_names_them(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("a,b\n1,2\n")
+    given = {"data-path": str(bad), "state-dir": str(tmp_path / "state")}
+    got = failure(TASK, context(given, **CSV))
+    assert got.kind == FAILED and str(bad) in got.reason and "text" in got.reason
+
+
+# ---------------------------------------------------------------------- a Message, whatever happens
+
+
+def array(name: str = "bytes") -> ArrayRecord:
+    return ArrayRecord({name: Array("uint8", (3,), "raw.bytes", b"abc")})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        RecordDict(),
+        RecordDict({"facts": ConfigRecord({})}),
+        RecordDict({"facts": ConfigRecord({"protocol": 99})}),
+        RecordDict({"facts": MetricRecord({"protocol": 1})}),
+        RecordDict({"task": ConfigRecord({"do": "rm -rf"}), "payload": array()}),
+        RecordDict({"facts": ConfigRecord({"protocol": 1, "lineage": "x", "task": "five"})}),
+    ],
+)
+@pytest.mark.parametrize("kind", [TRAIN, EVALUATE, ALONE])
+def test_content_that_is_no_task_is_malformed(content: RecordDict, kind: str) -> None:
+    got = read_reply(ask(content, context(), kind).content)
+    assert isinstance(got, Failure) and got.kind == MALFORMED and got.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"plan": (0, 0, 0)},
+        {"plan": (60, 20, 16)},
+        {"plan": (-1, 7, 0)},
+        {"version": -3},
+        {"from_version": 7},
+        {"epoch": -1},
+        {"epoch": 10**6},
+        {"versions": 0},
+        {"steps": -1},
+    ],
+)
+def test_a_task_out_of_range_still_gets_a_reply(tmp_path: Path, change: dict[str, Any]) -> None:
+    where = context(run__state_dir=str(tmp_path))
+    for kind in (TRAIN, EVALUATE):
+        reply = ask(write_task(replace(TASK, **change)), where, kind)
+        assert reply.has_content()
+        read_reply(reply.content)
+
+
+@pytest.mark.xfail(strict=True, reason="the lineage that a server sends is used as a path unchecked")
+@pytest.mark.parametrize("lineage", ["../../escape", "{}/escape", "", "a/b"])
+def test_no_server_can_make_a_node_write_outside_its_state_folder(tmp_path: Path, lineage: str) -> None:
+    where = context(run__state_dir=str(tmp_path / "in" / "state"))
+    ask(write_task(replace(TASK, lineage=lineage.format(tmp_path))), where)
+    written = [p for p in tmp_path.rglob("*") if p.is_file() and p.parent.name != "identities"]
+    assert not written
+
+
+ERRORS: list[Callable[[], BaseException]] = [
+    lambda: RuntimeError("CUDA out of memory"),
+    lambda: MemoryError(),
+    lambda: KeyError("x"),
+    lambda: ValueError("v" * 10_000),
+    lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
+    lambda: OSError(28, "No space left on device"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(ERRORS)))
+@pytest.mark.parametrize("kind", [TRAIN, EVALUATE, ALONE])
+def test_a_learner_that_raises_makes_a_reply_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, number: int, kind: str
+) -> None:
+    error = ERRORS[number]()
+
+    def wrong(*_: object) -> None:
+        raise error
+
+    for name in ("train", "alone", "evaluate"):
+        monkeypatch.setattr(LoraLearner, name, wrong)
+    got = failure(TASK, context(), kind)
+    assert got.kind == FAILED and got.reason.startswith(type(error).__name__) and len(got.reason) <= 2000
+
+
+def test_a_model_that_cannot_be_loaded_makes_a_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    got = failure(TASK, context(model__name="/no/such/model"))
+    assert got.kind == FAILED and "/no/such/model" in got.reason
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("train__batch_size", 0),
+        ("train__learning_rate", -1.0),
+        ("data__source", "fax"),
+        ("run__seed", "zero"),
+        ("run__state_dir", "relative"),
+        ("lora__rank", True),
+        ("lora__factors", "core"),
+        ("model__device", "toaster"),
+        ("train__precision", "fp8"),
+    ],
+)
+def test_a_bad_run_config_makes_a_reply_that_names_the_key(key: str, value: Any) -> None:
+    got = failure(TASK, context(**{key: value}))
+    assert got.kind == FAILED and key.replace("__", ".").replace("_", "-") in got.reason
+
+
+@pytest.mark.xfail(
+    strict=True, raises=SettingsError, reason="what a node pretends is read outside the guard: the handler raises"
+)
+@pytest.mark.parametrize(("key", "value"), [("simulation__links_mbit", "fast"), ("simulation__slowdowns", "1,-2")])
+def test_a_bad_link_makes_a_reply_too(key: str, value: str) -> None:
+    assert ask(write_task(TASK), context(**{key: value})).has_content()
+
+
+@pytest.mark.parametrize("given", [{"partition-id": 5, "num-partitions": 3}, {"partition-id": 0}])
+def test_a_partition_that_does_not_exist_makes_a_reply(given: dict[str, Any]) -> None:
+    assert failure(TASK, context(given)).kind == FAILED
+
+
+def test_a_diverged_training_makes_a_reply_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = learning.train_steps
+
+    def hot(model: Any, batches: Any, steps: int, rate: Any, *rest: Any) -> Any:
+        return real(model, batches, steps, lambda step: 1e30, *rest)
+
+    monkeypatch.setattr(learning, "train_steps", hot)
+    try:
+        got = failure(TASK, context())
+        assert got.kind == FAILED and "train.learning-rate" in got.reason
+    finally:
+        learner = build(context(), TASK).learner
+        assert isinstance(learner, LoraLearner)
+        learner.shop.model.zero_grad()
+
+
+def test_a_state_folder_that_cannot_be_written_makes_a_reply(tmp_path: Path, notes: Path) -> None:
+    (tmp_path / "state").write_text("a file where a folder should be")
+    got = failure(TASK, context({"data-path": str(notes), "state-dir": str(tmp_path / "state")}, **CSV))
+    assert got.kind == FAILED
+
+
+def test_a_damaged_state_is_reported_not_raised(tmp_path: Path) -> None:
+    where = context(run__state_dir=str(tmp_path))
+    folder = tmp_path / TASK.lineage / "site-0"
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text("{")
+    got = failure(TASK, where)
+    assert got.kind == FAILED and str(folder) in got.reason and "Delete that folder" in got.reason
+
+
+def test_a_reply_never_carries_a_note(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The trace stays at the node; what leaves is the error's own line."""
+
+    def wrong(*_: object) -> None:
+        text = "Mrs Example, 7 Privet Drive"
+        raise RuntimeError("training failed") from ValueError(text)
+
+    monkeypatch.setattr(nodes.Node, "_catch_up", wrong)
+    got = failure(TASK, context())
+    assert "Privet" not in got.reason and "Privet" in caplog.text
