@@ -16,9 +16,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from protocol.measures import Measure
 from protocol.messages import (
-    ACCEPTED,
     EMPTY,
-    OUTCOMES,
+    NODE_OUTCOMES,
     VERSION,
     Evaluation,
     Failure,
@@ -253,7 +252,7 @@ def read_reply(content: RecordDict) -> Reply:
     lineage, task = _get(facts, "lineage", str), _get(facts, "task", int)
     if what == "failure":
         kind = _get(facts, "kind", str)
-        if kind not in OUTCOMES or kind == ACCEPTED:
+        if kind not in NODE_OUTCOMES:
             raise ProtocolError(f"a failure of the unknown kind {kind!r}")
         return Failure(lineage, task, kind, _get(facts, "reason", str)[:4000], _get(facts, "held", int))
     metrics = content.metric_records.get(METRICS)

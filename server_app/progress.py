@@ -67,5 +67,5 @@ class Progress:
                 f"  {event}: {name or line.get('node', '')}: {str(line.get('reason', '')).splitlines()[0][:300]}"
             )
         elif event in ("joined", "left", "snapshot", "disagreement", "finished"):
-            detail = {"snapshot": "version", "finished": "reason"}.get(event, "node")
+            detail = {"snapshot": "version", "finished": "reason", "disagreement": "hospitals"}.get(event, "node")
             self._line(f"{event}: {line.get(detail, '')}")

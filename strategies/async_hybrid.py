@@ -112,12 +112,16 @@ class AsyncHybrid(Strategy):
     def ready(self) -> list[Buffered]:
         """Updates that become a version now: a full buffer of one layout, or what is there after max-wait."""
         s = self.state
-        groups: dict[object, list[Buffered]] = {}
-        for update in s.buffer:
-            groups.setdefault((update.layout, update.shape), []).append(update)
-        waited = s.clock.now() - s.version_began >= s.settings.max_wait
+        waited = s.clock.now() >= s.version_began + s.settings.max_wait
         needed = s.settings.min_contributors if waited else s.settings.buffer_size
-        return next((g[: s.settings.buffer_size] for g in groups.values() if len(g) >= needed), [])
+        return next((g[: s.settings.buffer_size] for g in self.groups() if len(g) >= needed), [])
+
+    def groups(self) -> list[list[Buffered]]:
+        """The buffer by layout: only updates of one layout can be added. Version 1 fixes which."""
+        groups: dict[object, list[Buffered]] = {}
+        for update in self.state.buffer:
+            groups.setdefault((update.layout, update.shape), []).append(update)
+        return list(groups.values())
 
     # ------------------------------------------------------------------ Flower's hooks
 
@@ -192,8 +196,8 @@ class AsyncHybrid(Strategy):
         wait_for_nodes(grid, s.settings, s.clock)
         s.progress = s.version_began = self._began = s.clock.now()
         self._meet(grid)
-        if s.version >= self.last_version:
-            self._stop(f"all {self.last_version} versions are made")
+        roll_back(s, s.reverting)  # what an interrupted run had begun
+        self._stop_at_last()
         while not self._done():
             self._meet(grid)
             send(s, grid, self._evaluate_drafts())
@@ -201,9 +205,9 @@ class AsyncHybrid(Strategy):
             moved = expire(s)
             replies = list(grid.pull_messages(list(s.roster.flights))) if s.roster.flights else []
             kinds = [self._kind(message) for message in replies]
-            self._take(m for m, kind in zip(replies, kinds, strict=True) if kind == TRAIN)
+            made = self._take(m for m, kind in zip(replies, kinds, strict=True) if kind == TRAIN)
             self.aggregate_evaluate(s.version, [m for m, kind in zip(replies, kinds, strict=True) if kind != TRAIN])
-            if not (moved or replies):
+            if not (moved or replies or made):
                 self._check_stall()
                 s.clock.pause(s.settings.poll_seconds, self._next_moment())
         if s.version:
@@ -256,7 +260,7 @@ class AsyncHybrid(Strategy):
         self.result.train_metrics_clientapp[s.version] = metrics
         every = s.settings.evaluate_every
         if s.version >= self.last_version:
-            self._stop(f"all {self.last_version} versions are made")
+            self._stop_at_last()
         elif every and s.version % every == 0:
             self._close_round()
             s.ask_all(EVALUATE)
@@ -277,21 +281,34 @@ class AsyncHybrid(Strategy):
             return None
         loss = done.loss("global")
         complete = loss is not None and done.complete()
-        s.journal.record("evaluated", version=done.version, loss=loss, sites=sorted(done.sites()), complete=complete)
+        jumped = complete and loss is not None and not s.stop_reason and s.convergence.must_roll_back(loss)
+        reverts = list(range(s.version, s.convergence.best_version, -1)) if jumped else []
+        s.journal.record(
+            "evaluated",
+            version=done.version,
+            loss=loss,
+            sites=sorted(done.sites()),
+            complete=complete,
+            reverts=reverts,
+        )
         if loss is None:
             return None
         metrics = self.result.evaluate_metrics_clientapp[done.version] = done.metrics()
         if not complete:
             return metrics
-        if not s.stop_reason and s.convergence.must_roll_back(loss):
-            best = s.convergence.best_version
-            log(WARNING, "The loss jumped to %.3f: versions after %s are rolled back", loss, best)
-            roll_back(s, best)
+        if reverts:
+            log(WARNING, "The loss jumped to %.3f: versions after %s are rolled back", loss, reverts[-1] - 1)
+            roll_back(s, reverts)
+            self._stop_at_last()
         elif (reason := s.convergence.observe(done.version, loss)) and not s.stop_reason:
             self._stop(reason)
         return metrics
 
     # ------------------------------------------------------------------ beginning and end
+
+    def _stop_at_last(self) -> None:
+        if self.state.version >= self.last_version:
+            self._stop(f"all {self.last_version} versions are made")
 
     def _stop(self, reason: str) -> None:
         self._close_round()

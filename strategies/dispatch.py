@@ -67,7 +67,8 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
         content=write_task(task), dst_node_id=view.node, message_type=kind, ttl=ttl, group_id=str(state.version)
     )
     size = sum(len(p.data) for _, p in task.records) + (sum(len(p.data) for p in snapshot[1]) if snapshot else 0)
-    return message, Flight(view.node, task.task, kind, state.version, task.epoch, now, now + ttl, size)
+    answers = state.round if kind != TRAIN else None
+    return message, Flight(view.node, task.task, kind, state.version, task.epoch, now, now + ttl, size, answers)
 
 
 def send(state: ServerState, grid: Grid, drafts: list[tuple[Message, Flight]]) -> None:

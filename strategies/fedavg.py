@@ -50,7 +50,6 @@ class FedAvg(AsyncHybrid):
         s = self.state
         members = [s.roster.nodes[node] for node in self._choose()]
         settled = all(view.waiting or view.failures >= ATTEMPTS for view in members)
-        waited = s.clock.now() - s.version_began >= s.settings.max_wait
-        layout = s.layout or (s.buffer[0].layout if s.buffer else "")
-        group = [update for update in s.buffer if update.layout == layout]
+        waited = s.clock.now() >= s.version_began + s.settings.max_wait
+        group = max(self.groups(), key=len, default=[])
         return group if (settled or waited) and len(group) >= s.settings.min_contributors else []

@@ -27,7 +27,7 @@ from protocol.wire import read_reply
 from strategies.admission import Expected, Refusal, examine
 from strategies.restore import Buffered, buffered_facts
 from strategies.roster import Flight, NodeView
-from strategies.state import ServerState
+from strategies.state import ServerState, multiplier, multiplier_room
 from strategies.weighting import Contribution
 
 ATTEMPTS = 3
@@ -48,7 +48,8 @@ def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
     if outcome == LATE:
         return
     view.reason = reason
-    state.roster.back_off(view, state.clock.now(), 0.0 if outcome == BEHIND else state.settings.retry_seconds)
+    at_once = outcome == BEHIND and view.failures == 0
+    state.roster.back_off(view, state.clock.now(), 0.0 if at_once else state.settings.retry_seconds)
     if view.todo and flight.kind == view.todo:
         view.attempts += 1
         if view.attempts >= ATTEMPTS:
@@ -96,7 +97,7 @@ def receive(state: ServerState, message: Message) -> None:
 
 def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Failure) -> None:
     if reply.kind == BEHIND:
-        view.held = reply.held if 0 <= reply.held < flight.version else 0
+        view.held = reply.held if 0 <= reply.held <= flight.version else 0
         if view.failures and state.snapshots.confirmed is not None:  # not the first time: the snapshot may be at fault
             state.snapshots.forget()
             state.journal.record("snapshot-dropped", reason=reply.reason)
@@ -105,7 +106,8 @@ def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Fai
 
 def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: Evaluation) -> None:
     view.held, view.failures, view.attempts = flight.version, 0, 0
-    if view.todo == flight.kind:
+    current = state.round is not None and flight.round is state.round  # not of a round that has been closed since
+    if current:
         view.todo = ""
     state.progress = state.clock.now()
     _report(state, view, flight.version, reply.state_hash)
@@ -121,11 +123,11 @@ def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: 
         seconds=reply.seconds,
         **measures,
     )
-    if state.round is not None:
+    if state.round is not None and current:
         state.round.add(view.node, reply.site, reply.measures)
 
 
-def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update, multiplier: int) -> Refusal | None:
+def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update) -> Refusal | None:
     expected = Expected(
         state.journal.lineage,
         flight.task,
@@ -137,8 +139,8 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update,
         view.public_key,
     )
     staleness = state.version - flight.version
-    room = state.plan.total_weight // (2 * max(state.settings.buffer_size, 1))
-    refusal = examine(update, expected, state.plan, staleness, state.settings.max_staleness, multiplier, room)
+    limits = (staleness, state.settings.max_staleness, multiplier(state, flight.version), multiplier_room(state))
+    refusal = examine(update, expected, state.plan, *limits)
     if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
         return Refusal(DUPLICATE, "an update of the same hospital already waits for this version")
     if refusal is None and state.stop_reason:
@@ -153,8 +155,7 @@ def hospital(update: Update) -> str:
 
 def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Update) -> None:
     now = state.clock.now()
-    multiplier = 1 << (state.schedule.epoch(state.version) - flight.epoch)
-    refusal = _refusal(state, flight, view, update, multiplier)
+    refusal = _refusal(state, flight, view, update)
     view.held = flight.version  # it trained from there, whatever becomes of its update
     if refusal is not None:
         fail(state, flight, refusal.outcome, refusal.reason)
@@ -168,7 +169,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
         update.num_examples,
         state.bandwidths.value(view.node),
         state.version - flight.version,
-        multiplier,
+        multiplier(state, flight.version),
     )
     name, shape = hospital(update), update.payload.shape
     kept = Buffered(flight.task, view.node, name, update.site, flight.version, update.layout, shape, contribution)
@@ -199,5 +200,9 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
 
 def _report(state: ServerState, view: NodeView, version: int, digest: str) -> None:
     if not state.hashes.report(version, view.hospital, digest):
-        log(WARNING, "%s reports another state of version %s than the others", view.hospital, version)
-        state.journal.record("disagreement", node=str(view.node), hospital=view.hospital, version=version)
+        astray = state.hashes.astray(version) or [view.hospital]
+        log(WARNING, "%s: another state of version %s than the others", ", ".join(astray), version)
+        state.journal.record("disagreement", node=str(view.node), hospitals=astray, version=version)
+        for other in state.roster.nodes.values():
+            if other.hospital in astray:
+                other.held = 0  # its next task brings everything, and it starts over

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from protocol.messages import ACCEPTED, WRONG_LAYOUT, SnapshotHead
+from protocol.messages import ACCEPTED, LATE, WRONG_LAYOUT, SnapshotHead
 from strategies.catchup import VersionFacts
 from strategies.journal import Facts
 from strategies.weighting import Contribution
@@ -49,6 +49,7 @@ class Standing:
     shape: tuple[tuple[str, int], ...] = ()
     losses: list[tuple[int, float]] = field(default_factory=list)
     snapshot: SnapshotHead | None = None
+    reverting: list[int] = field(default_factory=list)
     finished: bool = False
 
 
@@ -103,15 +104,19 @@ def standing(events: Iterable[Facts]) -> Standing:
             update = _buffered(line)
             now.buffer[update.task] = update
             now.accepted[update.hospital] = update.task
-        elif event == WRONG_LAYOUT and line["task"] in now.buffer:
+        elif event in (WRONG_LAYOUT, LATE) and line["task"] in now.buffer:
             update = now.buffer.pop(line["task"])
             now.accepted.pop(update.hospital, None)
         elif event == "version":
             now.version = line["version"]
             now.versions[now.version] = VersionFacts(line["epoch"], line["weight_sum"], line["sign"])
             now.layout, now.shape = line["layout"], tuple((kind, length) for kind, length in line["shape"])
+            if line.get("reverts") in now.reverting:
+                now.reverting.remove(line["reverts"])
             for task in line["tasks"]:
                 now.buffer.pop(task, None)
+        elif event == "evaluated" and line["reverts"]:
+            now.reverting = list(line["reverts"])
         elif event == "evaluated" and line["complete"]:
             now.losses.append((line["version"], line["loss"]))
         elif event == "snapshot":

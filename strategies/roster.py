@@ -21,6 +21,7 @@ class Flight:
     sent: float
     deadline: float
     bytes_down: int
+    round: object = None  # the evaluation round that it answers
 
 
 @dataclass

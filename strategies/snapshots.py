@@ -24,12 +24,17 @@ class StateHashes:
         self._reports: dict[int, dict[str, str]] = defaultdict(dict)
 
     def report(self, version: int, hospital: str, digest: str) -> bool:
-        """Take in a report; False when it disagrees with what most others reported for the version."""
-        agreed = self.agreed(version)
+        """Take in a report; False when it, or with it an earlier one, disagrees with what most reported."""
+        before, known = self.agreed(version), len(self.astray(version))
         self._reports[version][hospital] = digest
         for old in sorted(self._reports)[:-_REMEMBERED]:
             del self._reports[old]
-        return not agreed or digest == agreed
+        return (not before or digest == before) and len(self.astray(version)) <= known
+
+    def astray(self, version: int) -> list[str]:
+        """Hospitals whose state of ``version`` is not the one agreed on."""
+        agreed = self.agreed(version)
+        return [h for h, digest in self._reports.get(version, {}).items() if agreed and digest != agreed]
 
     def agreed(self, version: int) -> str:
         """The hash that at least two hospitals and more than half of those heard reported; empty when none."""
@@ -53,6 +58,8 @@ class Snapshots:
         """Keep a node's snapshot as a candidate; ``digest`` is the state hash that it reported with it."""
         if self.confirmed is not None and head.version <= self.confirmed.version:
             return
+        if self.candidate is not None and self.candidate[0] != head:
+            self._drop(self.candidate[0])
         for epoch, payload in zip(head.epochs, payloads, strict=True):
             self.journal.keep(_name(head.version, epoch), {"version": head.version, "epoch": epoch}, payload)
         self.candidate = (head, digest)

@@ -33,7 +33,8 @@ class ServerState:
     """One run lineage at the server.
 
     ``version`` is the newest version; ``layout`` and ``shape`` are fixed by version 1 (empty before); ``orphans`` are
-    accepted tasks of hospitals not heard since a resume; ``progress`` is when an answer last helped the run.
+    accepted tasks of hospitals not heard since a resume; ``progress`` is when an answer last helped the run;
+    ``reverting`` are versions that a rollback still has to subtract.
     """
 
     settings: StrategySettings
@@ -62,7 +63,7 @@ class ServerState:
         self.snapshots = Snapshots(self.journal, self.hashes)
         self.convergence = Convergence(self.settings)
         past = standing(self.journal.events())
-        self.resumed = past.starts > 0
+        self.resumed, self.reverting = past.starts > 0, past.reverting
         self.version, self.layout, self.shape = past.version, past.layout, past.shape
         for version, facts in sorted(past.versions.items()):
             self.catch_up.append(version, facts)
@@ -82,3 +83,13 @@ class ServerState:
         self.round = EvaluationRound(self.version, self.roster.present)
         for node in self.roster.present:
             self.roster.nodes[node].todo = kind
+
+
+def multiplier(state: ServerState, version: int) -> int:
+    """Integer factor that brings an update trained from ``version`` to the unit of the present scale epoch."""
+    return 1 << (state.schedule.epoch(state.version) - state.schedule.epoch(version))
+
+
+def multiplier_room(state: ServerState) -> int:
+    """The largest factor that still leaves every update of a full buffer its weight within W."""
+    return state.plan.total_weight // (2 * max(state.settings.buffer_size, 1))

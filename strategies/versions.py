@@ -6,15 +6,16 @@ Not for: when a buffer is full (``strategies.async_hybrid``) or which updates en
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from protocol.messages import TRAIN, WRONG_LAYOUT
+from protocol.messages import LATE, TRAIN, WRONG_LAYOUT
 from protocol.parts import Part
 from strategies.catchup import VersionFacts, version_name
 from strategies.combine import combine
 from strategies.restore import Buffered
-from strategies.state import ServerState
-from strategies.weighting import damped_total, integer_weights, shares
+from strategies.state import ServerState, multiplier, multiplier_room
+from strategies.weighting import Contribution, damped_total, integer_weights, shares
 
 
 def _append(state: ServerState, parts: Iterable[Part], facts: VersionFacts, **more: Any) -> dict[str, Any]:
@@ -33,23 +34,30 @@ def _append(state: ServerState, parts: Iterable[Part], facts: VersionFacts, **mo
     return line
 
 
-def _fix_layout(state: ServerState, layout: str, shape: tuple[tuple[str, int], ...]) -> None:
-    """Version 1 fixes the layout; updates of another one that wait are refused after all."""
-    state.layout, state.shape = layout, shape
-    for other in [u for u in state.buffer if (u.layout, u.shape) != (layout, shape)]:
-        state.buffer.remove(other)
-        state.journal.drop(other.name)
-        state.journal.record(
-            WRONG_LAYOUT,
-            task=other.task,
-            node=str(other.node),
-            hospital=other.hospital,
-            kind=TRAIN,
-            version=other.version,
-            reason=f"version 1 fixed layout {layout[:12]}, this update has {other.layout[:12]}",
-        )
-        if (view := state.roster.nodes.get(other.node)) is not None:
-            view.accepted = ()
+def _now(state: ServerState, update: Buffered) -> Contribution:
+    """An update's contribution as of now: a rollback may have passed since it arrived."""
+    return replace(
+        update.contribution,
+        staleness=state.version - update.version,
+        multiplier=multiplier(state, update.version),
+    )
+
+
+def _discard(state: ServerState, update: Buffered, outcome: str, reason: str) -> None:
+    """Refuse, after all, an update that waits."""
+    state.buffer.remove(update)
+    state.journal.drop(update.name)
+    state.journal.record(
+        outcome,
+        task=update.task,
+        node=str(update.node),
+        hospital=update.hospital,
+        kind=TRAIN,
+        version=update.version,
+        reason=reason,
+    )
+    if (view := state.roster.nodes.get(update.node)) is not None:
+        view.accepted, view.waiting = (), False
 
 
 def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
@@ -59,8 +67,11 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
     epochs behind) brings an older update to the present unit.
     """
     if not state.layout:
-        _fix_layout(state, chosen[0].layout, chosen[0].shape)
-    contributions = [update.contribution for update in chosen]
+        state.layout, state.shape = chosen[0].layout, chosen[0].shape
+        for other in [u for u in state.buffer if (u.layout, u.shape) != (state.layout, state.shape)]:
+            reason = f"version 1 fixed layout {state.layout[:12]}, this update has {other.layout[:12]}"
+            _discard(state, other, WRONG_LAYOUT, reason)
+    contributions = [_now(state, update) for update in chosen]
     share = shares(contributions, state.settings)
     total = damped_total(contributions, share, state.plan.total_weight, state.settings)
     multipliers = [c.multiplier for c in contributions]
@@ -90,10 +101,17 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
     return line
 
 
-def roll_back(state: ServerState, to: int) -> None:
-    """Subtract the versions after ``to``, newest first, each by a version of its own."""
-    for version in range(state.version, to, -1):
+def roll_back(state: ServerState, versions: list[int]) -> None:
+    """Subtract ``versions``, newest first, each by a version of its own.
+
+    Updates that wait keep waiting; those whose scale epoch has become too coarse for W meanwhile are late after all.
+    """
+    for version in list(versions):
         facts = state.catch_up.versions[version]
         record = state.journal.open(version_name(version))[1]
         reverse = VersionFacts(facts.epoch, facts.weight_sum, -facts.sign)
         _append(state, record, reverse, tasks=[], reverts=version)
+    state.reverting = []
+    for update in list(state.buffer):
+        if multiplier(state, update.version) > multiplier_room(state):
+            _discard(state, update, LATE, "a rollback moved the run to a scale epoch that it does not fit")

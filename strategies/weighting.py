@@ -88,13 +88,13 @@ def damped_total(contributions: Sequence[Contribution], share: Sequence[float], 
     """How much of W a version uses: all of it, or with absolute damping W times the mean staleness factor.
 
     Relative damping keeps the step's length and only moves it towards fresh updates; absolute damping is
-    FedBuff's (each update is scaled by its own factor and nothing is renormalised).
+    FedBuff's: each update is scaled by its own factor and nothing is renormalised. Shares s_k hold the factors f_k
+    already, so the mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``.
     """
     if s.damping == "relative":
         return total
-    mean = sum(
-        w * staleness_factor(c.staleness, s.staleness_exponent) for w, c in zip(share, contributions, strict=True)
-    )
+    factors = [staleness_factor(c.staleness, s.staleness_exponent) for c in contributions]
+    mean = 1.0 / sum(w / f for w, f in zip(share, factors, strict=True))
     return max(round(total * mean), sum(c.multiplier for c in contributions))
 
 

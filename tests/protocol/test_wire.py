@@ -228,10 +228,6 @@ def test_a_long_reason_is_cut() -> None:
     assert isinstance(got, Failure) and len(got.reason) == 4000
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="read_reply lets a node claim outcomes that only the server decides; late then skips back-off and attempts",
-)
 @pytest.mark.parametrize("kind", [k for k in OUTCOMES if k in ("late", "duplicate", "wrong-key")])
 def test_a_node_cannot_claim_an_outcome_that_the_server_decides(kind: str) -> None:
     with pytest.raises(ProtocolError):

@@ -116,11 +116,6 @@ def test_flowers_hooks_work_one_by_one(federation: Any) -> None:
     assert s.aggregate_evaluate(1, []) is None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="strategies/reception.py _take_evaluation counts an evaluation of an older version as the answer to a newer "
-    "round, so a slow node is never asked at the last version and old measures enter the new round's loss",
-)
 def test_an_evaluation_of_an_older_version_does_not_answer_a_newer_round(federation: Any) -> None:
     f = federation(compute=(10, 10, 10, 90), versions=12, evaluate_every=3)
     f.start()
@@ -152,10 +147,6 @@ def test_max_wait_does_not_make_a_version_of_fewer_than_min_contributors(federat
     assert f.made()[0]["seconds"] == 50.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="ready() asks now - began >= max_wait, _next_moment asks began + max_wait > now: rounding lets both say no",
-)
 def test_the_moment_that_max_wait_names_is_the_moment_that_it_ends(federation: Any) -> None:
     """0.1 + 0.7 - 0.1 < 0.7 in floating point: the run must not sleep on because of that."""
     f = federation(compute=(0.1, 0.1, 0.1, 100), versions=2, buffer_size=4, min_contributors=3, max_wait=0.7)

@@ -172,11 +172,6 @@ def test_two_rollbacks_lead_to_the_same_version(federation: Any) -> None:
     f.check_agreement()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an update that waits in the buffer keeps the multiplier and staleness of its arrival, but roll_back moves "
-    "state.version and with it the scale epoch: it enters the next version at the wrong scale",
-)
 def test_updates_that_wait_during_a_rollback_enter_at_their_scale(federation: Any) -> None:
     """Nodes 1 and 2 wait with updates of version 8 (epoch 1) while node 4 still evaluates it; then 12 is epoch 2."""
     f = poisoned(federation, schedule=STEEP, compute=(1, 1, 5, 5), buffer_size=3, max_staleness=100)
@@ -185,10 +180,6 @@ def test_updates_that_wait_during_a_rollback_enter_at_their_scale(federation: An
     f.check_accounts()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="roll_back may reach the last version, but only _advance looks for it: one version too many is made",
-)
 def test_a_rollback_does_not_make_more_versions_than_asked_for(federation: Any) -> None:
     class Early(Poisoned):
         bad = (4, 5, 6, 7)
@@ -200,11 +191,6 @@ def test_a_rollback_does_not_make_more_versions_than_asked_for(federation: Any) 
     assert f.strategy.state.version == 12
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a loss that led to a rollback is not observed by the run itself but is when its history is replayed "
-    "(restore.standing): patience is shorter after a resume",
-)
 def test_convergence_after_a_resume_is_what_it_was(federation: Any) -> None:
     f = poisoned(federation, min_delta=10.0)
     f.start()
@@ -213,10 +199,6 @@ def test_convergence_after_a_resume_is_what_it_was(federation: Any) -> None:
     assert (now.best_version, now.best, now.misses) == (then.best_version, then.best, then.misses)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an interrupted rollback is not finished by the resumed run: the bad versions not yet subtracted stay",
-)
 def test_a_rollback_interrupted_half_way_is_finished_on_resuming(federation: Any) -> None:
     class Gone(Exception):
         """The process is gone."""

@@ -265,10 +265,6 @@ def test_a_minority_of_another_layout_is_refused_and_the_majority_goes_on(federa
     f.check_agreement([1, 2, 3])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="strategies/versions.py _fix_layout leaves view.waiting set, so a node refused there is never asked again",
-)
 def test_a_node_refused_by_version_1_is_asked_again_once_it_is_put_right(federation: Any) -> None:
     class Repaired(ToyLearner):
         fixed = False
@@ -440,11 +436,6 @@ def test_a_node_whose_copy_differs_from_what_others_reported_starts_over(federat
     f.check_agreement()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="strategies/reception.py _take_failure: a node that holds exactly the task's version counts as holding "
-    "nothing (held < version should be held <= version) and downloads everything again",
-)
 def test_a_node_ahead_of_what_the_server_knew_is_believed(federation: Any) -> None:
     """Node 4's reply from version 2 is unreadable: the server thinks it is at 1, it is at 2."""
     f = federation(compute=(1, 1, 60, 1), versions=4, buffer_size=4, fault=at(4, {3}, lambda m, r: edited(m, r, noise)))
@@ -455,11 +446,6 @@ def test_a_node_ahead_of_what_the_server_knew_is_believed(federation: Any) -> No
     assert (sent[0]["version"], sent[0]["bytes"]) == (2, 0)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="strategies/reception.py _report only writes 'disagreement': a node asked at versions that nobody has "
-    "reported yet keeps its wrong copy to the end of the run",
-)
 def test_a_node_whose_report_differs_starts_over(federation: Any, tmp_path: Any) -> None:
     def act(message: Message, reply: Message) -> Outcome:
         spoil(tmp_path / "nodes" / "memory" / "3")
@@ -497,11 +483,6 @@ def test_a_node_that_is_always_behind_does_not_stop_the_others(federation: Any) 
     f.check_agreement([1, 2, 3])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="strategies/reception.py fail: 'behind' never waits, however often it is said: a node that is always behind "
-    "is asked and sent everything again at once, for ever",
-)
 def test_a_node_that_is_behind_again_and_again_is_asked_less_and_less(federation: Any) -> None:
     def behind(who: int, message: Message, reply: Message) -> Outcome:
         if who != 4:
@@ -515,11 +496,6 @@ def test_a_node_that_is_behind_again_and_again_is_asked_less_and_less(federation
     assert f.counts()["behind"] < 30
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="reception.fail returns before it counts attempts when the outcome is 'late', which a node may claim for an "
-    "evaluation: the run never ends",
-)
 def test_a_node_that_claims_to_be_late_for_its_evaluation_does_not_hold_up_the_end(federation: Any) -> None:
     claims = 0
 

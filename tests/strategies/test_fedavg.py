@@ -50,11 +50,6 @@ def test_a_straggler_after_max_wait_is_late(federation: Any) -> None:
     f.check_agreement()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="AsyncHybrid.start pauses after a version that max-wait made, before anybody is sent it: with a virtual "
-    "clock the nodes idle until the next event",
-)
 def test_a_version_made_by_max_wait_is_sent_out_at_once(federation: Any) -> None:
     f = fedavg(federation, compute=(1, 2, 3, 25), max_wait=10.0)
     assert [line["seconds"] for line in f.made()] == [10, 10, 10]
@@ -104,11 +99,6 @@ class Odd(ToyLearner):
             self.layout = "another-layout"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="FedAvg.ready groups by the layout of the update that came first: when a minority's does, no version is "
-    "ever made and the run stalls",
-)
 def test_a_minority_of_another_layout_that_answers_first_does_not_stop_the_round(federation: Any) -> None:
     f = fedavg(federation, compute=(1, 2, 3, 4), learner=Odd)
     assert f.strategy.state.version == 3

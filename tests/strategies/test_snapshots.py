@@ -1,6 +1,5 @@
 """State hashes and snapshots: two of a mind are needed, and nothing is left lying about."""
 
-import pytest
 
 from protocol.messages import SnapshotHead
 from protocol.parts import Part, PartHead, Payload, join
@@ -37,11 +36,6 @@ def test_old_versions_are_forgotten() -> None:
     assert h.agreed(0) == "" and h.agreed(399) == "x" and len(h._reports) <= 256
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="StateHashes.report is silent while nobody agrees: with 'a' wrong first and 'b', 'c' right, no line ever "
-    "says that 'a' differs",
-)
 def test_a_disagreement_shows_whoever_came_first() -> None:
     h = StateHashes()
     assert not all([h.report(3, "a", "wrong"), h.report(3, "b", "x"), h.report(3, "c", "x")])
@@ -93,9 +87,6 @@ def test_a_forgotten_snapshot_is_gone() -> None:
     s.forget()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Snapshots.offer replaces a candidate without dropping its payloads: they stay on disk for ever"
-)
 def test_a_candidate_that_is_replaced_leaves_nothing_behind() -> None:
     j, h = MemoryJournal(), StateHashes()
     s = Snapshots(j, h)

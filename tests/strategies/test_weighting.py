@@ -160,11 +160,6 @@ def test_absolute_damping_also_shortens_the_step() -> None:
     assert 64 < damped_total([FRESH, STALE], shares([FRESH, STALE], s), 128, s) < 128
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="damped_total multiplies shares that already hold the staleness factor by it again, then renormalises: a "
-    "mixed buffer is not 'each update scaled by its own factor and nothing renormalised' as the docstring says",
-)
 def test_absolute_damping_scales_each_update_by_its_own_factor() -> None:
     """FedBuff: a fresh and a 3 stale update of equal size move the model by 1/2 * 1 and 1/2 * 1/2 of a step."""
     s = replace(S, weighting="examples", damping="absolute")
