@@ -1,0 +1,176 @@
+"""A node's exact copy: however its records are grouped, the same bits."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from client_app.accumulators import (
+    Accumulators,
+    close_values,
+    from_snapshot,
+    open_values,
+    snapshot_bits,
+    take_snapshot,
+)
+from encryption.packing import pack
+from encryption.plan import FieldPlan
+from protocol.messages import RecordHead, SnapshotHead
+from protocol.parts import Part, PartHead, Payload, ProtocolError, join
+from protocol.schedule import Schedule
+
+SIZES = (3, 2)
+SCHEDULE = Schedule(versions=50, server_rate=0.3)
+INITIAL = np.linspace(-1, 1, 5, dtype=np.float32)
+
+
+def record(
+    values: np.ndarray, first: int, last: int, epoch: int, weight_sum: int, sign: int, plan: FieldPlan
+) -> tuple[RecordHead, Payload]:
+    bits, parts, start = plan.sum_bits(last - first + 1), [], 0
+    for size in SIZES:
+        data = pack(values[start : start + size] + plan.offset * weight_sum, bits)
+        parts.append(Part(PartHead("clear", size, bits, len(data)), data))
+        start += size
+    return RecordHead(first, last, epoch, weight_sum, sign), join(parts)
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(st.data())
+def test_how_records_are_grouped_does_not_show(data: st.DataObject) -> None:
+    plan = FieldPlan(8, 6, 3)
+    count = data.draw(st.integers(1, 20))
+    kinds = data.draw(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([1, -1])), min_size=count, max_size=count))
+    rng = np.random.default_rng(count)
+    weights = rng.integers(3, 65, count).tolist()
+    values = [rng.integers(-127 * w, 127 * w + 1, 5) for w in weights]
+    single, grouped = Accumulators(), Accumulators()
+    expected: dict[int, np.ndarray] = {}
+    for i, ((epoch, sign), w, v) in enumerate(zip(kinds, weights, values, strict=True), start=1):
+        single.add(*record(v, i, i, epoch, w, sign, plan), SIZES, plan)
+        expected[epoch] = expected.get(epoch, np.zeros(5, np.int64)) + sign * v
+    first = 1
+    while first <= count:
+        last = first
+        while last < count and kinds[last] == kinds[first - 1] and last - first + 1 < 8 and data.draw(st.booleans()):
+            last += 1
+        span = slice(first - 1, last)
+        epoch, sign = kinds[first - 1]
+        total = record(sum(values[span]), first, last, epoch, sum(weights[span]), sign, plan)
+        grouped.add(*total, SIZES, plan)
+        first = last + 1
+    assert {e: v.tolist() for e, v in single.values.items()} == {e: v.tolist() for e, v in expected.items()}
+    assert single.hash("l", b"k") == grouped.hash("l", b"k")
+    assert single.vector(INITIAL, plan, SCHEDULE).tobytes() == grouped.vector(INITIAL, plan, SCHEDULE).tobytes()
+
+
+def test_the_vector_by_hand() -> None:
+    plan = FieldPlan(8, 6, 0)
+    a = Accumulators(2, {0: np.array([64, 0, 0, 0, 0]), 1: np.array([0, -640, 64, 0, 0])})
+    unit = SCHEDULE.value_range(0) / 127
+    expected = INITIAL + np.array([0.3 * unit, -0.3 * unit * 5, 0.3 * unit / 2, 0, 0])
+    assert a.vector(INITIAL, plan, SCHEDULE) == pytest.approx(expected, rel=1e-6)
+    assert a.vector(INITIAL, plan, SCHEDULE).dtype == np.float32
+
+
+def test_the_hash_depends_on_lineage_key_version_epoch_and_every_integer_but_not_on_empty_epochs() -> None:
+    a = Accumulators(2, {0: np.arange(5)})
+    base = a.hash("l", b"k")
+    assert base == Accumulators(2, {0: np.arange(5), 3: np.zeros(5, np.int64)}).hash("l", b"k")
+    others = [
+        a.hash("m", b"k"),
+        a.hash("l", b"j"),
+        Accumulators(3, {0: np.arange(5)}).hash("l", b"k"),
+        Accumulators(2, {1: np.arange(5)}).hash("l", b"k"),
+        Accumulators(2, {0: np.arange(5) + np.eye(5, dtype=np.int64)[4]}).hash("l", b"k"),
+        Accumulators(2, {0: np.arange(5), 1: np.arange(5)}).hash("l", b"k"),
+        Accumulators(2, {}).hash("l", b"k"),
+    ]
+    assert len({base, *others}) == 8
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.data(), st.integers(1, 1000))
+def test_a_snapshot_is_lossless_whatever_the_signs(data: st.DataObject, versions: int) -> None:
+    plan = FieldPlan(8, 6, 6)
+    top = plan.q_max * plan.total_weight * versions
+    epochs = data.draw(st.lists(st.integers(0, 6), unique=True, max_size=3))
+    number = st.integers(-top, top)
+    state = Accumulators(
+        versions, {e: np.array(data.draw(st.lists(number, min_size=5, max_size=5)), dtype=np.int64) for e in epochs}
+    )
+    head, payloads = take_snapshot(state, SIZES, plan, versions)
+    assert head == SnapshotHead(versions, tuple(sorted(epochs)))
+    back = from_snapshot(head, payloads, SIZES, plan, versions)
+    assert back.version == state.version
+    assert {e: v.tolist() for e, v in back.values.items()} == {e: v.tolist() for e, v in state.values.items()}
+    assert back.hash("l", b"k") == state.hash("l", b"k")
+
+
+@pytest.mark.parametrize("change", ["sizes", "bits", "kind", "missing"])
+def test_a_snapshot_of_another_layout_is_refused(change: str) -> None:
+    plan = FieldPlan(8, 6, 6)
+    head, (payload,) = take_snapshot(Accumulators(3, {0: np.arange(5)}), SIZES, plan, 9)
+    versions, sizes = 9, SIZES
+    match change:
+        case "sizes":
+            sizes = (2, 3)
+        case "bits":
+            versions = 100
+        case "kind":
+            payload = Payload(tuple(h._replace(kind="x") for h in payload.heads), payload.data)
+        case "missing":
+            payload = Payload(payload.heads[:1], bytes(payload.data)[: payload.heads[0].size])
+    with pytest.raises(ProtocolError, match="snapshot of version 3 does not follow the layout"):
+        from_snapshot(head, (payload,), sizes, plan, versions)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a plan's widest fields and a long run need snapshot fields of 65 bits, but pack() takes 62: every task "
+    "that wants a snapshot fails; nothing refuses such a plan at the door",
+)
+def test_every_plan_and_run_length_that_is_let_in_has_snapshots() -> None:
+    plan = FieldPlan(24, 20, 16)
+    state = Accumulators(3, {0: np.arange(5)})
+    head, payloads = take_snapshot(state, SIZES, plan, 1_000_000)
+    assert snapshot_bits(plan, 1_000_000) <= 62
+    assert from_snapshot(head, payloads, SIZES, plan, 1_000_000).values[0].tolist() == list(range(5))
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        (RecordHead(2, 2, 0, 10, 1), "2..2 does not follow version 0"),
+        (RecordHead(1, 0, 0, 10, 1), "1..0 does not follow"),
+        (RecordHead(1, 1, 0, 10, 0), "sign 0"),
+        (RecordHead(1, 1, 0, 10, 2), "sign 2"),
+        (RecordHead(1, 1, 0, 0, 1), "weights 0"),
+        (RecordHead(1, 1, 0, -5, 1), "weights -5"),
+        (RecordHead(1, 1, 0, 65, 1), "weights 65"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_refused_and_changes_nothing(head: RecordHead, text: str) -> None:
+    plan = FieldPlan(8, 6, 6)
+    payload = record(np.zeros(5, np.int64), 1, 1, 0, 10, 1, plan)[1]
+    a = Accumulators()
+    with pytest.raises(ProtocolError, match=text):
+        a.add(head, payload, SIZES, plan)
+    assert (a.version, a.values) == (0, {})
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (5,), (3, 2, 1), (3,)])
+def test_a_record_of_another_layout_is_refused(sizes: tuple[int, ...]) -> None:
+    plan = FieldPlan(8, 6, 6)
+    a = Accumulators()
+    with pytest.raises(ProtocolError, match="does not follow the layout"):
+        a.add(*record(np.zeros(5, np.int64), 1, 1, 0, 10, 1, plan), sizes, plan)
+    assert a.version == 0
+
+
+def test_an_update_closes_block_by_block_and_opens_again() -> None:
+    plan = FieldPlan(5, 6, 6)
+    values = np.array([-15, 15, 0, 7, -8])
+    payload = close_values(values, SIZES, plan)
+    assert [(h.length, h.bits, h.size) for h in payload.heads] == [(3, 5, 2), (2, 5, 2)]
+    assert open_values(payload, 1, SIZES, plan).tolist() == values.tolist()

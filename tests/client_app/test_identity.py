@@ -1,0 +1,88 @@
+"""A hospital's identity: one lasting key, readable by its owner alone."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from client_app.identity import IdentityError, load_identity
+
+
+def raw(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes_raw()
+
+
+def pem(key: Ed25519PrivateKey | X25519PrivateKey, password: bytes = b"") -> bytes:
+    lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
+
+
+def test_a_key_is_made_once_with_mode_0600_and_lasts(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "identity.pem"
+    key = load_identity(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert raw(load_identity(path)) == raw(key)
+    assert [p.name for p in path.parent.iterdir()] == ["identity.pem"]
+    assert raw(load_identity(tmp_path / "other.pem")) != raw(key)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o601])
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "identity.pem"
+    load_identity(path)
+    path.chmod(mode)
+    with pytest.raises(IdentityError, match=r"identity.pem is readable by others: chmod 600"):
+        load_identity(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "no usable private key"),
+        (b"not a key", "no usable private key"),
+        (pem(Ed25519PrivateKey.from_private_bytes(bytes(32)))[:60], "no usable private key"),
+        (pem(Ed25519PrivateKey.from_private_bytes(bytes(32)), b"secret"), "no usable private key"),
+        (pem(X25519PrivateKey.from_private_bytes(bytes(32))), "expected an Ed25519 key"),
+    ],
+)
+def test_a_file_without_a_usable_key_is_refused_and_kept(tmp_path: Path, content: bytes, text: str) -> None:
+    path = tmp_path / "identity.pem"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(IdentityError, match=text):
+        load_identity(path)
+    assert path.read_bytes() == content
+
+
+def test_processes_that_start_at_once_share_one_key(tmp_path: Path) -> None:
+    path, keys = tmp_path / "identity.pem", []
+    barrier = threading.Barrier(8)
+
+    def start() -> None:
+        barrier.wait()
+        keys.append(raw(load_identity(path)))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys) == 8 and len(set(keys)) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["identity.pem"]
+
+
+def test_who_comes_second_takes_the_firsts_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file appears between looking for it and linking it."""
+    path = tmp_path / "identity.pem"
+
+    def meanwhile(size: int) -> str:
+        path.write_bytes(pem(Ed25519PrivateKey.from_private_bytes(b"1" * 32)))
+        path.chmod(0o600)
+        return "draft"
+
+    monkeypatch.setattr("client_app.identity.secrets.token_hex", meanwhile)
+    assert raw(load_identity(path)) == b"1" * 32
+    assert [p.name for p in tmp_path.iterdir()] == ["identity.pem"]

@@ -1,0 +1,147 @@
+"""The run folder: made once, resumed with the same settings, and a journal like any other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from encryption.plan import FieldPlan
+from protocol.parts import Part, PartHead, join
+from server_app.files import PayloadError
+from server_app.ledger import verify
+from server_app.run_folder import RunFolder, RunFolderError, read_config
+from strategies.journal import Journal, MemoryJournal
+
+PLAN = FieldPlan(8, 6, 2)
+CONFIG: dict[str, Any] = {"strategy.buffer-size": 3, "run.seed": 1}
+PARTS = [Part(PartHead("clear", 3, 8, 3), b"abc")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[RunFolder]:
+    made = RunFolder.create(tmp_path / "run", CONFIG, PLAN, durable=False)
+    yield made
+    made.close()
+
+
+def test_a_new_folder_holds_its_settings(folder: RunFolder) -> None:
+    assert read_config(folder.path) == {"lineage": folder.lineage, "plan": PLAN, "config": CONFIG}
+    assert len(folder.lineage) == 16
+
+
+def test_without_a_path_it_is_made_below_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSWARD_HOME", str(tmp_path / "home"))
+    made = RunFolder.create(None, CONFIG, PLAN, durable=False)
+    made.close()
+    assert made.path.parent == tmp_path / "home" / "runs"
+    assert made.path.name.endswith(made.lineage[:6])
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(folder: RunFolder) -> None:
+    folder.record("started")
+    before = (folder.path / "config.json").read_bytes()
+    with pytest.raises(RunFolderError, match=r"already holds a run: .* go on with run.resume="):
+        RunFolder.create(folder.path, {}, PLAN)
+    assert (folder.path / "config.json").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunFolderError, match="cannot be made"):
+        RunFolder.create(tmp_path / "file" / "run", {}, PLAN)
+
+
+@pytest.mark.parametrize("journal", ["folder", "memory"])
+def test_it_is_a_journal_like_the_one_in_memory(folder: RunFolder, journal: str) -> None:
+    j: Journal = folder if journal == "folder" else MemoryJournal()
+    first = j.head()
+    j.record("one", task=1, rows=[["a", 2]])
+    second = j.head()
+    j.record("two", loss=0.5)
+    assert second.seq == first.seq + 1 and j.head().seq == first.seq + 2
+    assert len({first.hash, second.hash, j.head().hash}) == 3
+    events = [{k: v for k, v in e.items() if k != "time"} for e in j.events()]
+    assert events == [{"event": "one", "task": 1, "rows": [["a", 2]]}, {"event": "two", "loss": 0.5}]
+    digest = j.keep("versions/000001", {"version": 1}, PARTS)
+    assert digest == join(PARTS).digest()
+    assert j.open("versions/000001") == ({"version": 1}, join(PARTS))
+    j.keep("versions/000001", {"version": 2}, PARTS * 2)
+    assert j.open("versions/000001")[0] == {"version": 2}
+    j.drop("versions/000001")
+    j.drop("versions/000001")
+    with pytest.raises((PayloadError, KeyError)):
+        j.open("versions/000001")
+
+
+def test_observers_see_every_line_and_metrics_get_theirs(folder: RunFolder) -> None:
+    seen: list[dict[str, Any]] = []
+    folder.observers.append(seen.append)
+    for event in ("started", "version", "accepted", "evaluated", "measured"):
+        folder.record(event, n=1)
+    assert [line["event"] for line in seen] == ["started", "version", "accepted", "evaluated", "measured"]
+    metrics = [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
+    assert metrics == [line for line in seen if line["event"] in ("version", "evaluated", "measured")]
+
+
+def test_the_ledger_holds_and_goes_on_after_resuming(folder: RunFolder) -> None:
+    folder.record("started")
+    head = folder.head()
+    folder.close()
+    again = RunFolder.resume(folder.path, CONFIG, durable=False)
+    assert again.lineage == folder.lineage and again.head() == head
+    again.record("resumed")
+    again.close()
+    assert verify(folder.path / "ledger.jsonl").ok
+
+
+def test_two_processes_cannot_write_one_run(folder: RunFolder) -> None:
+    with pytest.raises(RunFolderError, match="stop that run first"):
+        RunFolder.resume(folder.path, CONFIG, durable=False)
+
+
+def test_a_changed_ledger_is_refused(folder: RunFolder) -> None:
+    folder.record("started", version=0)
+    folder.record("finished", version=0)
+    folder.close()
+    path = folder.path / "ledger.jsonl"
+    path.write_text(path.read_text().replace('"version":0', '"version":1', 1))
+    with pytest.raises(RunFolderError, match="Nothing was changed"):
+        RunFolder.resume(folder.path, CONFIG, durable=False)
+
+
+def test_a_torn_last_line_is_repaired(folder: RunFolder) -> None:
+    folder.record("started")
+    folder.close()
+    with (folder.path / "ledger.jsonl").open("ab") as file:
+        file.write(b'{"seq": 2, "ti')
+    again = RunFolder.resume(folder.path, CONFIG, durable=False)
+    assert [line["event"] for line in again.events()] == ["started", "repaired"]
+    again.close()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"lineage": "x"}', '{"lineage": "x", "plan": [1], "config": {}}'])
+def test_a_folder_without_a_run_is_refused(tmp_path: Path, content: str) -> None:
+    if content:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        RunFolder.resume(tmp_path, CONFIG)
+
+
+def test_only_settings_outside_of_run_must_agree(folder: RunFolder) -> None:
+    folder.close()
+    RunFolder.resume(folder.path, CONFIG | {"run.seed": 7, "run.resume": "/x"}, durable=False).close()
+    with pytest.raises(RunFolderError, match=r"strategy.buffer-size \(3, now 4\)"):
+        RunFolder.resume(folder.path, CONFIG | {"strategy.buffer-size": 4}, durable=False)
+    with pytest.raises(RunFolderError, match=r"strategy.buffer-size \(3, now None\)"):
+        RunFolder.resume(folder.path, {}, durable=False)
+
+
+def test_the_end_is_marked(folder: RunFolder) -> None:
+    folder.finish({"version": 4, "reason": "done"})
+    found = json.loads((folder.path / "result.json").read_text())
+    assert (found["version"], found["reason"]) == (4, "done") and found["finished"] > 0
+    assert not (folder.path / ".result.json").exists()

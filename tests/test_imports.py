@@ -1,0 +1,235 @@
+"""The table "may import" of the design holds, also through other modules, and the check itself works."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = frozenset(
+    {
+        "data",
+        "adapters",
+        "encryption",
+        "privacy",
+        "protocol",
+        "client_app",
+        "strategies",
+        "server_app",
+        "evaluation",
+        "simulation",
+        "launcher",
+    }
+)
+
+# room -> what its modules may import of ours, and through any chain (a package stands for all of its modules)
+MAY_IMPORT = {
+    "data": {"data"},
+    "adapters": {"adapters"},
+    "encryption": {"encryption"},
+    "privacy": {"privacy"},
+    "protocol": {"protocol"},
+    "client_app": {
+        "client_app",
+        "data",
+        "adapters",
+        "privacy",
+        "protocol",
+        "encryption",
+    },
+    "strategies": {"strategies", "protocol", "encryption"},
+    "server_app": {"server_app", "strategies", "protocol", "encryption"},
+    "simulation": {
+        "simulation",
+        "client_app",
+        "protocol",
+        "encryption",
+    },
+}
+# room -> what its modules must not reach through any chain
+MAY_NOT_REACH = {
+    "strategies": {"encryption.holder", "client_app", "data", "adapters", "privacy", "evaluation", "torch"},
+    "server_app": {"encryption.holder", "client_app", "data", "adapters", "privacy", "evaluation", "torch"},
+    "client_app": {"encryption.aggregator", "strategies", "server_app", "evaluation"},
+    "protocol": {"torch"},
+    "encryption": {"torch"},
+}
+
+
+def modules(root: Path, rooms: frozenset[str] = ROOMS) -> dict[str, Path]:
+    """Dotted name -> file of every module of ours."""
+    found = {}
+    for room in rooms:
+        for path in sorted((root / room).rglob("*.py")) if (root / room).is_dir() else []:
+            parts = path.relative_to(root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """Every module that ``path`` imports anywhere: at the top, in functions, for type checking, or by name."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names if f"{base}.{alias.name}" in known)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__", "run_module") and isinstance(node.args[0].value, str):
+                yield node.args[0].value
+
+
+def graph(root: Path, rooms: frozenset[str] = ROOMS) -> dict[str, set[str]]:
+    """Module -> modules that importing it imports, packages on the way included."""
+    known = modules(root, rooms)
+    out: dict[str, set[str]] = {}
+    for name, path in known.items():
+        wanted: set[str] = set()
+        for target in imports(name, path, known):
+            parts = target.split(".")
+            wanted |= {".".join(parts[: i + 1]) for i in range(len(parts))}
+        out[name] = {target for target in wanted if target in known or target.split(".")[0] not in rooms}
+        if "." in name:
+            out[name].add(name.rpartition(".")[0])
+    return out
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def reached(start: str, edges: dict[str, set[str]]) -> dict[str, list[str]]:
+    """Module -> a shortest chain of imports that leads to it from ``start``."""
+    chains, queue = {start: [start]}, [start]
+    for name in queue:
+        for target in sorted(edges.get(name, ())):
+            if target not in chains:
+                chains[target] = [*chains[name], target]
+                queue.append(target)
+    return chains
+
+
+def breaches(root: Path, rooms: frozenset[str] = ROOMS) -> list[str]:
+    """Every chain of imports that the table does not allow."""
+    edges, found = graph(root, rooms), []
+    for name in sorted(edges):
+        room = name.split(".")[0]
+        for target, chain in reached(name, edges).items():
+            ours = target.split(".")[0] in rooms
+            allowed = MAY_IMPORT.get(room)
+            forbidden = MAY_NOT_REACH.get(room, set())
+            outside = ours and allowed is not None and not any(within(target, package) for package in allowed)
+            if outside or any(within(target, package) for package in forbidden):
+                found.append(" -> ".join(chain))
+    return found
+
+
+def test_every_import_is_one_that_the_design_allows() -> None:
+    assert breaches(ROOT) == []
+
+
+def test_every_room_of_the_table_was_looked_at() -> None:
+    names = modules(ROOT)
+    for room in ("data", "adapters", "encryption", "protocol", "client_app", "strategies", "server_app", "simulation"):
+        assert sum(within(name, room) for name in names) > 2, room
+    assert {"encryption.holder", "encryption.aggregator", "server_app.app", "client_app.node"} <= set(names)
+
+
+def test_the_aggregator_reaches_its_own_face_and_the_node_the_holders() -> None:
+    edges = graph(ROOT)
+    assert "encryption.aggregator" in reached("server_app.app", edges)
+    assert "encryption.holder" in reached("client_app.node", edges)
+    assert "encryption.holder" not in reached("server_app.app", edges)
+
+
+def test_simulation_uses_no_more_of_encryption_than_the_plan_by_itself() -> None:
+    known = modules(ROOT)
+    direct = {t for n, p in known.items() if within(n, "simulation") for t in imports(n, p, known)}
+    assert {t for t in direct if within(t, "encryption")} <= {"encryption", "encryption.plan"}
+
+
+# ---------------------------------------------------------------------- the check, on a made-up tree
+
+CLEAN = {
+    "encryption/__init__.py": "",
+    "encryption/holder.py": "import numpy",
+    "encryption/aggregator.py": "",
+    "protocol/__init__.py": "",
+    "protocol/wire.py": "import json",
+    "strategies/__init__.py": "",
+    "strategies/combine.py": "from encryption.aggregator import ARITHMETIC\nfrom protocol import wire",
+    "server_app/__init__.py": "",
+    "server_app/app.py": "from strategies.combine import combine",
+    "client_app/__init__.py": "",
+    "client_app/node.py": "from encryption import holder",
+    "data/__init__.py": "",
+    "data/notes.py": "from . import readers",
+    "data/readers.py": "",
+    "adapters/__init__.py": "import torch",
+}
+
+
+def tree(root: Path, changes: dict[str, str] | None = None) -> Path:
+    for name, text in (CLEAN | (changes or {})).items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_a_clean_tree_passes(tmp_path: Path) -> None:
+    assert breaches(tree(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "chain"),
+    [
+        ({"server_app/app.py": "import encryption.holder"}, "server_app.app -> encryption.holder"),
+        ({"server_app/app.py": "from encryption import holder"}, "server_app.app -> encryption.holder"),
+        ({"server_app/app.py": "from encryption.holder import open_clear"}, "server_app.app -> encryption.holder"),
+        ({"server_app/app.py": "def f():\n    import encryption.holder as h"}, "server_app.app -> encryption.holder"),
+        (
+            {"strategies/combine.py": "if TYPE_CHECKING:\n    import client_app"},
+            "strategies.combine -> client_app",
+        ),
+        (
+            {"server_app/app.py": "import importlib\nimportlib.import_module('encryption.holder')"},
+            "server_app.app -> encryption.holder",
+        ),
+        (
+            {"encryption/aggregator.py": "from .holder import x"},
+            "strategies.combine -> encryption.aggregator -> encryption.holder",
+        ),
+        (
+            {"encryption/__init__.py": "from encryption import holder"},
+            "strategies.combine -> encryption -> encryption.holder",
+        ),
+        ({"protocol/wire.py": "import data.notes"}, "protocol.wire -> data"),
+        ({"protocol/wire.py": "import encryption"}, "protocol.wire -> encryption"),
+        ({"data/notes.py": "from protocol.wire import x"}, "data.notes -> protocol"),
+        ({"adapters/__init__.py": "import encryption"}, "adapters -> encryption"),
+        ({"encryption/holder.py": "import protocol"}, "encryption.holder -> protocol"),
+        ({"client_app/node.py": "from strategies import combine"}, "client_app.node -> strategies"),
+        ({"client_app/node.py": "from encryption import aggregator"}, "client_app.node -> encryption.aggregator"),
+        ({"server_app/app.py": "import torch.nn"}, "server_app.app -> torch"),
+        ({"strategies/combine.py": "import adapters"}, "strategies.combine -> adapters"),
+    ],
+)
+def test_a_forbidden_import_is_found(tmp_path: Path, changes: dict[str, str], chain: str) -> None:
+    assert chain in breaches(tree(tmp_path, changes))
+
+
+def test_a_chain_through_an_outsider_is_found(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path, {"launcher/lines.py": "import encryption.holder", "server_app/app.py": "from launcher import lines"}
+    )
+    assert any("encryption.holder" in chain for chain in breaches(root) if chain.startswith("server_app.app"))
