@@ -32,6 +32,7 @@ TASK = Task(
     want_snapshot=True,
     state_hash="ff",
     steps=2,
+    last=True,
     records=((RecordHead(4, 8, 0, 300, 1), payload(3, 2)), (RecordHead(9, 9, 1, 64, -1), payload(3, 2))),
 )
 SNAPSHOT = (SnapshotHead(3, (0, 1)), (payload(3, 2), payload(3, 2)))

@@ -199,6 +199,21 @@ def test_an_evaluation_in_reply_to_training_is_malformed(federation: Any) -> Non
     f.check_accounts()
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="a node that cannot read its task answers with task -1 and no lineage (client_app/handlers.py), and receive "
+    "refuses that answer before it looks at the reason: the ledger never says what the node could not read",
+)
+def test_a_task_that_a_node_could_not_read_is_in_the_ledger_with_the_nodes_reason(federation: Any) -> None:
+    def unread(message: Message, reply: Message) -> Outcome:
+        content = write_reply(Failure("", -1, "malformed", "the message lacks 'plan'", -1))
+        return [(0.0, Message(content=content, reply_to=message))]
+
+    f = federation(compute=(1, 2, 3, 4), versions=6, fault=at(4, {1}, unread))
+    f.start()
+    assert "the message lacks 'plan'" in f.lines("malformed")[0]["reason"]
+
+
 def test_an_error_of_flowers_is_failed_with_its_reason(federation: Any) -> None:
     def broken(message: Message, reply: Message) -> Outcome:
         return [(0.0, Message(Error(code=3, reason="out of memory"), reply_to=message))]

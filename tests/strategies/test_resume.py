@@ -108,7 +108,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
 ) -> None:
     expected = essence(whole)
     total = sum(1 for _ in whole.journal.events())
-    for event in range(1 + before, total, 4):
+    for event in range(1 + before, total, 6):
         path = tmp_path / f"{event}"
         folder = RunFolder.create(path, CONFIG, PLAN, durable=False)
         interrupt(folder, event, before)

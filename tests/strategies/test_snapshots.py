@@ -1,6 +1,5 @@
 """State hashes and snapshots: two of a mind are needed, and nothing is left lying about."""
 
-
 from protocol.messages import SnapshotHead
 from protocol.parts import Part, PartHead, Payload, join
 from strategies.journal import MemoryJournal
