@@ -48,7 +48,10 @@ def make_app(build: Build, decorate: Callable[[Message, Context, float], None] |
         began = time.perf_counter()
         reply = respond(message, context, build, act)
         if decorate is not None:
-            decorate(reply, context, time.perf_counter() - began)
+            try:
+                decorate(reply, context, time.perf_counter() - began)
+            except Exception:
+                logger.exception("the reply is sent without what was to be added to it")
         return reply
 
     @app.train()

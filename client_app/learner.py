@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from adapters import LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector, write_vector
 from client_app.measuring import measure_batches
@@ -101,14 +102,16 @@ class LoraLearner:
                 speed = seen / (time.perf_counter() - began)
                 logger.info("%s: step %s/%s, loss %.3f, %.0f tokens/s", self.site, step + 1, steps, loss, speed)
 
-        outcome = train_steps(
-            model,
-            train_batches(self.train_tokens, self.settings.batch_size, rng),
-            steps,
-            lambda step: schedule.learning_rate(version, step),
-            self.settings,
-            on_step,
-        )
+        with torch.random.fork_rng():  # dropout draws from torch's own generator
+            torch.manual_seed(int(rng.spawn(1)[0].integers(2**62)))
+            outcome = train_steps(
+                model,
+                train_batches(self.train_tokens, self.settings.batch_size, rng),
+                steps,
+                lambda step: schedule.learning_rate(version, step),
+                self.settings,
+                on_step,
+            )
         examples = len(self.train_tokens)
         return Trained(read_vector(model, layout), examples, outcome.tokens, outcome.loss_sum, outcome.steps)
 

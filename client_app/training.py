@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.state import AcceleratorState
 
 from client_app.settings import TrainSettings
 from data.batches import IGNORED
@@ -36,12 +38,14 @@ class Outcome:
     steps: int
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)
 def accelerator_for(precision: str, device: str) -> Accelerator:
     """The process's accelerator. ``auto`` precision: bf16 on GPUs of compute capability 8 or more, else none."""
     if precision == "auto":
         fast = device.startswith("cuda") and torch.cuda.get_device_capability(device) >= (8, 0)
         precision = "bf16" if fast else "no"
+    if AcceleratorState._shared_state:  # a process keeps one precision; a run with another one starts over
+        AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(cpu=device == "cpu", mixed_precision=precision)
 
 
@@ -76,42 +80,54 @@ def train_steps(
     parameters = [p for p in model.parameters() if p.requires_grad]
     device = parameters[0].device
     accelerator = accelerator_for(settings.precision, str(device))
-    optimizer = accelerator.prepare_optimizer(
-        torch.optim.AdamW(parameters, lr=learning_rate(0), weight_decay=settings.weight_decay)
+    # not accelerator.prepare: the process's accelerator would keep every task's optimiser and its moments for good
+    optimizer = AcceleratedOptimizer(
+        torch.optim.AdamW(parameters, lr=learning_rate(0), weight_decay=settings.weight_decay),
+        scaler=accelerator.scaler,
     )
     anchor = [p.detach().clone() for p in parameters] if settings.proximal_mu else []
     model.train()
-    loss_sum, tokens = 0.0, 0
-    for step in range(steps):
-        group = [{k: v.to(device) for k, v in next(batches).items()} for _ in range(settings.accumulation)]
-        count = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in group)
-        if count == 0:
-            continue
-        step_loss = 0.0
-        for batch in group:
-            with accelerator.autocast():
-                losses, _, _ = token_losses(model, batch)
-            loss = losses.sum()
-            accelerator.backward(loss / count)
-            step_loss += float(loss.detach())
-        if not step_loss < float("inf"):
-            raise TrainingError(
-                f"the loss of step {step} is {step_loss}: training diverged; lower train.learning-rate or "
-                "set train.clip"
-            )
-        for parameter, start in zip(parameters, anchor, strict=bool(anchor)):
-            if parameter.grad is not None:
-                parameter.grad.add_(parameter.detach() - start, alpha=settings.proximal_mu)
-        if settings.clip:
-            accelerator.clip_grad_norm_(parameters, settings.clip)
-        for entry in optimizer.param_groups:
-            entry["lr"] = learning_rate(step)
-        optimizer.step()
+    try:
+        loss_sum, tokens, taken = 0.0, 0, 0
+        for step in range(steps):
+            group = [{k: v.to(device) for k, v in next(batches).items()} for _ in range(settings.accumulation)]
+            count = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in group)
+            if count == 0:
+                continue
+            step_loss = _backward(model, group, count, accelerator, step)
+            if accelerator.scaler is not None:  # float16: take the loss's scale off before anything is added or cut
+                accelerator.scaler.unscale_(optimizer.optimizer)
+            for parameter, start in zip(parameters, anchor, strict=bool(anchor)):
+                if parameter.grad is not None:
+                    parameter.grad.add_(parameter.detach() - start, alpha=settings.proximal_mu)
+            if settings.clip:
+                torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+            for entry in optimizer.param_groups:
+                entry["lr"] = learning_rate(step)
+            optimizer.step()
+            optimizer.zero_grad()
+            loss_sum, tokens, taken = loss_sum + step_loss, tokens + count, taken + 1
+            if on_step is not None:
+                on_step(step, step_loss / count, count)
+    finally:  # the model is shared: what a training that failed left behind must not reach the next
         optimizer.zero_grad()
-        loss_sum, tokens = loss_sum + step_loss, tokens + count
-        if on_step is not None:
-            on_step(step, step_loss / count, count)
+        model.eval()
     if tokens == 0:
         raise TrainingError("no token was predicted in any batch: the training notes are empty after tokenising")
-    model.eval()
-    return Outcome(loss_sum, tokens, steps)
+    return Outcome(loss_sum, tokens, taken)
+
+
+def _backward(model: Any, group: list[Batch], count: int, accelerator: Accelerator, step: int) -> float:
+    """Gradients of the mean loss over the ``count`` tokens of ``group``; the loss's sum, nats."""
+    total = 0.0
+    for batch in group:
+        with accelerator.autocast():
+            losses, _, _ = token_losses(model, batch)
+        loss = losses.sum()
+        accelerator.backward(loss / count)
+        total += float(loss.detach())
+    if not total < float("inf"):
+        raise TrainingError(
+            f"the loss of step {step} is {total}: training diverged; lower train.learning-rate or set train.clip"
+        )
+    return total

@@ -32,6 +32,12 @@ class FieldPlan:
         if not 0 <= self.guard_bits <= 16:
             raise PlanError(f"encryption.guard-bits = {self.guard_bits}: expected 0 to 16 (V = 1 to 65536)")
 
+        if self.value_bits + self.weight_bits > 40:
+            raise PlanError(
+                f"encryption.value-bits = {self.value_bits} and encryption.weight-bits = {self.weight_bits} are "
+                f"{self.value_bits + self.weight_bits} bits together: at most 40, so that sums of a long run fit 62"
+            )
+
     @property
     def offset(self) -> int:
         """What is added to a value so that its field is unsigned."""

@@ -9,6 +9,7 @@ Not for: what the messages mean (``protocol.messages``).
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import fields
 from typing import Any, TypeVar, cast
 
@@ -32,6 +33,7 @@ from protocol.parts import PartHead, Payload, ProtocolError, concatenate, split
 
 FACTS, INDEX, PAYLOAD, METRICS = "facts", "index", "payload", "metrics"
 T = TypeVar("T")
+_LINEAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")  # nodes name folders by it
 
 
 def _get(facts: ConfigRecord | MetricRecord, key: str, kind: type[T]) -> T:
@@ -157,6 +159,8 @@ def _facts(content: RecordDict) -> ConfigRecord:
 def read_task(content: RecordDict) -> Task:
     """Undo :func:`write_task`, checking everything."""
     facts = _facts(content)
+    if not _LINEAGE.fullmatch(_get(facts, "lineage", str)):
+        raise ProtocolError("'lineage' is not 1 to 64 letters, digits, '-' or '_'")
     columns = [_list(facts, f"record-{name}", int) for name in RecordHead._fields]
     if len({len(column) for column in columns}) != 1:
         raise ProtocolError("the records' columns differ in length")

@@ -100,11 +100,6 @@ def test_records_may_be_added_to_a_reply(tmp_path: Path) -> None:
     assert isinstance(read_reply(reply.content), Update)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="make_app calls decorate outside of the handler that turns exceptions into replies: a wrong simulation.* "
-    "setting raises out of the ClientApp (client_app.app.pretend reads settings)",
-)
 def test_an_exception_while_decorating_is_answered_too(tmp_path: Path) -> None:
     def decorate(reply: Message, context: Context, seconds: float) -> None:
         raise ValueError("simulation.links-mbit = 'fast'")

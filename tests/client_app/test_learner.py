@@ -106,7 +106,6 @@ def test_hospitals_that_share_a_process_leave_each_other_nothing(make: Make) -> 
     assert a.evaluate({"x": first.vector}) == measured
 
 
-@pytest.mark.xfail(strict=True, reason="the gradients of a training that diverged are added to the next one's")
 def test_a_neighbour_that_diverged_leaves_nothing_either(make: Make) -> None:
     a, b = make(0), make(1)
     wanted = a.train(a.initial(), 0, rng(1)).vector
@@ -142,7 +141,6 @@ def test_a_version_and_a_generator_decide_everything(make: Make) -> None:
     assert not np.array_equal(one, start) and np.array_equal(start, learner.initial())
 
 
-@pytest.mark.xfail(strict=True, reason="dropout draws from torch's global generator, not from the one passed in")
 def test_dropout_too_is_decided_by_the_generator(hospitals: list[Hospital]) -> None:
     shop = workshop(MODEL, LoraSettings(rank=2, dropout=0.3), 0)
     learner = LoraLearner(shop, hospitals[0], DATA, SCHEDULE, SETTINGS)

@@ -272,7 +272,6 @@ def test_the_same_batches_give_the_same_bits(tuned: Tuned) -> None:
     assert one.tobytes() == two.tobytes()
 
 
-@pytest.mark.xfail(strict=True, reason="the process's accelerator keeps every optimiser ever prepared, moments and all")
 def test_an_optimiser_does_not_outlive_its_training(tuned: Tuned) -> None:
     for _ in range(3):
         tuned.train([batch(1)])
@@ -300,7 +299,6 @@ def test_a_diverging_loss_names_the_step_and_the_remedy(tuned: Tuned) -> None:
         tuned.train([batch(1)], start=diverged(tuned))
 
 
-@pytest.mark.xfail(strict=True, reason="the gradients of a training that diverged are added to the next one's")
 def test_a_diverged_training_leaves_nothing_to_the_next(tuned: Tuned) -> None:
     """Hospitals that share a process share the model: one's NaN must not become another's."""
     wanted, _ = tuned.train([batch(1)])
@@ -321,7 +319,6 @@ def test_a_step_without_tokens_takes_no_step(tuned: Tuned) -> None:
     assert one.tobytes() == two.tobytes() and first.tokens == second.tokens
 
 
-@pytest.mark.xfail(strict=True, reason="Outcome.steps counts steps that were not taken")
 def test_steps_without_tokens_are_not_counted(tuned: Tuned) -> None:
     assert tuned.train([ignored(), batch(1)])[1].steps == 1
 
@@ -345,13 +342,11 @@ def test_auto_is_full_precision_on_a_cpu(tuned: Tuned) -> None:
     assert training.accelerator_for("auto", "cpu") is training.accelerator_for("auto", "cpu")
 
 
-@pytest.mark.xfail(strict=True, reason="accelerate's state is one a process: a second precision is refused")
 def test_a_process_can_use_two_precisions(tuned: Tuned) -> None:
     tuned.train([batch(1)])
     tuned.train([batch(1)], replace(PLAIN, precision="bf16"))
 
 
-@pytest.mark.xfail(strict=True, reason="FedProx's term is added to gradients that the loss scaler has multiplied")
 def test_fedprox_pulls_as_strongly_when_the_loss_is_scaled(tuned: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
     """As float16 does on a GPU: a factor of 65,536 on loss and gradients, taken off again before the step."""
     batches, settings = [batch(1), batch(2)], replace(PLAIN, proximal_mu=5.0)
