@@ -21,7 +21,7 @@ with warnings.catch_warnings():  # what Flower's dependencies deprecate is no er
     importlib.import_module("flwr.serverapp")
     importlib.import_module("flwr.clientapp")
 
-from flwr.app import Context, RecordDict
+from flwr.app import Context, Message, RecordDict
 
 from adapters import LoraSettings, ModelConfig
 from client_app.app import app
@@ -89,6 +89,14 @@ class Finished:
         return self.state(number).copy.vector(self.shop.initial, plan, schedule)
 
 
+class Bounded(VirtualGrid):
+    """A grid on which a run that never ends fails instead."""
+
+    def _push(self, message: Message) -> str:
+        assert len(self.pushed) < 200, "two or three versions took 200 tasks: the run does not end"
+        return super()._push(message)
+
+
 def federate(
     config: Config,
     path: Path,
@@ -121,7 +129,7 @@ def federate(
         last_steps=run.alone_steps,
     )
     try:
-        strategy.start(VirtualGrid(nodes, clock), num_rounds=schedule.versions)
+        strategy.start(Bounded(nodes, clock), num_rounds=schedule.versions)
         folder.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
     finally:
         folder.close()
