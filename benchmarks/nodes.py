@@ -1,13 +1,14 @@
 """``python -m benchmarks.nodes``: how many nodes and versions a server bears, on the virtual clock.
 
-A toy learner on real ClientApps and the real strategy. Reported: seconds in all, milliseconds of the server and its nodes
-per update, and how the server's additions and file reads per update change from the first to the last quarter of
+A toy learner on real ClientApps and the real strategy. Reported: seconds in all, milliseconds of the server and its
+nodes per update, and how the server's additions and file reads per update change from the first to the last quarter of
 the versions: cost per update must not grow with the number of versions.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
@@ -59,7 +60,7 @@ def run(nodes: int, versions: int, buffer: int, concurrency: int) -> dict[str, f
     quarter = max(versions // 4, 1)
 
     def rate(marks: list[tuple[float, int]], column: int) -> float:
-        return statistics.median((b[column] - a[column]) / buffer for a, b in zip(marks, marks[1:], strict=False))
+        return statistics.median((b[column] - a[column]) / buffer for a, b in itertools.pairwise(marks))
 
     first, last = journal.marks[1 : quarter + 1], journal.marks[-quarter:]
     accepted = sum(line["event"] == "accepted" for line in journal.log)

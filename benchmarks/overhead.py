@@ -1,7 +1,7 @@
 """``python -m benchmarks.overhead``: what one simulated message costs outside the training loop.
 
-Starts a real ``flwr run`` with one task at a time and no pretended links, and reads its ledger: round trip at the server,
-handler, training loop. The first message of every process (it loads the model) is reported apart.
+Starts a real ``flwr run`` with one task at a time and no pretended links, and reads its ledger: round trip at the
+server, handler, training loop. The first message of every process (it loads the model) is reported apart.
 """
 
 from __future__ import annotations
@@ -31,7 +31,17 @@ def main() -> None:
     p.add_argument("--json", type=Path, metavar="FILE")
     args = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "launcher", "--no-evaluation", "--cpus", "1", "--runs-dir", folder, "--run-config"]
+        command = [
+            sys.executable,
+            "-m",
+            "launcher",
+            "--no-evaluation",
+            "--cpus",
+            "1",
+            "--runs-dir",
+            folder,
+            "--run-config",
+        ]
         subprocess.run([*command, CONFIG.format(versions=args.versions, steps=args.steps)], cwd=ROOT, check=True)
         run = next(path for path in Path(folder).iterdir() if path.is_dir())
         lines = [e.facts for e in read_entries(run / FILE_NAME) if e.event == "accepted"]

@@ -205,6 +205,10 @@ class Node:
 
     def alone(self, task: Task) -> Reply:
         """Train an adapter on this node's notes alone, keep it, and measure it."""
+        try:
+            self._catch_up(task)  # before the long work, so that a node that is behind says so at once
+        except BehindError as error:
+            return self._behind(task, error)
         steps = task.steps or self.schedule.local_steps * self.schedule.versions
         vector = self.learner.alone(self.learner.initial(), steps, self._rng(task, "alone"))
         self.folder.mkdir(parents=True, exist_ok=True)

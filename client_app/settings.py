@@ -13,7 +13,7 @@ class TrainSettings:
     """Keys under ``train.`` beside the schedule."""
 
     batch_size: int = field(
-        default=8,
+        default=4,
         metadata={"key": "train.batch-size", "help": "Sequences a forward pass.", "min": 1, "max": 65536},
     )
     accumulation: int = field(

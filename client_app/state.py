@@ -118,6 +118,9 @@ class StateFolder:
         }
         try:
             save_file(arrays, self.folder / name)
+            if self.durable:
+                with (self.folder / name).open("rb+") as file:
+                    os.fsync(file.fileno())
             draft = self.path.with_suffix(".draft")
             with draft.open("w", encoding="utf-8") as file:
                 json.dump(facts, file)
@@ -125,7 +128,7 @@ class StateFolder:
                 if self.durable:
                     os.fsync(file.fileno())
             draft.replace(self.path)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             (self.folder / name).unlink(missing_ok=True)
             raise StateError(
                 f"the node's state could not be written to {self.folder} ({error}); the earlier state is kept. "

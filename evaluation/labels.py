@@ -18,14 +18,14 @@ from client_app.learner import LoraLearner
 from client_app.measuring import answer_losses
 from data import label_batches
 
-Scores = dict[tuple[str, str], dict[str, float]]
+Scores = dict[tuple[str, str], dict[str, float | None]]
 
 
-def scores(losses: NDArray[np.float64], answers: NDArray[np.int64]) -> dict[str, float]:
-    """``auroc`` (NaN with a single class) and ``macro_f1`` of losses [notes, labels] against answers [notes]."""
+def scores(losses: NDArray[np.float64], answers: NDArray[np.int64]) -> dict[str, float | None]:
+    """``auroc`` (None with a single class) and ``macro_f1`` of losses [notes, labels] against answers [notes]."""
     likely = torch.from_numpy(-losses).softmax(1).numpy()
     present = np.unique(answers)
-    auroc = float("nan")
+    auroc = None
     if len(present) > 1:
         auroc = float(np.mean([roc_auc_score(answers == label, likely[:, label]) for label in present]))
     predicted = losses.argmin(axis=1)

@@ -82,6 +82,8 @@ def global_vector(
     lines = [line for line in run.versions if version is None or line["version"] <= version]
     if not lines:
         raise EvaluationError(f"{run.folder} holds no version yet: no adapter to open")
+    if version is not None and lines[-1]["version"] != version:
+        raise EvaluationError(f"{run.folder} has no version {version}: its last is {lines[-1]['version']}")
     if lines[0]["layout"] != layout:
         raise EvaluationError(
             f"the run's adapter layout is {lines[0]['layout'][:12]}, the model here gives {layout[:12]}: base model, "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from server_app.table import ALL, Rows, measure_table, with_totals
 
 Vector = NDArray[np.float32]
 CENTRALISED = "centralised"
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_TAKES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def overrides(pairs: list[str], config: dict[str, Any]) -> dict[str, Any]:
@@ -44,9 +47,9 @@ def overrides(pairs: list[str], config: dict[str, Any]) -> dict[str, Any]:
             raise EvaluationError(f"--set {pair}: expected KEY=VALUE with a run-config key such as data.path")
         kind = type(config[key])
         try:
-            out[key] = text.lower() in ("true", "1") if kind is bool else kind(text)
-        except ValueError as error:
-            raise EvaluationError(f"--set {pair}: {key} takes a {kind.__name__}") from error
+            out[key] = _FLAGS[text.lower()] if kind is bool else kind(text)
+        except (ValueError, KeyError) as error:
+            raise EvaluationError(f"--set {pair}: {key} takes {_TAKES[kind]}, not {text!r}") from error
     return out
 
 
@@ -60,8 +63,9 @@ def _learners(run: Run, config: dict[str, Any], sites: int | None) -> list[LoraL
 
 
 def _row(model: str, site: str, found: Measure) -> dict[str, Any]:
-    low, high = found.perplexity_interval()
-    accuracy_low, accuracy_high = found.accuracy_interval()
+    none = (None, None)  # one patient does not tell how much patients differ
+    low, high = found.perplexity_interval() if found.has_interval else none
+    accuracy_low, accuracy_high = found.accuracy_interval() if found.has_interval else none
     return {
         "model": model,
         "site": site,
@@ -84,7 +88,7 @@ def gap_closed(rows: Rows) -> float | None:
         base, fed, central = (totals[model, ALL].loss for model in ("base", "global", CENTRALISED))
     except KeyError:
         return None
-    return (base - fed) / (base - central)
+    return (base - fed) / (base - central) if base != central else None
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -96,7 +100,9 @@ def evaluate(args: argparse.Namespace) -> None:
     first = learners[0]
     models: dict[str, Vector] = {"base": first.initial()}
     models["global"] = global_vector(run, first.initial(), first.layout, first.sizes, args.version)
-    models |= own_adapters(run, [learner.hospital for learner in learners], models["global"].size)
+    models |= own_adapters(
+        replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
+    )
     folder: Path = args.adapter or run.folder / "adapter"
     write_vector(first.shop.model, first.shop.layout, models["global"])
     save_adapter(first.shop.model, folder, first.shop.layout)
@@ -148,7 +154,7 @@ def evaluate(args: argparse.Namespace) -> None:
     console.print(f"\nPEFT adapter: {folder}\nFigures:      {path}", highlight=False, soft_wrap=True)
 
 
-def scores_table(scores: dict[tuple[str, str], dict[str, float]], titles: dict[str, str]) -> Table:
+def scores_table(scores: dict[tuple[str, str], dict[str, float | None]], titles: dict[str, str]) -> Table:
     """AUROC and macro-F1 by model and hospital."""
     sites = list(dict.fromkeys(site for _, site in scores))
     table = Table(title="Label task on held-out notes: AUROC / macro-F1")
@@ -158,6 +164,7 @@ def scores_table(scores: dict[tuple[str, str], dict[str, float]], titles: dict[s
     for model in dict.fromkeys(model for model, _ in scores):
         found = (scores.get((model, site)) for site in sites)
         table.add_row(
-            titles.get(model, model), *("-" if s is None else f"{s['auroc']:.3f} / {s['macro_f1']:.3f}" for s in found)
+            titles.get(model, model),
+            *("-" if s is None else " / ".join("-" if x is None else f"{x:.3f}" for x in s.values()) for s in found),
         )
     return table

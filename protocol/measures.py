@@ -48,6 +48,11 @@ class Measure:
         """Share of held-out tokens that were the most likely one."""
         return self.correct / self.tokens
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether there are patients enough (two) to tell how much they differ."""
+        return self.patients >= 2
+
     def perplexity_interval(self) -> tuple[float, float]:
         """95 % interval of the perplexity, from the loss's by patient."""
         half = _Z * math.sqrt(self.loss_var) / self.tokens

@@ -95,14 +95,14 @@ class SimulationSettings:
     """Keys under ``simulation.``: links and speeds that simulated hospitals pretend to have, by partition id."""
 
     links: str = field(
-        default="1000,300,100,20",
+        default="1000,300,100,50",
         metadata={
             "key": "simulation.links-mbit",
             "help": "Mbit/s of each simulated hospital's link, repeated as needed; empty: not simulated.",
         },
     )
     slowdowns: str = field(
-        default="1,1,1.5,4",
+        default="1,1,1.5,3",
         metadata={
             "key": "simulation.slowdowns",
             "help": "How many times slower than this machine each simulated hospital computes, repeated as needed.",

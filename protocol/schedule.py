@@ -24,7 +24,7 @@ class Schedule:
     """Learning-rate schedule over the whole run of ``versions`` versions."""
 
     versions: int = field(
-        default=12,
+        default=24,
         metadata={
             "key": "strategy.num-versions",
             "help": "Global versions to make in the run.",
@@ -82,7 +82,7 @@ class Schedule:
         },
     )
     server_rate: float = field(
-        default=1.0,
+        default=1.5,
         metadata={
             "key": "strategy.server-learning-rate",
             "help": "Factor on every version's combined update; a run constant that all nodes share.",

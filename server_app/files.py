@@ -45,8 +45,10 @@ def write_payload(path: Path, facts: Facts, parts: Iterable[Part], durable: bool
             if durable:
                 os.fsync(file.fileno())
         draft.replace(path)
-    except OSError as error:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise PayloadError(f"{path} could not be written ({error}); free disk space, then resume the run") from error
     return digest
 

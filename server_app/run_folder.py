@@ -79,7 +79,11 @@ class RunFolder:
             shown = ", ".join(f"{k} ({began['config'].get(k)!r}, now {config.get(k)!r})" for k in differs[:5])
             raise RunFolderError(f"{path} began with other settings: {shown}. Resume with the same ones")
         folder = cls(path, began["lineage"], durable)
-        folder._check_versions()
+        try:
+            folder._check_versions()
+        except BaseException:
+            folder.close()
+            raise
         return folder
 
     def _check_versions(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from protocol.measures import Measure
@@ -46,7 +47,7 @@ def measure_table(rows: Rows, titles: Mapping[str, str], caption: str = "") -> T
     table = Table(title="Held-out perplexity [95 % by patient] and next-token accuracy", caption=caption)
     table.add_column("model")
     for site in sites:
-        table.add_column(site, justify="right")
+        table.add_column(escape(site), justify="right")
     for model in dict.fromkeys(model for model, _ in rows):
         cells = []
         for site in sites:
@@ -55,8 +56,9 @@ def measure_table(rows: Rows, titles: Mapping[str, str], caption: str = "") -> T
                 cells.append("-")
                 continue
             low, high = found.perplexity_interval()
-            cells.append(f"{found.perplexity:.2f} [{low:.2f}, {high:.2f}]\n{100 * found.token_accuracy:.1f} %")
-        table.add_row(titles.get(model, model), *cells)
+            interval = f"\\[{low:.2f}, {high:.2f}]" if found.has_interval else "(1 patient)"
+            cells.append(f"{found.perplexity:.2f} {interval}\n{100 * found.token_accuracy:.1f} %")
+        table.add_row(escape(titles.get(model, model)), *cells)
     return table
 
 

@@ -19,7 +19,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from encryption.plan import FieldPlan
-from protocol.messages import EVALUATE, TRAIN
+from protocol.messages import EVALUATE, FAILED, TRAIN
 from protocol.schedule import Schedule
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import version_name
@@ -196,8 +196,15 @@ class AsyncHybrid(Strategy):
         wait_for_nodes(grid, s.settings, s.clock)
         s.progress = s.version_began = self._began = s.clock.now()
         self._meet(grid)
+        for line in s.under_way.values():
+            reason = "under way when the run was interrupted"
+            facts = {name: line[name] for name in ("task", "node", "hospital", "kind", "version")}
+            s.journal.record(FAILED, **facts, reason=reason)
         roll_back(s, s.reverting)  # what an interrupted run had begun
         self._stop_at_last()
+        if s.ended:
+            self._stop(s.ended)
+        self._advance()  # a full buffer that an interruption left becomes its version before anybody trains
         while not self._done():
             self._meet(grid)
             send(s, grid, self._evaluate_drafts())
@@ -311,8 +318,9 @@ class AsyncHybrid(Strategy):
             self._stop(f"all {self.last_version} versions are made")
 
     def _stop(self, reason: str) -> None:
-        self._close_round()
         if not self.state.stop_reason:
+            self._close_round()
+        if not self.state.stop_reason:  # the round's own loss may have ended the run just now
             self.state.stop_reason = reason
             self.state.ask_all(self.state.last_task)
 
@@ -325,6 +333,7 @@ class AsyncHybrid(Strategy):
         joined, left = s.roster.update(grid.get_node_ids())
         for node in joined:
             s.journal.record("joined", node=str(node))
+            s.roster.nodes[node].waiting = any(update.node == node for update in s.buffer)
             if s.stop_reason:
                 s.roster.nodes[node].todo = s.last_task
         for node in left:

@@ -22,7 +22,12 @@ class Bandwidths:
     def __init__(self) -> None:
         self._known: dict[int, float] = {}
         self._fixed: set[int] = set()
-        self.empty_message = 0.0
+        self._cheapest: float | None = None
+
+    @property
+    def empty_message(self) -> float:
+        """Seconds that the cheapest small message cost so far, compute left out; 0 while none is known."""
+        return self._cheapest or 0.0
 
     def configure(self, node: int, mbit: float) -> None:
         """Fix a node's bandwidth (simulation); measurements no longer change it."""
@@ -33,10 +38,11 @@ class Bandwidths:
         """Take in a transfer of ``size`` bytes both ways in ``round_trip`` s, of which ``compute`` s were computing."""
         if node in self._fixed:
             return
+        cost = max(round_trip - compute, 0.0)
         if size < SMALLEST_TRANSFER:
-            self.empty_message = min(self.empty_message or round_trip - compute, max(round_trip - compute, 0.0))
+            self._cheapest = cost if self._cheapest is None else min(self._cheapest, cost)
             return
-        seconds = max(round_trip - compute - self.empty_message, 1e-3)
+        seconds = max(cost - self.empty_message, 1e-3)
         now = min(max(8e-6 * size / seconds, LOWEST), HIGHEST)
         before = self._known.get(node, now)
         self._known[node] = (1 - SMOOTHING) * before + SMOOTHING * now

@@ -9,7 +9,7 @@ Not for: snapshots (``strategies.snapshots``).
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 
 from encryption.plan import FieldPlan
@@ -38,14 +38,15 @@ def version_name(version: int) -> str:
 class CatchUp:
     """Sums of the version records that ``journal`` keeps.
 
-    ``kept_sums`` bounds how many aligned sums stay in the journal; a dropped one is made again when needed.
+    ``kept_sums`` bounds how many aligned sums of each length stay in the journal; of these the one longest unused goes
+    first, and is made again when needed.
     """
 
-    def __init__(self, journal: Journal, plan: FieldPlan, kept_sums: int = 64) -> None:
+    def __init__(self, journal: Journal, plan: FieldPlan, kept_sums: int = 16) -> None:
         self.journal = journal
         self.plan = plan
         self.versions: dict[int, VersionFacts] = {}
-        self._sums: OrderedDict[tuple[int, int], RecordHead] = OrderedDict()
+        self._sums: dict[int, OrderedDict[int, RecordHead]] = defaultdict(OrderedDict)  # by length, by first
         self._kept = kept_sums
         self._last: tuple[tuple[int, int], list[Record]] | None = None
 
@@ -63,18 +64,17 @@ class CatchUp:
         """Sum of versions first..first+length-1, where length is a power of two that divides first-1."""
         if length == 1:
             return self._record(first)
-        key = (first, length)
-        name = f"sums/{first:06d}-{length:06d}"
-        if key in self._sums:
-            self._sums.move_to_end(key)
-            return self._sums[key], self.journal.open(name)[1]
+        sums, name = self._sums[length], f"sums/{first:06d}-{length:06d}"
+        if first in sums:
+            sums.move_to_end(first)
+            return sums[first], self.journal.open(name)[1]
         half = length // 2
         head, payload = self._add([self._aligned(first, half), self._aligned(first + half, half)])
         self.journal.keep(name, head._asdict(), payload)
-        self._sums[key] = head
-        while len(self._sums) > self._kept:
-            (old_first, old_length), _ = self._sums.popitem(last=False)
-            self.journal.drop(f"sums/{old_first:06d}-{old_length:06d}")
+        sums[first] = head
+        while len(sums) > self._kept:
+            old, _ = sums.popitem(last=False)
+            self.journal.drop(f"sums/{old:06d}-{length:06d}")
         return head, payload
 
     def _add(self, records: list[Record]) -> Record:

@@ -79,7 +79,10 @@ def receive(state: ServerState, message: Message) -> None:
         return
     try:
         reply = read_reply(message.content)
-        if (reply.lineage, reply.task) != (state.journal.lineage, flight.task):
+        unread = (
+            isinstance(reply, Failure) and reply.kind == MALFORMED and reply.task == -1
+        )  # it could not read the task
+        if not unread and (reply.lineage, reply.task) != (state.journal.lineage, flight.task):
             raise ProtocolError(f"it answers task {reply.task} of lineage {reply.lineage!r}, not task {flight.task}")
         if not isinstance(reply, Failure) and isinstance(reply, Update) != (flight.kind == TRAIN):
             raise ProtocolError(f"a {type(reply).__name__} came in reply to '{flight.kind}'")
@@ -106,7 +109,7 @@ def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Fai
 
 def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: Evaluation) -> None:
     view.held, view.failures, view.attempts = flight.version, 0, 0
-    current = state.round is not None and flight.round is state.round  # not of a round that has been closed since
+    current = flight.round is state.round  # not of a round that has been closed since
     if current:
         view.todo = ""
     state.progress = state.clock.now()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from protocol.messages import ACCEPTED, LATE, WRONG_LAYOUT, SnapshotHead
+from protocol.messages import ACCEPTED, LATE, OUTCOMES, WRONG_LAYOUT, SnapshotHead
 from strategies.catchup import VersionFacts
 from strategies.journal import Facts
 from strategies.weighting import Contribution
@@ -50,7 +50,9 @@ class Standing:
     losses: list[tuple[int, float]] = field(default_factory=list)
     snapshot: SnapshotHead | None = None
     reverting: list[int] = field(default_factory=list)
-    finished: bool = False
+    train_losses: list[tuple[int, float]] = field(default_factory=list)
+    under_way: dict[int, Facts] = field(default_factory=dict)
+    finished: str = ""
 
 
 def buffered_facts(update: Buffered) -> Facts:
@@ -98,8 +100,12 @@ def standing(events: Iterable[Facts]) -> Standing:
     now = Standing()
     for line in events:
         event = line["event"]
+        if event in (*OUTCOMES, "measured"):
+            now.under_way.pop(line["task"], None)
         if event in ("started", "resumed"):
             now.starts += 1
+        elif event == "dispatched":
+            now.under_way[line["task"]] = line
         elif event == ACCEPTED:
             update = _buffered(line)
             now.buffer[update.task] = update
@@ -111,6 +117,8 @@ def standing(events: Iterable[Facts]) -> Standing:
             now.version = line["version"]
             now.versions[now.version] = VersionFacts(line["epoch"], line["weight_sum"], line["sign"])
             now.layout, now.shape = line["layout"], tuple((kind, length) for kind, length in line["shape"])
+            if "train_loss" in line:
+                now.train_losses.append((now.version, line["train_loss"]))
             if line.get("reverts") in now.reverting:
                 now.reverting.remove(line["reverts"])
             for task in line["tasks"]:
@@ -124,5 +132,5 @@ def standing(events: Iterable[Facts]) -> Standing:
         elif event == "snapshot-dropped":
             now.snapshot = None
         elif event == "finished":
-            now.finished = True
+            now.finished = line["reason"]
     return now

@@ -93,7 +93,7 @@ class StrategySettings:
         ),
     )
     max_share: float = field(
-        default=0.6,
+        default=0.45,
         metadata=_key("max-share", "Largest share of a version one hospital may have.", above=0.0, max=1.0),
     )
     task_timeout: float = field(
@@ -119,7 +119,7 @@ class StrategySettings:
         ),
     )
     evaluate_every: int = field(
-        default=4,
+        default=8,
         metadata=_key(
             "evaluate-every", "Versions between federated evaluations; 0 = only at the end.", min=0, max=100000
         ),

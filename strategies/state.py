@@ -34,7 +34,8 @@ class ServerState:
 
     ``version`` is the newest version; ``layout`` and ``shape`` are fixed by version 1 (empty before); ``orphans`` are
     accepted tasks of hospitals not heard since a resume; ``progress`` is when an answer last helped the run;
-    ``reverting`` are versions that a rollback still has to subtract.
+    ``reverting`` are versions that a rollback still has to subtract, ``ended`` why the run
+    stopped before it was resumed, ``under_way`` the tasks that its interruption left without an outcome.
     """
 
     settings: StrategySettings
@@ -69,8 +70,9 @@ class ServerState:
             self.catch_up.append(version, facts)
         self.buffer, self.orphans = list(past.buffer.values()), past.accepted
         self.next_task = past.starts << 32  # ids of a resumed run never meet those of the run before
-        for version, loss in past.losses:
-            self.convergence.observe(version, loss)
+        self.ended, self.under_way = past.finished, past.under_way
+        for version, loss in past.losses if self.settings.evaluate_every else past.train_losses:
+            self.ended = self.convergence.observe(version, loss) or self.ended
         if past.snapshot is not None:
             self.snapshots.restore(past.snapshot)
 

@@ -249,7 +249,7 @@ def test_very_unlikely_answers_still_rank() -> None:
 
 def test_one_class_alone_has_no_auroc() -> None:
     found = scores(np.array([[1.0, 2.0], [1.0, 3.0]]), np.array([0, 0]))
-    assert np.isnan(found["auroc"]) and found["macro_f1"] == 1.0
+    assert found["auroc"] is None and found["macro_f1"] == 1.0
 
 
 def test_label_scores_are_given_by_model_and_hospital(labelled: list[LoraLearner]) -> None:
@@ -259,7 +259,7 @@ def test_label_scores_are_given_by_model_and_hospital(labelled: list[LoraLearner
     sites = [learner.site for learner in labelled]
     assert set(found) == {(model, site) for model in ("base", "tuned") for site in (*sites, "all")}
     for row in found.values():
-        assert 0 <= row["macro_f1"] <= 1 and (np.isnan(row["auroc"]) or 0 <= row["auroc"] <= 1)
+        assert 0 <= row["macro_f1"] <= 1 and (row["auroc"] is None or 0 <= row["auroc"] <= 1)
     assert {len(learner.test_tokens.labels) for learner in labelled} == {2}
 
 

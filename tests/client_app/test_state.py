@@ -142,11 +142,6 @@ def test_a_full_disk_keeps_the_earlier_state(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.xfail(
-    strict=True,
-    reason="StateFolder.save catches OSError, but safetensors reports a disk that is full as SafetensorError: no "
-    "StateError and no advice",
-)
 def test_a_disk_that_fills_up_under_the_arrays_is_a_state_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from flwr.app import Message
 
 from encryption.plan import FieldPlan
@@ -50,11 +49,6 @@ def test_a_node_that_comes_while_all_are_measuring_is_measured_too(tmp_path: Pat
     assert "toy-4" in {line["site"] for line in events if line["event"] == "measured"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a node that comes after the last round was closed owes a task that no answer settles: asked for ever",
-)
 def test_a_node_that_comes_after_the_last_round_does_not_keep_the_run_going(tmp_path: Path) -> None:
     """The round has closed, but the run waits for the task of a node that has left; then another node joins."""
     events = run(tmp_path, node_4={"leaves": 20.0}, node_5={"joins": 40.0})

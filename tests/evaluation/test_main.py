@@ -78,7 +78,6 @@ def test_every_model_is_measured_at_every_hospital(finished: Any, evaluated: Any
         assert 0 <= row["token_accuracy_low"] <= row["token_accuracy"] <= row["token_accuracy_high"] <= 1
 
 
-@pytest.mark.xfail(strict=True, reason="one patient's interval is written and printed as if it were exact")
 def test_one_patient_gives_no_interval(evaluated: Any) -> None:
     alone = [row for row in evaluated["rows"] if row["patients"] == 1]
     assert alone, "the fixture has a hospital with one held-out patient"
@@ -176,7 +175,6 @@ def test_the_label_task_adds_scores(labelled: str) -> None:
     assert 0 <= rows["global", "all"]["auroc"] <= 1
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="a hospital with one class only has NaN written for AUROC")
 def test_scores_that_do_not_exist_are_no_nan_in_the_file(labelled: str) -> None:
     strict(labelled)
 
@@ -207,8 +205,8 @@ def test_a_folder_that_is_no_run(tmp_path: Any, capsys: pytest.CaptureFixture[st
         ("model.name=/no/such/model", "/no/such/model"),
         ("lora.rank", "expected KEY=VALUE"),
         ("lora.rnak=4", "expected KEY=VALUE"),
-        ("lora.rank=many", "takes a int"),
-        ("train.clip=tight", "takes a float"),
+        ("lora.rank=many", "takes a whole number"),
+        ("train.clip=tight", "takes a number"),
         ("lora.rank=0", "lora.rank"),
         ("data.source=fax", "data.source"),
         ("data.source=csv", "data.path"),
@@ -250,7 +248,6 @@ def test_own_adapters_of_another_size_are_left_out(finished: Any, tmp_path: Any)
     assert list(found) == ["local:b"] and np.array_equal(found["local:b"], finished.shop.initial)
 
 
-@pytest.mark.xfail(strict=True, reason="own adapters are looked for where the run kept them, whatever --set says")
 def test_the_state_folder_can_be_set(
     finished: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -293,7 +290,6 @@ def test_overrides_of_another_type_or_key_are_refused(pair: str) -> None:
         overrides([pair], CONFIG)
 
 
-@pytest.mark.xfail(strict=True, reason="any text but true or 1 is taken for false")
 @pytest.mark.parametrize("pair", ["a.flag=yes", "a.flag=maybe", "a.flag="])
 def test_a_flag_is_true_or_false_and_nothing_else(pair: str) -> None:
     with pytest.raises(EvaluationError, match="--set"):
@@ -310,7 +306,6 @@ def test_the_gap_needs_all_three_everywhere() -> None:
     assert gap_closed({k: v for k, v in rows.items() if k != ("global", "b")}) is None
 
 
-@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="no gap to close divides by nought")
 def test_without_a_gap_there_is_no_share_of_it() -> None:
     one = Measure(1, 10, 20.0, 5)
     assert gap_closed({(m, "a"): one for m in ("base", "global", "centralised")}) is None

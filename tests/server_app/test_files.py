@@ -51,9 +51,6 @@ def test_an_interruption_while_writing_leaves_what_was_there(tmp_path: Path) -> 
     assert read_payload(path, check=True)[0] == {"n": 1}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="write_payload removes its draft on OSError only: a combination that fails leaves it for ever"
-)
 def test_a_failure_while_writing_leaves_no_draft(tmp_path: Path) -> None:
     def parts() -> Iterator[Part]:
         yield PARTS[0]

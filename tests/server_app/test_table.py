@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import pytest
 from rich.console import Console
 
 from protocol.measures import Measure, measure
@@ -49,11 +48,6 @@ def test_a_table_of_nothing_is_a_table() -> None:
     assert "model" in console.export_text()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="table cells hold '[low, high]' and site names as rich markup: a hospital called '[red]' or '[/x]' breaks "
-    "or hides",
-)
 def test_a_hospitals_name_is_shown_as_it_is() -> None:
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(federated_table({("global", "ward [bold]"): A}))

@@ -20,7 +20,7 @@ def sites(line: dict[str, Any]) -> list[str]:
 def test_arrivals_staleness_and_weights_are_those_of_the_speeds(federation: Any) -> None:
     """Seconds a task: A 1, B 2, C 3, D 10; a buffer of 3; examples 10, 20, 30, 40; W = 128."""
     constant = Schedule(versions=5, local_steps=5, peak=0.05, kind="constant")
-    f = federation(compute=(1, 2, 3, 10), schedule=constant, weighting="examples")
+    f = federation(compute=(1, 2, 3, 10), schedule=constant, weighting="examples", max_share=0.6)
     f.start()
     made = f.made()
     # A, B, C at 1, 2, 3; then 4, 5, 6; then 7, 8, 9. At 10: D (of version 0) was sent before A. B at 11 fills.
@@ -56,7 +56,7 @@ def test_an_update_of_an_older_scale_epoch_enters_multiplied(federation: Any) ->
 
 
 def test_train_loss_is_the_shares_mean_of_mean_losses(federation: Any) -> None:
-    f = federation(compute=(1, 2, 3), versions=2, weighting="examples")
+    f = federation(compute=(1, 2, 3), versions=2, weighting="examples", max_share=0.6)
     f.start()
     line = f.made()[0]
     assert line["train_loss"] == pytest.approx(np.dot([1 / 6, 2 / 6, 3 / 6], line["losses"]))

@@ -127,11 +127,6 @@ def test_a_request_costs_a_few_additions_however_long_the_run_is() -> None:
     assert max(costs[64:]) <= 2 * 6 + 2 * 2 * 6
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="CatchUp keeps the 64 sums used last, so that the many small ones push out the few that cover V versions: "
-    "every long way back is added up anew, one open a version",
-)
 def test_a_long_way_back_costs_its_length_over_v_once_the_sums_are_there() -> None:
     plan = FieldPlan(4, 3, 6)
     catch_up, added = history([(0, 1)] * 1024, plan)
@@ -153,7 +148,7 @@ def test_kept_sums_are_bounded() -> None:
     catch_up.records(0, 200)
     journal = catch_up.journal
     assert isinstance(journal, MemoryJournal)
-    assert sum(name.startswith("sums/") for name in journal.payloads) == 5
+    assert sum(name.startswith("sums/") for name in journal.payloads) <= 3 * 5  # of 2, 4 and 8 versions
 
 
 def test_a_second_node_with_the_same_gap_costs_nothing() -> None:

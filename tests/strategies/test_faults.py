@@ -199,11 +199,6 @@ def test_an_evaluation_in_reply_to_training_is_malformed(federation: Any) -> Non
     f.check_accounts()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a node that cannot read its task answers with task -1 and no lineage (client_app/handlers.py), and receive "
-    "refuses that answer before it looks at the reason: the ledger never says what the node could not read",
-)
 def test_a_task_that_a_node_could_not_read_is_in_the_ledger_with_the_nodes_reason(federation: Any) -> None:
     def unread(message: Message, reply: Message) -> Outcome:
         content = write_reply(Failure("", -1, "malformed", "the message lacks 'plan'", -1))
