@@ -41,14 +41,16 @@ def with_totals(rows: Rows) -> Rows:
 
 
 def measure_table(rows: Rows, titles: Mapping[str, str], caption: str = "") -> Table:
-    """One line a model, one column a hospital: perplexity [95 % interval], accuracy below."""
+    """A line a model in the order of ``titles``, a column a hospital: perplexity [95 % interval], accuracy below."""
     rows = with_totals(rows)
     sites = [*sorted({site for _, site in rows if site != ALL}), ALL]
     table = Table(title="Held-out perplexity [95 % by patient] and next-token accuracy", caption=caption)
     table.add_column("model")
     for site in sites:
         table.add_column(escape(site), justify="right")
-    for model in dict.fromkeys(model for model, _ in rows):
+    for model in dict.fromkeys([*titles, *(model for model, _ in rows)]):
+        if not any(model == found for found, _ in rows):
+            continue
         cells = []
         for site in sites:
             found = rows.get((model, site))
