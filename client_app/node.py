@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -205,6 +205,7 @@ class Node:
 
     def alone(self, task: Task) -> Reply:
         """Train an adapter on this node's notes alone, keep it, and measure it."""
+        began = self.clock()
         try:
             self._catch_up(task)  # before the long work, so that a node that is behind says so at once
         except BehindError as error:
@@ -215,7 +216,8 @@ class Node:
         draft = self.folder / "own.draft.npy"
         np.save(draft, vector)
         draft.replace(self.own_path)
-        return self.evaluate(task)
+        reply = self.evaluate(task)
+        return replace(reply, seconds=self.clock() - began) if isinstance(reply, Evaluation) else reply
 
     def _behind(self, task: Task, error: BehindError) -> Failure:
         held = self.store.load(self.learner.layout).copy.version

@@ -121,7 +121,7 @@ def write_report(folder: Path) -> Path:
         {"time": entry.time, "event": entry.event, **{k: v for k, v in entry.facts.items() if k not in _BULKY}}
         for entry in read_entries(folder / FILE_NAME)
     )
-    text = page(read_history(events), began["config"], began["lineage"], str(folder))
+    text = page(read_history(events), began["config"], began["lineage"], folder.name)
     path, draft = folder / NAME, folder / f".{NAME}"
     draft.write_text(text, encoding="utf-8")
     return draft.replace(path)
