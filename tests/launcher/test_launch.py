@@ -220,6 +220,7 @@ raise SystemExit(Launch(options, print)._evaluate())
     done = subprocess.run(run, capture_output=True, text=True)
     assert done.returncode == 0 and "no evaluation package" in done.stdout
     (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "__init__.py").touch()  # without it the installed package of that name would win
     (tmp_path / "evaluation" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\nsys.exit(5)\n")
     done = subprocess.run(run, capture_output=True, text=True)
     assert done.returncode == 5 and "'--key', 'a b']" in done.stdout and f"['--run', '{tmp_path}/runs/" in done.stdout
