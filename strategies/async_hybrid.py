@@ -10,7 +10,7 @@ Not for: synchronous rounds (``strategies.fedavg``), files (``strategies.journal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from logging import INFO, WARNING
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -225,20 +225,22 @@ class AsyncHybrid(Strategy):
 
     # ------------------------------------------------------------------ asking
 
-    def _drafts(self, kind_for: Callable[[NodeView], str]) -> list[tuple[Message, Flight]]:
-        """Tasks for idle nodes for which ``kind_for`` names one, as many as ``concurrency`` has room for."""
+    def _drafts(self, kind_for: Callable[[NodeView], str]) -> Iterator[tuple[Message, Flight]]:
+        """Tasks for idle nodes for which ``kind_for`` names one, as many as ``concurrency`` has room for.
+
+        Composed one at a time, as they are sent: a task may carry records as large as the adapter.
+        """
         s = self.state
         wanted = [(view, kind) for view in s.roster.idle(s.clock.now()) if (kind := kind_for(view))]
         if s.settings.concurrency:
             wanted = wanted[: max(s.settings.concurrency - len(s.roster.flights), 0)]
-        return [compose(s, view, kind) for view, kind in wanted]
+        return (compose(s, view, kind) for view, kind in wanted)
 
-    def _train_drafts(self) -> list[tuple[Message, Flight]]:
-        if self.state.stop_reason:
-            return []
-        return self._drafts(lambda view: TRAIN if self.may_train(view) else "")
+    def _train_drafts(self) -> Iterator[tuple[Message, Flight]]:
+        training = not self.state.stop_reason
+        return self._drafts(lambda view: TRAIN if training and self.may_train(view) else "")
 
-    def _evaluate_drafts(self) -> list[tuple[Message, Flight]]:
+    def _evaluate_drafts(self) -> Iterator[tuple[Message, Flight]]:
         return self._drafts(lambda view: view.todo)
 
     def _kind(self, message: Message) -> str:

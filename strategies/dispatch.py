@@ -5,6 +5,7 @@ Not for: deciding who is asked (``strategies.async_hybrid``).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import astuple
 
 from flwr.app import Message
@@ -71,12 +72,10 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
     return message, Flight(view.node, task.task, kind, state.version, task.epoch, now, now + ttl, size, answers)
 
 
-def send(state: ServerState, grid: Grid, drafts: list[tuple[Message, Flight]]) -> None:
-    """Push composed tasks and take them into the roster and the journal."""
-    if not drafts:
-        return
-    ids = list(grid.push_messages([message for message, _ in drafts]))
-    for (_, flight), message_id in zip(drafts, ids, strict=True):
+def send(state: ServerState, grid: Grid, drafts: Iterable[tuple[Message, Flight]]) -> None:
+    """Push composed tasks, one at a time, and take them into the roster and the journal."""
+    for message, flight in drafts:
+        message_id = next(iter(grid.push_messages([message])), "")
         view = state.roster.nodes[flight.node]
         if not message_id:
             fail(state, flight, FAILED, "the message could not be handed to Flower")
