@@ -56,6 +56,11 @@ def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Ho
     return load_hospital(data, partition, partitions)
 
 
+def site_name(name: str) -> str:
+    """``name`` as it is sent: one line of at most 200 printable characters, whatever a column of a file holds."""
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())[:200] or "hospital"
+
+
 class LoraLearner:
     """A :class:`client_app.node.Learner` over a Hugging Face causal language model."""
 
@@ -69,7 +74,7 @@ class LoraLearner:
         site: str = "",
     ) -> None:
         self.shop, self.schedule, self.settings, self.data = shop, schedule, settings, data
-        self.hospital, self.site = hospital, site or hospital.name
+        self.hospital, self.site = hospital, site_name(site or hospital.name)
         self.layout: str = shop.layout.fingerprint
         self.sizes: tuple[int, ...] = tuple(block.size for block in shop.layout.blocks)
         tokenizer = shop.base.tokenizer

@@ -18,6 +18,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from protocol.measures import Measure
 from protocol.messages import (
     EMPTY,
+    MODELS,
     NODE_OUTCOMES,
     VERSION,
     Evaluation,
@@ -144,6 +145,14 @@ def write_task(task: Task) -> RecordDict:
     return content
 
 
+def _site(facts: ConfigRecord) -> str:
+    """A hospital's name, which others will print: 1 to 200 printable characters."""
+    site = _get(facts, "site", str)
+    if not (1 <= len(site) <= 200 and site.isprintable()):
+        raise ProtocolError(f"'site' has {len(site)} characters, expected 1 to 200 printable ones")
+    return site
+
+
 def _facts(content: RecordDict) -> ConfigRecord:
     facts = content.config_records.get(FACTS)
     if facts is None:
@@ -264,6 +273,8 @@ def read_reply(content: RecordDict) -> Reply:
         raise ProtocolError(f"the message has no '{METRICS}' record")
     if what == "evaluation":
         models = _list(facts, "models", str)
+        if not set(models) <= set(MODELS):
+            raise ProtocolError(f"measures of other models than {', '.join(MODELS)}")
         names = [f.name for f in fields(Measure)]
         measures = {m: Measure(*(_get(metrics, f"{m}-{_dashed(n)}", float) for n in names)) for m in models}
         for model, measure in measures.items():
@@ -273,7 +284,7 @@ def read_reply(content: RecordDict) -> Reply:
             lineage,
             task,
             _get(facts, "version", int),
-            _get(facts, "site", str),
+            _site(facts),
             _get(facts, "state-hash", str),
             _head(facts),
             _get(metrics, "seconds", float),
@@ -285,6 +296,7 @@ def read_reply(content: RecordDict) -> Reply:
     if not payloads:
         raise ProtocolError("an update without a payload")
     given: dict[str, Any] = {n: _get(facts, _dashed(n), kind) for n, kind in _UPDATE_FACTS.items()}
+    given["site"] = _site(facts)
     given |= {n: _get(metrics, _dashed(n), kind) for n, kind in _UPDATE_METRICS.items()}
     update = Update(
         **given,

@@ -31,6 +31,7 @@ class Progress:
         self.console.print(what, highlight=False, soft_wrap=True)
 
     def _line(self, text: str) -> None:
+        text = "".join(c if c.isprintable() else "?" for c in text)  # nodes' words must not steer the terminal
         self.console.print(
             f"[{self.clock() - self.began:6.1f} s] {text}", highlight=False, markup=False, soft_wrap=True
         )
@@ -63,9 +64,8 @@ class Progress:
         elif event == "evaluated" and line["loss"] is not None:
             self._line(f"evaluated (asked at version {line['version']}): held-out loss {line['loss']:.3f}")
         elif event in (FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BEHIND):
-            self._line(
-                f"  {event}: {name or line.get('node', '')}: {str(line.get('reason', '')).splitlines()[0][:300]}"
-            )
+            reason = next(iter(str(line.get("reason", "")).strip().splitlines()), "no reason given")
+            self._line(f"  {event}: {name or line.get('node', '')}: {reason[:300]}")
         elif event in ("joined", "left", "snapshot", "disagreement", "finished"):
             detail = {"snapshot": "version", "finished": "reason", "disagreement": "hospitals"}.get(event, "node")
             self._line(f"{event}: {line.get(detail, '')}")

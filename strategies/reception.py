@@ -195,7 +195,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     view.public_key, view.site = update.public_key, update.site
     view.accepted, view.waiting, view.failures = (flight.task,), True, 0
     _report(state, view, flight.version, update.state_hash)
-    if update.snapshot is not None:
+    if update.snapshot is not None and update.snapshot[0].version == flight.version:
         state.snapshots.offer(*update.snapshot, update.state_hash)
     if (confirmed := state.snapshots.confirm()) is not None:
         state.journal.record("snapshot", version=confirmed.version, epochs=list(confirmed.epochs))

@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from adapters import LoraSettings, ModelConfig, read_vector
 from client_app import learner as module
-from client_app.learner import LoraLearner, workshop
+from client_app.learner import LoraLearner, site_name, workshop
 from client_app.settings import TrainSettings
 from client_app.training import TrainingError, train_steps
 from data import DataConfig, Hospital, label_batches, load_hospitals, test_batches, tokenise, train_batches
@@ -281,3 +281,10 @@ def test_label_tokens_are_the_same_however_they_are_batched(labelled: list[LoraL
     assert sorted(pairs) == [(note, answer) for note in range(len(tokens)) for answer in range(2)]
     again = tokenise(labelled[0].hospital.test, labelled[0].shop.base.tokenizer, LABELS, tokens.labels)
     assert np.array_equal(again.ids, tokens.ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"), [("Ward 3", "Ward 3"), ("two\n lines\t", "two lines"), ("", "hospital"), ("x" * 300, "x" * 200)]
+)
+def test_a_hospitals_name_is_sent_as_one_printable_line(name: str, sent: str) -> None:
+    assert site_name(name) == sent

@@ -235,6 +235,18 @@ def test_a_node_cannot_claim_an_outcome_that_the_server_decides(kind: str) -> No
         read_reply(write_reply(replace(FAILURE, kind=kind)))
 
 
+@pytest.mark.parametrize("site", ["", "x" * 201, "two\nlines", "\x1b[2J"])
+@pytest.mark.parametrize("reply", [UPDATE, EVALUATION])
+def test_a_sites_name_is_one_printable_line(reply: Update | Evaluation, site: str) -> None:
+    with pytest.raises(ProtocolError, match="site"):
+        read_reply(write_reply(replace(reply, site=site)))
+
+
+def test_measures_of_made_up_models_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="other models"):
+        read_reply(write_reply(replace(EVALUATION, measures={"x": next(iter(EVALUATION.measures.values()))})))
+
+
 scalar = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(max_size=4), st.binary(max_size=4))
 value = st.one_of(
     scalar,

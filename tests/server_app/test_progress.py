@@ -1,0 +1,33 @@
+"""Progress is printed whatever a node says: its words may be empty, long or hostile to a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server_app.progress import Progress
+
+
+def failed(reason: str) -> dict[str, Any]:
+    return {"event": "failed", "task": 1, "node": "7", "hospital": "node-7", "version": 0, "reason": reason}
+
+
+@pytest.mark.parametrize("reason", ["", "\n", "\n\nlate words"])
+def test_a_failure_without_a_reason_does_not_end_the_run(reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Progress(Path("/runs/x"), 4, clock=lambda: 0.0)(failed(reason))
+    assert "failed: node-7:" in capsys.readouterr().out
+
+
+def test_a_nodes_words_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0)
+    progress(failed("\x1b[2J\x1b]0;owned\x07 gone [bold]"))
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\x07" not in said and "gone [bold]" in said
+
+
+def test_a_version_names_its_hospitals_weights_and_staleness(capsys: pytest.CaptureFixture[str]) -> None:
+    line = {"event": "version", "version": 2, "train_loss": 1.5, "sites": ["A", "B"], "weights": [96, 32]}
+    Progress(Path("/runs/x"), 4, clock=lambda: 0.0)(line | {"staleness": [0, 3]})
+    assert "version 2/4: train loss 1.500; weights A 96 (staleness 0), B 32 (staleness 3)" in capsys.readouterr().out
