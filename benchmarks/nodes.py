@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from encryption.plan import EncryptionSettings
+from encryption.settings import EncryptionSettings
 from protocol.parts import Payload
 from protocol.schedule import Schedule
 from simulation.toy import toy_app, toy_context

@@ -1,8 +1,10 @@
-"""How a vector of integers is packed, added and opened, part by part.
+"""How a vector of integers is packed, sealed, added and opened, part by part.
 
-Two faces that never meet: ``encryption.holder`` turns integers into parts and back (hospitals only),
-``encryption.aggregator`` adds parts it need not be able to read (the server). ``encryption.plan`` and
-``encryption.packing`` are arithmetic that both know.
+Two faces that never meet. The holder's (hospitals and the evaluation only): ``holder`` and ``parallel`` seal and open,
+``snapshot`` wraps what nobody adds, ``secret``, ``bfv_key``, ``key_file`` and ``keys`` are the consortium's key. The
+aggregator's (the server): ``aggregator`` adds parts it cannot read. Between them, known to both and secret to
+nobody: ``settings`` and ``plan`` (bits), ``packing`` and ``bfv`` (bytes), ``policy`` (which values go where). ``ckks_*``
+are the two faces of the HE-FL baseline.
 
 Not for: choosing what to send or how updates are weighted.
 """

@@ -1,19 +1,24 @@
 """The aggregator's face: integer combinations of parts, without any key.
 
 One loop for every kind of part: a kind is a name and an ``Arithmetic`` that can combine parts of that kind.
-Clear parts are bit-packed fields; sealed kinds register here too and are combined by the same call.
+Clear parts are bit-packed fields, sealed parts are BFV ciphertexts (or CKKS, the baseline), and the same call combines
+them. :func:`arithmetic` says which kinds a run's policy allows at all.
 
 Not for: making or opening parts (``encryption.holder``), which needs a key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+import tenseal.sealapi as seal
 
+from encryption.bfv import CIPHERTEXTS, SEALED, Bfv, CiphertextError
 from encryption.packing import CLEAR, Buffer, pack, packed_size, unpack
+from encryption.plan import FRESH_BYTES, SUM_BYTES, FieldPlan
+from encryption.settings import ALL, BFV, NONE
 
 
 class Arithmetic(Protocol):
@@ -56,4 +61,72 @@ class ClearArithmetic:
         return pack(total, bits_out)
 
 
-ARITHMETIC: dict[str, Arithmetic] = {CLEAR: ClearArithmetic()}
+class BfvArithmetic:
+    """BFV ciphertexts of a plan: ``sum_i w_i c_i`` by plaintext multiplication and addition, exact within the plan."""
+
+    def __init__(self, plan: FieldPlan) -> None:
+        self.bfv = Bfv(plan)
+        self._evaluator = seal.Evaluator(self.bfv.context)
+
+    def check(self, data: Buffer, bits: int, count: int) -> str:
+        if not 1 <= count <= CIPHERTEXTS * self.bfv.capacity:
+            return f"a sealed part of {count} fields, expected 1 to {CIPHERTEXTS * self.bfv.capacity}"
+        expected = self.bfv.ciphertexts(count) * FRESH_BYTES
+        if len(data) != expected:
+            return f"a sealed part of {count} fields has {len(data)} bytes, expected {expected} of fresh ciphertexts"
+        return self.bfv.check(data, fresh=True)
+
+    def combine(
+        self,
+        parts: Sequence[Buffer],
+        weights: Sequence[int],
+        bits_in: Sequence[int],
+        bits_out: int,
+        count: int,
+    ) -> bytes:
+        number = self.bfv.ciphertexts(count)
+        sizes = [len(data) // max(number, 1) for data in parts]
+        for data, size in zip(parts, sizes, strict=True):
+            if size not in (FRESH_BYTES, SUM_BYTES) or size * number != len(data):
+                raise CiphertextError(f"a sealed part of {count} fields has {len(data)} bytes")
+        if min(weights) < 1 or bits_out > self.bfv.bits:
+            raise CiphertextError(f"weights {list(weights)} into {bits_out} bits do not fit {self.bfv.bits}-bit fields")
+        factors = [seal.Plaintext(f"{weight:x}") for weight in weights]
+        out = []
+        for index in range(number):
+            total = None
+            for data, size, weight, factor in zip(parts, sizes, weights, factors, strict=True):
+                term = self.bfv.load(memoryview(data)[index * size : (index + 1) * size])
+                if weight > 1:
+                    self._evaluator.multiply_plain_inplace(term, factor)
+                if total is None:
+                    total = term
+                else:
+                    self._evaluator.add_inplace(total, term)
+            out.append(self.bfv.words(total))
+        return b"".join(out)
+
+
+Kinds = Mapping[str, Arithmetic]
+
+
+def clear_arithmetic() -> Kinds:
+    """The kinds of a run without encryption."""
+    return {CLEAR: ClearArithmetic()}
+
+
+def arithmetic(plan: FieldPlan, policy: str, scheme: str = BFV, ckks_context: bytes = b"") -> Kinds:
+    """The kinds that a run with ``policy`` and ``scheme`` accepts; whatever is not here is refused.
+
+    ``ckks_context`` is the consortium's public TenSEAL context, for the baseline only.
+    """
+    kinds: dict[str, Arithmetic] = {}
+    if policy != NONE and scheme == BFV:
+        kinds[SEALED] = BfvArithmetic(plan)
+    elif policy != NONE:
+        from encryption.ckks_aggregator import CkksArithmetic
+
+        kinds["ckks"] = CkksArithmetic(ckks_context)
+    if policy != ALL:
+        kinds[CLEAR] = ClearArithmetic()
+    return kinds

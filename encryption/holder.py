@@ -1,27 +1,118 @@
 """The holder's face: signed integers into parts and parts back into signed integers.
 
 Only hospitals and the evaluation import this module; the aggregator never does (an import-contract test
-holds that).
+holds that). A :class:`Sealer` makes and opens the parts of one kind; :mod:`encryption.parallel` runs sealers in
+processes.
 
 Not for: adding parts (``encryption.aggregator``) or making integers from floats (``client_app.quantise``).
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
+import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from encryption.packing import Buffer, pack, unpack
-from encryption.plan import FieldPlan
+from encryption.bfv import CIPHERTEXTS, SEALED, Bfv, CiphertextError
+from encryption.bfv_key import seeded_secret_key
+from encryption.packing import CLEAR, Buffer, pack, unpack
+from encryption.plan import FRESH_BYTES, SUM_BYTES, FieldPlan
+from encryption.settings import BFV
+
+Integers = NDArray[np.int64]
+_TRIES = 8
 
 
-def close_clear(values: NDArray[np.int64], plan: FieldPlan) -> bytes:
-    """A node's clear part: int64 [n] in [-q_max, q_max] as unsigned fields of ``plan.update_bits``."""
-    if values.size and int(np.abs(values).max()) > plan.q_max:
+class Sealer(Protocol):
+    """Parts of one kind, of at most ``chunk`` values each."""
+
+    kind: str
+    chunk: int
+
+    def close(self, values: Integers) -> bytes:
+        """A node's part: int64 [n] in [-q_max, q_max]."""
+
+    def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> Integers:
+        """``sum w*q``, int64 [count], of a part that is ``sum w*(q + offset)`` with ``sum w = weight_sum``."""
+
+
+def _fields(values: Integers, plan: FieldPlan) -> Integers:
+    """Signed values as unsigned fields."""
+    if values.size and max(int(values.max()), -int(values.min())) > plan.q_max:
         raise ValueError(f"a quantised value exceeds q_max = {plan.q_max} of {plan.value_bits} value bits")
-    return pack(values + plan.offset, plan.update_bits)
+    return values + plan.offset
 
 
-def open_clear(data: Buffer, bits: int, count: int, weight_sum: int, plan: FieldPlan) -> NDArray[np.int64]:
-    """``sum w*q``, int64 [count], of a part that is ``sum w*(q + offset)`` with ``sum w = weight_sum``."""
-    return unpack(data, bits, count) - np.int64(plan.offset * weight_sum)
+class ClearSealer:
+    """Bit-packed fields, for blocks that the policy leaves in the clear."""
+
+    kind = CLEAR
+
+    def __init__(self, plan: FieldPlan) -> None:
+        self.plan, self.chunk = plan, 1 << 18
+
+    def close(self, values: Integers) -> bytes:
+        return pack(_fields(values, self.plan), self.plan.update_bits)
+
+    def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> Integers:
+        return unpack(data, bits, count) - np.int64(self.plan.offset * weight_sum)
+
+
+class BfvSealer:
+    """BFV ciphertexts of fresh symmetric encryptions under the key of a 64-byte seed."""
+
+    kind = SEALED
+
+    def __init__(self, plan: FieldPlan, seed: bytes) -> None:
+        self.plan, self.bfv = plan, Bfv(plan)
+        self.chunk = CIPHERTEXTS * self.bfv.capacity
+        key = seeded_secret_key(seed, self.bfv.plain_bits)
+        self._encryptor = seal.Encryptor(self.bfv.context, key)
+        self._decryptor = seal.Decryptor(self.bfv.context, key)
+
+    def close(self, values: Integers) -> bytes:
+        fields, step = _fields(values, self.plan), self.bfv.capacity
+        return b"".join(self._encrypt(fields[start : start + step]) for start in range(0, values.size, step))
+
+    def _encrypt(self, fields: Integers) -> bytes:
+        plaintext = seal.Plaintext()
+        self.bfv.encoder.encode(self.bfv.to_slots(fields).tolist(), plaintext)
+        for _ in range(_TRIES):  # a ciphertext that SEAL's zstd found compressible is drawn anew
+            if data := self.bfv.fresh_words(self._encryptor.encrypt_symmetric(plaintext)):
+                return data
+        raise CiphertextError("SEAL compresses every ciphertext: its randomness is broken")
+
+    def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> Integers:
+        number = self.bfv.ciphertexts(count)
+        size = len(data) // max(number, 1)
+        if size not in (FRESH_BYTES, SUM_BYTES) or size * number != len(data):
+            raise CiphertextError(f"a sealed part of {count} fields has {len(data)} bytes")
+        view, out = memoryview(data), np.empty(count, dtype=np.int64)
+        for index in range(number):
+            start = index * self.bfv.capacity
+            here = min(self.bfv.capacity, count - start)
+            ciphertext = self.bfv.load(view[index * size : (index + 1) * size])
+            out[start : start + here] = self._decrypt(ciphertext, here)
+        out -= np.int64(self.plan.offset * weight_sum)
+        return out
+
+    def _decrypt(self, ciphertext: object, count: int) -> Integers:
+        if self._decryptor.invariant_noise_budget(ciphertext) < 1:
+            raise CiphertextError(
+                "a ciphertext has no noise room left: it was made under another key, or changed on its way"
+            )
+        plaintext = seal.Plaintext()
+        self._decryptor.decrypt(ciphertext, plaintext)
+        slots = np.array(self.bfv.encoder.decode_uint64(plaintext), dtype=np.int64)
+        return self.bfv.from_slots(slots, count)
+
+
+def sealer(scheme: str, plan: FieldPlan, material: bytes) -> Sealer:
+    """The sealer of a scheme; ``material`` is the BFV seed or the secret CKKS context."""
+    if scheme == BFV:
+        return BfvSealer(plan, material)
+    from encryption.ckks_holder import CkksSealer
+
+    return CkksSealer(plan, material)

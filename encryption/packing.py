@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Buffer = bytes | bytearray | memoryview
 CLEAR = "clear"  # the kind of a part whose fields are packed by this module, unencrypted
+WRAPPED = "aes-gcm"  # the kind of a snapshot's part: packed fields under an authenticated cipher
 _CHUNK = 1 << 18
 _WHOLE = {8: "<u1", 16: "<u2", 32: "<u4", 64: "<u8"}
 
@@ -17,6 +18,11 @@ _WHOLE = {8: "<u1", 16: "<u2", 32: "<u4", 64: "<u8"}
 def packed_size(count: int, bits: int) -> int:
     """Bytes that ``count`` fields of ``bits`` bits take."""
     return (count * bits + 7) // 8
+
+
+def wrapped_size(count: int, bits: int) -> int:
+    """Bytes of a wrapped part: nonce (12), packed fields, tag (16)."""
+    return packed_size(count, bits) + 28
 
 
 def pack(values: NDArray[np.int64], bits: int) -> bytes:

@@ -4,12 +4,20 @@ A node's value q lies in [-q_max, q_max]. It travels as the unsigned field ``q +
 ``sum_k w_k (q_k + offset)`` with ``sum_k w_k <= W``, so it fits ``value_bits + log2 W`` bits; a sum of up to
 V versions fits ``log2 V`` (the guard bits) more. Nothing here depends on a hospital's data.
 
-Not for: packing (``encryption.packing``) or choosing weights (``strategies.weighting``).
+Sealed fields share plaintext slots: k fields of ``field_bits`` bits each in a slot, under a prime plain modulus of
+``k * field_bits`` bits. BFV adds them exactly while the noise of the sum stays below the modulus' room (:func:`margin`).
+
+Not for: packing (``encryption.packing``, ``encryption.bfv``) or choosing weights (``strategies.weighting``).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+
+RING = 4096  # coefficients of a ciphertext's polynomials, and slots of a plaintext
+MODULUS_BITS = 60  # of the one prime of the ciphertext modulus
+FRESH_NOISE = 21.5  # SEAL's centred binomial noise is at most 21, rounding the scaled message adds a half
 
 
 class PlanError(ValueError):
@@ -36,6 +44,43 @@ class FieldPlan:
             raise PlanError(
                 f"encryption.value-bits = {self.value_bits} and encryption.weight-bits = {self.weight_bits} are "
                 f"{self.value_bits + self.weight_bits} bits together: at most 40, so that sums of a long run fit 62"
+            )
+
+    @property
+    def field_bits(self) -> int:
+        """Bits of a sealed field: room for a sum of V versions."""
+        return self.value_bits + self.weight_bits + self.guard_bits
+
+    def margin(self, fields: int) -> float:
+        """Bits of noise room left with ``fields`` fields a slot; sums are exact while it is above 0.
+
+        ``60 - (k * field + 1 + log2(21.5 W V))``: a ciphertext of W V times the fresh noise still decrypts.
+        """
+        noise = math.log2(FRESH_NOISE) + self.weight_bits + self.guard_bits
+        return MODULUS_BITS - (fields * self.field_bits + 1 + noise)
+
+    @property
+    def fields_per_slot(self) -> int:
+        """k: the most fields a slot can hold; 0 when not even one fits."""
+        fields = 0
+        while self.margin(fields + 1) > 0:
+            fields += 1
+        return fields
+
+    def check_sealable(self) -> None:
+        """Refuse a plan whose sums BFV would not add exactly.
+
+        Raises
+        ------
+        PlanError
+            with the numbers that clash.
+        """
+        if self.fields_per_slot < 1:
+            raise PlanError(
+                f"encryption: a field of {self.value_bits} value + {self.weight_bits} weight + {self.guard_bits} guard "
+                f"bits needs {MODULUS_BITS - self.margin(1):.1f} bits with its noise (field + 1 + log2(21.5 W V)), a "
+                f"ciphertext has {MODULUS_BITS}: lower encryption.value-bits, weight-bits or guard-bits by "
+                f"{math.ceil(-self.margin(1)) or 1} in all, or use encryption.policy = 'none'"
             )
 
     @property
@@ -81,65 +126,17 @@ class FieldPlan:
                 "or more weight bits"
             )
 
+    def bytes_per_value(self) -> tuple[float, float]:
+        """Bytes a sealed value takes in an update (up) and in a sum (down), ciphertexts being full."""
+        values = RING * self.fields_per_slot
+        return FRESH_BYTES / values, SUM_BYTES / values
+
+
+FRESH_BYTES = RING * MODULUS_BITS // 8 + 64  # a fresh symmetric ciphertext: one polynomial and the other's seed
+SUM_BYTES = 2 * RING * MODULUS_BITS // 8  # any other: two polynomials
 
 PRESETS = {
     "compact": FieldPlan(value_bits=8, weight_bits=7, guard_bits=0),
     "balanced": FieldPlan(value_bits=8, weight_bits=6, guard_bits=6),
     "precise": FieldPlan(value_bits=12, weight_bits=10, guard_bits=0),
 }
-
-
-@dataclass(frozen=True)
-class EncryptionSettings:
-    """Run-config keys under ``encryption.``."""
-
-    preset: str = field(
-        default="auto",
-        metadata={
-            "key": "encryption.preset",
-            "help": "Bits per field: compact 8+7+0 (value, weight, guard), balanced 8+6+6, precise 12+10+0; "
-            "auto takes compact up to twice as many nodes as the buffer holds, else balanced.",
-            "choices": ("auto", *PRESETS),
-        },
-    )
-    value_bits: int = field(
-        default=0,
-        metadata={
-            "key": "encryption.value-bits",
-            "help": "Bits per value; 0 as the preset says.",
-            "min": 0,
-            "max": 24,
-        },
-    )
-    weight_bits: int = field(
-        default=0,
-        metadata={
-            "key": "encryption.weight-bits",
-            "help": "log2 of W, the integer weights' largest sum; 0 as the preset says.",
-            "min": 0,
-            "max": 20,
-        },
-    )
-    guard_bits: int = field(
-        default=-1,
-        metadata={
-            "key": "encryption.guard-bits",
-            "help": "log2 of V, how many versions one catch-up sum may hold; -1 as the preset says.",
-            "min": -1,
-            "max": 16,
-        },
-    )
-
-    def plan(self, nodes: int, buffer_size: int) -> FieldPlan:
-        """The plan for ``nodes`` nodes and a buffer of ``buffer_size`` updates."""
-        name = self.preset
-        if name == "auto":
-            name = "compact" if nodes <= 2 * buffer_size else "balanced"
-        base = PRESETS[name]
-        plan = FieldPlan(
-            self.value_bits or base.value_bits,
-            self.weight_bits or base.weight_bits,
-            base.guard_bits if self.guard_bits < 0 else self.guard_bits,
-        )
-        plan.check_buffer(buffer_size)
-        return plan

@@ -16,7 +16,7 @@ from typing import Any
 from adapters import LoraSettings, ModelConfig
 from client_app.settings import NodeSettings, TrainSettings
 from data import DataConfig
-from encryption.plan import EncryptionSettings
+from encryption.settings import EncryptionSettings
 from protocol.run_settings import RunSettings, SimulationSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings, settings_rows

@@ -12,7 +12,7 @@ from flwr.app import Context
 from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
-from encryption.plan import EncryptionSettings
+from encryption.settings import EncryptionSettings
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings

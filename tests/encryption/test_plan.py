@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encryption.plan import PRESETS, EncryptionSettings, FieldPlan, PlanError
+from encryption.plan import PRESETS, FieldPlan, PlanError
+from encryption.settings import EncryptionSettings
 from protocol.settings import SettingsError, read_settings
 
 

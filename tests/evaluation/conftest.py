@@ -27,7 +27,7 @@ from adapters import LoraSettings, ModelConfig
 from client_app.app import app
 from client_app.learner import Workshop, workshop
 from client_app.state import NodeState, StateFolder
-from encryption.plan import EncryptionSettings
+from encryption.settings import EncryptionSettings
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from encryption.plan import EncryptionSettings
+from encryption.settings import EncryptionSettings
 from protocol.parts import Part, Payload
 from protocol.schedule import Schedule
 from simulation.toy import toy_app, toy_context

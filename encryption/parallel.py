@@ -1,0 +1,122 @@
+"""Sealing and opening many parts: in this process when they are few, else in a pool of processes, in order.
+
+SEAL's binding holds the interpreter's lock, so threads would not help. Parts go to the pool a few at a time and
+come back in order, so memory is bounded by the parts under way, not by the adapter. The pool's processes import this
+package only, whatever program started them, and get the derived key through a pipe: it is in no argument list.
+
+Not for: what a part is (``encryption.holder``).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import astuple
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
+
+import numpy as np
+
+from encryption.holder import Integers, Sealer, sealer
+from encryption.packing import Buffer
+from encryption.plan import FieldPlan
+
+WORTHWHILE = 1 << 22  # values from which a pool's start of about a second pays off
+MOST_WORKERS = 8
+Job = tuple[Any, ...]
+_SEALER: Sealer | None = None
+
+
+class _Process(SpawnProcess):
+    """A spawned process that does not import the parent's main program: it needs none of it."""
+
+    def start(self) -> None:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+def _begin(scheme: str, plan: tuple[int, int, int], material: bytes) -> None:
+    global _SEALER
+    _SEALER = sealer(scheme, FieldPlan(*plan), material)
+
+
+def _small(values: Integers, bits: int) -> Any:
+    """The narrowest integers that hold values of ``bits`` bits: less to hand over."""
+    return values.astype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32)
+
+
+def _close(values: Any) -> bytes:
+    assert _SEALER is not None
+    return _SEALER.close(values.astype(np.int64))
+
+
+def _open(data: bytes, bits: int, count: int, weight_sum: int) -> Integers:
+    assert _SEALER is not None
+    return _SEALER.open(data, bits, count, weight_sum)
+
+
+class SealingPool:
+    """Seals and opens the parts of one message. Use as a context manager.
+
+    Parameters
+    ----------
+    scheme, plan, material :
+        As for :func:`encryption.holder.sealer`.
+    workers : int
+        Processes; 0 = this process's cores, up to 8; 1 = no pool.
+    """
+
+    def __init__(self, scheme: str, plan: FieldPlan, material: bytes, workers: int = 0) -> None:
+        self.plan, self._spec = plan, (scheme, astuple(plan), material)
+        self.local = sealer(scheme, plan, material)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.workers = workers or min(cores, MOST_WORKERS)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> SealingPool:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    def close(self, pieces: Iterable[Integers], total: int) -> Iterator[bytes]:
+        """A part of each int64 [n] of ``pieces``; ``total`` values in all decide whether a pool pays off."""
+        if not self._parallel(total):
+            return (self.local.close(values) for values in pieces)
+        return self._run(_close, ((_small(values, self.plan.value_bits),) for values in pieces))
+
+    def open(self, parts: Iterable[tuple[Buffer, int, int, int]], total: int) -> Iterator[Integers]:
+        """``sum w*q`` of each part; a part is (data, bits, count, weight_sum)."""
+        if not self._parallel(total):
+            return (self.local.open(*part) for part in parts)
+        return self._run(_open, ((bytes(data), *numbers) for data, *numbers in parts))
+
+    def _parallel(self, total: int) -> bool:
+        return self.workers > 1 and total >= WORTHWHILE
+
+    def _run(self, work: Callable[..., Any], jobs: Iterable[Job]) -> Iterator[Any]:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=_Context(), initializer=_begin, initargs=self._spec
+            )
+        waiting: deque[Future[Any]] = deque()
+        for job in jobs:
+            waiting.append(self._pool.submit(work, *job))
+            if len(waiting) > 2 * self.workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
