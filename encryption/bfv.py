@@ -227,7 +227,7 @@ class Bfv:
         return to_60_bits(self._words(self._scratch.take(ciphertext), ciphertext, 2)).tobytes()
 
     def fresh_words(self, serializable: Any) -> bytes:
-        """The bytes of a fresh, seeded ciphertext as ``encrypt_symmetric`` returns it; empty when SEAL compressed it."""
+        """The bytes of a fresh, seeded ciphertext as ``encrypt_symmetric`` returns it; empty if compressed."""
         saved = self._scratch.take(serializable)
         start = self._stored(saved, len(self._fresh[0]) + _WORDS + len(self._fresh[1]) + _SEED)
         if start < 0:

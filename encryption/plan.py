@@ -5,7 +5,7 @@ A node's value q lies in [-q_max, q_max]. It travels as the unsigned field ``q +
 V versions fits ``log2 V`` (the guard bits) more. Nothing here depends on a hospital's data.
 
 Sealed fields share plaintext slots: k fields of ``field_bits`` bits each in a slot, under a prime plain modulus of
-``k * field_bits`` bits. BFV adds them exactly while the noise of the sum stays below the modulus' room (:func:`margin`).
+``k * field_bits`` bits. BFV adds them exactly while the noise of the sum has room (:meth:`FieldPlan.margin`).
 
 Not for: packing (``encryption.packing``, ``encryption.bfv``) or choosing weights (``strategies.weighting``).
 """
@@ -13,7 +13,7 @@ Not for: packing (``encryption.packing``, ``encryption.bfv``) or choosing weight
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 RING = 4096  # coefficients of a ciphertext's polynomials, and slots of a plaintext
 MODULUS_BITS = 60  # of the one prime of the ciphertext modulus

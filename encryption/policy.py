@@ -45,7 +45,7 @@ class Piece:
 
 
 def pieces(sizes: Sequence[int], sealed: Sequence[bool], chunk: int) -> tuple[Piece, ...]:
-    """Parts of an adapter with blocks of ``sizes`` values: sealed ones of up to ``chunk`` values first, then clear ones."""
+    """Parts of an adapter with blocks of ``sizes`` values: sealed of up to ``chunk`` values first, then clear."""
     if len(sizes) != len(sealed):
         raise ValueError(f"{len(sealed)} blocks are marked sealed or clear, the layout has {len(sizes)}")
     out: list[Piece] = []
@@ -73,6 +73,6 @@ def pieces(sizes: Sequence[int], sealed: Sequence[bool], chunk: int) -> tuple[Pi
 
 
 def sealed_layout(layout: str, scheme: str, sealed: Sequence[bool]) -> str:
-    """The fingerprint that updates must share to be added: the adapter's layout and which blocks are sealed how, hex."""
+    """What updates must share to be added: the adapter's layout and which blocks are sealed how, SHA-256 hex."""
     marks = "".join("1" if hidden else "0" for hidden in sealed)
     return hashlib.sha256(f"{layout}|{scheme if any(sealed) else 'clear'}|{marks}".encode()).hexdigest()
