@@ -94,7 +94,7 @@ class CkksSealer:
         starts = range(0, exact.size, SLOTS)
         return join([ts.ckks_vector(self._context, exact[at : at + SLOTS]).serialize() for at in starts])
 
-    def open(self, data: Buffer, count: int, weight_sum: int) -> NDArray[np.int64]:
+    def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> NDArray[np.int64]:
         """``sum w*q``, int64 [count], of a part that is ``sum w*q`` with ``sum w = weight_sum``.
 
         Raises
