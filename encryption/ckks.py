@@ -64,7 +64,8 @@ def serialise(context: Any, secret: bool) -> bytes:
 
 
 @cache
-def _parameters() -> bytes:
+def parameters() -> bytes:
+    """The context without any key, 92 bytes: the same for every key, so that an aggregator can do without a file."""
     return serialise(new_context(), secret=False)
 
 
@@ -81,7 +82,7 @@ def load_context(data: bytes) -> Any:
         known = serialise(context, secret=False)
     except (ValueError, RuntimeError, IndexError, TypeError, MemoryError) as error:
         raise CkksError(f"{len(data)} bytes are no TenSEAL context ({type(error).__name__})") from None
-    if known != _parameters():
+    if known != parameters():
         raise CkksError(
             f"a TenSEAL context of other parameters: expected symmetric CKKS, ring degree {RING}, primes of "
             f"{MODULUS_BITS} bits, scale 2**40"

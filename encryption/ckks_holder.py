@@ -95,7 +95,7 @@ class CkksSealer:
         return join([ts.ckks_vector(self._context, exact[at : at + SLOTS]).serialize() for at in starts])
 
     def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> NDArray[np.int64]:
-        """``sum w*q``, int64 [count], of a part that is ``sum w*q`` with ``sum w = weight_sum``.
+        """``sum w*q``, int64 [count], of a part that is ``sum w*q`` with ``sum w = weight_sum``; ``bits`` is unused.
 
         Raises
         ------
