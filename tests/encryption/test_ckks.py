@@ -56,7 +56,7 @@ def test_a_version_opens_to_the_integers(name: str) -> None:
     assert [ARITHMETIC.check(part, plan.update_bits, COUNT) for part in parts] == ["", "", ""]
     version = ARITHMETIC.combine(parts, weights, [plan.update_bits] * 3, plan.sum_bits(1), COUNT)
     assert ARITHMETIC.check(version, plan.sum_bits(1), COUNT) == ""
-    opened = sealer.open(version, 0, 22, COUNT, sum(weights))
+    opened = sealer.open(version, 22, COUNT, sum(weights))
     assert opened.dtype == np.int64
     assert np.array_equal(opened, sum(w * row for w, row in zip(weights, rows, strict=True)))
 
@@ -67,8 +67,8 @@ def test_sums_of_versions_with_and_without_weights_add_up_at_any_depth() -> None
     weighted, plain = combine(closed[:2], [300, 77]), combine(closed[1:], [1, 1])
     both = combine([weighted, plain], [1, 1])
     again = combine([both, weighted, closed[0]], [1, 2, 5])  # a sum, a version and an update at once
-    assert np.array_equal(SEALER.open(both, 0, 22, COUNT, 379), 300 * a + 78 * b + c)
-    assert np.array_equal(SEALER.open(again, 0, 22, COUNT, 379 + 754 + 5), 905 * a + 232 * b + c)
+    assert np.array_equal(SEALER.open(both, 22, COUNT, 379), 300 * a + 78 * b + c)
+    assert np.array_equal(SEALER.open(again, 22, COUNT, 379 + 754 + 5), 905 * a + 232 * b + c)
 
 
 def test_sums_at_the_bounds_stay_within_a_thirtieth_of_an_integer() -> None:
@@ -78,7 +78,7 @@ def test_sums_at_the_bounds_stay_within_a_thirtieth_of_an_integer() -> None:
     total = ARITHMETIC.combine([sealer.close(row)], [1 << 20], [20], 40, SLOTS)
     decrypted = np.array(ts.ckks_vector_from(load_context(SECRET), split(total, SLOTS)[0]).decrypt())
     assert 0 < float(np.abs(decrypted - row * (1 << 20)).max()) < 1 / 30
-    assert np.array_equal(sealer.open(total, 0, 22, SLOTS, 1 << 20), row * (1 << 20))
+    assert np.array_equal(sealer.open(total, 22, SLOTS, 1 << 20), row * (1 << 20))
 
 
 @pytest.mark.parametrize("count", [1, SLOTS - 1, SLOTS, 2 * SLOTS])
@@ -86,13 +86,13 @@ def test_every_size_of_a_part(count: int) -> None:
     row = quantised(count=max(count, 2))[:count]
     part = SEALER.close(row)
     assert ARITHMETIC.check(part, 12, count) == ""
-    assert np.array_equal(SEALER.open(combine([part], [3], count), 0, 22, count, 3), 3 * row)
+    assert np.array_equal(SEALER.open(combine([part], [3], count), 22, count, 3), 3 * row)
 
 
 def test_updates_that_weigh_nothing_are_left_out() -> None:
     a, b = quantised(), quantised()
     parts = [SEALER.close(a), SEALER.close(b)]
-    assert np.array_equal(SEALER.open(combine(parts, [0, 9]), 0, 22, COUNT, 9), 9 * b)
+    assert np.array_equal(SEALER.open(combine(parts, [0, 9]), 22, COUNT, 9), 9 * b)
 
 
 def test_the_size_is_that_of_the_published_baseline() -> None:
@@ -104,7 +104,7 @@ def test_the_size_is_that_of_the_published_baseline() -> None:
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    SEALER.open(combine([SEALER.close(quantised())], [2]), 0, 22, COUNT, 2)
+    SEALER.open(combine([SEALER.close(quantised())], [2]), 22, COUNT, 2)
     assert capfd.readouterr() == ("", "")
 
 
@@ -157,12 +157,12 @@ def test_a_part_under_another_key_does_not_open() -> None:
     foreign = CkksSealer(PLAN, make_context()[0]).close(quantised())
     assert ARITHMETIC.check(foreign, 12, COUNT) == ""  # only a key can tell
     with pytest.raises(CkksError, match="another key"):
-        SEALER.open(foreign, 0, 22, COUNT, 1)
+        SEALER.open(foreign, 22, COUNT, 1)
 
 
 def test_weights_that_sum_to_more_than_was_said_do_not_open() -> None:
     with pytest.raises(CkksError, match="weights do not sum"):
-        SEALER.open(combine([SEALER.close(quantised())], [5]), 0, 22, COUNT, 4)
+        SEALER.open(combine([SEALER.close(quantised())], [5]), 22, COUNT, 4)
 
 
 @pytest.mark.parametrize(("bits", "message"), [((12, 20, 1), "exact up to"), ((24, 16, 1), "exact up to")])
@@ -275,7 +275,7 @@ def test_what_is_no_part_of_seven_values_gets_a_reason(data: bytes, reason: str)
     with pytest.raises(CkksError, match=reason):
         ARITHMETIC.combine([data], [1], [12], 22, 7)
     with pytest.raises(CkksError, match=reason):
-        SEALER.open(data, 0, 22, 7, 1)
+        SEALER.open(data, 22, 7, 1)
 
 
 def test_parts_that_cancel_one_another_are_refused_and_not_a_crash() -> None:
@@ -283,7 +283,7 @@ def test_parts_that_cancel_one_another_are_refused_and_not_a_crash() -> None:
     negated = join([ts.ckks_vector_from(load_context(SECRET), SECOND).neg().serialize()])
     assert ARITHMETIC.check(negated, 12, 7) == ""
     with pytest.raises(CkksError):
-        SEALER.open(ARITHMETIC.combine([part, negated], [1, 1], [12, 12], 22, 7), 0, 22, 7, 2)
+        SEALER.open(ARITHMETIC.combine([part, negated], [1, 1], [12, 12], 22, 7), 22, 7, 2)
 
 
 def test_random_damage_never_gets_past_as_an_exception() -> None:
