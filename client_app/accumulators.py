@@ -4,83 +4,83 @@ A version record is ``sum_k w_k (q_k + offset)`` with its exact ``sum_k w_k``. A
 a node's state does not depend on how its records were grouped; floats are made from the accumulators in a
 fixed order, so every node that reached a version holds the same bits.
 
-Not for: files (``client_app.state``).
+Accumulators are int32 where the run is short enough for it, else int64, and are worked on a stretch at a time: an
+adapter of 8B-model size takes little more than its own bytes.
+
+Not for: files (``client_app.state``), opening what is sealed (``client_app.payloads``).
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from encryption.holder import close_clear, open_clear
-from encryption.packing import CLEAR, pack, unpack
+from client_app.payloads import Opened, Payloads
+from encryption.holder import Integers
 from encryption.plan import FieldPlan
 from protocol.messages import RecordHead, SnapshotHead
-from protocol.parts import Part, PartHead, Payload, ProtocolError, join
+from protocol.parts import Payload, ProtocolError
 from protocol.schedule import Schedule
 
-Integers = NDArray[np.int64]
-
-
-def close_values(values: Integers, sizes: Iterable[int], plan: FieldPlan) -> Payload:
-    """An update's payload: one clear part for each block of ``sizes`` values."""
-    parts, start = [], 0
-    for size in sizes:
-        data = close_clear(values[start : start + size], plan)
-        parts.append(Part(PartHead(CLEAR, size, plan.update_bits, len(data)), data))
-        start += size
-    return join(parts)
-
-
-def open_values(payload: Payload, weight_sum: int, sizes: Iterable[int], plan: FieldPlan) -> Integers:
-    """``sum w*q`` of a record's payload, int64 [total]."""
-    expected = tuple((CLEAR, size) for size in sizes)
-    if payload.shape != expected:
-        raise ProtocolError(
-            f"a record of {len(payload.heads)} parts does not follow the layout's {len(expected)} blocks"
-        )
-    pieces = [open_clear(p.data, p.head.bits, p.head.length, weight_sum, plan) for p in payload]
-    return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+_STRETCH = 1 << 20
 
 
 class Accumulators:
-    """Scale epoch -> int64 [total], at ``version``."""
+    """Scale epoch -> int32 or int64 [total], at ``version``."""
 
-    def __init__(self, version: int = 0, values: Mapping[int, Integers] | None = None) -> None:
+    def __init__(self, version: int = 0, values: Mapping[int, NDArray[Any]] | None = None) -> None:
         self.version = version
-        self.values: dict[int, Integers] = dict(values or {})
+        self.values: dict[int, NDArray[Any]] = dict(values or {})
 
-    def add(self, head: RecordHead, payload: Payload, sizes: tuple[int, ...], plan: FieldPlan) -> None:
-        """Add the record of versions ``head.first``..``head.last``; they must follow the version held."""
+    def add(self, head: RecordHead, opened: Opened, total: int, plan: FieldPlan, versions: int) -> None:
+        """Add the record of versions ``head.first``..``head.last``, opened; they must follow the version held.
+
+        ``total`` is the adapter's number of values, ``versions`` the run's last version. When something is wrong with
+        the record this raises and the accumulators are of no more use: the state on disk is the one to go back to.
+        """
         if head.first != self.version + 1 or head.last < head.first:
             raise ProtocolError(
                 f"a record of versions {head.first}..{head.last} does not follow version {self.version}"
             )
         if head.sign not in (1, -1) or not 0 < head.weight_sum <= plan.total_weight * (head.last - head.first + 1):
             raise ProtocolError(f"the record of version {head.last} has sign {head.sign}, weights {head.weight_sum}")
-        total = open_values(payload, head.weight_sum, sizes, plan) * head.sign
         held = self.values.get(head.epoch)
-        self.values[head.epoch] = total if held is None else held + total
+        if held is None:
+            kind = np.int32 if snapshot_bits(plan, versions) <= 32 else np.int64
+            held = self.values[head.epoch] = np.zeros(total, dtype=kind)
+        limit = np.iinfo(held.dtype).max
+        for place, values in opened:
+            after = held[place] + values * np.int64(head.sign)
+            if after.size and max(int(after.max()), -int(after.min())) > limit:
+                raise ProtocolError(f"the record of version {head.last} holds values that no run can reach")
+            held[place] = after
         self.version = head.last
 
     def vector(self, initial: NDArray[np.float32], plan: FieldPlan, schedule: Schedule) -> NDArray[np.float32]:
         """Adapter at this version, float32 [total]: ``x0 + eta/W * sum_e unit_e * acc_e``, epochs in order."""
-        out = initial.astype(np.float64)
-        for epoch in sorted(self.values):
-            unit = schedule.value_range(epoch) / plan.q_max
-            out += self.values[epoch] * (schedule.server_rate * unit / plan.total_weight)
-        return out.astype(np.float32)
+        out = np.empty(initial.size, dtype=np.float32)
+        for start in range(0, initial.size, _STRETCH):
+            here = slice(start, start + _STRETCH)
+            exact = initial[here].astype(np.float64)
+            for epoch in sorted(self.values):
+                unit = schedule.value_range(epoch) / plan.q_max
+                exact += self.values[epoch][here] * (schedule.server_rate * unit / plan.total_weight)
+            out[here] = exact
+        return out
 
     def hash(self, lineage: str, key: bytes) -> str:
         """HMAC-SHA-256 of lineage, version and integers, hex. An epoch of zeros counts as absent."""
         mac = hmac.new(key, f"{lineage}:{self.version}".encode(), "sha256")
         for epoch in sorted(self.values):
-            if self.values[epoch].any():
+            values = self.values[epoch]
+            if values.any():
                 mac.update(f":{epoch}:".encode())
-                mac.update(np.ascontiguousarray(self.values[epoch], dtype="<i8").data)
+                for start in range(0, values.size, _STRETCH):
+                    mac.update(values[start : start + _STRETCH].astype("<i8").data)
         return mac.hexdigest()
 
 
@@ -89,31 +89,28 @@ def snapshot_bits(plan: FieldPlan, versions: int) -> int:
     return plan.value_bits + plan.weight_bits + max(versions, 1).bit_length() + 1
 
 
+def _place(lineage: str, layout: str, version: int, epoch: int) -> str:
+    return f"{lineage}:{layout}:{version}:{epoch}"
+
+
 def take_snapshot(
-    state: Accumulators, sizes: tuple[int, ...], plan: FieldPlan, versions: int
+    state: Accumulators, payloads: Payloads, versions: int, lineage: str, layout: str
 ) -> tuple[SnapshotHead, tuple[Payload, ...]]:
-    """A lossless copy of ``state``: one payload an epoch, fields offset by ``1 << (bits - 1)``."""
-    bits = snapshot_bits(plan, versions)
-    payloads = []
-    for epoch in sorted(state.values):
-        parts, start = [], 0
-        for size in sizes:
-            data = pack(state.values[epoch][start : start + size] + (1 << (bits - 1)), bits)
-            parts.append(Part(PartHead(CLEAR, size, bits, len(data)), data))
-            start += size
-        payloads.append(join(parts))
-    return SnapshotHead(state.version, tuple(sorted(state.values))), tuple(payloads)
+    """A lossless copy of ``state``: one payload an epoch, sealed when the run is."""
+    bits, epochs = snapshot_bits(payloads.plan, versions), tuple(sorted(state.values))
+    made = tuple(
+        payloads.wrap(state.values[epoch], bits, _place(lineage, layout, state.version, epoch)) for epoch in epochs
+    )
+    return SnapshotHead(state.version, epochs, payloads.vault.fingerprint), made
 
 
 def from_snapshot(
-    head: SnapshotHead, payloads: Iterable[Payload], sizes: tuple[int, ...], plan: FieldPlan, versions: int
+    head: SnapshotHead, parts: Iterable[Payload], payloads: Payloads, versions: int, lineage: str, layout: str
 ) -> Accumulators:
     """Undo :func:`take_snapshot`."""
-    bits = snapshot_bits(plan, versions)
-    values = {}
-    for epoch, payload in zip(head.epochs, payloads, strict=True):
-        if [(h.kind, h.length, h.bits) for h in payload.heads] != [(CLEAR, size, bits) for size in sizes]:
-            raise ProtocolError(f"the snapshot of version {head.version} does not follow the layout")
-        pieces = [unpack(p.data, bits, p.head.length) - (1 << (bits - 1)) for p in payload]
-        values[epoch] = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+    bits = snapshot_bits(payloads.plan, versions)
+    values: dict[int, NDArray[Any]] = {}
+    for epoch, payload in zip(head.epochs, parts, strict=True):
+        opened: Integers = payloads.unwrap(payload, bits, head.key, _place(lineage, layout, head.version, epoch))
+        values[epoch] = opened.astype(np.int32) if bits <= 32 else opened
     return Accumulators(head.version, values)

@@ -14,6 +14,7 @@ from client_app.handlers import make_app
 from client_app.identity import load_identity
 from client_app.node import Node
 from client_app.settings import NodeSettings, TrainSettings
+from encryption.settings import SENSITIVE, EncryptionSettings
 from protocol.messages import TRAIN, Task
 from protocol.run_settings import RunSettings, SimulationSettings
 from protocol.schedule import Schedule
@@ -24,11 +25,14 @@ from protocol.simulated import Pretence, write_pretence
 def build(context: Context, task: Task) -> Node:
     """This node for a task: its learner (cached in the process), its state folder, its identity."""
     from adapters import LoraSettings, ModelConfig
+    from client_app.keys import check_policy, hospital_key, simulated_key
     from client_app.learner import LoraLearner, notes, workshop
+    from client_app.payloads import Vault
     from data import DataConfig
 
     config, node = dict(context.run_config), dict(context.node_config)
     run, train = read_settings(RunSettings, config), read_settings(TrainSettings, config)
+    encryption = read_settings(EncryptionSettings, config)
     threads.share_cores(train.threads)
     if "partition-id" in node:
         partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
@@ -36,6 +40,7 @@ def build(context: Context, task: Task) -> Node:
         hospital = notes(data, partition, partitions)
         own, state = f"site-{partition}", run.state_root
         folder, identity, site = state / task.lineage / own, state / "identities" / f"{own}.pem", ""
+        key = simulated_key(encryption)
     else:
         given = read_settings(NodeSettings, node, "node config")
         if not given.state_dir or not Path(given.state_dir).is_absolute():
@@ -43,6 +48,8 @@ def build(context: Context, task: Task) -> Node:
                 f"node config: state-dir = {given.state_dir!r} is not an absolute folder. Start the SuperNode with "
                 '--node-config \'state-dir="/var/lib/crossward" data-path="..."\''
             )
+        check_policy(encryption, given)
+        key = hospital_key(encryption, given)
         data = read_settings(DataConfig, config | ({"data.path": given.data_path} if given.data_path else {}))
         hospital = notes(data, None, None)
         state = Path(given.state_dir)
@@ -50,7 +57,13 @@ def build(context: Context, task: Task) -> Node:
     shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), run.seed)
     schedule = read_settings(Schedule, config)
     learner = LoraLearner(shop, hospital, data, schedule, train, site)
-    return Node(learner, folder, load_identity(identity), schedule, run.seed)
+    chosen = None
+    if encryption.policy == SENSITIVE:
+        from client_app.sensitivity import sensitive_blocks
+
+        chosen = sensitive_blocks(shop.base, shop.model, shop.layout, encryption.fraction)
+    vault = Vault(encryption, key, chosen)
+    return Node(learner, folder, load_identity(identity), schedule, run.seed, vault=vault)
 
 
 def pretend(reply: Message, context: Context, seconds: float) -> None:

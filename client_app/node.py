@@ -1,4 +1,4 @@
-"""What a node does with a task: catch up, settle, train, quantise, sign, reply.
+"""What a node does with a task: catch up, settle, train, quantise, seal, sign, reply.
 
 The order is the protocol: the state on disk is written before the reply leaves, so a node that is killed
 after training has either the old state (its update is lost and its residual unharmed) or the new one (whose
@@ -10,9 +10,10 @@ Not for: gradient steps (``client_app.learner``) or Flower's records (``protocol
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,16 +21,18 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from client_app.accumulators import close_values, from_snapshot, take_snapshot
+from client_app.accumulators import from_snapshot, take_snapshot
 from client_app.identity import sign
+from client_app.payloads import MissingKeyError, Payloads, Vault
 from client_app.quantise import quantise
 from client_app.state import NodeState, StateFolder
 from encryption.plan import FieldPlan
 from protocol.measures import Measure
-from protocol.messages import BEHIND, Evaluation, Failure, Reply, Task, Update
+from protocol.messages import BEHIND, WRONG_KEY, Evaluation, Failure, Reply, Task, Update
 from protocol.schedule import Schedule
 
 Vector = NDArray[np.float32]
+logger = logging.getLogger("crossward.node")
 
 
 @dataclass(frozen=True)
@@ -82,40 +85,57 @@ class Node:
     seed: int
     clock: Callable[[], float] = time.perf_counter
     durable: bool = True
+    vault: Vault = field(default_factory=Vault)
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
+        self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
+        self.total = sum(self.learner.sizes)
+        self._open_seconds = 0.0
 
     def _rng(self, task: Task, purpose: str) -> np.random.Generator:
         text = f"{self.seed}:{self.learner.site}:{task.version}:{purpose}"
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"))
 
     def _hash_key(self, task: Task) -> bytes:
-        return f"{task.lineage}:{self.learner.layout}".encode()
+        return self.vault.hash_key(f"{task.lineage}:{self.layout}".encode())
+
+    def _payloads(self, task: Task) -> Payloads:
+        return Payloads(self.learner.sizes, FieldPlan(*task.plan), self.vault)
 
     def _catch_up(self, task: Task) -> tuple[NodeState, str]:
         """State at the task's version, and its hash."""
-        state = self.store.load(self.learner.layout)
-        sizes, plan = self.learner.sizes, FieldPlan(*task.plan)
+        if task.key and task.key != self.vault.fingerprint:
+            raise MissingKeyError(
+                f"this run's updates are made under key {task.key}, this node's is {self.vault.fingerprint or 'none'}: "
+                "get the consortium's present key file"
+            )
+        if task.refused:
+            logger.warning("the server refused this node's last update: %s", task.refused)
+        state = self.store.load(self.layout)
+        payloads, plan = self._payloads(task), FieldPlan(*task.plan)
+        began = self.clock()
         if task.snapshot is not None:
-            head, payloads = task.snapshot
+            head, parts = task.snapshot
             if head.version != task.from_version:
                 raise BehindError(f"a snapshot of version {head.version} came for version {task.from_version}")
-            state.copy = from_snapshot(head, payloads, sizes, plan, task.versions)
+            state.copy = from_snapshot(head, parts, payloads, task.versions, task.lineage, self.layout)
         elif task.from_version == 0 and task.version >= 0 and state.copy.version != 0:
-            state.copy = NodeState(self.learner.layout).copy
+            state.copy = NodeState(self.layout).copy
         if state.copy.version != task.from_version:
             raise BehindError(
                 f"the records begin after version {task.from_version}, this node is at {state.copy.version}"
             )
         for record, payload in task.records:
-            state.copy.add(record, payload, sizes, plan)
+            opened = payloads.open(payload, record.weight_sum, record.key)
+            state.copy.add(record, opened, self.total, plan, task.versions)
+        self._open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if state.copy.version != task.version:
             raise BehindError(f"the records end at version {state.copy.version}, the task is for {task.version}")
         state.settle(task.accepted)
         digest = state.copy.hash(task.lineage, self._hash_key(task))
         if task.state_hash and task.state_hash != digest:
-            self.store.save(NodeState(self.learner.layout))
+            self.store.save(NodeState(self.layout))
             raise BehindError(
                 f"this node's copy of version {task.version} differs from the other nodes': it starts over"
             )
@@ -131,8 +151,8 @@ class Node:
         began, plan = self.clock(), FieldPlan(*task.plan)
         try:
             state, digest = self._catch_up(task)
-        except BehindError as error:
-            return self._behind(task, error)
+        except (BehindError, MissingKeyError) as error:
+            return self._failure(task, error)
         start = self._vector(state, task)
         loop_began = self.clock()
         trained = self.learner.train(start, task.version, self._rng(task, "train"))
@@ -144,9 +164,12 @@ class Node:
             plan.q_max,
             self._rng(task, "round"),
         )
-        snapshot = None
+        seal_began = self.clock()
+        payloads, snapshot = self._payloads(task), None
+        payload = payloads.close(rounded.values)
         if task.want_snapshot:
-            snapshot = take_snapshot(state.copy, self.learner.sizes, plan, task.versions)
+            snapshot = take_snapshot(state.copy, payloads, task.versions, task.lineage, self.layout)
+        seal_seconds = self.clock() - seal_began
         state.pending_task, state.pending = task.task, rounded.residual
         self.store.save(state)
         return sign(
@@ -155,8 +178,8 @@ class Node:
                 task=task.task,
                 version=task.version,
                 epoch=task.epoch,
-                layout=self.learner.layout,
-                key="",
+                layout=self.layout,
+                key=self.vault.fingerprint,
                 site=self.learner.site,
                 state_hash=digest,
                 head=state.head,
@@ -167,7 +190,9 @@ class Node:
                 train_seconds=train_seconds,
                 compute_seconds=self.clock() - began,
                 clipped=rounded.clipped,
-                payload=close_values(rounded.values, self.learner.sizes, plan),
+                seal_seconds=seal_seconds,
+                open_seconds=self._open_seconds,
+                payload=payload,
                 snapshot=snapshot,
             ),
             self.identity,
@@ -178,8 +203,8 @@ class Node:
         began = self.clock()
         try:
             state, digest = self._catch_up(task)
-        except BehindError as error:
-            return self._behind(task, error)
+        except (BehindError, MissingKeyError) as error:
+            return self._failure(task, error)
         models = {"global": self._vector(state, task)}
         if task.last:
             models = {"base": self.learner.initial(), **models}
@@ -208,8 +233,8 @@ class Node:
         began = self.clock()
         try:
             self._catch_up(task)  # before the long work, so that a node that is behind says so at once
-        except BehindError as error:
-            return self._behind(task, error)
+        except (BehindError, MissingKeyError) as error:
+            return self._failure(task, error)
         steps = task.steps or self.schedule.local_steps * self.schedule.versions
         vector = self.learner.alone(self.learner.initial(), steps, self._rng(task, "alone"))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -219,6 +244,7 @@ class Node:
         reply = self.evaluate(task)
         return replace(reply, seconds=self.clock() - began) if isinstance(reply, Evaluation) else reply
 
-    def _behind(self, task: Task, error: BehindError) -> Failure:
-        held = self.store.load(self.learner.layout).copy.version
-        return Failure(task.lineage, task.task, BEHIND, str(error), held)
+    def _failure(self, task: Task, error: BehindError | MissingKeyError) -> Failure:
+        held = self.store.load(self.layout).copy.version
+        kind = BEHIND if isinstance(error, BehindError) else WRONG_KEY
+        return Failure(task.lineage, task.task, kind, str(error), held)

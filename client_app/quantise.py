@@ -15,12 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_STRETCH = 1 << 20  # values rounded at a time: temporaries stay small however large the adapter
+
 
 @dataclass(frozen=True)
 class Quantised:
-    """``values`` int64 [n] in [-q_max, q_max]; ``residual`` float32 [n]; ``clipped``: share of values cut off."""
+    """``values`` [n] in [-q_max, q_max], of the narrowest signed type that holds them; ``residual`` float32 [n];
+    ``clipped``: share of values cut off."""
 
-    values: NDArray[np.int64]
+    values: NDArray[np.signedinteger]
     residual: NDArray[np.float32]
     clipped: float
 
@@ -47,11 +50,17 @@ def quantise(
             "the training diverged; lower train.learning-rate"
         )
     unit = value_range / q_max
-    wanted = delta.astype(np.float64)
-    if residual is not None:
-        wanted += residual
-    scaled = np.clip(wanted / unit, -q_max, q_max)
-    values = np.floor(scaled + rng.random(scaled.shape)).astype(np.int64)
-    np.clip(values, -q_max, q_max, out=values)
-    clipped = float(np.mean(np.abs(wanted) > value_range)) if wanted.size else 0.0
-    return Quantised(values, (wanted - values * unit).astype(np.float32), clipped)
+    values = np.empty(delta.size, dtype=np.min_scalar_type(-q_max))
+    left = np.empty(delta.size, dtype=np.float32)
+    cut = 0
+    for start in range(0, delta.size, _STRETCH):
+        here = slice(start, start + _STRETCH)
+        wanted = delta[here].astype(np.float64)
+        if residual is not None:
+            wanted += residual[here]
+        scaled = np.clip(wanted / unit, -q_max, q_max)
+        rounded = np.clip(np.floor(scaled + rng.random(scaled.shape)), -q_max, q_max)
+        values[here] = rounded
+        left[here] = wanted - rounded * unit
+        cut += int(np.count_nonzero(np.abs(wanted) > value_range))
+    return Quantised(values, left, cut / delta.size if delta.size else 0.0)

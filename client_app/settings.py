@@ -78,4 +78,23 @@ class NodeSettings:
     state_dir: str = field(
         default="", metadata={"key": "state-dir", "help": "Folder for this node's state and identity (absolute)."}
     )
+    key_path: str = field(
+        default="",
+        metadata={
+            "key": "key-path",
+            "help": "The consortium's key file (absolute), from `python -m encryption.keys`.",
+        },
+    )
+    passphrase_path: str = field(
+        default="",
+        metadata={"key": "passphrase-path", "help": "File (0600) with the key file's passphrase, if it has one."},
+    )
+    policy: str = field(
+        default="all",
+        metadata={
+            "key": "policy",
+            "help": "The weakest encryption.policy this hospital takes part under; it refuses any run with less.",
+            "choices": ("all", "sensitive", "none"),
+        },
+    )
     site: str = field(default="", metadata={"key": "site", "help": "Name under which this hospital appears."})

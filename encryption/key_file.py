@@ -176,22 +176,28 @@ def _read(path: Path, most: int = _MOST, what: str = "key file") -> bytes:
         raise KeyFileError(f"there is no {what} at {path}{advice}") from None
     except OSError as error:
         raise KeyFileError(f"the {what} {path} cannot be opened ({error.strerror})") from error
-    with os.fdopen(number, "rb") as file, _explained(path):
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise KeyFileError(f"{path} is not a regular file, so no {what}")
-        if about.st_uid not in (os.geteuid(), 0):
-            raise KeyFileError(
-                f"the {what} {path} belongs to user {about.st_uid}, not to this one ({os.geteuid()}): chown it"
-            )
-        if about.st_mode & 0o077:
-            raise KeyFileError(
-                f"the {what} {path} can be read or written by others (mode {stat.S_IMODE(about.st_mode):04o}): "
-                f"chmod 600 {path}, and make a new one if others may have read it"
-            )
-        if about.st_size > most:
-            raise KeyFileError(f"{path} has {about.st_size} bytes, too many for a {what} (at most {most})")
-        return file.read(most)
+    try:
+        _check_private(path, os.fstat(number), most, what)
+        with _explained(path), os.fdopen(number, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(number)
+
+
+def _check_private(path: Path, about: os.stat_result, most: int, what: str) -> None:
+    if not stat.S_ISREG(about.st_mode):
+        raise KeyFileError(f"{path} is not a regular file, so no {what}")
+    if about.st_uid not in (os.geteuid(), 0):
+        raise KeyFileError(
+            f"the {what} {path} belongs to user {about.st_uid}, not to this one ({os.geteuid()}): chown it"
+        )
+    if about.st_mode & 0o077:
+        raise KeyFileError(
+            f"the {what} {path} can be read or written by others (mode {stat.S_IMODE(about.st_mode):04o}): "
+            f"chmod 600 {path}, and make a new one if others may have read it"
+        )
+    if about.st_size > most:
+        raise KeyFileError(f"{path} has {about.st_size} bytes, too many for a {what} (at most {most})")
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """``python -m evaluation --run runs/<...>``: open the global adapter, export it, measure it, show it at work.
 
-Steps: read the run folder and check its ledger; replay its versions into the adapter; write it as a PEFT folder;
-measure untuned base, global adapter, every hospital's own adapter where its state folder is on this machine, and on
-request a centrally trained one, at every hospital; print the table and a few generations; write ``evaluation.json``.
+Steps: read the run folder and check its ledger; replay its versions into the adapter, with the consortium's key if they
+are sealed; write it as a PEFT folder; measure untuned base, global adapter, every hospital's own adapter where its
+state folder is on this machine, and on request a centrally trained one, at every hospital; print the table and a few
+generations; write ``evaluation.json``.
 
 Not for: the attack suite or the comparison of methods.
 """
@@ -20,6 +21,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m evaluation", description="Open a run's global adapter and measure it.")
     p.add_argument("--run", type=Path, required=True, metavar="FOLDER", help="the run folder")
+    p.add_argument("--key", type=Path, metavar="FILE", help="the consortium's key file: opens a sealed adapter")
+    p.add_argument("--passphrase-file", type=Path, metavar="FILE", help="the key file's passphrase, if it has one")
     p.add_argument("--version", type=int, metavar="V", help="measure this version (default: the last)")
     p.add_argument(
         "--set",
@@ -46,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 when everything asked for was done."""
     args = parser().parse_args(argv)
+    from encryption.key_file import KeyFileError
+
     from adapters import AdapterError
     from data import DataError
     from evaluation.replay import EvaluationError
@@ -54,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         evaluate(args)
-    except (EvaluationError, AdapterError, DataError, SettingsError) as error:
+    except (EvaluationError, AdapterError, DataError, KeyFileError, SettingsError) as error:
         print(f"evaluation: {error}", file=sys.stderr)
         return 1
     return 0

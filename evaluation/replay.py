@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client_app.accumulators import Accumulators
+from client_app.payloads import MissingKeyError, Payloads, Vault
+from encryption.bfv import CiphertextError
 from encryption.plan import FieldPlan
 from protocol.messages import RecordHead
 from protocol.schedule import Schedule
@@ -70,9 +72,14 @@ def open_run(folder: Path) -> Run:
 
 
 def global_vector(
-    run: Run, initial: NDArray[np.float32], layout: str, sizes: tuple[int, ...], version: int | None = None
+    run: Run,
+    initial: NDArray[np.float32],
+    layout: str,
+    sizes: tuple[int, ...],
+    version: int | None = None,
+    vault: Vault | None = None,
 ) -> NDArray[np.float32]:
-    """The adapter at ``version`` (default: the last), float32 [total].
+    """The adapter at ``version`` (default: the last), float32 [total]; ``vault`` opens what is sealed.
 
     Raises
     ------
@@ -84,12 +91,14 @@ def global_vector(
         raise EvaluationError(f"{run.folder} holds no version yet: no adapter to open")
     if version is not None and lines[-1]["version"] != version:
         raise EvaluationError(f"{run.folder} has no version {version}: its last is {lines[-1]['version']}")
-    if lines[0]["layout"] != layout:
+    vault, schedule = vault or Vault(), read_settings(Schedule, run.config)
+    here = vault.layout(layout, len(sizes))
+    if lines[0]["layout"] != here:
         raise EvaluationError(
-            f"the run's adapter layout is {lines[0]['layout'][:12]}, the model here gives {layout[:12]}: base model, "
+            f"the run's adapter layout is {lines[0]['layout'][:12]}, the model here gives {here[:12]}: base model, "
             "tokenizer or LoRA settings differ. Evaluate with the run's own model.* and lora.* and the same files"
         )
-    state = Accumulators()
+    state, payloads = Accumulators(), Payloads(sizes, run.plan, vault)
     for line in lines:
         path = run.folder / "versions" / f"{line['version']:06d}.payload"
         try:
@@ -98,6 +107,10 @@ def global_vector(
             raise EvaluationError(str(error)) from error
         if digest != line["digest"]:
             raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
-        head = RecordHead(line["version"], line["version"], line["epoch"], line["weight_sum"], line["sign"])
-        state.add(head, payload, sizes, run.plan)
-    return state.vector(initial, run.plan, read_settings(Schedule, run.config))
+        number, key = line["version"], line["key"]
+        head = RecordHead(number, number, line["epoch"], line["weight_sum"], line["sign"], key)
+        try:
+            state.add(head, payloads.open(payload, head.weight_sum, key), sum(sizes), run.plan, schedule.versions)
+        except (MissingKeyError, CiphertextError) as error:
+            raise EvaluationError(f"version {number} of {run.folder} does not open: {error}") from error
+    return state.vector(initial, run.plan, schedule)

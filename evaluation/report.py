@@ -25,6 +25,7 @@ from data import DataConfig, load_hospitals
 from evaluation.collect import centralised, own_adapters, save_vector, total_steps
 from evaluation.generations import continuations
 from evaluation.labels import label_scores
+from evaluation.opening import consortium_key, vault_of
 from evaluation.replay import EvaluationError, Run, global_vector, open_run
 from protocol.measures import Measure
 from protocol.run_settings import RunSettings
@@ -96,10 +97,12 @@ def evaluate(args: argparse.Namespace) -> None:
     console = Console(width=None if Console().is_terminal else 160)
     run = open_run(args.run.resolve())
     config = overrides(args.set, run.config)
+    key = consortium_key(run, args.key, args.passphrase_file)  # before the long work: it may not fit
     learners = _learners(run, config, args.sites)
     first = learners[0]
     models: dict[str, Vector] = {"base": first.initial()}
-    models["global"] = global_vector(run, first.initial(), first.layout, first.sizes, args.version)
+    vault = vault_of(run, key, first.shop)
+    models["global"] = global_vector(run, first.initial(), first.layout, first.sizes, args.version, vault)
     models |= own_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )

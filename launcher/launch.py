@@ -27,6 +27,7 @@ from launcher.lines import Screen
 from launcher.overrides import Value, app_defaults, read_overrides, to_toml
 from launcher.processes import ProcessTree
 from launcher.watch import Ending, Watch
+from protocol.run_settings import simulation_keys
 
 MARKER = "result.json"
 FOLDER_KEY, RESUME_KEY = "run.folder", "run.resume"
@@ -112,6 +113,7 @@ class Launch:
         self.folder = Path(str(chosen)).expanduser().absolute()
         own = {RESUME_KEY if resumed else FOLDER_KEY: str(self.folder)}
         self._run_config = to_toml(overrides | own)
+        self._config = defaults | overrides
         self._federation = federation(options, usable_cpus())
         self.log = self.folder.parent / f"{self.folder.name}.log"
         self._tree = ProcessTree()
@@ -195,6 +197,13 @@ class Launch:
         if left := self._tree.stop(keep=lambda process: process.pid in self._kept):
             self._say(f"these processes did not end: {'; '.join(left)}")
 
+    def _key(self, given: list[str]) -> list[str]:
+        """The simulation's own key for the evaluation of a sealed run, unless a key is given."""
+        if self._config.get("encryption.policy", "none") == "none" or "--key" in given:
+            return []
+        baseline = self._config.get("encryption.scheme") == "ckks"
+        return ["--key", str(simulation_keys() / f"simulation{'-ckks' if baseline else ''}.key")]
+
     def _evaluate(self) -> int:
         if not self.options.evaluate:
             return 0
@@ -203,6 +212,7 @@ class Launch:
             return 0
         args = [sys.executable, "-m", "evaluation", "--run", str(self.folder)]
         args += shlex.split(self.options.evaluation_args)
+        args += self._key(args)
         self._say(f"evaluation: {shlex.join(args[1:])}")
         sys.stdout.flush()
         process = self._tree.start(args, env=dict(os.environ), stdout=sys.stdout.fileno(), cwd=self.options.app)

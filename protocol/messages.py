@@ -17,7 +17,7 @@ from typing import NamedTuple
 from protocol.measures import Measure
 from protocol.parts import Payload
 
-VERSION = 1
+VERSION = 2
 TRAIN, EVALUATE, ALONE = "train", "evaluate", "train.alone"
 EMPTY = Payload((), b"")
 
@@ -25,7 +25,7 @@ EMPTY = Payload((), b"")
 FAILED, BEHIND, WRONG_LAYOUT = "failed", "behind", "wrong-layout"
 ACCEPTED, LATE, MALFORMED, WRONG_KEY, DUPLICATE = "accepted", "late", "malformed", "wrong-key", "duplicate"
 MODELS = ("base", "global", "own")  # whose held-out measures a node reports
-NODE_OUTCOMES = (FAILED, BEHIND, MALFORMED)  # what a node may say of its own task
+NODE_OUTCOMES = (FAILED, BEHIND, MALFORMED, WRONG_KEY)  # what a node may say of its own task
 OUTCOMES = (ACCEPTED, LATE, FAILED, BEHIND, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE)
 
 
@@ -37,20 +37,28 @@ class Head(NamedTuple):
 
 
 class RecordHead(NamedTuple):
-    """What a catch-up record covers: versions first..last of one scale epoch, and the exact sum of their weights."""
+    """What a catch-up record covers: versions first..last of one scale epoch, and the exact sum of their weights.
+
+    ``key`` is the fingerprint of the consortium key that opens it, empty when nothing in it is sealed.
+    """
 
     first: int
     last: int
     epoch: int
     weight_sum: int
     sign: int
+    key: str = ""
 
 
 class SnapshotHead(NamedTuple):
-    """A lossless copy of the integer accumulators at a version: one payload an epoch, offset ``1 << (bits - 1)``."""
+    """A lossless copy of the integer accumulators at a version: one payload an epoch, offset ``1 << (bits - 1)``.
+
+    ``key`` is the fingerprint of the consortium key that it is sealed under, empty when it is not.
+    """
 
     version: int
     epochs: tuple[int, ...]
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Task:
     version and the node starts over from it. ``accepted`` holds the ids of the node's tasks known to be accepted.
     ``state_hash`` is the state hash of ``version`` that most nodes reported, empty when none has yet.
     ``last`` marks a node's last task of the run: it is to measure the untuned base and its own adapter too.
+    ``key`` is the fingerprint of the key that updates must be made under, empty while version 1 has not fixed it.
+    ``refused`` is why the node's last update was refused, empty when it was not.
     """
 
     lineage: str
@@ -77,13 +87,19 @@ class Task:
     state_hash: str = ""
     steps: int = 0
     last: bool = False
+    key: str = ""
+    refused: str = ""
     records: tuple[tuple[RecordHead, Payload], ...] = ()
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
 
 
 @dataclass(frozen=True)
 class Update:
-    """A node's trained update. ``loss_sum`` is summed over exactly ``num_tokens`` predicted tokens (nats)."""
+    """A node's trained update. ``loss_sum`` is summed over exactly ``num_tokens`` predicted tokens (nats).
+
+    ``key`` is the fingerprint of the consortium key that it is sealed under; ``seal_seconds`` and ``open_seconds`` are
+    what sealing it, and opening the records that came with the task, took of ``compute_seconds``.
+    """
 
     lineage: str
     task: int
@@ -101,6 +117,8 @@ class Update:
     train_seconds: float
     compute_seconds: float
     clipped: float = 0.0
+    seal_seconds: float = 0.0
+    open_seconds: float = 0.0
     payload: Payload = EMPTY
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
     public_key: bytes = b""

@@ -1,8 +1,8 @@
 """Payloads: a sequence of parts, joined into one byte string with an index beside it.
 
 One uint8 ``Array`` with an index travels five times faster through a deployment than one ``Array`` a block.
-A part is a run of equally wide fields of one kind (``clear`` now; sealed kinds later): usually one adapter
-block.
+A part is a run of equally wide fields of one kind: a few ciphertexts, or a block in the clear. A payload may be as
+large as the adapter, so whoever can works on it part by part and copies none of it.
 
 Not for: what is inside a part (``encryption``).
 """
@@ -10,8 +10,8 @@ Not for: what is inside a part (``encryption``).
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 Buffer = bytes | bytearray | memoryview
@@ -37,27 +37,44 @@ class Part(NamedTuple):
     data: Buffer
 
 
-@dataclass(frozen=True)
 class Payload:
-    """Parts in order, as one byte string."""
+    """Parts in order: their index and, back to back, their bytes. Nothing of it changes once made."""
 
-    heads: tuple[PartHead, ...]
-    data: Buffer
+    def __init__(self, heads: Iterable[PartHead], data: Buffer) -> None:
+        self.heads = tuple(heads)
+        self._data = data
+        self._digest = ""
+        self._check(len(data))
 
-    def __post_init__(self) -> None:
+    def _check(self, size: int) -> None:
         for head in self.heads:
             if head.length < 0 or head.size < 0 or not 1 <= head.bits <= 64:
                 raise ProtocolError(f"a part's index entry is out of range: {head}")
-        total = sum(head.size for head in self.heads)
-        if total != len(self.data):
-            raise ProtocolError(f"the index speaks of {total} bytes but the payload has {len(self.data)}")
+        if self.size != size:
+            raise ProtocolError(f"the index speaks of {self.size} bytes but the payload has {size}")
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts."""
+        return sum(head.size for head in self.heads)
+
+    @property
+    def data(self) -> Buffer:
+        """The parts' bytes, as a whole."""
+        return self._data
 
     def __iter__(self) -> Iterator[Part]:
-        view = memoryview(self.data)
+        view = memoryview(self._data)
         start = 0
         for head in self.heads:
             yield Part(head, view[start : start + head.size])
             start += head.size
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Payload) and self.heads == other.heads and bytes(self.data) == bytes(other.data)
+
+    def __hash__(self) -> int:
+        return hash(self.heads)
 
     @property
     def shape(self) -> tuple[tuple[str, int], ...]:
@@ -66,7 +83,12 @@ class Payload:
 
     def digest(self) -> str:
         """SHA-256 over index and bytes, hex."""
-        return index_digest(self.heads, hashlib.sha256(self.data).digest())
+        if not self._digest:
+            sha = hashlib.sha256()
+            for part in self:
+                sha.update(part.data)
+            self._digest = index_digest(self.heads, sha.digest())
+        return self._digest
 
 
 def index_digest(heads: Sequence[PartHead], data_sha256: bytes) -> str:
@@ -75,15 +97,17 @@ def index_digest(heads: Sequence[PartHead], data_sha256: bytes) -> str:
 
 
 def join(parts: Iterable[Part]) -> Payload:
-    """One payload of ``parts``."""
-    kept = list(parts)
-    return Payload(tuple(p.head for p in kept), b"".join(bytes(p.data) for p in kept))
+    """One payload of ``parts``, taken as they come."""
+    heads, out = [], io.BytesIO()
+    for part in parts:
+        heads.append(part.head)
+        out.write(part.data)
+    return Payload(heads, out.getvalue())
 
 
 def concatenate(payloads: Sequence[Payload]) -> Payload:
     """One payload of several, in order."""
-    heads = tuple(head for payload in payloads for head in payload.heads)
-    return Payload(heads, payloads[0].data if len(payloads) == 1 else b"".join(bytes(p.data) for p in payloads))
+    return payloads[0] if len(payloads) == 1 else join(part for payload in payloads for part in payload)
 
 
 def split(payload: Payload, counts: Sequence[int]) -> list[Payload]:

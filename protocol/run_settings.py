@@ -75,6 +75,11 @@ class RunSettings:
         return Path(self.state) if self.state else home() / "state"
 
 
+def simulation_keys() -> Path:
+    """Folder of the consortium keys that simulations make for themselves."""
+    return home() / "keys"
+
+
 def home() -> Path:
     """CROSSWARD_HOME, or ~/.crossward."""
     return Path(os.environ.get("CROSSWARD_HOME") or Path.home() / ".crossward")

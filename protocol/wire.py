@@ -35,6 +35,7 @@ from protocol.parts import PartHead, Payload, ProtocolError, concatenate, split
 FACTS, INDEX, PAYLOAD, METRICS = "facts", "index", "payload", "metrics"
 T = TypeVar("T")
 _LINEAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")  # nodes name folders by it
+_KEY = re.compile(r"([0-9a-f]{16})?")  # a key's fingerprint, or none
 
 
 def _get(facts: ConfigRecord | MetricRecord, key: str, kind: type[T]) -> T:
@@ -67,7 +68,8 @@ def _put_payload(content: RecordDict, payloads: list[Payload]) -> list[int]:
             "size": [h.size for h in whole.heads],
         }
     )
-    array = Array("uint8", (len(whole.data),), "raw.bytes", bytes(whole.data))
+    data = whole.data
+    array = Array("uint8", (len(data),), "raw.bytes", data if isinstance(data, bytes) else bytes(data))
     content[PAYLOAD] = ArrayRecord({"bytes": array})
     return [len(p.heads) for p in payloads]
 
@@ -96,6 +98,7 @@ def _put_snapshot(
     head, parts = snapshot if snapshot is not None else (SnapshotHead(-1, ()), ())
     facts["snapshot-version"] = head.version
     facts["snapshot-epochs"] = list(head.epochs)
+    facts["snapshot-key"] = head.key
     payloads.extend(parts)
 
 
@@ -107,11 +110,22 @@ def _take_snapshot(facts: ConfigRecord, payloads: list[Payload]) -> tuple[Snapsh
         return None
     if len(payloads) != len(epochs) or len(set(epochs)) != len(epochs):
         raise ProtocolError(f"a snapshot of epochs {epochs} has {len(payloads)} payloads")
-    return SnapshotHead(version, tuple(epochs)), tuple(payloads)
+    return SnapshotHead(version, tuple(epochs), _key(_get(facts, "snapshot-key", str), "snapshot-key")), tuple(payloads)
+
+
+def _key(fingerprint: str, name: str) -> str:
+    if not _KEY.fullmatch(fingerprint):
+        raise ProtocolError(f"'{name}' is no key fingerprint: expected 16 hex digits, or nothing")
+    return fingerprint
 
 
 def _head(facts: ConfigRecord) -> Head:
     return Head(_get(facts, "head-seq", int), _get(facts, "head-hash", str))
+
+
+def content_size(content: RecordDict) -> int:
+    """Bytes of the arrays in a message's content."""
+    return sum(len(array.data) for record in content.array_records.values() for array in record.values())
 
 
 def write_task(task: Task) -> RecordDict:
@@ -132,6 +146,8 @@ def write_task(task: Task) -> RecordDict:
         "state-hash": task.state_hash,
         "steps": task.steps,
         "last": task.last,
+        "key": task.key,
+        "refused": task.refused,
     }
     for name, values in zip(RecordHead._fields, zip(*(h for h, _ in task.records), strict=True), strict=False):
         facts[f"record-{name}"] = list(values)
@@ -170,10 +186,14 @@ def read_task(content: RecordDict) -> Task:
     facts = _facts(content)
     if not _LINEAGE.fullmatch(_get(facts, "lineage", str)):
         raise ProtocolError("'lineage' is not 1 to 64 letters, digits, '-' or '_'")
-    columns = [_list(facts, f"record-{name}", int) for name in RecordHead._fields]
+    columns: list[list[Any]] = [
+        _list(facts, f"record-{name}", str if name == "key" else int) for name in RecordHead._fields
+    ]
     if len({len(column) for column in columns}) != 1:
         raise ProtocolError("the records' columns differ in length")
     heads = [RecordHead(*row) for row in zip(*columns, strict=True)]
+    for head in heads:
+        _key(head.key, "record-key")
     payloads = _take_payload(content, _list(facts, "parts", int))
     if len(payloads) < len(heads):
         raise ProtocolError(f"{len(heads)} records are named but {len(payloads)} payloads came")
@@ -194,6 +214,8 @@ def read_task(content: RecordDict) -> Task:
         state_hash=_get(facts, "state-hash", str),
         steps=_get(facts, "steps", int),
         last=_get(facts, "last", bool),
+        key=_key(_get(facts, "key", str), "key"),
+        refused=_get(facts, "refused", str),
         records=tuple(zip(heads, payloads[: len(heads)], strict=True)),
         snapshot=_take_snapshot(facts, payloads[len(heads) :]),
     )
@@ -217,6 +239,8 @@ _UPDATE_METRICS: dict[str, type] = {
     "train_seconds": float,
     "compute_seconds": float,
     "clipped": float,
+    "seal_seconds": float,
+    "open_seconds": float,
 }
 
 
@@ -297,6 +321,7 @@ def read_reply(content: RecordDict) -> Reply:
         raise ProtocolError("an update without a payload")
     given: dict[str, Any] = {n: _get(facts, _dashed(n), kind) for n, kind in _UPDATE_FACTS.items()}
     given["site"] = _site(facts)
+    _key(given["key"], "key")
     given |= {n: _get(metrics, _dashed(n), kind) for n, kind in _UPDATE_METRICS.items()}
     update = Update(
         **given,
@@ -311,6 +336,7 @@ def read_reply(content: RecordDict) -> Reply:
             f"an update of {update.num_examples} examples, {update.num_tokens} tokens and "
             f"{update.steps} steps: each must be at least 1"
         )
-    if update.loss_sum < 0 or update.train_seconds < 0 or update.compute_seconds < 0:
+    seconds = (update.train_seconds, update.compute_seconds, update.seal_seconds, update.open_seconds)
+    if update.loss_sum < 0 or min(seconds) < 0:
         raise ProtocolError("an update's loss and seconds cannot be negative")
     return update

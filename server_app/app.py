@@ -12,10 +12,12 @@ from flwr.app import Context
 from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
-from encryption.settings import EncryptionSettings
-from protocol.run_settings import RunSettings
+from encryption.aggregator import arithmetic
+from encryption.settings import CKKS, NONE, EncryptionSettings
+from protocol.run_settings import RunSettings, simulation_keys
 from protocol.schedule import Schedule
-from protocol.settings import read_settings
+from protocol.settings import SettingsError, read_settings
+from server_app import cost
 from server_app.progress import Progress
 from server_app.report import write_report
 from server_app.run_folder import RunFolder, read_config
@@ -49,6 +51,7 @@ def main(grid: Grid, context: Context) -> None:
     progress = Progress(folder.path, schedule.versions)
     folder.observers.append(progress)
     kind = FedAvg if settings.name == "fedavg" else AsyncHybrid
+    kinds = arithmetic(plan, encryption.policy, encryption.scheme, _ckks_context(encryption))
     strategy = kind(
         settings,
         plan,
@@ -58,16 +61,38 @@ def main(grid: Grid, context: Context) -> None:
         bandwidths=bandwidths,
         last_task=run.last_task,
         last_steps=run.alone_steps,
+        kinds=kinds,
+        key=encryption.key,
     )
     try:
         strategy.start(SimulatedLinks(grid, clock, bandwidths), num_rounds=schedule.versions)
         measures = last_measures(folder.events())
         progress.say(federated_table(measures))
+        made = [line for line in folder.events() if line["event"] == "version"]
+        if strategy.state.key:
+            progress.say(
+                f"Sealed under key {strategy.state.key}, which this server does not hold. Sealing, adding and opening: "
+                f"{cost.typical_share(made):.1%} of a version's time (median)"
+            )
         _report(folder.path, progress)
         folder.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
         progress.say(f"Run folder: {folder.path}")
     finally:
         folder.close()
+
+
+def _ckks_context(settings: EncryptionSettings) -> bytes:
+    """The consortium's public CKKS context, for the baseline; nothing otherwise."""
+    if settings.policy == NONE or settings.scheme != CKKS:
+        return b""
+    path = Path(settings.context) if settings.context else simulation_keys() / "simulation-ckks.public"
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"encryption.ckks-context: {path} cannot be read ({error}): write it with "
+            "`python -m encryption.keys show KEY --public-context FILE` and name it"
+        ) from error
 
 
 def _report(folder: Path, progress: Progress) -> None:

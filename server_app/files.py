@@ -1,4 +1,4 @@
-"""Payloads on disk: one file each, written part by part, replaced in one step, mapped when read.
+"""Payloads on disk: one file each, written part by part, replaced in one step, read part by part.
 
 Layout: the parts' bytes back to back, then a JSON footer (facts, index, digest), then its length in 8 bytes. The
 footer comes last because an index of streamed parts is known only at the end.
@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,37 @@ Facts = dict[str, Any]
 
 class PayloadError(RuntimeError):
     """A payload file cannot be read or written."""
+
+
+class StoredPayload(Payload):
+    """A payload whose parts are read from its file when they are asked for, so that it holds no memory.
+
+    It keeps the file open: what is dropped or replaced meanwhile is still read as it was.
+    """
+
+    def __init__(self, path: Path, heads: Iterable[PartHead], size: int) -> None:
+        self.path = path
+        self.heads = tuple(heads)
+        self._digest = ""
+        self._check(size)
+        self._file = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            os.close(self._file)
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(bytes(part.data) for part in self)
+
+    def __iter__(self) -> Iterator[Part]:
+        start = 0
+        for head in self.heads:
+            data = os.pread(self._file, head.size, start)
+            if len(data) != head.size:
+                raise PayloadError(f"{self.path} became shorter while it was read; restore it from a backup")
+            yield Part(head, data)
+            start += head.size
 
 
 def write_payload(path: Path, facts: Facts, parts: Iterable[Part], durable: bool = True) -> str:
@@ -54,7 +84,7 @@ def write_payload(path: Path, facts: Facts, parts: Iterable[Part], durable: bool
 
 
 def read_payload(path: Path, check: bool = False) -> tuple[Facts, Payload, str]:
-    """Facts, payload (mapped) and digest of a file; with ``check`` its bytes are hashed and compared.
+    """Facts, payload (unread) and digest of a file; with ``check`` its bytes are hashed and compared.
 
     Raises
     ------
@@ -66,13 +96,13 @@ def read_payload(path: Path, check: bool = False) -> tuple[Facts, Payload, str]:
             size = path.stat().st_size
             if size < 8:
                 raise ProtocolError(f"{size} bytes are no payload file")
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        length = int.from_bytes(data[-8:], "little")
-        if length > size - 8:
-            raise ProtocolError("the footer's length is beyond the file's")
-        footer = json.loads(bytes(data[size - 8 - length : size - 8]))
-        heads = tuple(PartHead(*row) for row in footer["index"])
-        payload = Payload(heads, data[: size - 8 - length])
+            file.seek(size - 8)
+            length = int.from_bytes(file.read(8), "little")
+            if length > size - 8:
+                raise ProtocolError("the footer's length is beyond the file's")
+            file.seek(size - 8 - length)
+            footer = json.loads(file.read(length))
+        payload = StoredPayload(path, (PartHead(*row) for row in footer["index"]), size - 8 - length)
         if check and payload.digest() != footer["digest"]:
             raise ProtocolError("its bytes do not fit its digest")
         return footer["facts"], payload, footer["digest"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from protocol.measures import Measure
 from protocol.messages import ACCEPTED, OUTCOMES
+from server_app import cost
 from server_app.svg import clean, colours
 from server_app.table import Rows, last_measures
 
@@ -45,7 +46,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Made:
-    """A version: integer weight and staleness by hospital; ``reverts`` names the version that it subtracts."""
+    """A version: integer weight and staleness by hospital; ``reverts`` names the version that it subtracts.
+
+    ``key`` is the fingerprint of the key that it is sealed under, ``crypto_share`` encryption's share of its time.
+    """
 
     number: int
     at: float
@@ -53,6 +57,8 @@ class Made:
     staleness: Mapping[int, int]
     train_loss: float | None
     reverts: int | None
+    key: str = ""
+    crypto_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -197,7 +203,10 @@ class _Reader:
             if (span := self.by_task.get(task)) is not None:
                 weights[span.hospital], staleness[span.hospital] = int(weight), int(stale)
         loss, reverts = line.get("train_loss"), line.get("reverts")
-        self.out.versions.append(Made(line["version"], at - self.out.began, weights, staleness, loss, reverts))
+        key, part = str(line.get("key", "")), cost.share(line)
+        self.out.versions.append(
+            Made(line["version"], at - self.out.began, weights, staleness, loss, reverts, key, part)
+        )
 
 
 def read_history(events: Iterable[Mapping[str, Any]]) -> History:

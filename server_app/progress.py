@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from protocol.messages import BEHIND, DUPLICATE, FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT
+from server_app import cost
 
 Facts = dict[str, Any]
 
@@ -56,9 +57,9 @@ class Progress:
                 f"{site} {weight} (staleness {stale})"
                 for site, weight, stale in zip(line["sites"], line["weights"], line["staleness"], strict=True)
             )
-            self._line(
-                f"version {line['version']}/{self.versions}: train loss {line['train_loss']:.3f}; weights {members}"
-            )
+            crypto = f"; encryption {cost.seconds(line):.2f} s, {cost.share(line):.1%}" if line["key"] else ""
+            loss = f"train loss {line['train_loss']:.3f}"
+            self._line(f"version {line['version']}/{self.versions}: {loss}; weights {members}{crypto}")
         elif event == "measured" and "own_loss_sum" in line:
             self._line(f"  {name}: trained alone and measured in {line['seconds']:.1f} s")
         elif event == "evaluated" and line["loss"] is not None:

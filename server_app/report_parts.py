@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from statistics import median
 from typing import Any
 
 from protocol.measures import Measure
@@ -95,6 +96,15 @@ def tiles(history: History) -> str:
             "adapter updates up, records to catch up down",
         ),
     ]
+    if keys := list(dict.fromkeys(made.key for made in history.versions if made.key)):
+        shares = [made.crypto_share for made in history.versions if made.weights]
+        tiles.append(
+            tile(
+                "Encryption's share of a version's time",
+                f"{median(shares):.1%}" if shares else "-",
+                f"sealed under key {', '.join(keys)}; the server holds none",
+            )
+        )
     base, tuned = total(history, "base"), total(history, "global")
     if base is not None and tuned is not None:
         low, high = tuned.perplexity_interval()

@@ -27,6 +27,7 @@ from server_app.files import Facts, PayloadError, read_payload, write_payload
 from server_app.ledger import FILE_NAME, Ledger, LedgerError
 
 Observer = Callable[[Facts], None]
+MAY_CHANGE = ("encryption.key", "encryption.workers", "encryption.ckks-context")  # between a run and its resumption
 METRIC_EVENTS = ("version", "evaluated", "measured")
 
 
@@ -73,7 +74,7 @@ class RunFolder:
         differs = sorted(
             key
             for key in began["config"].keys() | config.keys()
-            if not key.startswith("run.") and began["config"].get(key) != config.get(key)
+            if not (key.startswith("run.") or key in MAY_CHANGE) and began["config"].get(key) != config.get(key)
         )
         if differs:
             shown = ", ".join(f"{k} ({began['config'].get(k)!r}, now {config.get(k)!r})" for k in differs[:5])

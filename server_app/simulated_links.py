@@ -18,13 +18,9 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
 from protocol.simulated import Pretence, read_pretence
+from protocol.wire import content_size
 from strategies.bandwidth import Bandwidths
 from strategies.clock import Clock
-
-
-def content_size(content: RecordDict) -> int:
-    """Bytes of the arrays in a content."""
-    return sum(len(array.data) for record in content.array_records.values() for array in record.values())
 
 
 class SimulatedLinks(Grid):

@@ -17,6 +17,7 @@ from flwr.clientapp import ClientApp
 
 from client_app.handlers import make_app
 from client_app.node import Node, Trained, Vector
+from client_app.payloads import Vault
 from protocol.measures import Measure, measure
 from protocol.messages import Task
 from protocol.schedule import Schedule
@@ -63,8 +64,11 @@ def toy_identity(number: int) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big"))
 
 
-def toy_app(folder: Path, schedule: Schedule, dimension: int = 16) -> ClientApp:
-    """A ClientApp of toy nodes; each finds its number under ``partition-id`` and its state below ``folder``."""
+def toy_app(folder: Path, schedule: Schedule, dimension: int = 16, vault: Vault | None = None) -> ClientApp:
+    """A ClientApp of toy nodes; each finds its number under ``partition-id`` and its state below ``folder``.
+
+    ``vault`` seals their updates; without one they are sent in the clear.
+    """
 
     def build(context: Context, task: Task) -> Node:
         number = int(context.node_config["partition-id"])
@@ -76,6 +80,7 @@ def toy_app(folder: Path, schedule: Schedule, dimension: int = 16) -> ClientApp:
             seed=0,
             clock=lambda: 0.0,
             durable=False,
+            vault=vault or Vault(),
         )
 
     return make_app(build)

@@ -20,6 +20,8 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
+from protocol.wire import content_size
+
 
 class VirtualClock:
     """Seconds that pass only when somebody waits."""
@@ -63,11 +65,6 @@ class VirtualNode:
 
 # Given message and reply: the (extra seconds, reply) pairs that arrive. [] loses the reply, two pairs duplicate it.
 Fault = Callable[[int, Message, Message], list[tuple[float, Message]]]
-
-
-def content_size(content: RecordDict) -> int:
-    """Bytes of the arrays in a content."""
-    return sum(len(array.data) for record in content.array_records.values() for array in record.values())
 
 
 class VirtualGrid(Grid):

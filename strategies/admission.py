@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from encryption.aggregator import ARITHMETIC
+from encryption.aggregator import Kinds
+from encryption.packing import CLEAR, WRAPPED, packed_size, wrapped_size
 from encryption.plan import FieldPlan
 from protocol.messages import LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, Update
+from protocol.schedule import MAX_EPOCH
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,11 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the server knows of the task it sent and the run it is in. Empty ``layout``/``shape``: not yet fixed."""
+    """What the server knows of the task it sent and the run it is in. Empty ``layout``/``shape``: not yet fixed.
+
+    ``kinds`` are the kinds of part that the run's policy allows; with a sealed kind among them an update must be made
+    under a key: ``key``, once that is fixed.
+    """
 
     lineage: str
     task: int
@@ -38,6 +44,7 @@ class Expected:
     layout: str
     shape: tuple[tuple[str, int], ...]
     public_key: bytes
+    kinds: Kinds
     max_loss: float = 100.0
 
 
@@ -50,14 +57,33 @@ def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> str:
         return f"a mean loss of {update.loss_sum / update.num_tokens:.1f} nats a token is beyond {expected.max_loss}"
     for number, part in enumerate(update.payload):
         head = part.head
-        if head.kind not in ARITHMETIC:
-            return f"part {number} is of the unknown kind {head.kind!r}"
+        if head.kind not in expected.kinds:
+            allowed = ", ".join(expected.kinds)
+            return f"part {number} is of the kind {head.kind[:40]!r}, the run's encryption.policy allows {allowed}"
         if head.bits != plan.update_bits:
             return f"part {number} has fields of {head.bits} bits, expected {plan.update_bits}"
-        if reason := ARITHMETIC[head.kind].check(part.data, head.bits, head.length):
+        if reason := expected.kinds[head.kind].check(part.data, head.bits, head.length):
             return f"part {number}: {reason}"
     if not update.payload.heads:
         return "the update holds no part"
+    if {head.kind for head in update.payload.heads} == {CLEAR} and set(expected.kinds) != {CLEAR}:
+        return "nothing in the update is sealed, but the run's encryption.policy seals some of it"
+    return _malformed_snapshot(update, bool(set(expected.kinds) - {CLEAR}))
+
+
+def _malformed_snapshot(update: Update, sealed: bool) -> str:
+    if update.snapshot is None:
+        return ""
+    head, payloads = update.snapshot
+    values, kind = sum(h.length for h in update.payload.heads), WRAPPED if sealed else CLEAR
+    if head.version != update.version or head.key != update.key or len(payloads) > MAX_EPOCH + 1:
+        return f"its snapshot is of version {head.version}, {len(payloads)} epochs and key {head.key or 'none'}"
+    for payload in payloads:
+        if sum(h.length for h in payload.heads) != values or {h.kind for h in payload.heads} != {kind}:
+            return f"its snapshot does not hold {values} values of the kind {kind!r}"
+        for h in payload.heads:
+            if h.size != (wrapped_size if sealed else packed_size)(h.length, h.bits):
+                return f"a part of its snapshot has {h.size} bytes for {h.length} fields of {h.bits} bits"
     return ""
 
 
@@ -75,8 +101,12 @@ def examine(
     """Why ``update`` must not be added, or None. ``multiplier`` may be at most ``room``."""
     if reason := _malformed(update, expected, plan):
         return Refusal(MALFORMED, reason)
-    if update.key != expected.key:
-        return Refusal(WRONG_KEY, f"made under key {update.key or 'none'}, this run uses {expected.key or 'none'}")
+    if bool(update.key) != bool(set(expected.kinds) - {CLEAR}):
+        return Refusal(WRONG_KEY, f"made under key {update.key or 'none'}, against the run's encryption.policy")
+    if expected.key and update.key != expected.key:
+        return Refusal(
+            WRONG_KEY, f"made under key {update.key}, this run uses {expected.key}: get the present key file"
+        )
     if reason := _unsigned(update):
         return Refusal(MALFORMED, reason)
     if expected.public_key and update.public_key != expected.public_key:

@@ -18,9 +18,11 @@ from flwr.common import log
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
+from encryption.aggregator import Kinds, clear_arithmetic
 from encryption.plan import FieldPlan
 from protocol.messages import EVALUATE, FAILED, TRAIN
 from protocol.schedule import Schedule
+from protocol.wire import content_size
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import version_name
 from strategies.clock import Clock, SystemClock
@@ -31,7 +33,9 @@ from strategies.restore import Buffered
 from strategies.roster import Flight, NodeView
 from strategies.settings import StrategySettings
 from strategies.state import RunError, ServerState
-from strategies.versions import make_version, roll_back
+from strategies.versions import drop_others, make_version, roll_back
+
+_AT_ONCE = 32 << 20  # bytes of replies pulled together
 
 
 def wait_for_nodes(grid: Grid, settings: StrategySettings, clock: Clock) -> int:
@@ -74,6 +78,10 @@ class AsyncHybrid(Strategy):
         What every node is asked after the last version: ``evaluate`` or ``train.alone``.
     last_steps : int (default: 0)
         Optimiser steps of ``train.alone``; 0 = as many as the run had in sequence.
+    kinds : Kinds (default: clear parts only)
+        Kinds of part that the run's encryption policy allows (``encryption.aggregator.arithmetic``).
+    key : str (default: "")
+        Fingerprint of the consortium key that updates must be made under; empty: version 1 fixes it.
     """
 
     def __init__(
@@ -87,6 +95,8 @@ class AsyncHybrid(Strategy):
         bandwidths: Bandwidths | None = None,
         last_task: str = EVALUATE,
         last_steps: int = 0,
+        kinds: Kinds | None = None,
+        key: str = "",
     ) -> None:
         plan.check_buffer(max(settings.buffer_size, 1))
         self.state = ServerState(
@@ -98,10 +108,13 @@ class AsyncHybrid(Strategy):
             bandwidths or Bandwidths(),
             last_task,
             last_steps,
+            kinds or clear_arithmetic(),
+            key,
         )
         self.result = Result()
         self.last_version = schedule.versions
         self._began = 0.0
+        self._largest = 0  # bytes of the largest reply so far
 
     # ------------------------------------------------------------------ what FedAvg changes
 
@@ -117,10 +130,10 @@ class AsyncHybrid(Strategy):
         return next((g[: s.settings.buffer_size] for g in self.groups() if len(g) >= needed), [])
 
     def groups(self) -> list[list[Buffered]]:
-        """The buffer by layout: only updates of one layout can be added. Version 1 fixes which."""
+        """The buffer by layout and key: only updates of one can be added. Version 1 fixes which."""
         groups: dict[object, list[Buffered]] = {}
         for update in self.state.buffer:
-            groups.setdefault((update.layout, update.shape), []).append(update)
+            groups.setdefault((update.layout, update.key, update.shape), []).append(update)
         return list(groups.values())
 
     # ------------------------------------------------------------------ Flower's hooks
@@ -200,6 +213,8 @@ class AsyncHybrid(Strategy):
             reason = "under way when the run was interrupted"
             facts = {name: line[name] for name in ("task", "node", "hospital", "kind", "version")}
             s.journal.record(FAILED, **facts, reason=reason)
+        if s.layout:
+            drop_others(s)  # the run may have been resumed under another key
         roll_back(s, s.reverting)  # what an interrupted run had begun
         self._stop_at_last()
         if s.ended:
@@ -210,11 +225,16 @@ class AsyncHybrid(Strategy):
             send(s, grid, self._evaluate_drafts())
             send(s, grid, self._train_drafts())
             moved = expire(s)
-            replies = list(grid.pull_messages(list(s.roster.flights))) if s.roster.flights else []
-            kinds = [self._kind(message) for message in replies]
-            made = self._take(m for m, kind in zip(replies, kinds, strict=True) if kind == TRAIN)
-            self.aggregate_evaluate(s.version, [m for m, kind in zip(replies, kinds, strict=True) if kind != TRAIN])
-            if not (moved or replies or made):
+            for message in self._pull(grid):
+                moved = True
+                if self._kind(message) == TRAIN:
+                    self._take([message])
+                else:
+                    self.aggregate_evaluate(s.version, [message])
+                del message  # it may be as large as the adapter: gone before the next is pulled
+            made = self._advance()
+            self.aggregate_evaluate(s.version, ())
+            if not (moved or made):
                 self._check_stall()
                 s.clock.pause(s.settings.poll_seconds, self._next_moment())
         if s.version:
@@ -242,6 +262,17 @@ class AsyncHybrid(Strategy):
 
     def _evaluate_drafts(self) -> Iterator[tuple[Message, Flight]]:
         return self._drafts(lambda view: view.todo)
+
+    def _pull(self, grid: Grid) -> Iterator[Message]:
+        """Replies that are there: one by one when they are large, so that few are in memory at once."""
+        waiting = list(self.state.roster.flights)
+        while waiting:
+            number = max(_AT_ONCE // (self._largest or _AT_ONCE), 1)
+            replies, waiting = list(grid.pull_messages(waiting[:number])), waiting[number:]
+            while replies:
+                if replies[0].has_content():
+                    self._largest = max(self._largest, content_size(replies[0].content), 1)
+                yield replies.pop(0)
 
     def _kind(self, message: Message) -> str:
         flight = self.state.roster.flights.get(message.metadata.reply_to_message_id)

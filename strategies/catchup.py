@@ -1,6 +1,6 @@
 """What a node that missed versions is sent: sums of version records, as few as the guard bits allow.
 
-A node at version m of v needs records m+1..v. Records of one scale epoch and sign add up exactly, up to V of
+A node at version m of v needs records m+1..v. Records of one scale epoch, sign and key add up exactly, up to V of
 them in one record, so it downloads ceil((v-m)/V) sums an epoch instead of v-m records. Sums over aligned
 power-of-two stretches are kept, so that any stretch costs O(log V) additions, however long the run has been.
 
@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 
+from encryption.aggregator import Kinds
 from encryption.plan import FieldPlan
 from protocol.messages import RecordHead
-from protocol.parts import Payload, join
+from protocol.parts import Payload
 from strategies.combine import combine
 from strategies.journal import Journal
 
@@ -28,6 +29,12 @@ class VersionFacts:
     epoch: int
     weight_sum: int
     sign: int
+    key: str = ""
+
+    @property
+    def stretch(self) -> tuple[int, int, str]:
+        """What must be equal for versions to add up to one record."""
+        return self.epoch, self.sign, self.key
 
 
 def version_name(version: int) -> str:
@@ -42,22 +49,30 @@ class CatchUp:
     first, and is made again when needed.
     """
 
-    def __init__(self, journal: Journal, plan: FieldPlan, kept_sums: int = 16) -> None:
+    def __init__(self, journal: Journal, plan: FieldPlan, kinds: Kinds, kept_sums: int = 16) -> None:
         self.journal = journal
         self.plan = plan
+        self.kinds = kinds
         self.versions: dict[int, VersionFacts] = {}
         self._sums: dict[int, OrderedDict[int, RecordHead]] = defaultdict(OrderedDict)  # by length, by first
         self._kept = kept_sums
         self._last: tuple[tuple[int, int], list[Record]] | None = None
+        self._passing: list[str] = []
 
     def append(self, version: int, facts: VersionFacts) -> None:
         """Say that ``version`` now exists; versions come in order."""
         self.versions[version] = facts
-        self._last = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop the sums made for one pair of versions; the next node may have another."""
+        for name in self._passing:
+            self.journal.drop(name)
+        self._last, self._passing = None, []
 
     def _record(self, version: int) -> Record:
         facts = self.versions[version]
-        head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign)
+        head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign, facts.key)
         return head, self.journal.open(version_name(version))[1]
 
     def _aligned(self, first: int, length: int) -> Record:
@@ -69,37 +84,41 @@ class CatchUp:
             sums.move_to_end(first)
             return sums[first], self.journal.open(name)[1]
         half = length // 2
-        head, payload = self._add([self._aligned(first, half), self._aligned(first + half, half)])
-        self.journal.keep(name, head._asdict(), payload)
+        head, payload = self._add([self._aligned(first, half), self._aligned(first + half, half)], name)
         sums[first] = head
         while len(sums) > self._kept:
             old, _ = sums.popitem(last=False)
             self.journal.drop(f"sums/{old:06d}-{length:06d}")
         return head, payload
 
-    def _add(self, records: list[Record]) -> Record:
+    def _add(self, records: list[Record], name: str) -> Record:
+        """The sum of ``records``, kept under ``name``: it is never whole in memory."""
         heads = [head for head, _ in records]
-        total = RecordHead(
-            heads[0].first, heads[-1].last, heads[0].epoch, sum(h.weight_sum for h in heads), heads[0].sign
-        )
+        total = heads[0]._replace(last=heads[-1].last, weight_sum=sum(h.weight_sum for h in heads))
         bits = self.plan.sum_bits(total.last - total.first + 1)
-        return total, join(combine([payload for _, payload in records], [1] * len(records), bits))
+        summed = combine([payload for _, payload in records], [1] * len(records), bits, self.kinds)
+        self.journal.keep(name, total._asdict(), summed)
+        return total, self.journal.open(name)[1]
 
     def _stretch(self, first: int, last: int) -> Record:
-        """Sum of first..last (one epoch and sign, at most V versions) from aligned pieces."""
-        pieces = []
+        """Sum of first..last (one epoch, sign and key, at most V versions) from aligned pieces."""
+        pieces, name = [], f"sums/{first:06d}-to-{last:06d}"
         while first <= last:
             length = 1
             while (first - 1) % (2 * length) == 0 and first + 2 * length - 1 <= last:
                 length *= 2
             pieces.append(self._aligned(first, length))
             first += length
-        return pieces[0] if len(pieces) == 1 else self._add(pieces)
+        if len(pieces) == 1:
+            return pieces[0]
+        self._passing.append(name)
+        return self._add(pieces, name)
 
     def records(self, held: int, version: int) -> list[Record]:
         """The sums that bring a node from version ``held`` to ``version``."""
         if self._last is not None and self._last[0] == (held, version):
             return self._last[1]
+        self._forget()
         out: list[Record] = []
         first = held + 1
         while first <= version:
@@ -108,7 +127,7 @@ class CatchUp:
             while (
                 last < version
                 and last - first + 1 < self.plan.max_versions
-                and (self.versions[last + 1].epoch, self.versions[last + 1].sign) == (facts.epoch, facts.sign)
+                and self.versions[last + 1].stretch == facts.stretch
             ):
                 last += 1
             out.append(self._stretch(first, last))
@@ -120,7 +139,7 @@ class CatchUp:
         """How many sums :meth:`records` would give, without making them."""
         count, run, before = 0, 0, None
         for v in range(held + 1, version + 1):
-            now = (self.versions[v].epoch, self.versions[v].sign)
+            now = self.versions[v].stretch
             if now != before or run == self.plan.max_versions:
                 count, run, before = count + 1, 0, now
             run += 1

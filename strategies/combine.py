@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from encryption.aggregator import ARITHMETIC
+from encryption.aggregator import Kinds
 from protocol.parts import Part, PartHead, Payload
 
 
-def combine(payloads: Sequence[Payload], weights: Sequence[int], bits: int) -> Iterator[Part]:
-    """``sum_i weights[i] payloads[i]`` part by part, with fields of ``bits`` bits.
+def combine(payloads: Sequence[Payload], weights: Sequence[int], bits: int, kinds: Kinds) -> Iterator[Part]:
+    """``sum_i weights[i] payloads[i]`` part by part, with fields of ``bits`` bits; ``kinds`` know how to add.
 
     Raises
     ------
@@ -27,5 +27,5 @@ def combine(payloads: Sequence[Payload], weights: Sequence[int], bits: int) -> I
         raise ValueError("payloads of different shapes cannot be added")
     for parts in zip(*payloads, strict=True):
         kind, length = parts[0].head.kind, parts[0].head.length
-        data = ARITHMETIC[kind].combine([p.data for p in parts], weights, [p.head.bits for p in parts], bits, length)
+        data = kinds[kind].combine([p.data for p in parts], weights, [p.head.bits for p in parts], bits, length)
         yield Part(PartHead(kind, length, bits, len(data)), data)

@@ -28,15 +28,16 @@ def _from_snapshot(state: ServerState, held: int) -> SentSnapshot | None:
         return None
     direct = state.catch_up.count(held, state.version)
     # a snapshot's fields are up to twice as wide as a record's
-    return (
-        state.snapshots.load()
-        if 2 * len(head.epochs) + state.catch_up.count(head.version, state.version) < direct
-        else None
-    )
+    smaller = 2 * len(head.epochs) + state.catch_up.count(head.version, state.version) < direct
+    # whoever joined after the consortium's key changed cannot open what came before
+    old = any(state.catch_up.versions[v].key != state.key for v in range(held + 1, head.version + 1))
+    return state.snapshots.load() if smaller or (old and head.key == state.key) else None
 
 
 def _wants_snapshot(state: ServerState, kind: str) -> bool:
     every, confirmed = state.settings.snapshot_every, state.snapshots.confirmed
+    if kind == TRAIN and state.version and confirmed is not None and confirmed.key != state.key:
+        return True  # after a change of the key newcomers cannot open what is there
     return kind == TRAIN and every > 0 and state.version - (confirmed.version if confirmed else 0) >= every
 
 
@@ -60,6 +61,8 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
         state_hash=state.hashes.agreed(state.version),
         steps=state.last_steps if kind == state.last_task else 0,
         last=kind != TRAIN and bool(state.stop_reason),
+        key=state.key,
+        refused=view.refused,
         records=tuple(state.catch_up.records(held, state.version)),
         snapshot=snapshot,
     )

@@ -36,7 +36,7 @@ class Journal(Protocol):
         """Keep a payload, part by part, under ``name``, replacing what is there in one step; its digest."""
 
     def open(self, name: str) -> tuple[Facts, Payload]:
-        """What :meth:`keep` kept; the bytes may be mapped, not read."""
+        """What :meth:`keep` kept; the bytes may be on disk still, read as they are asked for."""
 
     def drop(self, name: str) -> None:
         """Forget a payload; nothing happens when there is none."""

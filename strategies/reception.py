@@ -136,10 +136,11 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
         flight.task,
         flight.version,
         flight.epoch,
-        "",
+        state.key,
         state.layout,
         state.shape,
         view.public_key,
+        state.kinds,
     )
     staleness = state.version - flight.version
     limits = (staleness, state.settings.max_staleness, multiplier(state, flight.version), multiplier_room(state))
@@ -160,6 +161,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     now = state.clock.now()
     refusal = _refusal(state, flight, view, update)
     view.held = flight.version  # it trained from there, whatever becomes of its update
+    view.refused = refusal.reason if refusal is not None else ""
     if refusal is not None:
         fail(state, flight, refusal.outcome, refusal.reason)
         return
@@ -175,7 +177,10 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
         multiplier(state, flight.version),
     )
     name, shape = hospital(update), update.payload.shape
-    kept = Buffered(flight.task, view.node, name, update.site, flight.version, update.layout, shape, contribution)
+    times = (update.seal_seconds, update.open_seconds)
+    kept = Buffered(
+        flight.task, view.node, name, update.site, flight.version, update.layout, update.key, shape, contribution, times
+    )
     state.journal.keep(kept.name, {}, update.payload)
     state.journal.record(
         ACCEPTED,
@@ -198,7 +203,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     if update.snapshot is not None and update.snapshot[0].version == flight.version:
         state.snapshots.offer(*update.snapshot, update.state_hash)
     if (confirmed := state.snapshots.confirm()) is not None:
-        state.journal.record("snapshot", version=confirmed.version, epochs=list(confirmed.epochs))
+        state.journal.record("snapshot", version=confirmed.version, epochs=list(confirmed.epochs), key=confirmed.key)
 
 
 def _report(state: ServerState, view: NodeView, version: int, digest: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from protocol.messages import ACCEPTED, LATE, OUTCOMES, WRONG_LAYOUT, SnapshotHead
+from protocol.messages import ACCEPTED, LATE, OUTCOMES, WRONG_KEY, WRONG_LAYOUT, SnapshotHead
 from strategies.catchup import VersionFacts
 from strategies.journal import Facts
 from strategies.weighting import Contribution
@@ -19,7 +19,10 @@ from strategies.weighting import Contribution
 
 @dataclass(frozen=True)
 class Buffered:
-    """An accepted update that waits for its version; its payload lies in the journal under :attr:`name`."""
+    """An accepted update that waits for its version; its payload lies in the journal under :attr:`name`.
+
+    ``times`` are the seconds that the node took to seal it and to open what came with its task.
+    """
 
     task: int
     node: int
@@ -27,8 +30,10 @@ class Buffered:
     site: str
     version: int
     layout: str
+    key: str
     shape: tuple[tuple[str, int], ...]
     contribution: Contribution
+    times: tuple[float, float] = (0.0, 0.0)
 
     @property
     def name(self) -> str:
@@ -46,6 +51,7 @@ class Standing:
     buffer: dict[int, Buffered] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
     layout: str = ""
+    key: str = ""
     shape: tuple[tuple[str, int], ...] = ()
     losses: list[tuple[int, float]] = field(default_factory=list)
     snapshot: SnapshotHead | None = None
@@ -65,6 +71,9 @@ def buffered_facts(update: Buffered) -> Facts:
         "site": update.site,
         "version": update.version,
         "layout": update.layout,
+        "key": update.key,
+        "seal_seconds": update.times[0],
+        "open_seconds": update.times[1],
         "shape": [list(row) for row in update.shape],
         "loss_sum": c.loss_sum,
         "num_tokens": c.num_tokens,
@@ -83,6 +92,7 @@ def _buffered(line: Facts) -> Buffered:
         line["site"],
         line["version"],
         line["layout"],
+        line["key"],
         tuple((kind, length) for kind, length in line["shape"]),
         Contribution(
             line["loss_sum"],
@@ -92,6 +102,7 @@ def _buffered(line: Facts) -> Buffered:
             line["staleness"],
             line["multiplier"],
         ),
+        (line["seal_seconds"], line["open_seconds"]),
     )
 
 
@@ -110,12 +121,14 @@ def standing(events: Iterable[Facts]) -> Standing:
             update = _buffered(line)
             now.buffer[update.task] = update
             now.accepted[update.hospital] = update.task
-        elif event in (WRONG_LAYOUT, LATE) and line["task"] in now.buffer:
+        elif event in (WRONG_LAYOUT, WRONG_KEY, LATE) and line["task"] in now.buffer:
             update = now.buffer.pop(line["task"])
             now.accepted.pop(update.hospital, None)
         elif event == "version":
             now.version = line["version"]
-            now.versions[now.version] = VersionFacts(line["epoch"], line["weight_sum"], line["sign"])
+            now.versions[now.version] = VersionFacts(line["epoch"], line["weight_sum"], line["sign"], line["key"])
+            if "reverts" not in line:
+                now.key = line["key"]
             now.layout, now.shape = line["layout"], tuple((kind, length) for kind, length in line["shape"])
             if "train_loss" in line:
                 now.train_losses.append((now.version, line["train_loss"]))
@@ -128,7 +141,7 @@ def standing(events: Iterable[Facts]) -> Standing:
         elif event == "evaluated" and line["complete"]:
             now.losses.append((line["version"], line["loss"]))
         elif event == "snapshot":
-            now.snapshot = SnapshotHead(line["version"], tuple(line["epochs"]))
+            now.snapshot = SnapshotHead(line["version"], tuple(line["epochs"]), line["key"])
         elif event == "snapshot-dropped":
             now.snapshot = None
         elif event == "finished":

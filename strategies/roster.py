@@ -29,7 +29,8 @@ class NodeView:
     """What the server knows of a node.
 
     ``held``: version it has (0 until it said otherwise); ``waiting``: its update is in the buffer; ``todo``: a
-    kind of task it is owed before the next training, ``attempts`` made at it; ``reason``: of the last failure.
+    kind of task it is owed before the next training, ``attempts`` made at it; ``reason``: of the last failure;
+    ``refused``: why its last update was refused, empty when it was not.
     """
 
     node: int
@@ -45,6 +46,7 @@ class NodeView:
     todo: str = ""
     attempts: int = 0
     reason: str = ""
+    refused: str = ""
 
     @property
     def hospital(self) -> str:

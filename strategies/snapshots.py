@@ -56,12 +56,13 @@ class Snapshots:
 
     def offer(self, head: SnapshotHead, payloads: tuple[Payload, ...], digest: str) -> None:
         """Keep a node's snapshot as a candidate; ``digest`` is the state hash that it reported with it."""
-        if self.confirmed is not None and head.version <= self.confirmed.version:
+        held = self.confirmed
+        if held is not None and held.key == head.key and head.version <= held.version:
             return
         if self.candidate is not None and self.candidate[0] != head:
             self._drop(self.candidate[0])
         for epoch, payload in zip(head.epochs, payloads, strict=True):
-            self.journal.keep(_name(head.version, epoch), {"version": head.version, "epoch": epoch}, payload)
+            self.journal.keep(_name(head, epoch), {**head._asdict(), "epoch": epoch}, payload)
         self.candidate = (head, digest)
 
     def confirm(self) -> SnapshotHead | None:
@@ -88,15 +89,15 @@ class Snapshots:
 
     def _drop(self, head: SnapshotHead) -> None:
         for epoch in head.epochs:
-            self.journal.drop(_name(head.version, epoch))
+            self.journal.drop(_name(head, epoch))
 
     def load(self) -> tuple[SnapshotHead, tuple[Payload, ...]] | None:
         """The confirmed snapshot with its payloads."""
         if self.confirmed is None:
             return None
         head = self.confirmed
-        return head, tuple(self.journal.open(_name(head.version, epoch))[1] for epoch in head.epochs)
+        return head, tuple(self.journal.open(_name(head, epoch))[1] for epoch in head.epochs)
 
 
-def _name(version: int, epoch: int) -> str:
-    return f"snapshots/{version:06d}-{epoch}"
+def _name(head: SnapshotHead, epoch: int) -> str:
+    return f"snapshots/{head.version:06d}-{epoch}" + (f"-{head.key}" if head.key else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from encryption.aggregator import Kinds
 from encryption.plan import FieldPlan
 from protocol.schedule import Schedule
 from strategies.bandwidth import Bandwidths
@@ -32,6 +33,8 @@ class RunError(RuntimeError):
 class ServerState:
     """One run lineage at the server.
 
+    ``kinds`` are the kinds of part that the run's encryption policy allows; ``key`` is the fingerprint of the
+    consortium key that updates must be made under (empty while it is not fixed, or nothing is sealed).
     ``version`` is the newest version; ``layout`` and ``shape`` are fixed by version 1 (empty before); ``orphans`` are
     accepted tasks of hospitals not heard since a resume; ``progress`` is when an answer last helped the run;
     ``reverting`` are versions that a rollback still has to subtract, ``ended`` why the run
@@ -46,6 +49,8 @@ class ServerState:
     bandwidths: Bandwidths
     last_task: str
     last_steps: int
+    kinds: Kinds
+    key: str = ""
     roster: Roster = field(default_factory=Roster)
     hashes: StateHashes = field(default_factory=StateHashes)
     version: int = 0
@@ -60,12 +65,13 @@ class ServerState:
     version_began: float = 0.0
 
     def __post_init__(self) -> None:
-        self.catch_up = CatchUp(self.journal, self.plan)
+        self.catch_up = CatchUp(self.journal, self.plan, self.kinds)
         self.snapshots = Snapshots(self.journal, self.hashes)
         self.convergence = Convergence(self.settings)
         past = standing(self.journal.events())
         self.resumed, self.reverting = past.starts > 0, past.reverting
         self.version, self.layout, self.shape = past.version, past.layout, past.shape
+        self.key = self.key or past.key
         for version, facts in sorted(past.versions.items()):
             self.catch_up.append(version, facts)
         self.buffer, self.orphans = list(past.buffer.values()), past.accepted

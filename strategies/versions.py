@@ -5,11 +5,12 @@ Not for: when a buffer is full (``strategies.async_hybrid``) or which updates en
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from protocol.messages import LATE, TRAIN, WRONG_LAYOUT
+from protocol.messages import LATE, TRAIN, WRONG_KEY, WRONG_LAYOUT
 from protocol.parts import Part
 from strategies.catchup import VersionFacts, version_name
 from strategies.combine import combine
@@ -18,16 +19,30 @@ from strategies.state import ServerState, multiplier, multiplier_room
 from strategies.weighting import Contribution, damped_total, integer_weights, shares
 
 
-def _append(state: ServerState, parts: Iterable[Part], facts: VersionFacts, **more: Any) -> dict[str, Any]:
+def _append(
+    state: ServerState,
+    parts: Iterable[Part],
+    facts: VersionFacts,
+    measured: Callable[[], dict[str, float]] = dict,
+    **more: Any,
+) -> dict[str, Any]:
+    """Keep ``parts`` as the next version; ``measured`` is asked for more facts once they are written."""
     version = state.version + 1
     line: dict[str, Any] = {
         "version": version,
         "epoch": facts.epoch,
         "weight_sum": facts.weight_sum,
         "sign": facts.sign,
+        "key": facts.key,
     }
     digest = state.journal.keep(version_name(version), line, parts)
-    line |= {"layout": state.layout, "shape": [list(row) for row in state.shape], "digest": digest, **more}
+    line |= {
+        "layout": state.layout,
+        "shape": [list(row) for row in state.shape],
+        "digest": digest,
+        **more,
+        **measured(),
+    }
     state.journal.record("version", **line)
     state.version = version
     state.catch_up.append(version, facts)
@@ -57,31 +72,43 @@ def _discard(state: ServerState, update: Buffered, outcome: str, reason: str) ->
         reason=reason,
     )
     if (view := state.roster.nodes.get(update.node)) is not None:
-        view.accepted, view.waiting = (), False
+        view.accepted, view.waiting, view.refused = (), False, reason
+
+
+def drop_others(state: ServerState) -> None:
+    """Discard updates that wait but cannot be added to the run's: of another layout, or under another key."""
+    for other in list(state.buffer):
+        if (other.layout, other.shape) != (state.layout, state.shape):
+            reason = f"version 1 fixed layout {state.layout[:12]}, this update has {other.layout[:12]}"
+            _discard(state, other, WRONG_LAYOUT, reason)
+        elif other.key != state.key:
+            reason = (
+                f"updates of this run are made under key {state.key or 'none'}, this one under {other.key or 'none'}"
+            )
+            _discard(state, other, WRONG_KEY, reason)
 
 
 def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
-    """Combine ``chosen`` into the next version; the facts of its ledger line.
+    """Combine ``chosen``, of one layout and key, into the next version; the facts of its ledger line.
 
     ``version = sum_k n_k m_k (q_k + offset)`` with ``sum_k n_k m_k <= W``: n_k are the integer weights, m_k = 2**(scale
     epochs behind) brings an older update to the present unit.
     """
     if not state.layout:
-        state.layout, state.shape = chosen[0].layout, chosen[0].shape
-        for other in [u for u in state.buffer if (u.layout, u.shape) != (state.layout, state.shape)]:
-            reason = f"version 1 fixed layout {state.layout[:12]}, this update has {other.layout[:12]}"
-            _discard(state, other, WRONG_LAYOUT, reason)
+        state.layout, state.shape, state.key = chosen[0].layout, chosen[0].shape, chosen[0].key
+        drop_others(state)
     contributions = [_now(state, update) for update in chosen]
     share = shares(contributions, state.settings)
     total = damped_total(contributions, share, state.plan.total_weight, state.settings)
     multipliers = [c.multiplier for c in contributions]
     weights = [n * m for n, m in zip(integer_weights(share, total, multipliers), multipliers, strict=True)]
     payloads = [state.journal.open(update.name)[1] for update in chosen]
-    now = state.clock.now()
+    now, adding = state.clock.now(), time.perf_counter()
     line = _append(
         state,
-        combine(payloads, weights, state.plan.sum_bits(1)),
-        VersionFacts(state.schedule.epoch(state.version), sum(weights), 1),
+        combine(payloads, weights, state.plan.sum_bits(1), state.kinds),
+        VersionFacts(state.schedule.epoch(state.version), sum(weights), 1, state.key),
+        lambda: {"add_seconds": time.perf_counter() - adding},
         tasks=[update.task for update in chosen],
         hospitals=[update.hospital for update in chosen],
         sites=[update.site for update in chosen],
@@ -91,6 +118,8 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
         bandwidths=[c.bandwidth for c in contributions],
         train_loss=sum(s * c.mean_loss for s, c in zip(share, contributions, strict=True)),
         seconds=now - state.version_began,
+        seal_seconds=[update.times[0] for update in chosen],
+        open_seconds=[update.times[1] for update in chosen],
     )
     for update in chosen:
         state.buffer.remove(update)
@@ -109,7 +138,7 @@ def roll_back(state: ServerState, versions: list[int]) -> None:
     for version in list(versions):
         facts = state.catch_up.versions[version]
         record = state.journal.open(version_name(version))[1]
-        reverse = VersionFacts(facts.epoch, facts.weight_sum, -facts.sign)
+        reverse = VersionFacts(facts.epoch, facts.weight_sum, -facts.sign, facts.key)
         _append(state, record, reverse, tasks=[], reverts=version)
     state.reverting = []
     for update in list(state.buffer):

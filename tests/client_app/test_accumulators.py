@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 
 from client_app.accumulators import (
     Accumulators,
-    close_values,
     from_snapshot,
-    open_values,
     snapshot_bits,
     take_snapshot,
 )
+from client_app.payloads import Payloads, Vault
 from encryption.packing import pack
 from encryption.plan import FieldPlan, PlanError
 from protocol.messages import RecordHead, SnapshotHead
@@ -22,6 +21,29 @@ from protocol.schedule import Schedule
 SIZES = (3, 2)
 SCHEDULE = Schedule(versions=50, server_rate=0.3)
 INITIAL = np.linspace(-1, 1, 5, dtype=np.float32)
+
+
+def close_values(values: np.ndarray, sizes: tuple[int, ...], plan: FieldPlan) -> Payload:
+    return Payloads(sizes, plan, Vault()).close(values)
+
+
+def open_values(payload: Payload, weight_sum: int, sizes: tuple[int, ...], plan: FieldPlan) -> np.ndarray:
+    return np.concatenate([v for _, v in Payloads(sizes, plan, Vault()).open(payload, weight_sum, "")])
+
+
+def add(a: Accumulators, head: RecordHead, payload: Payload, sizes: tuple[int, ...], plan: FieldPlan) -> None:
+    opened = Payloads(sizes, plan, Vault()).open(payload, head.weight_sum, head.key)
+    a.add(head, opened, sum(sizes), plan, 50)
+
+
+def taken(state: Accumulators, plan: FieldPlan, versions: int) -> tuple[SnapshotHead, tuple[Payload, ...]]:
+    return take_snapshot(state, Payloads(SIZES, plan, Vault()), versions, "line", "layout")
+
+
+def back_from(
+    head: SnapshotHead, payloads: tuple[Payload, ...], sizes: tuple[int, ...], plan: FieldPlan, versions: int
+) -> Accumulators:
+    return from_snapshot(head, payloads, Payloads(sizes, plan, Vault()), versions, "line", "layout")
 
 
 def record(
@@ -47,7 +69,7 @@ def test_how_records_are_grouped_does_not_show(data: st.DataObject) -> None:
     single, grouped = Accumulators(), Accumulators()
     expected: dict[int, np.ndarray] = {}
     for i, ((epoch, sign), w, v) in enumerate(zip(kinds, weights, values, strict=True), start=1):
-        single.add(*record(v, i, i, epoch, w, sign, plan), SIZES, plan)
+        add(single, *record(v, i, i, epoch, w, sign, plan), SIZES, plan)
         expected[epoch] = expected.get(epoch, np.zeros(5, np.int64)) + sign * v
     first = 1
     while first <= count:
@@ -57,7 +79,7 @@ def test_how_records_are_grouped_does_not_show(data: st.DataObject) -> None:
         span = slice(first - 1, last)
         epoch, sign = kinds[first - 1]
         total = record(sum(values[span]), first, last, epoch, sum(weights[span]), sign, plan)
-        grouped.add(*total, SIZES, plan)
+        add(grouped, *total, SIZES, plan)
         first = last + 1
     assert {e: v.tolist() for e, v in single.values.items()} == {e: v.tolist() for e, v in expected.items()}
     assert single.hash("l", b"k") == grouped.hash("l", b"k")
@@ -99,9 +121,9 @@ def test_a_snapshot_is_lossless_whatever_the_signs(data: st.DataObject, versions
     state = Accumulators(
         versions, {e: np.array(data.draw(st.lists(number, min_size=5, max_size=5)), dtype=np.int64) for e in epochs}
     )
-    head, payloads = take_snapshot(state, SIZES, plan, versions)
+    head, payloads = taken(state, plan, versions)
     assert head == SnapshotHead(versions, tuple(sorted(epochs)))
-    back = from_snapshot(head, payloads, SIZES, plan, versions)
+    back = back_from(head, payloads, SIZES, plan, versions)
     assert back.version == state.version
     assert {e: v.tolist() for e, v in back.values.items()} == {e: v.tolist() for e, v in state.values.items()}
     assert back.hash("l", b"k") == state.hash("l", b"k")
@@ -110,7 +132,7 @@ def test_a_snapshot_is_lossless_whatever_the_signs(data: st.DataObject, versions
 @pytest.mark.parametrize("change", ["sizes", "bits", "kind", "missing"])
 def test_a_snapshot_of_another_layout_is_refused(change: str) -> None:
     plan = FieldPlan(8, 6, 6)
-    head, (payload,) = take_snapshot(Accumulators(3, {0: np.arange(5)}), SIZES, plan, 9)
+    head, (payload,) = taken(Accumulators(3, {0: np.arange(5)}), plan, 9)
     versions, sizes = 9, SIZES
     match change:
         case "sizes":
@@ -122,7 +144,7 @@ def test_a_snapshot_of_another_layout_is_refused(change: str) -> None:
         case "missing":
             payload = Payload(payload.heads[:1], bytes(payload.data)[: payload.heads[0].size])
     with pytest.raises(ProtocolError, match="snapshot of version 3 does not follow the layout"):
-        from_snapshot(head, (payload,), sizes, plan, versions)
+        back_from(head, (payload,), sizes, plan, versions)
 
 
 def test_every_plan_and_run_length_that_is_let_in_has_snapshots() -> None:
@@ -130,9 +152,9 @@ def test_every_plan_and_run_length_that_is_let_in_has_snapshots() -> None:
         FieldPlan(24, 20, 16)
     plan = FieldPlan(24, 16, 16)
     state = Accumulators(3, {0: np.arange(5)})
-    head, payloads = take_snapshot(state, SIZES, plan, 1_000_000)
+    head, payloads = taken(state, plan, 1_000_000)
     assert snapshot_bits(plan, 1_000_000) <= 62
-    assert from_snapshot(head, payloads, SIZES, plan, 1_000_000).values[0].tolist() == list(range(5))
+    assert back_from(head, payloads, SIZES, plan, 1_000_000).values[0].tolist() == list(range(5))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +174,7 @@ def test_a_record_that_does_not_fit_is_refused_and_changes_nothing(head: RecordH
     payload = record(np.zeros(5, np.int64), 1, 1, 0, 10, 1, plan)[1]
     a = Accumulators()
     with pytest.raises(ProtocolError, match=text):
-        a.add(head, payload, SIZES, plan)
+        add(a, head, payload, SIZES, plan)
     assert (a.version, a.values) == (0, {})
 
 
@@ -161,7 +183,7 @@ def test_a_record_of_another_layout_is_refused(sizes: tuple[int, ...]) -> None:
     plan = FieldPlan(8, 6, 6)
     a = Accumulators()
     with pytest.raises(ProtocolError, match="does not follow the layout"):
-        a.add(*record(np.zeros(5, np.int64), 1, 1, 0, 10, 1, plan), sizes, plan)
+        add(a, *record(np.zeros(5, np.int64), 1, 1, 0, 10, 1, plan), sizes, plan)
     assert a.version == 0
 
 

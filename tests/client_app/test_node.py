@@ -11,9 +11,11 @@ import pytest
 
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
-from client_app.accumulators import Accumulators, open_values, take_snapshot
+from client_app.accumulators import Accumulators, take_snapshot
 from client_app.node import Node
+from client_app.payloads import Payloads, Vault
 from client_app.state import NodeState
+from encryption.aggregator import clear_arithmetic
 from encryption.packing import pack
 from encryption.plan import FieldPlan
 from protocol.messages import Evaluation, Failure, Head, RecordHead, Task, Update
@@ -49,13 +51,17 @@ def node(tmp_path: Path) -> Node:
 
 
 def kept(node: Node) -> NodeState:
-    return node.store.load(node.learner.layout)
+    return node.store.load(node.layout)
+
+
+def open_values(payload: Payload, weight_sum: int, sizes: tuple[int, ...], plan: FieldPlan) -> np.ndarray:
+    return np.concatenate([v for _, v in Payloads(sizes, plan, Vault()).open(payload, weight_sum, "")])
 
 
 def test_an_update_is_signed_and_would_be_admitted(node: Node) -> None:
     update = node.train(task(1, 0, 2))
     assert isinstance(update, Update)
-    expected = Expected("line", 1, 2, 0, "", node.learner.layout, (("clear", 8), ("clear", 8)), b"")
+    expected = Expected("line", 1, 2, 0, "", node.layout, (("clear", 8), ("clear", 8)), b"", clear_arithmetic())
     assert examine(update, expected, PLAN, 0, 10, 1, 4) is None
     assert (update.num_examples, update.num_tokens, update.steps) == (10, 50, 5)
     assert update.head == Head(3, "abc") and update.site == "toy-0"
@@ -129,7 +135,7 @@ def test_a_snapshot_replaces_the_copy_and_keeps_the_residual(node: Node) -> None
     node.train(task(1, 0, 0))
     pending = kept(node).pending
     copy = Accumulators(2, {0: np.arange(16), 1: -np.arange(16)})
-    snapshot = take_snapshot(copy, (8, 8), PLAN, 10)
+    snapshot = take_snapshot(copy, Payloads((8, 8), PLAN, Vault()), 10, "line", node.layout)
     got = node.train(replace(task(2, 2, 3), snapshot=snapshot, accepted=(1,)))
     assert isinstance(got, Update)
     state = kept(node)
@@ -142,7 +148,9 @@ def test_a_snapshot_replaces_the_copy_and_keeps_the_residual(node: Node) -> None
 
 
 def test_a_snapshot_of_another_version_than_named_is_behind(node: Node) -> None:
-    snapshot = take_snapshot(Accumulators(1, {0: np.arange(16)}), (8, 8), PLAN, 10)
+    snapshot = take_snapshot(
+        Accumulators(1, {0: np.arange(16)}), Payloads((8, 8), PLAN, Vault()), 10, "line", node.layout
+    )
     got = node.train(replace(task(2, 2, 3), snapshot=snapshot))
     assert isinstance(got, Failure) and got.kind == "behind"
 

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encryption.aggregator import ARITHMETIC
-from encryption.holder import close_clear, open_clear
-from encryption.packing import CLEAR, pack
+from encryption.aggregator import ClearArithmetic
+from encryption.holder import ClearSealer
+from encryption.packing import pack
 from encryption.plan import FieldPlan
 
-CLEAR_ARITHMETIC = ARITHMETIC[CLEAR]
+CLEAR_ARITHMETIC = ClearArithmetic()
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)
@@ -21,11 +21,11 @@ def test_a_combination_opens_to_numpys(data: st.DataObject) -> None:
     value = st.integers(-plan.q_max, plan.q_max)
     rows = [np.array(data.draw(st.lists(value, min_size=count, max_size=count))) for _ in range(nodes)]
     weights = [data.draw(st.integers(1, plan.total_weight // nodes)) for _ in range(nodes)]
-    parts = [close_clear(row, plan) for row in rows]
+    parts = [ClearSealer(plan).close(row) for row in rows]
     assert all(CLEAR_ARITHMETIC.check(part, plan.update_bits, count) == "" for part in parts)
     bits = plan.sum_bits(1)
     total = CLEAR_ARITHMETIC.combine(parts, weights, [plan.update_bits] * nodes, bits, count)
-    opened = open_clear(total, bits, count, sum(weights), plan)
+    opened = ClearSealer(plan).open(total, bits, count, sum(weights))
     assert np.array_equal(opened, sum(w * row for w, row in zip(weights, rows, strict=True)))
 
 
@@ -33,11 +33,11 @@ def test_a_combination_opens_to_numpys(data: st.DataObject) -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_v_versions_of_extreme_values_and_weights_fit_and_stay_exact(bits: tuple[int, int, int], sign: int) -> None:
     plan = FieldPlan(*bits)
-    update = close_clear(np.array([sign * plan.q_max] * 3), plan)
+    update = ClearSealer(plan).close(np.array([sign * plan.q_max] * 3))
     version = CLEAR_ARITHMETIC.combine([update], [plan.total_weight], [plan.update_bits], plan.sum_bits(1), 3)
     versions = plan.max_versions  # a weight of V stands for V equal records
     summed = CLEAR_ARITHMETIC.combine([version], [versions], [plan.sum_bits(1)], plan.sum_bits(versions), 3)
-    opened = open_clear(summed, plan.sum_bits(versions), 3, versions * plan.total_weight, plan)
+    opened = ClearSealer(plan).open(summed, plan.sum_bits(versions), 3, versions * plan.total_weight)
     assert opened.tolist() == [sign * plan.q_max * plan.total_weight * versions] * 3
 
 
@@ -59,7 +59,7 @@ def test_a_part_of_the_wrong_size_is_explained(size: int) -> None:
 
 def test_a_value_beyond_q_max_is_refused_by_the_holder() -> None:
     plan = FieldPlan(8, 6, 6)
-    assert close_clear(np.array([-127, 127]), plan) == bytes([1, 255])
+    assert ClearSealer(plan).close(np.array([-127, 127])) == bytes([1, 255])
     for wrong in (-128, 128):
         with pytest.raises(ValueError, match="exceeds q_max = 127"):
-            close_clear(np.array([0, wrong]), plan)
+            ClearSealer(plan).close(np.array([0, wrong]))

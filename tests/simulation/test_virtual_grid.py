@@ -8,8 +8,9 @@ import pytest
 from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from protocol.wire import content_size
 from simulation.toy import toy_context
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode, content_size
+from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 
 
 def echo() -> ClientApp:

@@ -20,13 +20,14 @@ with warnings.catch_warnings():  # what Flower's dependencies deprecate is no er
 
 from flwr.app import Message
 
-from client_app.accumulators import open_values
 from client_app.handlers import make_app
 from client_app.node import Node, Trained
+from client_app.payloads import Payloads, Vault
 from client_app.state import NodeState, StateFolder
-from encryption.packing import unpack
+from encryption.aggregator import arithmetic
 from encryption.plan import FieldPlan
 from protocol.messages import ACCEPTED, EVALUATE, OUTCOMES, WRONG_LAYOUT, Update
+from protocol.parts import Payload
 from protocol.schedule import Schedule
 from protocol.wire import read_reply
 from server_app.run_folder import RunFolder
@@ -62,6 +63,8 @@ class Federation:
     learner: Callable[..., ToyLearner] = ToyLearner
     identity: Callable[[int], Any] = lambda number: toy_identity(number + 1)
     last_task: str = EVALUATE
+    vault: Vault = field(default_factory=Vault)
+    key: str = ""
     sent: dict[int, tuple[int, Update]] = field(default_factory=dict)
     starts: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     deltas: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
@@ -85,7 +88,8 @@ class Federation:
             learner = self.learner(number, schedule, DIMENSION, examples=10 * (number % 4 + 1))
             folder = self.folder / task.lineage / str(number)
             learner.train = self._watched(number + 1, learner.train)  # type: ignore[method-assign]
-            return Node(learner, folder, self.identity(number), schedule, 0, clock=lambda: 0.0, durable=False)
+            identity = self.identity(number)
+            return Node(learner, folder, identity, schedule, 0, lambda: 0.0, durable=False, vault=self.vault)
 
         app = make_app(build)
         self.nodes = {
@@ -100,7 +104,14 @@ class Federation:
         }
         self.grid = VirtualGrid(self.nodes, self.clock, self._seen)
         self.strategy = self.kind(
-            self.settings, self.plan, schedule, self.journal, clock=self.clock, last_task=self.last_task
+            self.settings,
+            self.plan,
+            schedule,
+            self.journal,
+            clock=self.clock,
+            last_task=self.last_task,
+            kinds=arithmetic(self.plan, self.vault.settings.policy, self.vault.settings.scheme),
+            key=self.key,
         )
 
     def _watched(self, node: int, train: Callable[..., Trained]) -> Callable[..., Trained]:
@@ -166,7 +177,15 @@ class Federation:
 
     def state_of(self, node: int) -> NodeState:
         learner = self.learner(node - 1, self.schedule, DIMENSION)
-        return StateFolder(self.folder / self.journal.lineage / str(node - 1)).load(learner.layout)
+        layout = self.vault.layout(learner.layout, len(learner.sizes))
+        return StateFolder(self.folder / self.journal.lineage / str(node - 1)).load(layout)
+
+    def opened(self, payload: Payload, weight_sum: int, key: str) -> np.ndarray:
+        """``sum w*q`` of a payload, int64 [DIMENSION]."""
+        out = np.zeros(DIMENSION, np.int64)
+        for place, values in Payloads((8, 8), self.plan, self.vault).open(payload, weight_sum, key):
+            out[place] = values
+        return out
 
     def integers(self, last: int | None = None) -> dict[int, np.ndarray]:
         """Scale epoch -> accumulated integers, from the journal's version records alone, by Python's own integers."""
@@ -175,8 +194,7 @@ class Federation:
             if last is not None and line["version"] > last:
                 break
             payload = self.journal.open(f"versions/{line['version']:06d}")[1]
-            fields = np.concatenate([unpack(p.data, p.head.bits, p.head.length) for p in payload])
-            signed = (fields - self.plan.offset * line["weight_sum"]) * line["sign"]
+            signed = self.opened(payload, line["weight_sum"], line["key"]) * line["sign"]
             total[line["epoch"]] = total.get(line["epoch"], np.zeros(DIMENSION, np.int64)) + signed
         return total
 
@@ -203,7 +221,7 @@ class Federation:
             for task, (who, update) in self.sent.items():
                 if who == node and task in accepted:
                     unit = self.schedule.value_range(update.epoch) / self.plan.q_max
-                    got += open_values(update.payload, 1, (8, 8), self.plan) * unit
+                    got += self.opened(update.payload, 1, update.key) * unit
                     wanted += self.deltas[node, update.version]
             residual = np.zeros(DIMENSION) if state.residual is None else state.residual
             assert np.allclose(wanted, got + residual, atol=1e-6)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.accumulators import close_values
 from client_app.identity import sign
+from client_app.payloads import Payloads, Vault
+from encryption.aggregator import clear_arithmetic
 from encryption.plan import FieldPlan
 from protocol.messages import Head, SnapshotHead, Update
 from protocol.parts import Payload
@@ -20,7 +21,13 @@ from strategies.admission import Expected, Refusal, examine
 
 PLAN = FieldPlan(8, 6, 6)
 KEY = toy_identity(1)
-SNAPSHOT = (SnapshotHead(3, (0,)), (close_values(np.arange(5), (3, 2), PLAN),))
+
+
+def close_values(values: np.ndarray, sizes: tuple[int, ...], plan: FieldPlan) -> Payload:
+    return Payloads(sizes, plan, Vault()).close(values)
+
+
+SNAPSHOT = (SnapshotHead(9, (0,)), (close_values(np.arange(5), (3, 2), PLAN),))
 UPDATE = sign(
     Update(
         lineage="l",
@@ -44,7 +51,7 @@ UPDATE = sign(
     ),
     KEY,
 )
-EXPECTED = Expected("l", 7, 9, 1, "", "layout", (("clear", 3), ("clear", 2)), UPDATE.public_key)
+EXPECTED = Expected("l", 7, 9, 1, "", "layout", (("clear", 3), ("clear", 2)), UPDATE.public_key, clear_arithmetic())
 
 
 def look(update: Update, expected: Expected = EXPECTED, **changes: Any) -> Refusal | None:
@@ -113,10 +120,10 @@ def test_a_changed_index_is_refused() -> None:
     "snapshot",
     [
         None,
-        (SnapshotHead(4, (0,)), SNAPSHOT[1]),
-        (SnapshotHead(3, (1,)), SNAPSHOT[1]),
+        (SnapshotHead(8, (0,)), SNAPSHOT[1]),
+        (SnapshotHead(9, (1,)), SNAPSHOT[1]),
         (SNAPSHOT[0], (close_values(np.arange(5) + 1, (3, 2), PLAN),)),
-        (SnapshotHead(3, (0, 1)), SNAPSHOT[1] * 2),
+        (SnapshotHead(9, (0, 1)), SNAPSHOT[1] * 2),
     ],
 )
 def test_a_changed_snapshot_is_refused(snapshot: Any) -> None:
@@ -130,7 +137,7 @@ def test_a_snapshot_put_into_an_update_without_one_is_refused() -> None:
 
 
 def test_another_protocol_version_is_signed_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("protocol.messages.VERSION", 2)
+    monkeypatch.setattr("protocol.messages.VERSION", 99)
     assert outcome(UPDATE)[0] == "malformed"
 
 
@@ -142,8 +149,8 @@ def test_another_protocol_version_is_signed_otherwise(monkeypatch: pytest.Monkey
         ({"version": 8}, {}, "malformed", "version is 8, expected 9"),
         ({"epoch": 0}, {}, "malformed", "epoch is 0, expected 1"),
         ({"loss_sum": 10_001.0}, {}, "malformed", "mean loss of 100.0 nats"),
-        ({"key": "k"}, {}, "wrong-key", "made under key k, this run uses none"),
-        ({}, {"key": "k"}, "wrong-key", "made under key none, this run uses k"),
+        ({"key": "k", "snapshot": None}, {}, "wrong-key", "made under key k, against the run's encryption.policy"),
+        ({}, {"key": "k"}, "wrong-key", "made under key , the run uses k"),
         ({"layout": "mine"}, {}, "wrong-layout", "layout mine instead of layout"),
         ({"payload": close_values(np.arange(5), (2, 3), PLAN)}, {}, "malformed", "differ from the run's"),
         ({"payload": close_values(np.arange(4), (3, 1), PLAN)}, {}, "malformed", "differ from the run's"),

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encryption.holder import open_clear
+from encryption.aggregator import clear_arithmetic
+from encryption.holder import ClearSealer
 from encryption.packing import pack
 from encryption.plan import FieldPlan
 from protocol.parts import Part, PartHead, Payload, join
@@ -34,7 +35,7 @@ def record(values: np.ndarray, weight_sum: int, plan: FieldPlan) -> Payload:
 
 
 def opened(head: catchup.RecordHead, payload: Payload, plan: FieldPlan) -> np.ndarray:
-    pieces = [open_clear(p.data, p.head.bits, p.head.length, head.weight_sum, plan) for p in payload]
+    pieces = [ClearSealer(plan).open(p.data, p.head.bits, p.head.length, head.weight_sum) for p in payload]
     return np.concatenate(pieces) * head.sign
 
 
@@ -57,7 +58,7 @@ class Counting(MemoryJournal):
 def history(kinds: list[tuple[int, int]], plan: FieldPlan, kept: int = 64) -> tuple[CatchUp, list[np.ndarray]]:
     """Versions of the given (epoch, sign) with values from a fixed seed; and what each adds."""
     journal, rng = Counting(), np.random.default_rng(len(kinds))
-    catch_up, added = CatchUp(journal, plan, kept), []
+    catch_up, added = CatchUp(journal, plan, clear_arithmetic(), kept), []
     for version, (epoch, sign) in enumerate(kinds, start=1):
         weight_sum = int(rng.integers(4, plan.total_weight + 1))
         values = rng.integers(-plan.q_max * weight_sum, plan.q_max * weight_sum + 1, sum(SIZES))
@@ -97,7 +98,7 @@ def test_the_records_sum_to_the_single_versions_and_are_as_few_as_can_be(
 def test_sums_of_the_largest_values_fit_their_guard_bits() -> None:
     plan = FieldPlan(4, 3, 4)
     journal = MemoryJournal()
-    catch_up = CatchUp(journal, plan)
+    catch_up = CatchUp(journal, plan, clear_arithmetic())
     top = np.full(5, plan.q_max * plan.total_weight)
     for version in range(1, 17):
         journal.keep(version_name(version), {}, record(top, plan.total_weight, plan))
@@ -171,4 +172,4 @@ def test_payloads_of_different_shape_are_not_added() -> None:
     one = join([Part(PartHead("clear", 2, 8, 2), b"ab")])
     two = join([Part(PartHead("clear", 1, 8, 1), b"a")] * 2)
     with pytest.raises(ValueError, match="different shapes"):
-        list(combine([one, two], [1, 1], 10))
+        list(combine([one, two], [1, 1], 10, clear_arithmetic()))

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
 
-from client_app.accumulators import close_values, open_values
 from client_app.identity import sign
 from client_app.node import Trained
 from client_app.state import StateFolder
@@ -582,9 +581,3 @@ def test_a_refused_updates_residual_is_rolled_back_and_an_accepted_ones_kept(fed
     f.check_accounts()
     f.check_agreement()
     f.check_residuals()
-
-
-def test_close_values_and_open_values_are_each_others_inverse() -> None:
-    plan = FieldPlan(3, 6, 2)
-    values = np.array([-3, 3, 0, 1, -2])
-    assert open_values(close_values(values, (2, 3), plan), 1, (2, 3), plan).tolist() == values.tolist()

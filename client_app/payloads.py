@@ -1,0 +1,187 @@
+"""An adapter's integers <-> payloads: which values are sealed, under which key, in which parts.
+
+The one place at a node that knows the consortium key. A value that the policy seals never leaves unsealed: a node
+without a key refuses, it does not fall back.
+
+Not for: key files (``encryption.keys``), ciphertexts (``encryption.holder``), what the integers mean
+(``client_app.accumulators``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from encryption.key_file import ConsortiumKey
+from numpy.typing import NDArray
+
+from encryption.bfv import SEALED
+from encryption.holder import ClearSealer, Integers
+from encryption.packing import CLEAR, WRAPPED, pack, unpack
+from encryption.parallel import SealingPool
+from encryption.plan import FieldPlan
+from encryption.policy import Piece, pieces, sealed_layout
+from encryption.secret import Secret
+from encryption.settings import ALL, BFV, NONE, EncryptionSettings
+from encryption.snapshot import unwrap, wrap
+from protocol.parts import Part, PartHead, Payload, ProtocolError, join
+
+Opened = Iterator[tuple[slice, Integers]]
+_SNAPSHOT_CHUNK = 1 << 20
+
+
+class MissingKeyError(RuntimeError):
+    """This node does not hold the key that something is, or must be, sealed under."""
+
+
+@dataclass(frozen=True)
+class Vault:
+    """What a node seals with: the run's settings, the consortium key, and which blocks are sealed.
+
+    ``blocks`` is None for all or none of them, as the policy says.
+    """
+
+    settings: EncryptionSettings = field(default_factory=lambda: EncryptionSettings(policy=NONE))
+    key: ConsortiumKey | None = None
+    blocks: tuple[bool, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.settings.policy != NONE and self.key is None:
+            raise MissingKeyError(
+                f"encryption.policy = {self.settings.policy!r} but this node has no consortium key: make one with "
+                "`python -m encryption.keys create PATH`, share it between the hospitals, and start the SuperNode with "
+                "--node-config 'key-path=\"PATH\"'"
+            )
+
+    def sealed(self, blocks: int) -> tuple[bool, ...]:
+        """Which of the layout's blocks are sealed."""
+        return self.blocks if self.blocks is not None else (self.settings.policy == ALL,) * blocks
+
+    def layout(self, layout: str, blocks: int) -> str:
+        """The fingerprint that updates must share: the adapter's and the policy's."""
+        return sealed_layout(layout, self.settings.scheme, self.sealed(blocks))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the key that updates are sealed under; empty without encryption."""
+        return self.key.fingerprint if self.key is not None and self.settings.policy != NONE else ""
+
+    def secret(self, fingerprint: str) -> Secret:
+        """The secret, present or earlier, of that fingerprint."""
+        found = self.key.find(fingerprint) if self.key is not None else None
+        if found is None:
+            held = self.key.fingerprint if self.key is not None else "none"
+            raise MissingKeyError(
+                f"something is sealed under key {fingerprint}, which this node's key file does not hold (its key is "
+                f"{held}): get the consortium's present key file"
+            )
+        return found
+
+    def hash_key(self, public: bytes) -> bytes:
+        """Key of the state hashes: the present secret's, or ``public`` without encryption."""
+        return self.key.current.hash_key() if self.key is not None and self.fingerprint else public
+
+
+class Payloads:
+    """Payloads of one adapter layout under one plan."""
+
+    def __init__(self, sizes: Sequence[int], plan: FieldPlan, vault: Vault) -> None:
+        self.sizes, self.plan, self.vault = tuple(sizes), plan, vault
+        self.total = sum(self.sizes)
+        self.clear = ClearSealer(plan)
+        self.kind = SEALED if vault.settings.scheme == BFV else vault.settings.scheme
+
+    def _pool(self, secret: Secret) -> SealingPool:
+        scheme = self.vault.settings.scheme
+        material = secret.bfv_seed() if scheme == BFV else self.vault.key.ckks if self.vault.key is not None else b""
+        return SealingPool(scheme, self.plan, material, self.vault.settings.workers)
+
+    def _pieces(self, chunk: int) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+        every = pieces(self.sizes, self.vault.sealed(len(self.sizes)), chunk)
+        return tuple(p for p in every if p.sealed), tuple(p for p in every if not p.sealed)
+
+    def close(self, values: NDArray[np.signedinteger]) -> Payload:
+        """An update's payload of ``values``, [total] of any integer type, each within q_max."""
+        return join(self._closed(values))
+
+    def _closed(self, values: NDArray[np.signedinteger]) -> Iterator[Part]:
+        bits = self.plan.update_bits
+        if self.vault.fingerprint:
+            with self._pool(self.vault.secret(self.vault.fingerprint)) as pool:
+                hidden, _ = self._pieces(pool.local.chunk)
+                made = pool.close((piece.gather(values) for piece in hidden), sum(p.length for p in hidden))
+                for piece, data in zip(hidden, made, strict=True):
+                    yield Part(PartHead(self.kind, piece.length, bits, len(data)), data)
+        for piece in self._pieces(1)[1] if self.vault.settings.policy != ALL else ():
+            data = self.clear.close(piece.gather(values))
+            yield Part(PartHead(CLEAR, piece.length, bits, len(data)), data)
+
+    def open(self, payload: Payload, weight_sum: int, key: str) -> Opened:
+        """``sum w*q`` of a record's payload, as (place in the adapter, int64 values), part by part.
+
+        Raises
+        ------
+        ProtocolError
+            the payload's parts are not the layout's.
+        MissingKeyError
+            it is sealed under a key that this node does not hold.
+        """
+        if not self.vault.fingerprint:
+            yield from self._opened_clear(payload, weight_sum, self._pieces(1)[1], 0)
+            return
+        with self._pool(self.vault.secret(key)) as pool:
+            hidden, plain = self._pieces(pool.local.chunk)
+            self._check(payload, hidden, plain)
+            number = len(hidden)
+            sealed = (part for part, _ in zip(payload, hidden, strict=False))
+            jobs = ((p.data, p.head.bits, p.head.length, weight_sum) for p in sealed)
+            for piece, values in zip(hidden, pool.open(jobs, sum(p.length for p in hidden)), strict=True):
+                yield from piece.spread(values)
+        yield from self._opened_clear(payload, weight_sum, plain, number)
+
+    def _check(self, payload: Payload, hidden: Sequence[Piece], plain: Sequence[Piece]) -> None:
+        expected = [(self.kind, p.length) for p in hidden] + [(CLEAR, p.length) for p in plain]
+        if list(payload.shape) != expected:
+            raise ProtocolError(
+                f"a record of {len(payload.heads)} parts does not follow the {len(expected)} of the layout and policy"
+            )
+
+    def _opened_clear(self, payload: Payload, weight_sum: int, plain: Sequence[Piece], skip: int) -> Opened:
+        if not skip:
+            self._check(payload, (), plain)
+        if not plain:
+            return
+        for number, part in enumerate(payload):
+            if number >= skip:
+                data, head = part.data, part.head
+                yield from plain[number - skip].spread(self.clear.open(data, head.bits, head.length, weight_sum))
+
+    # ------------------------------------------------------------------ snapshots
+
+    def wrap(self, values: NDArray[np.signedinteger], bits: int, belongs_to: str) -> Payload:
+        """A lossless payload of ``values`` ([total]), offset by ``1 << (bits - 1)``; sealed when the run is."""
+        return join(self._wrapped(values, bits, belongs_to))
+
+    def _wrapped(self, values: NDArray[np.signedinteger], bits: int, belongs_to: str) -> Iterator[Part]:
+        key = self.vault.secret(self.vault.fingerprint).snapshot_key() if self.vault.fingerprint else b""
+        for start in range(0, self.total, _SNAPSHOT_CHUNK):
+            fields = values[start : start + _SNAPSHOT_CHUNK].astype(np.int64) + (1 << (bits - 1))
+            data = wrap(key, fields, bits, f"{belongs_to}:{start}") if key else pack(fields, bits)
+            yield Part(PartHead(WRAPPED if key else CLEAR, fields.size, bits, len(data)), data)
+
+    def unwrap(self, payload: Payload, bits: int, key: str, belongs_to: str) -> Integers:
+        """Undo :meth:`wrap`: int64 [total]."""
+        kind = WRAPPED if self.vault.fingerprint else CLEAR
+        starts = range(0, self.total, _SNAPSHOT_CHUNK)
+        lengths = [min(_SNAPSHOT_CHUNK, self.total - start) for start in starts]
+        if [(h.kind, h.length, h.bits) for h in payload.heads] != [(kind, length, bits) for length in lengths]:
+            raise ProtocolError("a snapshot does not follow the layout and policy")
+        secret = self.vault.secret(key).snapshot_key() if kind == WRAPPED else b""
+        out = np.empty(self.total, dtype=np.int64)
+        for start, part in zip(starts, payload, strict=True):
+            size = part.head.length
+            place = f"{belongs_to}:{start}"
+            fields = unwrap(secret, part.data, bits, size, place) if secret else unpack(part.data, bits, size)
+            out[start : start + size] = fields - (1 << (bits - 1))
+        return out
