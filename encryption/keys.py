@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"encryption.keys: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("encryption.keys: interrupted, nothing was changed", file=sys.stderr)
+        print("encryption.keys: interrupted", file=sys.stderr)
         return 1
 
 
