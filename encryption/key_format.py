@@ -62,10 +62,6 @@ class ConsortiumKey:
         """The secret of that fingerprint, in use or earlier; None when this key does not hold it."""
         return next((secret for secret in self.secrets if secret.fingerprint == fingerprint), None)
 
-    def __repr__(self) -> str:
-        earlier = ", ".join(secret.fingerprint for secret in self.previous) or "none"
-        return f"ConsortiumKey({self.fingerprint}, previous: {earlier}, ckks: {'yes' if self.ckks else 'no'})"
-
     def __reduce__(self) -> NoReturn:
         raise TypeError("a consortium key is never pickled: every process loads the key file itself")
 

@@ -1,5 +1,6 @@
 """Key files: who may read them, that none is ever overwritten, rotation, and one key for a whole simulation."""
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -169,6 +170,27 @@ def test_rotation_keeps_what_opened_earlier_versions(tmp_path: Path, passphrase:
     fresh = rotate_key(path, passphrase, forget=True)
     assert load_key(path, passphrase) == fresh
     assert fresh.previous == () and fresh.find(third.fingerprint) is None
+
+
+def test_no_two_rotations_at_once_lose_a_generation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, blocked, real = tmp_path / "the.key", [], key_file.load_key
+    create_key(path)
+
+    def load(where: Path, passphrase: bytes | None = None) -> key_format.ConsortiumKey:
+        folder = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            blocked.append(where)
+        finally:
+            os.close(folder)
+        return real(where, passphrase)
+
+    monkeypatch.setattr(key_file, "load_key", load)
+    rotate_key(path)
+    assert blocked == [path]  # another rotation would have waited from before the reading on
+    fcntl.flock(folder := os.open(tmp_path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)  # and not any longer
+    os.close(folder)
 
 
 def test_a_rotation_under_the_wrong_passphrase_changes_nothing(tmp_path: Path) -> None:
