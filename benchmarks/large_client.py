@@ -1,0 +1,72 @@
+"""A ClientApp whose nodes hold an adapter of an 8-billion-parameter model's size, but no model.
+
+Everything but the training is real: catching up, quantising, sealing, state on disk. A local training adds a small
+random delta. ``benchmarks.encryption_grid`` starts it in a real run.
+
+Not for: anything about language.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from flwr.app import Context
+from flwr.clientapp import ClientApp
+
+from benchmarks.encryption_sizes import llama_blocks
+from client_app.handlers import make_app
+from client_app.keys import simulated_key
+from client_app.node import Node, Trained, Vector
+from client_app.payloads import Vault
+from encryption.settings import EncryptionSettings
+from protocol.measures import Measure, measure
+from protocol.messages import Task
+from protocol.run_settings import RunSettings
+from protocol.schedule import Schedule
+from protocol.settings import read_settings
+from simulation.toy import toy_identity
+
+_STRETCH = 1 << 20
+
+
+class LargeLearner:
+    """Learner of :class:`client_app.node.Learner` over the blocks of ``share`` of Llama-3.1-8B's layers."""
+
+    def __init__(self, number: int, share: float, spread: float) -> None:
+        self.site, self.layout = f"large-{number}", f"llama-3.1-8b-{share:g}"
+        self.sizes = tuple(llama_blocks(share))
+        self.spread = np.float32(spread)
+
+    def initial(self) -> Vector:
+        return np.zeros(sum(self.sizes), dtype=np.float32)
+
+    def train(self, start: Vector, version: int, rng: np.random.Generator) -> Trained:
+        vector = start.copy()
+        for place in range(0, vector.size, _STRETCH):
+            here = vector[place : place + _STRETCH]
+            here += self.spread * rng.standard_normal(here.size, dtype=np.float32)
+        return Trained(vector, 10, 1000, 1000.0, 1)
+
+    def alone(self, start: Vector, steps: int, rng: np.random.Generator) -> Vector:
+        return start
+
+    def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        return {name: measure([(10.0, 10.0, 5.0)] * 3) for name in models}
+
+
+def large_app() -> ClientApp:
+    """The ClientApp; run-config key ``benchmark.share`` says how many of the layers."""
+
+    def build(context: Context, task: Task) -> Node:
+        config, number = dict(context.run_config), int(context.node_config["partition-id"])
+        schedule, encryption = read_settings(Schedule, config), read_settings(EncryptionSettings, config)
+        run = read_settings(RunSettings, config)
+        return Node(
+            LargeLearner(number, float(config["benchmark.share"]), schedule.value_range(0) / 8),
+            run.state_root / task.lineage / f"site-{number}",
+            toy_identity(number + 1),
+            schedule,
+            run.seed,
+            vault=Vault(encryption, simulated_key(encryption)),
+        )
+
+    return make_app(build)

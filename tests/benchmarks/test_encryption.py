@@ -1,0 +1,98 @@
+"""The encryption benchmark runs, and what it writes has the figures that are read from it. No figure is a timing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.encryption_rows import weights_of
+from benchmarks.encryption_sizes import llama_blocks, rounds
+from benchmarks.encryption_tables import requirements
+from benchmarks.peak import own_peak
+from encryption.plan import PRESETS
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ["float32", "compact", "balanced", "precise", "ckks-nvflare"]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    file = tmp_path_factory.mktemp("figures") / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.encryption", "--quick", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(file.read_text()), done.stdout
+
+
+def test_every_way_has_a_row_and_ours_is_exact(ran: tuple[dict[str, Any], str]) -> None:
+    rows = {row["name"]: row for row in ran[0]["rows"]}
+    assert list(rows) == NAMES
+    for row in rows.values():
+        names = ("up_bytes_per_value", "down_bytes_per_value", "seal_values_per_s", "add_s", "open_values_per_s")
+        assert all(row[name] > 0 for name in names)
+        assert row["max_error"] < 1e-6
+    for name, plan in PRESETS.items():
+        up, down = plan.bytes_per_value()
+        assert rows[name]["max_error"] == rows[name]["max_error_steps"] == 0
+        assert rows[name]["up_bytes_per_value"] >= up and rows[name]["down_bytes_per_value"] >= down
+        assert set(ran[0]["ratios"][name]) >= {"seal", "add", "open", "bytes_up", "bytes_down"}
+        assert rows[name]["seal_values_per_s_all_cores"] > 0
+    assert rows["ckks-nvflare"]["max_error"] > 0
+    assert rows["ckks-nvflare"]["up_bytes_per_value"] > 40
+
+
+def test_each_role_of_the_large_adapter_is_measured_and_the_sum_is_exact(ran: tuple[dict[str, Any], str]) -> None:
+    roles = ran[0]["llama"]["compact"]
+    assert {row["role"] for row in roles} == {"seal", "add", "open"}
+    for row in roles:
+        assert row["values"] == sum(llama_blocks(1 / 32)) and row["bytes"] > 2 * row["values"]
+        assert row["peak_mib"] >= row["before_mib"] > 0 and row["seconds"] > 0
+        assert row.get("max_error_steps", 0) == 0
+
+
+def test_runs_on_the_virtual_clock_count_the_sums_that_tasks_carried(ran: tuple[dict[str, Any], str]) -> None:
+    plan = PRESETS["compact"]
+    for row in ran[0]["virtual"]:
+        assert (row["nodes"], row["buffer"], row["preset"]) == (4, 4, "compact")
+        assert row["sums_per_update"] >= 1 and row["tasks_per_update"] >= 1
+        assert row["down_bytes_per_value"] == pytest.approx(plan.bytes_per_value()[1] * row["sums_per_update"])
+
+
+def test_the_tables_name_every_way(ran: tuple[dict[str, Any], str]) -> None:
+    assert all(name in ran[1] for name in NAMES) and "compact seal" in ran[1] and "N=4 K=4" in ran[1]
+    assert "small sizes" in ran[1] and ran[0]["requirements"] == []
+    assert "WARNING" not in ran[1]
+
+
+def test_the_adapters_sizes_are_those_of_llama() -> None:
+    assert sum(llama_blocks()) == 41_943_040 and len(llama_blocks()) == 2 * 7 * 32
+    assert sum(llama_blocks(rank=64, factors="core")) == 64 * 64 * 224
+    found = {(row["factors"], row["rank"], row["name"]): row for row in rounds((57.0, 32.0))}
+    assert found["both", 16, "float32"]["times_float32_lora"] == 1.0
+    assert found["core", 64, "compact"]["times_float32_lora"] < 0.03
+    assert found["both", 16, "ckks-nvflare"]["times_float32"] == pytest.approx(89 / 8)
+
+
+@pytest.mark.parametrize(("total", "clients"), [(128, 8), (64, 8), (1024, 3)])
+def test_weights_are_unequal_and_sum_to_w(total: int, clients: int) -> None:
+    weights = weights_of(total, clients)
+    assert sum(weights) == total and min(weights) >= 1 and len(set(weights)) > 1
+
+
+def test_a_requirement_that_is_not_met_says_so() -> None:
+    row = {"role": "seal", "workers": 1, "over_vector_mib": 2000.0}
+    (found,) = requirements({"llama": {"compact": [row]}})
+    assert not found["met"] and found["limit"] == "<= 1024"
+
+
+def test_a_peak_belongs_to_the_process_not_to_the_one_that_started_it() -> None:
+    held = bytearray(256 << 20)
+    code = "from benchmarks.peak import own_peak; print(own_peak())"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert own_peak() > len(held) / 2**20 > float(done.stdout) > 1
