@@ -116,6 +116,11 @@ def _load_model(config: ModelConfig, folder: Path, device: torch.device) -> Any:
             f"the weights in {folder} lack {len(missing)} tensors that {type(model).__name__} has, such as "
             f"{missing[0]}: fetch or copy the model again."
         )
+    for module in model.modules():
+        # On CPUs with AVX512-BF16, bitsandbytes would repack 4-bit weights at the first forward pass in evaluation
+        # mode. No gradient passes through packed ones: training after measuring would train the last layer alone.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     model.requires_grad_(False)
     return model.eval()
 

@@ -218,11 +218,15 @@ def test_quantised_base_trains_a_step(quantization: str) -> None:
     model = attach_lora(base, settings, seed=1)
     layout = layout_of(model, base, settings)
     ids = torch.tensor([base.tokenizer("The patient is stable. " * 8)["input_ids"]])
+    with torch.no_grad():
+        model(input_ids=ids)  # measuring first must not cost the gradients: see load_base
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     losses = []
     for _ in range(3):
         loss = model(input_ids=ids, labels=ids).loss
         loss.backward()
+        first = next(p for n, p in model.named_parameters() if "layers.0.self_attn.q_proj.lora_B" in n)
+        assert first.grad is not None and first.grad.any()
         optimizer.step()
         optimizer.zero_grad()
         losses.append(loss.item())
