@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from adapters.errors import AdapterError
 
@@ -74,7 +75,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings:
-    """The trained factors: W + (alpha / rank) B A (LoRA, arXiv 2106.09685)."""
+    """The trained factors: W + (alpha / rank) B A (LoRA, arXiv 2106.09685), for 'core' W + (alpha / rank) B R A."""
 
     rank: int = field(
         default=8,
@@ -99,20 +100,30 @@ class LoraSettings:
         default="both",
         metadata={
             "key": "lora.factors",
-            "help": "both: A and B are trained and sent (FedIT); b: A stays as drawn, only B is (FFA-LoRA). "
-            "'core' is reserved and not available yet.",
-            "choices": ("both", "b"),
+            "help": "both: A and B are trained and sent (FedIT); b: A stays as drawn, only B is (FFA-LoRA); "
+            "core: both are frozen from the weight's SVD, only an r x r core between them is (LoRA-XS).",
+            "choices": ("both", "b", "core"),
+        },
+    )
+    bases: str = field(
+        default="",
+        metadata={
+            "key": "lora.bases",
+            "help": "For lora.factors 'core': absolute path of a file made by `python -m adapters.bases`, the same on "
+            "every node; empty: computed here and cached.",
         },
     )
 
     def __post_init__(self) -> None:
-        if self.factors == "core":
+        if self.factors not in ("both", "b", "core"):
+            raise AdapterError(f"lora.factors = {self.factors!r}: expected 'both', 'b' or 'core'.")
+        if self.bases and self.factors != "core":
             raise AdapterError(
-                "lora.factors = 'core' (only the r x r core is trained) is reserved and not available yet: "
-                "use 'both' or 'b'."
+                f"lora.bases = {self.bases!r}: only lora.factors = 'core' has bases, and it is {self.factors!r}. "
+                "Leave lora.bases empty or set lora.factors to 'core'."
             )
-        if self.factors not in ("both", "b"):
-            raise AdapterError(f"lora.factors = {self.factors!r}: expected 'both' or 'b'.")
+        if self.bases and not Path(self.bases).expanduser().is_absolute():
+            raise AdapterError(f"lora.bases = {self.bases!r}: expected an absolute path.")
         if self.rank < 1:
             raise AdapterError(f"lora.rank = {self.rank}: expected at least 1.")
         if not (math.isfinite(self.alpha) and self.alpha > 0):

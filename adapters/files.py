@@ -12,13 +12,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors
 import safetensors.torch
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 
 from adapters.cache import write_atomic
+from adapters.core import lora_layers, plain_factors, recover_core
 from adapters.errors import AdapterError
 from adapters.layout import Layout
 from adapters.lora import factor_parameters
@@ -42,14 +42,19 @@ def _config(peft_model: PeftModel) -> dict[str, Any]:
 def save_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
     """Write ``adapter_model.safetensors`` (A and B, frozen or not, float32) and ``adapter_config.json``.
 
+    Of a core model A is A0 and B is B0 R: an ordinary adapter, with nothing of ours needed to load it.
+
     Each file is replaced atomically, the weights last. Raises AdapterError when the layout is not the model's, a
     value is not finite, or the folder cannot be written.
     """
-    state = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
-    names = {key.removeprefix(PREFIX) for key in state}
+    names = {name for name, _ in factor_parameters(peft_model)}
     absent = [block.name for block in layout.blocks if block.name not in names]
     if absent:
         raise AdapterError(f"the layout's block {absent[0]} is not in the model: the layout belongs to another one.")
+    if _is_core(peft_model):
+        state = {f"{PREFIX}{name}": value for name, value in plain_factors(peft_model).items()}
+    else:
+        state = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
     tensors = {key: value.detach().to("cpu", torch.float32).contiguous() for key, value in state.items()}
     for key, value in tensors.items():
         if not torch.isfinite(value).all():
@@ -76,11 +81,27 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], str | 
     return config, tensors, fingerprint
 
 
+def _is_core(peft_model: PeftModel) -> bool:
+    return any(".lora_core." in name for name, _ in factor_parameters(peft_model))
+
+
+def _cores(peft_model: PeftModel, tensors: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """Key of the core -> R [r, r] of every layer, from the B = B0 R that a PEFT folder holds."""
+    out = {}
+    for name, layer in lora_layers(peft_model):
+        key = f"{PREFIX}{name}.lora_B.weight"
+        out[f"{PREFIX}{name}.lora_core.weight"] = recover_core(
+            tensors[key], layer.lora_B["default"].base, f"{path}: {key}"
+        )
+    return out
+
+
 def load_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
     """Copy the factors saved in ``folder`` into ``peft_model``, in place; all of them or, on an error, none.
 
     A folder of ours must carry this layout's fingerprint. One from elsewhere must have the same kind of adapter,
-    exactly the model's keys and shapes, and the same frozen factors.
+    exactly the model's keys and shapes, and the same frozen factors. For a core model A must be A0, and R is recovered
+    from B = B0 R to float32's rounding (the folder does not hold R itself); a B that is no B0 R is refused.
 
     Raises
     ------
@@ -100,26 +121,31 @@ def load_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
             raise AdapterError(
                 f"{folder / CONFIG}: {field} is {config[field]!r}, the lora settings make it {expected.get(field)!r}."
             )
-    wanted = {f"{PREFIX}{name}": parameter for name, parameter in factor_parameters(peft_model)}
+    core = _is_core(peft_model)
+    wanted: dict[str, torch.Tensor] = {
+        f"{PREFIX}{name}": value.detach()
+        for name, value in (plain_factors(peft_model).items() if core else factor_parameters(peft_model))
+    }
     missing, unexpected = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     if missing or unexpected:
         raise AdapterError(
             f"{folder / WEIGHTS} lacks {len(missing)} keys and has {len(unexpected)} unexpected ones, first "
             f"{(missing + unexpected)[0]}: it belongs to another model or other target modules."
         )
-    travelling = {f"{PREFIX}{block.name}": block for block in layout.blocks}
-    vector = np.zeros(layout.total, np.float32)
-    for key, parameter in wanted.items():
+    if core:
+        frozen = {key for key in wanted if ".lora_A." in key}
+    else:
+        frozen = wanted.keys() - {f"{PREFIX}{block.name}" for block in layout.blocks}
+    for key, here in wanted.items():
         value = tensors[key]
-        if value.shape != parameter.shape or not value.is_floating_point():
+        if value.shape != here.shape or not value.is_floating_point():
             raise AdapterError(
-                f"{folder / WEIGHTS}: {key} is {value.dtype} {list(value.shape)}, not {list(parameter.shape)} floats."
+                f"{folder / WEIGHTS}: {key} is {value.dtype} {list(value.shape)}, not {list(here.shape)} floats."
             )
-        if key in travelling:
-            block = travelling[key]
-            vector[block.offset : block.offset + block.size] = value.float().reshape(-1).numpy()
-        elif not torch.equal(value.float(), parameter.detach().float().cpu()):
-            raise AdapterError(
-                f"{folder / WEIGHTS}: the frozen factor {key} is not this model's: it was drawn from another seed."
-            )
-    write_vector(peft_model, layout, vector)
+        if key in frozen and not torch.equal(value.float(), here.float().cpu()):
+            origin = "made from other bases" if core else "drawn from another seed"
+            raise AdapterError(f"{folder / WEIGHTS}: the frozen factor {key} is not this model's: it was {origin}.")
+    if core:
+        tensors = _cores(peft_model, tensors, folder / WEIGHTS)
+    blocks = [tensors[f"{PREFIX}{block.name}"].float().reshape(-1) for block in layout.blocks]
+    write_vector(peft_model, layout, torch.cat(blocks).numpy())

@@ -19,6 +19,8 @@ from adapters.config import LoraSettings
 from adapters.errors import AdapterError
 from adapters.lora import factor_parameters
 
+TRAVELLING = {"both": ("lora_A", "lora_B"), "b": ("lora_B",), "core": ("lora_core",)}
+
 
 @dataclass(frozen=True)
 class Block:
@@ -42,10 +44,11 @@ class Layout:
 def layout_of(peft_model: PeftModel, base: BaseModel, settings: LoraSettings) -> Layout:
     """The layout of the trained factors of ``peft_model``, which `attach_lora` made of ``base`` and ``settings``.
 
-    Blocks come in layer order, A before B. The fingerprint covers block names and shapes, factors, rank,
-    alpha, target modules, the digests of base model and tokenizer, and the initial factors, frozen ones
-    included; the values at the moment are no part of it, so it is the same before and after training. Raises
-    AdapterError for a model that `attach_lora` did not make, or whose factors do not fit ``settings``.
+    Blocks come in layer order, A before B; those of a core model are the cores, ``<module>.lora_core.weight`` [r, r].
+    The fingerprint covers block names and shapes, factors, rank, alpha, target modules, the digests of base model and
+    tokenizer, and the initial factors, frozen ones and bases included; the values at the moment are no part of it, so
+    it is the same before and after training. Raises AdapterError for a model that `attach_lora` did not make, or whose
+    factors do not fit ``settings``.
     """
     initial = getattr(peft_model, "crossward_initial_factors", None)
     if not isinstance(initial, str):
@@ -53,13 +56,14 @@ def layout_of(peft_model: PeftModel, base: BaseModel, settings: LoraSettings) ->
     blocks: list[Block] = []
     total = 0
     for name, parameter in factor_parameters(peft_model):
-        travels = settings.factors == "both" or ".lora_B." in name
+        factor = name.rsplit(".", 2)[1]
+        travels = factor in TRAVELLING[settings.factors]
         if parameter.requires_grad != travels:
             raise AdapterError(
                 f"{name} is {'trained' if parameter.requires_grad else 'frozen'}, which does not fit "
                 f"lora.factors = {settings.factors!r}: give layout_of the settings that attach_lora had."
             )
-        rank = parameter.shape[0] if ".lora_A." in name else parameter.shape[1]
+        rank = parameter.shape[0] if factor == "lora_A" else parameter.shape[1]
         if rank != settings.rank:
             raise AdapterError(f"{name} has rank {rank}, lora.rank is {settings.rank}: give the same settings.")
         if travels:

@@ -4,7 +4,8 @@ LoRA (arXiv 2106.09685): W + (alpha / r) B A, B starts at zero. FFA-LoRA (arXiv 
 only B is trained, so that the average of the factors is the average of the updates.
 
 The factors A are drawn from a counter-based generator (Philox) in integer arithmetic, not by torch: neither the
-device, nor the version of torch, nor whatever else has used its generators can change a bit of them.
+device, nor the version of torch, nor whatever else has used its generators can change a bit of them. With a trained
+core (``adapters.core``) nothing is drawn: both factors are frozen at bases made from the weights.
 
 Not for: reading, writing or saving the factors.
 """
@@ -21,7 +22,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers.pytorch_utils import Conv1D
 
 from adapters.base import BaseModel
+from adapters.bases import bases_for
+from adapters.bases_file import bases_digest
 from adapters.config import ALL_LINEAR, LoraSettings
+from adapters.core import lora_layers, set_bases
 from adapters.errors import AdapterError
 
 
@@ -56,25 +60,21 @@ def initial_factor(name: str, shape: tuple[int, int], seed: int) -> np.ndarray[A
 
 
 def factor_parameters(peft_model: Any) -> list[tuple[str, torch.nn.Parameter]]:
-    """(block name, parameter) of every LoRA factor, trained or frozen, in layer order."""
+    """(block name, parameter) of every LoRA factor, trained or frozen, in layer order; of a core model, the cores."""
     return [
-        (name.removeprefix("base_model.model.").replace(".default.", "."), parameter)
+        (
+            name.removeprefix("base_model.model.")
+            .replace(".lora_B.default.core.", ".lora_core.")
+            .replace(".default.", "."),
+            parameter,
+        )
         for name, parameter in peft_model.named_parameters()
         if ".lora_" in name
     ]
 
 
-def attach_lora(base: BaseModel, settings: LoraSettings, seed: int) -> PeftModel:
-    """Put LoRA factors on ``base.model``, in place, and return the PeftModel around it.
-
-    The factors are float32 whatever the base's precision; nothing else is trainable. Global generators are left as
-    they were. ``base.model`` carries the factors from now on: `detach_lora` takes them off.
-
-    Raises
-    ------
-    AdapterError
-        for a model that carries factors already, or target modules that it does not have.
-    """
+def put_factors(base: BaseModel, settings: LoraSettings) -> Any:
+    """The PeftModel around ``base.model``, its factors as PEFT draws them: for `attach_lora`, which sets them."""
     model = base.model
     if getattr(model, "peft_config", None):
         raise AdapterError(f"the base model {base.name!r} carries LoRA factors already: call detach_lora first.")
@@ -88,29 +88,66 @@ def attach_lora(base: BaseModel, settings: LoraSettings, seed: int) -> PeftModel
         target_modules=ALL_LINEAR if settings.targets == (ALL_LINEAR,) else list(settings.targets),
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
-    with torch.random.fork_rng(), warnings.catch_warnings():  # peft draws factors of its own, replaced below
+    with torch.random.fork_rng(), warnings.catch_warnings():  # peft draws factors of its own, replaced later
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft 0.21, transformers 5
         peft_model: Any = get_peft_model(model, config, autocast_adapter_dtype=True)
     config.base_model_name_or_path = base.source or base.name
     config.revision = base.revision or None
+    return peft_model
+
+
+@torch.no_grad()
+def _draw(peft_model: Any, settings: LoraSettings, seed: int) -> str:
+    """A drawn from ``seed``, B zero; sha256 hex over both."""
     sha = hashlib.sha256()
-    with torch.no_grad():
-        for name, parameter in factor_parameters(peft_model):
-            if parameter.dtype != torch.float32 or parameter.ndim != 2:
-                got = f"{parameter.dtype} {list(parameter.shape)}"
-                raise AdapterError(f"{name} came out as {got}, not a float32 matrix: this layer is not supported.")
-            if ".lora_A." in name:
-                initial = initial_factor(name, (parameter.shape[0], parameter.shape[1]), seed)
-                parameter.copy_(torch.from_numpy(initial))
-                parameter.requires_grad_(settings.factors == "both")
-            else:
-                initial = np.zeros(tuple(parameter.shape), np.float32)
-                parameter.zero_()
-            sha.update(name.encode() + initial.tobytes())
-    stray = [n for n, parameter in peft_model.named_parameters() if parameter.requires_grad and ".lora_" not in n]
-    if stray:
-        raise AdapterError(f"{stray[0]} is trainable but no LoRA factor: this kind of model is not supported.")
-    peft_model.crossward_initial_factors = sha.hexdigest()
+    for name, parameter in factor_parameters(peft_model):
+        if parameter.dtype != torch.float32 or parameter.ndim != 2:
+            got = f"{parameter.dtype} {list(parameter.shape)}"
+            raise AdapterError(f"{name} came out as {got}, not a float32 matrix: this layer is not supported.")
+        if ".lora_A." in name:
+            initial = initial_factor(name, (parameter.shape[0], parameter.shape[1]), seed)
+            parameter.copy_(torch.from_numpy(initial))
+            parameter.requires_grad_(settings.factors == "both")
+        else:
+            initial = np.zeros(tuple(parameter.shape), np.float32)
+            parameter.zero_()
+        sha.update(name.encode() + initial.tobytes())
+    return sha.hexdigest()
+
+
+def _set_cores(peft_model: Any, base: BaseModel, settings: LoraSettings) -> str:
+    """A and B frozen at the bases, cores of zeros between them; the bases' digest."""
+    bases = bases_for(peft_model, base, settings)
+    layers = lora_layers(peft_model)
+    for name, layer in layers:
+        set_bases(layer, *bases.pair(name))
+    return bases_digest({name: bases.layers[name] for name, _ in layers})
+
+
+def attach_lora(base: BaseModel, settings: LoraSettings, seed: int) -> PeftModel:
+    """Put LoRA factors on ``base.model``, in place, and return the PeftModel around it.
+
+    The factors are float32 whatever the base's precision; nothing else is trainable. Global generators are left as
+    they were. ``base.model`` carries the factors from now on: `detach_lora` takes them off. ``seed`` decides A; a core
+    model draws nothing, its bases are computed at the first call and cached.
+
+    Raises
+    ------
+    AdapterError
+        for a model that carries factors already, target modules that it does not have, or bases that do not fit; the
+        model is then as it was.
+    """
+    peft_model = put_factors(base, settings)
+    try:
+        core = settings.factors == "core"
+        initial = _set_cores(peft_model, base, settings) if core else _draw(peft_model, settings, seed)
+        stray = [n for n, parameter in peft_model.named_parameters() if parameter.requires_grad and ".lora_" not in n]
+        if stray:
+            raise AdapterError(f"{stray[0]} is trainable but no LoRA factor: this kind of model is not supported.")
+    except BaseException:  # an interrupted SVD too
+        detach_lora(peft_model)
+        raise
+    peft_model.crossward_initial_factors = initial
     return cast(PeftModel, peft_model)
 
 

@@ -28,8 +28,9 @@ def test_every_field_says_how_it_is_set(kind: type[Any]) -> None:
 @pytest.mark.parametrize(
     ("wrong", "part"),
     [
-        ({"factors": "core"}, "not available yet"),
-        ({"factors": "a"}, "'both' or 'b'"),
+        ({"factors": "a"}, "'both', 'b' or 'core'"),
+        ({"bases": "/bases.safetensors"}, "lora.bases.*only lora.factors = 'core'"),
+        ({"bases": "bases.safetensors", "factors": "core"}, "lora.bases.*absolute"),
         ({"rank": 0}, "lora.rank"),
         ({"alpha": 0.0}, "lora.alpha"),
         ({"alpha": float("inf")}, "lora.alpha"),
