@@ -315,7 +315,7 @@ def test_a_model_that_cannot_be_loaded_makes_a_reply(monkeypatch: pytest.MonkeyP
         ("run__seed", "zero"),
         ("run__state_dir", "relative"),
         ("lora__rank", True),
-        ("lora__factors", "core"),
+        ("lora__factors", "half"),
         ("model__device", "toaster"),
         ("train__precision", "fp8"),
     ],
