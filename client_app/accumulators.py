@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from client_app.payloads import Opened, Payloads
 from encryption.holder import Integers
 from encryption.plan import FieldPlan
+from encryption.snapshot import SnapshotError
 from protocol.messages import RecordHead, SnapshotHead
 from protocol.parts import Payload, ProtocolError
 from protocol.schedule import Schedule
@@ -111,6 +112,10 @@ def from_snapshot(
     bits = snapshot_bits(payloads.plan, versions)
     values: dict[int, NDArray[Any]] = {}
     for epoch, payload in zip(head.epochs, parts, strict=True):
-        opened: Integers = payloads.unwrap(payload, bits, head.key, _place(lineage, layout, head.version, epoch))
+        place = _place(lineage, layout, head.version, epoch)
+        try:
+            opened: Integers = payloads.unwrap(payload, bits, head.key, place)
+        except (ProtocolError, SnapshotError) as error:
+            raise ProtocolError(f"the snapshot of version {head.version} cannot be used: {error}") from error
         values[epoch] = opened.astype(np.int32) if bits <= 32 else opened
     return Accumulators(head.version, values)

@@ -5,6 +5,7 @@ Not for: what a handler does (``client_app.node``).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from flwr.app import Context, Message
@@ -28,6 +29,7 @@ def build(context: Context, task: Task) -> Node:
     from client_app.keys import check_policy, hospital_key, simulated_key
     from client_app.learner import LoraLearner, notes, workshop
     from client_app.payloads import Vault
+    from client_app.sensitivity import sensitive_blocks
     from data import DataConfig
 
     config, node = dict(context.run_config), dict(context.node_config)
@@ -54,15 +56,12 @@ def build(context: Context, task: Task) -> Node:
         hospital = notes(data, None, None)
         state = Path(given.state_dir)
         folder, identity, site = state / task.lineage, state / "identity.pem", given.site
+    vault = Vault(encryption, key)  # refuses a missing key before the model is loaded
     shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), run.seed)
     schedule = read_settings(Schedule, config)
     learner = LoraLearner(shop, hospital, data, schedule, train, site)
-    chosen = None
     if encryption.policy == SENSITIVE:
-        from client_app.sensitivity import sensitive_blocks
-
-        chosen = sensitive_blocks(shop.base, shop.model, shop.layout, encryption.fraction)
-    vault = Vault(encryption, key, chosen)
+        vault = replace(vault, blocks=sensitive_blocks(shop.base, shop.model, shop.layout, encryption.fraction))
     return Node(learner, folder, load_identity(identity), schedule, run.seed, vault=vault)
 
 

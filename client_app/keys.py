@@ -12,9 +12,9 @@ import functools
 import logging
 from pathlib import Path
 
-from encryption.key_file import ConsortiumKey, load_key, read_passphrase, simulation_key
-
 from client_app.settings import NodeSettings
+from encryption.key_file import load_key, read_passphrase, simulation_key
+from encryption.key_format import ConsortiumKey
 from encryption.settings import ALL, CKKS, NONE, SENSITIVE, EncryptionSettings
 from protocol.run_settings import simulation_keys
 from protocol.settings import SettingsError

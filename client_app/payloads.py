@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from encryption.key_file import ConsortiumKey
 from numpy.typing import NDArray
 
 from encryption.bfv import SEALED
 from encryption.holder import ClearSealer, Integers
+from encryption.key_format import ConsortiumKey
 from encryption.packing import CLEAR, WRAPPED, pack, unpack
 from encryption.parallel import SealingPool
 from encryption.plan import FieldPlan
@@ -176,7 +176,7 @@ class Payloads:
         starts = range(0, self.total, _SNAPSHOT_CHUNK)
         lengths = [min(_SNAPSHOT_CHUNK, self.total - start) for start in starts]
         if [(h.kind, h.length, h.bits) for h in payload.heads] != [(kind, length, bits) for length in lengths]:
-            raise ProtocolError("a snapshot does not follow the layout and policy")
+            raise ProtocolError("it does not follow the layout and policy")
         secret = self.vault.secret(key).snapshot_key() if kind == WRAPPED else b""
         out = np.empty(self.total, dtype=np.int64)
         for start, part in zip(starts, payload, strict=True):

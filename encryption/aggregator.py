@@ -18,7 +18,7 @@ import tenseal.sealapi as seal
 from encryption.bfv import CIPHERTEXTS, SEALED, Bfv, CiphertextError
 from encryption.packing import CLEAR, Buffer, pack, packed_size, unpack
 from encryption.plan import FRESH_BYTES, SUM_BYTES, FieldPlan
-from encryption.settings import ALL, BFV, NONE
+from encryption.settings import ALL, BFV, CKKS, NONE
 
 
 class Arithmetic(Protocol):
@@ -115,18 +115,16 @@ def clear_arithmetic() -> Kinds:
     return {CLEAR: ClearArithmetic()}
 
 
-def arithmetic(plan: FieldPlan, policy: str, scheme: str = BFV, ckks_context: bytes = b"") -> Kinds:
-    """The kinds that a run with ``policy`` and ``scheme`` accepts; whatever is not here is refused.
-
-    ``ckks_context`` is the consortium's public TenSEAL context, for the baseline only.
-    """
+def arithmetic(plan: FieldPlan, policy: str, scheme: str = BFV) -> Kinds:
+    """The kinds that a run with ``policy`` and ``scheme`` accepts; whatever is not here is refused."""
     kinds: dict[str, Arithmetic] = {}
     if policy != NONE and scheme == BFV:
         kinds[SEALED] = BfvArithmetic(plan)
     elif policy != NONE:
+        from encryption.ckks import parameters
         from encryption.ckks_aggregator import CkksArithmetic
 
-        kinds["ckks"] = CkksArithmetic(ckks_context)
+        kinds[CKKS] = CkksArithmetic(parameters())
     if policy != ALL:
         kinds[CLEAR] = ClearArithmetic()
     return kinds

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import tenseal as ts
 
 from encryption.packing import Buffer
+from encryption.settings import CKKS_SUM_BITS, CKKS_WEIGHT_BITS
 
 SEALED_CKKS = "ckks"  # the kind of a part that holds CKKS ciphertexts
 RING = 8192
@@ -29,30 +29,22 @@ SLOTS = RING // 2  # values of one ciphertext
 CHUNK = 1 << 16  # values of a part: 16 ciphertexts, about 3.8 MB
 # A fresh value's noise is about 2**-27 and grows with the weights; a decoded sum is a float64 behind an FFT. Measured
 # at both bounds: 2**-8, far below the 1/4 that ``encryption.ckks_holder`` allows.
-MAX_WEIGHT_BITS = 20
-MAX_SUM_BITS = 40
+MAX_WEIGHT_BITS, MAX_SUM_BITS = CKKS_WEIGHT_BITS, CKKS_SUM_BITS
 
 _RAW = 2 * RING * 2 * 8 + 97  # two polynomials under two primes, uint64, and what SEAL says of them
 MAX_CIPHERTEXT = _RAW + 128  # compression may add a little to what it cannot compress
+# What TenSEAL 0.3 serialises of a context of these parameters without its keys; a test makes it anew and compares.
+_PARAMETERS = bytes.fromhex(
+    "0a4b5ea11004030200004b0000000000000028b52ffd2071950100e80200200003005ea1100418000001c0ff0ff4fffffd00000000000000000"
+    "8003b3f31d5373bfde24c63367b5919206e0111120b10071900000000000070422001"
+)
+_ENVELOPE = _PARAMETERS[2:10]  # the first 8 bytes of every object that this SEAL saves: magic, version, compression
 _LENGTH = struct.Struct("<I")
 _TAIL = b"\x19" + struct.pack("<d", SCALE)  # protobuf field 3 of TenSEAL's CKKSVectorProto
 
 
 class CkksError(ValueError):
     """Bytes are not a CKKS part or context of these parameters, or cannot be combined or opened."""
-
-
-def new_context() -> Any:
-    """A TenSEAL context with a secret key of its own."""
-    context = ts.context(
-        ts.SCHEME_TYPE.CKKS,
-        poly_modulus_degree=RING,
-        coeff_mod_bit_sizes=list(MODULUS_BITS),
-        encryption_type=ts.ENCRYPTION_TYPE.SYMMETRIC,
-        n_threads=1,
-    )
-    context.global_scale = SCALE
-    return context
 
 
 def serialise(context: Any, secret: bool) -> bytes:
@@ -63,10 +55,9 @@ def serialise(context: Any, secret: bool) -> bytes:
     return data
 
 
-@cache
 def parameters() -> bytes:
-    """The context without any key, 92 bytes: the same for every key, so that an aggregator can do without a file."""
-    return serialise(new_context(), secret=False)
+    """The context without any key: the same for every key, so that an aggregator needs no file and no key generator."""
+    return _PARAMETERS
 
 
 def load_context(data: bytes) -> Any:
@@ -172,14 +163,6 @@ def _head(size: int) -> bytes:
     return b"\x0a" + _varint(len(number)) + number + b"\x12"
 
 
-@cache
-def _envelope() -> bytes:
-    """The first 8 bytes of every object that the SEAL at hand saves: magic, version, compression."""
-    made = ts.ckks_vector(new_context(), [0.0]).serialize()
-    start = len(_head(1))
-    return bytes(made[start + 3 : start + 11])
-
-
 def _framed(data: bytes, size: int) -> bool:
     """Whether ``data`` is the one way TenSEAL writes a vector of ``size`` values in one ciphertext.
 
@@ -192,4 +175,4 @@ def _framed(data: bytes, size: int) -> bool:
         return False
     length = next((width for width in (1, 2, 3) if rest[:width] == _varint(len(rest) - width)), 0)
     cipher = rest[length:]
-    return length > 0 and cipher.startswith(_envelope()) and cipher[8:16] == struct.pack("<Q", len(cipher))
+    return length > 0 and cipher.startswith(_ENVELOPE) and cipher[8:16] == struct.pack("<Q", len(cipher))

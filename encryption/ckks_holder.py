@@ -8,6 +8,8 @@ Not for: adding (``encryption.ckks_aggregator``), or a run that can use BFV (``e
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tenseal as ts
 from numpy.typing import NDArray
@@ -16,12 +18,14 @@ from encryption.ckks import (
     CHUNK,
     MAX_SUM_BITS,
     MAX_WEIGHT_BITS,
+    MODULUS_BITS,
+    RING,
+    SCALE,
     SEALED_CKKS,
     SLOTS,
     CkksError,
     join,
     load_context,
-    new_context,
     read,
     serialise,
 )
@@ -31,9 +35,22 @@ from encryption.plan import FieldPlan
 FARTHEST = 0.25  # from an integer, that a decrypted value may be
 
 
+def _new_context() -> Any:
+    """A TenSEAL context with a secret key of its own."""
+    context = ts.context(
+        ts.SCHEME_TYPE.CKKS,
+        poly_modulus_degree=RING,
+        coeff_mod_bit_sizes=list(MODULUS_BITS),
+        encryption_type=ts.ENCRYPTION_TYPE.SYMMETRIC,
+        n_threads=1,
+    )
+    context.global_scale = SCALE
+    return context
+
+
 def make_context() -> tuple[bytes, bytes]:
     """A new key: the context with it (about 165 kB, for hospitals), and without any (92 bytes, for the aggregator)."""
-    context = new_context()
+    context = _new_context()
     return serialise(context, secret=True), serialise(context, secret=False)
 
 

@@ -9,6 +9,7 @@ Not for: adding parts (``encryption.aggregator``) or making integers from floats
 
 from __future__ import annotations
 
+import functools
 from typing import Protocol
 
 import numpy as np
@@ -109,8 +110,9 @@ class BfvSealer:
         return self.bfv.from_slots(slots, count)
 
 
+@functools.lru_cache(maxsize=4)
 def sealer(scheme: str, plan: FieldPlan, material: bytes) -> Sealer:
-    """The sealer of a scheme; ``material`` is the BFV seed or the secret CKKS context."""
+    """The sealer of a scheme; ``material`` is the BFV seed or the secret CKKS context. Made once a process."""
     if scheme == BFV:
         return BfvSealer(plan, material)
     from encryption.ckks_holder import CkksSealer

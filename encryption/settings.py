@@ -11,6 +11,7 @@ from encryption.plan import PRESETS, FieldPlan, PlanError
 
 ALL, SENSITIVE, NONE = "all", "sensitive", "none"
 BFV, CKKS = "bfv", "ckks"
+CKKS_WEIGHT_BITS, CKKS_SUM_BITS = 20, 40  # up to which sums under the baseline round to the exact integers
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,6 @@ class EncryptionSettings:
             "max": 1024,
         },
     )
-    context: str = field(
-        default="",
-        metadata={
-            "key": "encryption.ckks-context",
-            "help": "Public CKKS context at the server (absolute path), for scheme ckks; empty: the simulation's.",
-        },
-    )
 
     def __post_init__(self) -> None:
         if self.key and not (len(self.key) == 16 and set(self.key) <= set("0123456789abcdef")):
@@ -126,7 +120,20 @@ class EncryptionSettings:
         plan.check_buffer(buffer_size)
         if self.policy != NONE and self.scheme == BFV:
             plan.check_sealable()
+        elif self.policy != NONE:
+            _check_baseline(plan)
         return plan
+
+
+def _check_baseline(plan: FieldPlan) -> None:
+    """Refuse a plan whose sums would not round to the exact integers under the baseline's CKKS."""
+    weights = plan.weight_bits + plan.guard_bits
+    if weights > CKKS_WEIGHT_BITS or plan.value_bits + weights > CKKS_SUM_BITS:
+        raise PlanError(
+            f"encryption.scheme = 'ckks' is exact up to {CKKS_WEIGHT_BITS} weight and guard bits and {CKKS_SUM_BITS} "
+            f"bits in all, the plan has {weights} and {plan.value_bits + weights}: lower encryption.value-bits, "
+            "weight-bits or guard-bits"
+        )
 
 
 def bytes_per_update(plan: FieldPlan, nodes: int, buffer_size: int) -> float:

@@ -49,10 +49,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 when everything asked for was done."""
     args = parser().parse_args(argv)
-    from encryption.key_file import KeyFileError
-
     from adapters import AdapterError
     from data import DataError
+    from encryption.key_format import KeyFileError
     from evaluation.replay import EvaluationError
     from evaluation.report import evaluate
     from protocol.settings import SettingsError

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from encryption.key_file import ConsortiumKey, load_key, read_passphrase
-
 from client_app.learner import Workshop
 from client_app.payloads import Vault
 from client_app.sensitivity import sensitive_blocks
+from encryption.key_file import load_key, read_passphrase
+from encryption.key_format import ConsortiumKey
 from encryption.settings import NONE, SENSITIVE, EncryptionSettings
 from evaluation.replay import EvaluationError, Run
 from protocol.settings import read_settings

@@ -104,13 +104,14 @@ def _put_snapshot(
 
 def _take_snapshot(facts: ConfigRecord, payloads: list[Payload]) -> tuple[SnapshotHead, tuple[Payload, ...]] | None:
     version, epochs = _get(facts, "snapshot-version", int), _list(facts, "snapshot-epochs", int)
+    key = _key(_get(facts, "snapshot-key", str), "snapshot-key")
     if version < 0:
         if epochs or payloads:
             raise ProtocolError("the message carries payloads that it does not name")
         return None
     if len(payloads) != len(epochs) or len(set(epochs)) != len(epochs):
         raise ProtocolError(f"a snapshot of epochs {epochs} has {len(payloads)} payloads")
-    return SnapshotHead(version, tuple(epochs), _key(_get(facts, "snapshot-key", str), "snapshot-key")), tuple(payloads)
+    return SnapshotHead(version, tuple(epochs), key), tuple(payloads)
 
 
 def _key(fingerprint: str, name: str) -> str:

@@ -13,10 +13,10 @@ from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
 from encryption.aggregator import arithmetic
-from encryption.settings import CKKS, NONE, EncryptionSettings
-from protocol.run_settings import RunSettings, simulation_keys
+from encryption.settings import EncryptionSettings
+from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
-from protocol.settings import SettingsError, read_settings
+from protocol.settings import read_settings
 from server_app import cost
 from server_app.progress import Progress
 from server_app.report import write_report
@@ -51,7 +51,7 @@ def main(grid: Grid, context: Context) -> None:
     progress = Progress(folder.path, schedule.versions)
     folder.observers.append(progress)
     kind = FedAvg if settings.name == "fedavg" else AsyncHybrid
-    kinds = arithmetic(plan, encryption.policy, encryption.scheme, _ckks_context(encryption))
+    kinds = arithmetic(plan, encryption.policy, encryption.scheme)
     strategy = kind(
         settings,
         plan,
@@ -79,20 +79,6 @@ def main(grid: Grid, context: Context) -> None:
         progress.say(f"Run folder: {folder.path}")
     finally:
         folder.close()
-
-
-def _ckks_context(settings: EncryptionSettings) -> bytes:
-    """The consortium's public CKKS context, for the baseline; nothing otherwise."""
-    if settings.policy == NONE or settings.scheme != CKKS:
-        return b""
-    path = Path(settings.context) if settings.context else simulation_keys() / "simulation-ckks.public"
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            f"encryption.ckks-context: {path} cannot be read ({error}): write it with "
-            "`python -m encryption.keys show KEY --public-context FILE` and name it"
-        ) from error
 
 
 def _report(folder: Path, progress: Progress) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 
 def seconds(line: Mapping[str, Any]) -> float:
     """Seconds that sealing and opening took at all contributors together, and adding at the server."""
-    return sum(line.get("seal_seconds", ())) + sum(line.get("open_seconds", ())) + float(line.get("add_seconds", 0.0))
+    at_nodes = sum(line.get("seal_seconds", ())) + sum(line.get("open_seconds", ()))
+    return float(at_nodes) + float(line.get("add_seconds", 0.0))
 
 
 def share(line: Mapping[str, Any]) -> float:
     """The same as a share of the version's wall time: what it would be, were nothing of it done side by side."""
-    return seconds(line) / line["seconds"] if line.get("seconds", 0.0) > 0 else 0.0
+    wall = float(line.get("seconds", 0.0))
+    return seconds(line) / wall if wall > 0 else 0.0
 
 
 def typical_share(lines: Iterable[Mapping[str, Any]]) -> float:

@@ -27,7 +27,7 @@ from server_app.files import Facts, PayloadError, read_payload, write_payload
 from server_app.ledger import FILE_NAME, Ledger, LedgerError
 
 Observer = Callable[[Facts], None]
-MAY_CHANGE = ("encryption.key", "encryption.workers", "encryption.ckks-context")  # between a run and its resumption
+MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
 METRIC_EVENTS = ("version", "evaluated", "measured")
 
 

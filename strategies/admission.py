@@ -104,9 +104,7 @@ def examine(
     if bool(update.key) != bool(set(expected.kinds) - {CLEAR}):
         return Refusal(WRONG_KEY, f"made under key {update.key or 'none'}, against the run's encryption.policy")
     if expected.key and update.key != expected.key:
-        return Refusal(
-            WRONG_KEY, f"made under key {update.key}, this run uses {expected.key}: get the present key file"
-        )
+        return Refusal(WRONG_KEY, f"made under key {update.key or 'none'}, this run uses {expected.key}")
     if reason := _unsigned(update):
         return Refusal(MALFORMED, reason)
     if expected.public_key and update.public_key != expected.public_key:

@@ -5,7 +5,6 @@ Not for: when a buffer is full (``strategies.async_hybrid``) or which updates en
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -103,12 +102,12 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
     multipliers = [c.multiplier for c in contributions]
     weights = [n * m for n, m in zip(integer_weights(share, total, multipliers), multipliers, strict=True)]
     payloads = [state.journal.open(update.name)[1] for update in chosen]
-    now, adding = state.clock.now(), time.perf_counter()
+    now = state.clock.now()
     line = _append(
         state,
         combine(payloads, weights, state.plan.sum_bits(1), state.kinds),
         VersionFacts(state.schedule.epoch(state.version), sum(weights), 1, state.key),
-        lambda: {"add_seconds": time.perf_counter() - adding},
+        lambda: {"add_seconds": state.clock.now() - now},
         tasks=[update.task for update in chosen],
         hospitals=[update.hospital for update in chosen],
         sites=[update.site for update in chosen],

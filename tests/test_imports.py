@@ -49,10 +49,25 @@ MAY_IMPORT = {
         "encryption",
     },
 }
+# what makes, holds or uses a secret: the holders' side of encryption
+HOLDERS = {
+    f"encryption.{name}"
+    for name in (
+        "holder",
+        "parallel",
+        "secret",
+        "bfv_key",
+        "key_file",
+        "key_format",
+        "keys",
+        "snapshot",
+        "ckks_holder",
+    )
+}
 # room -> what its modules must not reach through any chain
 MAY_NOT_REACH = {
-    "strategies": {"encryption.holder", "client_app", "data", "adapters", "privacy", "evaluation", "torch"},
-    "server_app": {"encryption.holder", "client_app", "data", "adapters", "privacy", "evaluation", "torch"},
+    "strategies": {*HOLDERS, "client_app", "data", "adapters", "privacy", "evaluation", "torch"},
+    "server_app": {*HOLDERS, "client_app", "data", "adapters", "privacy", "evaluation", "torch"},
     "client_app": {"encryption.aggregator", "strategies", "server_app", "evaluation"},
     "protocol": {"torch"},
     "encryption": {"torch"},
@@ -149,6 +164,31 @@ def test_the_aggregator_reaches_its_own_face_and_the_node_the_holders() -> None:
     assert "encryption.aggregator" in reached("server_app.app", edges)
     assert "encryption.holder" in reached("client_app.node", edges)
     assert "encryption.holder" not in reached("server_app.app", edges)
+
+
+def test_what_the_server_reaches_of_encryption_is_either_face_less_or_the_aggregators() -> None:
+    edges = graph(ROOT)
+    found = {name for name in reached("server_app.app", edges) if within(name, "encryption")}
+    assert found == {
+        "encryption",
+        *(f"encryption.{n}" for n in ("aggregator", "bfv", "ckks", "ckks_aggregator", "packing", "plan", "settings")),
+    }
+
+
+def test_no_module_that_the_server_reaches_names_a_key_or_a_decryptor() -> None:
+    """Whoever can import SEAL could make a key: what the server's modules do with it is read off their names."""
+    known, edges = modules(ROOT), graph(ROOT)
+    banned = {"Decryptor", "KeyGenerator", "SecretKey", "Encryptor", "decrypt", "secret_key", "encrypt_symmetric"}
+    used = {}
+    for name in set(reached("server_app.app", edges)) & set(known):
+        tree = ast.parse(known[name].read_text(encoding="utf-8"))
+        words = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        words |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+        words |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
+        used[name] = words & banned
+    assert len(used) > 40 and not any(used.values()), used
+    holder = ast.walk(ast.parse(known["encryption.holder"].read_text(encoding="utf-8")))
+    assert {n.attr for n in holder if isinstance(n, ast.Attribute)} & banned  # and the words are the right ones
 
 
 def test_simulation_uses_no_more_of_encryption_than_the_plan_by_itself() -> None:

@@ -136,14 +136,14 @@ def test_a_snapshot_of_another_layout_is_refused(change: str) -> None:
     versions, sizes = 9, SIZES
     match change:
         case "sizes":
-            sizes = (2, 3)
+            sizes = (3, 3)
         case "bits":
             versions = 100
         case "kind":
             payload = Payload(tuple(h._replace(kind="x") for h in payload.heads), payload.data)
         case "missing":
-            payload = Payload(payload.heads[:1], bytes(payload.data)[: payload.heads[0].size])
-    with pytest.raises(ProtocolError, match="snapshot of version 3 does not follow the layout"):
+            payload = Payload((), b"")
+    with pytest.raises(ProtocolError, match="snapshot of version 3 cannot be used: it does not follow the layout"):
         back_from(head, (payload,), sizes, plan, versions)
 
 
@@ -182,7 +182,7 @@ def test_a_record_that_does_not_fit_is_refused_and_changes_nothing(head: RecordH
 def test_a_record_of_another_layout_is_refused(sizes: tuple[int, ...]) -> None:
     plan = FieldPlan(8, 6, 6)
     a = Accumulators()
-    with pytest.raises(ProtocolError, match="does not follow the layout"):
+    with pytest.raises(ProtocolError, match=r"does not follow the . of the layout"):
         add(a, *record(np.zeros(5, np.int64), 1, 1, 0, 10, 1, plan), sizes, plan)
     assert a.version == 0
 

@@ -27,7 +27,22 @@ from client_app import node as nodes
 from client_app.app import app, build
 from client_app.identity import load_identity
 from client_app.learner import LoraLearner
-from protocol.messages import ALONE, EVALUATE, FAILED, MALFORMED, TRAIN, Evaluation, Failure, Head, Reply, Task, Update
+from encryption.key_file import create_key
+from protocol.messages import (
+    ALONE,
+    EVALUATE,
+    FAILED,
+    MALFORMED,
+    TRAIN,
+    VERSION,
+    WRONG_KEY,
+    Evaluation,
+    Failure,
+    Head,
+    Reply,
+    Task,
+    Update,
+)
 from protocol.schedule import Schedule
 from protocol.settings import SettingsError
 from protocol.simulated import read_pretence
@@ -130,7 +145,9 @@ def test_train_alone_and_evaluate_answer_with_what_was_asked(tmp_path: Path) -> 
     where = context(run__state_dir=str(tmp_path))
     trained = answer(TASK, where)
     assert isinstance(trained, Update) and trained.steps == 2 and trained.num_tokens > 0 and trained.loss_sum > 0
-    assert trained.version == 0 and len(trained.payload.heads) == len(build(where, TASK).learner.sizes)
+    assert trained.version == 0 and [(h.kind, h.length) for h in trained.payload.heads] == [
+        ("bfv", sum(build(where, TASK).learner.sizes))
+    ]
     assert 0 < trained.train_seconds <= trained.compute_seconds
     measured = answer(replace(TASK, task=6), where, EVALUATE)
     assert isinstance(measured, Evaluation) and list(measured.measures) == ["global"]
@@ -163,8 +180,68 @@ def notes(tmp_path: Path) -> Path:
 CSV = {"data__source": "csv", "data__patient_column": "subject"}
 
 
-def test_a_deployed_node_is_what_its_node_config_says(tmp_path: Path, notes: Path) -> None:
-    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "site": "St Elsewhere"}
+@pytest.fixture
+def key(tmp_path: Path) -> dict[str, str]:
+    """Node config of a hospital that has the consortium's key."""
+    create_key(tmp_path / "consortium.key")
+    return {"key-path": str(tmp_path / "consortium.key")}
+
+
+def test_a_deployed_node_without_a_key_refuses_and_says_how_to_get_one(tmp_path: Path, notes: Path) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state")}
+    got = failure(TASK, context(given, **CSV))
+    assert got.kind == FAILED and "no consortium key" in got.reason and "python -m encryption.keys create" in got.reason
+
+
+@pytest.mark.parametrize(
+    ("run", "own"), [("none", {}), ("sensitive", {"policy": "all"}), ("none", {"policy": "sensitive"})]
+)
+def test_no_run_can_make_a_hospital_send_more_in_the_clear_than_it_allows(
+    tmp_path: Path, notes: Path, key: dict[str, str], run: str, own: dict[str, str]
+) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state")} | key | own
+    got = failure(TASK, context(given, **CSV, encryption__policy=run))
+    assert got.kind == FAILED and f"encryption.policy = '{run}'" in got.reason
+    assert "nothing was trained or sent" in got.reason
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_hospital_may_allow_a_run_in_the_clear(tmp_path: Path, notes: Path) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "policy": "none"}
+    got = answer(TASK, context(given, **CSV, encryption__policy="none"))
+    assert isinstance(got, Update) and got.key == "" and {h.kind for h in got.payload.heads} == {"clear"}
+
+
+def test_a_key_file_that_others_can_read_makes_a_failed_reply(tmp_path: Path, notes: Path, key: dict[str, str]) -> None:
+    Path(key["key-path"]).chmod(0o640)
+    got = failure(TASK, context({"data-path": str(notes), "state-dir": str(tmp_path / "state")} | key, **CSV))
+    assert got.kind == FAILED and "chmod 600" in got.reason
+
+
+def test_a_key_under_a_passphrase_is_opened_with_its_file(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("encryption.key_format.SCRYPT_N", 2**10)
+    made = create_key(tmp_path / "wrapped.key", b"a long enough passphrase")
+    (tmp_path / "passphrase").write_text("a long enough passphrase\n")
+    (tmp_path / "passphrase").chmod(0o600)
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "key-path": str(tmp_path / "wrapped.key")}
+    assert "passphrase" in failure(TASK, context(given, **CSV)).reason
+    got = answer(TASK, context(given | {"passphrase-path": str(tmp_path / "passphrase")}, **CSV))
+    assert isinstance(got, Update) and got.key == made.fingerprint
+
+
+def test_a_node_with_another_key_than_the_runs_says_so_before_it_trains(
+    tmp_path: Path, notes: Path, key: dict[str, str]
+) -> None:
+    where = context({"data-path": str(notes), "state-dir": str(tmp_path / "state")} | key, **CSV)
+    for kind in (TRAIN, EVALUATE, ALONE):
+        got = failure(replace(TASK, key="0" * 16), where, kind)
+        assert got.kind == WRONG_KEY and "made under key 0000000000000000, this node's is" in got.reason
+
+
+def test_a_deployed_node_is_what_its_node_config_says(tmp_path: Path, notes: Path, key: dict[str, str]) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "site": "St Elsewhere"} | key
     where = context(given, **CSV)
     node = build(where, TASK)
     assert node.learner.site == "St Elsewhere"
@@ -177,14 +254,14 @@ def test_a_deployed_node_is_what_its_node_config_says(tmp_path: Path, notes: Pat
     assert read_pretence(ask(write_task(TASK), where).content) is None
 
 
-def test_without_a_site_the_notes_name_the_hospital(tmp_path: Path, notes: Path) -> None:
-    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state")}
+def test_without_a_site_the_notes_name_the_hospital(tmp_path: Path, notes: Path, key: dict[str, str]) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state")} | key
     assert build(context(given, **CSV), TASK).learner.site == "notes"
     assert build(context(given, **CSV, data__name="North"), TASK).learner.site == "North"
 
 
-def test_the_nodes_own_path_replaces_the_runs(tmp_path: Path, notes: Path) -> None:
-    state = {"state-dir": str(tmp_path / "state")}
+def test_the_nodes_own_path_replaces_the_runs(tmp_path: Path, notes: Path, key: dict[str, str]) -> None:
+    state = {"state-dir": str(tmp_path / "state")} | key
     assert build(context(state, **CSV, data__path=str(notes)), TASK).learner.site == "notes"
     own = state | {"data-path": str(notes)}
     assert build(context(own, **CSV, data__path="/nowhere.csv"), TASK).learner.site == "notes"
@@ -234,9 +311,9 @@ def array(name: str = "bytes") -> ArrayRecord:
         RecordDict(),
         RecordDict({"facts": ConfigRecord({})}),
         RecordDict({"facts": ConfigRecord({"protocol": 99})}),
-        RecordDict({"facts": MetricRecord({"protocol": 1})}),
+        RecordDict({"facts": MetricRecord({"protocol": VERSION})}),
         RecordDict({"task": ConfigRecord({"do": "rm -rf"}), "payload": array()}),
-        RecordDict({"facts": ConfigRecord({"protocol": 1, "lineage": "x", "task": "five"})}),
+        RecordDict({"facts": ConfigRecord({"protocol": VERSION, "lineage": "x", "task": "five"})}),
     ],
 )
 @pytest.mark.parametrize("kind", [TRAIN, EVALUATE, ALONE])

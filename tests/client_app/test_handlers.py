@@ -14,7 +14,7 @@ from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 
 from client_app.handlers import make_app
 from client_app.node import Node
-from protocol.messages import Evaluation, Failure, Head, Task, Update
+from protocol.messages import VERSION, Evaluation, Failure, Head, Task, Update
 from protocol.schedule import Schedule
 from protocol.wire import read_reply, write_task
 from simulation.toy import ToyLearner, toy_context, toy_identity
@@ -51,7 +51,7 @@ def test_each_kind_of_task_has_its_handler(tmp_path: Path, kind: str, expected: 
 
 @pytest.mark.parametrize("kind", ["train", "evaluate", "train.alone"])
 def test_a_malformed_task_is_answered(tmp_path: Path, kind: str) -> None:
-    for content in (RecordDict(), RecordDict({"facts": ConfigRecord({"protocol": 1})})):
+    for content in (RecordDict(), RecordDict({"facts": ConfigRecord({"protocol": VERSION})})):
         got = read_reply(answer(app_of(tmp_path), content, kind).content)
         assert isinstance(got, Failure) and got.kind == "malformed" and got.reason
 

@@ -65,7 +65,7 @@ def test_an_update_is_signed_and_would_be_admitted(node: Node) -> None:
     assert examine(update, expected, PLAN, 0, 10, 1, 4) is None
     assert (update.num_examples, update.num_tokens, update.steps) == (10, 50, 5)
     assert update.head == Head(3, "abc") and update.site == "toy-0"
-    assert update.state_hash == kept(node).copy.hash("line", f"line:{node.learner.layout}".encode())
+    assert update.state_hash == kept(node).copy.hash("line", f"line:{node.layout}".encode())
 
 
 def test_the_update_is_the_rounded_delta_and_the_rest_is_pending(node: Node) -> None:
@@ -202,5 +202,6 @@ def test_heads_are_kept_for_the_audit(node: Node) -> None:
 def test_another_layout_starts_afresh_in_the_same_folder(node: Node) -> None:
     node.train(task(1, 0, 2))
     node.learner.layout = "another"
+    node = replace(node)
     got = node.train(task(2, 2, 3))
     assert isinstance(got, Failure) and (got.kind, got.held) == ("behind", 0)

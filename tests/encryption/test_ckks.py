@@ -18,6 +18,7 @@ from encryption.ckks import (
     CkksError,
     join,
     load_context,
+    parameters,
     serialise,
     split,
 )
@@ -305,3 +306,9 @@ def test_random_damage_never_gets_past_as_an_exception() -> None:
             data = bytearray(RNG.bytes(int(RNG.integers(1, len(data)))))
         verdicts.add(ARITHMETIC.check(bytes(data), 12, 7).split(" (")[0])
     assert len(verdicts - {""}) >= 3
+
+
+def test_the_aggregators_parameters_are_what_tenseal_serialises_of_a_new_context() -> None:
+    public, known = make_context()[1], parameters()
+    assert public == known
+    assert not load_context(known).has_secret_key()

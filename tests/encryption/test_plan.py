@@ -1,11 +1,13 @@
 """The field plan: arithmetic by hand, presets, refusals that name the numbers that clash."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encryption.plan import PRESETS, FieldPlan, PlanError
-from encryption.settings import EncryptionSettings
+from encryption.settings import EncryptionSettings, bytes_per_update
 from protocol.settings import SettingsError, read_settings
 
 
@@ -62,10 +64,40 @@ def test_a_buffer_is_at_most_a_quarter_of_w() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "buffer", "preset"), [(4, 4, "compact"), (8, 4, "compact"), (9, 4, "balanced"), (1000, 10, "balanced")]
+    ("nodes", "buffer", "preset"),
+    [(4, 3, "compact"), (4, 4, "compact"), (8, 4, "balanced"), (1000, 10, "balanced"), (40, 33, "precise")],
 )
-def test_auto_is_balanced_beyond_twice_the_buffer(nodes: int, buffer: int, preset: str) -> None:
-    assert EncryptionSettings().plan(nodes, buffer) == PRESETS[preset]
+def test_auto_takes_the_preset_that_moves_the_fewest_bytes(nodes: int, buffer: int, preset: str) -> None:
+    chosen = EncryptionSettings().plan(nodes, buffer)
+    assert chosen == PRESETS[preset]
+    fitting = [plan for plan in PRESETS.values() if plan.total_weight >= 4 * buffer]
+    assert bytes_per_update(chosen, nodes, buffer) == min(bytes_per_update(p, nodes, buffer) for p in fitting)
+
+
+def test_a_buffer_beyond_every_preset_is_refused_with_the_bits_it_takes() -> None:
+    with pytest.raises(PlanError, match=r"no preset holds a buffer of 300 updates \(at most 256\).*weight-bits = 11"):
+        EncryptionSettings().plan(400, 300)
+    assert EncryptionSettings(preset="precise", weight_bits=11).plan(400, 300) == FieldPlan(12, 11, 0)
+
+
+def test_the_exactness_condition_is_the_one_of_the_design() -> None:
+    """60 > k * field + 1 + log2(21.5 W V), by hand."""
+    assert FieldPlan(8, 7, 0).margin(3) == pytest.approx(60 - (45 + 1 + math.log2(21.5 * 128)))
+    assert {name: plan.fields_per_slot for name, plan in PRESETS.items()} == {"compact": 3, "balanced": 2, "precise": 2}
+    assert FieldPlan(24, 16, 6).fields_per_slot == 0
+
+
+def test_a_plan_that_bfv_could_not_add_exactly_is_refused_at_start_with_its_numbers() -> None:
+    with pytest.raises(PlanError, match=r"20 value \+ 20 weight \+ 0 guard bits needs 65\.4 bits .* has 60: lower"):
+        EncryptionSettings(value_bits=20, weight_bits=20, guard_bits=0).plan(4, 4)
+    clear = EncryptionSettings(policy="none", value_bits=20, weight_bits=20, guard_bits=0)
+    assert clear.plan(4, 4) == FieldPlan(20, 20, 0)
+
+
+@pytest.mark.parametrize("key", ["x", "0123456789ABCDEF", "0123456789abcde", "0123456789abcdef0"])
+def test_a_key_that_is_no_fingerprint_is_refused(key: str) -> None:
+    with pytest.raises(SettingsError, match=r"encryption.key = .* is no fingerprint: expected 16 hex digits"):
+        read_settings(EncryptionSettings, {"encryption.key": key})
 
 
 def test_bits_given_replace_the_presets() -> None:
@@ -76,7 +108,7 @@ def test_bits_given_replace_the_presets() -> None:
 
 def test_a_buffer_too_large_for_the_preset_is_refused() -> None:
     with pytest.raises(PlanError, match="buffer-size = 33 is more than a quarter of W = 128"):
-        EncryptionSettings().plan(33, 33)
+        EncryptionSettings(preset="compact").plan(33, 33)
 
 
 def test_an_unknown_preset_is_refused_at_the_door() -> None:

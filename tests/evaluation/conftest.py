@@ -25,8 +25,11 @@ from flwr.app import Context, Message, RecordDict
 
 from adapters import LoraSettings, ModelConfig
 from client_app.app import app
+from client_app.keys import simulated_key
 from client_app.learner import Workshop, workshop
+from client_app.payloads import Vault
 from client_app.state import NodeState, StateFolder
+from encryption.aggregator import arithmetic
 from encryption.settings import EncryptionSettings
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
@@ -81,7 +84,14 @@ class Finished:
 
     def state(self, number: int) -> NodeState:
         root = read_settings(RunSettings, self.config).state_root
-        return StateFolder(root / self.lineage / f"site-{number}").load(self.shop.layout.fingerprint)
+        layout = self.vault.layout(self.shop.layout.fingerprint, len(self.shop.layout.blocks))
+        return StateFolder(root / self.lineage / f"site-{number}").load(layout)
+
+    @property
+    def vault(self) -> Vault:
+        """What the nodes sealed with."""
+        settings = read_settings(EncryptionSettings, self.config)
+        return Vault(settings, simulated_key(settings))
 
     def vector(self, number: int) -> np.ndarray:
         """The global adapter as node ``number`` has it."""
@@ -110,7 +120,8 @@ def federate(
     count = len(compute)
     settings, schedule = read_settings(StrategySettings, config), read_settings(Schedule, config)
     run = read_settings(RunSettings, config)
-    plan = read_settings(EncryptionSettings, config).plan(count, settings.buffer_size)
+    encryption = read_settings(EncryptionSettings, config)
+    plan = encryption.plan(count, settings.buffer_size)
     folder = kind.resume(path, config, durable=False) if resume else kind.create(path, config, plan, durable=False)
     clock = VirtualClock()
     nodes = {}
@@ -127,6 +138,8 @@ def federate(
         bandwidths=Bandwidths(),
         last_task=run.last_task,
         last_steps=run.alone_steps,
+        kinds=arithmetic(plan, encryption.policy, encryption.scheme),
+        key=encryption.key,
     )
     try:
         strategy.start(Bounded(nodes, clock), num_rounds=schedule.versions)
@@ -152,6 +165,12 @@ def finished(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
         os.environ.pop("CROSSWARD_HOME")
         if before is not None:
             os.environ["CROSSWARD_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def key(home: Path, finished: Finished) -> str:
+    """The simulation's key file."""
+    return str(home / "keys" / "simulation.key")
 
 
 @pytest.fixture(autouse=True)

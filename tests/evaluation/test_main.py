@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +17,8 @@ import pytest
 import torch
 
 from adapters import ModelConfig, load_base, read_vector, write_vector
-from evaluation.__main__ import main
+from encryption.key_file import create_key, rotate_key
+from evaluation.__main__ import main as command
 from evaluation.collect import own_adapters, total_steps
 from evaluation.replay import EvaluationError, open_run
 from evaluation.report import gap_closed, overrides
@@ -46,6 +49,12 @@ def strict(text: str) -> Any:
         raise ValueError(f"{word} is no JSON")
 
     return json.loads(text, parse_constant=refuse)
+
+
+def main(args: list[str]) -> int:
+    """The command, with the simulation's key unless another is given."""
+    key = f"{os.environ['CROSSWARD_HOME']}/keys/simulation.key"
+    return command(args if "--key" in args else [*args, "--key", key])
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +226,52 @@ def test_settings_that_do_not_fit(copied: Any, capsys: pytest.CaptureFixture[str
     (copied.folder / "evaluation.json").unlink(missing_ok=True)
     assert part in refused(capsys, "--run", str(copied.folder), "--set", given)
     assert not (copied.folder / "evaluation.json").exists()
+
+
+# ---------------------------------------------------------------------- the key
+
+
+def sealed_under(finished: Any) -> str:
+    (key,) = {line["key"] for line in open_run(finished.folder).versions}
+    return str(key)
+
+
+def test_a_sealed_adapter_stays_shut_without_a_key(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["--run", str(finished.folder)]) == 1
+    said = capsys.readouterr().err
+    assert f"sealed under key {sealed_under(finished)}: give the consortium's key file with --key FILE" in said
+
+
+def test_another_key_is_refused_with_both_fingerprints(
+    finished: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = create_key(tmp_path / "other.key")
+    said = refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "other.key"))
+    assert f"holds key {other.fingerprint} and not {sealed_under(finished)}" in said
+
+
+def test_a_key_file_that_others_can_read_is_refused(
+    finished: Any, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(key, tmp_path / "open.key")
+    (tmp_path / "open.key").chmod(0o644)
+    assert "chmod 600" in refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "open.key"))
+    assert "there is no key file" in refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "none"))
+
+
+def test_a_rotated_key_file_still_opens_what_was_sealed_before(copied: Any, key: str, tmp_path: Path) -> None:
+    mine = tmp_path / "rotated.key"
+    shutil.copy(key, mine)
+    assert rotate_key(mine).fingerprint != sealed_under(copied)
+    assert main(["--run", str(copied.folder), "--generations", "0", "--key", str(mine)]) == 0
+
+
+def test_a_rotated_key_that_forgot_the_old_one_does_not(
+    finished: Any, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(key, tmp_path / "new.key")
+    rotate_key(tmp_path / "new.key", forget=True)
+    assert sealed_under(finished) in refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "new.key"))
 
 
 def test_a_damaged_version(copied: Any, capsys: pytest.CaptureFixture[str]) -> None:

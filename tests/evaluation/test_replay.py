@@ -19,7 +19,8 @@ from server_app.table import last_measures
 def replayed(finished: Any, version: int | None = None) -> np.ndarray:
     layout = finished.shop.layout
     sizes = tuple(block.size for block in layout.blocks)
-    return global_vector(open_run(finished.folder), finished.shop.initial, layout.fingerprint, sizes, version)
+    run, vault = open_run(finished.folder), finished.vault
+    return global_vector(run, finished.shop.initial, layout.fingerprint, sizes, version, vault)
 
 
 def test_real_nodes_end_with_one_adapter(finished: Any) -> None:
@@ -188,8 +189,9 @@ def test_a_ledger_that_was_edited_is_refused(copied: Any) -> None:
 
 def test_another_layout_is_refused_with_both_fingerprints(finished: Any) -> None:
     run, layout = open_run(finished.folder), finished.shop.layout
-    with pytest.raises(EvaluationError, match=f"{layout.fingerprint[:12]}, the model here gives ffffffffffff"):
-        global_vector(run, finished.shop.initial, "f" * 64, (layout.total,))
+    mine, other = finished.vault.layout(layout.fingerprint, len(layout.blocks)), finished.vault.layout("f" * 64, 1)
+    with pytest.raises(EvaluationError, match=f"{mine[:12]}, the model here gives {other[:12]}"):
+        global_vector(run, finished.shop.initial, "f" * 64, (layout.total,), vault=finished.vault)
 
 
 def test_a_run_without_a_version_has_nothing_to_open(copied: Any) -> None:

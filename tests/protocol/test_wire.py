@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.measures import Measure
-from protocol.messages import OUTCOMES, Evaluation, Failure, Head, RecordHead, SnapshotHead, Task, Update
+from protocol.messages import OUTCOMES, VERSION, Evaluation, Failure, Head, RecordHead, SnapshotHead, Task, Update
 from protocol.parts import Part, PartHead, Payload, ProtocolError, join
 from protocol.wire import read_reply, read_task, write_reply, write_task
 
@@ -166,7 +166,7 @@ def put(record: str, **values: object) -> Change:
 @pytest.mark.parametrize(
     ("kind", "change", "text"),
     [
-        ("task", put("facts", protocol=2), "speaks protocol 2, this side 1: use one release"),
+        ("task", put("facts", protocol=99), "speaks protocol 99, this side 2: use one release"),
         ("task", put("facts", parts=[4]), "2 records are named but 1 payloads"),
         ("task", put("facts", parts=[5, -1]), "negative"),
         ("task", put("facts", parts=[2, 3]), "4 parts cannot be split"),
@@ -229,7 +229,7 @@ def test_a_long_reason_is_cut() -> None:
     assert isinstance(got, Failure) and len(got.reason) == 4000
 
 
-@pytest.mark.parametrize("kind", [k for k in OUTCOMES if k in ("late", "duplicate", "wrong-key")])
+@pytest.mark.parametrize("kind", [k for k in OUTCOMES if k in ("late", "duplicate", "wrong-layout")])
 def test_a_node_cannot_claim_an_outcome_that_the_server_decides(kind: str) -> None:
     with pytest.raises(ProtocolError):
         read_reply(write_reply(replace(FAILURE, kind=kind)))
@@ -280,7 +280,7 @@ def test_any_change_of_any_key_reads_or_is_a_protocol_error(kind: str, data: st.
 def test_a_message_of_made_up_records_is_a_protocol_error(noise: dict[str, bytes]) -> None:
     content = RecordDict()
     for name, data in noise.items():
-        content[name] = bytes_array(data) if name == "payload" else ConfigRecord({"protocol": 1, "x": data})
+        content[name] = bytes_array(data) if name == "payload" else ConfigRecord({"protocol": VERSION, "x": data})
     for reader in (read_task, read_reply):
         with pytest.raises(ProtocolError):
             reader(content)

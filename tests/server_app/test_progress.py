@@ -28,6 +28,6 @@ def test_a_nodes_words_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[s
 
 
 def test_a_version_names_its_hospitals_weights_and_staleness(capsys: pytest.CaptureFixture[str]) -> None:
-    line = {"event": "version", "version": 2, "train_loss": 1.5, "sites": ["A", "B"], "weights": [96, 32]}
+    line = {"event": "version", "version": 2, "train_loss": 1.5, "sites": ["A", "B"], "weights": [96, 32], "key": ""}
     Progress(Path("/runs/x"), 4, clock=lambda: 0.0)(line | {"staleness": [0, 3]})
     assert "version 2/4: train loss 1.500; weights A 96 (staleness 0), B 32 (staleness 3)" in capsys.readouterr().out

@@ -14,14 +14,16 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDic
 
 from client_app.identity import sign
 from client_app.node import Trained
+from client_app.payloads import Vault
 from client_app.state import StateFolder
 from encryption.plan import FieldPlan
-from protocol.messages import Failure, Update
+from protocol.messages import VERSION, Failure, Update
 from protocol.schedule import Schedule
 from protocol.wire import read_reply, read_task, write_reply
 from simulation.toy import ToyLearner, toy_identity
 
 Outcome = list[tuple[float, Message]]
+TOY = Vault().layout("toy-layout-16", 2)
 
 
 def at(node: int, times: set[int], act: Callable[[Message, Message], Outcome]) -> Callable[..., Outcome]:
@@ -145,7 +147,7 @@ def fact(name: str, value: Any) -> Callable[[RecordDict], None]:
 
 def other_records(content: RecordDict) -> None:
     content.clear()
-    content["facts"] = ConfigRecord({"protocol": 1})
+    content["facts"] = ConfigRecord({"protocol": VERSION})
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def other_records(content: RecordDict) -> None:
         (fact("lineage", "another"), "lineage 'another'"),
         (fact("task", 9999), "task 9999"),
         (fact("version", 3), "version is 3, expected 0"),
-        (fact("protocol", 2), "speaks protocol 2"),
+        (fact("protocol", 99), "speaks protocol 99"),
         (fact("signature", b"x" * 64), "signature"),
         (fact("site", "somewhere else"), "signature"),
         (fact("steps", 4), "signature"),
@@ -269,7 +271,7 @@ def test_a_minority_of_another_layout_is_refused_and_the_majority_goes_on(federa
     assert f.counts()["wrong-layout"] >= 1
     assert all(line["node"] == "4" for line in f.lines("wrong-layout"))
     assert all("toy-3" not in line["sites"] for line in f.made())
-    assert {line["layout"] for line in f.made()} == {"toy-layout-16"}
+    assert {line["layout"] for line in f.made()} == {Vault().layout("toy-layout-16", 2)}
     f.check_accounts()
     f.check_agreement([1, 2, 3])
 
@@ -420,7 +422,7 @@ def test_a_node_that_fell_back_to_an_older_state_says_where_it_is(federation: An
     f.check_agreement()
 
 
-def spoil(folder: Any, layout: str = "toy-layout-16") -> None:
+def spoil(folder: Any, layout: str = TOY) -> None:
     """One integer of a node's copy changes on its disk."""
     store = StateFolder(folder, durable=False)
     state = store.load(layout)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from client_app.payloads import Vault
 from encryption.plan import FieldPlan
 from protocol.schedule import Schedule
 from server_app.run_folder import RunFolder, RunFolderError, read_config
@@ -296,7 +297,7 @@ def test_a_run_goes_on_after_its_sums_were_lost(federation: Any, tmp_path: Path)
 def test_the_history_alone_says_where_a_lineage_stands(whole: Any) -> None:
     past = standing(whole.journal.events())
     assert (past.starts, past.version, bool(past.finished), past.buffer) == (1, 4, True, {})
-    assert past.layout == "toy-layout-16" and past.shape == (("clear", 8), ("clear", 8))
+    assert past.layout == Vault().layout("toy-layout-16", 2) and past.shape == (("clear", 8), ("clear", 8))
     assert [version for version, _ in past.losses] == [2, 4]
     assert len(past.accepted) == 4
     assert read_config(whole.journal.path)["plan"] == PLAN
