@@ -31,10 +31,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """The figures of the sections asked for."""
     out: dict[str, Any] = {}
     if args.grid:
-        from benchmarks import encryption_grid
+        from benchmarks import encryption_grid, large_server
 
         size = (3, 1 / 32) if args.quick else (args.clients, 1.0)
         cores = encryption_rows.cores()
+        say(f"the strategy and run folder alone, {size[0]} nodes")
+        out["server"] = [large_server.measure(name, size[0], 2, size[1]) for name in args.presets]
         out["grid"] = [encryption_grid.measure(name, size[0], 2, cores, size[1], say) for name in args.presets]
         return out
     if "rows" in args.only:

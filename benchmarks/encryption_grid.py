@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from benchmarks.encryption_sizes import llama_blocks
-from benchmarks.peak import peak_of
+from benchmarks.peak import peak_of, private_now
 from launcher.launch import Launch, Options
 from launcher.overrides import app_defaults, to_toml
 from server_app.ledger import FILE_NAME, read_entries
@@ -53,18 +53,19 @@ KINDS = {  # a word of the command line -> what the process is
 
 
 class Peaks:
-    """Peak memory of every descendant, while a block runs."""
+    """Peak memory of every descendant, while a block runs: all of it, and what is its own alone."""
 
     def __init__(self) -> None:
-        self._found: dict[int, tuple[str, float]] = {}
+        self._found: dict[int, tuple[str, float, float]] = {}
 
     def _look(self) -> None:
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 words = " ".join(process.cmdline())
                 kind = next((kind for word, kind in KINDS.items() if word in words), "")
-                before = self._found.get(process.pid, ("", 0.0))
-                self._found[process.pid] = (kind or before[0], max(before[1], peak_of(process.pid)))
+                before = self._found.get(process.pid, ("", 0.0, 0.0))
+                private = max(before[2], private_now(process.pid))
+                self._found[process.pid] = (kind or before[0], max(before[1], peak_of(process.pid)), private)
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -85,7 +86,11 @@ class Peaks:
 
     def of(self, kind: str) -> list[float]:
         """Peaks of the processes of a kind, MiB, largest first."""
-        return sorted((peak for found, peak in self._found.values() if found == kind), reverse=True)
+        return sorted((peak for found, peak, _ in self._found.values() if found == kind), reverse=True)
+
+    def private(self, kind: str) -> float:
+        """The largest that a process of a kind had of its own at a look, MiB: without Ray's shared store."""
+        return max((mine for found, _, mine in self._found.values() if found == kind), default=0.0)
 
 
 def write_app(folder: Path, share: float) -> None:
@@ -132,7 +137,9 @@ def measure(
         "bytes_up": max(line["bytes"] for line in accepted),
         "bytes_down": max((line.facts["bytes"] for line in lines if line.event == "dispatched"), default=0),
         "server_mib": max(peaks.of("ServerApp and engine"), default=0.0),
+        "server_private_mib": peaks.private("ServerApp and engine"),
         "clients_mib": peaks.of("ClientApp"),
+        "client_private_mib": peaks.private("ClientApp"),
         "sealing_processes_mib": peaks.of("sealing process"),
         "delta_mib": 4 * sum(llama_blocks(share)) / 2**20,
     }

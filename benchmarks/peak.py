@@ -16,15 +16,28 @@ from pathlib import Path
 import psutil
 
 
+def _status(process: int, name: str) -> float:
+    """A line of the kernel's status of a process, in MiB; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")), 0.0)
+
+
 def peak_of(process: int) -> float:
     """Peak of a process so far, MiB; where the system does not keep it, what it has now; 0 when it is gone."""
+    if sys.platform == "linux":
+        return _status(process, "VmHWM")
     try:
-        if sys.platform != "linux":
-            return psutil.Process(process).memory_info().rss / 2**20
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except (OSError, psutil.Error):
+        return float(psutil.Process(process).memory_info().rss / 2**20)
+    except psutil.Error:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
+def private_now(process: int) -> float:
+    """What a process has now of its own, MiB, without files and memory that it shares; 0 when that is not known."""
+    return _status(process, "RssAnon")
 
 
 def own_peak() -> float:
