@@ -87,6 +87,20 @@ def drop_others(state: ServerState) -> None:
             _discard(state, other, WRONG_KEY, reason)
 
 
+def _weigh(
+    state: ServerState, hospitals: list[str], contributions: list[Contribution]
+) -> tuple[list[float], list[int]]:
+    """Shares and integer weights of a version's updates, found in the hospitals' order: who came first has no part."""
+    order = sorted(range(len(hospitals)), key=lambda k: hospitals[k])
+    ordered = [contributions[k] for k in order]
+    share = shares(ordered, state.settings)
+    total = damped_total(ordered, share, state.plan.total_weight, state.settings)
+    multipliers = [c.multiplier for c in ordered]
+    weights = [n * m for n, m in zip(integer_weights(share, total, multipliers), multipliers, strict=True)]
+    back = sorted(range(len(order)), key=lambda i: order[i])
+    return [share[i] for i in back], [weights[i] for i in back]
+
+
 def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
     """Combine ``chosen``, of one layout and key, into the next version; the facts of its ledger line.
 
@@ -97,10 +111,7 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
         state.layout, state.shape, state.key = chosen[0].layout, chosen[0].shape, chosen[0].key
         drop_others(state)
     contributions = [_now(state, update) for update in chosen]
-    share = shares(contributions, state.settings)
-    total = damped_total(contributions, share, state.plan.total_weight, state.settings)
-    multipliers = [c.multiplier for c in contributions]
-    weights = [n * m for n, m in zip(integer_weights(share, total, multipliers), multipliers, strict=True)]
+    share, weights = _weigh(state, [update.hospital for update in chosen], contributions)
     payloads = [state.journal.open(update.name)[1] for update in chosen]
     now = state.clock.now()
     line = _append(

@@ -47,8 +47,9 @@ def test_an_update_of_an_older_scale_epoch_enters_multiplied(federation: Any) ->
     made = f.made()
     assert [line["epoch"] for line in made] == [0, 0, 0, 1, 2]
     assert [a["multiplier"] for a in f.lines("accepted") if a["staleness"]] == [2, 2]
-    # D by twos: 25 of 25.6, A 25 of 25.6, B 51 of 51.2: two of 128 are left, D takes them
-    assert made[3]["weights"] == [2 * 26, 25, 51]
+    # D by twos: 25 of 25.6, A 25 of 25.6, B 51 of 51.2: two of 128 are left; A's key sorts before D's, so A takes one,
+    # and B the one that is too small for D
+    assert made[3]["weights"] == [2 * 25, 26, 52]
     # C by twos: 26 of 26.51, A 24 of 24.99, B 49 of 49.99: A and B take one each, and A the one that is too small for C
     assert made[4]["weights"] == [2 * 26, 26, 50]
     f.check_accounts()
