@@ -39,12 +39,20 @@ def _config(peft_model: PeftModel) -> dict[str, Any]:
     return config
 
 
+def _canonical(data: bytes) -> bytes:
+    """The same file with its header's keys in order: safetensors writes metadata in another order every time."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]
+
+
 def save_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
     """Write ``adapter_model.safetensors`` (A and B, frozen or not, float32) and ``adapter_config.json``.
 
     Of a core model A is A0 and B is B0 R: an ordinary adapter, with nothing of ours needed to load it.
 
-    Each file is replaced atomically, the weights last. Raises AdapterError when the layout is not the model's, a
+    The same values give the same bytes. Each file is replaced atomically, the weights last. Raises AdapterError when the layout is not the model's, a
     value is not finite, or the folder cannot be written.
     """
     names = {name for name, _ in factor_parameters(peft_model)}
@@ -63,7 +71,7 @@ def save_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
     config = json.dumps(_config(peft_model), indent=2, sort_keys=True)
     try:
         write_atomic(Path(folder) / CONFIG, config.encode())
-        write_atomic(Path(folder) / WEIGHTS, safetensors.torch.save(tensors, metadata=metadata))
+        write_atomic(Path(folder) / WEIGHTS, _canonical(safetensors.torch.save(tensors, metadata=metadata)))
     except OSError as error:
         raise AdapterError(f"the adapter cannot be saved to {folder}: {error}") from error
 

@@ -67,7 +67,7 @@ def hospital_key(settings: EncryptionSettings, node: NodeSettings) -> Consortium
 def _simulation(folder: Path, ckks: bool) -> ConsortiumKey:
     key, made = simulation_key(folder, ckks)
     if made:
-        logger.info("made the simulation's consortium key %s in %s", key.fingerprint, folder)
+        logger.warning("made the simulation's consortium key %s in %s", key.fingerprint, folder)
     return key
 
 

@@ -161,7 +161,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     now = state.clock.now()
     refusal = _refusal(state, flight, view, update)
     view.held = flight.version  # it trained from there, whatever becomes of its update
-    view.refused = refusal.reason if refusal is not None else ""
+    view.refused = refusal.reason if refusal is not None and refusal.outcome != LATE else ""
     if refusal is not None:
         fail(state, flight, refusal.outcome, refusal.reason)
         return

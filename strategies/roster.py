@@ -30,7 +30,7 @@ class NodeView:
 
     ``held``: version it has (0 until it said otherwise); ``waiting``: its update is in the buffer; ``todo``: a
     kind of task it is owed before the next training, ``attempts`` made at it; ``reason``: of the last failure;
-    ``refused``: why its last update was refused, empty when it was not.
+    ``refused``: why its last update was refused, empty when it was not, or was only late.
     """
 
     node: int

@@ -1,27 +1,34 @@
-"""One real run through Flower's own simulation, launched from a folder that has nothing to do with the app.
+"""Real runs through Flower's own simulation, launched from a folder that has nothing to do with the app.
 
-From options to the adapter: exit code, run folder, ledger checked against what the nodes kept, evaluation, and a
-resumed run that has nothing left to do.
+From options to the adapter: exit code, run folder, ledger checked against what the nodes kept, evaluation with the
+consortium's key, a resumed run that has nothing left to do; and the same run in the clear, which must end in the same
+bytes. Nothing that the sealed run wrote, said or was started with tells its key.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from encryption.key_file import load_key
+from encryption.key_format import ConsortiumKey
+
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = (
     "data.synthetic-patients=24 data.min-patients=2 data.max-tokens=64 lora.rank=2 model.device='cpu' "
-    "strategy.num-versions=2 strategy.buffer-size=2 strategy.min-contributors=2 strategy.evaluate-every=0 "
-    "train.local-steps=2 train.batch-size=4 run.alone-steps=2 simulation.links-mbit='1000,50,5'"
+    "strategy.name='fedavg' strategy.weighting='examples' strategy.num-versions=2 strategy.evaluate-every=0 "
+    "node.threads=1 train.local-steps=2 train.batch-size=4 run.alone-steps=2 simulation.links-mbit='1000,50,5'"
 )
 
 
@@ -42,6 +49,46 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+class ProcessList(threading.Thread):
+    """Everything that this machine's processes are started with and have in their environment, while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: set[bytes] = set()
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self.stopped.wait(0.2):
+            for process in Path("/proc").glob("[0-9]*"):
+                for name in ("cmdline", "environ"):
+                    with contextlib.suppress(OSError):
+                        self.seen.add((process / name).read_bytes())
+
+
+def spellings(secret: bytes) -> list[bytes]:
+    """A secret as it might be written down: raw, hexadecimal, base64, a list of numbers; also the middle of it."""
+    middle = secret[8:24]
+    text = [base64.b64encode(secret)[:-4], base64.urlsafe_b64encode(secret)[:-4], secret.hex().encode()]
+    return [
+        secret,
+        middle,
+        middle.hex().encode(),
+        middle.hex().upper().encode(),
+        repr(list(middle))[1:-1].encode(),
+        *text,
+    ]
+
+
+def leaks(key: ConsortiumKey, texts: Iterable[tuple[str, bytes]]) -> list[str]:
+    """Where a spelling of the key's master secret or of anything derived from it stands."""
+    found = []
+    secrets = [key.current.master, key.current.bfv_seed(), key.current.snapshot_key(), key.current.hash_key()]
+    words = [word for secret in secrets for word in spellings(secret)]
+    for name, text in texts:
+        found += [name for word in words if word in text]
+    return found
+
+
 @pytest.mark.endtoend
 def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path, short: Path) -> None:
     elsewhere, home, runs = tmp_path / "else where", tmp_path / "home", tmp_path / "the runs"
@@ -49,7 +96,11 @@ def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path
     env = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(short), "CROSSWARD_HOME": str(home)}
     launch = ["launcher", "--num-supernodes", "3", "--cpus", "1", "--runs-dir", str(runs), "--offline", "--quiet"]
 
+    processes = ProcessList()
+    processes.start()
     ran = python(elsewhere, env, *launch, "--run-config", SETTINGS, "--evaluation-args", "--generations 0")
+    processes.stopped.set()
+    processes.join()
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (run,) = (path for path in runs.iterdir() if path.is_dir())
     assert str(run) in ran.stdout and "global adapter" in ran.stdout
@@ -65,7 +116,7 @@ def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path
     versions = [e for e in events if e["event"] == "version"]
     assert [v["version"] for v in versions] == [1, 2]
     for version in versions:
-        assert len(set(version["hospitals"])) == 2 and len(version["staleness"]) == len(version["weights"]) == 2
+        assert len(set(version["hospitals"])) == 3 and len(version["staleness"]) == len(version["weights"]) == 3
         assert sum(version["weights"]) <= 128 and min(version["weights"]) >= 1
     accepted = [e for e in events if e["event"] == "accepted"]
     assert {(e["site"], e["bandwidth"]) for e in accepted} <= {
@@ -81,6 +132,24 @@ def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path
     checked = python(elsewhere, env, "server_app.ledger", "verify", str(run), "--heads", *map(str, heads))
     assert checked.returncode == 0 and checked.stdout.startswith("OK: "), checked.stdout + checked.stderr
 
+    # sealed, under a key that nothing but its own file holds
+    path = home / "keys" / "simulation.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    key = load_key(path)
+    assert {v["key"] for v in versions} == {key.fingerprint} == {e["key"] for e in accepted}
+    assert {kind for v in versions for kind, _ in v["shape"]} == {"bfv"}
+    log = (run / "launcher.log").read_text()
+    assert f"Sealed under key {key.fingerprint}" in log and "made the simulation's consortium key" in log
+    assert all(v["add_seconds"] > 0 and min(v["seal_seconds"]) > 0 for v in versions)
+    written = [(str(p), p.read_bytes()) for p in (*home.rglob("*"), *runs.rglob("*")) if p.is_file() and p != path]
+    said = [("stdout", ran.stdout.encode()), ("stderr", ran.stderr.encode())]
+    started = [(f"process {i}", text) for i, text in enumerate(processes.seen)]
+    assert len(written) > 20 and len(started) > 20
+    assert leaks(key, [("control", b"x" + key.current.master.hex().encode())])
+    assert not leaks(key, written + said + started)
+    shut = python(elsewhere, env, "evaluation", "--run", str(run))
+    assert shut.returncode == 1 and "give the consortium's key file with --key FILE" in shut.stderr
+
     before = {p.name: p.read_bytes() for p in (run / "versions").iterdir()}
     resume = f"{SETTINGS} run.resume='{run}'"
     again = python(elsewhere, env, *launch, "--run-config", resume, "--no-evaluation")
@@ -91,3 +160,11 @@ def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path
     assert events[-1]["event"] == "finished"
     assert [path for path in runs.iterdir() if path.is_dir()] == [run]
     assert not list(short.glob("cw-*"))
+
+    # the same in the clear: one round after the other, one thread, FedAvg's weights, so nothing depends on arrivals
+    open_settings = f"{SETTINGS} encryption.policy='none' run.folder='{runs / 'clear'}'"
+    clear = python(elsewhere, env, *launch, "--run-config", open_settings, "--evaluation-args", "--generations 0")
+    assert clear.returncode == 0, clear.stdout + clear.stderr
+    assert {v["key"] for v in lines(runs / "clear" / "ledger.jsonl") if v["event"] == "version"} == {""}
+    name = "adapter/adapter_model.safetensors"
+    assert (runs / "clear" / name).read_bytes() == (run / name).read_bytes()

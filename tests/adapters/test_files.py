@@ -192,3 +192,13 @@ def layout_of_other(model: Any, base: BaseModel) -> Layout:
     layout = layout_of(model, base, LoraSettings(rank=2))
     first = dataclasses.replace(layout.blocks[0], name="model.layers.99.lora_A.weight")
     return dataclasses.replace(layout, blocks=(first, *layout.blocks[1:]))
+
+
+def test_the_same_adapter_is_the_same_bytes_every_time(base: BaseModel, tmp_path: Path) -> None:
+    """safetensors' own order of metadata differs from call to call."""
+    model, layout = _tuned(base, LoraSettings(rank=1))
+    found = set()
+    for number in range(12):
+        save_adapter(model, tmp_path / str(number), layout)
+        found.add((tmp_path / str(number) / WEIGHTS).read_bytes())
+    assert len(found) == 1
