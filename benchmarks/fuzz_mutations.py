@@ -241,15 +241,16 @@ def a_replay(content: RecordDict, rng: random.Random, material: Material) -> Rec
 def another_signature(content: RecordDict, rng: random.Random, material: Material) -> RecordDict:
     update = read_reply(content)
     assert isinstance(update, Update)
-    match rng.randrange(3):
-        case 0:
-            changed = replace(update, signature=rng.randbytes(64))
-        case 1:  # somebody else's payload under a key that verifies everything
-            theirs = read_reply(rng.choice(material.replies))
-            assert isinstance(theirs, Update)
-            changed = replace(update, payload=theirs.payload, public_key=IDENTITY_POINT, signature=FORGED)
-        case _:
-            changed = replace(update, signature=update.signature[:-1])
+    signature = rng.choice((rng.randbytes(64), update.signature[:-1], b"", update.signature[::-1]))
+    return write_reply(replace(update, signature=signature))
+
+
+@mutation(1)
+def a_key_that_verifies_anything(content: RecordDict, rng: random.Random, material: Material) -> RecordDict:
+    """Somebody else's payload under a public key of small order."""
+    update, theirs = read_reply(content), read_reply(rng.choice(material.replies))
+    assert isinstance(update, Update) and isinstance(theirs, Update)
+    changed = replace(update, payload=theirs.payload, public_key=IDENTITY_POINT, signature=FORGED)
     return write_reply(changed)
 
 
