@@ -54,6 +54,8 @@ def build(context: Context, task: Task) -> Node:
         key = hospital_key(encryption, given)
         data = read_settings(DataConfig, config | ({"data.path": given.data_path} if given.data_path else {}))
         hospital = notes(data, None, None)
+        if given.bases_path and config.get("lora.factors") == "core":
+            config["lora.bases"] = given.bases_path
         state = Path(given.state_dir)
         folder, identity, site = state / task.lineage, state / "identity.pem", given.site
     vault = Vault(encryption, key)  # refuses a missing key before the model is loaded

@@ -17,8 +17,8 @@ from flwr.clientapp import ClientApp
 
 from client_app.node import Node
 from protocol.messages import FAILED, MALFORMED, Failure, Reply, Task
-from protocol.parts import ProtocolError
-from protocol.wire import read_task, write_reply
+from protocol.parts import LARGE, ProtocolError
+from protocol.wire import PAYLOAD, content_size, read_task, write_reply
 
 Build = Callable[[Context, Task], Node]
 logger = logging.getLogger("crossward.node")
@@ -29,6 +29,8 @@ def respond(message: Message, context: Context, build: Build, act: Callable[[Nod
     reply: Reply
     try:
         task = read_task(message.content)
+        if content_size(message.content) > LARGE:
+            del message.content[PAYLOAD]  # the task has its bytes; nobody else shall hold them while the node trains
     except ProtocolError as error:
         reply = Failure("", -1, MALFORMED, str(error), -1)
     else:

@@ -13,7 +13,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +29,7 @@ from client_app.state import NodeState, StateFolder
 from encryption.plan import FieldPlan
 from protocol.measures import Measure
 from protocol.messages import BEHIND, WRONG_KEY, Evaluation, Failure, Reply, Task, Update
+from protocol.parts import LARGE
 from protocol.schedule import Schedule
 
 Vector = NDArray[np.float32]
@@ -37,7 +38,7 @@ logger = logging.getLogger("crossward.node")
 
 @dataclass(frozen=True)
 class Trained:
-    """Outcome of a local training: ``vector`` float32 [total] and public facts.
+    """Outcome of a local training: ``vector`` float32 [total], which becomes the node's own, and public facts.
 
     ``loss_sum`` (nats) is summed over exactly ``num_tokens`` predicted tokens; ``num_examples`` is the size of the
     training set in examples.
@@ -126,9 +127,12 @@ class Node:
             raise BehindError(
                 f"the records begin after version {task.from_version}, this node is at {state.copy.version}"
             )
-        for record, payload in task.records:
-            opened = payloads.open(payload, record.weight_sum, record.key)
-            state.copy.add(record, opened, self.total, plan, task.versions)
+        with payloads:
+            for record, payload in task.records:
+                opened = payloads.open(payload, record.weight_sum, record.key)
+                state.copy.add(record, opened, self.total, plan, task.versions)
+                if payload.size > LARGE:
+                    payload.release()  # training needs the room
         self._open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if state.copy.version != task.version:
             raise BehindError(f"the records end at version {state.copy.version}, the task is for {task.version}")
@@ -157,16 +161,21 @@ class Node:
         loop_began = self.clock()
         trained = self.learner.train(start, task.version, self._rng(task, "train"))
         train_seconds = self.clock() - loop_began
+        delta = trained.vector
+        delta -= start
+        del start
         rounded = quantise(
-            trained.vector - start,
+            delta,
             state.residual,
             self.schedule.value_range(task.epoch),
             plan.q_max,
             self._rng(task, "round"),
         )
         seal_began = self.clock()
+        del delta
         payloads, snapshot = self._payloads(task), None
-        payload = payloads.close(rounded.values)
+        with payloads:
+            payload = payloads.close(rounded.values)
         if task.want_snapshot:
             snapshot = take_snapshot(state.copy, payloads, task.versions, task.lineage, self.layout)
         seal_seconds = self.clock() - seal_began
@@ -205,6 +214,9 @@ class Node:
             state, digest = self._catch_up(task)
         except (BehindError, MissingKeyError) as error:
             return self._failure(task, error)
+        return self._measured(task, state, digest, began)
+
+    def _measured(self, task: Task, state: NodeState, digest: str, began: float) -> Evaluation:
         models = {"global": self._vector(state, task)}
         if task.last:
             models = {"base": self.learner.initial(), **models}
@@ -232,7 +244,7 @@ class Node:
         """Train an adapter on this node's notes alone, keep it, and measure it."""
         began = self.clock()
         try:
-            self._catch_up(task)  # before the long work, so that a node that is behind says so at once
+            state, digest = self._catch_up(task)  # before the long work: a node that is behind says so at once
         except (BehindError, MissingKeyError) as error:
             return self._failure(task, error)
         steps = task.steps or self.schedule.local_steps * self.schedule.versions
@@ -241,8 +253,7 @@ class Node:
         draft = self.folder / "own.draft.npy"
         np.save(draft, vector)
         draft.replace(self.own_path)
-        reply = self.evaluate(task)
-        return replace(reply, seconds=self.clock() - began) if isinstance(reply, Evaluation) else reply
+        return self._measured(task, state, digest, began)
 
     def _failure(self, task: Task, error: BehindError | MissingKeyError) -> Failure:
         held = self.store.load(self.layout).copy.version

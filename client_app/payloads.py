@@ -84,18 +84,31 @@ class Vault:
 
 
 class Payloads:
-    """Payloads of one adapter layout under one plan."""
+    """Payloads of one adapter layout under one plan. Use as a context manager: large ones start processes."""
 
     def __init__(self, sizes: Sequence[int], plan: FieldPlan, vault: Vault) -> None:
         self.sizes, self.plan, self.vault = tuple(sizes), plan, vault
         self.total = sum(self.sizes)
+        self._pools: dict[str, SealingPool] = {}
         self.clear = ClearSealer(plan)
         self.kind = SEALED if vault.settings.scheme == BFV else vault.settings.scheme
 
+    def __enter__(self) -> Payloads:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for pool in self._pools.values():
+            pool.__exit__(*failure)
+        self._pools.clear()
+
     def _pool(self, secret: Secret) -> SealingPool:
-        scheme = self.vault.settings.scheme
-        material = secret.bfv_seed() if scheme == BFV else self.vault.key.ckks if self.vault.key is not None else b""
-        return SealingPool(scheme, self.plan, material, self.vault.settings.workers)
+        if (pool := self._pools.get(secret.fingerprint)) is not None:
+            return pool
+        settings, key = self.vault.settings, self.vault.key
+        material = secret.bfv_seed() if settings.scheme == BFV else key.ckks if key is not None else b""
+        pool = SealingPool(settings.scheme, self.plan, material, settings.workers)
+        self._pools[secret.fingerprint] = pool
+        return pool
 
     def _pieces(self, chunk: int) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
         every = pieces(self.sizes, self.vault.sealed(len(self.sizes)), chunk)
@@ -108,11 +121,11 @@ class Payloads:
     def _closed(self, values: NDArray[np.signedinteger]) -> Iterator[Part]:
         bits = self.plan.update_bits
         if self.vault.fingerprint:
-            with self._pool(self.vault.secret(self.vault.fingerprint)) as pool:
-                hidden, _ = self._pieces(pool.local.chunk)
-                made = pool.close((piece.gather(values) for piece in hidden), sum(p.length for p in hidden))
-                for piece, data in zip(hidden, made, strict=True):
-                    yield Part(PartHead(self.kind, piece.length, bits, len(data)), data)
+            pool = self._pool(self.vault.secret(self.vault.fingerprint))
+            hidden, _ = self._pieces(pool.local.chunk)
+            made = pool.close((piece.gather(values) for piece in hidden), sum(p.length for p in hidden))
+            for piece, data in zip(hidden, made, strict=True):
+                yield Part(PartHead(self.kind, piece.length, bits, len(data)), data)
         for piece in self._pieces(1)[1] if self.vault.settings.policy != ALL else ():
             data = self.clear.close(piece.gather(values))
             yield Part(PartHead(CLEAR, piece.length, bits, len(data)), data)
@@ -130,15 +143,14 @@ class Payloads:
         if not self.vault.fingerprint:
             yield from self._opened_clear(payload, weight_sum, self._pieces(1)[1], 0)
             return
-        with self._pool(self.vault.secret(key)) as pool:
-            hidden, plain = self._pieces(pool.local.chunk)
-            self._check(payload, hidden, plain)
-            number = len(hidden)
-            sealed = (part for part, _ in zip(payload, hidden, strict=False))
-            jobs = ((p.data, p.head.bits, p.head.length, weight_sum) for p in sealed)
-            for piece, values in zip(hidden, pool.open(jobs, sum(p.length for p in hidden)), strict=True):
-                yield from piece.spread(values)
-        yield from self._opened_clear(payload, weight_sum, plain, number)
+        pool = self._pool(self.vault.secret(key))
+        hidden, plain = self._pieces(pool.local.chunk)
+        self._check(payload, hidden, plain)
+        sealed = (part for part, _ in zip(payload, hidden, strict=False))
+        jobs = ((p.data, p.head.bits, p.head.length, weight_sum) for p in sealed)
+        for piece, values in zip(hidden, pool.open(jobs, sum(p.length for p in hidden)), strict=True):
+            yield from piece.spread(values)
+        yield from self._opened_clear(payload, weight_sum, plain, len(hidden))
 
     def _check(self, payload: Payload, hidden: Sequence[Piece], plain: Sequence[Piece]) -> None:
         expected = [(self.kind, p.length) for p in hidden] + [(CLEAR, p.length) for p in plain]

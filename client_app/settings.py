@@ -89,6 +89,13 @@ class NodeSettings:
         default="",
         metadata={"key": "passphrase-path", "help": "File (0600) with the key file's passphrase, if it has one."},
     )
+    bases_path: str = field(
+        default="",
+        metadata={
+            "key": "bases-path",
+            "help": "File of frozen bases handed out for lora.factors core, in place of lora.bases.",
+        },
+    )
     policy: str = field(
         default="all",
         metadata={

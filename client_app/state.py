@@ -15,17 +15,16 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from client_app.accumulators import Accumulators
 from protocol.messages import Head
 
 Vector = NDArray[np.float32]
-_FORMAT = 1
+_FORMAT = 2
 NO_HEAD = Head(-1, "")
 
 
@@ -83,7 +82,8 @@ class StateFolder:
                 raise ValueError(f"format {facts['format']}, expected {_FORMAT}")
             if facts["layout"] != layout:
                 return NodeState(layout)
-            arrays = load_file(self.folder / facts["arrays"])
+            with (self.folder / facts["arrays"]).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
             values = {int(name[4:]): arrays[name] for name in arrays if name.startswith("acc.")}
             return NodeState(
                 layout,
@@ -93,7 +93,7 @@ class StateFolder:
                 arrays.get("pending"),
                 Head(*facts["head"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise StateError(
                 f"the node's state in {self.folder} cannot be read ({type(error).__name__}: {error}). Delete that "
                 "folder: the node then starts over from what the server sends; only its residual is lost"
@@ -102,7 +102,7 @@ class StateFolder:
     def save(self, state: NodeState) -> None:
         """Replace what is kept here with ``state``, in one step."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"arrays-{secrets.token_hex(6)}.safetensors"
+        name = f"arrays-{secrets.token_hex(6)}.npz"
         arrays: dict[str, NDArray[Any]] = {f"acc.{epoch}": v for epoch, v in state.copy.values.items()}
         if state.residual is not None:
             arrays["residual"] = state.residual
@@ -117,10 +117,11 @@ class StateFolder:
             "arrays": name,
         }
         try:
-            save_file(arrays, self.folder / name)
-            if self.durable:
-                with (self.folder / name).open("rb+") as file:
-                    os.fsync(file.fileno())
+            with (self.folder / name).open("wb") as archive:
+                np.savez(archive, **arrays)  # type: ignore[arg-type]  # in stretches: no array is copied whole
+                archive.flush()
+                if self.durable:
+                    os.fsync(archive.fileno())
             draft = self.path.with_suffix(".draft")
             with draft.open("w", encoding="utf-8") as file:
                 json.dump(facts, file)
@@ -128,13 +129,13 @@ class StateFolder:
                 if self.durable:
                     os.fsync(file.fileno())
             draft.replace(self.path)
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             (self.folder / name).unlink(missing_ok=True)
             raise StateError(
                 f"the node's state could not be written to {self.folder} ({error}); the earlier state is kept. "
                 "Free disk space or point state-dir elsewhere"
             ) from error
-        for old in self.folder.glob("arrays-*.safetensors"):
+        for old in self.folder.glob("arrays-*.npz"):
             if old.name != name:
                 old.unlink(missing_ok=True)
 

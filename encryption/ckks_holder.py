@@ -93,7 +93,7 @@ class CkksSealer:
     def __repr__(self) -> str:
         return f"CkksSealer({self._plan})"
 
-    def close(self, values: NDArray[np.int64]) -> bytes:
+    def close(self, values: NDArray[Any]) -> bytes:
         """int64 [n] in [-q_max, q_max], 1 <= n <= ``chunk``, as a part with fresh randomness.
 
         Raises
@@ -103,7 +103,7 @@ class CkksSealer:
         """
         if not 1 <= values.size <= self.chunk:
             raise CkksError(f"{values.size} values in a part: expected 1 to {self.chunk}")
-        if int(np.abs(values).max()) > self._plan.q_max:
+        if max(int(values.max()), -int(values.min())) > self._plan.q_max:
             raise CkksError(
                 f"a quantised value exceeds q_max = {self._plan.q_max} of {self._plan.value_bits} value bits"
             )

@@ -10,7 +10,7 @@ Not for: adding parts (``encryption.aggregator``) or making integers from floats
 from __future__ import annotations
 
 import functools
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tenseal.sealapi as seal
@@ -32,15 +32,16 @@ class Sealer(Protocol):
     kind: str
     chunk: int
 
-    def close(self, values: Integers) -> bytes:
-        """A node's part: int64 [n] in [-q_max, q_max]."""
+    def close(self, values: NDArray[Any]) -> bytes:
+        """A node's part: [n] of any integer type, in [-q_max, q_max]."""
 
     def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> Integers:
         """``sum w*q``, int64 [count], of a part that is ``sum w*(q + offset)`` with ``sum w = weight_sum``."""
 
 
-def _fields(values: Integers, plan: FieldPlan) -> Integers:
-    """Signed values as unsigned fields."""
+def _fields(values: NDArray[Any], plan: FieldPlan) -> Integers:
+    """Signed values as unsigned fields, int64."""
+    values = values.astype(np.int64)
     if values.size and max(int(values.max()), -int(values.min())) > plan.q_max:
         raise ValueError(f"a quantised value exceeds q_max = {plan.q_max} of {plan.value_bits} value bits")
     return values + plan.offset
@@ -54,7 +55,7 @@ class ClearSealer:
     def __init__(self, plan: FieldPlan) -> None:
         self.plan, self.chunk = plan, 1 << 18
 
-    def close(self, values: Integers) -> bytes:
+    def close(self, values: NDArray[Any]) -> bytes:
         return pack(_fields(values, self.plan), self.plan.update_bits)
 
     def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> Integers:
@@ -73,7 +74,7 @@ class BfvSealer:
         self._encryptor = seal.Encryptor(self.bfv.context, key)
         self._decryptor = seal.Decryptor(self.bfv.context, key)
 
-    def close(self, values: Integers) -> bytes:
+    def close(self, values: NDArray[Any]) -> bytes:
         fields, step = _fields(values, self.plan), self.bfv.capacity
         return b"".join(self._encrypt(fields[start : start + step]) for start in range(0, values.size, step))
 

@@ -20,6 +20,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from encryption.holder import Integers, Sealer, sealer
 from encryption.packing import Buffer
@@ -54,17 +55,18 @@ def _begin(scheme: str, plan: tuple[int, int, int], material: bytes) -> None:
 
 def _small(values: Integers, bits: int) -> Any:
     """The narrowest integers that hold values of ``bits`` bits: less to hand over."""
-    return values.astype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32)
+    return values.astype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
 
 
 def _close(values: Any) -> bytes:
     assert _SEALER is not None
-    return _SEALER.close(values.astype(np.int64))
+    return _SEALER.close(values)
 
 
-def _open(data: bytes, bits: int, count: int, weight_sum: int) -> Integers:
+def _open(data: bytes, bits: int, count: int, weight_sum: int) -> Any:
     assert _SEALER is not None
-    return _SEALER.open(data, bits, count, weight_sum)
+    values = _SEALER.open(data, bits, count, weight_sum)
+    return _small(values, int(max(values.max(), -values.min())).bit_length() + 1)
 
 
 class SealingPool:
@@ -93,17 +95,18 @@ class SealingPool:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def close(self, pieces: Iterable[Integers], total: int) -> Iterator[bytes]:
-        """A part of each int64 [n] of ``pieces``; ``total`` values in all decide whether a pool pays off."""
+    def close(self, pieces: Iterable[NDArray[Any]], total: int) -> Iterator[bytes]:
+        """A part of each of ``pieces`` ([n] of any integer type); ``total`` values in all decide if a pool pays off."""
         if not self._parallel(total):
             return (self.local.close(values) for values in pieces)
-        return self._run(_close, ((_small(values, self.plan.value_bits),) for values in pieces))
+        return self._run(_close, ((values,) for values in pieces))
 
     def open(self, parts: Iterable[tuple[Buffer, int, int, int]], total: int) -> Iterator[Integers]:
-        """``sum w*q`` of each part; a part is (data, bits, count, weight_sum)."""
+        """``sum w*q`` of each part, int64 [count]; a part is (data, bits, count, weight_sum)."""
         if not self._parallel(total):
             return (self.local.open(*part) for part in parts)
-        return self._run(_open, ((bytes(data), *numbers) for data, *numbers in parts))
+        opened = self._run(_open, ((bytes(data), *numbers) for data, *numbers in parts))
+        return (values.astype(np.int64) for values in opened)
 
     def _parallel(self, total: int) -> bool:
         return self.workers > 1 and total >= WORTHWHILE

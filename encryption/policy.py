@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,10 @@ class Piece:
         """Number of values."""
         return sum(stop - start for start, stop in self.ranges)
 
-    def gather(self, vector: NDArray[np.signedinteger]) -> Integers:
-        """The piece's values of ``vector`` ([total] of any integer type), int64 [length]."""
-        return np.concatenate([vector[start:stop] for start, stop in self.ranges]).astype(np.int64)
+    def gather(self, vector: NDArray[Any]) -> NDArray[Any]:
+        """The piece's values of ``vector`` ([total] of any integer type), [length] of the same type."""
+        parts = [vector[start:stop] for start, stop in self.ranges]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def spread(self, values: Integers) -> list[tuple[slice, Integers]]:
         """``values`` ([length]) with the places they belong to."""

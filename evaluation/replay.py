@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from client_app.accumulators import Accumulators
 from client_app.payloads import MissingKeyError, Payloads, Vault
-from encryption.bfv import CiphertextError
 from encryption.plan import FieldPlan
 from protocol.messages import RecordHead
 from protocol.schedule import Schedule
@@ -98,19 +97,25 @@ def global_vector(
             f"the run's adapter layout is {lines[0]['layout'][:12]}, the model here gives {here[:12]}: base model, "
             "tokenizer or LoRA settings differ. Evaluate with the run's own model.* and lora.* and the same files"
         )
-    state, payloads = Accumulators(), Payloads(sizes, run.plan, vault)
-    for line in lines:
-        path = run.folder / "versions" / f"{line['version']:06d}.payload"
-        try:
-            _, payload, digest = read_payload(path, check=True)
-        except PayloadError as error:
-            raise EvaluationError(str(error)) from error
-        if digest != line["digest"]:
-            raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
-        number, key = line["version"], line["key"]
-        head = RecordHead(number, number, line["epoch"], line["weight_sum"], line["sign"], key)
-        try:
-            state.add(head, payloads.open(payload, head.weight_sum, key), sum(sizes), run.plan, schedule.versions)
-        except (MissingKeyError, CiphertextError) as error:
-            raise EvaluationError(f"version {number} of {run.folder} does not open: {error}") from error
+    state = Accumulators()
+    with Payloads(sizes, run.plan, vault) as payloads:
+        for line in lines:
+            _add(state, payloads, run, line, schedule.versions)
     return state.vector(initial, run.plan, schedule)
+
+
+def _add(state: Accumulators, payloads: Payloads, run: Run, line: dict[str, Any], versions: int) -> None:
+    """Add the record of a version line."""
+    path = run.folder / "versions" / f"{line['version']:06d}.payload"
+    try:
+        _, payload, digest = read_payload(path, check=True)
+    except PayloadError as error:
+        raise EvaluationError(str(error)) from error
+    if digest != line["digest"]:
+        raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
+    number, key = line["version"], line["key"]
+    head = RecordHead(number, number, line["epoch"], line["weight_sum"], line["sign"], key)
+    try:
+        state.add(head, payloads.open(payload, head.weight_sum, key), payloads.total, run.plan, versions)
+    except (MissingKeyError, ValueError) as error:
+        raise EvaluationError(f"version {number} of {run.folder} does not open: {error}") from error

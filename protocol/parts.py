@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 Buffer = bytes | bytearray | memoryview
+LARGE = 16 << 20  # bytes from which a payload that is done with is worth letting go of at once
 
 
 class ProtocolError(ValueError):
@@ -38,7 +39,7 @@ class Part(NamedTuple):
 
 
 class Payload:
-    """Parts in order: their index and, back to back, their bytes. Nothing of it changes once made."""
+    """Parts in order: their index and, back to back, their bytes."""
 
     def __init__(self, heads: Iterable[PartHead], data: Buffer) -> None:
         self.heads = tuple(heads)
@@ -57,6 +58,10 @@ class Payload:
     def size(self) -> int:
         """Bytes of all parts."""
         return sum(head.size for head in self.heads)
+
+    def release(self) -> None:
+        """Let go of the bytes of a payload that is done with; the index stays."""
+        self._data = b""
 
     @property
     def data(self) -> Buffer:

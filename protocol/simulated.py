@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from flwr.app import MetricRecord, RecordDict
 
+from protocol.wire import record_of
+
 _RECORD = "simulated"
 
 
@@ -27,7 +29,7 @@ def write_pretence(content: RecordDict, pretence: Pretence) -> None:
 
 def read_pretence(content: RecordDict) -> Pretence | None:
     """The pretence in a content, if there is one."""
-    record = content.metric_records.get(_RECORD)
+    record = record_of(content, _RECORD, MetricRecord)
     if record is None:
         return None
     values = [record.get(name) for name in Pretence._fields]

@@ -74,9 +74,19 @@ def _put_payload(content: RecordDict, payloads: list[Payload]) -> list[int]:
     return [len(p.heads) for p in payloads]
 
 
+def record_of(content: RecordDict, name: str, kind: type[T]) -> T | None:
+    """The record of that name and kind, if there is one.
+
+    Not by ``content.array_records`` and its like: those make a view that refers back to the content, and a message as
+    large as the adapter would stay in memory until the garbage collector comes by.
+    """
+    found = content.get(name)
+    return found if isinstance(found, kind) else None
+
+
 def _take_payload(content: RecordDict, parts: list[int]) -> list[Payload]:
-    index = content.config_records.get(INDEX)
-    arrays = content.array_records.get(PAYLOAD)
+    index = record_of(content, INDEX, ConfigRecord)
+    arrays = record_of(content, PAYLOAD, ArrayRecord)
     if index is None or arrays is None or "bytes" not in arrays:
         raise ProtocolError(f"the message lacks its '{INDEX}' or '{PAYLOAD}' record")
     kinds, lengths = _list(index, "kind", str), _list(index, "length", int)
@@ -126,7 +136,8 @@ def _head(facts: ConfigRecord) -> Head:
 
 def content_size(content: RecordDict) -> int:
     """Bytes of the arrays in a message's content."""
-    return sum(len(array.data) for record in content.array_records.values() for array in record.values())
+    arrays = (record for record in content.values() if isinstance(record, ArrayRecord))
+    return sum(len(array.data) for record in arrays for array in record.values())
 
 
 def write_task(task: Task) -> RecordDict:
@@ -171,7 +182,7 @@ def _site(facts: ConfigRecord) -> str:
 
 
 def _facts(content: RecordDict) -> ConfigRecord:
-    facts = content.config_records.get(FACTS)
+    facts = record_of(content, FACTS, ConfigRecord)
     if facts is None:
         raise ProtocolError(f"the message has no '{FACTS}' record")
     spoken = _get(facts, "protocol", int)
@@ -293,7 +304,7 @@ def read_reply(content: RecordDict) -> Reply:
         if kind not in NODE_OUTCOMES:
             raise ProtocolError(f"a failure of the unknown kind {kind!r}")
         return Failure(lineage, task, kind, _get(facts, "reason", str)[:4000], _get(facts, "held", int))
-    metrics = content.metric_records.get(METRICS)
+    metrics = record_of(content, METRICS, MetricRecord)
     if metrics is None:
         raise ProtocolError(f"the message has no '{METRICS}' record")
     if what == "evaluation":

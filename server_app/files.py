@@ -21,6 +21,9 @@ from protocol.parts import Part, PartHead, Payload, ProtocolError, index_digest
 Facts = dict[str, Any]
 
 
+_MOST = 1 << 30  # bytes that one read gives at most
+
+
 class PayloadError(RuntimeError):
     """A payload file cannot be read or written."""
 
@@ -44,15 +47,21 @@ class StoredPayload(Payload):
 
     @property
     def data(self) -> bytes:
-        return b"".join(bytes(part.data) for part in self)
+        size = self.size
+        if size <= _MOST:
+            return self._read(size, 0)
+        return b"".join(self._read(min(_MOST, size - start), start) for start in range(0, size, _MOST))
+
+    def _read(self, size: int, start: int) -> bytes:
+        data = os.pread(self._file, size, start)
+        if len(data) != size:
+            raise PayloadError(f"{self.path} became shorter while it was read; restore it from a backup")
+        return data
 
     def __iter__(self) -> Iterator[Part]:
         start = 0
         for head in self.heads:
-            data = os.pread(self._file, head.size, start)
-            if len(data) != head.size:
-                raise PayloadError(f"{self.path} became shorter while it was read; restore it from a backup")
-            yield Part(head, data)
+            yield Part(head, self._read(head.size, start))
             start += head.size
 
 

@@ -106,8 +106,9 @@ class VirtualGrid(Grid):
         node = self.nodes[node_id]
         now = self.clock.now()
         self.pushed.append((now, node_id, message.metadata.message_type))
+        size = content_size(message.content)
         reply = node.app(message, node.context)
-        size = content_size(message.content) + (content_size(reply.content) if reply.has_content() else 0)
+        size += content_size(reply.content) if reply.has_content() else 0
         outcomes = [(0.0, reply)] if self.fault is None else self.fault(node_id, message, reply)
         for extra, outcome in outcomes:
             arrival = now + node.speed.seconds(size) + extra

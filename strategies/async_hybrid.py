@@ -144,7 +144,7 @@ class AsyncHybrid(Strategy):
         lines = [
             f"weighting: {s.weighting}, a={s.bandwidth_exponent}, p={s.staleness_exponent}, share up to {s.max_share}",
             f"buffer: {s.buffer_size} updates of at least {s.min_contributors} hospitals, "
-            f"up to {s.max_staleness} versions stale",
+            f"up to {'10 or 4 N/K' if s.max_staleness < 0 else s.max_staleness} versions stale",
             f"plan: {p.value_bits} value + {p.weight_bits} weight + {p.guard_bits} guard bits (W={p.total_weight}, "
             f"V={p.max_versions})",
             f"versions: {self.last_version}; evaluation every {s.evaluate_every}; snapshot every {s.snapshot_every}",

@@ -70,7 +70,7 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
     message = Message(
         content=write_task(task), dst_node_id=view.node, message_type=kind, ttl=ttl, group_id=str(state.version)
     )
-    size = sum(len(p.data) for _, p in task.records) + (sum(len(p.data) for p in snapshot[1]) if snapshot else 0)
+    size = sum(p.size for _, p in task.records) + (sum(p.size for p in snapshot[1]) if snapshot else 0)
     answers = state.round if kind != TRAIN else None
     return message, Flight(view.node, task.task, kind, state.version, task.epoch, now, now + ttl, size, answers)
 

@@ -143,7 +143,7 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
         state.kinds,
     )
     staleness = state.version - flight.version
-    limits = (staleness, state.settings.max_staleness, multiplier(state, flight.version), multiplier_room(state))
+    limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))
     refusal = examine(update, expected, state.plan, *limits)
     if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
         return Refusal(DUPLICATE, "an update of the same hospital already waits for this version")
@@ -165,7 +165,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     if refusal is not None:
         fail(state, flight, refusal.outcome, refusal.reason)
         return
-    size = len(update.payload.data) + (sum(len(p.data) for p in update.snapshot[1]) if update.snapshot else 0)
+    size = update.payload.size + (sum(p.size for p in update.snapshot[1]) if update.snapshot else 0)
     seconds = now - flight.sent
     state.bandwidths.observe(view.node, size + flight.bytes_down, seconds, update.compute_seconds)
     contribution = Contribution(

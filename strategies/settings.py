@@ -57,8 +57,14 @@ class StrategySettings:
         default=0, metadata=_key("concurrency", "Most tasks under way at once; 0 = no cap.", min=0, max=100000)
     )
     max_staleness: int = field(
-        default=10,
-        metadata=_key("max-staleness", "Versions an update may lag behind; an older one is late.", min=0, max=100000),
+        default=-1,
+        metadata=_key(
+            "max-staleness",
+            "Versions an update may lag behind; an older one is late. -1: four times as many as pass between a node's "
+            "turns (nodes / buffer), at least 10.",
+            min=-1,
+            max=100000,
+        ),
     )
     weighting: str = field(
         default="paper",

@@ -6,6 +6,7 @@ buffers into versions, ``strategies.async_hybrid`` decides when.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from encryption.aggregator import Kinds
@@ -81,6 +82,13 @@ class ServerState:
             self.ended = self.convergence.observe(version, loss) or self.ended
         if past.snapshot is not None:
             self.snapshots.restore(past.snapshot)
+
+    @property
+    def max_staleness(self) -> int:
+        """Versions that an update may lag behind, for the nodes that are connected now."""
+        if self.settings.max_staleness >= 0:
+            return self.settings.max_staleness
+        return max(10, 4 * math.ceil(len(self.roster.present) / max(self.settings.buffer_size, 1)))
 
     def owing(self) -> bool:
         """Whether a connected node still owes an evaluation."""

@@ -57,7 +57,7 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-@pytest.mark.parametrize("step", ["save_file", "dump", "replace", "unlink"])
+@pytest.mark.parametrize("step", ["savez", "dump", "replace", "unlink"])
 def test_a_kill_between_any_two_files_leaves_the_state_before_or_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -69,8 +69,8 @@ def test_a_kill_between_any_two_files_leaves_the_state_before_or_after(
 
     with monkeypatch.context() as patch:
         match step:
-            case "save_file":
-                patch.setattr("client_app.state.save_file", kill)
+            case "savez":
+                patch.setattr("client_app.state.np.savez", kill)
             case "dump":
                 patch.setattr("client_app.state.json.dump", kill)
             case "replace":
@@ -89,12 +89,12 @@ def test_drafts_and_strange_files_do_no_harm(tmp_path: Path) -> None:
     store = StateFolder(tmp_path)
     store.save(state(1))
     (tmp_path / "state.draft").write_text("{")
-    (tmp_path / "arrays-0123.safetensors").write_bytes(b"half")
+    (tmp_path / "arrays-0123.npz").write_bytes(b"half")
     (tmp_path / "notes.txt").write_text("hello")
     assert same(store.load("layout"), state(1))
     store.save(state(2))
     assert same(store.load("layout"), state(2))
-    assert (tmp_path / "notes.txt").exists() and not (tmp_path / "arrays-0123.safetensors").exists()
+    assert (tmp_path / "notes.txt").exists() and not (tmp_path / "arrays-0123.npz").exists()
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "list", "key", "format", "arrays-cut", "arrays-gone", "head"])
@@ -145,17 +145,17 @@ def test_a_full_disk_keeps_the_earlier_state(tmp_path: Path, monkeypatch: pytest
 def test_a_disk_that_fills_up_under_the_arrays_is_a_state_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from safetensors import SafetensorError
-
     store = StateFolder(tmp_path)
     store.save(state(1))
 
     def full(*args: object, **keywords: object) -> None:
-        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("client_app.state.save_file", full)
-    with pytest.raises(StateError):
-        store.save(state(2))
+    with monkeypatch.context() as patch:
+        patch.setattr("client_app.state.np.savez", full)
+        with pytest.raises(StateError, match=r"No space left"):
+            store.save(state(2))
+    assert same(store.load("layout"), state(1)) and len(list(tmp_path.glob("arrays-*"))) == 1
 
 
 # ---------------------------------------------------------------------- the pending residual

@@ -17,7 +17,7 @@ from strategies.settings import StrategySettings
         ({"strategy.name": "gossip"}, "strategy.name = 'gossip' is not one of 'async-hybrid', 'fedavg'"),
         ({"strategy.weighting": "equal"}, "strategy.weighting"),
         ({"strategy.max-share": 0.0}, "strategy.max-share = 0.0 is not a number above 0.0"),
-        ({"strategy.max-staleness": -1}, "strategy.max-staleness"),
+        ({"strategy.max-staleness": -2}, "strategy.max-staleness"),
         ({"strategy.buffer-size": True}, "strategy.buffer-size = True is not an integer"),
         ({"strategy.poll-seconds": 0}, "strategy.poll-seconds"),
     ],
