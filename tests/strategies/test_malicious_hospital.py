@@ -106,11 +106,13 @@ def test_fields_beyond_their_bits_move_a_sum_farther_than_the_weight_allows(
 
 @pytest.mark.xfail(strict=True, reason="holder.py BfvSealer.open: sums are not bounded, as CkksSealer.open bounds them")
 def test_a_sum_that_no_honest_hospitals_could_make_is_noticed_on_opening() -> None:
-    sealer, adder = BfvSealer(PLAN, SECRET.bfv_seed()), BfvArithmetic(PLAN)
-    parts = [slots([1000])(sealer), sealer.close(np.zeros(1, np.int64))]
-    total = adder.combine(parts, [50, 78], [8, 8], 15, 1)
+    """Guard bits are room for it: under ``balanced`` one hospital can move a value 282 times as far as its share."""
+    plan = FieldPlan(8, 6, 6)
+    sealer, adder = BfvSealer(plan, SECRET.bfv_seed()), BfvArithmetic(plan)
+    parts = [slots([30000])(sealer), sealer.close(np.zeros(1, np.int64))]
+    total = adder.combine(parts, [28, 36], [8, 8], plan.sum_bits(1), 1)
     with pytest.raises(CiphertextError):
-        sealer.open(total, 15, 1, 128)
+        sealer.open(total, plan.sum_bits(1), 1, plan.total_weight)
 
 
 UNOPENABLE = [("noise", noise), ("something behind the last value", slots([1] * RING))]
