@@ -22,20 +22,18 @@ from encryption.aggregator import Kinds, clear_arithmetic
 from encryption.plan import FieldPlan
 from protocol.messages import EVALUATE, FAILED, TRAIN
 from protocol.schedule import Schedule
-from protocol.wire import content_size
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import version_name
 from strategies.clock import Clock, SystemClock
 from strategies.dispatch import compose, send
 from strategies.journal import Journal
 from strategies.reception import ATTEMPTS, expire, receive
+from strategies.replies import Replies
 from strategies.restore import Buffered
 from strategies.roster import Flight, NodeView
 from strategies.settings import StrategySettings
 from strategies.state import RunError, ServerState
 from strategies.versions import drop_others, make_version, roll_back
-
-_AT_ONCE = 32 << 20  # bytes of replies pulled together
 
 
 def wait_for_nodes(grid: Grid, settings: StrategySettings, clock: Clock) -> int:
@@ -114,7 +112,7 @@ class AsyncHybrid(Strategy):
         self.result = Result()
         self.last_version = schedule.versions
         self._began = 0.0
-        self._largest = 0  # bytes of the largest reply so far
+        self._replies = Replies()
 
     # ------------------------------------------------------------------ what FedAvg changes
 
@@ -225,7 +223,7 @@ class AsyncHybrid(Strategy):
             send(s, grid, self._evaluate_drafts())
             send(s, grid, self._train_drafts())
             moved = expire(s)
-            for message in self._pull(grid):
+            for message in self._replies.pull(grid, s.roster.flights):
                 moved = True
                 if self._kind(message) == TRAIN:
                     self._take([message])
@@ -262,17 +260,6 @@ class AsyncHybrid(Strategy):
 
     def _evaluate_drafts(self) -> Iterator[tuple[Message, Flight]]:
         return self._drafts(lambda view: view.todo)
-
-    def _pull(self, grid: Grid) -> Iterator[Message]:
-        """Replies that are there: one by one when they are large, so that few are in memory at once."""
-        waiting = list(self.state.roster.flights)
-        while waiting:
-            number = max(_AT_ONCE // (self._largest or _AT_ONCE), 1)
-            replies, waiting = list(grid.pull_messages(waiting[:number])), waiting[number:]
-            while replies:
-                if replies[0].has_content():
-                    self._largest = max(self._largest, content_size(replies[0].content), 1)
-                yield replies.pop(0)
 
     def _kind(self, message: Message) -> str:
         flight = self.state.roster.flights.get(message.metadata.reply_to_message_id)
