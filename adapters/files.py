@@ -52,8 +52,8 @@ def save_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
 
     Of a core model A is A0 and B is B0 R: an ordinary adapter, with nothing of ours needed to load it.
 
-    The same values give the same bytes. Each file is replaced atomically, the weights last. Raises AdapterError when the layout is not the model's, a
-    value is not finite, or the folder cannot be written.
+    The same values give the same bytes. Each file is replaced atomically, the weights last. Raises AdapterError when
+    the layout is not the model's, a value is not finite, or the folder cannot be written.
     """
     names = {name for name, _ in factor_parameters(peft_model)}
     absent = [block.name for block in layout.blocks if block.name not in names]

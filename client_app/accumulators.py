@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client_app.payloads import Opened, Payloads
+from client_app.payloads import Opened, Payloads, UnopenedError
 from encryption.holder import Integers
 from encryption.plan import FieldPlan
 from encryption.snapshot import SnapshotError
@@ -51,14 +51,20 @@ class Accumulators:
             raise ProtocolError(f"the record of version {head.last} has sign {head.sign}, weights {head.weight_sum}")
         held = self.values.get(head.epoch)
         if held is None:
-            kind = np.int32 if snapshot_bits(plan, versions) <= 32 else np.int64
+            kind = np.int32 if plan.snapshot_bits(versions) <= 32 else np.int64
             held = self.values[head.epoch] = np.zeros(total, dtype=kind)
         limit = np.iinfo(held.dtype).max
         for place, values in opened:
             after = held[place] + values * np.int64(head.sign)
             if after.size and max(int(after.max()), -int(after.min())) > limit:
-                raise ProtocolError(f"the record of version {head.last} holds values that no run can reach")
+                raise UnopenedError(f"the record of version {head.last} holds values that no run can reach")
             held[place] = after
+        self.version = head.last
+
+    def skip(self, head: RecordHead) -> None:
+        """Step over a version that is void: a record of nothing."""
+        if head.first != self.version + 1 or head.last != head.first:
+            raise ProtocolError(f"a void version {head.first} does not follow version {self.version}")
         self.version = head.last
 
     def vector(self, initial: NDArray[np.float32], plan: FieldPlan, schedule: Schedule) -> NDArray[np.float32]:
@@ -85,11 +91,6 @@ class Accumulators:
         return mac.hexdigest()
 
 
-def snapshot_bits(plan: FieldPlan, versions: int) -> int:
-    """Bits of an accumulator's field in a snapshot: enough for ``versions`` versions, whatever they hold."""
-    return plan.value_bits + plan.weight_bits + max(versions, 1).bit_length() + 1
-
-
 def _place(lineage: str, layout: str, version: int, epoch: int) -> str:
     return f"{lineage}:{layout}:{version}:{epoch}"
 
@@ -98,7 +99,7 @@ def take_snapshot(
     state: Accumulators, payloads: Payloads, versions: int, lineage: str, layout: str
 ) -> tuple[SnapshotHead, tuple[Payload, ...]]:
     """A lossless copy of ``state``: one payload an epoch, sealed when the run is."""
-    bits, epochs = snapshot_bits(payloads.plan, versions), tuple(sorted(state.values))
+    bits, epochs = payloads.plan.snapshot_bits(versions), tuple(sorted(state.values))
     made = tuple(
         payloads.wrap(state.values[epoch], bits, _place(lineage, layout, state.version, epoch)) for epoch in epochs
     )
@@ -109,7 +110,7 @@ def from_snapshot(
     head: SnapshotHead, parts: Iterable[Payload], payloads: Payloads, versions: int, lineage: str, layout: str
 ) -> Accumulators:
     """Undo :func:`take_snapshot`."""
-    bits = snapshot_bits(payloads.plan, versions)
+    bits = payloads.plan.snapshot_bits(versions)
     values: dict[int, NDArray[Any]] = {}
     for epoch, payload in zip(head.epochs, parts, strict=True):
         place = _place(lineage, layout, head.version, epoch)

@@ -64,7 +64,15 @@ def build(context: Context, task: Task) -> Node:
     learner = LoraLearner(shop, hospital, data, schedule, train, site)
     if encryption.policy == SENSITIVE:
         vault = replace(vault, blocks=sensitive_blocks(shop.base, shop.model, shop.layout, encryption.fraction))
-    return Node(learner, folder, load_identity(identity), schedule, run.seed, vault=vault)
+    return Node(
+        learner,
+        folder,
+        load_identity(identity),
+        schedule,
+        run.seed,
+        vault=vault,
+        strikes_path=identity.with_suffix(".unopened"),
+    )
 
 
 def pretend(reply: Message, context: Context, seconds: float) -> None:

@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 
 from client_app.accumulators import from_snapshot, take_snapshot
 from client_app.identity import sign
-from client_app.payloads import MissingKeyError, Payloads, Vault
+from client_app.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from client_app.quantise import quantise
 from client_app.state import NodeState, StateFolder
+from client_app.strikes import Strikes, StruckOutError
 from encryption.plan import FieldPlan
 from protocol.measures import Measure
-from protocol.messages import BEHIND, WRONG_KEY, Evaluation, Failure, Reply, Task, Update
-from protocol.parts import LARGE
+from protocol.messages import BEHIND, FAILED, WRONG_KEY, Evaluation, Failure, RecordHead, Reply, Task, Update
+from protocol.parts import LARGE, ProtocolError
 from protocol.schedule import Schedule
 
 Vector = NDArray[np.float32]
@@ -75,9 +76,23 @@ class BehindError(RuntimeError):
     """The task's records do not begin where this node is."""
 
 
+class NotOpenedError(RuntimeError):
+    """A record does not open here."""
+
+    def __init__(self, record: RecordHead, reason: str) -> None:
+        super().__init__(f"the record of versions {record.first} to {record.last} does not open: {reason}")
+        self.first, self.last = record.first, record.last
+
+
+_REFUSALS = (BehindError, MissingKeyError, NotOpenedError, StruckOutError)
+
+
 @dataclass
 class Node:
-    """One hospital's node in one run lineage."""
+    """One hospital's node in one run lineage.
+
+    ``strikes_path`` is where it counts what did not open, over all lineages (default: in ``folder``).
+    """
 
     learner: Learner
     folder: Path
@@ -87,12 +102,14 @@ class Node:
     clock: Callable[[], float] = time.perf_counter
     durable: bool = True
     vault: Vault = field(default_factory=Vault)
+    strikes_path: Path | None = None
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
         self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
         self.total = sum(self.learner.sizes)
         self._open_seconds = 0.0
+        self.strikes = Strikes(self.strikes_path or self.folder / "unopened.json")
 
     def _rng(self, task: Task, purpose: str) -> np.random.Generator:
         text = f"{self.seed}:{self.learner.site}:{task.version}:{purpose}"
@@ -120,7 +137,10 @@ class Node:
             head, parts = task.snapshot
             if head.version != task.from_version:
                 raise BehindError(f"a snapshot of version {head.version} came for version {task.from_version}")
-            state.copy = from_snapshot(head, parts, payloads, task.versions, task.lineage, self.layout)
+            try:
+                state.copy = from_snapshot(head, parts, payloads, task.versions, task.lineage, self.layout)
+            except ProtocolError as error:
+                raise BehindError(str(error)) from error
         elif task.from_version == 0 and task.version >= 0 and state.copy.version != 0:
             state.copy = NodeState(self.layout).copy
         if state.copy.version != task.from_version:
@@ -129,8 +149,17 @@ class Node:
             )
         with payloads:
             for record, payload in task.records:
+                if record.weight_sum == 0 and not payload.heads:
+                    state.copy.skip(record)
+                    continue
+                if record.key:
+                    self.strikes.check(record.key)
                 opened = payloads.open(payload, record.weight_sum, record.key)
-                state.copy.add(record, opened, self.total, plan, task.versions)
+                try:
+                    state.copy.add(record, opened, self.total, plan, task.versions)
+                except UnopenedError as error:
+                    self.strikes.add(record.key, f"versions {record.first} to {record.last}: {error}")
+                    raise NotOpenedError(record, str(error)) from error
                 if payload.size > LARGE:
                     payload.release()  # training needs the room
         self._open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
@@ -155,7 +184,7 @@ class Node:
         began, plan = self.clock(), FieldPlan(*task.plan)
         try:
             state, digest = self._catch_up(task)
-        except (BehindError, MissingKeyError) as error:
+        except _REFUSALS as error:
             return self._failure(task, error)
         start = self._vector(state, task)
         loop_began = self.clock()
@@ -212,7 +241,7 @@ class Node:
         began = self.clock()
         try:
             state, digest = self._catch_up(task)
-        except (BehindError, MissingKeyError) as error:
+        except _REFUSALS as error:
             return self._failure(task, error)
         return self._measured(task, state, digest, began)
 
@@ -245,7 +274,7 @@ class Node:
         began = self.clock()
         try:
             state, digest = self._catch_up(task)  # before the long work: a node that is behind says so at once
-        except (BehindError, MissingKeyError) as error:
+        except _REFUSALS as error:
             return self._failure(task, error)
         steps = task.steps or self.schedule.local_steps * self.schedule.versions
         vector = self.learner.alone(self.learner.initial(), steps, self._rng(task, "alone"))
@@ -255,7 +284,9 @@ class Node:
         draft.replace(self.own_path)
         return self._measured(task, state, digest, began)
 
-    def _failure(self, task: Task, error: BehindError | MissingKeyError) -> Failure:
+    def _failure(self, task: Task, error: Exception) -> Failure:
         held = self.store.load(self.layout).copy.version
+        if isinstance(error, NotOpenedError):
+            return Failure(task.lineage, task.task, FAILED, str(error), held, error.first, error.last)
         kind = BEHIND if isinstance(error, BehindError) else WRONG_KEY
         return Failure(task.lineage, task.task, kind, str(error), held)

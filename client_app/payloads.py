@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from encryption.bfv import SEALED
+from encryption.bfv import SEALED, CiphertextError
 from encryption.holder import ClearSealer, Integers
 from encryption.key_format import ConsortiumKey
 from encryption.packing import CLEAR, WRAPPED, pack, unpack
@@ -33,6 +33,10 @@ _SNAPSHOT_CHUNK = 1 << 20
 
 class MissingKeyError(RuntimeError):
     """This node does not hold the key that something is, or must be, sealed under."""
+
+
+class UnopenedError(RuntimeError):
+    """Something sealed under a key that this node holds does not open, or to nothing that a sum can be."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,8 @@ class Payloads:
             the payload's parts are not the layout's.
         MissingKeyError
             it is sealed under a key that this node does not hold.
+        UnopenedError
+            it does not open.
         """
         if not self.vault.fingerprint:
             yield from self._opened_clear(payload, weight_sum, self._pieces(1)[1], 0)
@@ -148,8 +154,11 @@ class Payloads:
         self._check(payload, hidden, plain)
         sealed = (part for part, _ in zip(payload, hidden, strict=False))
         jobs = ((p.data, p.head.bits, p.head.length, weight_sum) for p in sealed)
-        for piece, values in zip(hidden, pool.open(jobs, sum(p.length for p in hidden)), strict=True):
-            yield from piece.spread(values)
+        try:
+            for piece, values in zip(hidden, pool.open(jobs, sum(p.length for p in hidden)), strict=True):
+                yield from piece.spread(values)
+        except CiphertextError as error:
+            raise UnopenedError(str(error)) from error
         yield from self._opened_clear(payload, weight_sum, plain, len(hidden))
 
     def _check(self, payload: Payload, hidden: Sequence[Piece], plain: Sequence[Piece]) -> None:

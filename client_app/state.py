@@ -9,6 +9,8 @@ Not for: what the numbers mean (``client_app.accumulators``, ``client_app.quanti
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -118,26 +120,37 @@ class StateFolder:
         }
         try:
             with (self.folder / name).open("wb") as archive:
+                fcntl.flock(archive, fcntl.LOCK_EX)
                 np.savez(archive, **arrays)  # type: ignore[arg-type]  # in stretches: no array is copied whole
                 archive.flush()
                 if self.durable:
                     os.fsync(archive.fileno())
-            draft = self.path.with_suffix(".draft")
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump(facts, file)
-                file.flush()
-                if self.durable:
-                    os.fsync(file.fileno())
-            draft.replace(self.path)
+                self._name(facts)
         except OSError as error:
             (self.folder / name).unlink(missing_ok=True)
             raise StateError(
                 f"the node's state could not be written to {self.folder} ({error}); the earlier state is kept. "
                 "Free disk space or point state-dir elsewhere"
             ) from error
+        self._clear(name)
+
+    def _name(self, facts: dict[str, Any]) -> None:
+        draft = self.path.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(facts, file)
+            file.flush()
+            if self.durable:
+                os.fsync(file.fileno())
+        draft.replace(self.path)
+
+    def _clear(self, name: str) -> None:
+        """Delete arrays that no state names, but those that another process of this node is just writing."""
         for old in self.folder.glob("arrays-*.npz"):
-            if old.name != name:
-                old.unlink(missing_ok=True)
+            if old.name == name:
+                continue
+            with contextlib.suppress(OSError), old.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer holds it until it has named them
+                old.unlink()
 
     def keep_head(self, head: Head) -> None:
         """Append a ledger head the server told this node (``python -m server_app.ledger verify --heads``)."""

@@ -117,11 +117,13 @@ class Bfv:
         self.plan = plan
         self.fields = plan.fields_per_slot
         self.bits = plan.field_bits
-        self.plain_bits = self.fields * self.bits
+        self.plain_bits = plan.plain_bits(self.fields)
         self.capacity = RING * self.fields
         self.context = context(self.plain_bits)
         self.encoder = seal.BatchEncoder(self.context)
         self.modulus = int(self.context.key_context_data().parms().coeff_modulus()[0].value())
+        if int(self.context.key_context_data().parms().plain_modulus().value()) <= plan.largest_slot:
+            raise CiphertextError(f"SEAL's plain modulus of {self.plain_bits} bits is below the largest slot of {plan}")
         self._scratch = Scratch()
         parameters = self._scratch.take(self.context.key_context_data().parms())
         envelope, plain = parameters[:5] + b"\0\0\0", struct.pack("<4Q", *self.context.first_parms_id())
@@ -141,7 +143,8 @@ class Bfv:
         return envelope + struct.pack("<Q", total) + inner + nested, tail
 
     def _check_layout(self) -> None:
-        words = np.arange(2 * RING, dtype=np.uint64) << np.uint64(30)
+        # incompressible, as ciphertexts are: SEAL must store them as they lie
+        words = np.random.default_rng(0).integers(0, self.modulus, 2 * RING, dtype=np.uint64)
         try:
             made = self.load(to_60_bits(words).tobytes())
             known = [made[0], made[1], made[RING], made[2 * RING - 1]] == [int(words[i]) for i in (0, 1, RING, -1)]

@@ -18,6 +18,7 @@ from typing import Any
 
 import tenseal as ts
 
+from encryption.bfv import CiphertextError
 from encryption.packing import Buffer
 from encryption.settings import CKKS_SUM_BITS, CKKS_WEIGHT_BITS
 
@@ -43,7 +44,7 @@ _LENGTH = struct.Struct("<I")
 _TAIL = b"\x19" + struct.pack("<d", SCALE)  # protobuf field 3 of TenSEAL's CKKSVectorProto
 
 
-class CkksError(ValueError):
+class CkksError(CiphertextError):
     """Bytes are not a CKKS part or context of these parameters, or cannot be combined or opened."""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from encryption.ckks import MAX_SUM_BITS, CkksError, join, load_context, read
+from encryption.ckks import CHUNK, MAX_SUM_BITS, CkksError, join, load_context, read
 from encryption.packing import Buffer
 
 
@@ -38,6 +38,8 @@ class CkksArithmetic:
 
     def check(self, data: Buffer, bits: int, count: int) -> str:
         """Why ``data`` cannot be a part of ``count`` values whose magnitudes take ``bits`` bits; empty when it can."""
+        if not 1 <= count <= CHUNK:
+            return f"a CKKS part of {count} values: expected 1 to {CHUNK}"
         if not 1 <= bits <= MAX_SUM_BITS:
             return f"a CKKS part of {bits} bits a value: expected 1 to {MAX_SUM_BITS}"
         try:

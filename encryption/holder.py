@@ -98,6 +98,12 @@ class BfvSealer:
             ciphertext = self.bfv.load(view[index * size : (index + 1) * size])
             out[start : start + here] = self._decrypt(ciphertext, here)
         out -= np.int64(self.plan.offset * weight_sum)
+        most = self.plan.q_max * weight_sum
+        if max(int(out.max()), -int(out.min())) > most:
+            raise CiphertextError(
+                f"a part opens to {int(np.abs(out).max())}, weights of {weight_sum} allow {most}: a hospital "
+                "filled its fields beyond their bits, or something was changed on its way"
+            )
         return out
 
     def _decrypt(self, ciphertext: object, count: int) -> Integers:

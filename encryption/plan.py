@@ -57,7 +57,26 @@ class FieldPlan:
         ``60 - (k * field + 1 + log2(21.5 W V))``: a ciphertext of W V times the fresh noise still decrypts.
         """
         noise = math.log2(FRESH_NOISE) + self.weight_bits + self.guard_bits
-        return MODULUS_BITS - (fields * self.field_bits + 1 + noise)
+        return MODULUS_BITS - (self.plain_bits(fields) + 1 + noise)
+
+    def plain_bits(self, fields: int) -> int:
+        """Bits of the plain modulus for ``fields`` fields a slot: those of the slot, or one more.
+
+        The modulus is the largest batching prime of so many bits. Those lie within about 2**20 of the power of two, and
+        the largest slot stays ``W V 2**((k-1) field)`` below it: where that is less, the modulus takes another bit.
+        """
+        below = self.weight_bits + self.guard_bits + (fields - 1) * self.field_bits
+        return fields * self.field_bits + (0 if below >= 22 else 1)
+
+    @property
+    def largest_slot(self) -> int:
+        """What a slot holds at most: every value at its largest, W and V used up."""
+        largest = (2 * self.offset - 1) * self.total_weight * self.max_versions
+        return sum(largest << (number * self.field_bits) for number in range(self.fields_per_slot))
+
+    def snapshot_bits(self, versions: int) -> int:
+        """Bits of an accumulator's field in a snapshot: enough for ``versions`` versions, whatever they hold."""
+        return self.value_bits + self.weight_bits + max(versions, 1).bit_length() + 1
 
     @property
     def fields_per_slot(self) -> int:

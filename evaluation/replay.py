@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client_app.accumulators import Accumulators
-from client_app.payloads import MissingKeyError, Payloads, Vault
+from client_app.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from encryption.plan import FieldPlan
 from protocol.messages import RecordHead
 from protocol.schedule import Schedule
@@ -41,6 +41,11 @@ class Run:
     def versions(self) -> list[dict[str, Any]]:
         """The ledger's version lines, in order."""
         return [line for line in self.events if line["event"] == "version"]
+
+    @property
+    def void(self) -> set[int]:
+        """Versions that nobody could open and everybody left out."""
+        return {int(line["version"]) for line in self.events if line["event"] == "void"}
 
     @property
     def nodes(self) -> int:
@@ -100,6 +105,9 @@ def global_vector(
     state = Accumulators()
     with Payloads(sizes, run.plan, vault) as payloads:
         for line in lines:
+            if line["version"] in run.void:
+                state.version = line["version"]
+                continue
             _add(state, payloads, run, line, schedule.versions)
     return state.vector(initial, run.plan, schedule)
 
@@ -117,5 +125,5 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, line: dict[str, Any]
     head = RecordHead(number, number, line["epoch"], line["weight_sum"], line["sign"], key)
     try:
         state.add(head, payloads.open(payload, head.weight_sum, key), payloads.total, run.plan, versions)
-    except (MissingKeyError, ValueError) as error:
+    except (MissingKeyError, UnopenedError, ValueError) as error:
         raise EvaluationError(f"version {number} of {run.folder} does not open: {error}") from error

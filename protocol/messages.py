@@ -154,13 +154,18 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that a node could not do: ``kind`` is one of ``OUTCOMES``, ``held`` the version it holds."""
+    """A task that a node could not do: ``kind`` is one of ``OUTCOMES``, ``held`` the version it holds.
+
+    ``first`` and ``last`` are the versions of a record that does not open, -1 when that was not the matter.
+    """
 
     lineage: str
     task: int
     kind: str
     reason: str
     held: int
+    first: int = -1
+    last: int = -1
 
 
 Reply = Update | Evaluation | Failure

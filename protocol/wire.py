@@ -130,8 +130,16 @@ def _key(fingerprint: str, name: str) -> str:
     return fingerprint
 
 
+def _name(facts: ConfigRecord, key: str) -> str:
+    """A fingerprint or hash, which goes into ledgers: at most 128 printable ASCII characters."""
+    name = _get(facts, key, str)
+    if len(name) > 128 or not (name.isascii() and name.isprintable()):
+        raise ProtocolError(f"'{key}' has {len(name)} characters, expected at most 128 printable ASCII ones")
+    return name
+
+
 def _head(facts: ConfigRecord) -> Head:
-    return Head(_get(facts, "head-seq", int), _get(facts, "head-hash", str))
+    return Head(_get(facts, "head-seq", int), _name(facts, "head-hash"))
 
 
 def content_size(content: RecordDict) -> int:
@@ -265,9 +273,8 @@ def write_reply(reply: Reply) -> RecordDict:
     content = RecordDict()
     facts: dict[str, Any] = {"protocol": VERSION, "lineage": reply.lineage, "task": reply.task}
     if isinstance(reply, Failure):
-        content[FACTS] = ConfigRecord(
-            facts | {"reply": "failure", "kind": reply.kind, "reason": reply.reason, "held": reply.held}
-        )
+        why = {"kind": reply.kind, "reason": reply.reason, "held": reply.held, "first": reply.first, "last": reply.last}
+        content[FACTS] = ConfigRecord(facts | {"reply": "failure"} | why)
         return content
     facts |= {
         "version": reply.version,
@@ -303,7 +310,8 @@ def read_reply(content: RecordDict) -> Reply:
         kind = _get(facts, "kind", str)
         if kind not in NODE_OUTCOMES:
             raise ProtocolError(f"a failure of the unknown kind {kind!r}")
-        return Failure(lineage, task, kind, _get(facts, "reason", str)[:4000], _get(facts, "held", int))
+        held, first, last = (_get(facts, name, int) for name in ("held", "first", "last"))
+        return Failure(lineage, task, kind, _get(facts, "reason", str)[:4000], held, first, last)
     metrics = record_of(content, METRICS, MetricRecord)
     if metrics is None:
         raise ProtocolError(f"the message has no '{METRICS}' record")
@@ -321,7 +329,7 @@ def read_reply(content: RecordDict) -> Reply:
             task,
             _get(facts, "version", int),
             _site(facts),
-            _get(facts, "state-hash", str),
+            _name(facts, "state-hash"),
             _head(facts),
             _get(metrics, "seconds", float),
             measures,
@@ -332,7 +340,7 @@ def read_reply(content: RecordDict) -> Reply:
     if not payloads:
         raise ProtocolError("an update without a payload")
     given: dict[str, Any] = {n: _get(facts, _dashed(n), kind) for n, kind in _UPDATE_FACTS.items()}
-    given["site"] = _site(facts)
+    given |= {"site": _site(facts), "layout": _name(facts, "layout"), "state_hash": _name(facts, "state-hash")}
     _key(given["key"], "key")
     given |= {n: _get(metrics, _dashed(n), kind) for n, kind in _UPDATE_METRICS.items()}
     update = Update(

@@ -67,6 +67,8 @@ class Progress:
         elif event in (FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BEHIND):
             reason = next(iter(str(line.get("reason", "")).strip().splitlines()), "no reason given")
             self._line(f"  {event}: {name or line.get('node', '')}: {reason[:300]}")
+        elif event == "void":
+            self._line(f"version {line['version']} opens at no node and is left out: {str(line['reason'])[:300]}")
         elif event in ("joined", "left", "snapshot", "disagreement", "finished"):
             detail = {"snapshot": "version", "finished": "reason", "disagreement": "hospitals"}.get(event, "node")
             self._line(f"{event}: {line.get(detail, '')}")

@@ -33,7 +33,7 @@ class Expected:
     """What the server knows of the task it sent and the run it is in. Empty ``layout``/``shape``: not yet fixed.
 
     ``kinds`` are the kinds of part that the run's policy allows; with a sealed kind among them an update must be made
-    under a key: ``key``, once that is fixed.
+    under a key: ``key``, once that is fixed. ``versions`` is the run's last version.
     """
 
     lineage: str
@@ -45,6 +45,7 @@ class Expected:
     shape: tuple[tuple[str, int], ...]
     public_key: bytes
     kinds: Kinds
+    versions: int = 1
     max_loss: float = 100.0
 
 
@@ -68,26 +69,48 @@ def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> str:
         return "the update holds no part"
     if {head.kind for head in update.payload.heads} == {CLEAR} and set(expected.kinds) != {CLEAR}:
         return "nothing in the update is sealed, but the run's encryption.policy seals some of it"
-    return _malformed_snapshot(update, bool(set(expected.kinds) - {CLEAR}))
+    return _malformed_snapshot(update, bool(set(expected.kinds) - {CLEAR}), plan.snapshot_bits(expected.versions))
 
 
-def _malformed_snapshot(update: Update, sealed: bool) -> str:
+def _malformed_snapshot(update: Update, sealed: bool, bits: int) -> str:
     if update.snapshot is None:
         return ""
     head, payloads = update.snapshot
     values, kind = sum(h.length for h in update.payload.heads), WRAPPED if sealed else CLEAR
     if head.version != update.version or head.key != update.key or len(payloads) > MAX_EPOCH + 1:
         return f"its snapshot is of version {head.version}, {len(payloads)} epochs and key {head.key or 'none'}"
+    if not set(head.epochs) <= set(range(MAX_EPOCH + 1)):
+        return f"its snapshot is of scale epochs {list(head.epochs)}, there are 0 to {MAX_EPOCH}"
     for payload in payloads:
         if sum(h.length for h in payload.heads) != values or {h.kind for h in payload.heads} != {kind}:
             return f"its snapshot does not hold {values} values of the kind {kind!r}"
         for h in payload.heads:
+            if h.bits != bits:
+                return f"a part of its snapshot has fields of {h.bits} bits, expected {bits}"
             if h.size != (wrapped_size if sealed else packed_size)(h.length, h.bits):
                 return f"a part of its snapshot has {h.size} bytes for {h.length} fields of {h.bits} bits"
     return ""
 
 
+# y coordinates of the points of small order on Ed25519's curve, canonical and not: under such a key anything verifies
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(text)
+    for text in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
+
+
 def _unsigned(update: Update) -> str:
+    key = update.public_key
+    if len(key) == 32 and key[:31] + bytes([key[31] & 127]) in _SMALL_ORDER:
+        return "its public key is of small order: under such a key any signature fits"
     try:
         Ed25519PublicKey.from_public_bytes(update.public_key).verify(update.signature, update.signed_bytes())
     except (InvalidSignature, ValueError):

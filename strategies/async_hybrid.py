@@ -374,6 +374,8 @@ class AsyncHybrid(Strategy):
             raise RunError(
                 f"every node failed {ATTEMPTS} times and nothing was ever accepted; the last said: {views[-1].reason}"
             )
+        if views and all(view.refusing and view.failures >= ATTEMPTS for view in views):
+            raise RunError(f"every node refuses to go on; the last said: {views[-1].reason}")
         if s.clock.now() - s.progress > s.settings.stall_timeout:
             raise RunError(
                 f"no update was accepted for {s.settings.stall_timeout:g} s (strategy.stall-timeout): {len(s.buffer)} "

@@ -10,11 +10,12 @@ Not for: snapshots (``strategies.snapshots``).
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from encryption.aggregator import Kinds
 from encryption.plan import FieldPlan
-from protocol.messages import RecordHead
+from protocol.messages import EMPTY, RecordHead
 from protocol.parts import Payload
 from strategies.combine import combine
 from strategies.journal import Journal
@@ -24,17 +25,20 @@ Record = tuple[RecordHead, Payload]
 
 @dataclass(frozen=True)
 class VersionFacts:
-    """What catching up needs to know of a version."""
+    """What catching up needs of a version: ``void`` ones are stepped over, ``alone`` ones sent by themselves."""
 
     epoch: int
     weight_sum: int
     sign: int
     key: str = ""
+    void: bool = False
+    alone: bool = False
 
-    @property
-    def stretch(self) -> tuple[int, int, str]:
-        """What must be equal for versions to add up to one record."""
-        return self.epoch, self.sign, self.key
+    def adds_to(self, other: VersionFacts) -> bool:
+        """Whether this version and ``other`` may be in one sum."""
+        if self.void or other.void or self.alone or other.alone:
+            return False
+        return (self.epoch, self.sign, self.key) == (other.epoch, other.sign, other.key)
 
 
 def version_name(version: int) -> str:
@@ -64,6 +68,17 @@ class CatchUp:
         self.versions[version] = facts
         self._forget()
 
+    def part(self, versions: Iterable[int]) -> None:
+        """From now on send each of ``versions`` by itself."""
+        for version in versions:
+            self.versions[version] = replace(self.versions[version], alone=True)
+        self._forget()
+
+    def void(self, version: int) -> None:
+        """From now on let nodes step over ``version``."""
+        self.versions[version] = replace(self.versions[version], void=True)
+        self._forget()
+
     def _forget(self) -> None:
         """Drop the sums made for one pair of versions; the next node may have another."""
         for name in self._passing:
@@ -72,6 +87,8 @@ class CatchUp:
 
     def _record(self, version: int) -> Record:
         facts = self.versions[version]
+        if facts.void:
+            return RecordHead(version, version, facts.epoch, 0, facts.sign), EMPTY
         head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign, facts.key)
         return head, self.journal.open(version_name(version))[1]
 
@@ -125,9 +142,7 @@ class CatchUp:
             facts = self.versions[first]
             last = first
             while (
-                last < version
-                and last - first + 1 < self.plan.max_versions
-                and self.versions[last + 1].stretch == facts.stretch
+                last < version and last - first + 1 < self.plan.max_versions and self.versions[last + 1].adds_to(facts)
             ):
                 last += 1
             out.append(self._stretch(first, last))
@@ -137,10 +152,9 @@ class CatchUp:
 
     def count(self, held: int, version: int) -> int:
         """How many sums :meth:`records` would give, without making them."""
-        count, run, before = 0, 0, None
+        count, run = 0, 0
         for v in range(held + 1, version + 1):
-            now = self.versions[v].stretch
-            if now != before or run == self.plan.max_versions:
-                count, run, before = count + 1, 0, now
+            if not run or run == self.plan.max_versions or not self.versions[v].adds_to(self.versions[v - 1]):
+                count, run = count + 1, 0
             run += 1
         return count

@@ -36,8 +36,10 @@ def _from_snapshot(state: ServerState, held: int) -> SentSnapshot | None:
 
 def _wants_snapshot(state: ServerState, kind: str) -> bool:
     every, confirmed = state.settings.snapshot_every, state.snapshots.confirmed
-    if kind == TRAIN and state.version and confirmed is not None and confirmed.key != state.key:
-        return True  # after a change of the key newcomers cannot open what is there
+    if kind == TRAIN and state.version and (confirmed is None or confirmed.key != state.key):
+        facts = state.catch_up.versions
+        if any(facts[v].key != state.key for v in (1, state.version)):
+            return True  # after a change of the key newcomers cannot open what is there
     return kind == TRAIN and every > 0 and state.version - (confirmed.version if confirmed else 0) >= every
 
 

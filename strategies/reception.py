@@ -18,6 +18,7 @@ from protocol.messages import (
     LATE,
     MALFORMED,
     TRAIN,
+    WRONG_KEY,
     Evaluation,
     Failure,
     Update,
@@ -28,6 +29,7 @@ from strategies.admission import Expected, Refusal, examine
 from strategies.restore import Buffered, buffered_facts
 from strategies.roster import Flight, NodeView
 from strategies.state import ServerState, multiplier, multiplier_room
+from strategies.void import doubt
 from strategies.weighting import Contribution
 
 ATTEMPTS = 3
@@ -99,12 +101,15 @@ def receive(state: ServerState, message: Message) -> None:
 
 
 def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Failure) -> None:
+    view.refusing = reply.kind == WRONG_KEY
     if reply.kind == BEHIND:
         view.held = reply.held if 0 <= reply.held <= flight.version else 0
         if view.failures and state.snapshots.confirmed is not None:  # not the first time: the snapshot may be at fault
             state.snapshots.forget()
             state.journal.record("snapshot-dropped", reason=reply.reason)
     fail(state, flight, reply.kind, reply.reason)
+    if reply.first >= 0:
+        doubt(state, view, reply.first, reply.last, reply.reason)
 
 
 def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: Evaluation) -> None:
@@ -141,6 +146,7 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
         state.shape,
         view.public_key,
         state.kinds,
+        state.schedule.versions,
     )
     staleness = state.version - flight.version
     limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))

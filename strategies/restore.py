@@ -9,7 +9,7 @@ Not for: checking the chain (``server_app.ledger``).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from protocol.messages import ACCEPTED, LATE, OUTCOMES, WRONG_KEY, WRONG_LAYOUT, SnapshotHead
 from strategies.catchup import VersionFacts
@@ -136,6 +136,10 @@ def standing(events: Iterable[Facts]) -> Standing:
                 now.reverting.remove(line["reverts"])
             for task in line["tasks"]:
                 now.buffer.pop(task, None)
+        elif event == "void":
+            now.versions[line["version"]] = replace(now.versions[line["version"]], void=True)
+            for hospital in [h for h, task in now.accepted.items() if task in line["tasks"]]:
+                del now.accepted[hospital]
         elif event == "evaluated" and line["reverts"]:
             now.reverting = list(line["reverts"])
         elif event == "evaluated" and line["complete"]:

@@ -30,7 +30,8 @@ class NodeView:
 
     ``held``: version it has (0 until it said otherwise); ``waiting``: its update is in the buffer; ``todo``: a
     kind of task it is owed before the next training, ``attempts`` made at it; ``reason``: of the last failure;
-    ``refused``: why its last update was refused, empty when it was not, or was only late.
+    ``refused``: why its last update was refused, empty when it was not, or was only late; ``refusing``: its
+    last answer was that it takes no part under the run's key.
     """
 
     node: int
@@ -47,6 +48,7 @@ class NodeView:
     attempts: int = 0
     reason: str = ""
     refused: str = ""
+    refusing: bool = False
 
     @property
     def hospital(self) -> str:

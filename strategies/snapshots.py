@@ -36,6 +36,11 @@ class StateHashes:
         agreed = self.agreed(version)
         return [h for h, digest in self._reports.get(version, {}).items() if agreed and digest != agreed]
 
+    @property
+    def newest(self) -> int:
+        """The newest version that any hospital reported a state of: it has opened all up to there; -1 when none."""
+        return max(self._reports, default=-1)
+
     def agreed(self, version: int) -> str:
         """The hash that at least two hospitals and more than half of those heard reported; empty when none."""
         reports = self._reports.get(version)

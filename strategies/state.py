@@ -39,7 +39,8 @@ class ServerState:
     ``version`` is the newest version; ``layout`` and ``shape`` are fixed by version 1 (empty before); ``orphans`` are
     accepted tasks of hospitals not heard since a resume; ``progress`` is when an answer last helped the run;
     ``reverting`` are versions that a rollback still has to subtract, ``ended`` why the run
-    stopped before it was resumed, ``under_way`` the tasks that its interruption left without an outcome.
+    stopped before it was resumed, ``doubts`` which hospitals could not open
+    which version, ``under_way`` the tasks that its interruption left without an outcome.
     """
 
     settings: StrategySettings
@@ -64,6 +65,7 @@ class ServerState:
     round: EvaluationRound | None = None
     progress: float = 0.0
     version_began: float = 0.0
+    doubts: dict[int, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.catch_up = CatchUp(self.journal, self.plan, self.kinds)

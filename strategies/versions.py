@@ -61,6 +61,8 @@ def _discard(state: ServerState, update: Buffered, outcome: str, reason: str) ->
     """Refuse, after all, an update that waits."""
     state.buffer.remove(update)
     state.journal.drop(update.name)
+    if state.orphans.get(update.hospital) == update.task:
+        del state.orphans[update.hospital]
     state.journal.record(
         outcome,
         task=update.task,
@@ -147,6 +149,8 @@ def roll_back(state: ServerState, versions: list[int]) -> None:
     """
     for version in list(versions):
         facts = state.catch_up.versions[version]
+        if facts.void:
+            continue
         record = state.journal.open(version_name(version))[1]
         reverse = VersionFacts(facts.epoch, facts.weight_sum, -facts.sign, facts.key)
         _append(state, record, reverse, tasks=[], reverts=version)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from client_app.accumulators import (
     Accumulators,
     from_snapshot,
-    snapshot_bits,
     take_snapshot,
 )
 from client_app.payloads import Payloads, Vault
@@ -153,7 +152,7 @@ def test_every_plan_and_run_length_that_is_let_in_has_snapshots() -> None:
     plan = FieldPlan(24, 16, 16)
     state = Accumulators(3, {0: np.arange(5)})
     head, payloads = taken(state, plan, 1_000_000)
-    assert snapshot_bits(plan, 1_000_000) <= 62
+    assert plan.snapshot_bits(1_000_000) <= 62
     assert back_from(head, payloads, SIZES, plan, 1_000_000).values[0].tolist() == list(range(5))
 
 

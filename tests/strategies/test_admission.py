@@ -27,7 +27,11 @@ def close_values(values: np.ndarray, sizes: tuple[int, ...], plan: FieldPlan) ->
     return Payloads(sizes, plan, Vault()).close(values)
 
 
-SNAPSHOT = (SnapshotHead(9, (0,)), (close_values(np.arange(5), (3, 2), PLAN),))
+def snapshot(values: np.ndarray) -> Payload:
+    return Payloads((3, 2), PLAN, Vault()).wrap(values, PLAN.snapshot_bits(1), "place")
+
+
+SNAPSHOT = (SnapshotHead(9, (0,)), (snapshot(np.arange(5)),))
 UPDATE = sign(
     Update(
         lineage="l",
@@ -122,7 +126,7 @@ def test_a_changed_index_is_refused() -> None:
         None,
         (SnapshotHead(8, (0,)), SNAPSHOT[1]),
         (SnapshotHead(9, (1,)), SNAPSHOT[1]),
-        (SNAPSHOT[0], (close_values(np.arange(5) + 1, (3, 2), PLAN),)),
+        (SNAPSHOT[0], (snapshot(np.arange(5) + 1),)),
         (SnapshotHead(9, (0, 1)), SNAPSHOT[1] * 2),
     ],
 )

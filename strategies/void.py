@@ -1,0 +1,49 @@
+"""Versions that nobody can open: left out, in the ledger's sight, instead of stopping the run.
+
+A hospital that holds the key can send a ciphertext so noisy, or fields so large, that the version made with it does not
+open; the server cannot see that. Nodes say so. A doubted stretch is sent version by version from then on, and a version
+that two nodes could not open, and none has opened, is void: nodes step over it, its contributors keep their
+residuals. The ledger's line names them.
+
+Not for: versions that open but make the loss jump (``strategies.versions.roll_back``).
+"""
+
+from __future__ import annotations
+
+from logging import WARNING
+
+from flwr.common import log
+
+from strategies.roster import NodeView
+from strategies.state import ServerState
+
+WITNESSES = 2
+
+
+def doubt(state: ServerState, view: NodeView, first: int, last: int, reason: str) -> None:
+    """Take in that a node could not open what was sent it of versions ``first`` to ``last``."""
+    if not 1 <= first <= last <= state.version or state.hashes.newest >= first:
+        return  # no such versions, or others have opened them: the trouble is this node's own
+    state.catch_up.part(range(first, last + 1))
+    if first < last:
+        return
+    witnesses = state.doubts.setdefault(first, set())
+    witnesses.add(view.hospital)
+    if len(witnesses) >= min(WITNESSES, len(state.roster.present)):
+        _void(state, first, reason)
+
+
+def _void(state: ServerState, version: int, reason: str) -> None:
+    line = next((e for e in state.journal.events() if e["event"] == "version" and e["version"] == version), {})
+    tasks, hospitals = list(line.get("tasks", [])), list(line.get("hospitals", []))
+    log(WARNING, "Version %s opens at no node and is left out: %s", version, reason)
+    state.journal.record("void", version=version, tasks=tasks, hospitals=hospitals, reason=reason)
+    state.catch_up.void(version)
+    state.doubts.pop(version, None)
+    for view in state.roster.nodes.values():
+        if set(view.accepted) & set(tasks):
+            view.accepted = ()
+        view.failures, view.not_before = 0, 0.0
+    for hospital, task in list(state.orphans.items()):
+        if task in tasks:
+            del state.orphans[hospital]
