@@ -32,10 +32,8 @@ from flwr.app import Message, RecordDict
 
 from benchmarks.fuzz_mutations import MUTATIONS, Material, signed_again
 from client_app.node import Node
-from client_app.payloads import Payloads, Vault
+from client_app.payloads import Payloads, UnopenedError, Vault
 from encryption.aggregator import arithmetic
-from encryption.bfv import CiphertextError
-from encryption.ckks import CkksError
 from encryption.key_format import ConsortiumKey
 from encryption.plan import FieldPlan
 from encryption.secret import Secret
@@ -182,7 +180,7 @@ class Door:
         try:
             for place, values in Payloads((8, 8), self.plan, self.vault).open(payload, line["weight_sum"], line["key"]):
                 got[place] = values
-        except (CiphertextError, CkksError) as error:
+        except UnopenedError as error:
             return f"the version does not open: {str(error).split(':')[0]}"
         honest = line["weight_sum"] * self.plan.q_max
         return (

@@ -156,7 +156,6 @@ def guess(node: Node, made: Bfv, position: int) -> int:
     return 0 if found[1] and found[-1] else 1 if found[-1] else -1
 
 
-@pytest.mark.xfail(strict=True, reason="node.py: a server is told whether what it made up opens")
 def test_a_server_cannot_read_the_secret_key_off_a_nodes_answers(node: Node) -> None:
     """BFV is not secure against chosen ciphertexts: 2 questions a coefficient, 8192 for the whole key."""
     made, words = Bfv(PLAN), np.zeros(2 * RING, dtype=np.uint64)
@@ -174,7 +173,6 @@ def test_a_server_cannot_read_the_secret_key_off_a_nodes_answers(node: Node) -> 
 # ---------------------------------------------------------------------- two processes of one node
 
 
-@pytest.mark.xfail(strict=True, reason="state.py save: it deletes what another process has written and not named yet")
 def test_two_processes_of_one_node_leave_a_state_that_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,7 +104,6 @@ def test_fields_beyond_their_bits_move_a_sum_farther_than_the_weight_allows(
     f.check_agreement()
 
 
-@pytest.mark.xfail(strict=True, reason="holder.py BfvSealer.open: sums are not bounded, as CkksSealer.open bounds them")
 def test_a_sum_that_no_honest_hospitals_could_make_is_noticed_on_opening() -> None:
     """Guard bits are room for it: under ``balanced`` one hospital can move a value 282 times as far as its share."""
     plan = FieldPlan(8, 6, 6)
@@ -119,36 +118,27 @@ UNOPENABLE = [("noise", noise), ("something behind the last value", slots([1] * 
 
 
 @pytest.mark.parametrize(("what", "part"), UNOPENABLE)
-def test_a_version_that_nobody_can_open_ends_the_run_clearly(federation: Any, what: str, part: Seal) -> None:
-    """Measured: one such update stops everybody for good; every node says why, and the run ends with an error."""
-    with pytest.raises(RunError, match="no update was accepted for 7200 s"):
-        run(federation, part)
-
-
-@pytest.mark.xfail(strict=True, raises=RunError, reason="one unopenable version stops a run for good")
-@pytest.mark.parametrize(("what", "part"), UNOPENABLE)
-def test_a_run_survives_one_version_that_nobody_can_open(federation: Any, what: str, part: Seal) -> None:
-    """All say that the version does not open: it should be left out (its reversal would not open either)."""
+def test_a_run_survives_a_version_that_nobody_can_open(federation: Any, what: str, part: Seal) -> None:
+    """All say why it does not open, it is left out (its reversal would not open either), and all agree on the rest."""
     f = run(federation, part)
-    assert len(f.made()) == 10
-
-
-@pytest.mark.parametrize(("what", "part"), UNOPENABLE)
-def test_every_node_says_why_it_cannot_go_on(federation: Any, what: str, part: Seal) -> None:
-    kept: list[Any] = []
-
-    def keep(**keywords: Any) -> Any:
-        kept.append(federation(**keywords))
-        return kept[-1]
-
-    with pytest.raises(RunError):
-        run(keep, part)
-    (f,) = kept
-    said = {line["node"]: line["reason"] for line in f.lines("failed")}
-    assert set(said) == {"1", "2", "3", "4"}
+    assert len(f.made()) >= 10
+    said = {line["node"]: line["reason"] for line in f.lines("failed") if "does not open" in line["reason"]}
     expected = "no noise room left" if what == "noise" else "behind its last value"
-    assert all(reason.startswith("CiphertextError") and expected in reason for reason in said.values())
-    assert {f.state_of(node).copy.version for node in f.nodes} == {1}  # the state before is kept whole
+    assert len(said) >= 2 and all(expected in reason for reason in said.values())
+    copies = [f.state_of(node).copy for node in f.nodes]
+    assert len({copy.hash("x", b"key") for copy in copies}) == 1 and {c.version for c in copies} == {len(f.made())}
+
+
+AGAIN = pytest.param(
+    4, marks=pytest.mark.xfail(strict=True, raises=RunError, reason="a hospital in every void version is still asked")
+)
+
+
+@pytest.mark.parametrize("times", [2, AGAIN])
+def test_a_hospital_that_goes_on_so_is_stopped_before_the_others_give_up(federation: Any, times: int) -> None:
+    """Nodes stop answering under a key once a few records did not open: one hospital could use that up for all."""
+    f = run(federation, noise, times)
+    assert len(f.made()) >= 10
 
 
 @pytest.mark.parametrize("weighting", ["paper", "paper-literal", "examples", "corrected"])

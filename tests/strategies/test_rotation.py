@@ -87,10 +87,7 @@ def test_a_rotated_run_goes_on_under_the_new_key(federation: Any, tmp_path: Path
     assert all(not head.first <= 3 < head.last for task in tasks for head, _ in task.records), "a sum across the keys"
 
 
-LOST = pytest.mark.xfail(strict=True, reason="versions.py _discard: the task stays in state.orphans, told as accepted")
-
-
-@pytest.mark.parametrize("key", ["", pytest.param(NEW.fingerprint, marks=LOST)])
+@pytest.mark.parametrize("key", ["", NEW.fingerprint])
 def test_what_an_update_left_over_is_not_lost_by_a_resumption(federation: Any, tmp_path: Path, key: str) -> None:
     """Without a rotation, where the update that waits is used, and with one, where it is refused after all."""
     second = resumed(federation, tmp_path, AFTER if key else BEFORE, key)
@@ -143,7 +140,6 @@ def test_a_newcomer_with_only_the_new_key_gets_in_through_a_new_snapshot(federat
     assert second.state_of(5).copy.version == 40
 
 
-@pytest.mark.xfail(strict=True, reason="dispatch.py _wants_snapshot: asks after a rotation only if a snapshot existed")
 def test_a_newcomer_gets_in_after_a_rotation_also_when_no_snapshot_had_been_made(
     federation: Any, tmp_path: Path
 ) -> None:
