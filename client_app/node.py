@@ -129,7 +129,8 @@ class Node:
                 "get the consortium's present key file"
             )
         if task.refused:
-            logger.warning("the server refused this node's last update: %s", task.refused)
+            said = "".join(c if c.isprintable() else " " for c in task.refused[:500])
+            logger.warning("the server refused this node's last update: %s", said)
         state = self.store.load(self.layout)
         payloads, plan = self._payloads(task), FieldPlan(*task.plan)
         began = self.clock()

@@ -109,6 +109,10 @@ class Payloads:
         if (pool := self._pools.get(secret.fingerprint)) is not None:
             return pool
         settings, key = self.vault.settings, self.vault.key
+        if settings.scheme != BFV and key is not None and secret != key.current:
+            raise MissingKeyError(
+                f"something is sealed under key {secret.fingerprint}, whose CKKS context went when the key was rotated"
+            )
         material = secret.bfv_seed() if settings.scheme == BFV else key.ckks if key is not None else b""
         pool = SealingPool(settings.scheme, self.plan, material, settings.workers)
         self._pools[secret.fingerprint] = pool

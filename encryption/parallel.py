@@ -15,6 +15,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import astuple
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
@@ -69,6 +70,10 @@ def _open(data: bytes, bits: int, count: int, weight_sum: int) -> Any:
     return _small(values, int(max(values.max(), -values.min())).bit_length() + 1)
 
 
+class SealingProcessError(RuntimeError):
+    """A sealing process is gone."""
+
+
 class SealingPool:
     """Seals and opens the parts of one message. Use as a context manager.
 
@@ -117,9 +122,15 @@ class SealingPool:
                 self.workers, mp_context=_Context(), initializer=_begin, initargs=self._spec
             )
         waiting: deque[Future[Any]] = deque()
-        for job in jobs:
-            waiting.append(self._pool.submit(work, *job))
-            if len(waiting) > 2 * self.workers:
+        try:
+            for job in jobs:
+                waiting.append(self._pool.submit(work, *job))
+                if len(waiting) > 2 * self.workers:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise SealingProcessError(
+                f"one of {self.workers} sealing processes died, killed for memory most likely: free some, or set "
+                "encryption.workers lower (1: no processes)"
+            ) from error

@@ -18,7 +18,7 @@ from server_app.svg import clean, colours
 from server_app.table import Rows, last_measures
 
 MEASURED, LOST, UNDER_WAY = "measured", "lost", "under way"
-NOTES = ("disagreement", "snapshot-dropped", "repaired", "void")
+NOTES = ("disagreement", "snapshot-dropped", "repaired", "void", "excluded")
 
 
 @dataclass(frozen=True)

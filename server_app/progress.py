@@ -69,6 +69,8 @@ class Progress:
             self._line(f"  {event}: {name or line.get('node', '')}: {reason[:300]}")
         elif event == "void":
             self._line(f"version {line['version']} opens at no node and is left out: {str(line['reason'])[:300]}")
+        elif event == "excluded":
+            self._line(f"excluded: {name}: it contributed to every version that did not open")
         elif event in ("joined", "left", "snapshot", "disagreement", "finished"):
             detail = {"snapshot": "version", "finished": "reason", "disagreement": "hospitals"}.get(event, "node")
             self._line(f"{event}: {line.get(detail, '')}")

@@ -118,7 +118,7 @@ class AsyncHybrid(Strategy):
 
     def may_train(self, view: NodeView) -> bool:
         """Whether an idle node gets a training task now."""
-        return not view.todo and not view.waiting
+        return not view.todo and not view.waiting and view.hospital not in self.state.excluded
 
     def ready(self) -> list[Buffered]:
         """Updates that become a version now: a full buffer of one layout, or what is there after max-wait."""

@@ -49,7 +49,7 @@ class FedAvg(AsyncHybrid):
         """All updates of the round, once every node of the cohort has answered, failed for good or left."""
         s = self.state
         members = [s.roster.nodes[node] for node in self._choose()]
-        settled = all(view.waiting or view.failures >= ATTEMPTS for view in members)
+        settled = all(v.waiting or v.failures >= ATTEMPTS or v.hospital in s.excluded for v in members)
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
         group = max(self.groups(), key=len, default=[])
         return group if (settled or waited) and len(group) >= s.settings.min_contributors else []

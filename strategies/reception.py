@@ -89,6 +89,7 @@ def receive(state: ServerState, message: Message) -> None:
         if not isinstance(reply, Failure) and isinstance(reply, Update) != (flight.kind == TRAIN):
             raise ProtocolError(f"a {type(reply).__name__} came in reply to '{flight.kind}'")
     except ProtocolError as error:
+        state.roster.nodes[flight.node].refused = str(error)
         fail(state, flight, MALFORMED, str(error))
         return
     view = state.roster.nodes[flight.node]
@@ -153,6 +154,8 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
     refusal = examine(update, expected, state.plan, *limits)
     if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
         return Refusal(DUPLICATE, "an update of the same hospital already waits for this version")
+    if refusal is None and hospital(update) in state.excluded:
+        return Refusal(MALFORMED, "this hospital is excluded: it contributed to every version that did not open")
     if refusal is None and state.stop_reason:
         return Refusal(LATE, f"the run is complete: {state.stop_reason}")
     return refusal

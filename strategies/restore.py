@@ -59,6 +59,8 @@ class Standing:
     train_losses: list[tuple[int, float]] = field(default_factory=list)
     under_way: dict[int, Facts] = field(default_factory=dict)
     finished: str = ""
+    void_groups: list[set[str]] = field(default_factory=list)
+    excluded: set[str] = field(default_factory=set)
 
 
 def buffered_facts(update: Buffered) -> Facts:
@@ -138,8 +140,11 @@ def standing(events: Iterable[Facts]) -> Standing:
                 now.buffer.pop(task, None)
         elif event == "void":
             now.versions[line["version"]] = replace(now.versions[line["version"]], void=True)
+            now.void_groups.append(set(line["hospitals"]))
             for hospital in [h for h, task in now.accepted.items() if task in line["tasks"]]:
                 del now.accepted[hospital]
+        elif event == "excluded":
+            now.excluded.add(line["hospital"])
         elif event == "evaluated" and line["reverts"]:
             now.reverting = list(line["reverts"])
         elif event == "evaluated" and line["complete"]:

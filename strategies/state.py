@@ -40,7 +40,8 @@ class ServerState:
     accepted tasks of hospitals not heard since a resume; ``progress`` is when an answer last helped the run;
     ``reverting`` are versions that a rollback still has to subtract, ``ended`` why the run
     stopped before it was resumed, ``doubts`` which hospitals could not open
-    which version, ``under_way`` the tasks that its interruption left without an outcome.
+    which version, ``void_groups`` who contributed to each void version,
+    ``excluded`` who is asked no more for that, ``under_way`` the tasks that its interruption left without an outcome.
     """
 
     settings: StrategySettings
@@ -66,6 +67,8 @@ class ServerState:
     progress: float = 0.0
     version_began: float = 0.0
     doubts: dict[int, set[str]] = field(default_factory=dict)
+    void_groups: list[set[str]] = field(default_factory=list)
+    excluded: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.catch_up = CatchUp(self.journal, self.plan, self.kinds)
@@ -75,6 +78,7 @@ class ServerState:
         self.resumed, self.reverting = past.starts > 0, past.reverting
         self.version, self.layout, self.shape = past.version, past.layout, past.shape
         self.key = self.key or past.key
+        self.void_groups, self.excluded = past.void_groups, past.excluded
         for version, facts in sorted(past.versions.items()):
             self.catch_up.append(version, facts)
         self.buffer, self.orphans = list(past.buffer.values()), past.accepted

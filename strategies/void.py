@@ -3,7 +3,9 @@
 A hospital that holds the key can send a ciphertext so noisy, or fields so large, that the version made with it does not
 open; the server cannot see that. Nodes say so. A doubted stretch is sent version by version from then on, and a version
 that two nodes could not open, and none has opened, is void: nodes step over it, its contributors keep their
-residuals. The ledger's line names them.
+residuals. The ledger's line names them. Nodes give up under a key after a few such records (``client_app.strikes``), so
+after the second void version whoever contributed to both is asked no more, where enough others remain: the one who did it
+is among them, and somebody innocent may be.
 
 Not for: versions that open but make the loss jump (``strategies.versions.roll_back``).
 """
@@ -25,12 +27,26 @@ def doubt(state: ServerState, view: NodeView, first: int, last: int, reason: str
     if not 1 <= first <= last <= state.version or state.hashes.newest >= first:
         return  # no such versions, or others have opened them: the trouble is this node's own
     state.catch_up.part(range(first, last + 1))
-    if first < last:
+    if first < last or state.catch_up.versions[first].void:
         return
     witnesses = state.doubts.setdefault(first, set())
     witnesses.add(view.hospital)
     if len(witnesses) >= min(WITNESSES, len(state.roster.present)):
         _void(state, first, reason)
+
+
+def _exclude(state: ServerState) -> None:
+    """After a second void version, ask whoever contributed to all of them no more, if enough others are left."""
+    if len(state.void_groups) < 2:
+        return
+    suspects = set.intersection(*state.void_groups) - state.excluded
+    present = {state.roster.nodes[node].hospital for node in state.roster.present} - state.excluded
+    if not suspects or len(present - suspects) < state.settings.min_contributors:
+        return
+    for hospital in sorted(suspects):
+        log(WARNING, "%s contributed to every version that did not open: it is asked no more", hospital)
+        state.journal.record("excluded", hospital=hospital, versions=len(state.void_groups))
+    state.excluded |= suspects
 
 
 def _void(state: ServerState, version: int, reason: str) -> None:
@@ -40,6 +56,8 @@ def _void(state: ServerState, version: int, reason: str) -> None:
     state.journal.record("void", version=version, tasks=tasks, hospitals=hospitals, reason=reason)
     state.catch_up.void(version)
     state.doubts.pop(version, None)
+    state.void_groups.append(set(hospitals))
+    _exclude(state)
     for view in state.roster.nodes.values():
         if set(view.accepted) & set(tasks):
             view.accepted = ()

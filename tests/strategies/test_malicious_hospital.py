@@ -129,16 +129,23 @@ def test_a_run_survives_a_version_that_nobody_can_open(federation: Any, what: st
     assert len({copy.hash("x", b"key") for copy in copies}) == 1 and {c.version for c in copies} == {len(f.made())}
 
 
-AGAIN = pytest.param(
-    4, marks=pytest.mark.xfail(strict=True, raises=RunError, reason="a hospital in every void version is still asked")
-)
-
-
-@pytest.mark.parametrize("times", [2, AGAIN])
-def test_a_hospital_that_goes_on_so_is_stopped_before_the_others_give_up(federation: Any, times: int) -> None:
+@pytest.mark.parametrize("times", [2, 4])
+def test_a_hospital_that_goes_on_so_is_asked_no_more_before_the_others_give_up(federation: Any, times: int) -> None:
     """Nodes stop answering under a key once a few records did not open: one hospital could use that up for all."""
-    f = run(federation, noise, times)
-    assert len(f.made()) >= 10
+    f = run(federation, noise, times, compute=(2, 3, 2, 1, 3, 2), buffer_size=3)
+    assert len(f.made()) >= 10 and len(f.lines("void")) == 2
+    excluded = {line["hospital"] for line in f.lines("excluded")}
+    assert excluded == set.intersection(*(set(line["hospitals"]) for line in f.lines("void"))) and len(excluded) < 3
+    (guilty,) = {line["hospital"] for line in f.lines("accepted") if line["site"] == "toy-3"}
+    assert guilty in excluded
+    asked = [line for line in f.lines("dispatched") if line["hospital"] == guilty and line["kind"] == "train"]
+    assert not any(line["version"] > f.lines("void")[-1]["version"] for line in asked)
+
+
+def test_where_all_contribute_to_every_version_nobody_can_tell_who_it_was(federation: Any) -> None:
+    """Two are survived; then every node has given up, says why, and the run ends at once rather than by its timeout."""
+    with pytest.raises(RunError, match=r"every node refuses to go on; .* did not open here .* encryption.keys rotate"):
+        run(federation, noise, 4)
 
 
 @pytest.mark.parametrize("weighting", ["paper", "paper-literal", "examples", "corrected"])
