@@ -34,6 +34,7 @@ from strategies.roster import Flight, NodeView
 from strategies.settings import StrategySettings
 from strategies.state import RunError, ServerState
 from strategies.versions import drop_others, make_version, roll_back
+from strategies.void import apart
 
 
 def wait_for_nodes(grid: Grid, settings: StrategySettings, clock: Clock) -> int:
@@ -125,7 +126,8 @@ class AsyncHybrid(Strategy):
         s = self.state
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
         needed = s.settings.min_contributors if waited else s.settings.buffer_size
-        return next((g[: s.settings.buffer_size] for g in self.groups() if len(g) >= needed), [])
+        groups = (apart(s, group) for group in self.groups())
+        return next((g[: s.settings.buffer_size] for g in groups if len(g) >= needed), [])
 
     def groups(self) -> list[list[Buffered]]:
         """The buffer by layout and key: only updates of one can be added. Version 1 fixes which."""

@@ -3,9 +3,9 @@
 A hospital that holds the key can send a ciphertext so noisy, or fields so large, that the version made with it does not
 open; the server cannot see that. Nodes say so. A doubted stretch is sent version by version from then on, and a version
 that two nodes could not open, and none has opened, is void: nodes step over it, its contributors keep their
-residuals. The ledger's line names them. Nodes give up under a key after a few such records (``client_app.strikes``), so
-after the second void version whoever contributed to both is asked no more, where enough others remain: the one who did it
-is among them, and somebody innocent may be.
+residuals. The ledger names them. Nodes give up under a key after a few such records (``client_app.strikes``). So,
+where there are enough others, the contributors of a void version meet in no version again, and when a second one is
+void, whoever was in both is asked no more.
 
 Not for: versions that open but make the loss jump (``strategies.versions.roll_back``).
 """
@@ -16,6 +16,7 @@ from logging import WARNING
 
 from flwr.common import log
 
+from strategies.restore import Buffered
 from strategies.roster import NodeView
 from strategies.state import ServerState
 
@@ -33,6 +34,18 @@ def doubt(state: ServerState, view: NodeView, first: int, last: int, reason: str
     witnesses.add(view.hospital)
     if len(witnesses) >= min(WITNESSES, len(state.roster.present)):
         _void(state, first, reason)
+
+
+def apart(state: ServerState, group: list[Buffered]) -> list[Buffered]:
+    """``group`` with one at most of those who contributed to a void version, if others can fill a buffer."""
+    suspects = set().union(*state.void_groups) - state.excluded
+    if not suspects:
+        return group
+    present = {state.roster.nodes[node].hospital for node in state.roster.present} - state.excluded
+    if len(present - suspects) + 1 < state.settings.buffer_size:
+        return group
+    first = next((update.task for update in group if update.hospital in suspects), -1)
+    return [update for update in group if update.hospital not in suspects or update.task == first]
 
 
 def _exclude(state: ServerState) -> None:

@@ -126,7 +126,7 @@ def test_an_earlier_key_opens_what_it_sealed_and_nothing_else() -> None:
 
 
 def test_a_ckks_record_of_another_context_is_an_error_not_garbage() -> None:
-    """Two key files of one fingerprint but other contexts: what the one sealed must not open to garbage with the other."""
+    """Two key files of one fingerprint but other contexts: the one must not open to garbage what the other sealed."""
     old = payloads("all", "ckks").close(np.arange(TOTAL))
     with pytest.raises(UnopenedError, match="another key"):
         opened(payloads("all", "ckks", ONE, context=1), old, 1, ONE.fingerprint)
