@@ -29,6 +29,7 @@ from encryption.plan import FieldPlan
 
 WORTHWHILE = 1 << 22  # values from which a pool's start of about a second pays off
 MOST_WORKERS = 8
+_LOOK = 1.0  # seconds between looks whether all processes are alive
 Job = tuple[Any, ...]
 _SEALER: Sealer | None = None
 
@@ -46,7 +47,21 @@ class _Process(SpawnProcess):
 
 
 class _Context(SpawnContext):
-    Process = _Process
+    """Starts such processes and remembers them: the executor does not notice the death of every one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[_Process] = []
+
+    def Process(self, *args: Any, **keywords: Any) -> _Process:  # type: ignore[override]
+        process = _Process(*args, **keywords)
+        self.started.append(process)
+        return process
+
+    @property
+    def broken(self) -> bool:
+        """Whether one has ended that nobody has asked to."""
+        return any(process.exitcode is not None for process in self.started)
 
 
 def _begin(scheme: str, plan: tuple[int, int, int], material: bytes) -> None:
@@ -90,6 +105,7 @@ class SealingPool:
         self.local = sealer(scheme, plan, material)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.workers = workers or min(cores, MOST_WORKERS)
+        self._context = _Context()
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> SealingPool:
@@ -97,8 +113,11 @@ class SealingPool:
 
     def __exit__(self, *failure: object) -> None:
         if self._pool is not None:
+            if self._context.broken:  # the others may wait for a lock that the dead one held
+                for process in self._context.started:
+                    process.kill()
             self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+            self._pool, self._context = None, _Context()
 
     def close(self, pieces: Iterable[NDArray[Any]], total: int) -> Iterator[bytes]:
         """A part of each of ``pieces`` ([n] of any integer type); ``total`` values in all decide if a pool pays off."""
@@ -116,19 +135,28 @@ class SealingPool:
     def _parallel(self, total: int) -> bool:
         return self.workers > 1 and total >= WORTHWHILE
 
+    def _result(self, future: Future[Any]) -> Any:
+        """A job's outcome; the executor alone would wait for ever for some of the processes that died."""
+        while True:
+            try:
+                return future.result(timeout=_LOOK)
+            except TimeoutError:
+                if self._context.broken:
+                    raise BrokenProcessPool from None
+
     def _run(self, work: Callable[..., Any], jobs: Iterable[Job]) -> Iterator[Any]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self.workers, mp_context=_Context(), initializer=_begin, initargs=self._spec
+                self.workers, mp_context=self._context, initializer=_begin, initargs=self._spec
             )
         waiting: deque[Future[Any]] = deque()
         try:
             for job in jobs:
                 waiting.append(self._pool.submit(work, *job))
                 if len(waiting) > 2 * self.workers:
-                    yield waiting.popleft().result()
+                    yield self._result(waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield self._result(waiting.popleft())
         except BrokenProcessPool as error:
             raise SealingProcessError(
                 f"one of {self.workers} sealing processes died, killed for memory most likely: free some, or set "
