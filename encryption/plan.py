@@ -97,7 +97,7 @@ class FieldPlan:
         if self.fields_per_slot < 1:
             raise PlanError(
                 f"encryption: a field of {self.value_bits} value + {self.weight_bits} weight + {self.guard_bits} guard "
-                f"bits needs {MODULUS_BITS - self.margin(1):.1f} bits with its noise (field + 1 + log2(21.5 W V)), a "
+                f"bits needs {MODULUS_BITS - self.margin(1):.1f} bits with its noise (modulus + 1 + log2(21.5 W V)), a "
                 f"ciphertext has {MODULUS_BITS}: lower encryption.value-bits, weight-bits or guard-bits by "
                 f"{math.ceil(-self.margin(1)) or 1} in all, or use encryption.policy = 'none'"
             )

@@ -88,7 +88,7 @@ def test_the_exactness_condition_is_the_one_of_the_design() -> None:
 
 
 def test_a_plan_that_bfv_could_not_add_exactly_is_refused_at_start_with_its_numbers() -> None:
-    with pytest.raises(PlanError, match=r"20 value \+ 20 weight \+ 0 guard bits needs 65\.4 bits .* has 60: lower"):
+    with pytest.raises(PlanError, match=r"20 value \+ 20 weight \+ 0 guard bits needs 66\.4 bits .* has 60: lower"):
         EncryptionSettings(value_bits=20, weight_bits=20, guard_bits=0).plan(4, 4)
     clear = EncryptionSettings(policy="none", value_bits=20, weight_bits=20, guard_bits=0)
     assert clear.plan(4, 4) == FieldPlan(20, 20, 0)
