@@ -49,12 +49,20 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-class ProcessList(threading.Thread):
-    """Everything that this machine's processes are started with and have in their environment, while it runs."""
+class Onlooker(threading.Thread):
+    """Watches a run from outside: what its processes are started with, and what of the key is in their memory.
 
-    def __init__(self) -> None:
+    ``seen`` are command lines and environments of every process; ``holding`` says which kinds of process had a secret
+    in their memory after version 1 was made.
+    """
+
+    KINDS = ("flwr-simulation", "ClientAppActor")  # the ServerApp with Flower's engine; the hospitals
+
+    def __init__(self, home: Path, runs: Path) -> None:
         super().__init__(daemon=True)
+        self.home, self.runs = home, runs
         self.seen: set[bytes] = set()
+        self.holding: dict[str, bool] = {}
         self.stopped = threading.Event()
 
     def run(self) -> None:
@@ -63,6 +71,31 @@ class ProcessList(threading.Thread):
                 for name in ("cmdline", "environ"):
                     with contextlib.suppress(OSError):
                         self.seen.add((process / name).read_bytes())
+            if len(self.holding) < 2 and list(self.runs.glob("*/versions/000001.payload")):
+                key = load_key(self.home / "keys" / "simulation.key")
+                for process in Path("/proc").glob("[0-9]*"):
+                    with contextlib.suppress(OSError):
+                        words = (process / "cmdline").read_bytes().decode(errors="replace")
+                        if kind := next((kind for kind in self.KINDS if kind in words), ""):
+                            found = any(word in part for part in memory(process) for word in secrets_of(key))
+                            self.holding[kind] = self.holding.get(kind, False) or found
+
+
+def memory(process: Path) -> Iterator[bytes]:
+    """What a process has written into its memory, region by region."""
+    with (process / "mem").open("rb") as file:
+        for line in (process / "maps").read_text().splitlines():
+            span, rights = line.split()[:2]
+            start, stop = (int(end, 16) for end in span.split("-"))
+            if rights.startswith("rw"):
+                with contextlib.suppress(OSError, OverflowError, ValueError):
+                    file.seek(start)
+                    yield file.read(stop - start)
+
+
+def secrets_of(key: ConsortiumKey) -> list[bytes]:
+    """The master secret and all that is derived from it."""
+    return [key.current.master, key.current.bfv_seed(), key.current.snapshot_key(), key.current.hash_key()]
 
 
 def spellings(secret: bytes) -> list[bytes]:
@@ -82,8 +115,7 @@ def spellings(secret: bytes) -> list[bytes]:
 def leaks(key: ConsortiumKey, texts: Iterable[tuple[str, bytes]]) -> list[str]:
     """Where a spelling of the key's master secret or of anything derived from it stands."""
     found = []
-    secrets = [key.current.master, key.current.bfv_seed(), key.current.snapshot_key(), key.current.hash_key()]
-    words = [word for secret in secrets for word in spellings(secret)]
+    words = [word for secret in secrets_of(key) for word in spellings(secret)]
     for name, text in texts:
         found += [name for word in words if word in text]
     return found
@@ -96,11 +128,11 @@ def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path
     env = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(short), "CROSSWARD_HOME": str(home)}
     launch = ["launcher", "--num-supernodes", "3", "--cpus", "1", "--runs-dir", str(runs), "--offline", "--quiet"]
 
-    processes = ProcessList()
-    processes.start()
+    onlooker = Onlooker(home, runs)
+    onlooker.start()
     ran = python(elsewhere, env, *launch, "--run-config", SETTINGS, "--evaluation-args", "--generations 0")
-    processes.stopped.set()
-    processes.join()
+    onlooker.stopped.set()
+    onlooker.join()
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (run,) = (path for path in runs.iterdir() if path.is_dir())
     assert str(run) in ran.stdout and "global adapter" in ran.stdout
@@ -143,10 +175,11 @@ def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path
     assert all(v["add_seconds"] > 0 and min(v["seal_seconds"]) > 0 for v in versions)
     written = [(str(p), p.read_bytes()) for p in (*home.rglob("*"), *runs.rglob("*")) if p.is_file() and p != path]
     said = [("stdout", ran.stdout.encode()), ("stderr", ran.stderr.encode())]
-    started = [(f"process {i}", text) for i, text in enumerate(processes.seen)]
+    started = [(f"process {i}", text) for i, text in enumerate(onlooker.seen)]
     assert len(written) > 20 and len(started) > 20
     assert leaks(key, [("control", b"x" + key.current.master.hex().encode())])
     assert not leaks(key, written + said + started)
+    assert onlooker.holding == {"flwr-simulation": False, "ClientAppActor": True}
     shut = python(elsewhere, env, "evaluation", "--run", str(run))
     assert shut.returncode == 1 and "give the consortium's key file with --key FILE" in shut.stderr
 
