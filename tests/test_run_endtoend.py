@@ -82,15 +82,15 @@ class Onlooker(threading.Thread):
 
 
 def memory(process: Path) -> Iterator[bytes]:
-    """What a process has written into its memory, region by region."""
-    with (process / "mem").open("rb") as file:
+    """What a process keeps in memory of its own, in stretches that overlap."""
+    with (process / "mem").open("rb", buffering=0) as file:
         for line in (process / "maps").read_text().splitlines():
             span, rights = line.split()[:2]
             start, stop = (int(end, 16) for end in span.split("-"))
-            if rights.startswith("rw"):
-                with contextlib.suppress(OSError, OverflowError, ValueError):
-                    file.seek(start)
-                    yield file.read(stop - start)
+            with contextlib.suppress(OSError, OverflowError, ValueError):  # what is reserved and not used
+                for here in range(start, stop if rights == "rw-p" else start, 1 << 24):
+                    file.seek(here)
+                    yield file.read(min((1 << 24) + 64, stop - here))
 
 
 def secrets_of(key: ConsortiumKey) -> list[bytes]:
