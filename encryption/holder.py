@@ -96,25 +96,33 @@ class BfvSealer:
             start = index * self.bfv.capacity
             here = min(self.bfv.capacity, count - start)
             ciphertext = self.bfv.load(view[index * size : (index + 1) * size])
-            out[start : start + here] = self._decrypt(ciphertext, here)
-        out -= np.int64(self.plan.offset * weight_sum)
-        most = self.plan.q_max * weight_sum
-        if max(int(out.max()), -int(out.min())) > most:
-            raise CiphertextError(
-                f"a part opens to {int(np.abs(out).max())}, weights of {weight_sum} allow {most}: a hospital "
-                "filled its fields beyond their bits, or something was changed on its way"
-            )
+            try:
+                out[start : start + here] = self._decrypt(ciphertext, here, weight_sum)
+            except CiphertextError as error:
+                if self._decryptor.invariant_noise_budget(ciphertext) > 0:
+                    raise
+                raise CiphertextError(
+                    "a ciphertext has no noise room left: it was made under another key, or changed on its way"
+                ) from error
         return out
 
-    def _decrypt(self, ciphertext: object, count: int) -> Integers:
-        if self._decryptor.invariant_noise_budget(ciphertext) < 1:
-            raise CiphertextError(
-                "a ciphertext has no noise room left: it was made under another key, or changed on its way"
-            )
+    def _decrypt(self, ciphertext: object, count: int, weight_sum: int) -> Integers:
+        """``sum w*q`` of one ciphertext, int64 [count].
+
+        What decrypts wrongly, for too much noise or another key, is random in every slot: among thousands of fields
+        some lie beyond what the weights allow or behind the last value, and no honest sum has such.
+        """
         plaintext = seal.Plaintext()
         self._decryptor.decrypt(ciphertext, plaintext)
         slots = np.array(self.bfv.encoder.decode_uint64(plaintext), dtype=np.int64)
-        return self.bfv.from_slots(slots, count)
+        values = self.bfv.from_slots(slots, count) - np.int64(self.plan.offset * weight_sum)
+        most = self.plan.q_max * weight_sum
+        if max(int(values.max()), -int(values.min())) > most:
+            raise CiphertextError(
+                f"a part opens to {int(np.abs(values).max())}, weights of {weight_sum} allow {most}: a hospital "
+                "filled its fields beyond their bits, or something was changed on its way"
+            )
+        return values
 
 
 @functools.lru_cache(maxsize=4)

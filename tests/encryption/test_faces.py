@@ -16,7 +16,8 @@ CLEAR_ARITHMETIC = ClearArithmetic()
 @settings(deadline=None, derandomize=True, max_examples=100)
 @given(st.data())
 def test_a_combination_opens_to_numpys(data: st.DataObject) -> None:
-    plan = FieldPlan(data.draw(st.integers(2, 24)), data.draw(st.integers(4, 20)), 0)
+    value_bits = data.draw(st.integers(2, 24))
+    plan = FieldPlan(value_bits, data.draw(st.integers(4, min(20, 40 - value_bits))), 0)
     count, nodes = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 4))
     value = st.integers(-plan.q_max, plan.q_max)
     rows = [np.array(data.draw(st.lists(value, min_size=count, max_size=count))) for _ in range(nodes)]
