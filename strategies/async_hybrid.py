@@ -11,7 +11,7 @@ Not for: synchronous rounds (``strategies.fedavg``), files (``strategies.journal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from logging import INFO, WARNING
+from logging import INFO
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.common import log
@@ -26,8 +26,9 @@ from strategies.bandwidth import Bandwidths
 from strategies.catchup import version_name
 from strategies.clock import Clock, SystemClock
 from strategies.dispatch import compose, send
+from strategies.ending import Ending
 from strategies.journal import Journal
-from strategies.reception import ATTEMPTS, expire, receive
+from strategies.reception import expire, receive
 from strategies.replies import Replies
 from strategies.restore import Buffered
 from strategies.roster import Flight, NodeView
@@ -111,8 +112,7 @@ class AsyncHybrid(Strategy):
             key,
         )
         self.result = Result()
-        self.last_version = schedule.versions
-        self._began = 0.0
+        self.ending = Ending(self.state, self.result, schedule.versions)
         self._replies = Replies()
 
     # ------------------------------------------------------------------ what FedAvg changes
@@ -147,7 +147,8 @@ class AsyncHybrid(Strategy):
             f"up to {'10 or 4 N/K' if s.max_staleness < 0 else s.max_staleness} versions stale",
             f"plan: {p.value_bits} value + {p.weight_bits} weight + {p.guard_bits} guard bits (W={p.total_weight}, "
             f"V={p.max_versions})",
-            f"versions: {self.last_version}; evaluation every {s.evaluate_every}; snapshot every {s.snapshot_every}",
+            f"versions: {self.ending.last_version}; evaluation every {s.evaluate_every}, snapshot every "
+            f"{s.snapshot_every}",
         ]
         log(INFO, "%s strategy:", type(self).__name__)
         for number, line in enumerate(lines):
@@ -179,7 +180,7 @@ class AsyncHybrid(Strategy):
         """Take evaluation replies in; the round's measures once every node has answered."""
         for message in replies:
             receive(self.state, message)
-        return self._close_round() if self.state.round is not None and not self.state.owing() else None
+        return self.ending.close_round() if self.state.round is not None and not self.state.owing() else None
 
     def start(
         self,
@@ -202,12 +203,12 @@ class AsyncHybrid(Strategy):
             too few nodes came, or none of them got anything accepted within ``strategy.stall-timeout``.
         """
         s = self.state
-        self.last_version = min(num_rounds or s.schedule.versions, s.schedule.versions)
+        self.ending.last_version = min(num_rounds or s.schedule.versions, s.schedule.versions)
         self.summary()
         event = "resumed" if s.resumed else "started"
-        s.journal.record(event, version=s.version, lineage=s.journal.lineage, last=self.last_version)
+        s.journal.record(event, version=s.version, lineage=s.journal.lineage, last=self.ending.last_version)
         wait_for_nodes(grid, s.settings, s.clock)
-        s.progress = s.version_began = self._began = s.clock.now()
+        s.progress = s.version_began = self.ending.began = s.clock.now()
         self._meet(grid)
         for line in s.under_way.values():
             reason = "under way when the run was interrupted"
@@ -216,11 +217,11 @@ class AsyncHybrid(Strategy):
         if s.layout:
             drop_others(s)  # the run may have been resumed under another key
         roll_back(s, s.reverting)  # what an interrupted run had begun
-        self._stop_at_last()
+        self.ending.stop_at_last()
         if s.ended:
-            self._stop(s.ended)
+            self.ending.stop(s.ended)
         self._advance()  # a full buffer that an interruption left becomes its version before anybody trains
-        while not self._done():
+        while not self.ending.done():
             self._meet(grid)
             send(s, grid, self._evaluate_drafts())
             send(s, grid, self._train_drafts())
@@ -235,7 +236,7 @@ class AsyncHybrid(Strategy):
             made = self._advance()
             self.aggregate_evaluate(s.version, ())
             if not (moved or made):
-                self._check_stall()
+                self.ending.check_stall()
                 s.clock.pause(s.settings.poll_seconds, self._next_moment())
         if s.version:
             self.result.arrays = self._last_record()
@@ -288,13 +289,13 @@ class AsyncHybrid(Strategy):
         metrics = MetricRecord({"train-loss": line["train_loss"], "staleness": stale, "contributors": len(chosen)})
         self.result.train_metrics_clientapp[s.version] = metrics
         every = s.settings.evaluate_every
-        if s.version >= self.last_version:
-            self._stop_at_last()
+        if s.version >= self.ending.last_version:
+            self.ending.stop_at_last()
         elif every and s.version % every == 0:
-            self._close_round()
+            self.ending.close_round()
             s.ask_all(EVALUATE)
         elif not every and (reason := s.convergence.observe(s.version, line["train_loss"])):
-            self._stop(reason)
+            self.ending.stop(reason)
         return metrics
 
     def _last_record(self) -> ArrayRecord:
@@ -302,53 +303,7 @@ class AsyncHybrid(Strategy):
         data = bytes(self.state.journal.open(version_name(self.state.version))[1].data)
         return ArrayRecord({"record": Array("uint8", (len(data),), "raw.bytes", data)})
 
-    def _close_round(self) -> MetricRecord | None:
-        """End the evaluation round under way and judge its loss: go on, stop or roll back."""
-        s = self.state
-        done, s.round = s.round, None
-        if done is None:
-            return None
-        loss = done.loss("global")
-        complete = loss is not None and done.complete()
-        jumped = complete and loss is not None and not s.stop_reason and s.convergence.must_roll_back(loss)
-        reverts = list(range(s.version, s.convergence.best_version, -1)) if jumped else []
-        s.journal.record(
-            "evaluated",
-            version=done.version,
-            loss=loss,
-            sites=sorted(done.sites()),
-            complete=complete,
-            reverts=reverts,
-        )
-        if loss is None:
-            return None
-        metrics = self.result.evaluate_metrics_clientapp[done.version] = done.metrics()
-        if not complete:
-            return metrics
-        if reverts:
-            log(WARNING, "The loss jumped to %.3f: versions after %s are rolled back", loss, reverts[-1] - 1)
-            roll_back(s, reverts)
-            self._stop_at_last()
-        elif (reason := s.convergence.observe(done.version, loss)) and not s.stop_reason:
-            self._stop(reason)
-        return metrics
-
     # ------------------------------------------------------------------ beginning and end
-
-    def _stop_at_last(self) -> None:
-        if self.state.version >= self.last_version:
-            self._stop(f"all {self.last_version} versions are made")
-
-    def _stop(self, reason: str) -> None:
-        if not self.state.stop_reason:
-            self._close_round()
-        if not self.state.stop_reason:  # the round's own loss may have ended the run just now
-            self.state.stop_reason = reason
-            self.state.ask_all(self.state.last_task)
-
-    def _done(self) -> bool:
-        s = self.state
-        return bool(s.stop_reason) and not s.roster.flights and not s.owing() and s.round is None
 
     def _meet(self, grid: Grid) -> None:
         s = self.state
@@ -368,19 +323,3 @@ class AsyncHybrid(Strategy):
         moment = min(s.roster.next_moment(now), s.progress + s.settings.stall_timeout + 1e-3)
         end_of_wait = s.version_began + s.settings.max_wait
         return min(moment, end_of_wait) if s.buffer and end_of_wait > now else moment
-
-    def _check_stall(self) -> None:
-        s = self.state
-        views = [s.roster.nodes[node] for node in s.roster.present]
-        if s.progress == self._began and views and all(view.failures >= ATTEMPTS for view in views):
-            raise RunError(
-                f"every node failed {ATTEMPTS} times and nothing was ever accepted; the last said: {views[-1].reason}"
-            )
-        if views and all(view.refusing and view.failures >= ATTEMPTS for view in views):
-            raise RunError(f"every node refuses to go on; the last said: {views[-1].reason}")
-        if s.clock.now() - s.progress > s.settings.stall_timeout:
-            raise RunError(
-                f"no update was accepted for {s.settings.stall_timeout:g} s (strategy.stall-timeout): {len(s.buffer)} "
-                f"updates of {s.settings.min_contributors} needed wait and {len(s.roster.present)} nodes are "
-                "connected. The ledger's last lines say what failed; the run can be resumed"
-            )

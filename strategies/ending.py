@@ -1,0 +1,96 @@
+"""How a run ends: at its last version, by what an evaluation round says, or because nobody gets on.
+
+Not for: when versions are made (``strategies.async_hybrid``), what losses mean (``strategies.convergence``).
+"""
+
+from __future__ import annotations
+
+from logging import WARNING
+
+from flwr.app import MetricRecord
+from flwr.common import log
+from flwr.serverapp.strategy import Result
+
+from strategies.reception import ATTEMPTS
+from strategies.state import RunError, ServerState
+from strategies.versions import roll_back
+
+
+class Ending:
+    """Ends ``state``'s run at ``last_version`` or before; ``began`` is when its present sitting did."""
+
+    def __init__(self, state: ServerState, result: Result, last_version: int) -> None:
+        self.state, self.result, self.last_version = state, result, last_version
+        self.began = 0.0
+
+    def close_round(self) -> MetricRecord | None:
+        """End the evaluation round under way and judge its loss: go on, stop or roll back."""
+        s = self.state
+        done, s.round = s.round, None
+        if done is None:
+            return None
+        loss = done.loss("global")
+        complete = loss is not None and done.complete()
+        jumped = complete and loss is not None and not s.stop_reason and s.convergence.must_roll_back(loss)
+        reverts = list(range(s.version, s.convergence.best_version, -1)) if jumped else []
+        s.journal.record(
+            "evaluated",
+            version=done.version,
+            loss=loss,
+            sites=sorted(done.sites()),
+            complete=complete,
+            reverts=reverts,
+        )
+        if loss is None:
+            return None
+        metrics = self.result.evaluate_metrics_clientapp[done.version] = done.metrics()
+        if not complete:
+            return metrics
+        if reverts:
+            log(WARNING, "The loss jumped to %.3f: versions after %s are rolled back", loss, reverts[-1] - 1)
+            roll_back(s, reverts)
+            self.stop_at_last()
+        elif (reason := s.convergence.observe(done.version, loss)) and not s.stop_reason:
+            self.stop(reason)
+        return metrics
+
+    def stop_at_last(self) -> None:
+        """Stop if the last version is made."""
+        if self.state.version >= self.last_version:
+            self.stop(f"all {self.last_version} versions are made")
+
+    def stop(self, reason: str) -> None:
+        """Train no more, for ``reason``; every node is asked its last task."""
+        if not self.state.stop_reason:
+            self.close_round()
+        if not self.state.stop_reason:  # the round's own loss may have ended the run just now
+            self.state.stop_reason = reason
+            self.state.ask_all(self.state.last_task)
+
+    def done(self) -> bool:
+        """Whether nothing is under way or owed any more."""
+        s = self.state
+        return bool(s.stop_reason) and not s.roster.flights and not s.owing() and s.round is None
+
+    def check_stall(self) -> None:
+        """Give the run up when nothing can come of waiting on.
+
+        Raises
+        ------
+        RunError
+            why, and what to do.
+        """
+        s = self.state
+        views = [s.roster.nodes[node] for node in s.roster.present]
+        if s.progress == self.began and views and all(view.failures >= ATTEMPTS for view in views):
+            raise RunError(
+                f"every node failed {ATTEMPTS} times and nothing was ever accepted; the last said: {views[-1].reason}"
+            )
+        if views and all(view.refusing and view.failures >= ATTEMPTS for view in views):
+            raise RunError(f"every node refuses to go on; the last said: {views[-1].reason}")
+        if s.clock.now() - s.progress > s.settings.stall_timeout:
+            raise RunError(
+                f"no update was accepted for {s.settings.stall_timeout:g} s (strategy.stall-timeout): {len(s.buffer)} "
+                f"updates of {s.settings.min_contributors} needed wait and {len(s.roster.present)} nodes are "
+                "connected. The ledger's last lines say what failed; the run can be resumed"
+            )
