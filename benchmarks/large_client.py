@@ -39,18 +39,24 @@ class LargeLearner:
     def initial(self) -> Vector:
         return np.zeros(sum(self.sizes), dtype=np.float32)
 
-    def train(self, start: Vector, version: int, rng: np.random.Generator) -> Trained:
-        vector = start.copy()
+    def train(self, start: Vector, version: int, seed: int) -> Trained:
+        vector, rng = start.copy(), np.random.default_rng(seed)
         for place in range(0, vector.size, _STRETCH):
             here = vector[place : place + _STRETCH]
             here += self.spread * rng.standard_normal(here.size, dtype=np.float32)
         return Trained(vector, 10, 1000, 1000.0, 1)
 
-    def alone(self, start: Vector, steps: int, rng: np.random.Generator) -> Vector:
+    def alone(self, start: Vector, steps: int, seed: int) -> Vector:
         return start
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         return {name: measure([(10.0, 10.0, 5.0)] * 3) for name in models}
+
+    def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        return tuple(number < fraction * len(self.sizes) for number in range(len(self.sizes)))
+
+    def close(self, last: bool) -> None:
+        pass
 
 
 def large_app() -> ClientApp:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from flwr.app import Context, Message
 
-from client_app import threads
+from client_app.engine import open_learner
 from client_app.handlers import make_app
 from client_app.identity import load_identity
+from client_app.keys import check_policy, hospital_key, simulated_key
 from client_app.node import Node
+from client_app.payloads import Vault
 from client_app.settings import NodeSettings, TrainSettings
+from client_app.spec import LearnerSpec
 from encryption.settings import SENSITIVE, EncryptionSettings
 from protocol.messages import TRAIN, Task
 from protocol.run_settings import RunSettings, SimulationSettings
@@ -24,25 +27,18 @@ from protocol.simulated import Pretence, write_pretence
 
 
 def build(context: Context, task: Task) -> Node:
-    """This node for a task: its learner (cached in the process), its state folder, its identity."""
-    from adapters import LoraSettings, ModelConfig
-    from client_app.keys import check_policy, hospital_key, simulated_key
-    from client_app.learner import LoraLearner, notes, workshop
-    from client_app.payloads import Vault
-    from client_app.sensitivity import sensitive_blocks
-    from data import DataConfig
-
+    """This node for a task: its learner (kept by the process or the worker group), state folder and identity."""
     config, node = dict(context.run_config), dict(context.node_config)
-    run, train = read_settings(RunSettings, config), read_settings(TrainSettings, config)
-    encryption = read_settings(EncryptionSettings, config)
-    threads.share_cores(train.threads)
+    run, encryption = read_settings(RunSettings, config), read_settings(EncryptionSettings, config)
     if "partition-id" in node:
         partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
-        data = read_settings(DataConfig, config)
-        hospital = notes(data, partition, partitions)
         own, state = f"site-{partition}", run.state_root
-        folder, identity, site = state / task.lineage / own, state / "identities" / f"{own}.pem", ""
+        folder, identity = state / task.lineage / own, state / "identities" / f"{own}.pem"
         key = simulated_key(encryption)
+        if config.get("train.local-seconds"):  # a hospital that pretends to be slow gets less done in its time
+            slowdown = read_settings(SimulationSettings, config).slowdown(partition)
+            config["train.local-seconds"] = read_settings(TrainSettings, config).local_seconds / slowdown
+        spec = LearnerSpec.of(config, partition, partitions)
     else:
         given = read_settings(NodeSettings, node, "node config")
         if not given.state_dir or not Path(given.state_dir).is_absolute():
@@ -52,23 +48,18 @@ def build(context: Context, task: Task) -> Node:
             )
         check_policy(encryption, given)
         key = hospital_key(encryption, given)
-        data = read_settings(DataConfig, config | ({"data.path": given.data_path} if given.data_path else {}))
-        hospital = notes(data, None, None)
-        if given.bases_path and config.get("lora.factors") == "core":
-            config["lora.bases"] = given.bases_path
         state = Path(given.state_dir)
-        folder, identity, site = state / task.lineage, state / "identity.pem", given.site
+        folder, identity = state / task.lineage, state / "identity.pem"
+        spec = LearnerSpec.of(given.over(config), site=given.site)
     vault = Vault(encryption, key)  # refuses a missing key before the model is loaded
-    shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), run.seed)
-    schedule = read_settings(Schedule, config)
-    learner = LoraLearner(shop, hospital, data, schedule, train, site)
+    learner = open_learner(spec, state / "workers")
     if encryption.policy == SENSITIVE:
-        vault = replace(vault, blocks=sensitive_blocks(shop.base, shop.model, shop.layout, encryption.fraction))
+        vault = replace(vault, blocks=learner.sensitive_blocks(encryption.fraction))
     return Node(
         learner,
         folder,
         load_identity(identity),
-        schedule,
+        read_settings(Schedule, config),
         run.seed,
         vault=vault,
         strikes_path=identity.with_suffix(".unopened"),

@@ -35,11 +35,18 @@ def respond(message: Message, context: Context, build: Build, act: Callable[[Nod
         reply = Failure("", -1, MALFORMED, str(error), -1)
     else:
         try:
-            reply = act(build(context, task), task)
+            reply = _act(build(context, task), task, act)
         except Exception as error:
             logger.exception("task %s (%s) failed", task.task, message.metadata.message_type)
             reply = Failure(task.lineage, task.task, FAILED, f"{type(error).__name__}: {error}"[:2000], -1)
     return Message(content=write_reply(reply), reply_to=message)
+
+
+def _act(node: Node, task: Task, act: Callable[[Node, Task], Reply]) -> Reply:
+    try:
+        return act(node, task)
+    finally:
+        node.learner.close(task.last)
 
 
 def make_app(build: Build, decorate: Callable[[Message, Context, float], None] | None = None) -> ClientApp:

@@ -9,8 +9,6 @@ Not for: what is sent (``client_app.node``).
 from __future__ import annotations
 
 import functools
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,17 +16,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from adapters import LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector, write_vector
+from adapters import (
+    AdapterError,
+    LoraSettings,
+    ModelConfig,
+    attach_lora,
+    layout_of,
+    load_base,
+    read_vector,
+    write_vector,
+)
 from client_app.measuring import measure_batches
+from client_app.meter import Meter, Report, log_report
 from client_app.node import Trained, Vector
-from client_app.settings import TrainSettings
-from client_app.training import train_steps
+from client_app.settings import FSDP, EngineSettings, TrainSettings
+from client_app.sharding import shard, unsharded_model
+from client_app.spec import LearnerSpec
+from client_app.team import SOLO, Team
+from client_app.training import Pace, train_steps
 from data import DataConfig, Hospital, load_hospital, test_batches, tokenise, train_batches
 from protocol.measures import Measure
+from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
+from protocol.settings import read_settings
 
-logger = logging.getLogger("crossward.node")
 OnStep = Callable[[int, float], None]
+OnProgress = Callable[[Report], None]
 
 
 @dataclass(frozen=True)
@@ -39,15 +52,19 @@ class Workshop:
     model: Any
     layout: Any
     initial: Vector
+    sharded: bool = False
 
 
 @functools.lru_cache(maxsize=1)
-def workshop(model: ModelConfig, lora: LoraSettings, seed: int) -> Workshop:
-    """Load once per process."""
-    base = load_base(model)
+def workshop(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bool = False) -> Workshop:
+    """Load once per process. ``sharded``: the processes of the present team hold a part of the base each."""
+    base = load_base(unsharded_model(model) if sharded else model)
     peft_model = attach_lora(base, lora, seed)
     layout = layout_of(peft_model, base, lora)
-    return Workshop(base, peft_model, layout, read_vector(peft_model, layout))
+    initial = read_vector(peft_model, layout)
+    if sharded:
+        shard(peft_model, model)
+    return Workshop(base, peft_model, layout, initial, sharded)
 
 
 @functools.lru_cache(maxsize=16)
@@ -62,7 +79,10 @@ def site_name(name: str) -> str:
 
 
 class LoraLearner:
-    """A :class:`client_app.node.Learner` over a Hugging Face causal language model."""
+    """A :class:`client_app.node.Learner` over a Hugging Face causal language model.
+
+    ``team`` shares the work; ``told`` hears how far it is.
+    """
 
     def __init__(
         self,
@@ -72,9 +92,12 @@ class LoraLearner:
         schedule: Schedule,
         settings: TrainSettings,
         site: str = "",
+        team: Team = SOLO,
+        told: OnProgress | None = None,
     ) -> None:
         self.shop, self.schedule, self.settings, self.data = shop, schedule, settings, data
         self.hospital, self.site = hospital, site_name(site or hospital.name)
+        self.team, self.told, self.cancelled = team, told or log_report, lambda: False
         self.layout: str = shop.layout.fingerprint
         self.sizes: tuple[int, ...] = tuple(block.size for block in shop.layout.blocks)
         tokenizer = shop.base.tokenizer
@@ -85,30 +108,39 @@ class LoraLearner:
     def initial(self) -> Vector:
         return self.shop.initial
 
+    def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        """Which blocks policy ``sensitive`` seals."""
+        from client_app.sensitivity import sensitive_blocks
+
+        if self.shop.sharded and 0.0 < fraction < 1.0:
+            raise AdapterError(
+                "encryption.policy = 'sensitive' measures blocks, which a sharded base model (node.sharding = 'fsdp') "
+                "cannot do: use policy 'all', or hold the base whole"
+            )
+        return sensitive_blocks(self.shop.base, self.shop.model, self.shop.layout, fraction)
+
     def _train(
         self,
         start: Vector,
         steps: int,
         schedule: Schedule,
         version: int,
-        rng: np.random.Generator,
-        heard: OnStep | None,
+        seed: int,
+        pace: Pace,
+        heard: OnStep | None = None,
     ) -> Trained:
         model, layout = self.shop.model, self.shop.layout
         write_vector(model, layout, start)
-        began, seen = time.perf_counter(), 0
+        rng = np.random.default_rng(seed)
+        meter = Meter(self.site, steps, str(self._device()), self.told)
 
         def on_step(step: int, loss: float, tokens: int) -> None:
-            nonlocal seen
-            seen += tokens
+            meter.step(step, loss, tokens)
             if heard is not None:
                 heard(step, loss)
-            if (step + 1) % 10 == 0 or step + 1 == steps:
-                speed = seen / (time.perf_counter() - began)
-                logger.info("%s: step %s/%s, loss %.3f, %.0f tokens/s", self.site, step + 1, steps, loss, speed)
 
-        with torch.random.fork_rng():  # dropout draws from torch's own generator
-            torch.manual_seed(int(rng.spawn(1)[0].integers(2**62)))
+        with torch.random.fork_rng():  # dropout draws from torch's own generator, on every process other numbers
+            torch.manual_seed((int(rng.spawn(1)[0].integers(2**62)) + self.team.rank) % 2**63)
             outcome = train_steps(
                 model,
                 train_batches(self.train_tokens, self.settings.batch_size, rng),
@@ -116,24 +148,50 @@ class LoraLearner:
                 lambda step: schedule.learning_rate(version, step),
                 self.settings,
                 on_step,
+                self.team,
+                pace,
             )
         examples = len(self.train_tokens)
         return Trained(read_vector(model, layout), examples, outcome.tokens, outcome.loss_sum, outcome.steps)
 
-    def train(self, start: Vector, version: int, rng: np.random.Generator) -> Trained:
-        """``train.local-steps`` steps at the run's rates for ``version``."""
-        return self._train(start, self.schedule.local_steps, self.schedule, version, rng, None)
+    def _device(self) -> torch.device:
+        device: torch.device = next(p for p in self.shop.model.parameters() if p.requires_grad).device
+        return device
 
-    def alone(self, start: Vector, steps: int, rng: np.random.Generator, heard: OnStep | None = None) -> Vector:
+    def train(self, start: Vector, version: int, seed: int) -> Trained:
+        """``train.local-steps`` steps at the run's rates for ``version``, or what ``train.local-seconds`` allow."""
+        pace = Pace(self.settings.local_seconds, self.cancelled)
+        return self._train(start, self.schedule.local_steps, self.schedule, version, seed, pace)
+
+    def alone(self, start: Vector, steps: int, seed: int, heard: OnStep | None = None) -> Vector:
         """``steps`` steps through a whole schedule of the run's form; ``heard`` is told step and loss."""
         schedule = replace(self.schedule, versions=1, local_steps=steps)
-        return self._train(start, steps, schedule, 0, rng, heard).vector
+        return self._train(start, steps, schedule, 0, seed, Pace(cancelled=self.cancelled), heard).vector
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Measures on the held-out notes."""
-        out = {}
+        out, tokens = {}, self.test_tokens
         for name, vector in models.items():
             write_vector(self.shop.model, self.shop.layout, vector)
-            batches = test_batches(self.test_tokens, self.settings.evaluation_tokens)
-            out[name] = measure_batches(self.shop.model, batches, self.settings.precision)
+            batches = test_batches(tokens, self.settings.evaluation_tokens)
+            patients = len(tokens.patient_ids)
+            meter = Meter(self.site, 0, str(self._device()), self.told, name)
+            out[name] = measure_batches(
+                self.shop.model, meter.over(batches), patients, self.settings.precision, self.team
+            )
         return out
+
+    def close(self, last: bool) -> None:
+        """Nothing: the model stays in the process."""
+
+
+def local_learner(spec: LearnerSpec, team: Team = SOLO, told: OnProgress | None = None) -> LoraLearner:
+    """The learner that ``spec`` describes, in this process; model and notes are loaded once and stay."""
+    config = dict(spec.config)
+    engine = read_settings(EngineSettings, config)
+    data = read_settings(DataConfig, config)
+    hospital = notes(data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
+    run, sharded = read_settings(RunSettings, config), engine.sharding == FSDP and team.size > 1
+    shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), run.seed, sharded)
+    schedule, train = read_settings(Schedule, config), read_settings(TrainSettings, config)
+    return LoraLearner(shop, hospital, data, schedule, train, spec.site, team, told)

@@ -5,7 +5,7 @@ Not for: intervals and tables (``protocol.measures``, ``server_app.table``).
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.training import accelerator_for, token_losses
+from client_app.losses import to_device, token_losses
+from client_app.team import SOLO, Team
+from client_app.training import accelerator_for
 from data import TestBatch
 from protocol.measures import Measure, measure
 
@@ -21,26 +23,43 @@ Table = NDArray[np.float64]
 Columns = tuple[Table, Table, Table]
 
 
-def _forward(model: Any, batches: Iterable[TestBatch], precision: str) -> Iterator[tuple[TestBatch, Columns]]:
-    """Each batch with (predicted tokens, summed loss, right tokens) of its sequences, float64 [b] each."""
+def _forward(
+    model: Any, batches: Iterable[TestBatch], precision: str, team: Team = SOLO
+) -> Iterator[tuple[TestBatch, Columns]]:
+    """Each batch with (predicted tokens, summed loss, right tokens) of its sequences, float64 [b] each.
+
+    In a team every process yields its share; where the batches do not go round, some pass one in vain, since the
+    shards of a model are needed by all.
+    """
     device = next(model.parameters()).device
     accelerator = accelerator_for(precision, str(device))
     model.eval()
-    for batch in batches:
+    for turn in _turns(batches, team.size):
+        batch = turn[team.rank % len(turn)]
         with torch.inference_mode(), accelerator.autocast():
-            losses, predicted, right = token_losses(model, {k: v.to(device) for k, v in batch.inputs.items()})
+            losses, predicted, right = token_losses(model, to_device(batch.inputs, device))
             columns = tuple(t.sum(1).double().cpu().numpy() for t in (predicted, losses.double(), right))
-        yield batch, (columns[0], columns[1], columns[2])
+        if team.rank < len(turn):
+            yield batch, (columns[0], columns[1], columns[2])
 
 
-def measure_batches(model: Any, batches: Iterable[TestBatch], precision: str) -> Measure:
-    """Loss and next-token accuracy over held-out notes, by patient."""
-    rows: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for batch, columns in _forward(model, batches, precision):
-        for patient, *sums in zip(batch.patients.tolist(), *columns, strict=True):
-            for i, value in enumerate(sums):
-                rows[patient][i] += float(value)
-    return measure((row[0], row[1], row[2]) for row in rows.values())
+def _turns(batches: Iterable[TestBatch], size: int) -> Iterator[list[TestBatch]]:
+    rest = iter(batches)
+    while turn := list(itertools.islice(rest, size)):
+        yield turn
+
+
+def measure_batches(
+    model: Any, batches: Iterable[TestBatch], patients: int, precision: str, team: Team = SOLO
+) -> Measure:
+    """Loss and next-token accuracy over held-out notes of ``patients`` patients, by patient; alike in a whole team."""
+    rows = np.zeros((patients, 3))
+    for batch, columns in _forward(model, batches, precision, team):
+        np.add.at(rows, batch.patients, np.stack(columns, axis=1))
+    if team.size > 1:
+        device = next(model.parameters()).device
+        rows = team.sum(torch.from_numpy(rows).to(device)).cpu().numpy()
+    return measure((float(n), float(loss), float(right)) for n, loss, right in rows if n)
 
 
 def answer_losses(model: Any, batches: Iterable[TestBatch], notes: int, labels: int, precision: str) -> Table:

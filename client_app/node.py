@@ -62,14 +62,20 @@ class Learner(Protocol):
     def initial(self) -> Vector:
         """Version 0 of the adapter, float32 [total], the same on every node."""
 
-    def train(self, start: Vector, version: int, rng: np.random.Generator) -> Trained:
-        """Local training from ``start`` at ``version``."""
+    def train(self, start: Vector, version: int, seed: int) -> Trained:
+        """Local training from ``start`` at ``version``; ``seed`` decides everything random in it."""
 
-    def alone(self, start: Vector, steps: int, rng: np.random.Generator) -> Vector:
+    def alone(self, start: Vector, steps: int, seed: int) -> Vector:
         """Training without the others, over a whole schedule of ``steps`` steps."""
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Held-out measures of each named adapter."""
+
+    def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        """Which blocks to seal when a ``fraction`` of the values is to be: the same on every node."""
+
+    def close(self, last: bool) -> None:
+        """A task is done; with ``last`` the run asks no more of this node."""
 
 
 class BehindError(RuntimeError):
@@ -111,9 +117,9 @@ class Node:
         self._open_seconds = 0.0
         self.strikes = Strikes(self.strikes_path or self.folder / "unopened.json")
 
-    def _rng(self, task: Task, purpose: str) -> np.random.Generator:
+    def _seed(self, task: Task, purpose: str) -> int:
         text = f"{self.seed}:{self.learner.site}:{task.version}:{purpose}"
-        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
     def _hash_key(self, task: Task) -> bytes:
         return self.vault.hash_key(f"{task.lineage}:{self.layout}".encode())
@@ -189,7 +195,7 @@ class Node:
             return self._failure(task, error)
         start = self._vector(state, task)
         loop_began = self.clock()
-        trained = self.learner.train(start, task.version, self._rng(task, "train"))
+        trained = self.learner.train(start, task.version, self._seed(task, "train"))
         train_seconds = self.clock() - loop_began
         delta = trained.vector
         delta -= start
@@ -199,7 +205,7 @@ class Node:
             state.residual,
             self.schedule.value_range(task.epoch),
             plan.q_max,
-            self._rng(task, "round"),
+            np.random.default_rng(self._seed(task, "round")),
         )
         seal_began = self.clock()
         del delta
@@ -278,7 +284,7 @@ class Node:
         except _REFUSALS as error:
             return self._failure(task, error)
         steps = task.steps or self.schedule.local_steps * self.schedule.versions
-        vector = self.learner.alone(self.learner.initial(), steps, self._rng(task, "alone"))
+        vector = self.learner.alone(self.learner.initial(), steps, self._seed(task, "alone"))
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / "own.draft.npy"
         np.save(draft, vector)

@@ -1,11 +1,15 @@
-"""Settings of a node: run-config keys under ``train.`` and the node-config of a deployment.
+"""Settings of a node: run-config keys under ``train.`` and ``node.``, and the node-config of a deployment.
 
 Not for: keys that the server needs too (``protocol.schedule``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+IN_PROCESS, WORKER_GROUP, FSDP = "in-process", "worker-group", "fsdp"
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,16 @@ class TrainSettings:
     weight_decay: float = field(
         default=0.0,
         metadata={"key": "train.weight-decay", "help": "AdamW's decoupled weight decay.", "min": 0.0, "max": 1.0},
+    )
+    epsilon: float = field(
+        default=1e-7,
+        metadata={
+            "key": "train.adam-epsilon",
+            "help": "AdamW's epsilon. Where gradients are near zero, a smaller one turns the rounding of float32 into "
+            "steps of full size, which differ with the number of processes.",
+            "min": 0.0,
+            "max": 1.0,
+        },
     )
     clip: float = field(
         default=1.0,
@@ -57,6 +71,72 @@ class TrainSettings:
             "min": 1,
         },
     )
+    gradient_checkpointing: bool = field(
+        default=False,
+        metadata={
+            "key": "train.gradient-checkpointing",
+            "help": "Compute activations again in the backward pass: less memory, about a third more time.",
+        },
+    )
+    local_seconds: float = field(
+        default=0.0,
+        metadata={
+            "key": "train.local-seconds",
+            "help": "Time budget of one local training, which may end it before train.local-steps (after one step at "
+            "least), so that a slow node contributes less instead of late; 0 = none.",
+            "min": 0.0,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Keys under ``node.``: the processes that a node computes with."""
+
+    engine: str = field(
+        default="auto",
+        metadata={
+            "key": "node.engine",
+            "help": "in-process: the process that has the message trains; worker-group: resident processes, one a GPU, "
+            "that keep the model between messages; auto: in-process in simulation, worker-group in a deployment.",
+            "choices": ("auto", IN_PROCESS, WORKER_GROUP),
+        },
+    )
+    processes: int = field(
+        default=0,
+        metadata={
+            "key": "node.num-processes",
+            "help": "Processes of the worker group; 0 = one for each GPU, or one without.",
+            "min": 0,
+            "max": 1024,
+        },
+    )
+    sharding: str = field(
+        default="none",
+        metadata={
+            "key": "node.sharding",
+            "help": "none: every process holds the whole base model; fsdp: they hold a part each (for models larger "
+            "than one GPU).",
+            "choices": ("none", FSDP),
+        },
+    )
+    idle_timeout: float = field(
+        default=1800.0,
+        metadata={
+            "key": "node.idle-timeout",
+            "help": "Seconds without a message after which the worker group goes away.",
+            "above": 0.0,
+        },
+    )
+    stall_timeout: float = field(
+        default=900.0,
+        metadata={
+            "key": "node.stall-timeout",
+            "help": "Seconds without a step, or without a sign of life of one of its processes, after which the worker "
+            "group counts as hung.",
+            "above": 0.0,
+        },
+    )
     threads: int = field(
         default=0,
         metadata={
@@ -66,6 +146,20 @@ class TrainSettings:
             "max": 4096,
         },
     )
+
+    def __post_init__(self) -> None:
+        if self.sharding == FSDP and self.engine == IN_PROCESS:
+            raise ValueError(
+                "node.sharding = 'fsdp' needs several processes, but node.engine is 'in-process': "
+                "set node.engine to 'worker-group'"
+            )
+
+
+def _own(key: str, unset: object, *choices: str) -> dict[str, Any]:
+    """Metadata of a node-config key with which a hospital replaces a run-config key, for its own machine."""
+    limits: dict[str, Any] = {"choices": ("", *choices)} if choices else {"min": unset} if unset != "" else {}
+    help_line = f"This hospital's own {key}; {unset!r}: as the run has it."
+    return {"key": key.split(".")[1], "instead": key, "help": help_line, **limits}
 
 
 @dataclass(frozen=True)
@@ -105,3 +199,31 @@ class NodeSettings:
         },
     )
     site: str = field(default="", metadata={"key": "site", "help": "Name under which this hospital appears."})
+    engine: str = field(default="", metadata=_own("node.engine", "", "auto", IN_PROCESS, WORKER_GROUP))
+    processes: int = field(default=-1, metadata=_own("node.num-processes", -1))
+    sharding: str = field(default="", metadata=_own("node.sharding", "", "none", FSDP))
+    idle_timeout: float = field(default=-1.0, metadata=_own("node.idle-timeout", -1.0))
+    stall_timeout: float = field(default=-1.0, metadata=_own("node.stall-timeout", -1.0))
+    threads: int = field(default=-1, metadata=_own("node.threads", -1))
+    local_seconds: float = field(default=-1.0, metadata=_own("train.local-seconds", -1.0))
+    batch_size: int = field(default=-1, metadata=_own("train.batch-size", -1))
+    accumulation: int = field(default=-1, metadata=_own("train.accumulation", -1))
+    gradient_checkpointing: str = field(default="", metadata=_own("train.gradient-checkpointing", "", "true", "false"))
+    precision: str = field(default="", metadata=_own("train.precision", "", "auto", "no", "bf16", "fp16"))
+    quantization: str = field(default="", metadata=_own("model.quantization", "", "none", "8bit", "4bit"))
+    dtype: str = field(default="", metadata=_own("model.dtype", "", "auto", "float32", "bfloat16", "float16"))
+    device: str = field(default="", metadata=_own("model.device", ""))
+    attention: str = field(default="", metadata=_own("model.attention", ""))
+
+    def over(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The run config as this node follows it: what the hospital set itself takes the place of the run's value."""
+        out = dict(config)
+        for entry in fields(self):
+            key, value = entry.metadata.get("instead"), getattr(self, entry.name)
+            if key is not None and value != entry.default:
+                out[key] = value == "true" if key == "train.gradient-checkpointing" else value
+        if self.data_path:
+            out["data.path"] = self.data_path
+        if self.bases_path and config.get("lora.factors") == "core":
+            out["lora.bases"] = self.bases_path
+        return out

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from adapters import LoraSettings, ModelConfig, save_adapter, write_vector
 from client_app.learner import LoraLearner, workshop
-from client_app.settings import TrainSettings
+from client_app.settings import EngineSettings, TrainSettings
 from client_app.threads import share_cores
 from data import DataConfig, load_hospitals
 from evaluation.collect import centralised, own_adapters, save_vector, total_steps
@@ -57,7 +57,7 @@ def overrides(pairs: list[str], config: dict[str, Any]) -> dict[str, Any]:
 def _learners(run: Run, config: dict[str, Any], sites: int | None) -> list[LoraLearner]:
     data, settings = read_settings(DataConfig, config), read_settings(TrainSettings, config)
     schedule, seed = read_settings(Schedule, config), read_settings(RunSettings, config).seed
-    share_cores(settings.threads)
+    share_cores(read_settings(EngineSettings, config).threads)
     shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), seed)
     hospitals = load_hospitals(data, sites or run.nodes)
     return [LoraLearner(shop, hospital, data, schedule, settings) for hospital in hospitals]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import LoraSettings, ModelConfig
-from client_app.settings import NodeSettings, TrainSettings
+from client_app.settings import EngineSettings, NodeSettings, TrainSettings
 from data import DataConfig
 from encryption.settings import EncryptionSettings
 from protocol.run_settings import RunSettings, SimulationSettings
@@ -30,6 +30,7 @@ RUN_CONFIG: tuple[type[Any], ...] = (
     DataConfig,
     Schedule,
     TrainSettings,
+    EngineSettings,
     StrategySettings,
     EncryptionSettings,
     SimulationSettings,

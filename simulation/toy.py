@@ -40,7 +40,7 @@ class ToyLearner:
     def _loss(self, vector: Vector) -> float:
         return float(0.5 * np.mean((vector - self.target) ** 2))
 
-    def train(self, start: Vector, version: int, rng: np.random.Generator) -> Trained:
+    def train(self, start: Vector, version: int, seed: int) -> Trained:
         vector, loss = start.copy(), 0.0
         for step in range(self.schedule.local_steps):
             loss += self._loss(vector) * self.examples
@@ -52,11 +52,17 @@ class ToyLearner:
         tokens = self.examples * self.schedule.local_steps
         return Trained(vector, self.examples, tokens, loss, self.schedule.local_steps)
 
-    def alone(self, start: Vector, steps: int, rng: np.random.Generator) -> Vector:
+    def alone(self, start: Vector, steps: int, seed: int) -> Vector:
         return self.target.copy()
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         return {name: measure([(10.0, 10.0 * self._loss(v), 5.0)] * 3) for name, v in models.items()}
+
+    def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        return tuple(number < fraction * len(self.sizes) for number in range(len(self.sizes)))
+
+    def close(self, last: bool) -> None:
+        pass
 
 
 def toy_identity(number: int) -> Ed25519PrivateKey:

@@ -184,7 +184,7 @@ CSV = {"data__source": "csv", "data__patient_column": "subject"}
 def key(tmp_path: Path) -> dict[str, str]:
     """Node config of a hospital that has the consortium's key."""
     create_key(tmp_path / "consortium.key")
-    return {"key-path": str(tmp_path / "consortium.key")}
+    return {"key-path": str(tmp_path / "consortium.key"), "engine": "in-process"}
 
 
 def test_a_deployed_node_without_a_key_refuses_and_says_how_to_get_one(tmp_path: Path, notes: Path) -> None:
@@ -225,7 +225,8 @@ def test_a_key_under_a_passphrase_is_opened_with_its_file(
     made = create_key(tmp_path / "wrapped.key", b"a long enough passphrase")
     (tmp_path / "passphrase").write_text("a long enough passphrase\n")
     (tmp_path / "passphrase").chmod(0o600)
-    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "key-path": str(tmp_path / "wrapped.key")}
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "engine": "in-process"}
+    given["key-path"] = str(tmp_path / "wrapped.key")
     assert "passphrase" in failure(TASK, context(given, **CSV)).reason
     got = answer(TASK, context(given | {"passphrase-path": str(tmp_path / "passphrase")}, **CSV))
     assert isinstance(got, Update) and got.key == made.fingerprint
@@ -282,18 +283,22 @@ def test_node_config_of_another_type_is_refused(tmp_path: Path, given: dict[str,
     assert got.kind == FAILED and "node config" in got.reason and next(iter(given)) in got.reason
 
 
-def test_notes_that_are_not_there_make_a_failed_reply_that_names_them(tmp_path: Path) -> None:
+def test_notes_that_are_not_there_make_a_failed_reply_that_names_them(
+    tmp_path: Path, key: dict[str, str]
+) -> None:
     gone = tmp_path / "gone.csv"
-    given = {"data-path": str(gone), "state-dir": str(tmp_path / "state")}
+    given = {"data-path": str(gone), "state-dir": str(tmp_path / "state")} | key
     for kind in (TRAIN, EVALUATE, ALONE):
         got = failure(TASK, context(given, **CSV), kind)
         assert got.kind == FAILED and str(gone) in got.reason
 
 
-def test_notes_that_cannot_be_read_make_a_failed_reply_that_names_them(tmp_path: Path) -> None:
+def test_notes_that_cannot_be_read_make_a_failed_reply_that_names_them(
+    tmp_path: Path, key: dict[str, str]
+) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("a,b\n1,2\n")
-    given = {"data-path": str(bad), "state-dir": str(tmp_path / "state")}
+    given = {"data-path": str(bad), "state-dir": str(tmp_path / "state")} | key
     got = failure(TASK, context(given, **CSV))
     assert got.kind == FAILED and str(bad) in got.reason and "text" in got.reason
 

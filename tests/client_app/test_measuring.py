@@ -13,8 +13,8 @@ import torch
 from datasets import Dataset
 
 from adapters import BaseModel, ModelConfig, load_base
+from client_app.losses import token_losses
 from client_app.measuring import answer_losses, measure_batches
-from client_app.training import token_losses
 from data import DataConfig, TokenDataset, label_batches, test_batches, tokenise, train_batches
 from protocol.measures import Measure, measure
 
@@ -78,10 +78,10 @@ def test_token_losses_sum_to_the_models_own_loss(base: BaseModel, tokens: TokenD
     with torch.no_grad():
         losses, predicted, right = token_losses(base.model, batch)
         own = base.model(**batch)
-    assert losses.shape == predicted.shape == right.shape == (3, batch["input_ids"].shape[1] - 1)
+    assert losses.shape == predicted.shape == right.shape == tuple(batch["input_ids"].shape)
     assert float(losses.sum() / predicted.sum()) == pytest.approx(float(own.loss), rel=1e-6)
     assert not losses[~predicted].any() and not right[~predicted].any()
-    hits = own.logits[:, :-1].argmax(-1) == batch["labels"][:, 1:]
+    hits = own.logits[:, :-1].argmax(-1) == batch["labels"][:, 1:]  # the last position predicts nothing
     assert int(right.sum()) == int(hits.sum()) > 0
 
 
@@ -92,7 +92,7 @@ def test_measures_equal_a_note_by_note_computation(base: BaseModel, tokens: Toke
         for i, value in enumerate(sums(base.model, ids)):
             patients[NOTES[note][0]][i] += value
     wanted = measure((row[0], row[1], row[2]) for row in patients.values())
-    got = measure_batches(base.model, test_batches(tokens), "no")
+    got = measure_batches(base.model, test_batches(tokens), len(tokens.patient_ids), "no")
     assert (got.patients, got.tokens, got.correct) == (3, wanted.tokens, wanted.correct)
     assert got.loss_sum == pytest.approx(wanted.loss_sum, rel=1e-6)
     assert got.loss_var == pytest.approx(wanted.loss_var, rel=1e-4)
@@ -101,15 +101,15 @@ def test_measures_equal_a_note_by_note_computation(base: BaseModel, tokens: Toke
 
 @pytest.mark.parametrize("batch_tokens", [1, 100, 100_000])
 def test_measures_do_not_depend_on_the_batch_size(base: BaseModel, tokens: TokenDataset, batch_tokens: int) -> None:
-    one = measure_batches(base.model, test_batches(tokens), "no")
-    other = measure_batches(base.model, test_batches(tokens, batch_tokens), "no")
+    one = measure_batches(base.model, test_batches(tokens), len(tokens.patient_ids), "no")
+    other = measure_batches(base.model, test_batches(tokens, batch_tokens), len(tokens.patient_ids), "no")
     assert other.as_dict() == pytest.approx(one.as_dict(), rel=1e-5)
 
 
 def test_measuring_keeps_no_gradients_and_leaves_the_model_as_it_was(base: BaseModel, tokens: TokenDataset) -> None:
     before = {n: v.clone() for n, v in base.model.state_dict().items()}
     base.model.train()
-    measure_batches(base.model, test_batches(tokens), "no")
+    measure_batches(base.model, test_batches(tokens), len(tokens.patient_ids), "no")
     assert not base.model.training
     assert all(torch.equal(v, before[n]) for n, v in base.model.state_dict().items())
     assert all(p.grad is None for p in base.model.parameters())

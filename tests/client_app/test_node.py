@@ -72,7 +72,7 @@ def test_the_update_is_the_rounded_delta_and_the_rest_is_pending(node: Node) -> 
     update = node.train(task(1, 0, 2))
     assert isinstance(update, Update)
     start = Accumulators(2, {0: np.zeros(16, np.int64)}).vector(node.learner.initial(), PLAN, SCHEDULE)
-    trained = node.learner.train(start, 2, np.random.default_rng(0)).vector
+    trained = node.learner.train(start, 2, 0).vector
     unit = SCHEDULE.value_range(0) / PLAN.q_max
     state = kept(node)
     assert state.pending_task == 1 and state.residual is None and state.pending is not None

@@ -22,7 +22,7 @@ from client_app.settings import TrainSettings
 from client_app.training import Outcome, TrainingError, train_steps
 
 Batch = dict[str, torch.Tensor]
-PLAIN = TrainSettings(clip=0.0, precision="no")
+PLAIN = TrainSettings(clip=0.0, precision="no", epsilon=1e-8)
 
 
 class Tuned:

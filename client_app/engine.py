@@ -1,0 +1,28 @@
+"""Where a node's learner computes: in this process, or in the node's resident worker group.
+
+Not for: either of them (``client_app.learner``, ``client_app.group``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from client_app import threads
+from client_app.node import Learner
+from client_app.settings import IN_PROCESS, EngineSettings
+from client_app.spec import LearnerSpec
+from protocol.settings import read_settings
+
+
+def open_learner(spec: LearnerSpec, folder: Path) -> Learner:
+    """The learner that ``spec`` describes; a worker group is found, or started, in ``folder``."""
+    settings = read_settings(EngineSettings, dict(spec.config))
+    simulated = spec.partition is not None
+    if settings.engine == IN_PROCESS or (settings.engine == "auto" and simulated):
+        from client_app.learner import local_learner
+
+        threads.share_cores(settings.threads)
+        return local_learner(spec)
+    from client_app.group.client import GroupLearner
+
+    return GroupLearner(spec, folder, settings)

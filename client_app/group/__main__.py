@@ -1,0 +1,26 @@
+"""``python -m client_app.group FOLDER``: a worker group's supervisor. Started by the first message, not by people.
+
+Not for: options; they are in FOLDER/options.json.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from client_app.group.place import Options
+from client_app.group.supervisor import Supervisor
+
+
+def main(argv: list[str]) -> int:
+    """Serve until there is a reason not to."""
+    folder = Path(argv[1])
+    options = Options(**json.loads((folder / "options.json").read_text(encoding="utf-8")))
+    print(asyncio.run(Supervisor(folder, options).serve()), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv))

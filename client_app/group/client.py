@@ -1,0 +1,119 @@
+"""The learner of a node whose model lives in a worker group: asks, waits, and needs no torch.
+
+Not for: starting a group (``client_app.group.place``).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from client_app.group import frames
+from client_app.group.place import GroupError, Options, code_version, connect, owner
+from client_app.meter import Report, log_report
+from client_app.node import Trained, Vector
+from client_app.settings import EngineSettings
+from client_app.spec import LearnerSpec
+from protocol.measures import Measure
+
+SILENCE = 60.0  # a supervisor speaks every ten seconds; without a word for this long it is no more
+logger = logging.getLogger("crossward.node")
+
+
+class WorkerError(RuntimeError):
+    """A rank could not do what was asked; the message is its own."""
+
+
+class GroupLearner:
+    """A :class:`client_app.node.Learner` whose work is done by the worker group in ``folder``."""
+
+    def __init__(self, spec: LearnerSpec, folder: Path, settings: EngineSettings) -> None:
+        options = Options(
+            key=spec.group_key(code_version()),
+            processes=settings.processes,
+            threads=settings.threads,
+            device=str(dict(spec.config).get("model.device", "auto")),
+            idle_timeout=settings.idle_timeout,
+            stall_timeout=settings.stall_timeout,
+        )
+        self.spec, self.sock = spec, connect(folder, options)
+        self.sock.settimeout(SILENCE)
+        about, _ = self._ask("open")
+        self.layout: str = about["layout"]
+        self.sizes: tuple[int, ...] = tuple(about["sizes"])
+        self.site: str = about["site"]
+
+    def _ask(self, what: str, arrays: Sequence[Any] = (), **facts: Any) -> frames.Frame:
+        """The group's answer; tells the log how far it is meanwhile.
+
+        Raises
+        ------
+        WorkerError, GroupError
+            the work failed; the group itself did.
+        """
+        request = {"do": what, "spec": self.spec.to_json(), "owner": owner(), **facts}
+        try:
+            frames.send(self.sock, request, arrays)
+            while True:
+                header, blobs = frames.receive(self.sock)
+                if "progress" in header:
+                    log_report(Report(**header["progress"]))
+                elif "alive" not in header:
+                    break
+        except (OSError, EOFError, frames.FrameError) as error:
+            self.sock.close()
+            raise GroupError(
+                f"the worker group was lost while it was to {what} ({type(error).__name__}); the next message gets "
+                "another one"
+            ) from error
+        if "failed" in header:
+            self.sock.close()
+            kind = GroupError if header["failed"] == GroupError.__name__ else WorkerError
+            name = "" if kind is GroupError else f"{header['failed']}: "
+            raise kind(f"{name}{header['reason']}")
+        return header, blobs
+
+    @functools.cached_property
+    def _initial(self) -> Vector:
+        return _vector(self._ask("initial")[1][0])
+
+    def initial(self) -> Vector:
+        return self._initial
+
+    def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        """Which blocks policy ``sensitive`` seals."""
+        return tuple(self._ask("sensitive", fraction=fraction)[0]["blocks"])
+
+    def train(self, start: Vector, version: int, seed: int) -> Trained:
+        """Local training by the group."""
+        facts, blobs = self._ask("train", [np.ascontiguousarray(start)], version=version, seed=seed)
+        return Trained(_vector(blobs[0]), facts["num_examples"], facts["num_tokens"], facts["loss_sum"], facts["steps"])
+
+    def alone(self, start: Vector, steps: int, seed: int) -> Vector:
+        """Training without the others, by the group."""
+        return _vector(self._ask("alone", [np.ascontiguousarray(start)], steps=steps, seed=seed)[1][0])
+
+    def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        """Held-out measures of each named adapter, by the group."""
+        arrays = [np.ascontiguousarray(vector) for vector in models.values()]
+        facts, _ = self._ask("evaluate", arrays, models=list(models))
+        return {name: Measure(**sums) for name, sums in facts["measures"].items()}
+
+    def close(self, last: bool) -> None:
+        """Leave the group to the next message; after the run's last one send it away."""
+        if last:
+            try:
+                frames.send(self.sock, {"do": "leave"})
+                frames.receive(self.sock)
+            except (OSError, EOFError, frames.FrameError):
+                logger.info("the worker group was gone before its run ended")
+        self.sock.close()
+
+
+def _vector(blob: bytearray) -> Vector:
+    return np.frombuffer(blob, dtype=np.float32)

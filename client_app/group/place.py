@@ -1,0 +1,213 @@
+"""Where a node's worker group is found, and how one is started when there is none.
+
+``<node's state>/workers/`` (0700) holds ``group.json`` (the supervisor's process, its socket, what it serves),
+``options.json`` (what it is started with) and ``group.log``. The socket lies in a fresh private folder of the system's
+temporary directory, since its path must be short. A lock makes one group of two requests that come at once.
+
+Not for: what is asked of a group (``client_app.group.client``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+from filelock import FileLock
+
+from client_app.group import frames
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 60.0
+_ROOMS = ("client_app", "adapters", "data", "protocol")
+# what a launcher leaves in its children's environment would be taken for the ranks' own
+_FOREIGN = (
+    "RANK",
+    "WORLD_SIZE",
+    "MASTER_",
+    "LOCAL_",
+    "GROUP_",
+    "ROLE_",
+    "TORCHELASTIC",
+    "ACCELERATE_",
+    "OMP_NUM_THREADS",
+)
+
+
+class GroupError(RuntimeError):
+    """The worker group could not do what was asked; the message says why. The next message gets a fresh group."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a group is started with; ``key`` says what it serves, 0 ``processes`` one a GPU, 0 ``threads`` all cores."""
+
+    key: str
+    processes: int
+    threads: int
+    device: str
+    idle_timeout: float
+    stall_timeout: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def code_version() -> str:
+    """The folder of this code and when it last changed: a group that runs other code must not serve it."""
+    newest = max(path.stat().st_mtime_ns for room in _ROOMS for path in (ROOT / room).rglob("*.py"))
+    return f"{ROOT}:{newest}"
+
+
+def owner() -> tuple[int, float]:
+    """The process that starts ClientApps, which is gone when the SuperNode is: its id and start time."""
+    parent = os.getppid()
+    try:
+        return parent, psutil.Process(parent).create_time()
+    except psutil.Error:
+        return parent, 0.0
+
+
+def alive(pid: int, created: float) -> bool:
+    """Whether that very process still runs."""
+    try:
+        process = psutil.Process(pid)
+        return bool(abs(process.create_time() - created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+
+
+def private_folder(folder: Path) -> None:
+    """Make ``folder`` for its owner alone, or refuse one that others may look into."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = folder.stat()
+    if found.st_uid != os.getuid():
+        raise GroupError(f"{folder} belongs to another user: point state-dir to a folder of this node's own user")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """What ``group.json`` says, empty when there is none that can be read."""
+    try:
+        found = json.loads((folder / "group.json").read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) and {"pid", "created", "key", "socket"} <= found.keys() else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def write_private(path: Path, content: dict[str, Any]) -> None:
+    """Replace ``path`` by ``content``, readable by its owner alone."""
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(content, file)
+    draft.replace(path)
+
+
+def connect(folder: Path, options: Options) -> socket.socket:
+    """A connection to the node's group; started when there is none, or when it serves something else.
+
+    Raises
+    ------
+    GroupError
+        it could not be started.
+    """
+    private_folder(folder)
+    with FileLock(folder / "start.lock"):
+        info = read_info(folder)
+        found = _reach(info)
+        if found is not None and info["key"] != options.key:
+            _dismiss(found, info)
+            found = None
+        return found if found is not None else _start(folder, options)
+
+
+def _reach(info: dict[str, Any]) -> socket.socket | None:
+    if not info or not alive(info["pid"], info["created"]):
+        return None
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(info["socket"])
+        return sock
+    except OSError:
+        sock.close()
+        return None
+
+
+def _dismiss(sock: socket.socket, info: dict[str, Any]) -> None:
+    """Let a group finish what it does, then leave; it holds the memory that another one needs."""
+    with sock:
+        try:
+            frames.send(sock, {"do": "leave", "why": "another model or another number of processes is asked for"})
+            frames.receive(sock)
+        except (OSError, EOFError, frames.FrameError):
+            pass
+    _await_end(info)
+
+
+def _await_end(info: dict[str, Any], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while alive(info["pid"], info["created"]):
+        if time.monotonic() > deadline:
+            raise GroupError(f"the worker group of process {info['pid']} does not go away: end that process")
+        time.sleep(0.05)
+
+
+def _environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+    path = os.pathsep.join([str(ROOT), *filter(None, [kept.get("PYTHONPATH")])])
+    return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _start(folder: Path, options: Options) -> socket.socket:
+    stale = read_info(folder)
+    (folder / "group.json").unlink(missing_ok=True)
+    if stale:
+        shutil.rmtree(Path(stale["socket"]).parent, ignore_errors=True)
+    write_private(folder / "options.json", options.to_json())
+    log = folder / "group.log"
+    if log.exists():
+        log.replace(folder / "group.log.1")
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "client_app.group", str(folder)],
+            cwd=ROOT,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        info = read_info(folder)
+        if info.get("pid") == process.pid and (found := _reach(info)) is not None:
+            process.returncode = 0  # it outlives this process on purpose: no warning that it still runs
+            return found
+        time.sleep(0.02)
+    code = process.poll()
+    process.kill()
+    process.wait()
+    what = "did not answer" if code is None else f"ended with code {code}"
+    raise GroupError(f"the worker group's supervisor {what}: {log_tail(log)}")
+
+
+def log_tail(log: Path, lines: int = 3) -> str:
+    """The last lines of a group's log, or where it is."""
+    try:
+        found = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:]
+    except OSError:
+        found = []
+    return " | ".join(found)[-600:] if found else f"its log {log} is empty"

@@ -1,0 +1,212 @@
+"""One rank of a worker group: holds the model, does what the supervisor asks, all ranks the same.
+
+A thread listens to the supervisor and another tells it once a second that this rank lives and how far it is; when the
+supervisor is gone, so is the rank. The adapter comes to the leading rank alone and goes to the others from there.
+
+Not for: gradient steps (``client_app.training``).
+"""
+
+from __future__ import annotations
+
+import client_app.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
+
+import datetime
+import logging
+import os
+import queue
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from adapters import AdapterError, ModelConfig
+from client_app.group import frames
+from client_app.group.lifeline import die_with_parent
+from client_app.group.supervisor import IDLE, LOADING, WORKING
+from client_app.learner import LoraLearner, local_learner
+from client_app.meter import Report
+from client_app.spec import LearnerSpec
+from client_app.team import Team, present_team
+from client_app.training import CancelledError, TrainingError
+from data import DataError
+from protocol.settings import SettingsError
+
+BEAT_SECONDS = 1.0
+# these happen on every rank alike and leave the model as it was; after anything else the group starts anew
+ORDINARY = (AdapterError, CancelledError, DataError, SettingsError, TrainingError)
+Answer = tuple[dict[str, Any], list[Any]]
+
+
+class Link:
+    """The connection to the supervisor."""
+
+    def __init__(self, path: Path, rank: int, size: int) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(path))
+        self.lock, self.jobs = threading.Lock(), queue.Queue[frames.Frame]()
+        self.stage, self.count, self.cancelled = LOADING, 0, -1
+        self.say({"rank": rank, "size": size, "pid": os.getpid()})
+        for work in (self._listen, self._beat):
+            threading.Thread(target=work, daemon=True).start()
+
+    def say(self, header: dict[str, Any], blobs: Any = ()) -> None:
+        """Send a frame; without a supervisor there is no reason to live."""
+        with self.lock:
+            try:
+                frames.send(self.sock, header, blobs)
+            except OSError:
+                os._exit(1)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                header, blobs = frames.receive(self.sock)
+            except (OSError, EOFError, frames.FrameError):
+                os._exit(0)
+            if "cancel" in header:
+                self.cancelled = header["cancel"]
+            else:
+                self.jobs.put((header, blobs))
+
+    def _beat(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(BEAT_SECONDS):
+            self.say({"beat": self.count, "stage": self.stage})
+
+
+class Worker:
+    """What a rank does with a request."""
+
+    def __init__(self, link: Link, team: Team, device: str) -> None:
+        self.link, self.team, self.device = link, team, device
+        self.job = -1
+        self.held: tuple[LearnerSpec, LoraLearner] | None = None
+
+    def _told(self, report: Report) -> None:
+        self.link.count += 1
+        if self.team.leads:
+            self.link.say({"job": self.job, "progress": report._asdict()})
+
+    def _learner(self, spec: LearnerSpec) -> LoraLearner:
+        if self.held is None or self.held[0] != spec:
+            config = dict(spec.config) | {"model.device": self.device}
+            placed = replace(spec, config=tuple(sorted(config.items())))
+            self.held = (spec, local_learner(placed, self.team, self._told))
+        learner = self.held[1]
+        learner.cancelled = lambda: self.link.cancelled == self.job
+        return learner
+
+    def _vector(self, learner: LoraLearner, blob: bytearray | None) -> Any:
+        """The leader's vector, on every rank."""
+        vector = torch.empty(sum(learner.sizes))
+        if blob is not None:
+            given = np.frombuffer(blob, dtype=np.float32)
+            if given.size != len(vector):
+                raise AdapterError(f"an adapter of {given.size} values came for a model of {len(vector)}")
+            vector = torch.from_numpy(given)
+        if self.team.size > 1:
+            vector = self.team.from_leader(vector.to(self.device)).cpu()
+        return vector.numpy()
+
+    def do(self, header: dict[str, Any], blobs: list[bytearray]) -> Answer:
+        """The answer to a request: header and blobs; only the leader's is used."""
+        self.job, self.link.stage = header["job"], LOADING
+        learner = self._learner(LearnerSpec.from_json(header["spec"]))
+        blob = iter(blobs)
+        if header["do"] in ("train", "alone", "evaluate"):
+            self.link.stage = WORKING
+        match header["do"]:
+            case "open":
+                return {"layout": learner.layout, "sizes": learner.sizes, "site": learner.site}, []
+            case "initial":
+                return {}, [learner.initial()]
+            case "sensitive":
+                return {"blocks": learner.sensitive_blocks(header["fraction"])}, []
+            case "train":
+                start = self._vector(learner, next(blob, None))
+                got = learner.train(start, header["version"], header["seed"])
+                facts = {name: getattr(got, name) for name in ("num_examples", "num_tokens", "loss_sum", "steps")}
+                return facts, [got.vector]
+            case "alone":
+                start = self._vector(learner, next(blob, None))
+                return {}, [learner.alone(start, header["steps"], header["seed"])]
+            case "evaluate":
+                models = {name: self._vector(learner, next(blob, None)) for name in header["models"]}
+                return {"measures": {k: m.as_dict() for k, m in learner.evaluate(models).items()}}, []
+        raise SettingsError(f"a worker group cannot {header['do']!r}")
+
+    def serve(self, header: dict[str, Any], blobs: list[bytearray]) -> None:
+        """Do what is asked and say how it went."""
+        try:
+            facts, arrays = self.do(header, blobs)
+        except Exception as error:
+            self.held = None
+            last = not isinstance(error, ORDINARY)
+            if last:
+                logging.getLogger("crossward.node").exception("request %s failed", header["do"])
+            answer = {"failed": type(error).__name__, "reason": explain(error), "last": last}
+            self.link.say({"job": header["job"], **answer})
+        else:
+            leads = self.team.leads
+            self.link.say({"job": header["job"], "done": True, **(facts if leads else {})}, arrays if leads else ())
+        self.link.stage = IDLE
+
+
+def explain(error: BaseException) -> str:
+    """What went wrong, and what to do where that is known."""
+    text = " ".join(str(error).split())[:1000]
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return (
+            f"out of memory ({text}). Lower train.batch-size (and raise train.accumulation), set "
+            "train.gradient-checkpointing=true, model.quantization='4bit', or node.sharding='fsdp'"
+        )
+    return text
+
+
+def form_team(room: Path, device: str, rank: int, size: int, stall: float) -> Team:
+    """The process group, which meets through a file that this user alone can read."""
+    if size > 1:
+        patience = datetime.timedelta(seconds=20 * stall)  # the supervisor is the one that loses patience
+        backend = "gloo" if device == "cpu" else "nccl"
+        dist.init_process_group(
+            backend, init_method=f"file://{room}/store", rank=rank, world_size=size, timeout=patience
+        )
+    return present_team()
+
+
+def place(device: str, local: int) -> str:
+    """The torch device of a local rank."""
+    if device not in ("auto", "cuda") or not torch.cuda.is_available():
+        return ModelConfig(device="cpu" if device in ("auto", "cuda") else device).device
+    torch.cuda.set_device(local)
+    return f"cuda:{local}"
+
+
+def main(argv: list[str], serve: Callable[[Worker, Link], None] | None = None) -> None:
+    """``rank ROOM DEVICE STALL`` under torchrun."""
+    die_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    room, asked, stall = Path(argv[1]), argv[2], float(argv[3])
+    rank, size, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    link = Link(room / "group.sock", rank, size)
+    try:
+        device = place(asked, local)
+        team = form_team(room, device, rank, size, stall)
+    except Exception as error:
+        link.say({"fatal": f"{type(error).__name__}: {explain(error)}"})
+        raise
+    worker = Worker(link, team, device)
+    link.stage = IDLE
+    while True:
+        worker.serve(*link.jobs.get())
+
+
+if __name__ == "__main__":
+    main(sys.argv)

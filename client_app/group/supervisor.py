@@ -1,0 +1,331 @@
+"""The worker group's supervisor: relays requests to the ranks, watches them, and ends the group when it must.
+
+One rule keeps it simple: anything unforeseen ends the whole group. A rank that is lost, hangs, runs out of memory or
+fails where others did not; a launcher that ends; a SuperNode that is gone; idleness. The request under way is
+answered with the reason, every process is seen to be gone, and the next request starts another group.
+
+Not for: starting ranks (``launch``) or what they do (``rank``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
+from client_app.group import frames
+from client_app.group.place import Options, alive, write_private
+
+LOADING, WORKING, IDLE = "loading", "working", "idle"
+POLL, ALIVE_EVERY, GRACE = 0.25, 10.0, 10.0
+LOADING_FACTOR = 10  # reading and tokenising a hospital's notes makes no steps
+_CREDENTIALS = struct.Struct("3i")
+
+
+@dataclass
+class Rank:
+    """A rank as the supervisor sees it: what it said last, and when that changed."""
+
+    writer: asyncio.StreamWriter
+    pid: int
+    created: float
+    seen: float
+    stage: str = IDLE
+    count: int = -1
+    changed: float = 0.0
+
+
+@dataclass
+class Job:
+    """A request under way: which ranks have answered, how, and frames that wait to be handed on."""
+
+    number: int
+    out: asyncio.Queue[frames.Frame | None] = field(default_factory=asyncio.Queue)
+    answered: set[int] = field(default_factory=set)
+    result: frames.Frame | None = None
+    failure: dict[str, Any] = field(default_factory=dict)
+    failed_at: float = 0.0
+
+
+class Supervisor:
+    """Of one group; ``serve`` runs until the group ends and returns why."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        self.folder, self.options = folder, options
+        self.ranks: dict[int, Rank] = {}
+        self.size = 0
+        self.job: Job | None = None
+        self.jobs = 0
+        self.began = self.used = time.monotonic()
+        self.owner: tuple[int, float] | None = None
+
+    async def serve(self) -> str:
+        """Start the ranks, serve, and leave nothing behind."""
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[str] = loop.create_future()
+        self.ready, self.turn = asyncio.Event(), asyncio.Lock()
+        self.clients: set[asyncio.Task[None]] = set()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._end, f"it was sent {number.name}")
+        room = Path(tempfile.mkdtemp(prefix="crossward-"))
+        path = room / "group.sock"
+        launcher: asyncio.subprocess.Process | None = None
+        try:
+            server = await asyncio.start_unix_server(self._met, path=str(path))
+            path.chmod(0o600)
+            launcher = await self._launch(room)
+            own = psutil.Process()
+            info = {"pid": own.pid, "created": own.create_time(), "key": self.options.key, "socket": str(path)}
+            write_private(self.folder / "group.json", info)
+            watch = asyncio.create_task(self._watch(launcher))
+            why = await self.ended
+            watch.cancel()
+            server.close()
+            if self.clients:  # they still have to hear why
+                await asyncio.wait(self.clients, timeout=2.0)
+            return f"the worker group ends: {why}"
+        finally:
+            (self.folder / "group.json").unlink(missing_ok=True)
+            if launcher is not None:
+                await self._kill(launcher)
+            shutil.rmtree(room, ignore_errors=True)
+
+    async def _launch(self, room: Path) -> asyncio.subprocess.Process:
+        o = self.options
+        arguments = (str(room), str(o.processes), str(o.threads), o.device, str(o.stall_timeout))
+        return await asyncio.create_subprocess_exec(sys.executable, "-m", "client_app.group.launch", *arguments)
+
+    def _end(self, why: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(why)
+
+    # ------------------------------------------------------------------ who connects
+
+    async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            if not _same_user(writer):
+                return
+            header, blobs = await frames.read(reader)
+            if "rank" in header:
+                await self._hear(reader, writer, header)
+            else:
+                self.clients.add(task)
+                await self._serve_client(reader, writer, header, blobs)
+        except (EOFError, ConnectionError, frames.FrameError):
+            pass
+        finally:
+            self.clients.discard(task)
+            writer.close()
+
+    async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: dict[str, Any]) -> None:
+        """A rank, for as long as it lives."""
+        number, now = int(hello["rank"]), time.monotonic()
+        pid = int(hello["pid"])
+        rank = self.ranks[number] = Rank(writer, pid, _created(pid), now, changed=now)
+        self.size = int(hello["size"])
+        if len(self.ranks) == self.size:
+            self.ready.set()
+        try:
+            while True:
+                header, blobs = await frames.read(reader)
+                self._said(number, rank, header, blobs)
+        except (EOFError, ConnectionError, frames.FrameError):
+            self._end(f"rank {number} (process {rank.pid}) was lost: killed, crashed, or out of memory")
+
+    def _said(self, number: int, rank: Rank, header: dict[str, Any], blobs: list[bytearray]) -> None:
+        rank.seen = time.monotonic()
+        if "beat" in header:
+            if (header["stage"], header["beat"]) != (rank.stage, rank.count):
+                rank.stage, rank.count, rank.changed = header["stage"], header["beat"], rank.seen
+            return
+        if "fatal" in header:
+            self._end(f"rank {number}: {header['fatal']}")
+        job = self.job
+        if job is None or header.get("job") != job.number:
+            return
+        if "progress" in header:
+            job.out.put_nowait((header, []))
+            return
+        job.answered.add(number)
+        if "failed" in header:
+            if not job.failure or header.get("last"):
+                job.failure = header
+            job.failed_at = job.failed_at or rank.seen
+        elif number == 0:
+            job.result = (header, blobs)
+        if len(job.answered) == self.size:
+            job.out.put_nowait(None)
+
+    # ------------------------------------------------------------------ requests
+
+    async def _serve_client(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: dict[str, Any], blobs: list[bytearray]
+    ) -> None:
+        while True:
+            if header.get("owner"):
+                self.owner = (int(header["owner"][0]), float(header["owner"][1]))
+            gone = asyncio.create_task(frames.read(reader))  # a client says nothing until it is answered
+            try:
+                async with self.turn:
+                    if header["do"] == "leave":
+                        await frames.write(writer, {"done": True})
+                        self._end(str(header.get("why", "its run is over")))
+                        return
+                    await self._relay(writer, header, blobs, gone)
+                    self.used = time.monotonic()
+                if self.ended.done():
+                    return
+                header, blobs = await gone
+            finally:
+                gone.cancel()
+                gone.add_done_callback(_heard)
+
+    async def _relay(
+        self,
+        writer: asyncio.StreamWriter,
+        header: dict[str, Any],
+        blobs: list[bytearray],
+        gone: asyncio.Task[frames.Frame],
+    ) -> None:
+        """One request through all ranks, with frames about its progress, to its answer."""
+        self.jobs += 1
+        job = self.job = Job(self.jobs)
+        now = time.monotonic()
+        for rank in self.ranks.values():
+            rank.changed = now
+        deal = asyncio.create_task(self._deal(job, header, blobs))
+        wanted = True
+        try:
+            while True:
+                got = asyncio.create_task(job.out.get())
+                waiting: set[asyncio.Future[Any]] = {got, self.ended, *([gone] if wanted else [])}
+                done, _ = await asyncio.wait(waiting, timeout=ALIVE_EVERY, return_when=asyncio.FIRST_COMPLETED)
+                if self.ended.done():
+                    got.cancel()
+                    reason = f"the worker group ended while it worked: {self.ended.result()}"
+                    await _tell(writer, {"failed": "GroupError", "reason": reason})
+                    return
+                if wanted and gone in done:  # the ranks are told, and whatever they answer is for nobody
+                    wanted = False
+                    for rank in self.ranks.values():
+                        await _tell(rank.writer, {"cancel": job.number})
+                if got not in done:
+                    got.cancel()
+                    if wanted:
+                        await _tell(writer, {"alive": True})
+                    continue
+                frame = got.result()
+                if frame is None:
+                    break
+                if wanted:
+                    await _tell(writer, *frame)
+        finally:
+            deal.cancel()
+            self.job = None
+        if job.failure:
+            if wanted:
+                await _tell(writer, {"failed": job.failure["failed"], "reason": job.failure["reason"]})
+            if job.failure.get("last"):
+                self._end(f"{job.failure['failed']}: {job.failure['reason']}")
+        elif wanted and job.result is not None:
+            await _tell(writer, *job.result)
+        if not wanted:
+            raise EOFError
+
+    async def _deal(self, job: Job, header: dict[str, Any], blobs: list[bytearray]) -> None:
+        await self.ready.wait()
+        for number, rank in sorted(self.ranks.items()):
+            with contextlib.suppress(ConnectionError):  # its reader notices
+                await frames.write(rank.writer, header | {"job": job.number}, blobs if number == 0 else ())
+
+    # ------------------------------------------------------------------ watching and ending
+
+    async def _watch(self, launcher: asyncio.subprocess.Process) -> None:
+        while True:
+            await asyncio.sleep(POLL)
+            if (why := self._trouble(launcher)) is not None:
+                self._end(why)
+
+    def _trouble(self, launcher: asyncio.subprocess.Process) -> str | None:
+        """A reason to end, if there is one now."""
+        now, limit = time.monotonic(), self.options.stall_timeout
+        if launcher.returncode is not None:
+            return f"its launcher ended with code {launcher.returncode}; see {self.folder / 'group.log'}"
+        if self.owner is not None and not alive(*self.owner):
+            return "its SuperNode is gone"
+        if not self.ready.is_set():
+            late = now - self.began > limit
+            return f"only {len(self.ranks)} ranks have come in {limit:g} s" if late else None
+        for number, rank in sorted(self.ranks.items()):
+            if now - rank.seen > limit:
+                return f"rank {number} (process {rank.pid}) gives no sign of life for {limit:g} s"
+        if self.job is None:
+            idle = self.options.idle_timeout
+            return f"nothing was asked of it for {idle:g} s" if now - self.used > idle else None
+        if self.job.failed_at and now - self.job.failed_at > GRACE:
+            failure = self.job.failure
+            return f"{failure['failed']} at one rank, which the others wait for: {failure['reason']}"
+        for number, rank in sorted(self.ranks.items()):
+            patience = limit * (LOADING_FACTOR if rank.stage == LOADING else 1)
+            if rank.stage != IDLE and now - rank.changed > patience:
+                return f"rank {number} (process {rank.pid}) makes no progress for {patience:g} s"
+        return None
+
+    async def _kill(self, launcher: asyncio.subprocess.Process) -> None:
+        """Every process of the group is gone after this."""
+        known = {(rank.pid, rank.created) for rank in self.ranks.values()}
+        with contextlib.suppress(psutil.Error):
+            known |= {(p.pid, p.create_time()) for p in psutil.Process(launcher.pid).children(recursive=True)}
+        for rank in self.ranks.values():
+            rank.writer.close()  # ranks leave when their supervisor does
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(launcher.wait(), 3.0)
+        for pid, created in known:
+            if alive(pid, created):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if launcher.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                launcher.kill()
+            await launcher.wait()
+
+
+def _heard(task: asyncio.Task[frames.Frame]) -> None:
+    """Take note of how it ended, which asyncio would else complain about."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _tell(writer: asyncio.StreamWriter, header: dict[str, Any], blobs: Any = ()) -> None:
+    with contextlib.suppress(ConnectionError, RuntimeError):
+        await frames.write(writer, header, blobs)
+
+
+def _created(pid: int) -> float:
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def _same_user(writer: asyncio.StreamWriter) -> bool:
+    """Whether the other side runs as this user; file permissions say so too, where the kernel cannot tell."""
+    sock = writer.get_extra_info("socket")
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    _, user, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return bool(user == os.getuid())
