@@ -11,15 +11,17 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from datasets import Dataset
 
 from data.cache import cached, digest
 from data.config import DataConfig
 from data.errors import DataError, listed
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 Ids = npt.NDArray[np.int32]
 

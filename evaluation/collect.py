@@ -41,8 +41,9 @@ def own_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, V
 
 def total_steps(run: Run) -> int:
     """Optimiser steps that went into the global adapter, over all hospitals."""
-    steps = int(run.config["train.local-steps"])
-    return sum(len(line["tasks"]) for line in run.versions) * steps
+    usual = int(run.config["train.local-steps"])
+    taken = {line["task"]: int(line.get("steps", usual)) for line in run.events if line["event"] == "accepted"}
+    return sum(taken.get(task, usual) for line in run.versions for task in line["tasks"])
 
 
 def centralised(learners: list[LoraLearner], steps: int, seed: int, heard: Callable[[int, float], None]) -> Vector:

@@ -47,7 +47,7 @@ class Progress:
         elif event == "accepted":
             stale = f"{line['staleness']} stale" if line["staleness"] else "fresh"
             self._line(
-                f"  update from {name}: based on version {line['version']} ({stale}), loss "
+                f"  update from {name}: based on version {line['version']} ({stale}), {line['steps']} steps, loss "
                 f"{line['loss_sum'] / line['num_tokens']:.3f}, {line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
             )
         elif event == "version" and "reverts" in line:

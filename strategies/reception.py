@@ -198,6 +198,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
         signature=update.signature.hex(),
         state_hash=update.state_hash,
         bytes=size,
+        steps=update.steps,
         seconds=seconds,
         train_seconds=update.train_seconds,
         compute_seconds=update.compute_seconds,
