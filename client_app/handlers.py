@@ -27,6 +27,7 @@ logger = logging.getLogger("crossward.node")
 def respond(message: Message, context: Context, build: Build, act: Callable[[Node, Task], Reply]) -> Message:
     """Read the task, let the node act, reply."""
     reply: Reply
+    entered = time.perf_counter()
     try:
         task = read_task(message.content)
         if content_size(message.content) > LARGE:
@@ -35,14 +36,16 @@ def respond(message: Message, context: Context, build: Build, act: Callable[[Nod
         reply = Failure("", -1, MALFORMED, str(error), -1)
     else:
         try:
-            reply = _act(build(context, task), task, act)
+            reply = _act(build(context, task), task, act, entered)
         except Exception as error:
             logger.exception("task %s (%s) failed", task.task, message.metadata.message_type)
             reply = Failure(task.lineage, task.task, FAILED, f"{type(error).__name__}: {error}"[:2000], -1)
     return Message(content=write_reply(reply), reply_to=message)
 
 
-def _act(node: Node, task: Task, act: Callable[[Node, Task], Reply]) -> Reply:
+def _act(node: Node, task: Task, act: Callable[[Node, Task], Reply], entered: float) -> Reply:
+    if node.clock is time.perf_counter:
+        node.entered = entered
     try:
         return act(node, task)
     finally:

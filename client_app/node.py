@@ -97,7 +97,8 @@ _REFUSALS = (BehindError, MissingKeyError, NotOpenedError, StruckOutError)
 class Node:
     """One hospital's node in one run lineage.
 
-    ``strikes_path`` is where it counts what did not open, over all lineages (default: in ``folder``).
+    ``strikes_path`` is where it counts what did not open, over all lineages (default: in ``folder``). ``entered`` is
+    when the task came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
     """
 
     learner: Learner
@@ -109,6 +110,7 @@ class Node:
     durable: bool = True
     vault: Vault = field(default_factory=Vault)
     strikes_path: Path | None = None
+    entered: float | None = None
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
@@ -116,6 +118,9 @@ class Node:
         self.total = sum(self.learner.sizes)
         self._open_seconds = 0.0
         self.strikes = Strikes(self.strikes_path or self.folder / "unopened.json")
+
+    def _began(self) -> float:
+        return self.clock() if self.entered is None else self.entered
 
     def _seed(self, task: Task, purpose: str) -> int:
         text = f"{self.seed}:{self.learner.site}:{task.version}:{purpose}"
@@ -188,7 +193,7 @@ class Node:
 
     def train(self, task: Task) -> Reply:
         """A signed update, or why there is none."""
-        began, plan = self.clock(), FieldPlan(*task.plan)
+        began, plan = self._began(), FieldPlan(*task.plan)
         try:
             state, digest = self._catch_up(task)
         except _REFUSALS as error:
@@ -245,7 +250,7 @@ class Node:
 
     def evaluate(self, task: Task) -> Reply:
         """Held-out measures of the global adapter; with the last task also of the untuned base and the own adapter."""
-        began = self.clock()
+        began = self._began()
         try:
             state, digest = self._catch_up(task)
         except _REFUSALS as error:
@@ -278,7 +283,7 @@ class Node:
 
     def alone(self, task: Task) -> Reply:
         """Train an adapter on this node's notes alone, keep it, and measure it."""
-        began = self.clock()
+        began = self._began()
         try:
             state, digest = self._catch_up(task)  # before the long work: a node that is behind says so at once
         except _REFUSALS as error:
