@@ -30,7 +30,7 @@ from client_app.measuring import measure_batches
 from client_app.meter import Meter, Report, log_report
 from client_app.node import Trained, Vector
 from client_app.settings import FSDP, EngineSettings, TrainSettings
-from client_app.sharding import shard, unsharded_model
+from client_app.sharding import before_sharding, shard
 from client_app.spec import LearnerSpec
 from client_app.team import SOLO, Team
 from client_app.training import Pace, train_steps
@@ -58,12 +58,12 @@ class Workshop:
 @functools.lru_cache(maxsize=1)
 def workshop(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bool = False) -> Workshop:
     """Load once per process. ``sharded``: the processes of the present team hold a part of the base each."""
-    base = load_base(unsharded_model(model) if sharded else model)
+    base = load_base(before_sharding(model) if sharded else model)
     peft_model = attach_lora(base, lora, seed)
     layout = layout_of(peft_model, base, lora)
     initial = read_vector(peft_model, layout)
     if sharded:
-        shard(peft_model, model)
+        shard(peft_model, model.device)
     return Workshop(base, peft_model, layout, initial, sharded)
 
 

@@ -4,8 +4,7 @@ Fully sharded data parallelism (torch's ``fully_shard``; arXiv 2304.11277). Only
 trained factors are small and stay whole on every process, so that reading, writing and adding them up is the same
 code with and without sharding.
 
-Not for: quantised bases (bitsandbytes keeps what decodes a weight beside it, which sharding would part from it); a
-4-bit base is a quarter the size of a bfloat16 one and is held whole.
+Not for: 8-bit bases, whose scales bitsandbytes keeps where sharding would lose them.
 """
 
 from __future__ import annotations
@@ -21,20 +20,28 @@ from torch.distributed.fsdp import fully_shard
 from adapters import AdapterError, ModelConfig
 
 
-def unsharded_model(model: ModelConfig) -> ModelConfig:
-    """How to load a model that is to be sharded: on the CPU, where processes share the pages of the weight files.
+def before_sharding(model: ModelConfig) -> ModelConfig:
+    """How to load a model that is to be sharded onto ``model.device``.
+
+    On the CPU, in the precision that the device would have got: there processes share the pages of the weight files.
+    A 4-bit base is a quarter the size, and its scales must lie on the device: each process loads it whole, then parts
+    it.
 
     Raises
     ------
     AdapterError
-        the model is to be quantised.
+        the model is to be in 8 bits.
     """
-    if model.quantization != "none":
+    if model.quantization == "8bit":
         raise AdapterError(
-            f"node.sharding = 'fsdp' with model.quantization = {model.quantization!r}: quantised weights cannot be "
-            "sharded. Leave one of them at 'none'; a 4-bit model needs a quarter of the memory without sharding."
+            "node.sharding = 'fsdp' with model.quantization = '8bit': bitsandbytes' 8-bit layers cannot be sharded. "
+            "Use '4bit', which can, or hold the 8-bit model whole with node.sharding = 'none'."
         )
-    return replace(model, device="cpu")
+    if model.quantization == "4bit" or model.device == "cpu":
+        return model
+    fast = torch.cuda.get_device_capability(model.device) >= (8, 0)
+    dtype = model.dtype if model.dtype != "auto" else "bfloat16" if fast else "float32"
+    return replace(model, device="cpu", dtype=dtype)
 
 
 def layers(model: Any) -> list[torch.nn.Module]:
@@ -44,17 +51,13 @@ def layers(model: Any) -> list[torch.nn.Module]:
     return max(alike, key=len, default=[])
 
 
-def shard(peft_model: Any, model: ModelConfig) -> None:
-    """Part the frozen weights among the processes of the default group, in place; factors go to this one's device."""
-    device = torch.device("cpu" if model.device == "cpu" else f"cuda:{torch.cuda.current_device()}")
-    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    whole = {p for p in peft_model.parameters() if p.requires_grad}
-    whole |= {p for n, p in peft_model.named_parameters() if ".lora_" in n}
+def shard(peft_model: Any, device: str) -> None:
+    """Part the frozen weights among the default group's processes, in place; factors go to this one's ``device``."""
+    mesh = init_device_mesh(torch.device(device).type, (dist.get_world_size(),))
+    whole = {p for n, p in peft_model.named_parameters() if p.requires_grad or ".lora_" in n}
     for layer in layers(peft_model):
         fully_shard(layer, mesh=mesh, ignored_params=whole)
     fully_shard(peft_model, mesh=mesh, ignored_params=whole)
     with torch.no_grad():
-        for parameter in whole:
-            parameter.data = parameter.data.to(device)
-        for buffer in peft_model.buffers():
-            buffer.data = buffer.data.to(device)
+        for tensor in (*whole, *peft_model.buffers()):
+            tensor.data = tensor.data.to(device)
