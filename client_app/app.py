@@ -14,6 +14,7 @@ from client_app.engine import open_learner
 from client_app.handlers import make_app
 from client_app.identity import load_identity
 from client_app.keys import check_policy, hospital_key, simulated_key
+from client_app.logs import show_log
 from client_app.node import Node
 from client_app.payloads import Vault
 from client_app.settings import NodeSettings, TrainSettings
@@ -40,6 +41,7 @@ def build(context: Context, task: Task) -> Node:
             config["train.local-seconds"] = read_settings(TrainSettings, config).local_seconds / slowdown
         spec = LearnerSpec.of(config, partition, partitions)
     else:
+        show_log()
         given = read_settings(NodeSettings, node, "node config")
         if not given.state_dir or not Path(given.state_dir).is_absolute():
             raise SettingsError(
