@@ -25,9 +25,16 @@ from client_app.settings import TrainSettings
 from client_app.training import train_steps
 
 
+def _found(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
+
+
 def missing(*modules: str) -> str:
     """Which of ``modules`` are not installed, as a reason; empty when all are."""
-    absent = [name for name in modules if importlib.util.find_spec(name) is None]
+    absent = [name for name in modules if not _found(name)]
     return f"not installed: {', '.join(absent)}" if absent else ""
 
 
