@@ -1,0 +1,88 @@
+"""The training benchmark runs, and what it writes has the figures that are read from it. No figure is a timing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.training_node import write_notes
+from benchmarks.training_tables import check_losses, ratio, requirements
+
+ROOT = Path(__file__).resolve().parents[2]
+Found = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, str]:
+    file = tmp_path_factory.mktemp("figures") / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.training", "--quick", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=220, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(file.read_text()), done.stdout
+
+
+def of(found: Found, section: str) -> list[Found]:
+    return [row for row in found["rows"] if row["section"] == section]
+
+
+def test_every_loop_has_a_speed_and_ends_at_the_same_loss(ran: tuple[Found, str]) -> None:
+    rows = of(ran[0], "loop")
+    assert [row["name"] for row in rows][:3] == ["ours", "bare loop", "Trainer per round"] and len(rows) == 5
+    assert all(row["tokens_per_second"] > 0 and 1 < row["loss_after"] < row["loss"] for row in rows)
+    assert ran[0]["losses_apart"] < 1e-4
+
+
+def test_a_resident_group_saves_the_next_message_most_of_what_the_first_one_cost(ran: tuple[Found, str]) -> None:
+    rows = {(row["engine"], row["message"]): row for row in of(ran[0], "message")}
+    group = {("worker-group", "first"), ("worker-group", "next")}
+    assert set(rows) == {("flwr alone", "-"), ("in-process", "first")} | group
+    assert all(row["whole_s"] > row["process_s"] + row["flower_s"] > 0 for row in rows.values())
+    assert 0 < ran[0]["ratios"]["next_to_first_message"] < 1
+    first, after = (row for row in ran[0]["messages"] if row["engine"] == "worker-group")
+    assert first["open_s"] == 0 < after["open_s"] < after["overhead_s"] < first["overhead_s"]
+    assert after["loss"] < first["loss"]  # the sealed sum was opened, and training went on from there
+
+
+def test_only_the_process_that_trains_imports_torch(ran: tuple[Found, str]) -> None:
+    told = {(row["engine"], row["message"]): row["torch_imported"] for row in of(ran[0], "torch imported")}
+    assert told["worker-group", "first"] == told["worker-group", "next"] == told["flwr alone", "-"] == 0
+    assert told["in-process", "first"] == 1
+
+
+def test_two_processes_train_what_one_does_and_none_is_left_behind(ran: tuple[Found, str]) -> None:
+    one, two = of(ran[0], "ranks")
+    assert (one["processes"], two["processes"]) == (1, 2)
+    assert one["tokens_per_second"] > 0 < two["tokens_per_second"]
+    assert one["loss"] == pytest.approx(two["loss"], rel=1e-5) and 0 < ran[0]["adapters_apart"] < 1e-2
+    assert ran[0]["processes_left"] == 0
+
+
+def test_the_tables_name_what_was_compared(ran: tuple[Found, str]) -> None:
+    assert set(ran[0]["ratios"]) >= {"loop_to_bare", "loop_to_trainer", "next_to_first_message"}
+    assert all(value > 0 for value in ran[0]["ratios"].values())
+    for text in ("Trainer per round", "worker-group", "torch imported", "next to first message", "small sizes"):
+        assert text in ran[1]
+    assert ran[0]["requirements"] == []
+
+
+def test_loops_that_train_something_else_are_not_compared() -> None:
+    rows = [{"name": name, "loss": 3.0, "loss_after": after} for name, after in (("ours", 2.0), ("other", 2.1))]
+    with pytest.raises(RuntimeError, match=r"ours 3\.00000 / 2\.00000, other"):
+        check_losses(rows)
+    assert check_losses([row | {"loss_after": 2.0} for row in rows]) == 0
+
+
+def test_a_ratio_is_the_median_of_pairs_and_a_requirement_that_is_not_met_says_so() -> None:
+    assert ratio([0.9, 1.4, 1.0]) == (1.0, 0.9, 1.4)
+    found = requirements({"ratios": {"loop_to_bare": 0.97, "loop_to_trainer": 1.2, "next_to_first_message": 0.2}})
+    assert [row["met"] for row in found] == [False, True, False] and found[0]["limit"] == ">= 0.98"
+
+
+def test_the_notes_are_a_csv_file_of_patients(tmp_path: Path) -> None:
+    lines = write_notes(tmp_path / "notes.csv", 4).read_text().splitlines()
+    assert lines[0] == "patient,text" and len(lines) > 4
