@@ -42,6 +42,7 @@ def build(context: Context, task: Task) -> Node:
         spec = LearnerSpec.of(config, partition, partitions)
     else:
         show_log()
+        node = {k: str(v).lower() if isinstance(v, bool) else v for k, v in node.items()}
         given = read_settings(NodeSettings, node, "node config")
         if not given.state_dir or not Path(given.state_dir).is_absolute():
             raise SettingsError(

@@ -16,7 +16,7 @@ from protocol.settings import read_settings
 
 def open_learner(spec: LearnerSpec, folder: Path) -> Learner:
     """The learner that ``spec`` describes; a worker group is found, or started, in ``folder``."""
-    settings = read_settings(EngineSettings, dict(spec.config))
+    settings = read_settings(EngineSettings, dict(spec.config), "run config, or what node config has instead")
     simulated = spec.partition is not None
     if settings.engine == IN_PROCESS or (settings.engine == "auto" and simulated):
         from client_app.learner import local_learner

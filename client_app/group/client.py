@@ -109,7 +109,8 @@ class GroupLearner:
         if last:
             try:
                 frames.send(self.sock, {"do": "leave"})
-                frames.receive(self.sock)
+                while "done" not in frames.receive(self.sock)[0]:
+                    pass
             except (OSError, EOFError, frames.FrameError):
                 logger.info("the worker group was gone before its run ended")
         self.sock.close()

@@ -151,7 +151,8 @@ def _dismiss(sock: socket.socket, info: dict[str, Any]) -> None:
     with sock:
         try:
             frames.send(sock, {"do": "leave", "why": "another model or another number of processes is asked for"})
-            frames.receive(sock)
+            while "done" not in frames.receive(sock)[0]:
+                pass
         except (OSError, EOFError, frames.FrameError):
             pass
     _await_end(info)

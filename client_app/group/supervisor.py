@@ -125,8 +125,10 @@ class Supervisor:
             else:
                 self.clients.add(task)
                 await self._serve_client(reader, writer, header, blobs)
-        except (EOFError, ConnectionError, frames.FrameError):
+        except (EOFError, ConnectionError):
             pass
+        except (frames.FrameError, KeyError, TypeError, ValueError) as error:
+            print(f"a connection was closed: {type(error).__name__}: {error}", flush=True)
         finally:
             self.clients.discard(task)
             writer.close()
@@ -180,19 +182,31 @@ class Supervisor:
                 self.owner = (int(header["owner"][0]), float(header["owner"][1]))
             gone = asyncio.create_task(frames.read(reader))  # a client says nothing until it is answered
             try:
-                async with self.turn:
+                await self._take_turn(writer)
+                try:
                     if header["do"] == "leave":
                         await frames.write(writer, {"done": True})
                         self._end(str(header.get("why", "its run is over")))
                         return
                     await self._relay(writer, header, blobs, gone)
+                finally:
                     self.used = time.monotonic()
+                    self.turn.release()
                 if self.ended.done():
                     return
                 header, blobs = await gone
             finally:
                 gone.cancel()
                 gone.add_done_callback(_heard)
+
+    async def _take_turn(self, writer: asyncio.StreamWriter) -> None:
+        """Wait until no other request is under way, and let the client know that it is not forgotten."""
+        while True:
+            try:
+                await asyncio.wait_for(self.turn.acquire(), ALIVE_EVERY)
+                return
+            except TimeoutError:
+                await _tell(writer, {"alive": True})
 
     async def _relay(
         self,
@@ -280,8 +294,8 @@ class Supervisor:
             failure = self.job.failure
             return f"{failure['failed']} at one rank, which the others wait for: {failure['reason']}"
         for number, rank in sorted(self.ranks.items()):
-            patience = limit * (LOADING_FACTOR if rank.stage == LOADING else 1)
-            if rank.stage != IDLE and now - rank.changed > patience:
+            patience = limit * (1 if rank.stage == WORKING else LOADING_FACTOR)
+            if number not in self.job.answered and now - rank.changed > patience:
                 return f"rank {number} (process {rank.pid}) makes no progress for {patience:g} s"
         return None
 
