@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
 from encryption.key_file import load_key
@@ -52,11 +53,11 @@ def lines(path: Path) -> list[dict[str, Any]]:
 class Onlooker(threading.Thread):
     """Watches a run from outside: what its processes are started with, and what of the key is in their memory.
 
-    ``seen`` are command lines and environments of every process; ``holding`` says which kinds of process had a secret
-    in their memory after version 1 was made.
+    ``seen`` are command lines and environments of every process; ``holding`` says which kinds of the run's own
+    processes had a secret in their memory after version 1 was made.
     """
 
-    KINDS = ("flwr-simulation", "ClientAppActor")  # the ServerApp with Flower's engine; the hospitals
+    KINDS = ("ClientAppActor", "flwr-simulation")  # the hospitals, who end first; the ServerApp with Flower's engine
 
     def __init__(self, home: Path, runs: Path) -> None:
         super().__init__(daemon=True)
@@ -73,12 +74,24 @@ class Onlooker(threading.Thread):
                         self.seen.add((process / name).read_bytes())
             if len(self.holding) < 2 and list(self.runs.glob("*/versions/000001.payload")):
                 key = load_key(self.home / "keys" / "simulation.key")
-                for process in Path("/proc").glob("[0-9]*"):
-                    with contextlib.suppress(OSError):
-                        words = (process / "cmdline").read_bytes().decode(errors="replace")
-                        if kind := next((kind for kind in self.KINDS if kind in words), ""):
-                            found = any(word in part for part in memory(process) for word in secrets_of(key))
-                            self.holding[kind] = self.holding.get(kind, False) or found
+                for kind in self.KINDS:
+                    for process in psutil.Process().children(recursive=True):
+                        with contextlib.suppress(OSError, psutil.Error):
+                            if any(kind in word for word in process.cmdline()):
+                                found = holds(process, secrets_of(key))
+                                self.holding[kind] = self.holding.get(kind, False) or found
+
+
+def holds(process: psutil.Process, secrets: list[bytes]) -> bool:
+    """Whether a process has one of the secrets in its memory; it rests meanwhile, lest it end before all is read."""
+    process.suspend()
+    try:
+        found = any(word in part for part in memory(Path(f"/proc/{process.pid}")) for word in secrets)
+        if not process.memory_maps():
+            raise psutil.NoSuchProcess(process.pid)
+        return found
+    finally:
+        process.resume()
 
 
 def memory(process: Path) -> Iterator[bytes]:
@@ -122,6 +135,7 @@ def leaks(key: ConsortiumKey, texts: Iterable[tuple[str, bytes]]) -> list[str]:
 
 
 @pytest.mark.endtoend
+@pytest.mark.timeout(600)  # its processes have limits of their own; together they may take long on a busy machine
 def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path, short: Path) -> None:
     elsewhere, home, runs = tmp_path / "else where", tmp_path / "home", tmp_path / "the runs"
     elsewhere.mkdir()
