@@ -33,10 +33,11 @@ export TOKENIZERS_PARALLELISM ?= false
 run: install
 	@.venv/bin/python -m launcher --run-config "$$RUN_CONFIG" $(ARGS)
 
-# Lint findings do not keep the tests from running; either makes this fail.
+# Lint findings do not keep the tests from running; either makes this fail. Two processes share the tests, see
+# tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger can be used.
 test: install-dev
 	@code=0; $(MAKE) lint || code=$$?; \
-	.venv/bin/python -m pytest $(PYTEST_ARGS) && exit $$code
+	.venv/bin/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS) && exit $$code
 
 lint: install-dev
 	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy
