@@ -58,20 +58,23 @@ def measure(
     folder.mkdir()
     jobs = [(life, engine, count) for life, counts in enumerate(nexts) for engine, count in counts.items()]
 
-    def live(job: tuple[int, str, int]) -> tuple[Hospital, list[dict[str, Any]], dict[str, Any]]:
+    def live(job: tuple[int, str, int]) -> tuple[Hospital, list[dict[str, Any]]]:
         life, engine, count = job
-        empty = empty_process(folder, f"empty-{life}-{engine}")
+        if engine == IN_PROCESS:
+            empty.append(empty_process(folder, f"empty-{life}"))
         hospital, rows = _lifetime(folder / f"{engine}-{life}", notes, engine, steps, count, ends)
         if job != jobs[-1]:
             left.append(hospital.leave())
         say(f"messages: {engine}, fresh folders {life + 1} of {len(nexts)}")
-        return hospital, rows, empty
+        return hospital, rows
 
     left: list[int] = []
+    empty: list[dict[str, Any]] = []
     with ThreadPoolExecutor(at_once) as pool:
         lived = list(pool.map(live, jobs))
-    messages = [row for _, rows, _ in lived for row in rows]
-    rows = [_median([empty for *_, empty in lived], {"engine": "flwr alone", "message": "-"})]
+    lives = [rows for _, rows in lived]
+    messages = [row for rows in lives for row in rows]
+    rows = [_median(empty, {"engine": "flwr alone", "message": "-"})]
     for engine in (IN_PROCESS, WORKER_GROUP):
         for which in ("first", "next"):
             if chosen := [row for row in messages if (row["engine"], row["message"]) == (engine, which)]:
@@ -84,8 +87,8 @@ def measure(
         "rows": rows,
         "messages": messages,
         "pairs": {
-            "next_to_first_message": _pairs([rows for _, rows, _ in lived], WORKER_GROUP),
-            "next_to_first_message_in_process": _pairs([rows for _, rows, _ in lived], IN_PROCESS),
+            "next_to_first_message": _pairs(lives, WORKER_GROUP),
+            "next_to_first_message_in_process": _pairs(lives, IN_PROCESS),
         },
         "processes_left": sum(left),
     }
