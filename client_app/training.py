@@ -99,7 +99,7 @@ def train_steps(
     """
     loop = _Loop(model, learning_rate, settings, team)
     if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     model.train()
     loss_sum, tokens, taken, began = 0.0, 0, 0, pace.clock()
     behind: tuple[int, torch.Tensor, int] | None = None
@@ -147,7 +147,7 @@ def train_steps(
         loop.optimizer.zero_grad()
         model.eval()
         if settings.gradient_checkpointing:
-            model.gradient_checkpointing_disable()
+            model.activation_checkpointing_disable()
     if tokens == 0:
         raise TrainingError("no token was predicted in any batch: the training notes are empty after tokenising")
     return Outcome(loss_sum, tokens, taken)
