@@ -42,6 +42,7 @@ BEAT_SECONDS = 1.0
 # these happen on every rank alike and leave the model as it was; after anything else the group starts anew
 ORDINARY = (AdapterError, CancelledError, DataError, SettingsError, TrainingError)
 Answer = tuple[dict[str, Any], list[Any]]
+_NO_MEMORY = ("can't allocate memory", "out of memory")  # torch raises plain RuntimeErrors for some
 
 
 class Link:
@@ -162,7 +163,7 @@ class Worker:
 def explain(error: BaseException) -> str:
     """What went wrong, and what to do where that is known."""
     text = " ".join(str(error).split())[:1000]
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in _NO_MEMORY):
         return (
             f"out of memory ({text}). Lower train.batch-size (and raise train.accumulation), set "
             "train.gradient-checkpointing=true, model.quantization='4bit', or node.sharding='fsdp'"
