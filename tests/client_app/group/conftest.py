@@ -1,0 +1,282 @@
+"""Real worker groups: messages as processes of their own, and whether anything of a group is left when it is gone.
+
+A group is shared by all tests that leave it alive: whoever asks finds it, or starts another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from client_app.group.client import GroupLearner
+from client_app.group.place import Options, code_version
+from client_app.settings import EngineSettings
+from client_app.spec import LearnerSpec
+from protocol.settings import read_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+PATIENCE = 60.0  # of a test that waits for what is to come
+TINY = {
+    "model.device": "cpu",
+    "lora.rank": 2,
+    "data.source": "csv",
+    "data.patient-column": "subject",
+    "data.max-tokens": 48,
+    "strategy.num-versions": 2,
+    "train.local-steps": 6,
+    "train.batch-size": 4,
+    "node.engine": "worker-group",
+    "node.num-processes": 2,
+    "node.threads": 1,
+}
+# what a launcher may have left in a SuperNode's environment
+FOREIGN = {"RANK": "5", "WORLD_SIZE": "9", "LOCAL_RANK": "5", "MASTER_ADDR": "192.0.2.1", "OMP_NUM_THREADS": "64"}
+
+MESSAGE = """
+import hashlib, json, logging, sys
+from pathlib import Path
+from client_app.group.client import GroupLearner
+from client_app.settings import EngineSettings
+from client_app.spec import LearnerSpec
+from protocol.settings import read_settings
+
+config, folder, seed, last = json.loads(sys.argv[1])
+logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="log %(message)s")
+try:
+    learner = GroupLearner(LearnerSpec.of(config), Path(folder), read_settings(EngineSettings, config))
+    print("open", flush=True)
+    got = learner.train(learner.initial(), 0, seed)
+    learner.close(last)
+    digest = hashlib.sha256(got.vector.tobytes()).hexdigest()
+    print("trained", json.dumps([digest, got.num_tokens, got.loss_sum, got.steps]), flush=True)
+except Exception as error:
+    print("failed", type(error).__name__, str(error), flush=True)
+"""
+NODE = """
+import subprocess, sys
+raise SystemExit(subprocess.run([sys.executable, "-c", *sys.argv[1:]]).returncode)
+"""
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """What ``true`` gives once it gives something."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, f"{what} did not come in {seconds:g} s"
+        time.sleep(0.02)
+    return found
+
+
+class Message:
+    """A ClientApp process that has one training done, as a child of this process or of a node's of its own."""
+
+    def __init__(self, config: dict[str, Any], folder: Path, seed: int, last: bool, own_node: bool) -> None:
+        script = [MESSAGE, json.dumps([config, str(folder), seed, last])]
+        env = os.environ | FOREIGN | {"PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", *([NODE] if own_node else []), *script], stdout=subprocess.PIPE, env=env, text=True
+        )
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.seen: list[str] = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.put(line.strip())
+        self.process.stdout.close()
+        self.lines.put("end")
+
+    def until(self, *words: str, seconds: float = PATIENCE) -> str:
+        """The next line that begins with one of ``words``."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                line = self.lines.get(timeout=max(deadline - time.monotonic(), 0.01))
+            except queue.Empty:
+                pytest.fail(f"no {words} in {seconds:g} s, only {self.seen}")
+            self.seen.append(line)
+            if line.startswith(words):
+                return line
+            assert line != "end", f"it ended without {words}: {self.seen}"
+
+    def trains(self) -> Message:
+        """Wait until the first step is done."""
+        self.until("log")
+        return self
+
+    def trained(self) -> tuple[str, int, float, int]:
+        """Digest of the adapter, tokens, sum of the loss, steps."""
+        digest, tokens, loss, steps = json.loads(self.until("trained").removeprefix("trained "))
+        assert self.process.wait(PATIENCE) == 0
+        return digest, tokens, loss, steps
+
+    def failure(self, seconds: float = PATIENCE) -> str:
+        """The error's name and what it says."""
+        found = self.until("failed", seconds=seconds).removeprefix("failed ")
+        self.process.wait(PATIENCE)
+        return found
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+class Group:
+    """The processes of the group that a folder names now, and its private folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.info = until(lambda: read(folder / "group.json"), "group.json")
+        self.room = Path(self.info["socket"]).parent
+        self.supervisor = psutil.Process(self.info["pid"])
+        self.processes = [self.supervisor, *self.supervisor.children(recursive=True)]
+        self.torchrun = self._of("client_app.group.launch")
+        self.ranks = self._of("client_app.group.rank")
+
+    def _of(self, module: str) -> list[psutil.Process]:
+        return [p for p in self.processes if module in cmdline(p)]
+
+    def left(self) -> list[psutil.Process]:
+        """Its processes that still run."""
+        return [p for p in self.processes if runs(p)]
+
+    def await_end(self, seconds: float = 20.0, room: bool = True) -> None:
+        """It is gone: its processes and (unless its supervisor could not see to that) what it left on disk."""
+        until(lambda: not self.left(), f"the end of {self.left()}", seconds)
+        if room:
+            assert not self.room.exists()
+            assert read(self.folder / "group.json").get("pid") != self.supervisor.pid
+
+
+def runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
+def read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+class Hospital:
+    """A node's folder and what it asks with; keywords are run-config keys, ``__`` for a dot and ``_`` for a dash."""
+
+    until, runs, read, cmdline = map(staticmethod, (until, runs, read, cmdline))
+
+    def __init__(self, base: Path, notes: Path) -> None:
+        self.base, self.folder, self.notes = base, base / "workers", notes
+        self.messages: list[Message] = []
+        self.learners: list[GroupLearner] = []
+
+    def config(self, **changes: Any) -> dict[str, Any]:
+        tables = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
+        defaults = {f"{table}.{key}": value for table, rows in tables.items() for key, value in rows.items()}
+        given = {key.replace("__", ".").replace("_", "-"): value for key, value in changes.items()}
+        return defaults | TINY | {"data.path": str(self.notes)} | given
+
+    def spec(self, **changes: Any) -> LearnerSpec:
+        return LearnerSpec.of(self.config(**changes))
+
+    def options(self, **changes: Any) -> Options:
+        """What a group for that config is started with."""
+        s = read_settings(EngineSettings, self.config(**changes))
+        key = self.spec(**changes).group_key(code_version())
+        return Options(key, s.processes, s.threads, "cpu", s.idle_timeout, s.stall_timeout)
+
+    def learner(self, **changes: Any) -> GroupLearner:
+        """The group's learner, asked by this process."""
+        config = self.config(**changes)
+        self.learners.append(GroupLearner(LearnerSpec.of(config), self.folder, read_settings(EngineSettings, config)))
+        return self.learners[-1]
+
+    def send(self, seed: int = 0, last: bool = False, own_node: bool = False, **changes: Any) -> Message:
+        """A message, in a process of its own."""
+        message = Message(self.config(**changes), self.folder, seed, last, own_node)
+        self.messages.append(message)
+        return message
+
+    def endless(self, **changes: Any) -> Message:
+        """A message whose training would take an hour."""
+        return self.send(**{"train__local_steps": 100_000, **changes})
+
+    def group(self) -> Group:
+        return Group(self.folder)
+
+    def hang_up(self) -> None:
+        """Nobody asks any more; the group stays."""
+        for learner in self.learners:
+            learner.close(False)
+        for message in self.messages:
+            message.kill()
+        self.learners, self.messages = [], []
+
+    def leave_nothing(self) -> None:
+        self.hang_up()
+        pid = read(self.folder / "group.json").get("pid", 0)
+        if isinstance(pid, int) and psutil.pid_exists(pid) and "client_app.group" in cmdline(psutil.Process(pid)):
+            for process in reversed(self.group().left()):
+                process.kill()
+
+
+@pytest.fixture(scope="session")
+def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Hospital]]:
+    """Makes nodes of their own; whatever they left is ended and removed with the session."""
+    base, made = tmp_path_factory.mktemp("groups"), list[Hospital]()
+    rooms = Path(tempfile.mkdtemp(prefix="groups-"))  # a socket's path must be short
+    rooms.chmod(0o711)  # as open as the system's own, so that a group's folders must see to themselves
+    notes = base / "notes.csv"
+    rows = [f'p{i},"Patient {i} was admitted with pain{", treated and sent home" * (i % 4)}."' for i in range(11)]
+    notes.write_text("subject,text\n" + "\n".join(rows) + "\n")
+
+    def make() -> Hospital:
+        made.append(Hospital(base / f"node-{len(made)}", notes))
+        return made[-1]
+
+    make.made = made  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSWARD_HOME", str(base / "home"))
+        patch.setenv("TMPDIR", str(rooms))
+        yield make
+    for hospital in made:
+        hospital.leave_nothing()
+    shutil.rmtree(rooms)
+
+
+@pytest.fixture(scope="session")
+def shared(hospitals: Callable[[], Hospital]) -> Hospital:
+    """The node whose group, two ranks, all tests may use."""
+    return hospitals()
+
+
+@pytest.fixture(autouse=True)
+def nobody_asks(hospitals: Any) -> Iterator[None]:
+    yield
+    for hospital in hospitals.made:
+        hospital.hang_up()
