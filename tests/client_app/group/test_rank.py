@@ -1,0 +1,171 @@
+"""What a rank answers, to a link that only writes down: which failures end the group, and what they tell people."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from adapters import AdapterError
+from client_app.group import rank as ranks
+from client_app.group.rank import ORDINARY, Worker, explain
+from client_app.learner import LoraLearner, workshop
+from client_app.team import SOLO
+
+
+class Notebook:
+    """A link to nobody."""
+
+    def __init__(self) -> None:
+        self.jobs = queue.Queue[Any]()
+        self.stage, self.count, self.cancelled = "idle", 0, -1
+        self.said: list[tuple[dict[str, Any], Any]] = []
+
+    def say(self, header: dict[str, Any], blobs: Any = ()) -> None:
+        self.said.append((header, blobs))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    workshop.cache_clear()
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker(Notebook(), SOLO, "cpu")  # type: ignore[arg-type]
+
+
+def told(worker: Worker, request: dict[str, Any], *blobs: bytes) -> tuple[dict[str, Any], Any]:
+    """The answer to a request."""
+    worker.serve({"job": 7, **request}, [bytearray(b) for b in blobs])
+    link: Any = worker.link
+    assert link.stage == "idle"
+    header, arrays = link.said[-1]
+    assert header.pop("job") == 7
+    return header, arrays
+
+
+def request(shared: Any, do: str, **facts: Any) -> dict[str, Any]:
+    return {"do": do, "spec": shared.spec(data__packing=False).to_json(), **facts}
+
+
+def test_a_rank_does_what_it_is_asked(worker: Worker, shared: Any) -> None:
+    header, _ = told(worker, request(shared, "open"))
+    total = sum(header["sizes"])
+    assert header["done"] and header["site"] == "notes" and len(header["layout"]) > 8
+    _, (start,) = told(worker, request(shared, "initial"))
+    assert start.dtype == np.float32 and len(start) == total
+    header, (vector,) = told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
+    assert header.keys() == {"done", "num_examples", "num_tokens", "loss_sum", "steps"} and header["steps"] == 6
+    assert vector.dtype == np.float32 and not np.array_equal(vector, start)
+    header, _ = told(worker, request(shared, "evaluate", models=["a", "b"]), start.tobytes(), vector.tobytes())
+    assert header["measures"]["b"]["loss_sum"] < header["measures"]["a"]["loss_sum"]
+    header, _ = told(worker, request(shared, "sensitive", fraction=0.5))
+    assert len(header["blocks"]) > 1 and set(header["blocks"]) == {True, False}
+    _, (own,) = told(worker, request(shared, "alone", steps=2, seed=1), start.tobytes())
+    assert not np.array_equal(own, start)
+
+
+def test_a_rank_that_does_not_lead_sends_nothing_but_that_it_is_done(worker: Worker, shared: Any) -> None:
+    worker.team = replace(SOLO, rank=1)
+    header, arrays = told(worker, request(shared, "initial"))
+    assert header == {"done": True} and arrays == ()
+
+
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, MemoryError])
+def test_out_of_memory_ends_the_group_and_says_what_to_change(
+    worker: Worker, shared: Any, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def full(*_: object) -> None:
+        raise kind("CUDA out of memory. Tried to allocate 20.00 GiB.\n  GPU 0 has 1 MiB free.")
+
+    _, (start,) = told(worker, request(shared, "initial"))
+    monkeypatch.setattr(LoraLearner, "train", full)
+    header, _ = told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
+    assert header["failed"] == kind.__name__ and header["last"] is True
+    assert "Tried to allocate 20.00 GiB. GPU 0 has 1 MiB free." in header["reason"]
+    for key in ("train.batch-size", "train.accumulation", "train.gradient-checkpointing", "model.quantization"):
+        assert key in header["reason"]
+
+
+@pytest.mark.xfail(strict=True, reason="torch says RuntimeError when the memory of a CPU runs out: no advice is given")
+def test_out_of_memory_on_a_cpu_says_what_to_change_too() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60)
+    assert "memory" in str(caught.value)
+    assert "train.batch-size" in explain(caught.value)
+
+
+@pytest.mark.parametrize("kind", ORDINARY)
+def test_what_happens_on_every_rank_alike_leaves_the_group(
+    worker: Worker, shared: Any, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def refused(*_: object) -> None:
+        raise kind("set train.clip")
+
+    _, (start,) = told(worker, request(shared, "initial"))
+    with monkeypatch.context() as patch:
+        patch.setattr(LoraLearner, "train", refused)
+        header, _ = told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
+    assert header == {"failed": kind.__name__, "reason": "set train.clip", "last": False}
+    header, _ = told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
+    assert header["done"]
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError, KeyError, OSError, AssertionError])
+def test_anything_else_ends_it(
+    worker: Worker, shared: Any, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def wrong(*_: object, **__: object) -> None:
+        raise kind("x")
+
+    monkeypatch.setattr(ranks, "local_learner", wrong)
+    header, _ = told(worker, request(shared, "open"))
+    assert header["failed"] == kind.__name__ and header["last"] is True
+
+
+def test_an_adapter_of_another_size_is_refused(worker: Worker, shared: Any) -> None:
+    header, _ = told(worker, request(shared, "train", version=0, seed=1), np.zeros(3, np.float32).tobytes())
+    assert header["failed"] == AdapterError.__name__ and not header["last"] and "3 values" in header["reason"]
+
+
+def test_a_training_that_nobody_wants_ends_at_its_next_step(worker: Worker, shared: Any) -> None:
+    _, (start,) = told(worker, request(shared, "initial"))
+    link: Any = worker.link
+    link.cancelled = 7
+    header, _ = told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
+    assert header["failed"] == "CancelledError" and not header["last"]
+    link.cancelled = 6  # another request
+    assert told(worker, request(shared, "train", version=0, seed=1), start.tobytes())[0]["done"]
+
+
+def test_the_learner_stays_while_the_same_is_asked_for(worker: Worker, shared: Any) -> None:
+    told(worker, request(shared, "open"))
+    assert worker.held is not None
+    first = worker.held[1]
+    told(worker, request(shared, "initial"))
+    assert worker.held[1] is first
+    told(worker, {"do": "open", "spec": shared.spec(data__packing=True).to_json()})
+    assert worker.held[1] is not first and worker.held[1].shop is first.shop
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="only a report, about every ten seconds, counts as progress: node.stall-timeout of 10 s or less ends a "
+    "training that takes steps all the time",
+)
+def test_every_step_is_a_sign_of_progress(worker: Worker, shared: Any) -> None:
+    _, (start,) = told(worker, request(shared, "initial"))
+    link: Any = worker.link
+    before = link.count
+    told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
+    assert link.count - before >= 6
