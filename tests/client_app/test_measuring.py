@@ -15,6 +15,7 @@ from datasets import Dataset
 from adapters import BaseModel, ModelConfig, load_base
 from client_app.losses import token_losses
 from client_app.measuring import answer_losses, measure_batches
+from client_app.team import Team
 from data import DataConfig, TokenDataset, label_batches, test_batches, tokenise, train_batches
 from protocol.measures import Measure, measure
 
@@ -104,6 +105,38 @@ def test_measures_do_not_depend_on_the_batch_size(base: BaseModel, tokens: Token
     one = measure_batches(base.model, test_batches(tokens), len(tokens.patient_ids), "no")
     other = measure_batches(base.model, test_batches(tokens, batch_tokens), len(tokens.patient_ids), "no")
     assert other.as_dict() == pytest.approx(one.as_dict(), rel=1e-5)
+
+
+class Told(Team):
+    """A process of a team that measures after all others: what they counted is ``others``, what all did, ``rows``."""
+
+    others: torch.Tensor | float = 0.0
+    rows: torch.Tensor
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        object.__setattr__(self, "rows", tensor + self.others)
+        return self.rows
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 100, 100_000])
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_team_measures_every_note_once_in_as_many_passes_on_each_rank(
+    base: BaseModel, tokens: TokenDataset, batch_tokens: int, size: int
+) -> None:
+    passes: list[int] = []
+    handle = base.model.register_forward_pre_hook(lambda *_: passes.append(rank))
+    others, found = torch.zeros(len(tokens.patient_ids), 3, dtype=torch.float64), Measure()
+    for rank in range(size):
+        team = Told(rank, size)
+        object.__setattr__(team, "others", others)
+        batches = test_batches(tokens, batch_tokens)
+        found = measure_batches(base.model, batches, len(tokens.patient_ids), "no", team)
+        others = team.rows
+    handle.remove()
+    alone = measure_batches(base.model, test_batches(tokens, batch_tokens), len(tokens.patient_ids), "no")
+    assert found.as_dict() == pytest.approx(alone.as_dict(), rel=1e-12)
+    count = len(list(test_batches(tokens, batch_tokens)))
+    assert [passes.count(rank) for rank in range(size)] == [-(-count // size)] * size
 
 
 def test_measuring_keeps_no_gradients_and_leaves_the_model_as_it_was(base: BaseModel, tokens: TokenDataset) -> None:
