@@ -111,5 +111,5 @@ def test_whole_seconds_are_seconds() -> None:
 
 
 def test_sharding_needs_several_processes() -> None:
-    with pytest.raises(SettingsError, match="set node.engine to 'worker-group'"):
+    with pytest.raises(SettingsError, match=r"set node.engine to 'worker-group'"):
         read_settings(EngineSettings, node(engine="in-process", sharding="fsdp").over(RUN))

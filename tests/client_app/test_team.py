@@ -36,9 +36,9 @@ def group(lengths: list[list[int]]) -> list[Batch]:
 def sequences(batches: list[Batch]) -> list[tuple[list[int], list[int]]]:
     """(ids, labels) of every sequence from which something is learned, without padding."""
     out = []
-    for given in batches:
-        assert given["input_ids"].shape == given["attention_mask"].shape == given["labels"].shape
-        for ids, mask, labels in zip(given["input_ids"], given["attention_mask"], given["labels"], strict=True):
+    for part in batches:
+        assert part["input_ids"].shape == part["attention_mask"].shape == part["labels"].shape
+        for ids, mask, labels in zip(part["input_ids"], part["attention_mask"], part["labels"], strict=True):
             length = int(mask.sum())
             assert mask[:length].all() and not mask[length:].any()
             assert (labels[length:] == IGNORED).all()
