@@ -98,6 +98,7 @@ class LoraLearner:
         self.shop, self.schedule, self.settings, self.data = shop, schedule, settings, data
         self.hospital, self.site = hospital, site_name(site or hospital.name)
         self.team, self.told, self.cancelled = team, told or log_report, lambda: False
+        self.beat: Callable[[], None] = lambda: None
         self.layout: str = shop.layout.fingerprint
         self.sizes: tuple[int, ...] = tuple(block.size for block in shop.layout.blocks)
         tokenizer = shop.base.tokenizer
@@ -132,7 +133,7 @@ class LoraLearner:
         model, layout = self.shop.model, self.shop.layout
         write_vector(model, layout, start)
         rng = np.random.default_rng(seed)
-        meter = Meter(self.site, steps, str(self._device()), self.told)
+        meter = Meter(self.site, steps, str(self._device()), self.told, beat=self.beat)
 
         def on_step(step: int, loss: float, tokens: int) -> None:
             meter.step(step, loss, tokens)
@@ -175,7 +176,7 @@ class LoraLearner:
             write_vector(self.shop.model, self.shop.layout, vector)
             batches = test_batches(tokens, self.settings.evaluation_tokens)
             patients = len(tokens.patient_ids)
-            meter = Meter(self.site, 0, str(self._device()), self.told, name)
+            meter = Meter(self.site, 0, str(self._device()), self.told, name, beat=self.beat)
             out[name] = measure_batches(
                 self.shop.model, meter.over(batches), patients, self.settings.precision, self.team
             )

@@ -36,7 +36,7 @@ def _forward(
     model.eval()
     for turn in _turns(batches, team.size):
         batch = turn[team.rank % len(turn)]
-        with torch.inference_mode(), accelerator.autocast():
+        with torch.no_grad(), accelerator.autocast():
             losses, predicted, right = token_losses(model, to_device(batch.inputs, device))
             columns = tuple(t.sum(1).double().cpu().numpy() for t in (predicted, losses.double(), right))
         if team.rank < len(turn):

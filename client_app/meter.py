@@ -59,7 +59,7 @@ def memory_peak(device: str) -> int:
 
 
 class Meter:
-    """Counts steps and tells ``told`` at the first, the last, and about every ten seconds."""
+    """Counts steps and tells ``told`` at the first, the last, and about every ten seconds; ``beat`` hears each."""
 
     def __init__(
         self,
@@ -69,13 +69,16 @@ class Meter:
         told: Callable[[Report], None],
         doing: str = "",
         clock: Callable[[], float] = time.monotonic,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
+        self.beat = beat
         self.site, self.steps, self.device, self.told, self.doing, self.clock = site, steps, device, told, doing, clock
         self.began = self.last = clock()
         self.done = self.tokens = 0
 
     def step(self, step: int, loss: float, tokens: int) -> None:
         """A step is done; ``step`` counts from 0."""
+        self.beat()
         self.done, self.tokens, now = step + 1, self.tokens + tokens, self.clock()
         if self.done in (1, self.steps) or now - self.last >= EVERY:
             self.last = now

@@ -17,8 +17,9 @@ from client_app.group.supervisor import Supervisor
 def main(argv: list[str]) -> int:
     """Serve until there is a reason not to."""
     folder = Path(argv[1])
-    options = Options(**json.loads((folder / "options.json").read_text(encoding="utf-8")))
-    print(asyncio.run(Supervisor(folder, options).serve()), flush=True)
+    given = json.loads((folder / "options.json").read_text(encoding="utf-8"))
+    pid, created = given.pop("owner")
+    print(asyncio.run(Supervisor(folder, Options(**given), (pid, created)).serve()), flush=True)
     return 0
 
 

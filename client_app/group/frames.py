@@ -34,7 +34,7 @@ def _header(text: bytes | bytearray) -> tuple[Header, list[int]]:
         sizes = header.pop("blobs")
         if not all(isinstance(size, int) and 0 <= size <= MOST_BLOB for size in sizes):
             raise ValueError("sizes")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise FrameError(f"a frame's header cannot be read: {error}") from error
     return header, sizes
 

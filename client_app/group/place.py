@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -28,6 +29,9 @@ from client_app.group import frames
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
+ANSWER_SECONDS = 10.0
+PREFIX = "crossward-"  # of the private folders that sockets lie in
+_INFO = {"pid": int, "created": float, "key": str, "socket": str}
 _ROOMS = ("client_app", "adapters", "data", "protocol")
 # what a launcher leaves in its children's environment would be taken for the ranks' own
 _FOREIGN = (
@@ -68,24 +72,30 @@ def code_version() -> str:
     return f"{ROOT}:{newest}"
 
 
-def owner() -> tuple[int, float]:
-    """The process that starts ClientApps, which is gone when the SuperNode is: its id and start time."""
-    parent = os.getppid()
+def started(pid: int) -> float:
+    """When a process was started, to tell it from a later one with its number; 0 when it is none, or a zombie.
+
+    On Linux in clock ticks since the machine was, which putting its clock right does not change.
+    """
     try:
-        return parent, psutil.Process(parent).create_time()
-    except psutil.Error:
-        return parent, 0.0
+        if sys.platform == "linux":
+            state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            return 0.0 if state in "ZX" else float(rest[18])
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except (OSError, psutil.Error):
+        return 0.0
+
+
+def owner() -> tuple[int, float]:
+    """The process that starts ClientApps, which is gone when the SuperNode is: its id and start."""
+    parent = os.getppid()
+    return parent, started(parent)
 
 
 def alive(pid: int, created: float) -> bool:
-    """Whether that very process still runs."""
-    try:
-        process = psutil.Process(pid)
-        return bool(abs(process.create_time() - created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True
+    """Whether the process that was started then still runs."""
+    return created > 0.0 and started(pid) == created
 
 
 def private_folder(folder: Path) -> None:
@@ -102,8 +112,9 @@ def read_info(folder: Path) -> dict[str, Any]:
     """What ``group.json`` says, empty when there is none that can be read."""
     try:
         found = json.loads((folder / "group.json").read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) and {"pid", "created", "key", "socket"} <= found.keys() else {}
-    except (OSError, ValueError):
+        sound = all(type(found[name]) is kind for name, kind in _INFO.items())
+        return found if sound else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 
@@ -128,6 +139,9 @@ def connect(folder: Path, options: Options) -> socket.socket:
     with FileLock(folder / "start.lock"):
         info = read_info(folder)
         found = _reach(info)
+        if found is None and info and alive(info["pid"], info["created"]):
+            os.kill(info["pid"], signal.SIGKILL)  # it hangs, or cannot be reached; its ranks go with it
+            _await_end(info)
         if found is not None and info["key"] != options.key:
             _dismiss(found, info)
             found = None
@@ -139,9 +153,13 @@ def _reach(info: dict[str, Any]) -> socket.socket | None:
         return None
     sock = socket.socket(socket.AF_UNIX)
     try:
+        sock.settimeout(ANSWER_SECONDS)
         sock.connect(info["socket"])
+        frames.send(sock, {"do": "answer"})
+        frames.receive(sock)
+        sock.settimeout(None)
         return sock
-    except OSError:
+    except (OSError, EOFError, frames.FrameError):
         sock.close()
         return None
 
@@ -175,9 +193,9 @@ def _environment() -> dict[str, str]:
 def _start(folder: Path, options: Options) -> socket.socket:
     stale = read_info(folder)
     (folder / "group.json").unlink(missing_ok=True)
-    if stale:
-        shutil.rmtree(Path(stale["socket"]).parent, ignore_errors=True)
-    write_private(folder / "options.json", options.to_json())
+    if stale and (left := Path(stale["socket"]).parent).name.startswith(PREFIX):
+        shutil.rmtree(left, ignore_errors=True)
+    write_private(folder / "options.json", options.to_json() | {"owner": owner()})
     log = folder / "group.log"
     if log.exists():
         log.replace(folder / "group.log.1")

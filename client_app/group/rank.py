@@ -90,8 +90,10 @@ class Worker:
         self.job = -1
         self.held: tuple[LearnerSpec, LoraLearner] | None = None
 
-    def _told(self, report: Report) -> None:
+    def _beat(self) -> None:
         self.link.count += 1
+
+    def _told(self, report: Report) -> None:
         if self.team.leads:
             self.link.say({"job": self.job, "progress": report._asdict()})
 
@@ -101,6 +103,7 @@ class Worker:
             placed = replace(spec, config=tuple(sorted(config.items())))
             self.held = (spec, local_learner(placed, self.team, self._told))
         learner = self.held[1]
+        learner.beat = self._beat
         learner.cancelled = lambda: self.link.cancelled == self.job
         return learner
 

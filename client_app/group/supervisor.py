@@ -26,7 +26,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from client_app.group import frames
-from client_app.group.place import Options, alive, write_private
+from client_app.group.place import PREFIX, Options, alive, read_info, started, write_private
 
 LOADING, WORKING, IDLE = "loading", "working", "idle"
 POLL, ALIVE_EVERY, GRACE = 0.25, 10.0, 10.0
@@ -62,14 +62,14 @@ class Job:
 class Supervisor:
     """Of one group; ``serve`` runs until the group ends and returns why."""
 
-    def __init__(self, folder: Path, options: Options) -> None:
-        self.folder, self.options = folder, options
+    def __init__(self, folder: Path, options: Options, owner: tuple[int, float] | None = None) -> None:
+        self.folder, self.options, self.owner = folder, options, owner
+        self.info: dict[str, Any] = {}
         self.ranks: dict[int, Rank] = {}
         self.size = 0
         self.job: Job | None = None
         self.jobs = 0
         self.began = self.used = time.monotonic()
-        self.owner: tuple[int, float] | None = None
 
     async def serve(self) -> str:
         """Start the ranks, serve, and leave nothing behind."""
@@ -79,16 +79,16 @@ class Supervisor:
         self.clients: set[asyncio.Task[None]] = set()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._end, f"it was sent {number.name}")
-        room = Path(tempfile.mkdtemp(prefix="crossward-"))
+        room = Path(tempfile.mkdtemp(prefix=PREFIX))
         path = room / "group.sock"
         launcher: asyncio.subprocess.Process | None = None
         try:
             server = await asyncio.start_unix_server(self._met, path=str(path))
             path.chmod(0o600)
             launcher = await self._launch(room)
-            own = psutil.Process()
-            info = {"pid": own.pid, "created": own.create_time(), "key": self.options.key, "socket": str(path)}
-            write_private(self.folder / "group.json", info)
+            own = os.getpid()
+            self.info = {"pid": own, "created": started(own), "key": self.options.key, "socket": str(path)}
+            write_private(self.folder / "group.json", self.info)
             watch = asyncio.create_task(self._watch(launcher))
             why = await self.ended
             watch.cancel()
@@ -97,7 +97,8 @@ class Supervisor:
                 await asyncio.wait(self.clients, timeout=2.0)
             return f"the worker group ends: {why}"
         finally:
-            (self.folder / "group.json").unlink(missing_ok=True)
+            if self._is_known():
+                (self.folder / "group.json").unlink(missing_ok=True)
             if launcher is not None:
                 await self._kill(launcher)
             shutil.rmtree(room, ignore_errors=True)
@@ -106,6 +107,10 @@ class Supervisor:
         o = self.options
         arguments = (str(room), str(o.processes), str(o.threads), o.device, str(o.stall_timeout))
         return await asyncio.create_subprocess_exec(sys.executable, "-m", "client_app.group.launch", *arguments)
+
+    def _is_known(self) -> bool:
+        """Whether a client would find this group."""
+        return bool(self.info) and Path(self.info["socket"]).exists() and read_info(self.folder) == self.info
 
     def _end(self, why: str) -> None:
         if not self.ended.done():
@@ -137,7 +142,7 @@ class Supervisor:
         """A rank, for as long as it lives."""
         number, now = int(hello["rank"]), time.monotonic()
         pid = int(hello["pid"])
-        rank = self.ranks[number] = Rank(writer, pid, _created(pid), now, changed=now)
+        rank = self.ranks[number] = Rank(writer, pid, started(pid), now, changed=now)
         self.size = int(hello["size"])
         if len(self.ranks) == self.size:
             self.ready.set()
@@ -180,6 +185,10 @@ class Supervisor:
         while True:
             if header.get("owner"):
                 self.owner = (int(header["owner"][0]), float(header["owner"][1]))
+            if header["do"] == "answer":
+                await frames.write(writer, {"done": True})
+                header, blobs = await frames.read(reader)
+                continue
             gone = asyncio.create_task(frames.read(reader))  # a client says nothing until it is answered
             try:
                 await self._take_turn(writer)
@@ -190,7 +199,6 @@ class Supervisor:
                         return
                     await self._relay(writer, header, blobs, gone)
                 finally:
-                    self.used = time.monotonic()
                     self.turn.release()
                 if self.ended.done():
                     return
@@ -249,7 +257,7 @@ class Supervisor:
                     await _tell(writer, *frame)
         finally:
             deal.cancel()
-            self.job = None
+            self.job, self.used = None, time.monotonic()
         if job.failure:
             if wanted:
                 await _tell(writer, {"failed": job.failure["failed"], "reason": job.failure["reason"]})
@@ -287,6 +295,8 @@ class Supervisor:
         for number, rank in sorted(self.ranks.items()):
             if now - rank.seen > limit:
                 return f"rank {number} (process {rank.pid}) gives no sign of life for {limit:g} s"
+        if self.job is None and not self.clients and not self._is_known():
+            return "its folder knows of another one, or of none"
         if self.job is None:
             idle = self.options.idle_timeout
             return f"nothing was asked of it for {idle:g} s" if now - self.used > idle else None
@@ -303,7 +313,7 @@ class Supervisor:
         """Every process of the group is gone after this."""
         known = {(rank.pid, rank.created) for rank in self.ranks.values()}
         with contextlib.suppress(psutil.Error):
-            known |= {(p.pid, p.create_time()) for p in psutil.Process(launcher.pid).children(recursive=True)}
+            known |= {(p.pid, started(p.pid)) for p in psutil.Process(launcher.pid).children(recursive=True)}
         for rank in self.ranks.values():
             rank.writer.close()  # ranks leave when their supervisor does
         with contextlib.suppress(asyncio.TimeoutError):
@@ -327,13 +337,6 @@ def _heard(task: asyncio.Task[frames.Frame]) -> None:
 async def _tell(writer: asyncio.StreamWriter, header: dict[str, Any], blobs: Any = ()) -> None:
     with contextlib.suppress(ConnectionError, RuntimeError):
         await frames.write(writer, header, blobs)
-
-
-def _created(pid: int) -> float:
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return 0.0
 
 
 def _same_user(writer: asyncio.StreamWriter) -> bool:
