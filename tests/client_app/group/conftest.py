@@ -188,10 +188,11 @@ def read(path: Path) -> dict[str, Any]:
 class Hospital:
     """A node's folder and what it asks with; keywords are run-config keys, ``__`` for a dot and ``_`` for a dash."""
 
-    until, runs, read, cmdline = map(staticmethod, (until, runs, read, cmdline))
+    until, read = staticmethod(until), staticmethod(read)
 
     def __init__(self, base: Path, notes: Path) -> None:
         self.base, self.folder, self.notes = base, base / "workers", notes
+        self.keeps = False  # its messages outlive a test
         self.messages: list[Message] = []
         self.learners: list[GroupLearner] = []
 
@@ -237,11 +238,14 @@ class Hospital:
             message.kill()
         self.learners, self.messages = [], []
 
-    def leave_nothing(self) -> None:
-        self.hang_up()
-        pid = read(self.folder / "group.json").get("pid", 0)
-        if isinstance(pid, int) and psutil.pid_exists(pid) and "client_app.group" in cmdline(psutil.Process(pid)):
-            for process in reversed(self.group().left()):
+    def supervisors(self) -> list[psutil.Process]:
+        """Living supervisors of its groups."""
+        return [p for p in psutil.process_iter() if cmdline(p)[-1:] == [str(self.folder)] and runs(p)]
+
+    def end_groups(self) -> None:
+        """Launchers first: one that has just begun would outlive its supervisor for a while."""
+        for supervisor in self.supervisors():
+            for process in (*supervisor.children(recursive=True), supervisor):
                 process.kill()
 
 
@@ -265,7 +269,8 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
         patch.setenv("TMPDIR", str(rooms))
         yield make
     for hospital in made:
-        hospital.leave_nothing()
+        hospital.hang_up()
+        hospital.end_groups()
     shutil.rmtree(rooms)
 
 
@@ -275,8 +280,53 @@ def shared(hospitals: Callable[[], Hospital]) -> Hospital:
     return hospitals()
 
 
+@pytest.fixture
+def node(hospitals: Callable[[], Hospital]) -> Iterator[Hospital]:
+    """A node whose group, if any, does not outlive the test."""
+    made = hospitals()
+    yield made
+    made.end_groups()
+
+
 @pytest.fixture(autouse=True)
 def nobody_asks(hospitals: Any) -> Iterator[None]:
     yield
     for hospital in hospitals.made:
-        hospital.hang_up()
+        if not hospital.keeps:
+            hospital.hang_up()
+
+
+class Hung:
+    """A node whose rank stops in the middle of a training; it takes a while until that is noticed."""
+
+    def __init__(self, node: Hospital) -> None:
+        self.node, self.said = node, ""
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        self.node.keeps = True
+        while not self.said:
+            message = self.node.endless(node__num_processes=1, node__stall_timeout=30.0)
+            if message.until("log", "failed").startswith("failed"):  # this machine is busy: no rank came in time
+                continue
+            self.group = self.node.group()
+            self.group.ranks[0].suspend()
+            self.said = message.failure(120.0)
+
+    def outcome(self) -> str:
+        self.thread.join(200.0)
+        return self.said
+
+
+@pytest.fixture(scope="session")
+def hung(hospitals: Callable[[], Hospital]) -> Hung:
+    return Hung(hospitals())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begun(request: pytest.FixtureRequest) -> None:
+    """Begin with the session what takes long; where processes share the tests, only the one that gets to it does."""
+    wanted = any("hung" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    if wanted and "PYTEST_XDIST_WORKER" not in os.environ:
+        request.getfixturevalue("hung")

@@ -157,11 +157,6 @@ def test_the_learner_stays_while_the_same_is_asked_for(worker: Worker, shared: A
     assert worker.held[1] is not first and worker.held[1].shop is first.shop
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="only a report, about every ten seconds, counts as progress: node.stall-timeout of 10 s or less ends a "
-    "training that takes steps all the time",
-)
 def test_every_step_is_a_sign_of_progress(worker: Worker, shared: Any) -> None:
     _, (start,) = told(worker, request(shared, "initial"))
     link: Any = worker.link

@@ -103,21 +103,7 @@ def test_a_group_that_is_not_asked_for_anything_goes(act: Act) -> None:
     assert act(play, end=True, stall_timeout=1e9) == "nothing was asked of it for 1800 s"
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        pytest.param(
-            True,
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=AssertionError,
-                reason="idleness counts from the answer to the request before until an adapter has been sent whole: "
-                "after a request that took longer than node.idle-timeout, the group goes while it is sent",
-            ),
-        ),
-        False,
-    ],
-)
+@pytest.mark.parametrize("wanted", [True, False])
 def test_a_long_request_is_no_idleness(act: Act, wanted: bool) -> None:
     async def play(stage: Any, clock: Any) -> None:
         rank, client = await stage.rank(), await stage.ask()

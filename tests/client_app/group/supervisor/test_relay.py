@@ -130,3 +130,20 @@ def test_a_late_answer_is_not_taken_for_another_requests(act: Act) -> None:
         assert (await client.hear())[0]["steps"] == 2
 
     assert act(play) == OVER
+
+
+def test_a_group_that_is_sent_away_does_its_work_first(act: Act) -> None:
+    async def play(stage: Any, clock: Any) -> None:
+        rank, client = await stage.rank(), await stage.ask()
+        job, _ = await rank.hear()
+        other = await stage.ask("leave", why="another model is asked for")
+        late = await stage.ask()
+        await stage.looked()
+        assert not stage.ended.done()
+        await rank.answer(job, steps=1)
+        assert (await client.hear())[0]["steps"] == 1
+        assert (await other.hear())[0] == {"done": True}
+        got, _ = await late.hear()
+        assert got["failed"] == "GroupError" and "another model is asked for" in got["reason"]
+
+    assert act(play, end=True) == "another model is asked for"

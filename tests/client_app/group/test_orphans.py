@@ -1,0 +1,90 @@
+"""Groups that no message would find again, or that do not answer: they must not stay.
+
+They are left before their ranks have come.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client_app.group import client, place
+from client_app.group.place import GroupError, Options, connect, read_info
+
+START = """
+import json, os, sys, time
+from pathlib import Path
+from client_app.group import place
+if sys.argv[3] == "killed":  # as soon as the supervisor has been started
+    place.time.sleep = lambda seconds: os._exit(0)
+place.connect(Path(sys.argv[1]), place.Options(**json.loads(sys.argv[2])))
+"""
+
+
+@pytest.fixture(scope="module")
+def after(hospitals: Callable[[], Any]) -> dict[str, tuple[int, bool]]:
+    """How many supervisors are left after each of these, and whether the one that is written down is among them."""
+    lost, killed, gone = hospitals(), hospitals(), hospitals()
+    options = lost.options(node__num_processes=1)
+    connect(lost.folder, options).close()  # the system's temporary folder is tidied while the group lives
+    Path(read_info(lost.folder)["socket"]).unlink()
+    connect(lost.folder, options).close()
+
+    start(killed.folder, options, "killed")  # a ClientApp is killed while it starts the group; another one comes
+    connect(killed.folder, options).close()
+
+    start(gone.folder, options, "gone")  # ClientApp and SuperNode are killed before anything is asked
+    expected = {"lost": (lost, 1), "killed": (killed, 1), "gone": (gone, 0)}
+
+    def done() -> bool:
+        return all(len(node.supervisors()) == count for node, count in expected.values())
+
+    deadline = time.monotonic() + 30.0
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    out = {}
+    for name, (node, _) in expected.items():
+        left = node.supervisors()
+        out[name] = len(left), read_info(node.folder).get("pid") in [p.pid for p in left]
+        node.end_groups()
+    return out
+
+
+def start(folder: Path, options: Options, how: str) -> None:
+    """A ClientApp, child of a process of its own, starts a group and ends."""
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+    command = [sys.executable, "-c", code, START, str(folder), json.dumps(options.to_json()), how]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(place.ROOT)}, timeout=60, check=True)
+
+
+def test_a_group_whose_socket_is_gone_makes_way(after: dict[str, tuple[int, bool]]) -> None:
+    assert after["lost"] == (1, True)
+
+
+def test_a_client_that_is_killed_while_it_starts_a_group_leaves_one_group(after: dict[str, tuple[int, bool]]) -> None:
+    assert after["killed"] == (1, True)
+
+
+def test_a_group_that_was_never_asked_goes_with_its_node(after: dict[str, tuple[int, bool]]) -> None:
+    assert after["gone"] == (0, False)
+
+
+def test_a_supervisor_that_hangs_is_replaced_at_the_next_message(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SILENCE", 1.0)
+    monkeypatch.setattr(place, "ANSWER_SECONDS", 1.0)
+    connect(node.folder, node.options()).close()
+    (hung,) = node.supervisors()
+    hung.suspend()
+    with pytest.raises(GroupError, match=r"was lost while it was to open \(TimeoutError\)"):
+        node.learner()
+    connect(node.folder, node.options()).close()
+    (other,) = node.supervisors()
+    assert other != hung
