@@ -42,7 +42,8 @@ def build(context: Context, task: Task) -> Node:
         spec = LearnerSpec.of(config, partition, partitions)
     else:
         show_log()
-        node = {k: str(v).lower() if isinstance(v, bool) else v for k, v in node.items()}
+        if isinstance(flag := node.get("gradient-checkpointing"), bool):
+            node["gradient-checkpointing"] = str(flag).lower()
         given = read_settings(NodeSettings, node, "node config")
         if not given.state_dir or not Path(given.state_dir).is_absolute():
             raise SettingsError(

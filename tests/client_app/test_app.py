@@ -207,7 +207,7 @@ def test_no_run_can_make_a_hospital_send_more_in_the_clear_than_it_allows(
 
 
 def test_a_hospital_may_allow_a_run_in_the_clear(tmp_path: Path, notes: Path) -> None:
-    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "policy": "none"}
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "policy": "none", "engine": "in-process"}
     got = answer(TASK, context(given, **CSV, encryption__policy="none"))
     assert isinstance(got, Update) and got.key == "" and {h.kind for h in got.payload.heads} == {"clear"}
 
