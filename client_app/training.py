@@ -148,6 +148,7 @@ def train_steps(
         model.eval()
         if settings.gradient_checkpointing:
             model.activation_checkpointing_disable()
+            model.disable_input_require_grads()  # of its own accord it would leave a hook more each time
     if tokens == 0:
         raise TrainingError("no token was predicted in any batch: the training notes are empty after tokenising")
     return Outcome(loss_sum, tokens, taken)

@@ -479,11 +479,6 @@ def test_checkpointing_gives_the_same_adapter_and_ends_with_it(tuned: Tuned, pas
     assert len(passes) == 8 + 16 + 8 and not tuned.model.training
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="transformers' activation_checkpointing_enable hooks the embedding for good: a process that stays has one "
-    "hook more after every training, and later ones without checkpointing carry gradients down to the embedding",
-)
 def test_checkpointing_leaves_the_model_as_before(tuned: Tuned) -> None:
     def hooks() -> list[tuple[int, ...]]:
         return [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in tuned.model.modules()]
