@@ -271,6 +271,9 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
     for hospital in made:
         hospital.hang_up()
         hospital.end_groups()
+    for process in psutil.process_iter():  # what had no supervisor any more
+        if any(str(rooms) in word for word in cmdline(process)):
+            process.kill()
     shutil.rmtree(rooms)
 
 

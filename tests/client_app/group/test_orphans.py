@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from client_app.group import client, place
@@ -47,7 +48,7 @@ def after(hospitals: Callable[[], Any]) -> dict[str, tuple[int, bool]]:
     def done() -> bool:
         return all(len(node.supervisors()) == count for node, count in expected.values())
 
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 6.0
     while not done() and time.monotonic() < deadline:
         time.sleep(0.1)
     out = {}
@@ -69,6 +70,11 @@ def test_a_group_whose_socket_is_gone_makes_way(after: dict[str, tuple[int, bool
     assert after["lost"] == (1, True)
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="a group whose place another one has taken notices it only when its ranks have come: until then both load "
+    "the model into the same memory",
+)
 def test_a_client_that_is_killed_while_it_starts_a_group_leaves_one_group(after: dict[str, tuple[int, bool]]) -> None:
     assert after["killed"] == (1, True)
 
@@ -88,3 +94,24 @@ def test_a_supervisor_that_hangs_is_replaced_at_the_next_message(node: Any, monk
     connect(node.folder, node.options()).close()
     (other,) = node.supervisors()
     assert other != hung
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a launcher whose supervisor was gone before it asked to die with it waits for others for five minutes",
+)
+def test_a_launcher_that_has_just_begun_goes_with_its_supervisor(node: Any) -> None:
+    connect(node.folder, node.options()).close()
+    (supervisor,) = node.supervisors()
+    (launcher,) = node.until(supervisor.children, "the launcher")
+    launcher.suspend()  # as on a busy machine
+    supervisor.kill()
+    node.until(lambda: not node.supervisors(), "the supervisor's end")
+    launcher.resume()
+    try:
+        launcher.wait(3.0)
+    except psutil.TimeoutExpired:
+        pytest.fail("it is still there")
+    finally:
+        if launcher.is_running():
+            launcher.kill()

@@ -13,7 +13,7 @@ import torch
 
 from adapters import AdapterError
 from client_app.group import rank as ranks
-from client_app.group.rank import ORDINARY, Worker, explain
+from client_app.group.rank import ORDINARY, Worker
 from client_app.learner import LoraLearner, workshop
 from client_app.team import SOLO
 
@@ -97,11 +97,15 @@ def test_out_of_memory_ends_the_group_and_says_what_to_change(
         assert key in header["reason"]
 
 
-def test_out_of_memory_on_a_cpu_says_what_to_change_too() -> None:
-    with pytest.raises(RuntimeError) as caught:
-        torch.empty(2**60)
-    assert "memory" in str(caught.value)
-    assert "train.batch-size" in explain(caught.value)
+def test_out_of_memory_on_a_cpu_says_what_to_change_too(
+    worker: Worker, shared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There torch has no error of its own for it."""
+    _, (start,) = told(worker, request(shared, "initial"))
+    monkeypatch.setattr(LoraLearner, "train", lambda *_: torch.empty(2**55))
+    header, _ = told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
+    assert header["failed"] == "RuntimeError" and header["last"] is True
+    assert header["reason"].startswith("out of memory (") and "train.batch-size" in header["reason"]
 
 
 @pytest.mark.parametrize("kind", ORDINARY)

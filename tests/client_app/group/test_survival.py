@@ -1,31 +1,19 @@
-"""Whatever is killed, hangs or runs out of memory: who asked hears why, nothing is left, and the next message works.
+"""Whatever is killed or hangs: who asked hears why, nothing is left, and the next message works.
 
-What can be tried beside other tests, on nodes of their own, is begun first, as a group takes a while to start.
+Memory that runs out is in ``test_rank``; idleness and a run's end are where groups of other tests end.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import psutil
 import pytest
 
 ONE = {"node__num_processes": 1}
 SOON = 20.0  # seconds in which all of a group is gone
-Beside = dict[str, Future[None]]
-
-
-def memory(node: Any) -> None:
-    """A rank may take no more than it has, and a larger step does not fit."""
-    node.send(**ONE).trained()
-    group = node.group()
-    (rank,) = group.ranks
-    most = rank.memory_info().vms + 2**26
-    rank.rlimit(psutil.RLIMIT_AS, (most, most))
-    assert "memory" in node.send(**ONE, train__batch_size=4096).failure(SOON)
-    group.await_end(SOON)
 
 
 def killed_node(node: Any) -> None:
@@ -39,17 +27,17 @@ def killed_node(node: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def beside(hospitals: Callable[[], Any]) -> Iterator[Beside]:
+def beside(hospitals: Callable[[], Any]) -> Iterator[Future[None]]:
+    """It begins before the other tests, which leave it half of two cores."""
+    node = hospitals()
+    node.keeps = True
     with ThreadPoolExecutor(1) as pool:
-        nodes = [hospitals() for _ in range(2)]
-        for node in nodes:
-            node.keeps = True
-        yield {run.__name__: pool.submit(run, node) for run, node in zip((killed_node, memory), nodes, strict=True)}
-    for node in nodes:
-        node.keeps = False
+        yield pool.submit(killed_node, node)
 
 
-def test_a_client_that_is_killed_leaves_the_group_and_its_training_is_given_up(shared: Any, beside: Beside) -> None:
+def test_a_client_that_is_killed_leaves_the_group_and_its_training_is_given_up(
+    shared: Any, beside: Future[None]
+) -> None:
     killed = shared.endless().trains()
     group = shared.group()
     assert len(group.torchrun) == 1 and len(group.ranks) == 2
@@ -130,16 +118,12 @@ def test_a_supervisor_that_is_killed_takes_its_group_with_it_and_the_next_clears
     assert not group.room.exists()
 
 
-def test_a_node_that_is_killed_takes_the_group_with_it(beside: Beside) -> None:
-    beside["killed_node"].result(180)
-
-
-def test_memory_that_runs_out_ends_the_group_and_is_named(beside: Beside) -> None:
-    beside["memory"].result(180)
+def test_a_node_that_is_killed_takes_the_group_with_it(beside: Future[None]) -> None:
+    beside.result(180)
 
 
 def test_a_rank_that_hangs_is_noticed(hung: Any) -> None:
     said, pid = hung.outcome(), hung.group.ranks[0].pid
     assert said.startswith("GroupError the worker group ended while it worked: rank 0")
-    assert f"process {pid}) gives no sign of life for 30 s" in said
+    assert re.search(rf"process {pid}\) (gives no sign of life|makes no progress) for 30 s", said)
     hung.group.await_end(SOON)
