@@ -37,7 +37,7 @@ run: install
 # tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger can be used.
 test: install-dev
 	@code=0; $(MAKE) lint || code=$$?; \
-	.venv/bin/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS) && exit $$code
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) && exit $$code
 
 lint: install-dev
 	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy

@@ -135,11 +135,12 @@ def leaks(key: ConsortiumKey, texts: Iterable[tuple[str, bytes]]) -> list[str]:
 
 
 @pytest.mark.endtoend
-@pytest.mark.timeout(600)  # its processes have limits of their own; together they may take long on a busy machine
+@pytest.mark.timeout(600)  # its processes have limits of their own
 def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path, short: Path) -> None:
     elsewhere, home, runs = tmp_path / "else where", tmp_path / "home", tmp_path / "the runs"
     elsewhere.mkdir()
     env = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(short), "CROSSWARD_HOME": str(home)}
+    env["RAY_worker_niceness"] = "0"  # else Ray's workers give way to everything else, such as other tests
     launch = ["launcher", "--num-supernodes", "3", "--cpus", "1", "--runs-dir", str(runs), "--offline", "--quiet"]
 
     onlooker = Onlooker(home, runs)

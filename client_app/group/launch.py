@@ -23,8 +23,8 @@ def gpus(device: str) -> int:
 
 
 def main(argv: list[str]) -> None:
-    """``launch ROOM PROCESSES THREADS DEVICE STALL``."""
-    die_with_parent()
+    """``launch ROOM PROCESSES THREADS DEVICE STALL SUPERVISOR``."""
+    die_with_parent(int(argv[6]))
     room, processes, threads, device, stall = argv[1], int(argv[2]), int(argv[3]), argv[4], argv[5]
     found = gpus(device)
     count = processes or found or 1

@@ -105,7 +105,7 @@ class Supervisor:
 
     async def _launch(self, room: Path) -> asyncio.subprocess.Process:
         o = self.options
-        arguments = (str(room), str(o.processes), str(o.threads), o.device, str(o.stall_timeout))
+        arguments = (str(room), str(o.processes), str(o.threads), o.device, str(o.stall_timeout), str(os.getpid()))
         return await asyncio.create_subprocess_exec(sys.executable, "-m", "client_app.group.launch", *arguments)
 
     def _is_known(self) -> bool:
@@ -289,14 +289,14 @@ class Supervisor:
             return f"its launcher ended with code {launcher.returncode}; see {self.folder / 'group.log'}"
         if self.owner is not None and not alive(*self.owner):
             return "its SuperNode is gone"
+        if self.job is None and not self.clients and not self._is_known():
+            return "its folder knows of another one, or of none"
         if not self.ready.is_set():
             late = now - self.began > limit
             return f"only {len(self.ranks)} ranks have come in {limit:g} s" if late else None
         for number, rank in sorted(self.ranks.items()):
             if now - rank.seen > limit:
                 return f"rank {number} (process {rank.pid}) gives no sign of life for {limit:g} s"
-        if self.job is None and not self.clients and not self._is_known():
-            return "its folder knows of another one, or of none"
         if self.job is None:
             idle = self.options.idle_timeout
             return f"nothing was asked of it for {idle:g} s" if now - self.used > idle else None
