@@ -1,4 +1,5 @@
 # make run     simulate a federated run and evaluate it     RUN_CONFIG="key=value ..."  ARGS="--num-supernodes 8 ..."
+# make deploy-local   a SuperLink and four SuperNodes on this machine, a run, its evaluation   ARGS="--drill superlink"
 # make test    ruff, mypy and pytest                        PYTEST_ARGS="-k ledger ..."
 # make lint    ruff and mypy only
 # make install what run needs, into .venv                   TORCH="torch==2.13.0 --index-url ..." for a GPU build
@@ -28,10 +29,13 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test lint install install-dev clean
+.PHONY: run deploy-local test lint install install-dev clean
 
 run: install
 	@.venv/bin/python -m launcher --run-config "$$RUN_CONFIG" $(ARGS)
+
+deploy-local: install
+	@.venv/bin/python -m deploy local --run-config "$$RUN_CONFIG" $(ARGS)
 
 # Lint findings do not keep the tests from running; either makes this fail. Two processes share the tests, see
 # tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger can be used.

@@ -35,6 +35,13 @@ def parser() -> argparse.ArgumentParser:
         "--sites", type=int, metavar="N", help="hospitals to partition the notes into (default: as in the run)"
     )
     p.add_argument(
+        "--notes",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="measure on this hospital's own notes, read as data.source says; once for each hospital",
+    )
+    p.add_argument(
         "--centralised", action="store_true", help="also train on all notes in one place, with as many steps in all"
     )
     p.add_argument(

@@ -21,7 +21,7 @@ from adapters import LoraSettings, ModelConfig, save_adapter, write_vector
 from client_app.learner import LoraLearner, workshop
 from client_app.settings import EngineSettings, TrainSettings
 from client_app.threads import share_cores
-from data import DataConfig, load_hospitals
+from data import DataConfig, Hospital, load_hospital, load_hospitals
 from evaluation.collect import centralised, own_adapters, save_vector, total_steps
 from evaluation.generations import continuations
 from evaluation.labels import label_scores
@@ -54,12 +54,22 @@ def overrides(pairs: list[str], config: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _learners(run: Run, config: dict[str, Any], sites: int | None) -> list[LoraLearner]:
+def hospitals_of(data: DataConfig, notes: list[str], sites: int) -> list[Hospital]:
+    """The hospitals to measure at: each NAME=PATH of ``notes``, or the run's own notes shared out to ``sites``."""
+    pairs = [pair.partition("=") for pair in notes]
+    for pair, (name, equals, path) in zip(notes, pairs, strict=True):
+        if not (name and equals and path):
+            raise EvaluationError(f"--notes {pair}: expected NAME=PATH, a hospital's name and where its notes are")
+    found = [load_hospital(replace(data, name=name, path=str(Path(path).absolute()))) for name, _, path in pairs]
+    return found or load_hospitals(data, sites)
+
+
+def _learners(run: Run, config: dict[str, Any], sites: int | None, notes: list[str]) -> list[LoraLearner]:
     data, settings = read_settings(DataConfig, config), read_settings(TrainSettings, config)
     schedule, seed = read_settings(Schedule, config), read_settings(RunSettings, config).seed
     share_cores(read_settings(EngineSettings, config).threads)
     shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), seed)
-    hospitals = load_hospitals(data, sites or run.nodes)
+    hospitals = hospitals_of(data, notes, sites or run.nodes)
     return [LoraLearner(shop, hospital, data, schedule, settings) for hospital in hospitals]
 
 
@@ -98,7 +108,7 @@ def evaluate(args: argparse.Namespace) -> None:
     run = open_run(args.run.resolve())
     config = overrides(args.set, run.config)
     key = consortium_key(run, args.key, args.passphrase_file)  # before the long work: it may not fit
-    learners = _learners(run, config, args.sites)
+    learners = _learners(run, config, args.sites, args.notes)
     first = learners[0]
     models: dict[str, Vector] = {"base": first.initial()}
     vault = vault_of(run, key, first.shop)

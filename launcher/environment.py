@@ -21,7 +21,7 @@ from launcher.errors import LauncherError
 # Ray puts sockets some 75 characters below its folder, and the kernel allows 107 (macOS 103).
 _LONGEST_RAY_FOLDER = 28
 
-_ALWAYS = {
+QUIETLY = {
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "FLWR_TELEMETRY_ENABLED": "0",
@@ -29,7 +29,7 @@ _ALWAYS = {
     "RAY_ADDRESS": "local",
     "PYTHONUNBUFFERED": "1",
 }
-_UNLESS_SET = {
+UNLESS_SET = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "0",
     "TOKENIZERS_PARALLELISM": "false",
@@ -98,7 +98,7 @@ def environment(base: Mapping[str, str], home: Path, port: int, control_port: in
     # A proxy must not catch the loopback.
     loopback = "127.0.0.1,localhost"
     own |= {name: f"{base[name]},{loopback}" if base.get(name) else loopback for name in ("no_proxy", "NO_PROXY")}
-    return _UNLESS_SET | dict(base) | _ALWAYS | (_OFFLINE if offline else {}) | own
+    return UNLESS_SET | dict(base) | QUIETLY | (_OFFLINE if offline else {}) | own
 
 
 def command(name: str, home: Path) -> str:

@@ -1,14 +1,13 @@
-"""Flower's own commands, run for one launch: a SuperLink, ``flwr run``, ``ls``, ``log`` and ``stop``.
+"""A SuperLink of its own for one launch.
 
 The SuperLink is started here exactly as ``flwr run`` would start it, on the port where ``flwr run`` looks for it: so
 its death is seen, its output is kept, and it ends with the launch.
 
-Not for: following a run (`launcher.watch`).
+Not for: talking to it (`launcher.control`) or following a run (`launcher.watch`).
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -16,23 +15,22 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from launcher.control import Control
 from launcher.environment import command, environment, free_ports
 from launcher.errors import LauncherError
 from launcher.processes import ProcessTree
 
 CONNECTION = "local"
-_CALL_LIMIT_S = 120.0
 
 
-class Flower:
+class Flower(Control):
     """One isolated local SuperLink and the commands that talk to it."""
 
     def __init__(self, home: Path, base: Mapping[str, str], tree: ProcessTree, *, offline: bool, bound: bool) -> None:
-        self.home, self.log = home, home / "superlink.log"
-        self._base, self._tree, self._offline, self._bound = dict(base), tree, offline, bound
-        self.env: dict[str, str] = {}
+        super().__init__(home, {}, tree, CONNECTION)
+        self.log = home / "superlink.log"
+        self._base, self._offline, self._bound = dict(base), offline, bound
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,57 +78,6 @@ class Flower:
                     f"the SuperLink does not answer after {patience_s:.0f} s; its last words:\n{tail(self.log, 15)}"
                 )
         return False
-
-    def run(self, app: Path, run_config: Path, federation: str) -> str:
-        """Submit a run of ``app``; returns its id."""
-        args = ["run", str(app), CONNECTION, "--run-config", str(run_config), "--federation-config", federation]
-        return str(self._call(*args)["run-id"])
-
-    def status(self, run_id: str) -> tuple[str, str]:
-        """(status, details), for example ("finished:failed", "Simulation failed with exception: ...")."""
-        run = self._call("ls", CONNECTION, "--run-id", run_id)["runs"][0]
-        return str(run["status"]), str(run["status-details"])
-
-    def stop_run(self, run_id: str) -> None:
-        self._call("stop", run_id, CONNECTION, limit_s=15.0)
-
-    def stream_log(self, run_id: str) -> subprocess.Popen[bytes]:
-        """A process that prints the run's log from its beginning and ends when the run has ended."""
-        args = [command("flwr", self.home), "log", run_id, CONNECTION, "--stream"]
-        return self._tree.start(args, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-    def _call(self, *args: str, limit_s: float = _CALL_LIMIT_S) -> dict[str, Any]:
-        if not self.alive:
-            raise LauncherError("the SuperLink has ended")
-        process = self._tree.start(
-            [command("flwr", self.home), *args, "--format", "json"],
-            env=self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            out, err = process.communicate(timeout=limit_s)
-        except subprocess.TimeoutExpired as error:
-            raise LauncherError(f"`flwr {args[0]}` gave no answer in {limit_s:.0f} s") from error
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        # Flower exits with 0 even when it refuses: only "success" tells.
-        try:
-            answer: dict[str, Any] = json.loads(out)
-        except ValueError as error:
-            text = (out + err).decode(errors="replace").strip()
-            raise LauncherError(f"`flwr {args[0]}` failed (exit code {process.returncode}): {text}") from error
-        if not answer.get("success"):
-            raise LauncherError(f"`flwr {args[0]}` was refused: {reason(str(answer.get('error-message', answer)))}")
-        return answer
-
-
-def reason(message: str) -> str:
-    """Flower's error message without its greetings and blank lines."""
-    greetings = ("Flower configuration not found", "Using SuperLink:")
-    return "\n".join(line for line in message.splitlines() if line.strip() and not line.startswith(greetings))
 
 
 def tail(file: Path, count: int) -> str:

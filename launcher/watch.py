@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from launcher.control import Control
 from launcher.errors import LauncherError
-from launcher.flower import Flower
 from launcher.lines import Screen, plain
 from launcher.processes import ProcessTree
 
@@ -39,7 +39,7 @@ class Ending:
 class LogReader(threading.Thread):
     """Copies a run's log into a file and shows what is meant for people, from line ``skip`` on."""
 
-    def __init__(self, flower: Flower, run_id: str, file: IO[str], screen: Screen, skip: int = 0) -> None:
+    def __init__(self, flower: Control, run_id: str, file: IO[str], screen: Screen, skip: int = 0) -> None:
         super().__init__(name="run-log", daemon=True)
         self._file, self._screen, self._skip = file, screen, skip
         self.lines = 0
@@ -70,17 +70,21 @@ class LogReader(threading.Thread):
 
 
 class Watch:
-    """Watches the run ``run_id``; `follow` returns when it has ended, one way or another."""
+    """Watches the run ``run_id``; `follow` returns when it has ended, one way or another.
+
+    ``worker`` names the process that runs the ServerApp, if it is below this one; empty when it is not.
+    """
 
     def __init__(
         self,
-        flower: Flower,
+        flower: Control,
         tree: ProcessTree,
         run_id: str,
         log: Path,
         screen: Screen,
         note: Callable[[str], None],
         *,
+        worker: str = WORKER,
         look_every_s: float = 1.0,
         status_every_s: float = 30.0,
         drain_s: float = 5.0,
@@ -91,7 +95,7 @@ class Watch:
         self._flower, self._tree, self._run_id, self._log, self._note = flower, tree, run_id, log, note
         self._screen, self._look_every_s, self._drain_s = screen, look_every_s, drain_s
         self._status_every_s, self._grace_s, self._silence_s = status_every_s, grace_s, silence_s
-        self._worker_seen = False
+        self._worker, self._worker_seen = worker, False
         self._gone_since: float | None = None
         self._started_by = time.monotonic() + start_limit_s
 
@@ -140,7 +144,9 @@ class Watch:
 
     def _look(self, now: float) -> None:
         """Note since when the process that runs the ServerApp is gone."""
-        if self._tree.named(WORKER):
+        if not self._worker:
+            return
+        if self._tree.named(self._worker):
             self._worker_seen, self._gone_since = True, None
         elif self._worker_seen or now > self._started_by:
             self._gone_since = self._gone_since or now
@@ -150,5 +156,5 @@ class Watch:
         if self._gone_since is None or now - self._gone_since < self._grace_s:
             return None
         if not self._worker_seen:
-            return Ending("stalled", f"no {WORKER} process was ever started")
-        return Ending("stalled", f"the process that ran the ServerApp ({WORKER}) was killed or crashed")
+            return Ending("stalled", f"no {self._worker} process was ever started")
+        return Ending("stalled", f"the process that ran the ServerApp ({self._worker}) was killed or crashed")

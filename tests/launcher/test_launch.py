@@ -16,9 +16,10 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
 from launcher.cli import main, options
+from launcher.control import reason
 from launcher.environment import command, environment, free_ports, make_home
 from launcher.errors import LauncherError
-from launcher.flower import reason, tail
+from launcher.flower import tail
 from launcher.launch import Launch, Options, federation, run_name, stamp
 from launcher.watch import Ending
 

@@ -1,0 +1,141 @@
+"""``python -m deploy``: everything that an operator of the aggregator or of a hospital starts.
+
+Exit codes: 0 done; 1 it went wrong, and the message says what; 2 the options are wrong.
+
+Not for: what the commands do (the other modules of this package).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+
+from deploy.errors import DeployError
+from launcher.errors import LauncherError
+
+
+def say(line: str) -> None:
+    """One line to whoever listens, if anybody does."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host, int(port)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m deploy", description="Run Crossward across machines.")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    one = commands.add_parser("init-aggregator", help="certificates, secret and aggregator.toml in a new folder")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--address", type=_address, required=True, metavar="HOST:PORT", help="as hospitals reach it")
+    one.add_argument("--host", default="0.0.0.0", help="interface to listen on (default: all)")
+    one.add_argument("--authority", type=Path, metavar="FOLDER", help="the CA's folder, to be kept elsewhere")
+
+    one = commands.add_parser("renew", help="a new server certificate from the same authority")
+    one.add_argument("config", type=Path, metavar="aggregator.toml")
+    one.add_argument("--authority", type=Path, metavar="FOLDER", help="the CA's folder (default: beside the file)")
+
+    one = commands.add_parser("aggregator", help="run the SuperLink and what runs its ServerApps")
+    one.add_argument("config", type=Path, metavar="aggregator.toml")
+
+    one = commands.add_parser("init-hospital", help="node key and hospital.toml in a new folder")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--superlink", required=True, metavar="HOST:PORT", help="the aggregator's address")
+    one.add_argument("--site", required=True, metavar="NAME", help="the name under which this hospital appears")
+    one.add_argument("--data", type=Path, required=True, metavar="PATH", help="this hospital's notes")
+    one.add_argument("--authority", type=Path, required=True, metavar="ca.crt", help="from the aggregator")
+    one.add_argument("--key", type=Path, required=True, metavar="consortium.key", help="from another hospital")
+    one.add_argument("--port", type=int, default=9094, help="on the loopback (default: %(default)s)")
+
+    one = commands.add_parser("check", help="find whatever would keep a hospital from taking part")
+    one.add_argument("config", type=Path, metavar="hospital.toml")
+
+    one = commands.add_parser("hospital", help="run the SuperNode")
+    one.add_argument("config", type=Path, metavar="hospital.toml")
+
+    one = commands.add_parser("run", help="start a run and follow it")
+    one.add_argument("config", type=Path, metavar="aggregator.toml")
+    one.add_argument("--run-config", action="append", default=[], metavar="'KEY=VALUE ...'|FILE.toml")
+    one.add_argument("--detach", action="store_true", help="do not follow it")
+
+    one = commands.add_parser("local", help="a whole deployment on this machine, a run, its evaluation, a clean stop")
+    one.add_argument("--folder", type=Path, default=Path("deployment"), help="(default: ./%(default)s)")
+    one.add_argument("--hospitals", type=int, default=4, metavar="N", help="(default: %(default)s)")
+    one.add_argument("--patients", type=int, default=600, metavar="N", help="of all together (default: %(default)s)")
+    one.add_argument("--run-config", action="append", default=[], metavar="'KEY=VALUE ...'|FILE.toml")
+    one.add_argument(
+        "--drill",
+        action="append",
+        default=[],
+        choices=("supernode", "superlink", "serverapp"),
+        help="kill -9 this one under way and see the run go on; may be given again",
+    )
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    args = parser().parse_args(argv)
+    try:
+        return _do(args)
+    except (DeployError, LauncherError) as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _do(args: argparse.Namespace) -> int:
+    from deploy import aggregator, checks, hospital
+
+    if args.command == "init-aggregator":
+        host, port = args.address
+        path = aggregator.init_aggregator(args.folder.resolve(), host, port, args.host, args.authority)
+        say(f"{path}\nto every hospital: {path.parent / 'ca.crt'}; from every hospital, into nodes/: its node.pub")
+        return 0
+    if args.command == "renew":
+        path = args.config.resolve()
+        names = aggregator.renew(path, args.authority or path.parent / "authority")
+        say(f"a new certificate for {', '.join(names)}; restart the aggregator")
+        return 0
+    if args.command == "aggregator":
+        return aggregator.keep_aggregator(args.config.resolve(), say)
+    if args.command == "init-hospital":
+        folder = args.folder.resolve()
+        path = hospital.init_hospital(
+            folder, args.superlink, args.site, args.data.resolve(), args.authority, args.key.resolve(), args.port
+        )
+        say(f"{path}\nto the aggregator: {folder / 'node.pub'}; then: python -m deploy check {path}")
+        return 0
+    if args.command == "check":
+        wrong = False
+        for what, verdict, told in checks.findings(args.config.resolve()):
+            say(f"{verdict:>7}  {what}: {told}")
+            wrong = wrong or verdict == checks.WRONG
+        return int(wrong)
+    if args.command == "hospital":
+        return hospital.keep_hospital(args.config.resolve(), say)
+    if args.command == "run":
+        from deploy.run import DeployedRun
+
+        run = DeployedRun(aggregator.read_aggregator(args.config.resolve()), args.run_config, say)
+        run.submit()
+        if not args.detach:
+            run.follow(say)
+        return 0
+    from deploy.local import LocalDeployment
+
+    return LocalDeployment(args.folder, args.hospitals, args.patients, say).whole(args.run_config, args.drill)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

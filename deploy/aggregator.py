@@ -1,0 +1,237 @@
+"""The aggregator's side: a SuperLink that hospitals reach over TLS with registered keys, and what runs its ServerApps.
+
+The SuperLink keeps its state in a database and runs in process isolation: a ServerApp is no child of it but of a
+SuperExec beside it. So a SuperLink that is killed comes back and the run goes on. Members are the public keys in the
+folder ``nodes``: put a hospital's there and it may come in, take it away and it may not any more.
+
+Not for: what a run does (``server_app``). Nothing here can reach the consortium's key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.certificates import WARN_DAYS, days_left, host_names, make_authority, make_server_certificate
+from deploy.environment import environment
+from deploy.errors import DeployError
+from deploy.files import check_private, read_table, write_new
+from deploy.keeper import Keeper, Service
+from deploy.node_keys import public_text
+from launcher.control import Control
+from launcher.environment import command
+from launcher.errors import LauncherError
+from launcher.processes import ProcessTree
+
+CONNECTION = "crossward"
+EVERY = 5.0  # seconds between looks at the folder of members
+_TEMPLATE = """\
+# The aggregator of a Crossward consortium; read by `python -m deploy aggregator`. Paths are from this file's folder.
+address = "{address}"          # as hospitals and the certificate have it
+host = "{host}"                # interface to listen on
+port = {port}
+certificate = "server.crt"
+private-key = "server.key"
+authority = "ca.crt"
+nodes = "nodes"                # public keys (*.pub) of the hospitals that may come in
+superexec-secret = "superexec.secret"
+state = "state"                # database, Flower's files; back it up with the run folders
+runs = "runs"                  # run folders
+"""
+
+
+def _key(key: str, help: str) -> dict[str, str]:
+    return {"key": key, "help": help}
+
+
+@dataclass(frozen=True)
+class AggregatorConfig:
+    """``aggregator.toml``."""
+
+    address: str = field(metadata=_key("address", "host name or address as hospitals have it"))
+    port: int = field(metadata=_key("port", "port to listen on"))
+    certificate: Path = field(metadata=_key("certificate", "the server's certificate"))
+    private_key: Path = field(metadata=_key("private-key", "the server's private key"))
+    authority: Path = field(metadata=_key("authority", "the CA's certificate, which hospitals have too"))
+    nodes: Path = field(metadata=_key("nodes", "folder of the hospitals' public keys"))
+    secret: Path = field(metadata=_key("superexec-secret", "what the SuperExec shows to the SuperLink"))
+    state: Path = field(metadata=_key("state", "folder of the database and of Flower's files"))
+    runs: Path = field(metadata=_key("runs", "where run folders go"))
+    host: str = field(default="127.0.0.1", metadata=_key("host", "interface to listen on"))
+
+    @property
+    def own_address(self) -> str:
+        """Host and port by which processes of this machine reach the SuperLink."""
+        return f"{self.address if self.host not in ('127.0.0.1', '0.0.0.0') else '127.0.0.1'}:{self.port}"
+
+
+def init_aggregator(folder: Path, address: str, port: int, host: str, authority: Path | None = None) -> Path:
+    """A new aggregator's folder: CA (in ``authority``, default ``<folder>/authority``), certificate, secret, config."""
+    authority = authority or folder / "authority"
+    if not (authority / "ca.key").exists():
+        make_authority(authority)
+    write_new(folder / "ca.crt", (authority / "ca.crt").read_bytes())
+    names = list(dict.fromkeys([address, "localhost", "127.0.0.1"]))  # its own processes call it on the loopback
+    make_server_certificate(authority, folder, names)
+    write_new(folder / "superexec.secret", secrets.token_hex(32).encode(), secret=True)
+    (folder / "nodes").mkdir(exist_ok=True)
+    path = folder / "aggregator.toml"
+    write_new(path, _TEMPLATE.format(address=address, host=host, port=port).encode())
+    return path
+
+
+def renew(path: Path, authority: Path) -> list[str]:
+    """A new server certificate and key for the same names; the old ones stay beside them. The names."""
+    config, _ = read_table(AggregatorConfig, path)
+    names = host_names(config.certificate)
+    kept = datetime.now(UTC).strftime(".%Y%m%dT%H%M%SZ")
+    for old in (config.certificate, config.private_key):
+        if old.exists():
+            old.rename(old.with_name(old.name + kept))
+    make_server_certificate(authority, config.certificate.parent, names)
+    return names
+
+
+def read_aggregator(path: Path) -> AggregatorConfig:
+    """``aggregator.toml``, with what it names checked.
+
+    Raises
+    ------
+    DeployError
+        says what is missing, open to others or expired.
+    """
+    config, _ = read_table(AggregatorConfig, path)
+    check_private(config.private_key, "the server's private key")
+    check_private(config.secret, "the SuperExec's secret")
+    for certificate in (config.certificate, config.authority):
+        if days_left(certificate) < 0:
+            raise DeployError(f"{certificate} has expired: `python -m deploy renew {path}`")
+    return config
+
+
+def control(config: AggregatorConfig, tree: ProcessTree) -> Control:
+    """Flower's commands for this SuperLink."""
+    home = config.state / "flower"
+    home.mkdir(parents=True, exist_ok=True)
+    quoted = json.dumps(str(config.authority), ensure_ascii=False)
+    (home / "config.toml").write_text(
+        f'[superlink]\ndefault = "{CONNECTION}"\n\n[superlink.{CONNECTION}]\naddress = "{config.own_address}"\n'
+        f"root-certificates = {quoted}\n",
+        encoding="utf-8",
+    )
+    return Control(home, environment(home), tree, CONNECTION)
+
+
+def healthy(config: AggregatorConfig, timeout: float = 2.0) -> bool:
+    """Whether the SuperLink answers."""
+    context = ssl.create_default_context(cafile=str(config.authority))
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    with contextlib.suppress(urllib.error.URLError, OSError), opener.open(
+        f"https://{config.own_address}/health", timeout=timeout
+    ):
+        return True
+    return False
+
+
+class Members:
+    """Keeps the SuperLink's registered keys the same as the folder of public keys."""
+
+    def __init__(self, config: AggregatorConfig, flower: Control, say: Callable[[str], None]) -> None:
+        self.config, self.flower, self.say = config, flower, say
+        self._seen: list[tuple[str, float]] | None = None
+        self._next = 0.0
+
+    @property
+    def _book(self) -> Path:
+        return self.config.state / "members.json"
+
+    def known(self) -> dict[str, dict[str, Any]]:
+        """Public key -> name and node id of every key that is registered now."""
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads(self._book.read_text(encoding="utf-8")))
+        return {}
+
+    def look(self) -> None:
+        """Register and unregister what has changed; called again and again."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + EVERY
+        found = sorted(self.config.nodes.glob("*.pub"))
+        marks = [(path.name, path.stat().st_mtime) for path in found]
+        if marks == self._seen or not healthy(self.config):
+            self._next = now + (EVERY if marks == self._seen else 0.3)
+            return
+        try:
+            self.sync(found)
+        except LauncherError as error:
+            self.say(f"members: {error}")
+            return
+        self._seen = marks
+
+    def sync(self, found: Sequence[Path]) -> None:
+        """Make the registered keys those of ``found``."""
+        known, wanted = self.known(), {}
+        for path in found:
+            try:
+                wanted[public_text(path)] = path
+            except DeployError as error:
+                self.say(f"members: {error}; it is left out")
+        for key in known.keys() - wanted.keys():
+            self.flower.call("supernode", "unregister", str(known[key]["node"]), CONNECTION)
+            self.say(f"members: {known.pop(key)['name']} is no member any more")
+        new = [(key, path) for key, path in wanted.items() if key not in known]
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda pair: self._register(pair[1]), new))
+        for (key, path), (node, trouble) in zip(new, answers, strict=True):
+            if trouble:
+                self.say(f"members: {path.stem} could not be registered: {trouble}")
+            else:
+                known[key] = {"name": path.stem, "node": node}
+                self.say(f"members: {path.stem} is registered as node {node}")
+        draft = self._book.with_suffix(".draft")
+        draft.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        draft.replace(self._book)
+        if failed := [trouble for _, trouble in answers if trouble]:
+            raise LauncherError(failed[0])
+
+    def _register(self, path: Path) -> tuple[str, str]:
+        try:
+            answer = self.flower.call("supernode", "register", str(path), CONNECTION, "--name", path.stem)
+            return str(answer["node-id"]), ""
+        except LauncherError as error:
+            return "", str(error)
+
+
+def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
+    """Run the aggregator that ``path`` describes until asked to stop."""
+    config = read_aggregator(path)
+    config.state.mkdir(parents=True, exist_ok=True)
+    if (left := days_left(config.certificate)) < WARN_DAYS:
+        say(f"{config.certificate} expires in {left:.0f} days: `python -m deploy renew {path}`")
+    home = config.state / "flower"
+    home.mkdir(exist_ok=True)
+    env = environment(home)
+    superlink = [command("flower-superlink", home), "--isolation", "process", "--enable-supernode-auth"]
+    superlink += ["--ssl-ca-certfile", str(config.authority), "--ssl-certfile", str(config.certificate)]
+    superlink += ["--ssl-keyfile", str(config.private_key), "--host", config.host, "--port", str(config.port)]
+    superlink += ["--database", str(config.state / "superlink.db"), "--disable-runtime-dependency-installation"]
+    superlink += ["--superexec-auth-secret-file", str(config.secret)]
+    superexec = [command("flower-superexec", home), "--runtime-api-address", config.own_address]
+    superexec += ["--root-certificates", str(config.authority), "--superexec-auth-secret-file", str(config.secret)]
+    services = [Service("SuperLink", superlink, env), Service("SuperExec", superexec, env)]
+    members = Members(config, control(config, ProcessTree()), say)
+    return Keeper(services, say, members.look).run()

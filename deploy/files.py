@@ -1,0 +1,92 @@
+"""Writing files that others must not read, and reading configuration tables with checked keys.
+
+Not for: what is in them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from deploy.errors import DeployError
+
+T = TypeVar("T")
+
+
+def write_new(path: Path, data: bytes, secret: bool = False) -> None:
+    """Write a file that must not be there yet; a ``secret`` one is 0600 from its first moment.
+
+    Raises
+    ------
+    DeployError
+        the file exists, or the folder cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644), "wb") as file:
+            file.write(data)
+        try:
+            os.link(draft, path)
+        finally:
+            draft.unlink()
+    except FileExistsError as error:
+        raise DeployError(f"{path} exists already and is kept: name another folder, or move it away") from error
+    except OSError as error:
+        raise DeployError(f"{path} could not be written: {error.strerror}") from error
+
+
+def check_private(path: Path, what: str) -> None:
+    """Refuse a secret that is missing or that others can read."""
+    if not path.is_file():
+        raise DeployError(f"{path}, {what}, is missing")
+    if path.stat().st_mode & 0o077:
+        raise DeployError(f"{path}, {what}, can be read by others: chmod 600 {path}")
+
+
+def read_table(cls: type[T], path: Path, extra: str = "") -> tuple[T, dict[str, Any]]:
+    """A ``cls`` (frozen dataclass; every field has ``key`` and ``help``) from a TOML file, and its table ``extra``.
+
+    Paths (fields of type Path) are taken from the file's folder.
+
+    Raises
+    ------
+    DeployError
+        names the file, the key and what was expected.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DeployError(f"{path} cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise DeployError(f"{path} is not TOML: {error}") from error
+    more = table.pop(extra, {}) if extra else {}
+    if not isinstance(more, dict):
+        raise DeployError(f"{path}: [{extra}] must be a table")
+    hints, given = get_type_hints(cls), {}
+    fields = {f.metadata["key"]: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key, value in table.items():
+        if key not in fields:
+            raise DeployError(f"{path}: unknown key {key!r}; there are {', '.join(sorted(fields))}")
+        kind = hints[fields[key].name]
+        if kind is Path and isinstance(value, str):
+            given[fields[key].name] = (path.parent / value).resolve()
+        elif kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(v, str) for v in value):
+            given[fields[key].name] = tuple(value)
+        elif kind in (str, int) and type(value) is kind:
+            given[fields[key].name] = value
+        else:
+            names = {Path: "a path", str: "a text", int: "a whole number"}
+            raise DeployError(f"{path}: {key} = {value!r} is not {names.get(kind, 'a list of texts')}")
+    missing = [
+        key
+        for key, f in fields.items()
+        if f.name not in given and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise DeployError(f"{path}: {missing[0]} is missing ({fields[missing[0]].metadata['help']})")
+    return cls(**given), more

@@ -1,0 +1,155 @@
+"""A hospital's side: a SuperNode that comes back after whatever killed it, and is let in again at once.
+
+A SuperLink takes a killed SuperNode for alive until its heartbeats have been missing for a minute, and refuses its
+successor meanwhile. Whoever holds the node's key may say that it is gone: so this says it before a new start
+(:func:`release`), and waits a moment, so that the aggregator sees the node gone and asks another hospital for the
+update that was lost.
+
+Not for: training (``client_app``) or what the SuperNode is told (its node config is handed on as it is).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.environment import environment
+from deploy.errors import DeployError
+from deploy.files import read_table, write_new
+from deploy.keeper import Keeper, Service
+from deploy.node_keys import load_node_key, make_node_key
+from launcher.environment import command
+
+SEEN_GONE = 3.0  # seconds between "it is gone" and a new start; the aggregator looks several times a second
+_NODE_ID = re.compile(r"SuperNode ID: (\d+)")
+_TEMPLATE = """\
+# A hospital of a Crossward consortium; read by `python -m deploy hospital`. Paths are from this file's folder.
+superlink = "{superlink}"      # the aggregator's host and port
+authority = "ca.crt"           # from the aggregator
+node-key = "node.key"          # made here; its public half node.pub goes to the aggregator
+port = {port}                  # for this machine's own processes, on the loopback only
+
+[node-config]                  # see README, "Node config"; paths here are absolute
+site = {site}
+data-path = {data}
+state-dir = {state}
+key-path = {key}
+"""
+
+
+def _key(key: str, help: str) -> dict[str, str]:
+    return {"key": key, "help": help}
+
+
+@dataclass(frozen=True)
+class HospitalConfig:
+    """``hospital.toml`` without its node config."""
+
+    superlink: str = field(metadata=_key("superlink", "the aggregator's host and port"))
+    authority: Path = field(metadata=_key("authority", "the CA's certificate, from the aggregator"))
+    node_key: Path = field(metadata=_key("node-key", "this SuperNode's private key"))
+    port: int = field(default=9094, metadata=_key("port", "port on the loopback for this machine's own processes"))
+
+
+def init_hospital(
+    folder: Path, superlink: str, site: str, data: Path, authority: Path, consortium_key: Path, port: int = 9094
+) -> Path:
+    """A new hospital's folder: node key, the CA's certificate, config. The consortium's key is only named."""
+    make_node_key(folder)
+    write_new(folder / "ca.crt", authority.read_bytes())
+    quoted = {"site": site, "data": str(data), "state": str(folder / "state"), "key": str(consortium_key)}
+    text = {name: json.dumps(value, ensure_ascii=False) for name, value in quoted.items()}
+    write_new(folder / "hospital.toml", _TEMPLATE.format(superlink=superlink, port=port, **text).encode())
+    return folder / "hospital.toml"
+
+
+def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
+    """``hospital.toml`` and its node config.
+
+    Raises
+    ------
+    DeployError
+        says what is missing or wrong.
+    """
+    config, node = read_table(HospitalConfig, path, "node-config")
+    load_node_key(config.node_key)
+    if not config.authority.is_file():
+        raise DeployError(f"{config.authority}, the aggregator's CA certificate, is missing: ask the aggregator for it")
+    if not Path(str(node.get("state-dir", ""))).is_absolute():
+        raise DeployError(f"{path}: [node-config] state-dir = {node.get('state-dir')!r} is not an absolute folder")
+    for key, value in node.items():
+        if not isinstance(value, bool | int | float | str):
+            raise DeployError(f"{path}: [node-config] {key} = {value!r} is not one plain value")
+    return config, node
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else repr(value)
+
+
+def release(superlink: str, authority: Path, node_key: Path, node: int) -> None:
+    """Tell the SuperLink that SuperNode ``node`` has gone. Whatever goes wrong, the SuperLink finds out by itself."""
+    from flwr.proto.fleet_pb2 import DeactivateNodeRequest
+    from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
+    from flwr.supernode.fleet_http_client import FleetHttpClient
+    from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+
+    key = load_node_key(node_key)
+    signing = NodeAuthHttpInterceptor(key, key.public_key())
+    versions = RuntimeVersionHttpInterceptor(component_name="SuperNode")
+    with FleetHttpClient.from_server_address(superlink, False, str(authority), [versions, signing]) as client:
+        client.DeactivateNode(DeactivateNodeRequest(node_id=node))
+
+
+class Presence:
+    """Which node id the SuperNode has while it runs, on disk: what is found there after a kill is to be released."""
+
+    def __init__(self, config: HospitalConfig, state: Path, say: Callable[[str], None]) -> None:
+        self.config, self.path, self.say = config, state / "supernode.json", say
+
+    def heard(self, line: str) -> None:
+        """Note the id when the SuperNode says it."""
+        if found := _NODE_ID.search(line):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(json.dumps({"node": int(found[1])}), encoding="utf-8")
+
+    def ended(self, code: int) -> None:
+        """A SuperNode that ended in order has signed off itself."""
+        if code == 0:
+            self.path.unlink(missing_ok=True)
+
+    def before(self) -> None:
+        """Sign off for a predecessor that could not."""
+        try:
+            node = int(json.loads(self.path.read_text(encoding="utf-8"))["node"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        try:
+            release(self.config.superlink, self.config.authority, self.config.node_key, node)
+            self.say(f"node {node} did not end in order; the SuperLink was told that it is gone")
+            time.sleep(SEEN_GONE)
+        except Exception as error:  # of several libraries; the SuperLink forgets the node by itself within 80 s
+            self.say(f"the SuperLink could not be told that node {node} is gone ({type(error).__name__}: {error})")
+        self.path.unlink(missing_ok=True)
+
+
+def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
+    """Run the SuperNode that ``path`` describes until asked to stop."""
+    config, node = read_hospital(path)
+    state = Path(node["state-dir"])
+    home = state / "flower"
+    home.mkdir(parents=True, exist_ok=True)
+    args = [command("flower-supernode", home), "--superlink", config.superlink]
+    args += ["--root-certificates", str(config.authority), "--auth-supernode-private-key", str(config.node_key)]
+    args += ["--port", str(config.port), "--node-config", " ".join(f"{k}={_literal(v)}" for k, v in node.items())]
+    presence = Presence(config, state, say)
+    service = Service(
+        "SuperNode", args, environment(home), before=presence.before, heard=presence.heard, ended=presence.ended
+    )
+    return Keeper([service], say, lambda: None).run()
+

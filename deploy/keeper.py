@@ -1,0 +1,113 @@
+"""Keeps processes running: starts them, passes their output on, starts them again with growing pauses, ends them in order.
+
+Not for: which processes (``deploy.aggregator``, ``deploy.hospital``); where systemd, Docker or Kubernetes restarts
+things, they restart this one, which ends everything below it when it goes.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+from launcher.processes import ProcessTree
+
+SHORTEST, LONGEST, SETTLED = 1.0, 30.0, 60.0  # seconds: first and longest pause; alive so long, pauses begin anew
+
+
+@dataclass
+class Service:
+    """A process to keep: ``before`` is called before every start, ``heard`` with every line that it prints."""
+
+    name: str
+    args: Sequence[str]
+    env: Mapping[str, str]
+    before: Callable[[], None] = lambda: None
+    heard: Callable[[str], None] = lambda line: None
+    ended: Callable[[int], None] = lambda code: None
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    starts: int = field(default=0, init=False)
+    failures: int = field(default=0, init=False)
+    began: float = field(default=0.0, init=False)
+    not_before: float = field(default=0.0, init=False)
+
+
+class Keeper:
+    """Keeps ``services``; later ones are started after, and ended before, earlier ones."""
+
+    def __init__(self, services: Sequence[Service], say: Callable[[str], None], every: Callable[[], None]) -> None:
+        self.services, self.say, self.every = list(services), say, every
+        self.tree = ProcessTree()
+        self._stopping = threading.Event()
+
+    def stop(self, *_: object) -> None:
+        """Ask :meth:`run` to end everything and return."""
+        self._stopping.set()
+
+    def run(self) -> int:
+        """Keep everything until asked to stop; 0 when it ended in order."""
+
+        def asked(signum: int, _: FrameType | None) -> None:
+            self.stop()
+
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(one, asked)
+        try:
+            while not self._stopping.wait(0.2):
+                for service in self.services:
+                    self._look(service)
+                self.every()
+        finally:
+            self._end()
+        return 0
+
+    def _look(self, service: Service) -> None:
+        now = time.monotonic()
+        if service.process is not None:
+            if (code := service.process.poll()) is None:
+                return
+            service.process = None
+            service.ended(code)
+            service.failures = 0 if now - service.began > SETTLED else service.failures + 1
+            pause = min(SHORTEST * 2.0 ** min(service.failures, 10), LONGEST)
+            service.not_before = now + pause
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+            self.say(f"{service.name} {how}; it is started again in {pause:g} s")
+        if now >= service.not_before and not self._stopping.is_set():
+            self._start(service)
+
+    def _start(self, service: Service) -> None:
+        service.before()
+        service.process = self.tree.start(
+            service.args, env=dict(service.env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        service.began, service.starts = time.monotonic(), service.starts + 1
+        self.say(f"{service.name} started (process {service.process.pid})")
+        threading.Thread(target=self._pass_on, args=(service, service.process), daemon=True).start()
+
+    def _pass_on(self, service: Service, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        for raw in process.stdout:
+            line = raw.decode(errors="replace").rstrip("\n")
+            service.heard(line)
+            self.say(line)
+
+    def _end(self) -> None:
+        """Politely, last started first; what does not go within ten seconds is killed, with all that it left."""
+        for service in reversed(self.services):
+            process, service.process = service.process, None
+            if process is None or process.poll() is not None:
+                continue
+            process.terminate()
+            try:
+                process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            service.ended(process.returncode)
+        for left in self.tree.stop():
+            self.say(f"did not end: {left}")

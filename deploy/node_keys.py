@@ -1,0 +1,59 @@
+"""A SuperNode's key: how the SuperLink knows which hospital calls. ECDSA on P-384 in OpenSSH's form, as Flower reads it.
+
+Another key than the hospital's Ed25519 identity in its state folder (``client_app.identity``), which signs updates:
+this one opens the door of the transport, that one is whose an update is.
+
+Not for: TLS (``deploy.certificates``) or encryption of updates (``encryption.keys``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from deploy.errors import DeployError
+from deploy.files import check_private, write_new
+
+PRIVATE, PUBLIC = "node.key", "node.pub"
+
+
+def make_node_key(folder: Path) -> None:
+    """``node.key`` (0600, stays at the hospital) and ``node.pub`` (for the aggregator) in ``folder``."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    write_new(folder / PRIVATE, private, secret=True)
+    write_new(folder / PUBLIC, public + b"\n")
+
+
+def load_node_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The private key in ``path``.
+
+    Raises
+    ------
+    DeployError
+        it is missing, readable by others, or no such key.
+    """
+    check_private(path, "the SuperNode's private key")
+    try:
+        key = serialization.load_ssh_private_key(path.read_bytes(), None)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise DeployError(f"{path} holds no OpenSSH private key without a passphrase: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise DeployError(f"{path} holds another kind of key than ECDSA: make one with `python -m deploy node-key`")
+    return key
+
+
+def public_text(path: Path) -> str:
+    """A public key file's key as OpenSSH writes it, without its comment; the SuperLink knows nodes by it."""
+    try:
+        words = path.read_text(encoding="ascii").split()
+        serialization.load_ssh_public_key(" ".join(words[:2]).encode())
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        raise DeployError(f"{path} holds no OpenSSH public key: {error}") from error
+    return " ".join(words[:2])

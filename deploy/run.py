@@ -1,0 +1,73 @@
+"""``python -m deploy run``: a run on a deployed SuperLink, followed to its end, with the truth about how it ended.
+
+A run goes on when the terminal that follows it is closed; ``--detach`` does not follow it in the first place.
+
+Not for: simulated runs (``launcher``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.aggregator import AggregatorConfig, control
+from launcher.errors import LauncherError
+from launcher.launch import FOLDER_KEY, MARKER, RESUME_KEY, run_name, stamp
+from launcher.lines import Screen
+from launcher.overrides import app_defaults, read_overrides, to_toml
+from launcher.processes import ProcessTree
+from launcher.watch import Watch
+
+APP = Path(__file__).resolve().parents[1]
+
+
+class DeployedRun:
+    """One run: :meth:`submit`, then :meth:`follow`. ``folder`` is where its run folder will be."""
+
+    def __init__(self, config: AggregatorConfig, run_config: Sequence[str], say: Callable[[str], None]) -> None:
+        from launcher.settings_table import check_settings  # imports the readers' libraries, which takes a second
+        from protocol.settings import SettingsError
+
+        defaults = app_defaults(APP)
+        overrides = read_overrides(run_config, defaults)
+        try:
+            check_settings(defaults | overrides)
+        except SettingsError as error:
+            raise LauncherError(str(error)) from error
+        resumed = overrides.get(RESUME_KEY)
+        chosen = resumed or overrides.get(FOLDER_KEY) or config.runs / run_name(datetime.now(UTC))
+        self.folder = Path(str(chosen)).expanduser().absolute()
+        self._text = to_toml(overrides | {RESUME_KEY if resumed else FOLDER_KEY: str(self.folder)})
+        self.tree, self._say, self.run_id = ProcessTree(), say, ""
+        self.flower = control(config, self.tree)
+        self.log = self.folder.parent / f"{self.folder.name}.log"
+        self._before = stamp(self.folder / MARKER)
+
+    def submit(self) -> str:
+        """Hand the run to the SuperLink; its id."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        file = self.flower.home / f"{self.folder.name}.toml"
+        file.write_text(self._text, encoding="utf-8")
+        try:
+            self.run_id = self.flower.run(APP, file)
+        finally:
+            file.unlink()
+        self._say(f"run {self.run_id} in {self.folder}")
+        return self.run_id
+
+    def follow(self, show: Callable[[str], None]) -> None:
+        """Show the run's log until it has ended.
+
+        Raises
+        ------
+        LauncherError
+            it did not complete; says how it ended.
+        """
+        ending = Watch(self.flower, self.tree, self.run_id, self.log, Screen(show), self._say, worker="").follow()
+        if not ending.completed:
+            raise LauncherError(f"the run has failed: {ending.status}: {ending.details}\nits log: {self.log}")
+        if stamp(self.folder / MARKER) == self._before:
+            raise LauncherError(
+                f"Flower says that the run completed, but {self.folder} has no new {MARKER}\nits log: {self.log}"
+            )
