@@ -136,11 +136,10 @@ def control(config: AggregatorConfig, tree: ProcessTree) -> Control:
 def healthy(config: AggregatorConfig, timeout: float = 2.0) -> bool:
     """Whether the SuperLink answers."""
     context = ssl.create_default_context(cafile=str(config.authority))
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
-    with contextlib.suppress(urllib.error.URLError, OSError), opener.open(
-        f"https://{config.own_address}/health", timeout=timeout
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    with (
+        contextlib.suppress(urllib.error.URLError, OSError),
+        opener.open(f"https://{config.own_address}/health", timeout=timeout),
     ):
         return True
     return False

@@ -27,9 +27,12 @@ def _connection(config: HospitalConfig) -> tuple[str, str]:
         return WRONG, f"superlink = {config.superlink!r} is not host:port"
     try:
         context = ssl.create_default_context(cafile=str(config.authority))
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as raw:
-            with context.wrap_socket(raw, server_hostname=host.strip("[]")) as tls:
-                return OK, f"{config.superlink} answers with {tls.version()} and a certificate of {config.authority}"
+        name = host.strip("[]")
+        with (
+            socket.create_connection((name, int(port)), timeout=10) as raw,
+            context.wrap_socket(raw, server_hostname=name) as tls,
+        ):
+            return OK, f"{config.superlink} answers with {tls.version()} and a certificate of {config.authority}"
     except ssl.SSLCertVerificationError as error:
         return WRONG, (
             f"{config.superlink} shows a certificate that {config.authority} does not vouch for "

@@ -1,4 +1,4 @@
-"""A failure drill: kill -9 of a SuperNode, of the SuperLink, of the ServerApp while a run is going on, and what it cost.
+"""A failure drill: kill -9 of a SuperNode, the SuperLink, the ServerApp while a run is going on, and what it cost.
 
 Not for: faults of messages and links; those are tried on the virtual grid and in network namespaces.
 """
@@ -22,7 +22,6 @@ from server_app.ledger import FILE_NAME, read_entries
 
 if TYPE_CHECKING:
     from deploy.local import LocalDeployment
-    from deploy.run import DeployedRun
 
 VICTIM = "hospital-2"
 
@@ -39,7 +38,6 @@ class Drill(threading.Thread):
         self.killed_serverapp = False
         self.killed: dict[str, float] = {}
         self._over = threading.Event()
-        self.resumes: list[str] = []
 
     def run(self) -> None:
         for number, what in enumerate(self.todo, 1):
@@ -51,10 +49,6 @@ class Drill(threading.Thread):
     def stop(self) -> None:
         """No more kills."""
         self._over.set()
-
-    def resumed(self, run: DeployedRun) -> None:
-        """The run goes on under another id of Flower's."""
-        self.resumes.append(run.run_id)
 
     def lines(self) -> list[dict[str, Any]]:
         """The ledger so far."""
@@ -107,8 +101,8 @@ class Drill(threading.Thread):
         twice = [task for task in done if task >= 0 and done[task] > 1] + [t for t in added if added[t] > 1]
         strangers = [task for task in added if task not in accepted]
         for what, moment in self.killed.items():
-            after = next((line["time"] for line in entries if line["time"] > moment and line["event"] == ACCEPTED), None)
-            told = "nothing was accepted after it" if after is None else f"the next update came {after - moment:.1f} s later"
+            later = [line["time"] - moment for line in entries if line["event"] == ACCEPTED and line["time"] > moment]
+            told = f"the next update came {later[0]:.1f} s later" if later else "nothing was accepted after it"
             self.say(f"drill: {what} was killed; {told}")
         failed = Counter(line["event"] for line in entries if line["event"] in OUTCOMES and line["event"] != ACCEPTED)
         self.say(

@@ -152,4 +152,3 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
         "SuperNode", args, environment(home), before=presence.before, heard=presence.heard, ended=presence.ended
     )
     return Keeper([service], say, lambda: None).run()
-

@@ -1,4 +1,4 @@
-"""Keeps processes running: starts them, passes their output on, starts them again with growing pauses, ends them in order.
+"""Keeps processes running: starts them, passes their output on, starts them again with growing pauses, ends them.
 
 Not for: which processes (``deploy.aggregator``, ``deploy.hospital``); where systemd, Docker or Kubernetes restarts
 things, they restart this one, which ends everything below it when it goes.

@@ -1,7 +1,7 @@
 """A whole deployment on one machine: every process, certificate, key and file that a consortium has, on the loopback.
 
-An aggregator (SuperLink over TLS with registered node keys, a database and process isolation) and N hospitals, each with
-folders of its own; a run; its evaluation; a clean stop. A drill kills processes under way and tells what it cost.
+An aggregator (SuperLink over TLS with registered node keys, a database and process isolation) and N hospitals, each
+with folders of its own; a run; its evaluation; a clean stop. A drill kills processes under way and says what it cost.
 
 Not for: more than trying out: here one user holds everybody's keys.
 """
@@ -34,6 +34,7 @@ SETTINGS = (
     "data.source=mimic-iii run.alone=false strategy.num-versions=8 strategy.evaluate-every=4 node.num-processes=1 "
     "node.threads=1 model.device=cpu strategy.buffer-size=3 strategy.min-nodes={hospitals}"
 )
+SERVERAPP = "flwr-serverapp"
 PATIENCE = 90.0  # seconds for a process to be up
 
 
@@ -108,9 +109,8 @@ class LocalDeployment:
     def _keep(self, name: str, command: str, config: Path) -> None:
         log = config.parent / f"{command}.log"
         with log.open("ab") as file:
-            self.keepers[name] = self.tree.start(
-                [sys.executable, "-m", "deploy", command, str(config)], stdout=file, stderr=file, cwd=APP, env=self._env()
-            )
+            args = [sys.executable, "-m", "deploy", command, str(config)]
+            self.keepers[name] = self.tree.start(args, stdout=file, stderr=file, cwd=APP, env=self._env())
 
     @staticmethod
     def _env() -> dict[str, str]:
@@ -197,15 +197,15 @@ class LocalDeployment:
         run.submit()
         drill.start()
         try:
-            run.follow(self.say)
+            run.follow(self.say, SERVERAPP)
         except LauncherError as error:
             if not drill.killed_serverapp:
                 raise
-            self.say(f"as was to be expected: {str(error).splitlines()[0]}; the run is resumed")
+            self.say(f"as was to be expected: {str(error).splitlines()[0]}; it is stopped, and resumed")
+            run.stop()
             run = DeployedRun(config, [*settings, f"run.resume='{run.folder}'"], self.say)
             run.submit()
-            drill.resumed(run)
-            run.follow(self.say)
+            run.follow(self.say, SERVERAPP)
         finally:
             drill.stop()
         drill.account()

@@ -1,4 +1,4 @@
-"""A SuperNode's key: how the SuperLink knows which hospital calls. ECDSA on P-384 in OpenSSH's form, as Flower reads it.
+"""A SuperNode's key: how the SuperLink knows which hospital calls. ECDSA on P-384, in OpenSSH's form as Flower wants.
 
 Another key than the hospital's Ed25519 identity in its state folder (``client_app.identity``), which signs updates:
 this one opens the door of the transport, that one is whose an update is.

@@ -7,6 +7,7 @@ Not for: simulated runs (``launcher``).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,15 +57,21 @@ class DeployedRun:
         self._say(f"run {self.run_id} in {self.folder}")
         return self.run_id
 
-    def follow(self, show: Callable[[str], None]) -> None:
-        """Show the run's log until it has ended.
+    def stop(self) -> None:
+        """End the run, if it has not ended."""
+        with contextlib.suppress(LauncherError):
+            self.flower.stop_run(self.run_id)
+
+    def follow(self, show: Callable[[str], None], worker: str = "") -> None:
+        """Show the run's log until it has ended. ``worker`` names the ServerApp's process if it is below this one:
+        Flower takes a minute to notice that it is gone.
 
         Raises
         ------
         LauncherError
             it did not complete; says how it ended.
         """
-        ending = Watch(self.flower, self.tree, self.run_id, self.log, Screen(show), self._say, worker="").follow()
+        ending = Watch(self.flower, self.tree, self.run_id, self.log, Screen(show), self._say, worker=worker).follow()
         if not ending.completed:
             raise LauncherError(f"the run has failed: {ending.status}: {ending.details}\nits log: {self.log}")
         if stamp(self.folder / MARKER) == self._before:

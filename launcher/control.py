@@ -1,4 +1,4 @@
-"""Flower's command line as a program uses it: ``flwr run``, ``ls``, ``log``, ``stop`` and the rest, answers read as JSON.
+"""Flower's command line as a program uses it: ``flwr run``, ``ls``, ``log``, ``stop`` and more, answers read as JSON.
 
 Not for: starting a SuperLink (`launcher.flower`, ``deploy.aggregator``) or following a run (`launcher.watch`).
 """
