@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from deploy.errors import DeployError
 from protocol.messages import ACCEPTED, OUTCOMES

@@ -67,7 +67,8 @@ def read_table(cls: type[T], path: Path, extra: str = "") -> tuple[T, dict[str, 
     more = table.pop(extra, {}) if extra else {}
     if not isinstance(more, dict):
         raise DeployError(f"{path}: [{extra}] must be a table")
-    hints, given = get_type_hints(cls), {}
+    hints = get_type_hints(cls)
+    given: dict[str, Any] = {}
     fields = {f.metadata["key"]: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key, value in table.items():
         if key not in fields:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from deploy.aggregator import healthy, init_aggregator, read_aggregator
 from deploy.drill import Drill

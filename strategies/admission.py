@@ -33,7 +33,8 @@ class Expected:
     """What the server knows of the task it sent and the run it is in. Empty ``layout``/``shape``: not yet fixed.
 
     ``kinds`` are the kinds of part that the run's policy allows; with a sealed kind among them an update must be made
-    under a key: ``key``, once that is fixed. ``versions`` is the run's last version.
+    under a key: ``key``, once that is fixed. ``versions`` is the run's last version,
+    ``steps`` the most that a local training makes.
     """
 
     lineage: str
@@ -46,6 +47,7 @@ class Expected:
     public_key: bytes
     kinds: Kinds
     versions: int = 1
+    steps: int = 1 << 30
     max_loss: float = 100.0
 
 
@@ -56,6 +58,8 @@ def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> str:
             return f"{name} is {got!r}, expected {want!r}"
     if update.loss_sum > expected.max_loss * update.num_tokens:
         return f"a mean loss of {update.loss_sum / update.num_tokens:.1f} nats a token is beyond {expected.max_loss}"
+    if update.steps > expected.steps:
+        return f"{update.steps} steps were made, train.local-steps allows {expected.steps}"
     for number, part in enumerate(update.payload):
         head = part.head
         if head.kind not in expected.kinds:

@@ -10,6 +10,7 @@ Not for: synchronous rounds (``strategies.fedavg``), files (``strategies.journal
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from logging import INFO
 
@@ -36,6 +37,11 @@ from strategies.settings import StrategySettings
 from strategies.state import RunError, ServerState
 from strategies.versions import drop_others, make_version, roll_back
 from strategies.void import apart
+
+_SLACK = 1.5  # a forecast may be wrong by so much before a node is not asked any more
+
+
+
 
 
 def wait_for_nodes(grid: Grid, settings: StrategySettings, clock: Clock) -> int:
@@ -121,6 +127,29 @@ class AsyncHybrid(Strategy):
         """Whether an idle node gets a training task now."""
         return not view.todo and not view.waiting and view.hospital not in self.state.excluded
 
+    def worth_asking(self) -> Callable[[NodeView], bool]:
+        """Tells whether a node's update can still come in time: a slow link must not hold up a run's end for nothing.
+
+        Nodes of unknown speed are asked, and so is everybody as long as those in time would not fill a buffer.
+        """
+        s = self.state
+        now = s.clock.now()
+        left = s.forecast.remaining(self.ending.last_version - s.version, now - s.version_began)
+
+        def in_time(view: NodeView, elapsed: float = 0.0) -> bool:
+            expected = s.forecast.expected(view.node, TRAIN)
+            return expected is None or expected - elapsed <= _SLACK * left
+
+        @functools.cache
+        def needed() -> bool:
+            """Whether the updates that wait, are on their way or can still be asked for would not fill a buffer."""
+            sent = {flight.node: flight.sent for flight in s.roster.flights.values() if flight.kind == TRAIN}
+            views = (s.roster.nodes[node] for node in s.roster.present)
+            able = (v for v in views if v.hospital not in s.excluded)
+            return sum(v.waiting or in_time(v, now - sent.get(v.node, now)) for v in able) < s.settings.buffer_size
+
+        return lambda view: in_time(view) or needed()
+
     def ready(self) -> list[Buffered]:
         """Updates that become a version now: a full buffer of one layout, or what is there after max-wait."""
         s = self.state
@@ -195,7 +224,7 @@ class AsyncHybrid(Strategy):
         """Run until the last version (or ``num_rounds`` if that is fewer) or a stop criterion.
 
         Of Flower's parameters, ``initial_arrays`` is not needed (every node derives version 0 from the run's
-        seed), ``timeout`` is ``strategy.task-timeout``, and the server cannot evaluate what it cannot open.
+        seed), ``timeout`` follows each node's measured times, and the server cannot evaluate what it cannot open.
 
         Raises
         ------
@@ -259,7 +288,8 @@ class AsyncHybrid(Strategy):
 
     def _train_drafts(self) -> Iterator[tuple[Message, Flight]]:
         training = not self.state.stop_reason
-        return self._drafts(lambda view: TRAIN if training and self.may_train(view) else "")
+        worth = self.worth_asking()
+        return self._drafts(lambda view: TRAIN if training and self.may_train(view) and worth(view) else "")
 
     def _evaluate_drafts(self) -> Iterator[tuple[Message, Flight]]:
         return self._drafts(lambda view: view.todo)

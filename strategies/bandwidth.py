@@ -47,6 +47,11 @@ class Bandwidths:
         before = self._known.get(node, now)
         self._known[node] = (1 - SMOOTHING) * before + SMOOTHING * now
 
+    def usual(self, node: int) -> bool:
+        """Whether a node's link is no slower than the median of those known, or not known itself."""
+        known = self._known.get(node)
+        return known is None or known >= statistics.median_low(self._known.values())
+
     def value(self, node: int) -> float:
         """Mbit/s of a node; the median of the known ones (1 when none is) if it has not been measured."""
         known = self._known.get(node)

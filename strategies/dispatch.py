@@ -34,7 +34,9 @@ def _from_snapshot(state: ServerState, held: int) -> SentSnapshot | None:
     return state.snapshots.load() if smaller or (old and head.key == state.key) else None
 
 
-def _wants_snapshot(state: ServerState, kind: str) -> bool:
+def _wants_snapshot(state: ServerState, view: NodeView, kind: str) -> bool:
+    if not state.bandwidths.usual(view.node):
+        return False  # a snapshot may double what the node has to send: one with a better link will come
     every, confirmed = state.settings.snapshot_every, state.snapshots.confirmed
     if kind == TRAIN and state.version and (confirmed is None or confirmed.key != state.key):
         facts = state.catch_up.versions
@@ -59,7 +61,7 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
         plan=astuple(state.plan),
         head=state.journal.head(),
         accepted=view.accepted if view.public_key else tuple(state.orphans.values()),
-        want_snapshot=_wants_snapshot(state, kind),
+        want_snapshot=_wants_snapshot(state, view, kind),
         state_hash=state.hashes.agreed(state.version),
         steps=state.last_steps if kind == state.last_task else 0,
         last=kind != TRAIN and bool(state.stop_reason),
@@ -68,11 +70,11 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
         records=tuple(state.catch_up.records(held, state.version)),
         snapshot=snapshot,
     )
-    now, ttl = state.clock.now(), state.settings.task_timeout
+    size = sum(p.size for _, p in task.records) + (sum(p.size for p in snapshot[1]) if snapshot else 0)
+    now, ttl = state.clock.now(), state.forecast.deadline(view.node, kind, size)
     message = Message(
         content=write_task(task), dst_node_id=view.node, message_type=kind, ttl=ttl, group_id=str(state.version)
     )
-    size = sum(p.size for _, p in task.records) + (sum(p.size for p in snapshot[1]) if snapshot else 0)
     answers = state.round if kind != TRAIN else None
     return message, Flight(view.node, task.task, kind, state.version, task.epoch, now, now + ttl, size, answers)
 
@@ -96,4 +98,5 @@ def send(state: ServerState, grid: Grid, drafts: Iterable[tuple[Message, Flight]
             kind=flight.kind,
             version=flight.version,
             bytes=flight.bytes_down,
+            deadline_seconds=flight.deadline - flight.sent,
         )

@@ -10,6 +10,7 @@ Not for: nodes of very different speed; that is what AsyncHybrid is for.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +45,10 @@ class FedAvg(AsyncHybrid):
     def may_train(self, view: NodeView) -> bool:
         """Nodes of the round's cohort that have neither answered nor failed for good."""
         return view.node in self._choose() and super().may_train(view) and view.failures < ATTEMPTS
+
+    def worth_asking(self) -> Callable[[NodeView], bool]:
+        """A round waits for whoever it sampled."""
+        return lambda view: True
 
     def ready(self) -> list[Buffered]:
         """All updates of the round, once every node of the cohort has answered, failed for good or left."""

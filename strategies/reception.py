@@ -33,6 +33,7 @@ from strategies.void import doubt
 from strategies.weighting import Contribution
 
 ATTEMPTS = 3
+ASTRAY = "trained from another state of version"
 
 
 def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
@@ -64,7 +65,9 @@ def expire(state: ServerState) -> bool:
     overdue = state.roster.overdue(state.clock.now())
     for message_id in overdue:
         if (flight := state.roster.land(message_id)) is not None:
-            fail(state, flight, FAILED, f"no reply within strategy.task-timeout = {state.settings.task_timeout:g} s")
+            state.forecast.unanswered(flight.node)
+            waited = flight.deadline - flight.sent
+            fail(state, flight, FAILED, f"no reply within {waited:.4g} s, the deadline for this node's task")
     return bool(overdue)
 
 
@@ -93,6 +96,8 @@ def receive(state: ServerState, message: Message) -> None:
         fail(state, flight, MALFORMED, str(error))
         return
     view = state.roster.nodes[flight.node]
+    if not isinstance(reply, Failure):
+        state.forecast.observe(view.node, flight.kind, state.clock.now() - flight.sent, flight.bytes_down)
     if isinstance(reply, Failure):
         _take_failure(state, flight, view, reply)
     elif isinstance(reply, Evaluation):
@@ -148,12 +153,16 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
         view.public_key,
         state.kinds,
         state.schedule.versions,
+        state.schedule.local_steps,
     )
     staleness = state.version - flight.version
     limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))
     refusal = examine(update, expected, state.plan, *limits)
     if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
         return Refusal(DUPLICATE, "an update of the same hospital already waits for this version")
+    agreed = state.hashes.agreed(flight.version)
+    if refusal is None and state.layout and agreed not in ("", update.state_hash):
+        return Refusal(MALFORMED, f"it was {ASTRAY} {flight.version} than the other nodes hold")
     if refusal is None and hospital(update) in state.excluded:
         return Refusal(MALFORMED, "this hospital is excluded: it contributed to every version that did not open")
     if refusal is None and state.stop_reason:
@@ -172,10 +181,15 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     view.held = flight.version  # it trained from there, whatever becomes of its update
     view.refused = refusal.reason if refusal is not None and refusal.outcome != LATE else ""
     if refusal is not None:
+        if ASTRAY in refusal.reason:
+            _report(state, view, flight.version, update.state_hash)
         fail(state, flight, refusal.outcome, refusal.reason)
         return
     size = update.payload.size + (sum(p.size for p in update.snapshot[1]) if update.snapshot else 0)
     seconds = now - flight.sent
+    update, clamped = state.claims.bounded(hospital(update), update, seconds)
+    if clamped:
+        log(WARNING, "%s claims what cannot be, and was held to bounds: %s", update.site, "; ".join(clamped))
     state.bandwidths.observe(view.node, size + flight.bytes_down, seconds, update.compute_seconds)
     contribution = Contribution(
         update.loss_sum,
@@ -203,7 +217,9 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
         train_seconds=update.train_seconds,
         compute_seconds=update.compute_seconds,
         clipped=update.clipped,
+        **({"clamped": clamped} if clamped else {}),
     )
+    state.claims.seen(name, update.loss_sum, update.num_tokens, update.num_examples)
     state.buffer.append(kept)
     state.orphans.pop(name, None)
     state.progress = now

@@ -50,6 +50,7 @@ class Standing:
     versions: dict[int, VersionFacts] = field(default_factory=dict)
     buffer: dict[int, Buffered] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
+    claims: dict[str, tuple[float, int, int]] = field(default_factory=dict)
     layout: str = ""
     key: str = ""
     shape: tuple[tuple[str, int], ...] = ()
@@ -123,6 +124,9 @@ def standing(events: Iterable[Facts]) -> Standing:
             update = _buffered(line)
             now.buffer[update.task] = update
             now.accepted[update.hospital] = update.task
+            c = update.contribution
+            examples = now.claims.get(update.hospital, (0.0, 0, c.num_examples))[2]
+            now.claims[update.hospital] = (c.loss_sum, c.num_tokens, examples)
         elif event in (WRONG_LAYOUT, WRONG_KEY, LATE) and line["task"] in now.buffer:
             update = now.buffer.pop(line["task"])
             now.accepted.pop(update.hospital, None)

@@ -103,7 +103,38 @@ class StrategySettings:
         metadata=_key("max-share", "Largest share of a version one hospital may have.", above=0.0, max=1.0),
     )
     task_timeout: float = field(
-        default=3600.0, metadata=_key("task-timeout", "Seconds after which a task counts as failed.", above=0.0)
+        default=3600.0,
+        metadata=_key(
+            "task-timeout",
+            "Seconds after which the first task of a node counts as failed; once its times are known, deadlines follow "
+            "them. Doubles with every task in a row that got no answer.",
+            above=0.0,
+        ),
+    )
+    timeout_factor: float = field(
+        default=3.0,
+        metadata=_key(
+            "timeout-factor",
+            "A task's deadline as a multiple of the node's measured times (mean and four deviations).",
+            min=1.0,
+            max=1000.0,
+        ),
+    )
+    min_timeout: float = field(
+        default=120.0,
+        metadata=_key(
+            "min-timeout", "Shortest deadline in seconds (at most task-timeout), however fast a node was.", above=0.0
+        ),
+    )
+    claim_ratio: float = field(
+        default=8.0,
+        metadata=_key(
+            "claim-ratio",
+            "A hospital's mean loss and tokens count as at most so many times, or at least this part of, the other "
+            "hospitals' median; 0 = not bounded.",
+            min=0.0,
+            max=1e6,
+        ),
     )
     retry_seconds: float = field(
         default=5.0,
@@ -159,5 +190,7 @@ class StrategySettings:
                 f"strategy.buffer-size = {self.buffer_size} is smaller than strategy.min-contributors = "
                 f"{self.min_contributors}: no version could ever be made; raise the one or lower the other"
             )
+        if 0.0 < self.claim_ratio < 1.0:
+            raise ValueError(f"strategy.claim-ratio = {self.claim_ratio}: expected 0 (off) or at least 1")
         if 0.0 < self.rollback_ratio <= 1.0:
             raise ValueError(f"strategy.rollback-ratio = {self.rollback_ratio}: expected 0 (off) or more than 1")

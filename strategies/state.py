@@ -14,9 +14,11 @@ from encryption.plan import FieldPlan
 from protocol.schedule import Schedule
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import CatchUp
+from strategies.claims import Claims
 from strategies.clock import Clock
 from strategies.convergence import Convergence
 from strategies.federated_evaluation import EvaluationRound
+from strategies.forecast import Forecast
 from strategies.journal import Journal
 from strategies.restore import Buffered, standing
 from strategies.roster import Roster
@@ -74,6 +76,8 @@ class ServerState:
         self.catch_up = CatchUp(self.journal, self.plan, self.kinds)
         self.snapshots = Snapshots(self.journal, self.hashes)
         self.convergence = Convergence(self.settings)
+        self.forecast = Forecast(self.settings, self.bandwidths)
+        self.claims = Claims(self.settings)
         past = standing(self.journal.events())
         self.resumed, self.reverting = past.starts > 0, past.reverting
         self.version, self.layout, self.shape = past.version, past.layout, past.shape
@@ -82,6 +86,8 @@ class ServerState:
         for version, facts in sorted(past.versions.items()):
             self.catch_up.append(version, facts)
         self.buffer, self.orphans = list(past.buffer.values()), past.accepted
+        for hospital, claimed in past.claims.items():
+            self.claims.seen(hospital, *claimed)
         self.next_task = past.starts << 32  # ids of a resumed run never meet those of the run before
         self.ended, self.under_way = past.finished, past.under_way
         for version, loss in past.losses if self.settings.evaluate_every else past.train_losses:

@@ -138,6 +138,7 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
         state.journal.drop(update.name)
         if (view := state.roster.nodes.get(update.node)) is not None:
             view.waiting = False
+    state.forecast.version(now - state.version_began)
     state.version_began = now
     return line
 

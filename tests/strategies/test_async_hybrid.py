@@ -36,8 +36,8 @@ def test_arrivals_staleness_and_weights_are_those_of_the_speeds(federation: Any)
     assert made[4]["weights"] == [53, 25, 50]
     f.check_accounts()
     f.check_agreement()
-    # D, sent at 11 from version 4, comes when the run is complete
-    assert [(line["node"], line["version"]) for line in f.lines("late")] == [("4", 4)]
+    # D is idle at 11, needs 10 s and would come when the run is complete: only its evaluation is waited for
+    assert not f.lines("late") and f.clock.now() == 23
 
 
 def test_an_update_of_an_older_scale_epoch_enters_multiplied(federation: Any) -> None:
@@ -230,7 +230,7 @@ def test_too_few_nodes_end_with_an_error_that_names_the_key(federation: Any) -> 
 
 def test_a_run_in_which_nothing_is_ever_accepted_is_given_up_with_the_last_reason(federation: Any) -> None:
     f = federation(compute=(10,) * 4, versions=2, fault=lambda node, m, r: [], task_timeout=30.0)
-    with pytest.raises(RunError, match=r"every node failed 3 times .*no reply within strategy.task-timeout = 30 s"):
+    with pytest.raises(RunError, match=r"every node failed 3 times .*no reply within 120 s"):
         f.start()
     assert f.counts() == {"started": 1, "joined": 4, "dispatched": 12, "failed": 12}
 
@@ -261,5 +261,6 @@ def test_async_hybrid_needs_no_more_than_its_own_hooks_to_be_fedavg() -> None:
         "_choose",
         "may_train",
         "ready",
+        "worth_asking",
     }
     assert issubclass(FedAvg, AsyncHybrid)

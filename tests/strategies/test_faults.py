@@ -92,7 +92,7 @@ def test_a_lost_reply_is_failed_after_the_timeout_and_the_node_is_asked_again(fe
     f = federation(compute=(1, 2, 3, 4), versions=30, task_timeout=20.0, fault=at(4, {1}, lambda m, r: []))
     f.start()
     (failed,) = f.lines("failed")
-    assert failed["node"] == "4" and "task-timeout = 20 s" in failed["reason"]
+    assert failed["node"] == "4" and "no reply within 20 s" in failed["reason"]
     sent = [line["task"] for line in f.lines("dispatched") if line["node"] == "4"]
     assert len(sent) > 1 and f.outcomes()[sent[1]] == ["accepted"]
     f.check_accounts()
@@ -561,7 +561,7 @@ def test_whatever_happens_accounts_residuals_and_copies_hold(federation: Any, se
     f.check_accounts()
     last = {line["node"]: line["version"] for line in f.lines("measured")}
     reached = [node for node in f.nodes if last.get(str(node)) == 25]
-    assert len(reached) >= 4  # who failed its last task three times is given up
+    assert len(reached) >= 3  # who failed its last task three times is given up
     f.check_agreement(reached)
     f.check_residuals(reached)
 
