@@ -20,9 +20,9 @@ from protocol.messages import ACCEPTED
 from server_app.figures import bytes_figure, loss_figure, perplexity_figure, staleness_figure, weight_figure
 from server_app.history import History, read_history
 from server_app.ledger import FILE_NAME, LedgerError, read_entries
-from server_app.report_parts import STYLE, count, measures, section, settings, state, tiles, trend, troubles
+from server_app.report_parts import STYLE, measures, section, settings, state, tiles, trend, troubles
 from server_app.run_folder import RunFolderError, read_config
-from server_app.svg import escape
+from server_app.svg import count, escape
 from server_app.timeline import timeline_figure
 
 NAME = "report.html"

@@ -15,7 +15,7 @@ from protocol.messages import ACCEPTED, BEHIND, FAILED, LATE
 from server_app.figures import MODELS
 from server_app.history import LOST, MEASURED, UNDER_WAY, History, Trouble, total
 from server_app.ledger import FILE_NAME
-from server_app.svg import duration, escape, short, size
+from server_app.svg import count, duration, escape, short, size
 
 _SHOWN = 60
 STYLE = """
@@ -62,11 +62,6 @@ def table(head: Sequence[str], rows: Iterable[str], numbers: Iterable[int] = ())
 
 def tile(what: str, value: str, more: str) -> str:
     return f'<div class="tile"><span>{escape(what)}</span><b>{escape(value)}</b><span>{escape(more)}</span></div>'
-
-
-def count(number: int, noun: str) -> str:
-    """``1 node``, ``2 nodes``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def tiles(history: History) -> str:

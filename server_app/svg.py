@@ -189,6 +189,11 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     return out
 
 
+def count(number: int, noun: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """``75`` -> ``1 min 15 s``: two units at most."""
     if seconds < 10:
