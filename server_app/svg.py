@@ -8,24 +8,12 @@ Not for: what is drawn (``server_app.figures``).
 
 from __future__ import annotations
 
-import colorsys
 import html
 import math
 from collections.abc import Callable, Sequence
 
-INK, MUTED, GRID = "#17222e", "#5d6b7a", "#e3e8ee"
-_PALETTE = (
-    "#2a6fbb",
-    "#e0762f",
-    "#2c9a72",
-    "#b5428d",
-    "#c9a21c",
-    "#7a5fc0",
-    "#3aa7b8",
-    "#a3522c",
-    "#64748b",
-    "#d0455a",
-)
+from server_app.palette import GRID, INK
+
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800)
 
@@ -39,15 +27,6 @@ def clean(value: object, limit: int = 0) -> str:
 def escape(value: object, limit: int = 0) -> str:
     """:func:`clean` text that HTML and SVG take as text, in elements and in attributes."""
     return html.escape(clean(value, limit), quote=True)
-
-
-def colours(count: int) -> list[str]:
-    """So many colours; beyond the palette the hue goes round by the golden angle and the lightness alternates."""
-    out = list(_PALETTE[:count])
-    for i in range(len(out), count):
-        red, green, blue = colorsys.hls_to_rgb((0.07 + 0.381966 * i) % 1.0, (0.36, 0.5, 0.62)[i % 3], 0.55)
-        out.append(f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}")
-    return out
 
 
 def number(value: float) -> str:

@@ -17,9 +17,9 @@ import pytest
 
 from server_app.history import LOST, UNDER_WAY
 from server_app.ledger import FILE_NAME, LedgerError
+from server_app.palette import colours
 from server_app.report import main, write_report
 from server_app.run_folder import RunFolderError
-from server_app.svg import colours
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -38,14 +38,16 @@ def test_a_whole_run(story: Callable[..., Any]) -> None:
     text, root = told.page()
     assert set(figures(root)) == {
         "loss by version",
+        "train loss by hospital",
         "held-out perplexity by hospital",
         "tasks of every hospital over time",
+        "what every hospital's time went into",
         "integer weights by version",
         "staleness by version and hospital",
         "bytes up and down by hospital",
     }
     said = words(root)
-    for fact in ("4 of 4", "Finished: all 4 versions are made", "6 kB ↑", "fell from 3.675", "at version 4", "Σ 33"):
+    for fact in ("4 of 4", "Finished: all 4 versions are made", "6 kB", "fell from 3.675", "at version 4", "Σ 33"):
         assert fact in said, fact
     assert "Nothing failed and nothing was refused." in said
     assert not re.search(r"<script|https?://(?!www\.w3\.org/2000/svg)|<img|<link|@import|url\(", text)
@@ -103,6 +105,7 @@ def test_no_versions_and_an_empty_ledger(story: Callable[..., Any]) -> None:
     assert "0 of 4" in said and "No version was made." in said and "Unfinished" in said and "2 failed" in said
     assert "unnamed hospital 000000" in said and set(figures(root)) == {
         "tasks of every hospital over time",
+        "what every hospital's time went into",
         "bytes up and down by hospital",
     }
 
