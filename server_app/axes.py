@@ -24,7 +24,7 @@ def lanes_named(pen: Drawing, history: History, lanes: int, top: float, row: flo
         middle = top + row * (lane + 0.5)
         pen.line(8, middle + row / 2, right, middle + row / 2, GRID)
         pen.swatch(10, middle + 4, history.hospitals[lane].colour)
-        pen.text(26, middle + 4, history.hospitals[lane].name, limit=29)
+        pen.text(26, middle + 4, history.hospitals[lane].short, whole=history.hospitals[lane].name)
 
 
 def y_axis(pen: Drawing, low: float, high: float, top: float, bottom: float, left: float, right: float) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from server_app.axes import FIGURE, lane_height, lanes_named, y_axis
 from server_app.history import History
 from server_app.palette import MUTED, ink_on
-from server_app.svg import Drawing, box, scale, size, thinned
+from server_app.svg import Drawing, box, dash, scale, size, thinned
 
 _STALE = ((128, 172, 214), (8, 36, 88))
 
@@ -47,7 +47,7 @@ def weight_figure(history: History, width: float = FIGURE) -> str:
         hospital = history.hospitals[lane]
         pen.path("".join(drawn[lane]), hospital.colour, title=hospital.name, stroke="#fff" if bar > 5 else "none")
         pen.swatch(right + 22, top + row * (i + 0.5) + 4, hospital.colour)
-        pen.text(right + 38, top + row * (i + 0.5) + 4, hospital.name, limit=29)
+        pen.text(right + 38, top + row * (i + 0.5) + 4, hospital.short, whole=hospital.name)
     for x, y, weight, ink in labels:
         pen.text(x, y, weight, "middle", ink, 11, bold=True)
     for v in thinned(list(columns), right - left, 34):
@@ -78,8 +78,8 @@ def staleness_figure(history: History, width: float = FIGURE) -> str:
     gap = 1.0 if cell > 4 else 0.0
     for stale in sorted({stale for m in made for stale in m.staleness.values()}):
         where = [(columns[m.number], top + row * lane) for m in made for lane, s in m.staleness.items() if s == stale]
-        d = "".join(box(x + gap, y + gap, cell - 2 * gap, row - 2 * gap) for x, y in where)
-        pen.path(d, _stale_colour(stale, worst), title=f"staleness {stale}")
+        d = "".join(dash(x + gap, y + row / 2, cell - 2 * gap) for x, y in where)
+        pen.strokes(d, _stale_colour(stale, worst), row - 2 * gap, f"staleness {stale}")
         for x, y in where if cell >= 18 else ():
             pen.text(x + cell / 2, y + row / 2 + 4, stale, "middle", ink_on(_stale_colour(stale, worst)), 11)
     for v in thinned(list(columns), cell * len(made), 30):
@@ -107,7 +107,7 @@ def bytes_figure(history: History, width: float = FIGURE) -> str:
     for lane in lanes:
         hospital, y, thick = history.hospitals[lane], top + row * lane, (row - 6) / 2
         pen.swatch(10, y + row / 2 + 1, hospital.colour)
-        pen.text(26, y + row / 2 + 1, hospital.name, limit=29)
+        pen.text(26, y + row / 2 + 1, hospital.short, whole=hospital.name)
         for count, at, opacity, way in ((up[lane], y, 1.0, "up"), (down[lane], y + thick, 0.4, "down")):
             title = f"{hospital.name}: {size(count)} {way}"
             pen.path(box(left, at, max(x(count) - left, 0.8), thick - 1), hospital.colour, opacity, title)

@@ -9,15 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from server_app.names import labels
 from server_app.palette import colours
 from server_app.svg import clean
+
+ROOM = 28  # characters of a name in a figure
 
 
 @dataclass(frozen=True)
 class Hospital:
-    """A lane of the report: its name as shown and its colour."""
+    """A lane of the report: its name, the same where there is little room, and its colour."""
 
     name: str
+    short: str
     colour: str
 
 
@@ -51,5 +55,6 @@ def named(lines: list[Mapping[str, Any]]) -> tuple[list[Hospital], dict[str, int
         shown[k] = f"{name} ({tail})" if name and twin else name or f"unnamed hospital {tail}"
     order = sorted(shown, key=lambda k: (k not in names, shown[k].casefold(), k))
     places = {k: i for i, k in enumerate(order)}
-    hospitals = [Hospital(shown[k], colour) for k, colour in zip(order, colours(len(order)), strict=True)]
+    whole = [shown[k] for k in order]
+    hospitals = [Hospital(*row) for row in zip(whole, labels(whole, ROOM), colours(len(order)), strict=True)]
     return hospitals, {node: places[k] for node, k in owner.items()}

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from protocol.measures import Measure
 from server_app.axes import FIGURE, lane_height, version_axis, y_axis
 from server_app.history import History, total
+from server_app.lanes import Hospital
 from server_app.palette import ALERT, INK, MUTED
-from server_app.svg import Drawing, clean, log_ticks, scale, short, spread
+from server_app.svg import Drawing, log_ticks, scale, short, spread
 
 MODELS = {
     "base": ("untuned base", "#7a8793"),
@@ -28,10 +29,9 @@ _CLOSE = 1.5  # pixels that two points of a line are apart at least
 
 @dataclass(frozen=True)
 class Series:
-    """A line of a figure: (version, loss) points in order; ``hollow`` versions are drawn so."""
+    """A line of a figure: (version, loss) points in order; ``hollow`` versions are drawn so. ``of``: whose it is."""
 
-    name: str
-    colour: str
+    of: Hospital
     points: Sequence[tuple[int, float]]
     thick: float = 1.5
     dash: str = ""
@@ -65,27 +65,28 @@ def _lines(label: str, all_series: Sequence[Series], history: History, least: fl
             for point in where[1:-1]:
                 if point[0] - kept[-1][0] >= _CLOSE:
                     kept.append(point)
-            pen.polyline([*kept, where[-1]], series.colour, series.thick, series.dash)
+            pen.polyline([*kept, where[-1]], series.of.colour, series.thick, series.dash)
         marked = not series.dash and len(values) <= _MARKED
         for (version, loss), (at, height) in (
             zip(series.points, where, strict=True) if marked or len(where) == 1 else ()
         ):
-            fill, edge = ("#fff", series.colour) if version in series.hollow else (series.colour, "#fff")
-            pen.circle(at, height, 1.6 + series.thick, fill, edge, f"{series.name}, version {version}: {loss:.4g}")
+            fill, edge = ("#fff", series.of.colour) if version in series.hollow else (series.of.colour, "#fff")
+            pen.circle(at, height, 1.6 + series.thick, fill, edge, f"{series.of.name}, version {version}: {loss:.4g}")
     ends = [(x(series.points[-1][0]), y(series.points[-1][1])) for series in drawn]
     places = spread([end[1] for end in ends], 15, top + 4, bottom)
     for series, end, place in zip(drawn, ends, places, strict=True):
-        pen.polyline([(end[0] + 5, end[1]), (max(right, end[0]) + 8, end[1]), (right + 24, place)], series.colour, 0.7)
-        pen.swatch(right + 27, place + 4, series.colour)
-        pen.text(right + 42, place + 4, f"{clean(series.name, 28)}  {series.points[-1][1]:.3f}", bold=series.thick > 3)
+        pen.polyline(
+            [(end[0] + 5, end[1]), (max(right, end[0]) + 8, end[1]), (right + 24, place)], series.of.colour, 0.7
+        )
+        pen.swatch(right + 27, place + 4, series.of.colour)
+        pen.text(right + 42, place + 4, f"{series.of.short}  {series.points[-1][1]:.3f}", bold=series.thick > 3)
     return pen.markup()
 
 
 def loss_figure(history: History) -> str:
     """Held-out loss by version over all (thick) and by hospital (thin), and the train loss (dashed)."""
     homes = [
-        Series(history.hospitals[lane].name, history.hospitals[lane].colour, sorted(points.items()))
-        for lane, points in sorted(history.by_hospital.items())
+        Series(history.hospitals[lane], sorted(points.items())) for lane, points in sorted(history.by_hospital.items())
     ]
     train = [(made.number, made.train_loss) for made in history.versions if made.train_loss is not None]
     heldout = {version: (loss, whole) for version, loss, whole in history.heldout}
@@ -93,8 +94,8 @@ def loss_figure(history: History) -> str:
     everyone = [(version, loss) for version, (loss, _) in sorted(heldout.items())]
     series = [
         *homes,
-        Series("train loss (weighted)", MUTED, train, 2.0, "6 4"),
-        Series("all hospitals", INK, everyone, 3.2, hollow=hollow),
+        Series(Hospital("train loss (weighted)", "train loss (weighted)", MUTED), train, 2.0, "6 4"),
+        Series(Hospital("all hospitals", "all hospitals", INK), everyone, 3.2, hollow=hollow),
     ]
     return _lines("loss by version", series, history, 330.0, "version (0 = untuned base)")
 
@@ -105,10 +106,7 @@ def train_figure(history: History) -> str:
     for span in history.spans:
         if span.loss is not None:
             found.setdefault(span.hospital, {})[span.version] = span.loss
-    series = [
-        Series(history.hospitals[lane].name, history.hospitals[lane].colour, sorted(points.items()), 1.8)
-        for lane, points in sorted(found.items())
-    ]
+    series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
     return _lines("train loss by hospital", series, history, 230.0, "version that the update was trained from")
 
 
@@ -117,14 +115,14 @@ def perplexity_figure(history: History) -> str:
     lanes = sorted({int(lane) for _, lane in history.measures})
     if not lanes:
         return ""
-    rows: list[tuple[str, str, dict[str, Measure]]] = []
+    rows: list[tuple[Hospital, dict[str, Measure]]] = []
     overall = {model: found for model in MODELS if (found := total(history, model)) is not None}
     if len(lanes) > 1:
-        rows.append(("All hospitals", INK, overall))
+        rows.append((Hospital("All hospitals", "All hospitals", INK), overall))
     for lane in lanes:
         held = {model: m for model in MODELS if (m := history.measures.get((model, str(lane)))) is not None}
-        rows.append((history.hospitals[lane].name, history.hospitals[lane].colour, held))
-    spans = [m.perplexity_interval() for _, _, held in rows for m in held.values()]
+        rows.append((history.hospitals[lane], held))
+    spans = [m.perplexity_interval() for _, held in rows for m in held.values()]
     low, high = min(s[0] for s in spans) / 1.06, min(max(s[1] for s in spans), 1e12) * 1.06
     spacious = len(lanes) <= 14
     height, top, left, right = max(lane_height(len(lanes)) + 12, 26), 40.0, 236.0, FIGURE - 70.0
@@ -140,17 +138,17 @@ def perplexity_figure(history: History) -> str:
         pen.line(to_log(math.log(tick)), top, to_log(math.log(tick)), bottom)
         pen.text(to_log(math.log(tick)), bottom + 17, f"{tick:.4g}", "middle", MUTED)
     pen.text((left + right) / 2, bottom + 36, "perplexity, logarithmic (left is better)", "middle", MUTED)
-    for i, (name, colour, held) in enumerate(rows):
+    for i, (hospital, held) in enumerate(rows):
         middle = top + height * (i + 0.5)
         pen.line(8, middle + height / 2, FIGURE - 24, middle + height / 2)
-        pen.swatch(10, middle + 4, colour)
-        pen.text(26, middle + 4, name, limit=29, bold=colour == INK)
+        pen.swatch(10, middle + 4, hospital.colour)
+        pen.text(26, middle + 4, hospital.short, bold=hospital.colour == INK, whole=hospital.name)
         for offset, model in zip((-0.3, 0.0, 0.3), MODELS, strict=True):
             if (m := held.get(model)) is not None:
                 (a, b), at = m.perplexity_interval(), middle + offset * height
                 start, end = (to_log(math.log(min(max(v, low), high))) for v in (a, b))
                 pen.line(start, at, end, at, MODELS[model][1], 2)
-                told = f"{name}, {MODELS[model][0]}: {short(m.perplexity)} [{short(a)}, {short(b)}]"
+                told = f"{hospital.name}, {MODELS[model][0]}: {short(m.perplexity)} [{short(a)}, {short(b)}]"
                 pen.circle(to_log(math.log(min(m.perplexity, high))), at, 4, MODELS[model][1], title=told)
                 if spacious:
                     pen.text(max(end, start) + 8, at + 3.5, short(m.perplexity), colour=MODELS[model][1], size=10.5)

@@ -39,6 +39,11 @@ def box(x: float, y: float, width: float, height: float) -> str:
     return f"M{number(x)} {number(y)}h{number(width)}v{number(height)}h{number(-width)}z"
 
 
+def dash(x: float, y: float, width: float) -> str:
+    """A horizontal line for :meth:`Drawing.strokes`: half as long as a box where there are thousands."""
+    return f"M{number(x)} {number(y)}h{number(width)}"
+
+
 class Drawing:
     """Collects marks; :meth:`markup` is the SVG element. ``label`` says to a screen reader what is drawn."""
 
@@ -58,16 +63,15 @@ class Drawing:
         anchor: str = "start",
         colour: str = INK,
         size: float = 12,
-        limit: int = 0,
         bold: bool = False,
+        whole: str = "",
     ) -> None:
-        """``value`` with its baseline at ``y``; one longer than ``limit`` characters is cut and whole in a tooltip."""
+        """``value`` with its baseline at ``y``; ``whole`` is its tooltip if it is cut."""
         weight = ' font-weight="600"' if bold else ""
-        whole, cut = clean(value), escape(value, limit)
-        title = f"<title>{escape(value)}</title>" if 0 < limit < len(whole) else ""
+        title = f"<title>{escape(whole)}</title>" if whole not in ("", str(value)) else ""
         self.parts.append(
             f'<text x="{number(x)}" y="{number(y)}" text-anchor="{anchor}" fill="{colour}" font-size="{size:g}"'
-            f"{weight}>{title}{cut}</text>"
+            f"{weight}>{title}{escape(value)}</text>"
         )
 
     def line(
@@ -97,6 +101,10 @@ class Drawing:
 
     def path(self, d: str, fill: str, opacity: float = 1.0, title: object = "", stroke: str = "none") -> None:
         self._add("path", f'd="{d}" fill="{fill}" fill-opacity="{opacity:g}" stroke="{stroke}"', title)
+
+    def strokes(self, d: str, colour: str, thick: float, title: object = "") -> None:
+        """Bars as strokes ``thick`` wide along the lines of ``d``."""
+        self._add("path", f'd="{d}" fill="none" stroke="{colour}" stroke-width="{number(thick)}"', title)
 
     def swatch(self, x: float, y: float, colour: str, size: float = 10, opacity: float = 1.0) -> None:
         """A legend's square, its lower edge at the text's baseline ``y``."""

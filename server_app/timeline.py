@@ -28,20 +28,20 @@ from server_app.activity import (
 from server_app.axes import FIGURE, NAMES, lane_height, lanes_named
 from server_app.history import LOST, UNDER_WAY, History, Span
 from server_app.palette import ALERT, INK, MUTED, ink_on
-from server_app.svg import Drawing, box, clean, duration, scale, time_ticks
+from server_app.svg import Drawing, box, clean, dash, duration, scale, time_ticks
 
 # colour, height as a part of the lane, what the legend says; drawn in this order
 LOOKS = {
     WAITING: ("#b87800", 0.16, "update waits for its version"),
     TRANSFER: ("#7d94ae", 0.34, "transfer, queues (rest of the round trip)"),
-    UNDER_WAY: ("#56a5d8", 0.34, "under way"),
+    UNDER_WAY: ("#4695cb", 0.34, "under way"),
     TRAINING: ("#0b5394", 0.72, "training"),
     EVALUATING: ("#2f9e8f", 0.72, "evaluating, or training alone"),
-    LATE: ("#e07b00", 0.72, "late"),
+    LATE: ("#d97700", 0.72, "late"),
     REFUSED: ("#8e2b6d", 0.72, "refused"),
     FAILED: (ALERT, 0.72, "failed"),
     BEHIND: ("#a8694b", 0.34, "behind (asked again)"),
-    LOST: ("#8d97a3", 0.34, "lost when the server stopped"),
+    LOST: ("#8a94a0", 0.34, "lost when the server stopped"),
 }
 IDLES = ("#e9edf2", "idle, or not there")
 _ONE_BY_ONE = 500  # so many tasks have a tooltip each; more share an element by activity
@@ -61,21 +61,20 @@ def _bars(pen: Drawing, history: History, lanes: int, top: float, row: float, ri
     each = len(history.spans) <= _ONE_BY_ONE
     found = [intervals(s for s in history.spans if s.hospital == lane) for lane in range(lanes)]
 
-    def boxes(lane: int, those: Iterable[Interval], part: float, least: float) -> str:
-        y = top + row * (lane + 0.5 - part / 2)
-        return "".join(box(x(a), y, max(x(b) - x(a), least), row * part) for a, b in those)
+    def dashes(lane: int, those: Iterable[Interval], least: float) -> str:
+        return "".join(dash(x(a), top + row * (lane + 0.5), max(x(b) - x(a), least)) for a, b in those)
 
     for what, (colour, part, says) in LOOKS.items():
         if each and what not in (WAITING, TRANSFER):
             for span in history.spans:
-                if span.hospital < lanes and kind(span) == what:
+                if 0 <= span.hospital < lanes and kind(span) == what:
                     when = computing(span) if what in (TRAINING, EVALUATING) else (span.start, span.end)
-                    pen.path(boxes(span.hospital, [when], part, 1.2), colour, title=_label(span, history))
+                    pen.strokes(dashes(span.hospital, [when], 1.2), colour, row * part, _label(span, history))
             continue
         gap = _FINEST * history.running / (right - NAMES)
-        d = "".join(boxes(i, merged(mine.get(what, ()), gap), part, 0.3) for i, mine in enumerate(found))
+        d = "".join(dashes(lane, merged(mine.get(what, ()), gap), _FINEST) for lane, mine in enumerate(found))
         if d:
-            pen.path(d, colour, title=says)
+            pen.strokes(d, colour, row * part, says)
 
 
 def _versions(pen: Drawing, history: History, top: float, bottom: float, right: float) -> None:

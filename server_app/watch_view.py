@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich import box
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from server_app.names import labels
 from server_app.svg import clean, count, duration, size
 from server_app.watch_row import ABSENT, EXCLUDED, LEFT, PAUSING, WAITING, Row
 from server_app.watch_state import REASON, WatchState
@@ -56,14 +57,6 @@ def brief(seconds: float | None) -> str:
         if (value := seconds / length) < 99.5:
             return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
     return f"{seconds / 86400:.0f} d"
-
-
-def fitted(name: str, width: int) -> str:
-    """``name`` in ``width`` columns: what is too long loses its middle, as names often differ at their ends."""
-    if cell_len(name) <= width:
-        return name
-    tail = (width - 1) // 2
-    return f"{set_cell_size(name, width - 1 - tail)}…{set_cell_size(name[::-1], tail)[::-1]}"
 
 
 def _utc(seconds: float, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
@@ -115,15 +108,6 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
         size(last.bytes_up) if last.accepted else "-",
         size(last.bytes_down) if last.bytes_down else "-",
     )
-
-
-def labels(names: Sequence[str], width: int) -> list[str]:
-    """``names`` in ``width`` columns each; should they look alike then, without what all of them begin with."""
-    cut = [fitted(name, width) for name in names]
-    if len(set(cut)) < len(set(names)):
-        alike = next((i for i, found in enumerate(zip(*names, strict=False)) if len(set(found)) > 1), 0)
-        cut = [fitted("…" + name[alike:], width) for name in names]
-    return cut
 
 
 def table(rows: Sequence[Row], newest: int, width: int = WIDTH) -> Table:

@@ -23,6 +23,7 @@ from protocol.messages import OUTCOMES
 from protocol.schedule import Schedule
 from server_app import watch
 from server_app.ledger import FILE_NAME, Ledger
+from server_app.names import fitted
 from server_app.watch import Follower, main
 from server_app.watch_row import (
     ABSENT,
@@ -38,7 +39,7 @@ from server_app.watch_row import (
     Updates,
 )
 from server_app.watch_state import WatchState
-from server_app.watch_view import brief, fitted, note
+from server_app.watch_view import brief, note
 from simulation.toy import toy_app, toy_context
 from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
