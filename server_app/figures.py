@@ -83,7 +83,7 @@ def staleness_figure(history: History, width: float = FIGURE) -> str:
         for x, y in where if cell >= 18 else ():
             pen.text(x + cell / 2, y + row / 2 + 4, stale, "middle", ink_on(_stale_colour(stale, worst)), 11)
     for v in thinned(list(columns), cell * len(made), 30):
-        pen.text(columns[v] + cell / 2, bottom + 17, v, "middle", MUTED)
+        pen.text(min(columns[v] + cell / 2, width - 4 - 4 * len(str(v))), bottom + 17, v, "middle", MUTED)
     pen.text(left + cell * len(made) / 2, bottom + 34, "version", "middle", MUTED)
     steps = sorted({round(worst * i / min(worst, 8)) for i in range(min(worst, 8) + 1)}) if worst else [0]
     pen.text(26, bottom + 54, "staleness in versions", colour=MUTED)

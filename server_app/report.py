@@ -77,8 +77,9 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         ),
         section(
             "What every hospital was doing, and when versions were made",
-            "A lane a hospital; a vertical line is a version. Computing is as long as the hospital reports, placed in "
-            "the middle of its round trip; a task that came to nothing does not say how long it computed.",
+            "A lane a hospital; a vertical line, or a tick above, is a version. Computing is as long as the hospital "
+            "reports, placed in the middle of its round trip; a task that came to nothing does not say how long it "
+            "computed.",
             timeline_figure(history),
             "No task was sent.",
         ),

@@ -50,7 +50,7 @@ def tiles(history: History) -> str:
     if base is not None and tuned is not None:
         low, high = tuned.perplexity_interval()
         perplexity = f"{short(base.perplexity)} → {short(tuned.perplexity)}"
-        interval = f"base → global [{short(low)}, {short(high)}]"
+        interval = f"base → global, 95 %: {short(low)} to {short(high)}"
     shares = [made.crypto_share for made in history.versions if made.weights and made.key]
     sent = size(sum(s.down for s in history.spans))
     clamped = f", {clamps} clamped" if (clamps := sum(t.what == CLAMPED for t in history.troubles)) else ""

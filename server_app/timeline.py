@@ -28,7 +28,7 @@ from server_app.activity import (
 from server_app.axes import FIGURE, NAMES, lane_height, lanes_named
 from server_app.history import LOST, UNDER_WAY, History, Span
 from server_app.palette import ALERT, INK, MUTED, ink_on
-from server_app.svg import Drawing, box, clean, dash, duration, scale, time_ticks
+from server_app.svg import Drawing, box, clean, dash, duration, number, scale, thinned, time_ticks
 
 # colour, height as a part of the lane, what the legend says; drawn in this order
 LOOKS = {
@@ -37,7 +37,7 @@ LOOKS = {
     UNDER_WAY: ("#4695cb", 0.34, "under way"),
     TRAINING: ("#0b5394", 0.72, "training"),
     EVALUATING: ("#2f9e8f", 0.72, "evaluating, or training alone"),
-    LATE: ("#d97700", 0.72, "late"),
+    LATE: ("#6f3d00", 0.72, "late"),
     REFUSED: ("#8e2b6d", 0.72, "refused"),
     FAILED: (ALERT, 0.72, "failed"),
     BEHIND: ("#a8694b", 0.34, "behind (asked again)"),
@@ -47,6 +47,7 @@ IDLES = ("#e9edf2", "idle, or not there")
 _ONE_BY_ONE = 500  # so many tasks have a tooltip each; more share an element by activity
 _FINEST = 0.3  # pixels of a gap that is still drawn when they share one
 _LANES = 60
+_LINES = 100  # so many versions are lines through all lanes; more are ticks above them
 
 
 def _label(span: Span, history: History) -> str:
@@ -80,15 +81,19 @@ def _bars(pen: Drawing, history: History, lanes: int, top: float, row: float, ri
 def _versions(pen: Drawing, history: History, top: float, bottom: float, right: float) -> None:
     x = scale(0, history.running, NAMES, right)
     many = len(history.versions)
-    thick, dash = (1.0, "3 2") if many <= 20 else (0.7, "2 3") if many <= 60 else (0.4, "")
-    free = NAMES
+    thick, gaps = (1.0, "3 2") if many <= 20 else (0.7, "2 3")
+    named, free = set(thinned([made.number for made in history.versions], right - NAMES, 26)), NAMES
     for made in history.versions:
-        colour = INK if made.reverts is None else ALERT
-        pen.line(x(made.at), top - 4, x(made.at), bottom, colour, thick, dash)
+        colour, back = INK if made.reverts is None else ALERT, made.reverts is not None
+        if many <= _LINES or back:
+            pen.line(x(made.at), top - 4, x(made.at), bottom, colour, thick, gaps)
         half = 3.6 + 3.6 * len(str(made.number))
-        if x(made.at) - half >= free:
+        if (made.number in named or back) and x(made.at) - half >= free:
             pen.text(min(x(made.at), FIGURE - half), top - 8, f"v{made.number}", "middle", colour, 11, bold=True)
             free = x(made.at) + half + 4
+    if many > _LINES:
+        ticks = "".join(f"M{number(x(made.at))} {number(top - 5)}v5" for made in history.versions)
+        pen.strokes(ticks, INK, 0.5, "versions")
     for moment in history.sittings[1:]:
         pen.line(x(moment), top - 20, x(moment), bottom, ALERT, 2)
         after = x(moment) < right - 60
@@ -114,7 +119,7 @@ def timeline_figure(history: History) -> str:
     lanes = min(len(history.hospitals), _LANES)
     if not history.spans or not history.running > 0:
         return ""
-    right, top, row = FIGURE - 18.0, 42.0, lane_height(lanes)
+    right, top, row = FIGURE - 18.0, 42.0, lane_height(lanes) * (1.25 if lanes <= 6 else 1.0)
     bottom = top + row * lanes
     pen = Drawing(FIGURE, 0, "tasks of every hospital over time")
     x = scale(0, history.running, NAMES, right)

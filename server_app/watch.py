@@ -103,7 +103,7 @@ class Follower:
         if more := Counter(row.state for row in rows[len(shown) :]):
             counts = ", ".join(f"{count} {state}" for state, count in more.most_common())
             parts.append(Text(f"and {more.total()} more: {counts}"))
-        parts += [note(*found) for found in self.state.notes]
+        parts += [Text(""), *(note(*found) for found in self.state.notes)]
         return Group(*parts)
 
 

@@ -26,10 +26,11 @@ LONG_QUIET = 60.0  # seconds without a line after which the view says so
 SPACIOUS = 120  # from this width on columns stand two apart
 LEGIBLE = 18  # characters that a hospital's name, or its state, is given before columns go
 STYLES = {PAUSING: "yellow", WAITING: "cyan", LEFT: "dim", ABSENT: "dim", EXCLUDED: "red"}
+AT_MOST = "of at\nmost"
 # (title, narrowest terminal that shows the column)
 COLUMNS = (
     ("since", 0),
-    ("of at\nmost", 128),
+    (AT_MOST, 120),
     ("version", 0),
     ("behind", 0),
     ("updates", 0),
@@ -73,7 +74,8 @@ def headline(state: WatchState, now: float, dead: bool = False) -> Text:
         said.append(f"{duration(pace)} a version" if pace < 120 else f"{3600 / pace:.3g} versions an hour")
     said.append(f"elapsed {duration(state.elapsed(moment))}")
     if (left := state.to_go(moment)) is not None and not dead:
-        said.append(f"about {duration(left)} to the last version, at {_utc(moment + left)}")
+        form = "%H:%M:%S UTC" if _utc(moment + left)[:10] == _utc(moment)[:10] else "%Y-%m-%d %H:%M UTC"
+        said.append(f"about {duration(left)} to the last version, at {_utc(moment + left, form)}")
     text = Text(", ".join(said))
     if state.finished is not None:
         text.append(f"; finished: {clean(state.finished, REASON)}", "green")
@@ -112,7 +114,8 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
 
 def table(rows: Sequence[Row], newest: int, width: int = WIDTH) -> Table:
     """A line a hospital; ``newest`` is the newest version, ``width`` the terminal's in characters."""
-    shown = [i for i, (_, least) in enumerate(COLUMNS) if width >= least]
+    told = any(row.at_most is not None for row in rows)
+    shown = [i for i, (title, least) in enumerate(COLUMNS) if width >= least and (told or title != AT_MOST)]
     cells, titles = [_cells(row, newest) for row in rows], [COLUMNS[i][0] for i in shown]
     states = [clean(f"{row.state}: {row.detail}" if row.detail else row.state, 62) for row in rows]
     gap = 2 if width >= SPACIOUS else 1

@@ -1,5 +1,7 @@
 """A headless Chromium for tests, driven over a pair of pipes: nothing beyond the browser itself is needed.
 
+    python tests/browser.py PAGE.html PICTURE.png    a picture of the whole page, 1280 pixels wide
+
 Not for: other browsers, or pages from anywhere but a file.
 """
 
@@ -11,6 +13,8 @@ import os
 import select
 import shutil
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -130,3 +134,11 @@ class Browser:
             self._process.wait()
         os.close(self._answers)
         self._log.close()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        browser = Browser(find() or sys.exit("no Chromium is here"), Path(folder) / "profile")
+        browser.open(Path(sys.argv[1]).resolve().as_uri(), 1280)
+        Path(sys.argv[2]).write_bytes(browser.screenshot())
+        browser.close()
