@@ -85,7 +85,8 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         ),
         section(
             "What every hospital's time went into",
-            "Parts of the time that the server ran.",
+            "Parts of the time that the server ran. In a simulation the rest of a round trip is also waiting for the "
+            "machine that all share, and the time that slow hospitals are held back.",
             shares_figure(history),
             "No task was sent.",
         ),
@@ -104,7 +105,8 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         ),
         section(
             "What failed or was refused, and why",
-            "Nothing is dropped silently: every outcome other than an accepted update has a reason in the ledger.",
+            "Every outcome other than an accepted update has a reason in the ledger. Clamped: what a hospital reported "
+            "with an accepted update was out of bounds and was brought into them.",
             troubles(history),
             "Nothing failed and nothing was refused.",
         ),
