@@ -159,7 +159,7 @@ class _Reader:
         span.compute = min(max(float(reported), 0.0), at - span.start)
         if event == ACCEPTED:
             span.up, self.waiting[line["task"]] = int(line.get("bytes", 0)), span
-            span.loss = line["loss_sum"] / line["num_tokens"] if line["num_tokens"] else None
+            span.loss = line["loss_sum"] / line["num_tokens"] if line.get("num_tokens") else None
         if event == MEASURED and line.get("global_tokens"):
             loss = line["global_loss_sum"] / line["global_tokens"]
             self.out.by_hospital.setdefault(span.hospital, {})[span.version] = loss

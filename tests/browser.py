@@ -69,10 +69,14 @@ class Browser:
         self._commands, self._answers = command[1], answer[0]
         self._buffer, self._number, self._session = b"", 0, ""
         self.events: list[dict[str, Any]] = []
-        target = self("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self(f"{domain}.enable")
+        try:
+            target = self("Target.createTarget", url="about:blank")["targetId"]
+            self._session = self("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self(f"{domain}.enable")
+        except (RuntimeError, OSError) as error:
+            self.close()
+            raise RuntimeError(f"{program} does not start: {error}") from error
 
     def __call__(self, method: str, **params: Any) -> dict[str, Any]:
         """A command of the DevTools protocol and its result."""
