@@ -130,7 +130,7 @@ def perplexity_figure(history: History) -> str:
     pen = Drawing(FIGURE, bottom + 42, "held-out perplexity by hospital")
     to_log = scale(math.log(low), math.log(high), left, right)
     place = left
-    for name, colour in MODELS.values():
+    for name, colour in (MODELS[model] for model in MODELS if any(model in held for _, held in rows)):
         pen.circle(place, 14, 5, colour)
         pen.text(place + 11, 18, name)
         place += 46 + 6.6 * len(name)

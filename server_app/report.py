@@ -51,6 +51,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         staleness_figure(history, width),
         "No version was made.",
     )
+    alone = any(model == "own" for model, _ in history.measures)
     name = f"{config.get('strategy.name', '')}, {config.get('strategy.weighting', '')} weighting, "
     name += f"buffer of {config.get('strategy.buffer-size', '?')}, model {config.get('model.name', '?')}"
     body = [
@@ -70,7 +71,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             "No update was accepted.",
         ),
         section(
-            "The global adapter against the untuned base and against training alone",
+            "The global adapter against the untuned base" + (" and against training alone" if alone else ""),
             "Held-out perplexity with 95 % intervals by patient, as the hospitals last reported it.",
             perplexity_figure(history),
             "No hospital has measured its held-out notes yet.",
