@@ -1,6 +1,6 @@
 """How far long work at a node is: steps, tokens a second, loss, memory, about every ten seconds.
 
-Not for: what the server shows (``server_app.progress``, ``server_app.live``).
+Not for: what the server shows (``server_app.progress``, ``server_app.watch``).
 """
 
 from __future__ import annotations

@@ -12,26 +12,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocol.measures import Measure
-from protocol.messages import ACCEPTED, OUTCOMES
+from protocol.messages import ACCEPTED, OUTCOMES, TRAIN
 from server_app import cost
-from server_app.svg import clean, colours
+from server_app.lanes import Hospital, named
 from server_app.table import Rows, last_measures
 
-MEASURED, LOST, UNDER_WAY = "measured", "lost", "under way"
+MEASURED, LOST, UNDER_WAY, CLAMPED = "measured", "lost", "under way", "clamped"
 NOTES = ("disagreement", "snapshot-dropped", "repaired", "void", "excluded")
-
-
-@dataclass(frozen=True)
-class Hospital:
-    """A lane of the report: its name as shown and its colour."""
-
-    name: str
-    colour: str
 
 
 @dataclass
 class Span:
-    """A task. Moments in seconds of running time; ``compute`` seconds as the hospital reported them."""
+    """A task. Moments in seconds of running time; ``compute`` seconds as the hospital reported them.
+
+    ``taken``: when a version took its accepted update, or the end if none did; 0 without one. ``loss`` in nats a token.
+    """
 
     hospital: int
     kind: str
@@ -42,6 +37,8 @@ class Span:
     compute: float = 0.0
     down: int = 0
     up: int = 0
+    taken: float = 0.0
+    loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,40 +97,6 @@ class History:
         return self.versions[-1].number if self.versions else 0
 
 
-def _named(lines: list[Mapping[str, Any]]) -> tuple[list[Hospital], dict[str, int]]:
-    """The hospitals, by name, and which of them a node is: by its key, else by its own claim, else by its number."""
-    key: dict[str, str] = {}
-    claimed: dict[str, str] = {}
-    sittings: dict[str, set[int]] = {}
-    sitting = 0
-    asked = {str(line["node"]) for line in lines if line["event"] == "dispatched"}
-    for line in lines:
-        sitting += line["event"] in ("started", "resumed")
-        if (node := str(line.get("node", ""))) and (node in asked or not asked):
-            sittings.setdefault(node, set()).add(sitting)
-            if (known := str(line.get("hospital", ""))) and not known.startswith("node-"):
-                key[node] = known
-            if site := clean(line.get("site", ""), 80):
-                claimed[node] = site
-    owner = {node: key.get(node, f"node-{node}") for node in sittings}
-    for node in [n for n in owner if n not in key and n in claimed]:  # a known hospital that has a new number
-        others = {k for n, k in key.items() if claimed.get(n) == claimed[node]}
-        meanwhile = {s for n, k in key.items() if k in others for s in sittings[n]}
-        if len(others) == 1 and not meanwhile & sittings[node]:
-            owner[node] = others.pop()
-    names = {k: claimed[node] for node, k in owner.items() if node in claimed}
-    shown: dict[str, str] = {}
-    for k in dict.fromkeys(owner.values()):
-        name = names.get(k, "")
-        twin = sum(other == name for other in names.values()) > 1
-        tail = f"…{k[-4:]}" if k.startswith("node-") else k[:6]
-        shown[k] = f"{name} ({tail})" if name and twin else name or f"unnamed hospital {tail}"
-    order = sorted(shown, key=lambda k: (k not in names, shown[k].casefold(), k))
-    places = {k: i for i, k in enumerate(order)}
-    hospitals = [Hospital(shown[k], colour) for k, colour in zip(order, colours(len(order)), strict=True)]
-    return hospitals, {node: places[k] for node, k in owner.items()}
-
-
 class _Reader:
     """Takes the ledger's lines one by one into a :class:`History`."""
 
@@ -141,6 +104,7 @@ class _Reader:
         self.out, self.lane = History(hospitals), lane
         self.open: dict[int, Span] = {}
         self.by_task: dict[int, Span] = {}
+        self.waiting: dict[int, Span] = {}  # accepted, but in no version yet
         self.paused, self.last = 0.0, 0.0
 
     def __call__(self, line: Mapping[str, Any]) -> None:
@@ -168,6 +132,8 @@ class _Reader:
                 "repaired": f"{line.get('torn_bytes')} bytes of a torn last line were set aside",
             }.get(event, "")
             out.troubles.append(Trouble(at - out.began, name, event, str(line.get("kind", "")), str(told)))
+        for claim in line.get(CLAMPED) or () if event == ACCEPTED and where >= 0 else ():
+            out.troubles.append(Trouble(at - out.began, out.hospitals[where].name, CLAMPED, TRAIN, str(claim)))
 
     def _sit_down(self, line: Mapping[str, Any]) -> None:
         out, now = self.out, float(line["time"])
@@ -185,17 +151,23 @@ class _Reader:
         span = self.open.pop(line["task"], None)
         if span is None:  # refused after all, or nothing that was asked
             if (span := self.by_task.get(line["task"])) is not None:
-                span.outcome = event
+                span.outcome, span.taken, span.loss = event, 0.0, None
+                self.waiting.pop(line["task"], None)
             return
         span.end, span.outcome = at, event
         reported = line.get("compute_seconds", line.get("seconds", 0.0) if event == MEASURED else 0.0)
         span.compute = min(max(float(reported), 0.0), at - span.start)
-        span.up = int(line.get("bytes", 0)) if event == ACCEPTED else 0
+        if event == ACCEPTED:
+            span.up, self.waiting[line["task"]] = int(line.get("bytes", 0)), span
+            span.loss = line["loss_sum"] / line["num_tokens"] if line.get("num_tokens") else None
         if event == MEASURED and line.get("global_tokens"):
             loss = line["global_loss_sum"] / line["global_tokens"]
             self.out.by_hospital.setdefault(span.hospital, {})[span.version] = loss
 
     def _version(self, line: Mapping[str, Any], at: float) -> None:
+        for task in line["tasks"]:
+            if (update := self.waiting.pop(task, None)) is not None:
+                update.taken = at
         weights: dict[int, int] = {}
         staleness: dict[int, int] = {}
         rows = zip(line["tasks"], line.get("weights", ()), line.get("staleness", ()), strict=True)
@@ -212,19 +184,22 @@ class _Reader:
 def read_history(events: Iterable[Mapping[str, Any]]) -> History:
     """The run that ``events`` (a ledger's lines as flat dicts) tell of."""
     lines = list(events)
-    hospitals, lane = _named(lines)
+    hospitals, lane = named(lines)
     reader = _Reader(hospitals, lane)
     for line in lines:
         reader(line)
     out = reader.out
     for span in reader.open.values():
         span.end, span.outcome = reader.last, UNDER_WAY if out.finished is None else LOST
+    for span in reader.waiting.values():
+        span.taken = reader.last
     for span in out.spans:
         span.start, span.end = span.start - out.began, span.end - out.began
+        span.taken = max(span.taken - out.began, 0.0)
     out.ended = float(lines[-1]["time"]) if lines else 0.0
     out.running = reader.last - out.began
-    named = (line | {"site": str(lane[line["node"]])} for line in map(dict, lines) if line["event"] == MEASURED)
-    out.measures = {k: v for k, v in last_measures(named).items() if v.tokens > 0}
+    by_lane = (line | {"site": str(lane[line["node"]])} for line in map(dict, lines) if line["event"] == MEASURED)
+    out.measures = {k: v for k, v in last_measures(by_lane).items() if v.tokens > 0}
     for (model, lane_name), measure in out.measures.items():
         if model == "base":
             out.by_hospital.setdefault(int(lane_name), {})[0] = measure.loss

@@ -50,6 +50,8 @@ class Progress:
                 f"  update from {name}: based on version {line['version']} ({stale}), {line['steps']} steps, loss "
                 f"{line['loss_sum'] / line['num_tokens']:.3f}, {line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
             )
+            if clamped := line.get("clamped"):
+                self._line(f"  clamped: {name}: {'; '.join(map(str, clamped))[:300]}")
         elif event == "version" and "reverts" in line:
             self._line(f"version {line['version']}: subtracts version {line['reverts']}")
         elif event == "version":

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from protocol.messages import ACCEPTED
-from server_app.figures import bytes_figure, loss_figure, perplexity_figure, staleness_figure, weight_figure
+from server_app.figures import bytes_figure, staleness_figure, weight_figure
 from server_app.history import History, read_history
 from server_app.ledger import FILE_NAME, LedgerError, read_entries
-from server_app.report_parts import STYLE, count, measures, section, settings, state, tiles, trend, troubles
+from server_app.loss_figures import loss_figure, perplexity_figure, train_figure
+from server_app.report_parts import measures, sealed, section, settings, state, tiles, trend, troubles
+from server_app.report_style import STYLE
 from server_app.run_folder import RunFolderError, read_config
-from server_app.svg import escape
-from server_app.timeline import timeline_figure
+from server_app.svg import count, escape
+from server_app.timeline import shares_figure, timeline_figure
 
 NAME = "report.html"
 _BULKY = frozenset({"shape", "signature", "digest"})
@@ -49,10 +51,11 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         staleness_figure(history, width),
         "No version was made.",
     )
+    alone = any(model == "own" for model, _ in history.measures)
     name = f"{config.get('strategy.name', '')}, {config.get('strategy.weighting', '')} weighting, "
     name += f"buffer of {config.get('strategy.buffer-size', '?')}, model {config.get('model.name', '?')}"
     body = [
-        f"<header><h1>Crossward run {escape(lineage[:8])}</h1>{state(history)}",
+        f'<header><div class="title"><h1>Crossward run {escape(lineage[:8])}</h1>{state(history)}</div>',
         f"<p>{escape(name)}<br/>{escape(folder)}</p></header>",
         tiles(history),
         section(
@@ -62,16 +65,30 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             "No version was made and nothing was measured.",
         ),
         section(
-            "The global adapter against the untuned base and against training alone",
+            "Training loss of each hospital's updates",
+            "Mean over the notes that an accepted update was trained on, as its hospital reported it.",
+            train_figure(history),
+            "No update was accepted.",
+        ),
+        section(
+            "The global adapter against the untuned base" + (" and against training alone" if alone else ""),
             "Held-out perplexity with 95 % intervals by patient, as the hospitals last reported it.",
             perplexity_figure(history),
             "No hospital has measured its held-out notes yet.",
         ),
         section(
             "What every hospital was doing, and when versions were made",
-            "A lane a hospital, a bar a task from dispatch to outcome; a vertical line is a version. A task "
-            "that came to nothing does not say how long it computed.",
+            "A lane a hospital; a vertical line, or a tick above, is a version. Computing is as long as the hospital "
+            "reports, placed in the middle of its round trip; a task that came to nothing does not say how long it "
+            "computed.",
             timeline_figure(history),
+            "No task was sent.",
+        ),
+        section(
+            "What every hospital's time went into",
+            "Parts of the time that the server ran. In a simulation the rest of a round trip is also waiting for the "
+            "machine that all share, and the time that slow hospitals are held back.",
+            shares_figure(history),
             "No task was sent.",
         ),
         pair[0] + weights + stale + pair[1],
@@ -89,11 +106,12 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         ),
         section(
             "What failed or was refused, and why",
-            "Nothing is dropped silently: every outcome other than an accepted update has a reason in the ledger.",
+            "Every outcome other than an accepted update has a reason in the ledger. Clamped: what a hospital reported "
+            "with an accepted update was out of bounds and was brought into them.",
             troubles(history),
             "Nothing failed and nothing was refused.",
         ),
-        f"<footer>Lineage {escape(lineage)}. Drawn from {FILE_NAME}. {settings(config)}</footer>",
+        f"<footer>Lineage {escape(lineage)}. {sealed(history)} Drawn from {FILE_NAME}. {settings(config)}</footer>",
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'

@@ -12,39 +12,12 @@ from typing import Any
 
 from protocol.measures import Measure
 from protocol.messages import ACCEPTED, BEHIND, FAILED, LATE
-from server_app.figures import MODELS
-from server_app.history import LOST, MEASURED, UNDER_WAY, History, Trouble, total
+from server_app.history import CLAMPED, LOST, MEASURED, UNDER_WAY, History, Trouble, total
 from server_app.ledger import FILE_NAME
-from server_app.svg import duration, escape, short, size
+from server_app.loss_figures import MODELS
+from server_app.svg import count, duration, escape, short, size
 
 _SHOWN = 60
-STYLE = """
-:root{color-scheme:light}
-body{margin:0;background:#f3f5f8;color:#17222e;
-font:15px/1.5 system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-main{max-width:1200px;margin:0 auto;padding:28px 20px 48px}
-h1{font-size:27px;margin:0;letter-spacing:-.01em} h2{font-size:19px;margin:0 0 2px;letter-spacing:-.005em}
-p{margin:0 0 12px;color:#5d6b7a} header p{margin:4px 0 20px;overflow-wrap:anywhere}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:12px;margin-bottom:18px}
-.tile,section{background:#fff;border:1px solid #e1e6ec;border-radius:10px}
-.tile{padding:13px 16px} .tile b{display:block;font-size:22px;line-height:1.25;font-weight:650}
-.tile span{display:block;color:#5d6b7a;font-size:13px} .tile span:first-child{color:#17222e;font-weight:600}
-section{padding:20px 24px;margin-bottom:18px;overflow:hidden}
-svg{display:block;width:100%;height:auto;font-family:inherit}
-.pair{display:grid;grid-template-columns:1fr 1fr;gap:18px}
-.pair section{min-width:0}
-@media(max-width:900px){.pair{display:block}}
-.wide{overflow-x:auto} table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
-th{font-weight:600;color:#5d6b7a;font-size:13px;text-align:left;vertical-align:bottom}
-th,td{padding:6px 12px 6px 0;border-bottom:1px solid #e8ecf1} td{overflow-wrap:anywhere}
-.n{text-align:right;white-space:nowrap} td small{color:#5d6b7a;font-size:12.5px}
-tr.all td{font-weight:600} i{display:inline-block;width:11px;height:11px;border-radius:2px;margin-right:8px}
-.state{display:inline-block;padding:2px 12px;border-radius:12px;margin:10px 0 0;
-background:#e2f3ea;color:#14583f;font-weight:600}
-.state.open{background:#fdeccd;color:#7a4b00} summary{cursor:pointer}
-footer{color:#5d6b7a;font-size:13px;overflow-wrap:anywhere}
-@media print{body{background:#fff} section,.tile{break-inside:avoid}}
-"""
 
 
 def section(title: str, says: str, body: str, missing: str = "Nothing to show yet.") -> str:
@@ -64,65 +37,60 @@ def tile(what: str, value: str, more: str) -> str:
     return f'<div class="tile"><span>{escape(what)}</span><b>{escape(value)}</b><span>{escape(more)}</span></div>'
 
 
-def count(number: int, noun: str) -> str:
-    """``1 node``, ``2 nodes``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def tiles(history: History) -> str:
-    """The headline facts."""
+    """The headline facts: two rows of four where there is room."""
     accepted, late, failed = history.count(ACCEPTED), history.count(LATE), history.count(FAILED)
     others = len(history.spans) - history.count(ACCEPTED, LATE, FAILED, BEHIND, MEASURED, LOST, UNDER_WAY)
     pauses = len(history.sittings) - 1
     began = datetime.fromtimestamp(history.began, UTC).strftime("%Y-%m-%d %H:%M UTC") if history.began else "-"
     resumed = f", resumed {count(pauses, 'time')} over {duration(history.ended - history.began)}" if pauses > 0 else ""
     back = sum(made.reverts is not None for made in history.versions)
-    tiles = [
-        tile(
-            "Versions made",
-            f"{history.last} of {history.planned}",
-            f"{count(back, 'version')} rolled back" if back else f"from {count(accepted, 'accepted update')}",
-        ),
-        tile("Hospitals", str(len(history.hospitals)), f"{count(len(history.spans), 'task')} sent to them"),
-        tile(
-            "Updates accepted",
-            str(accepted),
-            f"{late} late, {failed} failed, {others} refused",
-        ),
-        tile("Wall time", duration(history.running), f"from {began}{resumed}"),
-        tile(
-            "Bytes up and down",
-            f"{size(sum(s.up for s in history.spans))} ↑ {size(sum(s.down for s in history.spans))} ↓",
-            "adapter updates up, records to catch up down",
-        ),
-    ]
-    if keys := list(dict.fromkeys(made.key for made in history.versions if made.key)):
-        shares = [made.crypto_share for made in history.versions if made.weights]
-        tiles.append(
-            tile(
-                "Encryption's share of a version's time",
-                f"{median(shares):.1%}" if shares else "-",
-                f"sealed under key {', '.join(keys)}; the server holds none",
-            )
-        )
     base, tuned = total(history, "base"), total(history, "global")
+    perplexity, interval = "-", "not measured yet"
     if base is not None and tuned is not None:
         low, high = tuned.perplexity_interval()
-        tiles.append(
-            tile(
-                "Held-out perplexity, base → global",
-                f"{short(base.perplexity)} → {short(tuned.perplexity)}",
-                f"95 % interval of global {short(low)} to {short(high)}",
+        perplexity = f"{short(base.perplexity)} → {short(tuned.perplexity)}"
+        interval = f"base → global, 95 %: {short(low)} to {short(high)}"
+    shares = [made.crypto_share for made in history.versions if made.weights and made.key]
+    sent = size(sum(s.down for s in history.spans))
+    clamped = f", {clamps} clamped" if (clamps := sum(t.what == CLAMPED for t in history.troubles)) else ""
+    return (
+        '<div class="tiles">'
+        + "".join(
+            (
+                tile("Held-out perplexity", perplexity, interval),
+                tile(
+                    "Versions made",
+                    f"{history.last} of {history.planned}",
+                    f"{count(back, 'version')} rolled back" if back else f"from {count(accepted, 'accepted update')}",
+                ),
+                tile("Updates accepted", str(accepted), f"{late} late, {failed} failed, {others} refused{clamped}"),
+                tile("Wall time", duration(history.running), f"from {began}{resumed}"),
+                tile("Hospitals", str(len(history.hospitals)), f"{count(len(history.spans), 'task')} sent to them"),
+                tile("Bytes up", size(sum(s.up for s in history.spans)), "accepted adapter updates"),
+                tile("Bytes down", sent, "records to catch up"),
+                tile(
+                    "Encryption's share",
+                    f"{100 * median(shares):.1f} %" if shares else "-",
+                    "of a version's time" if shares else "no version is sealed",
+                ),
             )
         )
-    return f'<div class="tiles">{"".join(tiles)}</div>'
+        + "</div>"
+    )
+
+
+def sealed(history: History) -> str:
+    """Under which keys the versions are sealed."""
+    keys = list(dict.fromkeys(made.key for made in history.versions if made.key))
+    return f"Sealed under key {escape(', '.join(keys))}, which the server does not hold." if keys else ""
 
 
 def state(history: History) -> str:
     """Whether and why the run ended."""
     if history.finished is not None:
-        return f'<p class="state">Finished: {escape(history.finished)}</p>'
-    return '<p class="state open">Unfinished: under way, or stopped before its end</p>'
+        return f'<span class="state">Finished: {escape(history.finished)}</span>'
+    return '<span class="state open">Unfinished: under way, or stopped before its end</span>'
 
 
 def trend(history: History) -> str:
@@ -169,9 +137,12 @@ def troubles(history: History) -> str:
     """One row for all that is the same but for its moment, newest kinds last."""
     alike: dict[tuple[str, str, str, str], list[Trouble]] = {}
     for trouble in history.troubles:
-        alike.setdefault((trouble.what, trouble.hospital, trouble.kind, trouble.reason), []).append(trouble)
+        # clamped claims of one fact differ in their figures only: the last is shown
+        about = trouble.reason.split(" ")[0] if trouble.what == CLAMPED else trouble.reason
+        alike.setdefault((trouble.what, trouble.hospital, trouble.kind, about), []).append(trouble)
     rows = []
-    for (what, name, kind, reason), found in list(alike.items())[:_SHOWN]:
+    for (what, name, kind, _), found in list(alike.items())[:_SHOWN]:
+        reason = found[-1].reason + (", the last time" if what == CLAMPED and len(found) > 1 else "")
         when = duration(found[0].at) + (f" to {duration(found[-1].at)}" if len(found) > 1 else "")
         rows.append(
             f'<tr><td>{escape(what)}</td><td>{escape(name)}</td><td>{escape(kind)}</td><td class="n">{len(found)}</td>'

@@ -8,24 +8,12 @@ Not for: what is drawn (``server_app.figures``).
 
 from __future__ import annotations
 
-import colorsys
 import html
 import math
 from collections.abc import Callable, Sequence
 
-INK, MUTED, GRID = "#17222e", "#5d6b7a", "#e3e8ee"
-_PALETTE = (
-    "#2a6fbb",
-    "#e0762f",
-    "#2c9a72",
-    "#b5428d",
-    "#c9a21c",
-    "#7a5fc0",
-    "#3aa7b8",
-    "#a3522c",
-    "#64748b",
-    "#d0455a",
-)
+from server_app.palette import GRID, INK
+
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800)
 
@@ -41,15 +29,6 @@ def escape(value: object, limit: int = 0) -> str:
     return html.escape(clean(value, limit), quote=True)
 
 
-def colours(count: int) -> list[str]:
-    """So many colours; beyond the palette the hue goes round by the golden angle and the lightness alternates."""
-    out = list(_PALETTE[:count])
-    for i in range(len(out), count):
-        red, green, blue = colorsys.hls_to_rgb((0.07 + 0.381966 * i) % 1.0, (0.36, 0.5, 0.62)[i % 3], 0.55)
-        out.append(f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}")
-    return out
-
-
 def number(value: float) -> str:
     """A coordinate in a tenth of a pixel."""
     return f"{value:.1f}".removesuffix(".0")
@@ -58,6 +37,11 @@ def number(value: float) -> str:
 def box(x: float, y: float, width: float, height: float) -> str:
     """A rectangle as a path: many of one colour share an element."""
     return f"M{number(x)} {number(y)}h{number(width)}v{number(height)}h{number(-width)}z"
+
+
+def dash(x: float, y: float, width: float) -> str:
+    """A horizontal line for :meth:`Drawing.strokes`: half as long as a box where there are thousands."""
+    return f"M{number(x)} {number(y)}h{number(width)}"
 
 
 class Drawing:
@@ -79,16 +63,15 @@ class Drawing:
         anchor: str = "start",
         colour: str = INK,
         size: float = 12,
-        limit: int = 0,
         bold: bool = False,
+        whole: str = "",
     ) -> None:
-        """``value`` with its baseline at ``y``; one longer than ``limit`` characters is cut and whole in a tooltip."""
+        """``value`` with its baseline at ``y``; ``whole`` is its tooltip if it is cut."""
         weight = ' font-weight="600"' if bold else ""
-        whole, cut = clean(value), escape(value, limit)
-        title = f"<title>{escape(value)}</title>" if 0 < limit < len(whole) else ""
+        title = f"<title>{escape(whole)}</title>" if whole not in ("", str(value)) else ""
         self.parts.append(
             f'<text x="{number(x)}" y="{number(y)}" text-anchor="{anchor}" fill="{colour}" font-size="{size:g}"'
-            f"{weight}>{title}{cut}</text>"
+            f"{weight}>{title}{escape(value)}</text>"
         )
 
     def line(
@@ -118,6 +101,10 @@ class Drawing:
 
     def path(self, d: str, fill: str, opacity: float = 1.0, title: object = "", stroke: str = "none") -> None:
         self._add("path", f'd="{d}" fill="{fill}" fill-opacity="{opacity:g}" stroke="{stroke}"', title)
+
+    def strokes(self, d: str, colour: str, thick: float, title: object = "") -> None:
+        """Bars as strokes ``thick`` wide along the lines of ``d``."""
+        self._add("path", f'd="{d}" fill="none" stroke="{colour}" stroke-width="{number(thick)}"', title)
 
     def swatch(self, x: float, y: float, colour: str, size: float = 10, opacity: float = 1.0) -> None:
         """A legend's square, its lower edge at the text's baseline ``y``."""
@@ -187,6 +174,11 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     for i in reversed(order):
         following = out[i] = min(out[i], following - gap)
     return out
+
+
+def count(number: int, noun: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -283,9 +283,7 @@ def test_node_config_of_another_type_is_refused(tmp_path: Path, given: dict[str,
     assert got.kind == FAILED and "node config" in got.reason and next(iter(given)) in got.reason
 
 
-def test_notes_that_are_not_there_make_a_failed_reply_that_names_them(
-    tmp_path: Path, key: dict[str, str]
-) -> None:
+def test_notes_that_are_not_there_make_a_failed_reply_that_names_them(tmp_path: Path, key: dict[str, str]) -> None:
     gone = tmp_path / "gone.csv"
     given = {"data-path": str(gone), "state-dir": str(tmp_path / "state")} | key
     for kind in (TRAIN, EVALUATE, ALONE):
@@ -293,9 +291,7 @@ def test_notes_that_are_not_there_make_a_failed_reply_that_names_them(
         assert got.kind == FAILED and str(gone) in got.reason
 
 
-def test_notes_that_cannot_be_read_make_a_failed_reply_that_names_them(
-    tmp_path: Path, key: dict[str, str]
-) -> None:
+def test_notes_that_cannot_be_read_make_a_failed_reply_that_names_them(tmp_path: Path, key: dict[str, str]) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("a,b\n1,2\n")
     given = {"data-path": str(bad), "state-dir": str(tmp_path / "state")} | key

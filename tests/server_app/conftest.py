@@ -98,6 +98,39 @@ class Story:
                 self.record("evaluated", version=number, loss=3.0 / number + 0.1, complete=True, sites=[])
         self.record("finished", version=versions, reason=f"all {versions} versions are made")
 
+    def eventful_run(self) -> None:
+        """Six hospitals and whatever can happen: failures, clamped claims, a departure, a rollback, a resumption."""
+        self.full_run(5, 3)
+        self.task, self.nodes = 1 << 20, [str(7 * 10**17 + i) for i in range(len(self.names))]
+        self.now += 86400.0  # the server was away
+        self.start("resumed", 5)
+        for outcome in ("failed", "failed", "late", "malformed", "wrong-key", "behind"):
+            self.refuse(1, self.ask(1, 5), outcome, f"why it came to be {outcome}", after=3.0)
+        for number in range(6, 10):
+            tasks = {i: self.ask(i, number - 1, size=40_000) for i in (0, 2, 3, 4)}
+            for i, task in tasks.items():
+                claims = [f"compute_seconds {90 + number}.0 -> 4.0"] if i == 2 else []
+                self.accept(
+                    i,
+                    task,
+                    number - 1,
+                    i % 2,
+                    4.0,
+                    compute_seconds=2.0 + i / 2,
+                    **{"clamped": claims} if claims else {},
+                )
+            self.version(number, [(i, task, 10 + i, i % 2) for i, task in tasks.items()], 2.0 / number)
+        self.record("version", version=10, tasks=[], reverts=9)
+        self.record("left", 1.0, node=self.nodes[5])
+        for i in range(5):
+            task = self.ask(i, 10, "evaluate")
+            self.measure(i, task, 10, {"base": 3.6 + i / 20, "global": 0.4 + i / 20, "own": 2.5})
+        self.record("evaluated", version=10, loss=0.5, complete=False, sites=[])
+        self.accept(0, self.ask(0, 10), 10)
+        self.ask(1, 10)
+        self.now += 6.0
+        self.record("disagreement", node=self.nodes[0], hospitals=["00" * 8], version=10)
+
 
 @pytest.fixture
 def story(tmp_path: Path) -> Iterator[Callable[..., Story]]:

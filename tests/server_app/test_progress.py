@@ -31,3 +31,13 @@ def test_a_version_names_its_hospitals_weights_and_staleness(capsys: pytest.Capt
     line = {"event": "version", "version": 2, "train_loss": 1.5, "sites": ["A", "B"], "weights": [96, 32], "key": ""}
     Progress(Path("/runs/x"), 4, clock=lambda: 0.0)(line | {"staleness": [0, 3]})
     assert "version 2/4: train loss 1.500; weights A 96 (staleness 0), B 32 (staleness 3)" in capsys.readouterr().out
+
+
+def test_clamped_claims_have_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    line = {"event": "accepted", "hospital": "ab", "site": "North", "version": 3, "staleness": 0, "steps": 5}
+    line |= {"loss_sum": 20.0, "num_tokens": 10, "bytes": 500, "seconds": 2.0}
+    progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0)
+    progress(line)
+    assert "clamped" not in capsys.readouterr().out
+    progress(line | {"clamped": ["compute_seconds 99.0 -> 12.3", "steps \x1b -> 1"]})
+    assert "clamped: North: compute_seconds 99.0 -> 12.3; steps ? -> 1" in capsys.readouterr().out

@@ -17,9 +17,9 @@ import pytest
 
 from server_app.history import LOST, UNDER_WAY
 from server_app.ledger import FILE_NAME, LedgerError
+from server_app.palette import colours
 from server_app.report import main, write_report
 from server_app.run_folder import RunFolderError
-from server_app.svg import colours
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -38,14 +38,16 @@ def test_a_whole_run(story: Callable[..., Any]) -> None:
     text, root = told.page()
     assert set(figures(root)) == {
         "loss by version",
+        "train loss by hospital",
         "held-out perplexity by hospital",
         "tasks of every hospital over time",
+        "what every hospital's time went into",
         "integer weights by version",
         "staleness by version and hospital",
         "bytes up and down by hospital",
     }
     said = words(root)
-    for fact in ("4 of 4", "Finished: all 4 versions are made", "6 kB ↑", "fell from 3.675", "at version 4", "Σ 33"):
+    for fact in ("4 of 4", "Finished: all 4 versions are made", "6 kB", "fell from 3.675", "at version 4", "Σ 33"):
         assert fact in said, fact
     assert "Nothing failed and nothing was refused." in said
     assert not re.search(r"<script|https?://(?!www\.w3\.org/2000/svg)|<img|<link|@import|url\(", text)
@@ -103,6 +105,7 @@ def test_no_versions_and_an_empty_ledger(story: Callable[..., Any]) -> None:
     assert "0 of 4" in said and "No version was made." in said and "Unfinished" in said and "2 failed" in said
     assert "unnamed hospital 000000" in said and set(figures(root)) == {
         "tasks of every hospital over time",
+        "what every hospital's time went into",
         "bytes up and down by hospital",
     }
 
@@ -228,3 +231,32 @@ def test_a_report_that_fails_does_not_fail_the_run(tmp_path: Path, caplog: pytes
     finally:
         logger.removeHandler(caplog.handler)
     assert not said and "No report was written (RunFolderError" in caplog.text
+
+
+def test_clamped_claims_of_one_fact_share_a_row(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    for number in range(1, 6):
+        told.accept(0, told.ask(0, 0), 0, clamped=[f"compute_seconds {number}9.0 -> 12.3", "steps <b>9</b> -> 1"])
+    rows = [words(row) for row in told.page()[1].iter("tr") if "clamped" in words(row)]
+    assert len(rows) == 2 and all(" 5 " in f" {' '.join(row.split())} " or "5" in row for row in rows)
+    assert "compute_seconds 59.0 -> 12.3, the last time" in rows[0] and "steps <b>9</b> -> 1" in rows[1]
+    assert "5 accepted" not in rows[0] and "10 clamped" in words(told.page()[1])
+
+
+def test_train_losses_are_drawn_by_hospital_without_any_evaluation(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    for number, loss in enumerate((30.0, 20.0, 15.0)):
+        told.accept(0, told.ask(0, number), number, loss_sum=loss)
+    figure = figures(told.page()[1])["train loss by hospital"]
+    assert "North  1.500" in words(figure) and "North, version 0: 3" in words(figure)
+
+
+def test_names_that_are_cut_stay_distinct_and_are_whole_in_a_tooltip(story: Callable[..., Any]) -> None:
+    told = story([f"University Hospital number {i:02d} of the region" for i in range(30)], planned=4)
+    told.full_run(2, 12)
+    for label in ("tasks of every hospital over time", "bytes up and down by hospital"):
+        texts = [mark for mark in figures(told.page()[1])[label].iter(f"{SVG}text") if mark.attrib["x"] == "26"]
+        assert len(texts) == 30 == len({mark[0].tail for mark in texts})
+        assert texts[3][0].text == "University Hospital number 03 of the region"

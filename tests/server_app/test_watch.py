@@ -21,10 +21,11 @@ from flwr.app import Error, Message
 from encryption.plan import FieldPlan
 from protocol.messages import OUTCOMES
 from protocol.schedule import Schedule
-from server_app import live, live_state
+from server_app import watch
 from server_app.ledger import FILE_NAME, Ledger
-from server_app.live import Follower, main, note
-from server_app.live_state import (
+from server_app.names import fitted
+from server_app.watch import Follower, main
+from server_app.watch_row import (
     ABSENT,
     EVALUATING,
     EXCLUDED,
@@ -34,9 +35,11 @@ from server_app.live_state import (
     TRAINING,
     TRAINING_ALONE,
     WAITING,
-    LiveState,
     Row,
+    Updates,
 )
+from server_app.watch_state import WatchState
+from server_app.watch_view import brief, note
 from simulation.toy import toy_app, toy_context
 from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
@@ -45,8 +48,8 @@ from strategies.journal import MemoryJournal
 from strategies.settings import StrategySettings
 
 
-def told(story: Any) -> LiveState:
-    state = LiveState()
+def told(story: Any) -> WatchState:
+    state = WatchState()
     for entry in story.ledger.entries():
         state({"time": entry.time, "event": entry.event, **entry.facts})
     return state
@@ -89,7 +92,7 @@ def test_a_node_that_was_just_asked_trains_under_its_number_until_it_has_answere
     who = {"node": one.nodes[0], "hospital": f"node-{one.nodes[0]}"}
     one.record("dispatched", 0.5, task=1, kind="train", version=0, bytes=0, **who)
     found = rows(one, after=3.0)
-    assert found[who["hospital"]] == Row(who["hospital"], TRAINING, 3.0, 0, live_state.Updates())
+    assert found[who["hospital"]] == Row(who["hospital"], TRAINING, 3.0, 0, Updates())
     assert found[f"node-{one.nodes[1]}"].state == IDLE
     one.accept(0, 1, 0)
     assert list(rows(one)) == ["North", f"node-{one.nodes[1]}"]
@@ -102,11 +105,11 @@ def test_an_accepted_update_waits_for_its_version_and_tells_what_training_was(st
     one.accept(0, task, 0)
     row = rows(one, after=4.0)["North"]
     assert (row.state, row.seconds, row.version) == (WAITING, 4.0, 0)
-    assert row.updates == live_state.Updates("North", 1, 500, None, 12.5, 2.0, 2.0)
+    assert row.updates == Updates("North", 1, 500, 1000, None, 12.5, 2.0, 2.0)
     one.version(1, [(0, task, 10, 0)])
     assert (rows(one, after=1.0)["North"].state, rows(one, after=1.0)["North"].seconds) == (IDLE, 1.0)
     one.accept(0, one.ask(0, 1), 1, steps=7, train_seconds=0.0, num_tokens=40, bytes=700)
-    assert rows(one)["North"].updates == live_state.Updates("North", 2, 1200, 7, None, 0.5, 2.0)
+    assert rows(one)["North"].updates == Updates("North", 2, 1200, 2000, 7, None, 0.5, 2.0)
 
 
 def test_a_version_frees_its_members_and_leaves_the_others_behind(story: Callable[..., Any]) -> None:
@@ -125,7 +128,7 @@ def test_a_version_frees_its_members_and_leaves_the_others_behind(story: Callabl
         "East": (WAITING, 0),
     }
     drawn = {line.split()[0]: line for line in view(one).splitlines() if line.strip()}
-    assert " 1 " in drawn["North"] and " 0 (-1) " in drawn["South"]
+    assert " 1       0 " in drawn["North"] and " 0       1 " in drawn["South"]  # version, versions behind
 
 
 @pytest.mark.parametrize("outcome", [name for name in OUTCOMES if name not in ("accepted", "late", "behind")])
@@ -137,7 +140,7 @@ def test_a_failed_node_pauses_with_its_reason_until_it_is_asked_again(story: Cal
     one.refuse(0, one.ask(0, 1), outcome, "out of memory\nand more")
     row = rows(one, after=2.0)["North"]
     assert (row.state, row.seconds, row.detail) == (PAUSING, 2.0, "out of memory and more")
-    assert "pausing after a failure: out of memory and" in view(one)
+    assert "pausing: out of memory and more" in view(one)
     assert f"North: {outcome}: out of memory and more" in view(one)
     one.ask(0, 1)
     assert states(one)["North"] == TRAINING
@@ -346,7 +349,7 @@ class Watched(MemoryJournal):
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
-        self.clock, self.state = clock, LiveState()
+        self.clock, self.state = clock, WatchState()
 
     def record(self, event: str, **facts: Any) -> None:
         super().record(event, **facts)
@@ -421,8 +424,8 @@ def test_only_what_is_new_is_read_and_a_torn_last_line_waits(
     one = story()
     one.start()
     parsed: list[bytes] = []
-    original = live.checked
-    monkeypatch.setattr(live, "checked", lambda raw, *rest: parsed.append(raw) or original(raw, *rest))
+    original = watch.checked
+    monkeypatch.setattr(watch, "checked", lambda raw, *rest: parsed.append(raw) or original(raw, *rest))
     follower = Follower(one.path, lambda: one.now)
     follower.refresh()
     follower.refresh()
@@ -480,12 +483,12 @@ def test_a_dead_run_says_since_when_nothing_was_written_and_a_living_one_that_it
     follower = Follower(one.path, lambda: now)
     follower.refresh()  # the ledger is open for writing: the run lives
     text = plain(follower.draw())
-    assert "nothing new for 1 min 30 s" in text and "1 min 30 s" in text.split("00" * 8)[1]
+    assert "nothing new for 1 min 30 s" in text and "90 s" in text.split("00" * 8)[1]
     one.ledger.close()
     follower.refresh()
     text = plain(follower.draw())
     assert "died: nothing was written since 1970-01-01 00:16:40 UTC, 1 min 30 s ago" in text
-    assert text.split("00" * 8)[1].split()[:3] == ["training", "0", "s"]  # as of the last line
+    assert text.split("00" * 8)[1].split()[:3] == ["training", "0.0", "s"]  # as of the last line
     one.ledger = Ledger(one.path / FILE_NAME, clock=lambda: now, durable=False)
     one.start("resumed")
     follower.refresh()
@@ -532,7 +535,7 @@ def test_a_nodes_words_steer_neither_terminal_nor_table(story: Callable[..., Any
     one.version(1, [(0, 1, 10, 0)])
     one.refuse(0, one.ask(0, 1), "failed", HOSTILE + "\nsecond line")
     (row,) = rows(one).values()
-    assert len(row.name) <= 32 and len(row.detail) <= 200 and row.name.isprintable() and row.detail.isprintable()
+    assert len(row.name) <= 64 and len(row.detail) <= 200 and row.name.isprintable() and row.detail.isprintable()
     follower = Follower(one.path, lambda: one.now)
     follower.refresh()
     out = io.StringIO()
@@ -550,10 +553,80 @@ def test_a_narrow_terminal_gets_fewer_columns_and_a_low_one_fewer_rows(story: Ca
     one.accept(5, 6, 0)
     follower = Follower(one.path, lambda: one.now)
     follower.refresh()
-    wide, narrow = plain(follower.draw(120)), plain(follower.draw(80, room=1), 80)
+    wide, narrow = plain(follower.draw(140)), plain(follower.draw(80, room=1), 80)
     assert all(name in wide for name in ("hospital", "state", "since", "tokens/s", "steps", "bytes", "round"))
-    assert "tokens/s" not in narrow and "loss" in narrow and "waits for" in narrow
+    assert "\nbytes" not in narrow and "round" not in narrow and "loss" in narrow and WAITING in narrow
     assert "and 11 more: 11 training" in narrow and max(map(len, narrow.splitlines())) <= 80
+
+
+def test_thirty_hospitals_are_thirty_lines_of_a_hundred_characters(story: Callable[..., Any]) -> None:
+    one = story([f"University Hospital no. {i:02d} of the region" for i in range(30)], planned=60)
+    one.full_run(9, 12)
+    one.record("resumed", version=9, lineage="ab" * 8, last=60)
+    for node in one.nodes:
+        one.record("joined", node=node)
+    one.accept(3, one.ask(3, 9), 9)
+    one.refuse(4, one.ask(4, 9), "failed", "CUDA out of memory. Tried to allocate 20.00 MiB on a GPU of 140 GiB")
+    one.record("left", node=one.nodes[7])
+    follower = Follower(one.path, lambda: one.now)
+    follower.refresh()
+    lines = plain(follower.draw(100), 100).splitlines()
+    found = [line for line in lines if line.startswith("…")]
+    assert max(map(len, lines)) <= 100 and len(found) == 30
+    assert all(line.startswith(f"…{i:02d} of the region") for i, line in enumerate(found))
+    title = " ".join(lines)
+    for column in ("state", "since", "version", "behind", "updates", "loss", "round", "trip", "bytes", "up", "down"):
+        assert column in title
+    assert WAITING in found[3] and "pausing: CUDA out" in found[4] and " left " in found[7]
+
+
+def test_the_headline_tells_bytes_and_failures_by_kind(story: Callable[..., Any]) -> None:
+    one = story()
+    one.start()
+    assert "0 accepted updates, 0 B up and 0 B down in all\nno failures" in view(one)
+    one.accept(0, one.ask(0, 0, size=2500), 0)
+    for outcome in ("failed", "late", "failed"):
+        one.refuse(1, one.ask(1, 0), outcome, "why not")
+    assert "1 accepted update, 500 B up and 5.5 kB down in all\nfailures: 2 failed, 1 late\n" in view(one)
+    assert (rows(one)["North"].updates.bytes_down, rows(one)["01" * 8].updates.bytes_down) == (2500, 3000)
+
+
+def test_clamped_claims_are_counted_and_noted_once_a_hospital(story: Callable[..., Any]) -> None:
+    one = story()
+    one.start()
+    for number in range(1, 10):
+        clamped = [f"compute_seconds {number}99.0 -> 12.3", "num_tokens \x1b[2J -> 7"]
+        one.accept(0, one.ask(0, number - 1), number - 1, clamped=clamped)
+        one.version(number, [(0, number, 10, 0)])
+    one.refuse(1, one.ask(1, 9), "failed", "no GPU")
+    text = view(one)
+    assert (
+        text.count("North: reported facts out of bounds were clamped") == 1 and "compute_seconds 999.0 -> 12.3" in text
+    )
+    assert "failures: 9 clamped, 1 failed" in text and "failed: no GPU" in text and "\x1b" not in text
+
+
+def test_what_is_under_way_says_how_long_the_server_waits_at_most(story: Callable[..., Any]) -> None:
+    one = story()
+    one.start()
+    who = {"node": one.nodes[0], "hospital": f"node-{one.nodes[0]}"}
+    one.record("dispatched", task=1, kind="train", version=0, bytes=0, deadline_seconds=1800.0, **who)
+    assert rows(one)[who["hospital"]].at_most == 1800.0 and " 30 min " in view(one)
+    one.accept(0, 1, 0)
+    assert rows(one)["North"].at_most is None and "30 min" not in view(one)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (99, "99 s"), (100, "1.7 min"), (7200, "2.0 h"), (1e6, "12 d")],
+)
+def test_durations_of_the_table_are_short(seconds: float, text: str) -> None:
+    assert brief(seconds) == text
+
+
+def test_names_that_do_not_fit_keep_both_ends() -> None:
+    assert fitted("Ward", 4) == "Ward" and fitted("Hospital 17", 7) == "Hos… 17"
+    assert fitted("北北北北北", 7) == "北 … 北"  # two columns each
 
 
 def test_in_a_terminal_the_view_follows_the_run_to_its_end(
@@ -562,12 +635,12 @@ def test_in_a_terminal_the_view_follows_the_run_to_its_end(
     one = story()
     one.start()
     steps = iter([lambda: one.ask(0, 0), lambda: one.accept(0, 1, 0), lambda: one.record("finished", reason="enough")])
-    monkeypatch.setattr(live.time, "sleep", lambda seconds: next(steps)())
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: next(steps)())
     follower, out = Follower(one.path, lambda: one.now), io.StringIO()
     follower.refresh()
-    live._follow(follower, Console(file=out, width=150, height=40, force_terminal=True))
+    watch._follow(follower, Console(file=out, width=150, height=40, force_terminal=True))
     said = out.getvalue()
-    assert said.index("training") < said.index("update waits") < said.index("finished: enough")
+    assert said.index("training") < said.index(WAITING) < said.index("finished: enough")
 
 
 def test_ctrl_c_ends_quietly(
@@ -579,7 +652,7 @@ def test_ctrl_c_ends_quietly(
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(live.time, "sleep", interrupted)
+    monkeypatch.setattr(watch.time, "sleep", interrupted)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main([str(one.path)]) == 0
     assert "Traceback" not in (captured := capsys.readouterr()).err and "version 0 of 4" in captured.out
@@ -593,7 +666,7 @@ def test_once_is_plain_text_whatever_the_environment_wishes(story: Callable[...,
     one.ledger.close()
     for encoding in ("utf-8", "ascii"):
         done = subprocess.run(
-            [sys.executable, "-m", "server_app.live", str(one.path), "--once"],
+            [sys.executable, "-m", "server_app.watch", str(one.path), "--once"],
             capture_output=True,
             check=False,
             env={"PYTHONIOENCODING": encoding, "FORCE_COLOR": "1", "PATH": ""},
@@ -601,4 +674,4 @@ def test_once_is_plain_text_whatever_the_environment_wishes(story: Callable[...,
         text = done.stdout.decode(encoding)
         assert (done.returncode, done.stderr) == (0, b"") and "\x1b" not in text
         assert ("Hôpital 北" if encoding == "utf-8" else "H?pital ?") in text
-        assert "update waits for the next version" in text and "version 0 of 4" in text
+        assert WAITING in text and "version 0 of 4" in text

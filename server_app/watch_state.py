@@ -3,7 +3,8 @@
 A row belongs to a hospital, known by the identity that signed its updates; a node that has not answered yet has a row
 of its own. The ledger does not say how long a failed node is left in peace: it pauses until it is asked again.
 
-Not for: reading the file or drawing (``server_app.live``), a run's whole history (``server_app.history``).
+Not for: reading the file (``server_app.watch``), drawing (``server_app.watch_view``), a run's whole history
+(``server_app.history``).
 """
 
 from __future__ import annotations
@@ -12,55 +13,30 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from protocol.messages import ACCEPTED, ALONE, BEHIND, EVALUATE, LATE, OUTCOMES, TRAIN
 from server_app.svg import clean
+from server_app.watch_row import (
+    ABSENT,
+    CLAMPED,
+    EVALUATING,
+    EXCLUDED,
+    IDLE,
+    LEFT,
+    PAUSING,
+    TRAINING,
+    TRAINING_ALONE,
+    WAITING,
+    Row,
+    Updates,
+)
 
-TRAINING, EVALUATING, TRAINING_ALONE = "training", "evaluating", "training alone"
-WAITING, IDLE, PAUSING = "update waits for the next version", "idle", "pausing after a failure"
-LEFT, EXCLUDED, ABSENT = "left", "excluded", "not back since the run was resumed"
 KINDS = {TRAIN: TRAINING, EVALUATE: EVALUATING, ALONE: TRAINING_ALONE}
 NOTABLE = {"left", "evaluated", "void", "excluded", "disagreement", "snapshot-dropped", "repaired", "resumed"}
 NOTABLE |= {*OUTCOMES} - {ACCEPTED}
-NAME, REASON, NOTES, PACES = 32, 200, 6, 7  # most characters of two, most notes, versions that tell the pace
+NAME, REASON, NOTES, PACES = 64, 200, 6, 7  # most characters of two, most notes, versions that tell the pace
 NODE = "node-"  # what a hospital's name begins with while its identity is unknown
-
-
-@dataclass
-class Updates:
-    """A hospital's site and accepted updates; from ``steps`` on, what is known of the last of them.
-
-    ``bytes_up`` of all of them; ``loss`` in nats a token; ``round_trip`` in seconds.
-    """
-
-    site: str = ""
-    accepted: int = 0
-    bytes_up: int = 0
-    steps: int | None = None
-    tokens_per_second: float | None = None
-    loss: float | None = None
-    round_trip: float | None = None
-
-    def add(self, line: Mapping[str, Any]) -> None:
-        """Take in an ``accepted`` line."""
-        tokens, seconds = float(line["num_tokens"]), float(line["train_seconds"])
-        self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + int(line["bytes"])
-        self.steps = int(line["steps"]) if "steps" in line else None
-        self.tokens_per_second = tokens / seconds if seconds > 0 else None
-        self.loss = float(line["loss_sum"]) / tokens if tokens > 0 else None
-        self.round_trip = float(line["seconds"])
-
-
-class Row(NamedTuple):
-    """A hospital: ``seconds`` in its state; ``detail`` is why it pauses, or what else holds."""
-
-    name: str
-    state: str
-    seconds: float
-    version: int | None
-    updates: Updates
-    detail: str = ""
 
 
 @dataclass
@@ -73,6 +49,7 @@ class _Node:
     task: int = -1
     doing: str = ""
     version: int | None = None
+    deadline: float | None = None
     failures: int = 0
     reason: str = ""
 
@@ -81,11 +58,12 @@ class _Node:
         self.since = at if self.present and not self.doing else self.since
 
 
-class LiveState:
+class WatchState:
     """Call it with every line (``{"time", "event", ...facts}``) in order, then ask what holds at a moment.
 
     ``last`` is the last line's time, ``heldout`` the last evaluation's (loss, version, whether every node answered),
-    ``finished`` why the run ended, ``notes`` the last notable lines, each with its hospital's name.
+    ``finished`` why the run ended, ``notes`` the last notable lines, each with its hospital's name. ``accepted`` and
+    the bytes are the whole run's; ``failures`` counts by kind what came to nothing or was clamped.
     """
 
     def __init__(self) -> None:
@@ -93,6 +71,8 @@ class LiveState:
         self.finished: str | None = None
         self.heldout: tuple[float, int, bool] | None = None
         self.notes: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=NOTES)
+        self.failures: Counter[str] = Counter()
+        self.accepted, self.bytes_up, self.bytes_down = 0, 0, 0
         self._sittings, self._sat, self._ran = 0, 0.0, 0.0
         self._version_began: float | None = None  # from the first task of a sitting on
         self._paces: deque[float] = deque(maxlen=PACES)
@@ -152,7 +132,8 @@ class LiveState:
         elif node.reason and self.finished is None:
             state, detail = PAUSING, node.reason
         version = node.version if node is not None else None
-        return Row(name, state, max(now - since, 0.0), version, self._hospitals[key], detail)
+        at_most = node.deadline if node is not None and node.present and node.doing else None
+        return Row(name, state, max(now - since, 0.0), version, self._hospitals[key], detail, at_most)
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         at, event = max(float(line["time"]), self.last), str(line["event"])
@@ -166,7 +147,8 @@ class LiveState:
             self._version_began = at if self._version_began is None else self._version_began
             self._newest = node.task = int(line["task"])
             node.doing, node.version = KINDS.get(line["kind"], "at work"), int(line["version"])
-            node.since, node.reason = at, ""
+            node.since, node.reason, node.deadline = at, "", line.get("deadline_seconds")
+            self._hospitals[node.key].bytes_down += int(line["bytes"])
         elif event == "left" and node is not None:
             node.present, node.since = False, at
         elif event == "version":
@@ -187,9 +169,25 @@ class LiveState:
         elif event == "finished":
             self.finished = str(line["reason"])
         back = event == "joined" and self._version_began is not None
-        if event in NOTABLE or back or (event == "version" and "reverts" in line):
+        if event in NOTABLE or back or (event == "version" and "reverts" in line) or line.get(CLAMPED):
             key = node.key if node is not None else str(line.get("hospital", line.get("node", "")))
-            self.notes.append((self._name(key), line))
+            self._note(self._name(key), line)
+        self._add_up(line, event)
+
+    def _add_up(self, line: Mapping[str, Any], event: str) -> None:
+        if event == "dispatched":
+            self.bytes_down += int(line["bytes"])
+        elif event == ACCEPTED:
+            self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + int(line["bytes"])
+            self.failures.update([CLAMPED] if line.get(CLAMPED) else ())
+        elif event in OUTCOMES:
+            self.failures[event] += 1
+
+    def _note(self, name: str, line: Mapping[str, Any]) -> None:
+        if line.get(CLAMPED):  # one for each hospital: some are clamped in every update
+            others = [(who, told) for who, told in self.notes if who != name or not told.get(CLAMPED)]
+            self.notes = deque(others, maxlen=NOTES)
+        self.notes.append((name, line))
 
     def _sit_down(self, line: Mapping[str, Any], at: float) -> None:
         """A run begins or goes on: nodes join anew, and no task is under way."""

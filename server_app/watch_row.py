@@ -1,0 +1,56 @@
+"""A row of the live view: a hospital, what its node does, and what is known of its updates.
+
+Not for: how a row follows from the ledger (``server_app.watch_state``) or is drawn (``server_app.watch_view``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+TRAINING, EVALUATING, TRAINING_ALONE = "training", "evaluating", "training alone"
+WAITING, IDLE, PAUSING = "update awaits version", "idle", "pausing"
+LEFT, EXCLUDED, ABSENT = "left", "excluded", "not back since resume"
+CLAMPED = "clamped"  # facts that a node reported were out of bounds and brought into them
+
+
+@dataclass
+class Updates:
+    """A hospital's site and accepted updates; from ``steps`` on, what is known of the last of them.
+
+    ``bytes_up`` of all of them, ``bytes_down`` of all tasks; ``loss`` in nats a token; ``round_trip`` in seconds.
+    """
+
+    site: str = ""
+    accepted: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    steps: int | None = None
+    tokens_per_second: float | None = None
+    loss: float | None = None
+    round_trip: float | None = None
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Take in an ``accepted`` line."""
+        tokens, seconds = float(line["num_tokens"]), float(line["train_seconds"])
+        self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + int(line["bytes"])
+        self.steps = int(line["steps"]) if "steps" in line else None
+        self.tokens_per_second = tokens / seconds if seconds > 0 else None
+        self.loss = float(line["loss_sum"]) / tokens if tokens > 0 else None
+        self.round_trip = float(line["seconds"])
+
+
+class Row(NamedTuple):
+    """A hospital: ``seconds`` in its state; ``detail`` is why it pauses, or what else holds.
+
+    ``at_most``: seconds that the server waits for what is under way, where the ledger tells.
+    """
+
+    name: str
+    state: str
+    seconds: float
+    version: int | None
+    updates: Updates
+    detail: str = ""
+    at_most: float | None = None
