@@ -93,9 +93,9 @@ class Peaks:
         return max((mine for found, _, mine in self._found.values() if found == kind), default=0.0)
 
 
-def write_app(folder: Path, share: float) -> None:
-    """The Flower app."""
-    config = app_defaults(ROOT) | {"benchmark.share": share}
+def write_app(folder: Path, share: float, compute: float = 0.0) -> None:
+    """The Flower app; a local training takes at least ``compute`` seconds."""
+    config = app_defaults(ROOT) | {"benchmark.share": share, "benchmark.compute-seconds": compute}
     (folder / "pyproject.toml").write_text(PROJECT + to_toml(config), "utf-8")
     (folder / "large_server.py").write_text(SERVER, "utf-8")
     (folder / "large_nodes.py").write_text(NODES, "utf-8")

@@ -8,6 +8,8 @@ Not for: anything about language.
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from flwr.app import Context
 from flwr.clientapp import ClientApp
@@ -31,15 +33,16 @@ _STRETCH = 1 << 20
 class LargeLearner:
     """Learner of :class:`client_app.node.Learner` over the blocks of ``share`` of Llama-3.1-8B's layers."""
 
-    def __init__(self, number: int, share: float, spread: float) -> None:
+    def __init__(self, number: int, share: float, spread: float, compute: float = 0.0) -> None:
         self.site, self.layout = f"large-{number}", f"llama-3.1-8b-{share:g}"
         self.sizes = tuple(llama_blocks(share))
-        self.spread = np.float32(spread)
+        self.spread, self.compute = np.float32(spread), compute
 
     def initial(self) -> Vector:
         return np.zeros(sum(self.sizes), dtype=np.float32)
 
     def train(self, start: Vector, version: int, seed: int) -> Trained:
+        time.sleep(self.compute)
         vector, rng = start.copy(), np.random.default_rng(seed)
         for place in range(0, vector.size, _STRETCH):
             here = vector[place : place + _STRETCH]
@@ -65,9 +68,9 @@ def large_app() -> ClientApp:
     def build(context: Context, task: Task) -> Node:
         config, number = dict(context.run_config), int(context.node_config["partition-id"])
         schedule, encryption = read_settings(Schedule, config), read_settings(EncryptionSettings, config)
-        run = read_settings(RunSettings, config)
+        run, compute = read_settings(RunSettings, config), float(config["benchmark.compute-seconds"])
         return Node(
-            LargeLearner(number, float(config["benchmark.share"]), schedule.value_range(0) / 8),
+            LargeLearner(number, float(config["benchmark.share"]), schedule.value_range(0) / 8, compute),
             run.state_root / task.lineage / f"site-{number}",
             toy_identity(number + 1),
             schedule,

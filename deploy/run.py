@@ -26,16 +26,20 @@ APP = Path(__file__).resolve().parents[1]
 class DeployedRun:
     """One run: :meth:`submit`, then :meth:`follow`. ``folder`` is where its run folder will be."""
 
-    def __init__(self, config: AggregatorConfig, run_config: Sequence[str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: AggregatorConfig, run_config: Sequence[str], say: Callable[[str], None], app: Path = APP
+    ) -> None:
         from launcher.settings_table import check_settings  # imports the readers' libraries, which takes a second
         from protocol.settings import SettingsError
 
-        defaults = app_defaults(APP)
+        self.app = app
+        defaults = app_defaults(app)
         overrides = read_overrides(run_config, defaults)
-        try:
-            check_settings(defaults | overrides)
-        except SettingsError as error:
-            raise LauncherError(str(error)) from error
+        if app == APP:
+            try:
+                check_settings(defaults | overrides)
+            except SettingsError as error:
+                raise LauncherError(str(error)) from error
         resumed = overrides.get(RESUME_KEY)
         chosen = resumed or overrides.get(FOLDER_KEY) or config.runs / run_name(datetime.now(UTC))
         self.folder = Path(str(chosen)).expanduser().absolute()
@@ -51,7 +55,7 @@ class DeployedRun:
         file = self.flower.home / f"{self.folder.name}.toml"
         file.write_text(self._text, encoding="utf-8")
         try:
-            self.run_id = self.flower.run(APP, file)
+            self.run_id = self.flower.run(self.app, file)
         finally:
             file.unlink()
         self._say(f"run {self.run_id} in {self.folder}")
