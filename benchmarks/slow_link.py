@@ -130,9 +130,7 @@ def measure(megabytes: float, versions: int, link: Link, compute: float, updates
                     if line["event"] in ("version", "failed", "left", "joined", "finished") or (
                         line["event"] == "accepted" and line["site"] == f"large-{SLOW}"
                     ):
-                        say(
-                            f"  {line['event']} {line.get('version', '')} {line.get('site', '')} {line.get('reason', '')}"
-                        )
+                        say("  " + " ".join(str(line.get(k, "")) for k in ("event", "version", "site", "reason")))
                 told = len(found)
                 slow = row(found, True)
                 if slow["accepted"] >= updates or any(line["event"] == "finished" for line in found):

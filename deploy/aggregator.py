@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import ssl
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,20 +23,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from deploy.certificates import WARN_DAYS, days_left, host_names, make_authority, make_server_certificate
 from deploy.environment import environment
 from deploy.errors import DeployError
 from deploy.files import check_private, read_table, write_new
 from deploy.keeper import Keeper, Service
-from deploy.node_keys import public_text
+from deploy.node_keys import fingerprint, public_text, text_of
 from launcher.control import Control
 from launcher.environment import command
 from launcher.errors import LauncherError
 from launcher.processes import ProcessTree
 
 CONNECTION = "crossward"
+_TURNED_AWAY = re.compile(r"\[ApiError:2004\].*?(-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----)")
 EVERY = 5.0  # seconds between looks at the folder of members
 _TEMPLATE = """\
 # The aggregator of a Crossward consortium; read by `python -m deploy aggregator`. Paths are from this file's folder.
@@ -207,6 +214,23 @@ class Members:
         if failed := [trouble for _, trouble in answers if trouble]:
             raise LauncherError(failed[0])
 
+    def heard(self, line: str) -> None:
+        """Say in words whom the SuperLink turned away."""
+        if (found := _TURNED_AWAY.search(line)) is None:
+            return
+        try:
+            key = serialization.load_pem_public_key(found[1].replace("\\n", "\n").encode())
+            text = text_of(cast(ec.EllipticCurvePublicKey, key))
+        except (ValueError, UnsupportedAlgorithm, AttributeError):
+            return
+        member = self.known().get(text)
+        why = (
+            f"{member['name']}, which counts as connected already: a predecessor was killed, or its key is used twice"
+            if member
+            else f"no member. Its hospital must send node.pub; put it into {self.config.nodes}"
+        )
+        self.say(f"REFUSED: a SuperNode with key {fingerprint(text)}: {why}")
+
     def _register(self, path: Path) -> tuple[str, str]:
         try:
             answer = self.flower.call("supernode", "register", str(path), CONNECTION, "--name", path.stem)
@@ -224,13 +248,13 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
     home = config.state / "flower"
     home.mkdir(exist_ok=True)
     env = environment(home)
-    superlink = [command("flower-superlink", home), "--isolation", "process", "--enable-supernode-auth"]
+    superlink = [sys.executable, "-m", "deploy.superlink", "--isolation", "process", "--enable-supernode-auth"]
     superlink += ["--ssl-ca-certfile", str(config.authority), "--ssl-certfile", str(config.certificate)]
     superlink += ["--ssl-keyfile", str(config.private_key), "--host", config.host, "--port", str(config.port)]
     superlink += ["--database", str(config.state / "superlink.db"), "--disable-runtime-dependency-installation"]
     superlink += ["--superexec-auth-secret-file", str(config.secret)]
     superexec = [command("flower-superexec", home), "--runtime-api-address", config.own_address]
     superexec += ["--root-certificates", str(config.authority), "--superexec-auth-secret-file", str(config.secret)]
-    services = [Service("SuperLink", superlink, env), Service("SuperExec", superexec, env)]
     members = Members(config, control(config, ProcessTree()), say)
+    services = [Service("SuperLink", superlink, env, heard=members.heard), Service("SuperExec", superexec, env)]
     return Keeper(services, say, members.look).run()

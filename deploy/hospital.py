@@ -22,11 +22,17 @@ from deploy.environment import environment
 from deploy.errors import DeployError
 from deploy.files import read_table, write_new
 from deploy.keeper import Keeper, Service
-from deploy.node_keys import load_node_key, make_node_key
+from deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
 from launcher.environment import command
 
 SEEN_GONE = 3.0  # seconds between "it is gone" and a new start; the aggregator looks several times a second
 _NODE_ID = re.compile(r"SuperNode ID: (\d+)")
+_REFUSALS = {
+    "[code: 2004]": "{config.superlink} does not let this SuperNode in. Its key {fingerprint} is not registered there "
+    "(send node.pub to the aggregator's operator), or an earlier SuperNode with it still counts as connected",
+    "CERTIFICATE_VERIFY_FAILED": "{config.superlink} shows a certificate that {config.authority} does not vouch for: "
+    "get the aggregator's present ca.crt, and mind the host name in superlink",
+}
 _TEMPLATE = """\
 # A hospital of a Crossward consortium; read by `python -m deploy hospital`. Paths are from this file's folder.
 superlink = "{superlink}"      # the aggregator's host and port
@@ -113,7 +119,11 @@ class Presence:
         self.config, self.path, self.say = config, state / "supernode.json", say
 
     def heard(self, line: str) -> None:
-        """Note the id when the SuperNode says it."""
+        """Note the id when the SuperNode says it; say in words why it was turned away."""
+        for sign, told in _REFUSALS.items():
+            if sign in line:
+                public = text_of(load_node_key(self.config.node_key).public_key())
+                self.say(f"REFUSED: {told.format(config=self.config, fingerprint=fingerprint(public))}")
         if found := _NODE_ID.search(line):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(json.dumps({"node": int(found[1])}), encoding="utf-8")

@@ -43,6 +43,7 @@ class Keeper:
         self.services, self.say, self.every = list(services), say, every
         self.tree = ProcessTree()
         self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def stop(self, *_: object) -> None:
         """Ask :meth:`run` to end everything and return."""
@@ -87,14 +88,17 @@ class Keeper:
         )
         service.began, service.starts = time.monotonic(), service.starts + 1
         self.say(f"{service.name} started (process {service.process.pid})")
-        threading.Thread(target=self._pass_on, args=(service, service.process), daemon=True).start()
+        thread = threading.Thread(target=self._pass_on, args=(service, service.process), daemon=True)
+        self._threads = [*(t for t in self._threads if t.is_alive()), thread]
+        thread.start()
 
     def _pass_on(self, service: Service, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        for raw in process.stdout:
-            line = raw.decode(errors="replace").rstrip("\n")
-            service.heard(line)
-            self.say(line)
+        with process.stdout:
+            for raw in process.stdout:
+                line = raw.decode(errors="replace").rstrip("\n")
+                service.heard(line)
+                self.say(line)
 
     def _end(self) -> None:
         """Politely, last started first; what does not go within ten seconds is killed, with all that it left."""
@@ -111,3 +115,5 @@ class Keeper:
             service.ended(process.returncode)
         for left in self.tree.stop():
             self.say(f"did not end: {left}")
+        for thread in self._threads:
+            thread.join(1.0)

@@ -142,7 +142,7 @@ class LocalDeployment:
 
     def supernode(self, name: str) -> psutil.Process | None:
         """The SuperNode of a hospital, or with ``aggregator`` the SuperLink, if it runs."""
-        wanted = "flower-superlink" if name == "aggregator" else "flower-supernode"
+        wanted = "deploy.superlink" if name == "aggregator" else "flower-supernode"
         try:
             children = psutil.Process(self.keepers[name].pid).children()
             return next((p for p in children if any(w.endswith(wanted) for w in p.cmdline()[:3])), None)

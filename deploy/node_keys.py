@@ -8,6 +8,8 @@ Not for: TLS (``deploy.certificates``) or encryption of updates (``encryption.ke
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -26,9 +28,8 @@ def make_node_key(folder: Path) -> None:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     write_new(folder / PRIVATE, private, secret=True)
-    write_new(folder / PUBLIC, public + b"\n")
+    write_new(folder / PUBLIC, f"{text_of(key.public_key())}\n".encode())
 
 
 def load_node_key(path: Path) -> ec.EllipticCurvePrivateKey:
@@ -47,6 +48,17 @@ def load_node_key(path: Path) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise DeployError(f"{path} holds another kind of key than ECDSA: make one with `python -m deploy node-key`")
     return key
+
+
+def fingerprint(public: str) -> str:
+    """A public key's fingerprint as ``ssh-keygen -l`` prints it, from the text that :func:`public_text` gives."""
+    digest = hashlib.sha256(base64.b64decode(public.split()[1])).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def text_of(key: ec.EllipticCurvePublicKey) -> str:
+    """A public key as :func:`public_text` gives it."""
+    return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
 def public_text(path: Path) -> str:

@@ -22,6 +22,7 @@ ROOMS = frozenset(
         "evaluation",
         "simulation",
         "launcher",
+        "deploy",
     }
 )
 
@@ -164,6 +165,14 @@ def test_the_aggregator_reaches_its_own_face_and_the_node_the_holders() -> None:
     assert "encryption.aggregator" in reached("server_app.app", edges)
     assert "encryption.holder" in reached("client_app.node", edges)
     assert "encryption.holder" not in reached("server_app.app", edges)
+
+
+def test_what_an_aggregators_operator_starts_reaches_no_key_and_no_model() -> None:
+    edges = graph(ROOT)
+    for name in ("deploy.aggregator", "deploy.keeper", "deploy.certificates", "deploy.node_keys"):
+        found = reached(name, edges)
+        assert not [target for target in found if any(within(target, holder) for holder in HOLDERS)], name
+        assert "torch" not in found, name
 
 
 def test_what_the_server_reaches_of_encryption_is_either_face_less_or_the_aggregators() -> None:

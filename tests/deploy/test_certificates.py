@@ -1,0 +1,96 @@
+"""The consortium's own CA: a real TLS handshake succeeds with it and with nothing else; keys are private files."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store
+
+from deploy.certificates import days_left, host_names, make_authority, make_server_certificate
+from deploy.errors import DeployError
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    make_authority(tmp_path / "ca")
+    make_server_certificate(tmp_path / "ca", tmp_path / "server", ["aggregator.example", "localhost", "127.0.0.1"])
+    return tmp_path
+
+
+def handshake(made: Path, authority: Path, name: str) -> str:
+    """The protocol that a client which trusts ``authority`` agrees on with the server, calling it ``name``."""
+    inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    inside.load_cert_chain(made / "server" / "server.crt", made / "server" / "server.key")
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(ssl.SSLError, OSError):
+            inside.wrap_socket(connection, server_side=True).close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        with (
+            socket.create_connection(listening.getsockname(), timeout=5) as raw,
+            ssl.create_default_context(cafile=str(authority)).wrap_socket(raw, server_hostname=name) as tls,
+        ):
+            return str(tls.version())
+    finally:
+        thread.join()
+        listening.close()
+
+
+@pytest.mark.parametrize("name", ["aggregator.example", "localhost", "127.0.0.1"])
+def test_a_client_that_trusts_the_authority_agrees_under_every_name(made: Path, name: str) -> None:
+    assert handshake(made, made / "ca" / "ca.crt", name) == "TLSv1.3"
+
+
+def test_another_name_and_another_authority_are_refused(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"Hostname mismatch"):
+        handshake(made, made / "ca" / "ca.crt", "elsewhere.example")
+    make_authority(tmp_path / "other")
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"self-signed|unable to get local issuer|signature"):
+        handshake(made, tmp_path / "other" / "ca.crt", "localhost")
+
+
+def test_the_chain_is_what_a_strict_verifier_takes(made: Path) -> None:
+    """RFC 5280 and the web's baseline rules, as the cryptography library checks them."""
+    authority = x509.load_pem_x509_certificate((made / "ca" / "ca.crt").read_bytes())
+    server = x509.load_pem_x509_certificate((made / "server" / "server.crt").read_bytes())
+    verifier = PolicyBuilder().store(Store([authority])).build_server_verifier(x509.DNSName("aggregator.example"))
+    assert [c.subject for c in verifier.verify(server, [])] == [server.subject, authority.subject]
+
+
+def test_private_keys_are_private_and_nothing_is_overwritten(made: Path) -> None:
+    for path in (made / "ca" / "ca.key", made / "server" / "server.key"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    before = (made / "ca" / "ca.key").read_bytes()
+    with pytest.raises(DeployError, match=r"ca\.key exists already and is kept"):
+        make_authority(made / "ca")
+    assert (made / "ca" / "ca.key").read_bytes() == before
+    assert not list(made.rglob(".*"))
+
+
+def test_an_authority_that_others_can_read_signs_nothing(made: Path) -> None:
+    (made / "ca" / "ca.key").chmod(0o644)
+    with pytest.raises(DeployError, match=r"ca\.key.* can be read by others: chmod 600"):
+        make_server_certificate(made / "ca", made / "again", ["localhost"])
+
+
+def test_lifetimes_and_names_are_read_back(made: Path, tmp_path: Path) -> None:
+    assert 3649 < days_left(made / "ca" / "ca.crt") <= 3650
+    assert 396 < days_left(made / "server" / "server.crt") <= 397
+    assert host_names(made / "server" / "server.crt") == ["aggregator.example", "localhost", "127.0.0.1"]
+    (tmp_path / "none.crt").write_text("rubbish")
+    with pytest.raises(DeployError, match=r"none\.crt holds no certificate"):
+        days_left(tmp_path / "none.crt")
+    with pytest.raises(DeployError, match=r"ca\.crt holds no certificate for named hosts"):
+        host_names(made / "ca" / "ca.crt")
