@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from deploy.certificates import WARN_DAYS, days_left, host_names, make_authority, make_server_certificate
-from deploy.environment import environment
+from deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from deploy.errors import DeployError
 from deploy.files import check_private, read_table, write_new
 from deploy.keeper import Keeper, Service
@@ -75,6 +75,7 @@ class AggregatorConfig:
     secret: Path = field(metadata=_key("superexec-secret", "what the SuperExec shows to the SuperLink"))
     state: Path = field(metadata=_key("state", "folder of the database and of Flower's files"))
     runs: Path = field(metadata=_key("runs", "where run folders go"))
+    chunk: int = field(default=CHUNK_KIB, metadata=_key("chunk-kib", CHUNK_HELP))
     host: str = field(default="127.0.0.1", metadata=_key("host", "interface to listen on"))
 
     @property
@@ -247,7 +248,7 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
         say(f"{config.certificate} expires in {left:.0f} days: `python -m deploy renew {path}`")
     home = config.state / "flower"
     home.mkdir(exist_ok=True)
-    env = environment(home)
+    env = environment(home, config.chunk)
     superlink = [sys.executable, "-m", "deploy.superlink", "--isolation", "process", "--enable-supernode-auth"]
     superlink += ["--ssl-ca-certfile", str(config.authority), "--ssl-certfile", str(config.certificate)]
     superlink += ["--ssl-keyfile", str(config.private_key), "--host", config.host, "--port", str(config.port)]

@@ -28,6 +28,9 @@ def write_new(path: Path, data: bytes, secret: bool = False) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeployError(f"{path} could not be written: {path.parent}: {error.strerror}") from error
+    try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644), "wb") as file:
             file.write(data)
         try:

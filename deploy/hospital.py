@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.environment import environment
+from deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from deploy.errors import DeployError
 from deploy.files import read_table, write_new
 from deploy.keeper import Keeper, Service
 from deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
 from launcher.environment import command
+from launcher.overrides import to_toml
 
 SEEN_GONE = 3.0  # seconds between "it is gone" and a new start; the aggregator looks several times a second
 _NODE_ID = re.compile(r"SuperNode ID: (\d+)")
@@ -59,6 +60,7 @@ class HospitalConfig:
     superlink: str = field(metadata=_key("superlink", "the aggregator's host and port"))
     authority: Path = field(metadata=_key("authority", "the CA's certificate, from the aggregator"))
     node_key: Path = field(metadata=_key("node-key", "this SuperNode's private key"))
+    chunk: int = field(default=CHUNK_KIB, metadata=_key("chunk-kib", CHUNK_HELP))
     port: int = field(default=9094, metadata=_key("port", "port on the loopback for this machine's own processes"))
 
 
@@ -94,8 +96,12 @@ def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
     return config, node
 
 
-def _literal(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else repr(value)
+def write_node_config(node: dict[str, Any], folder: Path) -> Path:
+    """The node config as a file: Flower's command line takes no text with a quote in it, its file takes any."""
+    path = folder / "node-config.toml"
+    draft = path.with_suffix(".draft")
+    draft.write_text(to_toml(node), encoding="utf-8")
+    return draft.replace(path)
 
 
 def release(superlink: str, authority: Path, node_key: Path, node: int) -> None:
@@ -156,9 +162,9 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
     home.mkdir(parents=True, exist_ok=True)
     args = [command("flower-supernode", home), "--superlink", config.superlink]
     args += ["--root-certificates", str(config.authority), "--auth-supernode-private-key", str(config.node_key)]
-    args += ["--port", str(config.port), "--node-config", " ".join(f"{k}={_literal(v)}" for k, v in node.items())]
+    args += ["--port", str(config.port), "--node-config", str(write_node_config(node, state))]
     presence = Presence(config, state, say)
     service = Service(
-        "SuperNode", args, environment(home), before=presence.before, heard=presence.heard, ended=presence.ended
+        "SuperNode", args, environment(home, config.chunk), before=presence.before, heard=presence.heard, ended=presence.ended
     )
     return Keeper([service], say, lambda: None).run()
