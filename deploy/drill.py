@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from deploy.local import LocalDeployment
 
 VICTIM = "hospital-2"
+RECOVERY = 120.0  # seconds to wait for it before the next kill
 
 
 class Drill(threading.Thread):
@@ -45,6 +46,15 @@ class Drill(threading.Thread):
                 if self._over.wait(0.2):
                     return
             getattr(self, f"_{what}")()
+            moment, patience = time.time(), time.monotonic() + RECOVERY
+            while not self._recovered(what, moment) and time.monotonic() < patience:
+                if self._over.wait(0.2):
+                    return
+
+    def _recovered(self, what: str, moment: float) -> bool:
+        """Whether what was killed is back at work: the next kill is another trouble, not the same."""
+        wanted = "joined" if what == "supernode" else ACCEPTED
+        return any(line["event"] == wanted and line["time"] > moment for line in self.lines())
 
     def stop(self) -> None:
         """No more kills."""

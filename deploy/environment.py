@@ -11,9 +11,8 @@ from pathlib import Path
 
 from launcher.environment import QUIETLY, UNLESS_SET
 
-
-# Flower sends an array in pieces, two at a time, gives each 30 s to be taken in, and forgets a message of which no piece
-# has arrived for 180 s. With its own pieces of 5 MiB a link of 2 Mbit/s loses large updates; with 1 MiB, one of
+# Flower sends an array in pieces, two at a time, gives each 30 s to be taken in, and forgets a message of which no
+# piece has arrived for 180 s. With its own pieces of 5 MiB a link of 2 Mbit/s loses large updates; with 1 MiB, one of
 # 0.6 Mbit/s still gets a pair through in time.
 CHUNK_KIB = 1024
 CHUNK_HELP = "KiB of the pieces that arrays are sent in; smaller ones for links slower than 1 Mbit/s"

@@ -164,7 +164,6 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
     args += ["--root-certificates", str(config.authority), "--auth-supernode-private-key", str(config.node_key)]
     args += ["--port", str(config.port), "--node-config", str(write_node_config(node, state))]
     presence = Presence(config, state, say)
-    service = Service(
-        "SuperNode", args, environment(home, config.chunk), before=presence.before, heard=presence.heard, ended=presence.ended
-    )
+    env = environment(home, config.chunk)
+    service = Service("SuperNode", args, env, before=presence.before, heard=presence.heard, ended=presence.ended)
     return Keeper([service], say, lambda: None).run()

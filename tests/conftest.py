@@ -18,4 +18,4 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Real runtimes first: a minute at the end would find the other process with nothing left to do."""
-    items.sort(key=lambda item: item.get_closest_marker("endtoend") is None)
+    items.sort(key=lambda item: not {"endtoend", "deployment"} & {mark.name for mark in item.iter_markers()})
