@@ -74,11 +74,12 @@ def main(argv: list[str] | None = None) -> None:
     for table in asynchrony_tables.tables(found):
         console.print(table)
     for line in asynchrony_tables.verdicts(found):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     if args.quick:
         console.print(
             "quick: one seed, runs end at the target; final losses, other strategies and computes, 1,000 hospitals, "
-            "weightings, sensitivity and the embedded model are in the full run only"
+            "weightings, sensitivity and the embedded model are in the full run only",
+            soft_wrap=True,
         )
     if args.out:
         for file in asynchrony_figures.draw(found, args.out, config.headline.published):
