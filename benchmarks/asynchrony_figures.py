@@ -98,8 +98,8 @@ def ratio_by_spread(found: Found, published: float) -> Any:
         )  # fmt: skip
     axis.axhline(published, color=ALERT, linewidth=1.2, linestyle=(0, (4, 3)))
     axis.annotate(
-        f"FedBuff's published {published:g}", (0.01, published), xycoords=("axes fraction", "data"), va="bottom",
-        color=ALERT, fontsize=10,
+        f"FedBuff's published {published:g}", (0.99, published), xycoords=("axes fraction", "data"), ha="right",
+        va="bottom", color=ALERT, fontsize=10,
     )  # fmt: skip
     axis.axhline(1.0, color=MUTED, linewidth=0.8)
     axis.set_xscale("log")
@@ -127,12 +127,13 @@ def worst_by_weighting(found: Found) -> Any:
             places, [row["loss"] for row in rows], marker="_", s=520, color=INK, linewidth=2.2, label="overall"
         )
         for place, row in zip(places, rows, strict=True):
-            axis.annotate(f"{row['worst']:.2f}", (place, row["worst"]), ha="center", va="bottom", color=INK, fontsize=9)
+            axis.annotate(f"{row['worst']:.3f}", (place, row["worst"]), ha="center", va="bottom", color=INK, fontsize=9)
         axis.set_xticks(places, names, rotation=40, ha="right", fontsize=10)
+        axis.set_ylim(0, 1.12 * max(row["worst"] for row in rows))
         axis.set_title(f"{skew} skew" if skew in ("size", "label") else skew, fontsize=12, color=INK)
         axis.grid(axis="x", visible=False)
     axes[0].set_ylabel("loss at the end", color=INK, fontsize=11)
-    axes[-1].legend(frameon=False, fontsize=10, loc="upper right", bbox_to_anchor=(1.0, 1.02))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=10)
     figure.suptitle("Worst hospital (bars) and overall loss (marks), by weighting", color=INK, fontsize=13)
     return figure
 

@@ -31,6 +31,11 @@ def _job(config: Config, rates: Rates, study: str, strategy: str, nodes: int, se
     return Job(study, strategy, nodes, h.spread, h.compute, seed, rate, config.toy.updates)
 
 
+def _rate(rates: Rates, job: Job) -> float:
+    """The rate found for the job's compute, where one was looked for."""
+    return rates.get(f"{job.strategy}-{job.nodes}-{job.compute}", job.rate)
+
+
 def speed_jobs(config: Config, rates: Rates, quick: bool) -> list[Job]:
     """Time to target: every strategy, spread and compute; ``quick``: AsyncHybrid and fedavg, one compute."""
     toy, h, out = config.toy, config.headline, []
@@ -45,7 +50,8 @@ def speed_jobs(config: Config, rates: Rates, quick: bool) -> list[Job]:
                 seeds = toy.quick_seeds if quick else toy.seeds[: count if strategy in (ASYNC, SYNC) else RIVAL_SEEDS]
                 for seed in seeds:
                     job = _job(config, rates, SPEED, strategy, h.nodes, seed)
-                    out.append(replace(job, spread=spread, compute=compute, stop_there=quick or not main))
+                    job = replace(job, spread=spread, compute=compute, stop_there=quick or not main)
+                    out.append(replace(job, rate=_rate(rates, job)))
         for nodes in () if quick else (n for n in toy.nodes if n != h.nodes):
             for strategy in STRATEGIES if here else (ASYNC, SYNC):
                 seeds = toy.seeds[: RIVAL_SEEDS if here and strategy in (ASYNC, SYNC) else 1]

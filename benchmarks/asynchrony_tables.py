@@ -41,8 +41,8 @@ def _range(row: Found, form: str = ".2f") -> str:
 
 
 def _runs(found: Found, study: str, title: str) -> Table:
-    head = ("hospitals", "links", "compute", "strategy", "rate", "min to target", "updates", "GB", "left, same time")
-    table = _table(title, *head, "left, same updates", "worst hospital", "staleness", "seeds", left=4)
+    head = ("nodes", "links", "compute", "strategy", "rate", "min to target", "updates", "GB", "left (time)")
+    table = _table(title, *head, "left (updates)", "worst", "staleness", "seeds", left=4)
     before: tuple[Any, ...] = ()
     for row in found[study]:
         here = (f"{row['nodes']:,}", f"{row['spread']:g}x", row["compute"])
@@ -69,9 +69,9 @@ def _runs(found: Found, study: str, title: str) -> Table:
         before = here
     said = "nats a token" if study == TINY else "what is left of what could be gained"
     table.caption = (
-        f"medians over seeds. left: {said}, when AsyncHybrid's run ended and after as many updates; worst hospital: "
-        f"loss after as many updates. {FEDASYNC} is a buffer of 1, which breaks the minimum of three contributors to a "
-        "version that protects single updates: for comparison only."
+        f"medians over seeds. left: {said}, when AsyncHybrid's run ended (time), after as many updates (updates); "
+        f"worst: the worst hospital's loss after as many updates. {FEDASYNC} is a buffer of 1, which breaks the "
+        "minimum of three contributors to a version that protects single updates: for comparison only."
     )
     return table
 

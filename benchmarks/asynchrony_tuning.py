@@ -1,7 +1,8 @@
 """``--tune``: each strategy's server learning rate, the best of one fixed grid in the headline's setting.
 
 The best is the shortest time to target on the tuning seeds, which are not measured later. Kept in asynchrony_rates.toml
-and used for every setting of the clock: a synchronous round of everybody does not depend on the clock at all.
+and used for every spread of links. AsyncHybrid has one for each kind of compute, since staleness that is the same for
+all is harder to bear; a synchronous round of everybody does not depend on the clock at all, so fedavg's is its best.
 
 Not for: measuring.
 """
@@ -47,7 +48,9 @@ def tune(config: Config, path: Path, say: Callable[[str], None], nodes: tuple[in
     """Search, and write ``path``."""
     lines, h = [HEAD, "[rates]"], config.headline
 
-    def search(name: str, strategy: str, count: int, run: Callable[[Job], Outcome], updates: int) -> None:
+    def search(
+        name: str, strategy: str, count: int, run: Callable[[Job], Outcome], updates: int, compute: str = h.compute
+    ) -> None:
         grid, seeds = (
             (config.rates.tiny_grid, config.tiny.tuning_seeds)
             if name.endswith("tiny")
@@ -55,9 +58,7 @@ def tune(config: Config, path: Path, say: Callable[[str], None], nodes: tuple[in
         )
 
         def job(rate: float, seed: int, until: float) -> Job:
-            return Job(
-                "tuning", strategy, count, h.spread, h.compute, seed, rate, updates, stop_there=True, until=until
-            )
+            return Job("tuning", strategy, count, h.spread, compute, seed, rate, updates, stop_there=True, until=until)
 
         rate, tried = best_rate(job, run, grid, seeds)
         told = ", ".join(f"{r:g}: {s:.0f}" if math.isfinite(s) else f"{r:g}: -" for r, s in sorted(tried.items()))
@@ -67,6 +68,10 @@ def tune(config: Config, path: Path, say: Callable[[str], None], nodes: tuple[in
     for count in nodes:
         for strategy in STRATEGIES:
             search(f"{strategy}-{count}", strategy, count, lambda job: make(config, job), config.toy.updates)
+        for compute in config.task.compute if count == h.nodes else ():  # fedavg's rounds of everybody know no clock
+            if compute != h.compute:
+                name = f"{ASYNC}-{count}-{compute}"
+                search(name, ASYNC, count, lambda job: make(config, job), config.toy.updates, compute)
     if tiny:
         from benchmarks.asynchrony_tiny import TinyModel
 
