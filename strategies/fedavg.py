@@ -30,9 +30,12 @@ class FedAvg(AsyncHybrid):
         self._cohort: frozenset[int] = frozenset()
 
     def _choose(self) -> frozenset[int]:
-        """The round's nodes that are connected: sampled once per version, the same in every run of the lineage."""
+        """The round's nodes: sampled once per version, the same in every run of the lineage, among those connected.
+
+        It is asked of every idle node at every turn, so it does not go through the whole cohort each time.
+        """
         s = self.state
-        if self._cohort_version != s.version or not self._cohort & s.roster.present:
+        if self._cohort_version != s.version or self._cohort.isdisjoint(s.roster.present):
             present = sorted(s.roster.present)
             size = min(s.settings.buffer_size or len(present), len(present))
             s.plan.check_buffer(size)
@@ -40,7 +43,7 @@ class FedAvg(AsyncHybrid):
             self._cohort_version = s.version
             for node in self._cohort:
                 s.roster.nodes[node].failures = 0
-        return self._cohort & s.roster.present
+        return self._cohort
 
     def may_train(self, view: NodeView) -> bool:
         """Nodes of the round's cohort that have neither answered nor failed for good."""
@@ -53,7 +56,7 @@ class FedAvg(AsyncHybrid):
     def ready(self) -> list[Buffered]:
         """All updates of the round, once every node of the cohort has answered, failed for good or left."""
         s = self.state
-        members = [s.roster.nodes[node] for node in self._choose()]
+        members = [s.roster.nodes[node] for node in self._choose() & s.roster.present]
         settled = all(v.waiting or v.failures >= ATTEMPTS or v.hospital in s.excluded for v in members)
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
         group = max(self.groups(), key=len, default=[])
