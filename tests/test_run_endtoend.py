@@ -1,8 +1,8 @@
 """Real runs through Flower's own simulation, launched from a folder that has nothing to do with the app.
 
 From options to the adapter: exit code, run folder, ledger checked against what the nodes kept, evaluation with the
-consortium's key, a resumed run that has nothing left to do; and the same run in the clear, which must end in the same
-bytes. Nothing that the sealed run wrote, said or was started with tells its key.
+consortium's key; and the same run in the clear, which must end in the same bytes. Nothing that the sealed run wrote,
+said or was started with tells its key. (A run that goes on after a kill: ``tests/deploy/test_deployment.py``.)
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def leaks(key: ConsortiumKey, texts: Iterable[tuple[str, bytes]]) -> list[str]:
 
 @pytest.mark.endtoend
 @pytest.mark.timeout(600)  # its processes have limits of their own
-def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path, short: Path) -> None:
+def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> None:
     elsewhere, home, runs = tmp_path / "else where", tmp_path / "home", tmp_path / "the runs"
     elsewhere.mkdir()
     env = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(short), "CROSSWARD_HOME": str(home)}
@@ -198,14 +198,6 @@ def test_a_run_from_its_options_to_its_adapter_and_its_resumption(tmp_path: Path
     shut = python(elsewhere, env, "evaluation", "--run", str(run))
     assert shut.returncode == 1 and "give the consortium's key file with --key FILE" in shut.stderr
 
-    before = {p.name: p.read_bytes() for p in (run / "versions").iterdir()}
-    resume = f"{SETTINGS} run.resume='{run}'"
-    again = python(elsewhere, env, *launch, "--run-config", resume, "--no-evaluation")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert {p.name: p.read_bytes() for p in (run / "versions").iterdir()} == before
-    events = lines(run / "ledger.jsonl")
-    assert [e["event"] for e in events].count("version") == 2 and [e["event"] for e in events].count("resumed") == 1
-    assert events[-1]["event"] == "finished"
     assert [path for path in runs.iterdir() if path.is_dir()] == [run]
     assert not list(short.glob("cw-*"))
 
