@@ -178,7 +178,7 @@ def test_whoever_runs_the_node_is_told_why_a_task_was_not_done(node: Node, caplo
         assert isinstance(node.train(task(5, 0, 0, key="0" * 16)), Failure)
         assert isinstance(node.train(task(6, 2, 3)), Failure)
     wrong, behind = [record.getMessage() for record in caplog.records]
-    assert wrong.startswith(f"task 5 is not done: this run's updates are made under key {'0' * 16}, this node's is none")
+    assert wrong.startswith(f"task 5 is not done: this run's updates are made under key {'0' * 16}")
     assert behind.startswith("task 6 is not done: the records begin after version 2, this node is at 0")
 
 
