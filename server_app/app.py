@@ -23,6 +23,7 @@ from server_app.report import write_report
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
 from server_app.table import federated_table, last_measures
+from server_app.uploads import unhurried
 from strategies.async_hybrid import AsyncHybrid, wait_for_nodes
 from strategies.bandwidth import Bandwidths
 from strategies.clock import SystemClock
@@ -65,7 +66,7 @@ def main(grid: Grid, context: Context) -> None:
         key=encryption.key,
     )
     try:
-        strategy.start(SimulatedLinks(grid, clock, bandwidths), num_rounds=schedule.versions)
+        strategy.start(SimulatedLinks(unhurried(grid), clock, bandwidths), num_rounds=schedule.versions)
         measures = last_measures(folder.events())
         progress.say(federated_table(measures))
         made = [line for line in folder.events() if line["event"] == "version"]
