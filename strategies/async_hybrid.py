@@ -41,9 +41,6 @@ from strategies.void import apart
 _SLACK = 1.5  # a forecast may be wrong by so much before a node is not asked any more
 
 
-
-
-
 def wait_for_nodes(grid: Grid, settings: StrategySettings, clock: Clock) -> int:
     """Wait until ``strategy.min-nodes`` nodes are connected; how many are.
 
@@ -350,6 +347,6 @@ class AsyncHybrid(Strategy):
     def _next_moment(self) -> float:
         s = self.state
         now = s.clock.now()
-        moment = min(s.roster.next_moment(now), s.progress + s.settings.stall_timeout + 1e-3)
+        moment = min(s.roster.next_moment(now), s.progress + self.ending.patience() + 1e-3)
         end_of_wait = s.version_began + s.settings.max_wait
         return min(moment, end_of_wait) if s.buffer and end_of_wait > now else moment

@@ -11,6 +11,7 @@ from flwr.app import MetricRecord
 from flwr.common import log
 from flwr.serverapp.strategy import Result
 
+from protocol.messages import TRAIN
 from strategies.reception import ATTEMPTS
 from strategies.state import RunError, ServerState
 from strategies.versions import roll_back
@@ -72,6 +73,12 @@ class Ending:
         s = self.state
         return bool(s.stop_reason) and not s.roster.flights and not s.owing() and s.round is None
 
+    def patience(self) -> float:
+        """Seconds without progress after which the run counts as stalled: more where nodes are known to take longer."""
+        s = self.state
+        known = (s.forecast.expected(node, TRAIN) or 0.0 for node in s.roster.present)
+        return max(s.settings.stall_timeout, s.settings.timeout_factor * max(known, default=0.0))
+
     def check_stall(self) -> None:
         """Give the run up when nothing can come of waiting on.
 
@@ -88,9 +95,9 @@ class Ending:
             )
         if views and all(view.refusing and view.failures >= ATTEMPTS for view in views):
             raise RunError(f"every node refuses to go on; the last said: {views[-1].reason}")
-        if s.clock.now() - s.progress > s.settings.stall_timeout:
+        if s.clock.now() - s.progress > (patience := self.patience()):
             raise RunError(
-                f"no update was accepted for {s.settings.stall_timeout:g} s (strategy.stall-timeout): {len(s.buffer)} "
+                f"no update was accepted for {patience:g} s (strategy.stall-timeout): {len(s.buffer)} "
                 f"updates of {s.settings.min_contributors} needed wait and {len(s.roster.present)} nodes are "
                 "connected. The ledger's last lines say what failed; the run can be resumed"
             )

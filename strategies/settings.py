@@ -143,7 +143,9 @@ class StrategySettings:
     stall_timeout: float = field(
         default=7200.0,
         metadata=_key(
-            "stall-timeout", "Seconds without an accepted update after which the run is given up.", above=0.0
+            "stall-timeout",
+            "Seconds without an accepted update after which the run is given up; more where nodes are known to be slow.",
+            above=0.0,
         ),
     )
     poll_seconds: float = field(

@@ -264,3 +264,10 @@ def test_async_hybrid_needs_no_more_than_its_own_hooks_to_be_fedavg() -> None:
         "worth_asking",
     }
     assert issubclass(FedAvg, AsyncHybrid)
+
+
+def test_a_run_of_slow_nodes_is_not_given_up_before_they_can_have_answered(federation: Any) -> None:
+    f = federation(compute=(90, 90, 90, 400), versions=3, stall_timeout=100.0)
+    assert f.strategy.ending.patience() == 100.0
+    f.start()
+    assert f.strategy.ending.patience() == 3 * 400
