@@ -144,7 +144,7 @@ class StrategySettings:
         default=7200.0,
         metadata=_key(
             "stall-timeout",
-            "Seconds without an accepted update after which the run is given up; more where nodes are known to be slow.",
+            "Seconds without an accepted update until the run is given up; more where nodes are known to be slow.",
             above=0.0,
         ),
     )
