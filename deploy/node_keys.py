@@ -8,6 +8,7 @@ Not for: TLS (``deploy.certificates``) or encryption of updates (``encryption.ke
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -29,6 +30,15 @@ def make_node_key(folder: Path) -> None:
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     write_new(folder / PRIVATE, private, secret=True)
     write_new(folder / PUBLIC, public + b"\n")
+
+
+def replace_node_key(folder: Path) -> None:
+    """A new pair of keys; the old ones stay beside it, with the time in their names."""
+    kept = datetime.now(UTC).strftime(".%Y%m%dT%H%M%SZ")
+    for old in (folder / PRIVATE, folder / PUBLIC):
+        if old.exists():
+            old.rename(old.with_name(old.name + kept))
+    make_node_key(folder)
 
 
 def load_node_key(path: Path) -> ec.EllipticCurvePrivateKey:
