@@ -55,7 +55,7 @@ def load_node_key(path: Path) -> ec.EllipticCurvePrivateKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise DeployError(f"{path} holds no OpenSSH private key without a passphrase: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise DeployError(f"{path} holds another kind of key than ECDSA: make one with `python -m deploy node-key`")
+        raise DeployError(f"{path} holds another kind of key than ECDSA: `python -m deploy node-key` makes one")
     return key
 
 
