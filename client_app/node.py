@@ -297,7 +297,6 @@ class Node:
         return self._measured(task, state, digest, began)
 
     def _failure(self, task: Task, error: Exception) -> Failure:
-        logger.warning("task %s is not done: %s", task.task, error)
         held = self.store.load(self.layout).copy.version
         if isinstance(error, NotOpenedError):
             return Failure(task.lineage, task.task, FAILED, str(error), held, error.first, error.last)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from deploy.errors import DeployError
+from deploy.node_keys import PUBLIC, replace_node_key
 from launcher.errors import LauncherError
 
 
@@ -29,6 +30,12 @@ def _address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m deploy", description="Run Crossward across machines.")
@@ -38,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("folder", type=Path)
     one.add_argument("--address", type=_address, required=True, metavar="HOST:PORT", help="as hospitals reach it")
     one.add_argument("--host", default="0.0.0.0", help="interface to listen on (default: all)")
+    one.add_argument("--port", type=_port, help="to listen on, behind a gateway (default: that of --address)")
     one.add_argument("--authority", type=Path, metavar="FOLDER", help="the CA's folder, to be kept elsewhere")
+    one.add_argument("--state", type=Path, metavar="FOLDER", help="for database and runs (default: in the new folder)")
 
     one = commands.add_parser("renew", help="a new server certificate from the same authority")
     one.add_argument("config", type=Path, metavar="aggregator.toml")
@@ -53,14 +62,21 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--site", required=True, metavar="NAME", help="the name under which this hospital appears")
     one.add_argument("--data", type=Path, required=True, metavar="PATH", help="this hospital's notes")
     one.add_argument("--authority", type=Path, required=True, metavar="ca.crt", help="from the aggregator")
-    one.add_argument("--key", type=Path, required=True, metavar="consortium.key", help="from another hospital")
-    one.add_argument("--port", type=int, default=9094, help="on the loopback (default: %(default)s)")
+    one.add_argument("--key", type=Path, metavar="consortium.key", help="where it is or will be (default: in FOLDER)")
+    one.add_argument("--port", type=_port, default=9094, help="on the loopback (default: %(default)s)")
+    one.add_argument("--state", type=Path, metavar="FOLDER", help="for this node's state (default: in the new folder)")
+
+    one = commands.add_parser("node-key", help="a new node key; the old one stays beside it")
+    one.add_argument("config", type=Path, metavar="hospital.toml")
 
     one = commands.add_parser("check", help="find whatever would keep a hospital from taking part")
     one.add_argument("config", type=Path, metavar="hospital.toml")
 
     one = commands.add_parser("hospital", help="run the SuperNode")
     one.add_argument("config", type=Path, metavar="hospital.toml")
+
+    one = commands.add_parser("health", help="whether the SuperLink or SuperNode answers now")
+    one.add_argument("config", type=Path, metavar="aggregator.toml|hospital.toml")
 
     one = commands.add_parser("run", help="start a run and follow it")
     one.add_argument("config", type=Path, metavar="aggregator.toml")
@@ -99,7 +115,8 @@ def _do(args: argparse.Namespace) -> int:
 
     if args.command == "init-aggregator":
         host, port = args.address
-        path = aggregator.init_aggregator(args.folder.resolve(), host, port, args.host, args.authority)
+        folder, listen = args.folder.resolve(), args.port or port
+        path = aggregator.init_aggregator(folder, host, listen, args.host, args.authority, args.state)
         say(f"{path}\nto every hospital: {path.parent / 'ca.crt'}; from every hospital, into nodes/: its node.pub")
         return 0
     if args.command == "renew":
@@ -111,8 +128,9 @@ def _do(args: argparse.Namespace) -> int:
         return aggregator.keep_aggregator(args.config.resolve(), say)
     if args.command == "init-hospital":
         folder = args.folder.resolve()
+        key, state = (args.key or folder / "consortium.key").resolve(), (args.state or folder / "state").resolve()
         path = hospital.init_hospital(
-            folder, args.superlink, args.site, args.data.resolve(), args.authority, args.key.resolve(), args.port
+            folder, args.superlink, args.site, args.data.resolve(), args.authority, key, args.port, state
         )
         say(f"{path}\nto the aggregator: {folder / 'node.pub'}; then: python -m deploy check {path}")
         return 0
@@ -122,6 +140,17 @@ def _do(args: argparse.Namespace) -> int:
             say(f"{verdict:>7}  {what}: {told}")
             wrong = wrong or verdict == checks.WRONG
         return int(wrong)
+    if args.command == "health":
+        from deploy.health import answers
+
+        well, whom = answers(args.config.resolve())
+        say(f"{whom} {'answers' if well else 'does not answer'}")
+        return int(not well)
+    if args.command == "node-key":
+        config, _ = hospital.read_hospital(args.config.resolve())
+        replace_node_key(config.node_key.parent)
+        say(f"to the aggregator, in place of the old one: {config.node_key.with_name(PUBLIC)}; then restart the node")
+        return 0
     if args.command == "hospital":
         return hospital.keep_hospital(args.config.resolve(), say)
     if args.command == "run":

@@ -53,8 +53,8 @@ private-key = "server.key"
 authority = "ca.crt"
 nodes = "nodes"                # public keys (*.pub) of the hospitals that may come in
 superexec-secret = "superexec.secret"
-state = "state"                # database, Flower's files; back it up with the run folders
-runs = "runs"                  # run folders
+state = {state}                # database, Flower's files; back it up with the run folders
+runs = {runs}                  # run folders
 """
 
 
@@ -84,8 +84,13 @@ class AggregatorConfig:
         return f"{self.address if self.host not in ('127.0.0.1', '0.0.0.0') else '127.0.0.1'}:{self.port}"
 
 
-def init_aggregator(folder: Path, address: str, port: int, host: str, authority: Path | None = None) -> Path:
-    """A new aggregator's folder: CA (in ``authority``, default ``<folder>/authority``), certificate, secret, config."""
+def init_aggregator(
+    folder: Path, address: str, port: int, host: str, authority: Path | None = None, state: Path | None = None
+) -> Path:
+    """A new aggregator's folder: CA (in ``authority``, default ``<folder>/authority``), certificate, secret, config.
+
+    ``state`` is where the database and the run folders go, if not into the folder: a container's volume.
+    """
     authority = authority or folder / "authority"
     if not (authority / "ca.key").exists():
         make_authority(authority)
@@ -95,7 +100,9 @@ def init_aggregator(folder: Path, address: str, port: int, host: str, authority:
     write_new(folder / "superexec.secret", secrets.token_hex(32).encode(), secret=True)
     (folder / "nodes").mkdir(exist_ok=True)
     path = folder / "aggregator.toml"
-    write_new(path, _TEMPLATE.format(address=address, host=host, port=port).encode())
+    kept = (str(state), str(state / "runs")) if state else ("state", "runs")
+    quoted = dict(zip(("state", "runs"), (json.dumps(one, ensure_ascii=False) for one in kept), strict=True))
+    write_new(path, _TEMPLATE.format(address=address, host=host, port=port, **quoted).encode())
     return path
 
 

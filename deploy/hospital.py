@@ -65,12 +65,19 @@ class HospitalConfig:
 
 
 def init_hospital(
-    folder: Path, superlink: str, site: str, data: Path, authority: Path, consortium_key: Path, port: int = 9094
+    folder: Path,
+    superlink: str,
+    site: str,
+    data: Path,
+    authority: Path,
+    consortium_key: Path,
+    port: int = 9094,
+    state: Path | None = None,
 ) -> Path:
-    """A new hospital's folder: node key, the CA's certificate, config. The consortium's key is only named."""
+    """A new hospital's folder: node key, the CA's certificate, config. Notes and consortium key are only named."""
     make_node_key(folder)
     write_new(folder / "ca.crt", authority.read_bytes())
-    quoted = {"site": site, "data": str(data), "state": str(folder / "state"), "key": str(consortium_key)}
+    quoted = {"site": site, "data": str(data), "state": str(state or folder / "state"), "key": str(consortium_key)}
     text = {name: json.dumps(value, ensure_ascii=False) for name, value in quoted.items()}
     write_new(folder / "hospital.toml", _TEMPLATE.format(superlink=superlink, port=port, **text).encode())
     return folder / "hospital.toml"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -32,6 +33,15 @@ def make_node_key(folder: Path) -> None:
     write_new(folder / PUBLIC, f"{text_of(key.public_key())}\n".encode())
 
 
+def replace_node_key(folder: Path) -> None:
+    """A new pair of keys; the old ones stay beside it, with the time in their names."""
+    kept = datetime.now(UTC).strftime(".%Y%m%dT%H%M%SZ")
+    for old in (folder / PRIVATE, folder / PUBLIC):
+        if old.exists():
+            old.rename(old.with_name(old.name + kept))
+    make_node_key(folder)
+
+
 def load_node_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """The private key in ``path``.
 
@@ -46,7 +56,7 @@ def load_node_key(path: Path) -> ec.EllipticCurvePrivateKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise DeployError(f"{path} holds no OpenSSH private key without a passphrase: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise DeployError(f"{path} holds another kind of key than ECDSA: make one with `python -m deploy node-key`")
+        raise DeployError(f"{path} holds another kind of key than ECDSA: `python -m deploy node-key` makes one")
     return key
 
 

@@ -50,10 +50,11 @@ def test_each_kind_of_task_has_its_handler(tmp_path: Path, kind: str, expected: 
 
 
 @pytest.mark.parametrize("kind", ["train", "evaluate", "train.alone"])
-def test_a_malformed_task_is_answered(tmp_path: Path, kind: str) -> None:
+def test_a_malformed_task_is_answered(tmp_path: Path, kind: str, caplog: Any) -> None:
     for content in (RecordDict(), RecordDict({"facts": ConfigRecord({"protocol": VERSION})})):
         got = read_reply(answer(app_of(tmp_path), content, kind).content)
         assert isinstance(got, Failure) and got.kind == "malformed" and got.reason
+        assert f"was not done (malformed): {got.reason}" in caplog.text  # for whoever runs the node
 
 
 class Broken(ToyLearner):

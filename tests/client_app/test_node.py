@@ -172,16 +172,6 @@ def test_another_state_hash_than_the_others_means_starting_over(node: Node) -> N
     assert kept(node).copy.version == 0
 
 
-def test_whoever_runs_the_node_is_told_why_a_task_was_not_done(node: Node, caplog: pytest.LogCaptureFixture) -> None:
-    """Under another consortium key than the run's, behind the others: in the node's own log, not only the server's."""
-    with caplog.at_level("WARNING", "crossward.node"):
-        assert isinstance(node.train(task(5, 0, 0, key="0" * 16)), Failure)
-        assert isinstance(node.train(task(6, 2, 3)), Failure)
-    wrong, behind = [record.getMessage() for record in caplog.records]
-    assert wrong.startswith(f"task 5 is not done: this run's updates are made under key {'0' * 16}")
-    assert behind.startswith("task 6 is not done: the records begin after version 2, this node is at 0")
-
-
 def test_records_of_another_layout_are_an_error_and_change_nothing(node: Node) -> None:
     node.train(task(1, 0, 1))
     head, payload = RECORDS[1]

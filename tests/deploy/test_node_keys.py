@@ -59,7 +59,7 @@ def test_other_keys_are_refused_with_what_to_do(tmp_path: Path) -> None:
         )
     )
     path.chmod(0o600)
-    with pytest.raises(DeployError, match="another kind of key than ECDSA: make one with"):
+    with pytest.raises(DeployError, match="another kind of key than ECDSA: `python -m deploy node-key` makes one"):
         load_node_key(path)
     path.write_text("rubbish")
     with pytest.raises(DeployError, match="holds no OpenSSH private key"):

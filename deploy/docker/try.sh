@@ -1,0 +1,33 @@
+#!/bin/sh
+# Files for compose.local.yaml: an aggregator, four hospitals with made-up notes, and one key among them.
+# Needs the environment of `make install`; sudo (or root) hands the files to the images' user. Usage: try.sh [FOLDER]
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+folder=${1:-$here/try}
+python=${PYTHON:-$here/../../.venv/bin/python}
+case $python in /*) ;; *) python=$(command -v "$python") ;; esac
+case $folder in /*) ;; *) folder=$PWD/$folder ;; esac
+cd "$here/../.."
+umask 077
+mkdir -p "$folder"
+
+"$python" -m deploy init-aggregator "$folder/aggregator" --address gateway:8443 --port 9092 --state /state \
+    --authority "$folder/authority"
+"$python" -m encryption.keys create "$folder/consortium.key"
+"$python" -m data.synthetic --form mimic-iii --out "$folder/notes" --hospitals 4 --patients 600 --split
+
+number=0
+for notes in "$folder"/notes/*; do
+    number=$((number + 1))
+    hospital=$folder/hospital-$number
+    mkdir "$hospital"
+    cp "$folder/consortium.key" "$hospital/"
+    "$python" -m deploy init-hospital "$hospital" --superlink gateway:8443 --site "Hospital $number" \
+        --authority "$folder/aggregator/ca.crt" --key /hospital/consortium.key --data /data --state /state
+    cp "$hospital/node.pub" "$folder/aggregator/nodes/hospital-$number.pub"
+    mv "$notes" "$folder/notes-$number"
+done
+rmdir "$folder/notes"
+
+if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
+$sudo chown -R 49999:49999 "$folder"/aggregator "$folder"/hospital-* "$folder"/notes-*

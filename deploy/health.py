@@ -1,0 +1,52 @@
+"""``python -m deploy health FILE.toml``: whether what that file starts answers now, for Docker and Kubernetes.
+
+Of an aggregator it asks the SuperLink, of a hospital the SuperNode's port on the loopback, which is there also while
+the aggregator is not: a hospital that waits is not ill.
+
+Not for: finding out what is wrong (``deploy.checks``), or starting things again (``deploy.keeper``).
+"""
+
+from __future__ import annotations
+
+import http.client
+import tomllib
+from pathlib import Path
+
+from deploy.aggregator import AggregatorConfig, healthy
+from deploy.files import read_table
+from deploy.hospital import HospitalConfig
+
+PATIENCE = 5.0  # seconds
+
+
+def answers(path: Path) -> tuple[bool, str]:
+    """Whether it answers, and who was asked.
+
+    Raises
+    ------
+    DeployError
+        the file cannot be read.
+    """
+    if _is_hospital(path):
+        hospital, _ = read_table(HospitalConfig, path, "node-config")
+        return _listens(hospital.port), f"the SuperNode on 127.0.0.1:{hospital.port}"
+    aggregator, _ = read_table(AggregatorConfig, path)
+    return healthy(aggregator, PATIENCE), f"the SuperLink on {aggregator.own_address}"
+
+
+def _is_hospital(path: Path) -> bool:
+    try:
+        return "superlink" in tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # read_table says what is wrong
+
+
+def _listens(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
