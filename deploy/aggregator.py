@@ -1,48 +1,37 @@
 """The aggregator's side: a SuperLink that hospitals reach over TLS with registered keys, and what runs its ServerApps.
 
 The SuperLink keeps its state in a database and runs in process isolation: a ServerApp is no child of it but of a
-SuperExec beside it. So a SuperLink that is killed comes back and the run goes on. Members are the public keys in the
-folder ``nodes``: put a hospital's there and it may come in, take it away and it may not any more.
+SuperExec beside it. So a SuperLink that is killed comes back and the run goes on.
 
-Not for: what a run does (``server_app``). Nothing here can reach the consortium's key.
+Not for: who may come in (``deploy.members``), what a run does (``server_app``). Nothing here can reach the
+consortium's key.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 import secrets
 import ssl
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from deploy.certificates import WARN_DAYS, days_left, host_names, make_authority, make_server_certificate
 from deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from deploy.errors import DeployError
 from deploy.files import check_private, read_table, write_new
 from deploy.keeper import Keeper, Service
-from deploy.node_keys import fingerprint, public_text, text_of
+from deploy.members import Members
 from launcher.control import Control
 from launcher.environment import command
-from launcher.errors import LauncherError
 from launcher.processes import ProcessTree
 
 CONNECTION = "crossward"
-_TURNED_AWAY = re.compile(r"\[ApiError:2004\].*?(-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----)")
-EVERY = 5.0  # seconds between looks at the folder of members
 _TEMPLATE = """\
 # The aggregator of a Crossward consortium; read by `python -m deploy aggregator`. Paths are from this file's folder.
 address = "{address}"          # as hospitals and the certificate have it
@@ -160,93 +149,6 @@ def healthy(config: AggregatorConfig, timeout: float = 2.0) -> bool:
     return False
 
 
-class Members:
-    """Keeps the SuperLink's registered keys the same as the folder of public keys."""
-
-    def __init__(self, config: AggregatorConfig, flower: Control, say: Callable[[str], None]) -> None:
-        self.config, self.flower, self.say = config, flower, say
-        self._seen: list[tuple[str, float]] | None = None
-        self._next = 0.0
-
-    @property
-    def _book(self) -> Path:
-        return self.config.state / "members.json"
-
-    def known(self) -> dict[str, dict[str, Any]]:
-        """Public key -> name and node id of every key that is registered now."""
-        with contextlib.suppress(OSError, ValueError):
-            return dict(json.loads(self._book.read_text(encoding="utf-8")))
-        return {}
-
-    def look(self) -> None:
-        """Register and unregister what has changed; called again and again."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + EVERY
-        found = sorted(self.config.nodes.glob("*.pub"))
-        marks = [(path.name, path.stat().st_mtime) for path in found]
-        if marks == self._seen or not healthy(self.config):
-            self._next = now + (EVERY if marks == self._seen else 0.3)
-            return
-        try:
-            self.sync(found)
-        except LauncherError as error:
-            self.say(f"members: {error}")
-            return
-        self._seen = marks
-
-    def sync(self, found: Sequence[Path]) -> None:
-        """Make the registered keys those of ``found``."""
-        known, wanted = self.known(), {}
-        for path in found:
-            try:
-                wanted[public_text(path)] = path
-            except DeployError as error:
-                self.say(f"members: {error}; it is left out")
-        for key in known.keys() - wanted.keys():
-            self.flower.call("supernode", "unregister", str(known[key]["node"]), CONNECTION)
-            self.say(f"members: {known.pop(key)['name']} is no member any more")
-        new = [(key, path) for key, path in wanted.items() if key not in known]
-        with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda pair: self._register(pair[1]), new))
-        for (key, path), (node, trouble) in zip(new, answers, strict=True):
-            if trouble:
-                self.say(f"members: {path.stem} could not be registered: {trouble}")
-            else:
-                known[key] = {"name": path.stem, "node": node}
-                self.say(f"members: {path.stem} is registered as node {node}")
-        draft = self._book.with_suffix(".draft")
-        draft.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        draft.replace(self._book)
-        if failed := [trouble for _, trouble in answers if trouble]:
-            raise LauncherError(failed[0])
-
-    def heard(self, line: str) -> None:
-        """Say in words whom the SuperLink turned away."""
-        if (found := _TURNED_AWAY.search(line)) is None:
-            return
-        try:
-            key = serialization.load_pem_public_key(found[1].replace("\\n", "\n").encode())
-            text = text_of(cast(ec.EllipticCurvePublicKey, key))
-        except (ValueError, UnsupportedAlgorithm, AttributeError):
-            return
-        member = self.known().get(text)
-        why = (
-            f"{member['name']}, which counts as connected already: a predecessor was killed, or its key is used twice"
-            if member
-            else f"no member. Its hospital must send node.pub; put it into {self.config.nodes}"
-        )
-        self.say(f"REFUSED: a SuperNode with key {fingerprint(text)}: {why}")
-
-    def _register(self, path: Path) -> tuple[str, str]:
-        try:
-            answer = self.flower.call("supernode", "register", str(path), CONNECTION, "--name", path.stem)
-            return str(answer["node-id"]), ""
-        except LauncherError as error:
-            return "", str(error)
-
-
 def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
     """Run the aggregator that ``path`` describes until asked to stop."""
     config = read_aggregator(path)
@@ -263,6 +165,6 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
     superlink += ["--superexec-auth-secret-file", str(config.secret)]
     superexec = [command("flower-superexec", home), "--runtime-api-address", config.own_address]
     superexec += ["--root-certificates", str(config.authority), "--superexec-auth-secret-file", str(config.secret)]
-    members = Members(config, control(config, ProcessTree()), say)
+    members = Members(config.nodes, config.state, control(config, ProcessTree()), lambda: healthy(config), say)
     services = [Service("SuperLink", superlink, env, heard=members.heard), Service("SuperExec", superexec, env)]
     return Keeper(services, say, members.look).run()

@@ -24,6 +24,7 @@ from deploy.aggregator import healthy, init_aggregator, read_aggregator
 from deploy.drill import Drill
 from deploy.errors import DeployError
 from deploy.hospital import init_hospital, read_hospital
+from deploy.members import BOOK
 from deploy.node_keys import PUBLIC
 from deploy.run import APP, DeployedRun
 from launcher.environment import free_ports
@@ -137,7 +138,7 @@ class LocalDeployment:
         for number in range(1, self.hospitals + 1):
             self._keep(f"hospital-{number}", "hospital", self.hospital(number))
         self._await("the SuperLink's answer", "aggregator", lambda: healthy(config))
-        book = config.state / "members.json"
+        book = config.state / BOOK
         self._await("registering all hospitals", "aggregator", lambda: len(_table(book)) >= self.hospitals)
 
     def supernode(self, name: str) -> psutil.Process | None:

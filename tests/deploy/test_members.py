@@ -1,0 +1,106 @@
+"""Members by folder: who is registered, who no more, and what is said of those who are turned away."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+import deploy.members
+from deploy.members import BOOK, Members
+from deploy.node_keys import fingerprint, load_node_key, make_node_key, public_text
+from launcher.errors import LauncherError
+
+
+class Flower:
+    """Answers as ``flwr supernode`` does; ``refuse`` makes it fail."""
+
+    connection = "ours"
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self.refuse = ""
+
+    def call(self, *args: str) -> dict[str, Any]:
+        self.calls.append(args)
+        if self.refuse:
+            raise LauncherError(self.refuse)
+        return {"node-id": 100 + len(self.calls)}
+
+
+def made(folder: Path, flower: Flower, said: list[str]) -> Members:
+    return Members(folder / "nodes", folder, flower, lambda: True, said.append)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Members, Flower, list[str]]:
+    flower, said = Flower(), []
+    (tmp_path / "nodes").mkdir()
+    monkeypatch.setattr(deploy.members, "EVERY", 0.0)
+    return made(tmp_path, flower, said), flower, said
+
+
+def join(found: Members, name: str, tmp_path: Path) -> Path:
+    make_node_key(tmp_path / name)
+    path = found.nodes / f"{name}.pub"
+    path.write_bytes((tmp_path / name / "node.pub").read_bytes())
+    return path
+
+
+def test_members_are_those_of_the_folder(members: Any, tmp_path: Path) -> None:
+    found, flower, said = members
+    found.look()
+    assert flower.calls == []
+    one, two = join(found, "north", tmp_path), join(found, "south", tmp_path)
+    found.look()
+    assert sorted(call[:3] for call in flower.calls) == [("supernode", "register", str(p)) for p in (one, two)]
+    assert {row["name"] for row in found.known().values()} == {"north", "south"}
+    found.look()
+    assert len(flower.calls) == 2  # nothing changed
+    node = found.known()[public_text(one)]["node"]
+    one.unlink()
+    found.look()
+    assert flower.calls[-1][:3] == ("supernode", "unregister", node)
+    assert {row["name"] for row in found.known().values()} == {"south"} and "north is no member any more" in said[-1]
+    again = made(tmp_path, flower, said)  # the aggregator was started anew
+    again.look()
+    assert len(flower.calls) == 3
+
+
+def test_a_bad_file_keeps_nobody_else_out(members: Any, tmp_path: Path) -> None:
+    found, flower, said = members
+    (found.nodes / "bad.pub").write_text("rubbish")
+    join(found, "north", tmp_path)
+    found.look()
+    assert len(flower.calls) == 1 and any("bad.pub holds no OpenSSH public key" in line for line in said)
+
+
+def test_what_could_not_be_registered_is_tried_again(members: Any, tmp_path: Path) -> None:
+    found, flower, said = members
+    join(found, "north", tmp_path)
+    flower.refuse = "`flwr supernode` was refused: busy"
+    found.look()
+    assert found.known() == {} and any("north could not be registered" in line for line in said)
+    flower.refuse = ""
+    found.look()
+    assert len(found.known()) == 1
+
+
+def test_who_is_turned_away_is_named(members: Any, tmp_path: Path) -> None:
+    found, _, said = members
+    path = join(found, "north", tmp_path)
+    pem = load_node_key(tmp_path / "north" / "node.key").public_key()
+    text = pem.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    line = f"[/v1/fleet/activate-node][ApiError:2004] Attempted to register SuperNode with public key: {text!r}, exc"
+    found.heard(line)
+    assert fingerprint(public_text(path)) in said[-1] and "no member. Its hospital must send node.pub" in said[-1]
+    (tmp_path / BOOK).write_text(json.dumps({public_text(path): {"name": "north", "node": "1"}}))
+    found.heard(line)
+    assert "north, which counts as connected already" in said[-1]
+    count = len(said)
+    found.heard("[ApiError:2004] -----BEGIN PUBLIC KEY-----rubbish-----END PUBLIC KEY-----")
+    found.heard("anything else")
+    assert len(said) == count
