@@ -61,8 +61,8 @@ def _discard(state: ServerState, update: Buffered, outcome: str, reason: str) ->
     """Refuse, after all, an update that waits."""
     state.buffer.remove(update)
     state.journal.drop(update.name)
-    if state.orphans.get(update.hospital) == update.task:
-        del state.orphans[update.hospital]
+    if state.accepted.get(update.hospital) == update.task:
+        del state.accepted[update.hospital]
     state.journal.record(
         outcome,
         task=update.task,
@@ -73,7 +73,7 @@ def _discard(state: ServerState, update: Buffered, outcome: str, reason: str) ->
         reason=reason,
     )
     if (view := state.roster.nodes.get(update.node)) is not None:
-        view.accepted, view.waiting, view.refused = (), False, reason
+        view.waiting, view.refused = False, reason
 
 
 def drop_others(state: ServerState) -> None:
