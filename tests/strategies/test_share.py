@@ -1,4 +1,4 @@
-"""No hospital buys more of a version than ``strategy.max-share``, whatever it claims and however stale the others are."""
+"""No hospital buys more of a version than ``strategy.max-share``, whatever it claims, however stale the others are."""
 
 from __future__ import annotations
 
