@@ -6,7 +6,7 @@ Not for: making the trouble (``benchmarks.soak_trouble``).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,13 @@ SIZES = (DIMENSION // 2, DIMENSION - DIMENSION // 2)
 class Checks:
     """Facts of a finished run; every method gives what does not hold, in words."""
 
-    def __init__(self, run: Run, schedule: Schedule, vault: Vault, books: Books, hospitals: Iterable[Hospital]) -> None:
+    def __init__(self, run: Run, schedule: Schedule, vault: Vault, books: Books, nodes: Mapping[int, Hospital]) -> None:
         self.run, self.schedule, self.vault = run, schedule, vault
-        self.hospitals = list(hospitals)
+        self.names: dict[int, set[str]] = defaultdict(set)  # what the ledger may call a hospital
+        for node, hospital in nodes.items():
+            public = hospital.identity.public_key().public_bytes_raw().hex()[:16]
+            self.names[hospital.number] |= {public, f"node-{node}"}
+        self.hospitals = list({hospital.number: hospital for hospital in nodes.values()}.values())
         self.outcomes: dict[int, list[str]] = defaultdict(list)
         for line in run.events:
             if line["event"] in (*OUTCOMES, "measured") and line["task"] >= 0:
@@ -87,9 +91,11 @@ class Checks:
         return wrong
 
     def arrived(self) -> list[Hospital]:
-        """Hospitals that answered from the last version."""
+        """Hospitals that answered from the last version, and whose state the ledger does not call another."""
         sites = {line["site"] for line in self.lines("measured") if line["version"] == self.version}
-        return [hospital for hospital in self.hospitals if f"toy-{hospital.number}" in sites]
+        told = [line for line in self.lines("disagreement") if line["version"] == self.version]
+        astray = {name for line in told for name in (*line["hospitals"], f"node-{line['node']}")}
+        return [h for h in self.hospitals if f"toy-{h.number}" in sites and not astray & self.names[h.number]]
 
     def replay(self) -> list[str]:
         """Hospitals at the last version whose integers or floats are not those of the replayed ledger."""

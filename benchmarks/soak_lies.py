@@ -96,7 +96,7 @@ fault("says: more steps than allowed", TRAIN)(_claim(steps=lambda u: u.steps + 1
 fault("says: another state's hash", TRAIN)(_claim(state_hash=lambda u: u.signature.hex()[:64]))
 
 
-@fault("a loss that jumped, in an evaluation", EVALUATE, most=2)
+@fault("a loss that jumped, in an evaluation", EVALUATE, most=8)
 def _(call: Call) -> Outcomes:
     reply = call.handle()
     evaluation = read_reply(reply.content)

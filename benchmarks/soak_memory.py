@@ -53,9 +53,11 @@ class Memory:
         if (mark := self._at.get(version)) is None:
             return
         gc.collect()
+        catching_up = len(state.catch_up._last[1]) if state.catch_up._last is not None else 0  # each holds a file open
         held: dict[str, float] = {
             "process MB": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6,
-            "open files": len(list(Path("/proc/self/fd").iterdir())),
+            "open files": len(list(Path("/proc/self/fd").iterdir())) - catching_up,
+            "of a catch-up": catching_up,
             "flights": len(state.roster.flights),
             "buffer": len(state.buffer),
             "node ids": len(state.roster.nodes),
