@@ -132,8 +132,12 @@ class Node:
     def _payloads(self, task: Task) -> Payloads:
         return Payloads(self.learner.sizes, FieldPlan(*task.plan), self.vault)
 
-    def _catch_up(self, task: Task) -> tuple[NodeState, str]:
-        """State at the task's version, and its hash."""
+    def _catch_up(self, task: Task, settle: bool = True) -> tuple[NodeState, str]:
+        """State at the task's version, and its hash.
+
+        Without ``settle`` what the last update left over stays pending: while an update waits for its version it may
+        still be refused.
+        """
         if task.key and task.key != self.vault.fingerprint:
             raise MissingKeyError(
                 f"this run's updates are made under key {task.key}, this node's is {self.vault.fingerprint or 'none'}: "
@@ -177,7 +181,8 @@ class Node:
         self._open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if state.copy.version != task.version:
             raise BehindError(f"the records end at version {state.copy.version}, the task is for {task.version}")
-        state.settle(task.accepted)
+        if settle:
+            state.settle(task.accepted)
         digest = state.copy.hash(task.lineage, self._hash_key(task))
         if task.state_hash and task.state_hash != digest:
             self.store.save(NodeState(self.layout))
@@ -252,7 +257,7 @@ class Node:
         """Held-out measures of the global adapter; with the last task also of the untuned base and the own adapter."""
         began = self._began()
         try:
-            state, digest = self._catch_up(task)
+            state, digest = self._catch_up(task, settle=task.last)
         except _REFUSALS as error:
             return self._failure(task, error)
         return self._measured(task, state, digest, began)

@@ -25,6 +25,8 @@ from protocol.parts import Part, Payload
 from protocol.run_settings import home
 from server_app.files import Facts, PayloadError, read_payload, write_payload
 from server_app.ledger import FILE_NAME, Ledger, LedgerError
+from strategies.restore import standing
+from strategies.snapshots import snapshot_name
 
 Observer = Callable[[Facts], None]
 MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
@@ -81,14 +83,26 @@ class RunFolder:
             raise RunFolderError(f"{path} began with other settings: {shown}. Resume with the same ones")
         folder = cls(path, began["lineage"], durable)
         try:
-            folder._check_versions()
+            folder._take_up()
         except BaseException:
             folder.close()
             raise
         return folder
 
-    def _check_versions(self) -> None:
-        """Every version that the ledger names is there, whole and unchanged."""
+    def _take_up(self) -> None:
+        """Check what the ledger names; clear away what an interruption left beside it: nothing else ever would."""
+        past = standing(self._checked_events())
+        snapshot = past.snapshot
+        needed = {self._file(update.name) for update in past.buffer.values()}
+        needed |= {self._file(snapshot_name(snapshot, epoch)) for epoch in snapshot.epochs} if snapshot else set()
+        shutil.rmtree(self.path / "sums", ignore_errors=True)
+        for path in [*self.path.glob("*/*.payload"), *self.path.glob("*/.*.payload.*")]:
+            kept = path.parent.name == "versions" and not path.name.startswith(".")
+            if not kept and path not in needed:
+                path.unlink(missing_ok=True)
+
+    def _checked_events(self) -> Iterator[Facts]:
+        """All events; every version that they name is there, whole and unchanged."""
         for line in self.events():
             if line["event"] == "version":
                 path = self._file(f"versions/{line['version']:06d}")
@@ -98,7 +112,7 @@ class RunFolder:
                     raise RunFolderError(f"version {line['version']} of the run is damaged: {error}") from error
                 if digest != line["digest"]:
                     raise RunFolderError(f"{path} is not the version that the ledger names: restore it from a backup")
-        shutil.rmtree(self.path / "sums", ignore_errors=True)
+            yield line
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.payload"

@@ -29,7 +29,7 @@ from strategies.clock import Clock, SystemClock
 from strategies.dispatch import compose, send
 from strategies.ending import Ending
 from strategies.journal import Journal
-from strategies.reception import expire, receive
+from strategies.reception import ATTEMPTS, expire, receive
 from strategies.replies import Replies
 from strategies.restore import Buffered
 from strategies.roster import Flight, NodeView
@@ -142,7 +142,7 @@ class AsyncHybrid(Strategy):
             """Whether the updates that wait, are on their way or can still be asked for would not fill a buffer."""
             sent = {flight.node: flight.sent for flight in s.roster.flights.values() if flight.kind == TRAIN}
             views = (s.roster.nodes[node] for node in s.roster.present)
-            able = (v for v in views if v.hospital not in s.excluded)
+            able = (v for v in views if v.hospital not in s.excluded and v.failures < ATTEMPTS)
             return sum(v.waiting or in_time(v, now - sent.get(v.node, now)) for v in able) < s.settings.buffer_size
 
         return lambda view: in_time(view) or needed()

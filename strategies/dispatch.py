@@ -60,7 +60,7 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
         versions=state.schedule.versions,
         plan=astuple(state.plan),
         head=state.journal.head(),
-        accepted=view.accepted if view.public_key else tuple(state.orphans.values()),
+        accepted=state.accepted_of(view),
         want_snapshot=_wants_snapshot(state, view, kind),
         state_hash=state.hashes.agreed(state.version),
         steps=state.last_steps if kind == state.last_task else 0,

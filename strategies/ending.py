@@ -11,8 +11,8 @@ from flwr.app import MetricRecord
 from flwr.common import log
 from flwr.serverapp.strategy import Result
 
-from protocol.messages import TRAIN
-from strategies.reception import ATTEMPTS
+from protocol.messages import ALONE, FAILED, TRAIN
+from strategies.reception import ATTEMPTS, fail
 from strategies.state import RunError, ServerState
 from strategies.versions import roll_back
 
@@ -74,13 +74,27 @@ class Ending:
         return bool(s.stop_reason) and not s.roster.flights and not s.owing() and s.round is None
 
     def patience(self) -> float:
-        """Seconds without progress after which the run counts as stalled: more where nodes are known to take longer."""
+        """Seconds without progress after which nothing is waited for: more where nodes are known to take longer."""
         s = self.state
-        known = (s.forecast.expected(node, TRAIN) or 0.0 for node in s.roster.present)
-        return max(s.settings.stall_timeout, s.settings.timeout_factor * max(known, default=0.0))
+        known = max((s.forecast.expected(node, TRAIN) or 0.0 for node in s.roster.present), default=0.0)
+        if s.stop_reason and s.last_task == ALONE:  # a training over the whole schedule, or over as many steps as told
+            steps = s.last_steps or s.schedule.local_steps * s.schedule.versions
+            known *= max(steps / s.schedule.local_steps, 1.0)
+        return max(s.settings.stall_timeout, s.settings.timeout_factor * known)
+
+    def _leave_behind(self) -> None:
+        """Wait no more for answers to last tasks: all versions are made, and a silent node may stay so for hours."""
+        s = self.state
+        for message_id, flight in list(s.roster.flights.items()):
+            s.roster.land(message_id)
+            fail(s, flight, FAILED, f"no answer within strategy.stall-timeout after the run's end: {s.stop_reason}")
+        for node in s.roster.present:
+            if (view := s.roster.nodes[node]).todo:
+                log(WARNING, "%s has not answered '%s': the run ends without it", view.hospital, view.todo)
+                view.todo = ""
 
     def check_stall(self) -> None:
-        """Give the run up when nothing can come of waiting on.
+        """Give up when nothing can come of waiting on: the run, or, once that is complete, who does not answer.
 
         Raises
         ------
@@ -96,6 +110,9 @@ class Ending:
         if views and all(view.refusing and view.failures >= ATTEMPTS for view in views):
             raise RunError(f"every node refuses to go on; the last said: {views[-1].reason}")
         if s.clock.now() - s.progress > (patience := self.patience()):
+            if s.stop_reason:
+                self._leave_behind()
+                return
             raise RunError(
                 f"no update was accepted for {patience:g} s (strategy.stall-timeout): {len(s.buffer)} "
                 f"updates of {s.settings.min_contributors} needed wait and {len(s.roster.present)} nodes are "

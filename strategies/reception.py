@@ -111,8 +111,8 @@ def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Fai
     if reply.kind == BEHIND:
         view.held = reply.held if 0 <= reply.held <= flight.version else 0
         if view.failures and state.snapshots.confirmed is not None:  # not the first time: the snapshot may be at fault
-            state.snapshots.forget()
             state.journal.record("snapshot-dropped", reason=reply.reason)
+            state.snapshots.forget()
     fail(state, flight, reply.kind, reply.reason)
     if reply.first >= 0:
         doubt(state, view, reply.first, reply.last, reply.reason)
@@ -221,15 +221,16 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     )
     state.claims.seen(name, update.loss_sum, update.num_tokens, update.num_examples)
     state.buffer.append(kept)
-    state.orphans.pop(name, None)
+    state.accepted[name] = flight.task
     state.progress = now
     view.public_key, view.site = update.public_key, update.site
-    view.accepted, view.waiting, view.failures = (flight.task,), True, 0
+    view.waiting, view.failures = True, 0
     _report(state, view, flight.version, update.state_hash)
     if update.snapshot is not None and update.snapshot[0].version == flight.version:
         state.snapshots.offer(*update.snapshot, update.state_hash)
     if (confirmed := state.snapshots.confirm()) is not None:
         state.journal.record("snapshot", version=confirmed.version, epochs=list(confirmed.epochs), key=confirmed.key)
+        state.snapshots.drop_replaced()
 
 
 def _report(state: ServerState, view: NodeView, version: int, digest: str) -> None:

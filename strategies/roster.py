@@ -38,7 +38,6 @@ class NodeView:
     held: int = 0
     public_key: bytes = b""
     site: str = ""
-    accepted: tuple[int, ...] = ()
     waiting: bool = False
     failures: int = 0
     not_before: float = 0.0

@@ -58,6 +58,7 @@ class Snapshots:
         self.hashes = hashes
         self.confirmed: SnapshotHead | None = None
         self.candidate: tuple[SnapshotHead, str] | None = None
+        self._replaced: list[SnapshotHead] = []
 
     def offer(self, head: SnapshotHead, payloads: tuple[Payload, ...], digest: str) -> None:
         """Keep a node's snapshot as a candidate; ``digest`` is the state hash that it reported with it."""
@@ -67,20 +68,28 @@ class Snapshots:
         if self.candidate is not None and self.candidate[0] != head:
             self._drop(self.candidate[0])
         for epoch, payload in zip(head.epochs, payloads, strict=True):
-            self.journal.keep(_name(head, epoch), {**head._asdict(), "epoch": epoch}, payload)
+            self.journal.keep(snapshot_name(head, epoch), {**head._asdict(), "epoch": epoch}, payload)
         self.candidate = (head, digest)
 
     def confirm(self) -> SnapshotHead | None:
-        """Promote the candidate if others agree with it; the newly confirmed snapshot, if any."""
+        """Promote the candidate if others agree with it; the newly confirmed snapshot, if any.
+
+        The one before stays in the journal until :meth:`drop_replaced`: while the ledger names it, it must be there.
+        """
         if self.candidate is None:
             return None
         head, digest = self.candidate
         if self.hashes.agreed(head.version) != digest:
             return None
         if self.confirmed is not None:
-            self._drop(self.confirmed)
+            self._replaced.append(self.confirmed)
         self.confirmed, self.candidate = head, None
         return head
+
+    def drop_replaced(self) -> None:
+        """Drop the snapshots that a newly confirmed one has replaced, once the ledger says so."""
+        while self._replaced:
+            self._drop(self._replaced.pop())
 
     def restore(self, head: SnapshotHead) -> None:
         """Take up a confirmed snapshot of an earlier run of the lineage."""
@@ -94,15 +103,16 @@ class Snapshots:
 
     def _drop(self, head: SnapshotHead) -> None:
         for epoch in head.epochs:
-            self.journal.drop(_name(head, epoch))
+            self.journal.drop(snapshot_name(head, epoch))
 
     def load(self) -> tuple[SnapshotHead, tuple[Payload, ...]] | None:
         """The confirmed snapshot with its payloads."""
         if self.confirmed is None:
             return None
         head = self.confirmed
-        return head, tuple(self.journal.open(_name(head, epoch))[1] for epoch in head.epochs)
+        return head, tuple(self.journal.open(snapshot_name(head, epoch))[1] for epoch in head.epochs)
 
 
-def _name(head: SnapshotHead, epoch: int) -> str:
+def snapshot_name(head: SnapshotHead, epoch: int) -> str:
+    """Name of the payload of a snapshot's scale epoch in the journal."""
     return f"snapshots/{head.version:06d}-{epoch}" + (f"-{head.key}" if head.key else "")

@@ -21,7 +21,7 @@ from strategies.federated_evaluation import EvaluationRound
 from strategies.forecast import Forecast
 from strategies.journal import Journal
 from strategies.restore import Buffered, standing
-from strategies.roster import Roster
+from strategies.roster import NodeView, Roster
 from strategies.settings import StrategySettings
 from strategies.snapshots import Snapshots, StateHashes
 
@@ -38,8 +38,8 @@ class ServerState:
 
     ``kinds`` are the kinds of part that the run's encryption policy allows; ``key`` is the fingerprint of the
     consortium key that updates must be made under (empty while it is not fixed, or nothing is sealed).
-    ``version`` is the newest version; ``layout`` and ``shape`` are fixed by version 1 (empty before); ``orphans`` are
-    accepted tasks of hospitals not heard since a resume; ``progress`` is when an answer last helped the run;
+    ``version`` is the newest version; ``layout`` and ``shape`` are fixed by version 1 (empty before); ``accepted``
+    is every hospital's last accepted task; ``progress`` is when an answer last helped the run;
     ``reverting`` are versions that a rollback still has to subtract, ``ended`` why the run
     stopped before it was resumed, ``doubts`` which hospitals could not open
     which version, ``void_groups`` who contributed to each void version,
@@ -62,7 +62,7 @@ class ServerState:
     layout: str = ""
     shape: Shape = ()
     buffer: list[Buffered] = field(default_factory=list)
-    orphans: dict[str, int] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
     next_task: int = 0
     stop_reason: str = ""
     round: EvaluationRound | None = None
@@ -85,7 +85,7 @@ class ServerState:
         self.void_groups, self.excluded = past.void_groups, past.excluded
         for version, facts in sorted(past.versions.items()):
             self.catch_up.append(version, facts)
-        self.buffer, self.orphans = list(past.buffer.values()), past.accepted
+        self.buffer, self.accepted = list(past.buffer.values()), past.accepted
         for hospital, claimed in past.claims.items():
             self.claims.seen(hospital, *claimed)
         self.next_task = past.starts << 32  # ids of a resumed run never meet those of the run before
@@ -101,6 +101,15 @@ class ServerState:
         if self.settings.max_staleness >= 0:
             return self.settings.max_staleness
         return max(10, 4 * math.ceil(len(self.roster.present) / max(self.settings.buffer_size, 1)))
+
+    def accepted_of(self, view: NodeView) -> tuple[int, ...]:
+        """What a node is told was accepted: its hospital's last task, everybody's while it has not said whose it is.
+
+        A hospital may come back under another Flower node id, and what it left over must not be lost by that.
+        """
+        if not view.public_key:
+            return tuple(self.accepted.values())
+        return (self.accepted[view.hospital],) if view.hospital in self.accepted else ()
 
     def owing(self) -> bool:
         """Whether a connected node still owes an evaluation."""

@@ -14,6 +14,7 @@ from protocol.parts import Part
 from strategies.catchup import VersionFacts, version_name
 from strategies.combine import combine
 from strategies.restore import Buffered
+from strategies.settings import StrategySettings
 from strategies.state import ServerState, multiplier, multiplier_room
 from strategies.weighting import Contribution, damped_total, integer_weights, shares
 
@@ -61,8 +62,8 @@ def _discard(state: ServerState, update: Buffered, outcome: str, reason: str) ->
     """Refuse, after all, an update that waits."""
     state.buffer.remove(update)
     state.journal.drop(update.name)
-    if state.orphans.get(update.hospital) == update.task:
-        del state.orphans[update.hospital]
+    if state.accepted.get(update.hospital) == update.task:
+        del state.accepted[update.hospital]
     state.journal.record(
         outcome,
         task=update.task,
@@ -73,7 +74,7 @@ def _discard(state: ServerState, update: Buffered, outcome: str, reason: str) ->
         reason=reason,
     )
     if (view := state.roster.nodes.get(update.node)) is not None:
-        view.accepted, view.waiting, view.refused = (), False, reason
+        view.waiting, view.refused = False, reason
 
 
 def drop_others(state: ServerState) -> None:
@@ -89,16 +90,22 @@ def drop_others(state: ServerState) -> None:
             _discard(state, other, WRONG_KEY, reason)
 
 
+def weigh(contributions: list[Contribution], most: int, settings: StrategySettings) -> tuple[list[float], list[int]]:
+    """Shares, and integer weights of at most ``most`` in all, multipliers included."""
+    share = shares(contributions, settings)
+    total = damped_total(contributions, share, most, settings)
+    multipliers = [c.multiplier for c in contributions]
+    numbers = integer_weights(share, total, multipliers, settings.max_share)
+    return share, [n * m for n, m in zip(numbers, multipliers, strict=True)]
+
+
 def _weigh(
     state: ServerState, hospitals: list[str], contributions: list[Contribution]
 ) -> tuple[list[float], list[int]]:
     """Shares and integer weights of a version's updates, found in the hospitals' order: who came first has no part."""
     order = sorted(range(len(hospitals)), key=lambda k: hospitals[k])
     ordered = [contributions[k] for k in order]
-    share = shares(ordered, state.settings)
-    total = damped_total(ordered, share, state.plan.total_weight, state.settings)
-    multipliers = [c.multiplier for c in ordered]
-    weights = [n * m for n, m in zip(integer_weights(share, total, multipliers), multipliers, strict=True)]
+    share, weights = weigh(ordered, state.plan.total_weight, state.settings)
     back = sorted(range(len(order)), key=lambda i: order[i])
     return [share[i] for i in back], [weights[i] for i in back]
 

@@ -72,9 +72,7 @@ def _void(state: ServerState, version: int, reason: str) -> None:
     state.void_groups.append(set(hospitals))
     _exclude(state)
     for view in state.roster.nodes.values():
-        if set(view.accepted) & set(tasks):
-            view.accepted = ()
         view.failures, view.not_before = 0, 0.0
-    for hospital, task in list(state.orphans.items()):
+    for hospital, task in list(state.accepted.items()):
         if task in tasks:
-            del state.orphans[hospital]
+            del state.accepted[hospital]

@@ -98,10 +98,11 @@ def damped_total(contributions: Sequence[Contribution], share: Sequence[float], 
     return max(round(total * mean), sum(c.multiplier for c in contributions))
 
 
-def integer_weights(share: Sequence[float], total: int, multipliers: Sequence[int]) -> list[int]:
+def integer_weights(share: Sequence[float], total: int, multipliers: Sequence[int], most: float = 1.0) -> list[int]:
     """Integers n_k >= 1 with ``sum n_k m_k <= total``, closest to ``share_k total`` (largest remainder).
 
-    With multipliers of 1 the sum is exactly ``total``.
+    What large multipliers leave over goes to nobody beyond ``most`` of ``total`` (1/K where that is more), rounded up:
+    next to coarse updates a fine one would else get all of it. With multipliers of 1 the sum is exactly ``total``.
 
     Raises
     ------
@@ -118,9 +119,9 @@ def integer_weights(share: Sequence[float], total: int, multipliers: Sequence[in
         # only weights raised to 1 can cause this: take from the one that is furthest above what it wanted
         k = max((i for i, n in enumerate(out) if n > 1), key=lambda i: (out[i] - wanted[i], out[i]))
         out[k] -= min(out[k] - 1, max(1, over // multipliers[k] // len(out)))
-    left = -over
+    left, cap = -over, math.ceil(max(most, 1.0 / len(share)) * total)
     while left:
-        fits = [i for i, m in enumerate(multipliers) if m <= left]
+        fits = [i for i, m in enumerate(multipliers) if m <= left and (out[i] + 1) * m <= cap]
         if not fits:
             break
         k = max(fits, key=lambda i: (wanted[i] - out[i], -i))

@@ -96,9 +96,18 @@ def test_a_residual_is_committed_only_by_its_own_task(node: Node) -> None:
     assert np.array_equal(after.residual, pending) and after.pending_task == 2
     node.train(task(3, 1, 2, accepted=(1,)))  # 2 was lost
     assert np.array_equal(kept(node).residual, pending) and kept(node).pending_task == 3
-    node.evaluate(task(4, 2, 3, accepted=(1, 3)))
+    node.evaluate(task(4, 2, 3, accepted=(1, 3), last=True))
     assert kept(node).pending_task == -1
     assert not np.array_equal(kept(node).residual, pending)
+
+
+def test_an_evaluation_does_not_settle_what_may_still_be_refused(node: Node) -> None:
+    """An accepted update that waits for its version can become late, or of an old key, after all."""
+    node.train(task(1, 0, 0))
+    node.evaluate(task(2, 0, 1, accepted=(1,)))
+    assert kept(node).pending_task == 1 and kept(node).residual is None
+    node.train(task(3, 1, 1, accepted=()))
+    assert kept(node).pending_task == 3 and kept(node).residual is None
 
 
 def test_a_node_goes_on_from_where_it_is(node: Node) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flwr.app import Message
 
 from client_app.payloads import Vault
 from encryption.plan import FieldPlan
+from protocol.messages import Failure
 from protocol.schedule import Schedule
+from protocol.wire import read_task, write_reply
 from server_app.run_folder import RunFolder, RunFolderError, read_config
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
@@ -302,3 +305,64 @@ def test_the_history_alone_says_where_a_lineage_stands(whole: Any) -> None:
     assert len(past.accepted) == 4
     assert read_config(whole.journal.path)["plan"] == PLAN
     assert json.loads((whole.journal.path / "config.json").read_text())["config"] == CONFIG
+
+
+# ---------------------------------------------------------------------- what an interruption leaves beside the ledger
+
+
+def test_what_nothing_needs_any_more_is_cleared_away_on_resuming(whole: Any) -> None:
+    whole.journal.close()
+    path = whole.journal.path
+    before = {p.relative_to(path) for p in path.rglob("*") if p.is_file()}
+    (path / "buffer").mkdir(exist_ok=True)
+    for name in (
+        "buffer/77.payload",
+        "buffer/.78.payload.0badbeef",
+        "versions/.000005.payload.00",
+        "snapshots/9-0.payload",
+    ):
+        (path / name).write_bytes(b"left over")
+    RunFolder.resume(path, CONFIG, durable=False).close()
+    assert {p.relative_to(path) for p in path.rglob("*") if p.is_file()} == {p for p in before if p.parts[0] != "sums"}
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("event", ["snapshot", "snapshot-dropped"])
+def test_the_snapshot_that_the_ledger_names_is_there_after_any_interruption(
+    federation: Any, tmp_path: Path, event: str, before: bool
+) -> None:
+    """Interrupted when the second snapshot replaces the first, or one is dropped: a newcomer may still be sent it."""
+    folder = RunFolder.create(tmp_path / "run", CONFIG, PLAN, durable=False)
+    record, seen = folder.record, 0
+
+    def gone(name: str, **facts: Any) -> None:
+        nonlocal seen
+        seen += name == event
+        last = name == event and seen == (2 if event == "snapshot" else 1)
+        if last and before:
+            raise Gone
+        record(name, **facts)
+        if last:
+            raise Gone
+
+    folder.record = gone  # type: ignore[method-assign]
+    given: dict[str, Any] = {"schedule": Schedule(versions=20, local_steps=5, peak=0.05), "evaluate_every": 0}
+    first = run(federation, folder, **given)
+    if event == "snapshot-dropped":
+
+        def behind(who: int, message: Any, reply: Any) -> Any:
+            task = read_task(message.content)
+            if who != 4 or not first.lines("snapshot"):
+                return [(0.0, reply)]
+            failure = Failure(task.lineage, task.task, "behind", "again", 0)
+            return [(0.0, Message(content=write_reply(failure), reply_to=message))]
+
+        first.fault = behind
+    with pytest.raises(Gone):
+        first.start()
+    folder.close()
+    again = RunFolder.resume(tmp_path / "run", CONFIG, durable=False)
+    snapshots = run(federation, again, first, **given).strategy.state.snapshots
+    if snapshots.confirmed is not None:
+        assert all(payload.data for payload in snapshots.load()[1])
+    assert (snapshots.confirmed is None) == (event == "snapshot-dropped" and not before)

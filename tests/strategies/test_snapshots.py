@@ -69,6 +69,8 @@ def test_a_newer_snapshot_replaces_the_old_and_an_older_offer_is_ignored() -> No
             h.report(version, hospital, f"x{version}")
         s.offer(SnapshotHead(version, (0,)), (payload(version),), f"x{version}")
         assert s.confirm() is not None
+    assert sorted(j.payloads) == ["snapshots/000005-0", "snapshots/000009-0"]  # the ledger still names the first
+    s.drop_replaced()
     s.offer(SnapshotHead(7, (0,)), (payload(7),), "x7")
     assert s.candidate is None
     assert sorted(j.payloads) == ["snapshots/000009-0"]

@@ -1,0 +1,134 @@
+"""Claims that a hospital signs and that cannot be: clamped or refused, in the ledger's sight; a state not agreed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flwr.app import Message
+
+from client_app.identity import sign
+from protocol.messages import Update
+from protocol.wire import read_reply, read_task, write_reply
+from simulation.toy import toy_identity
+
+Outcome = list[tuple[float, Message]]
+
+
+def lies(change: Callable[[Update], dict[str, Any]], since: int = 0) -> Callable[..., Outcome]:
+    """Node 4 says what ``change`` says, from version ``since`` on, and signs it."""
+
+    def fault(who: int, message: Message, reply: Message) -> Outcome:
+        update = read_reply(reply.content)
+        if who != 4 or not isinstance(update, Update) or update.version < since:
+            return [(0.0, reply)]
+        changed = sign(replace(update, **change(update)), toy_identity(4))
+        return [(0.0, Message(content=write_reply(changed), reply_to=message))]
+
+    return fault
+
+
+CLAMPED = [
+    ("compute_seconds", {"compute_seconds": 1e9}),
+    ("mean loss", lambda u: {"loss_sum": 99.0 * u.num_tokens}),
+    ("num_tokens", lambda u: {"num_tokens": 1 << 60, "loss_sum": 0.1 * (1 << 60)}),
+    ("num_examples", lambda u: {"num_examples": 1000 * u.num_examples}),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), CLAMPED)
+@pytest.mark.parametrize("weighting", ["paper", "examples", "corrected"])
+def test_a_claim_out_of_bounds_is_clamped_in_the_ledgers_sight_and_buys_at_most_max_share(
+    federation: Any, weighting: str, name: str, change: Any
+) -> None:
+    said = change if callable(change) else lambda update: change
+    f = federation(compute=(1, 1, 1, 1), versions=8, weighting=weighting, fault=lies(said, since=2))
+    f.start()
+    accepted = [line for line in f.lines("accepted") if line["node"] == "4" and line["version"] >= 2]
+    assert accepted and all(any(name in words for words in line["clamped"]) for line in accepted)
+    assert not any("clamped" in line for line in f.lines("accepted") if line["node"] != "4")
+    shares = [w for line in f.made() for w, s in zip(line["weights"], line["sites"], strict=True) if s == "toy-3"]
+    assert shares and max(shares) <= 58  # 0.45 of 128, rounded up
+    f.check_accounts()
+    f.check_agreement()
+    f.check_residuals()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda u: {"steps": u.steps + 1}, "6 steps were made, train.local-steps allows 5"),
+        (lambda u: {"loss_sum": 1e9 * u.num_tokens}, "nats a token is beyond 100"),
+        (lambda u: {"num_tokens": 0}, "tokens"),
+        (lambda u: {"version": u.version + 1}, "version is"),
+    ],
+)
+def test_what_cannot_be_at_all_is_refused_with_its_reason_and_told(federation: Any, change: Any, reason: str) -> None:
+    told: list[str] = []
+    lie = lies(change)
+
+    def fault(who: int, message: Message, reply: Message) -> Outcome:
+        if who == 4:
+            told.append(read_task(message.content).refused)
+        return lie(who, message, reply)
+
+    f = federation(compute=(1, 1, 1, 1), versions=6, fault=fault)
+    f.start()
+    lines = f.lines("malformed")
+    assert lines and all(line["node"] == "4" and reason in line["reason"] for line in lines), lines
+    assert any(reason in text for text in told)
+    assert all("toy-3" not in line["sites"] for line in f.made())
+    f.check_accounts()
+    f.check_agreement()
+
+
+def test_an_update_from_another_state_than_the_agreed_one_is_refused_and_the_node_starts_over(federation: Any) -> None:
+    """Node 4 answers last, when two others have said which state version 2 is."""
+    once = iter([True])
+    lie = lies(lambda u: {"state_hash": "0" * 64} if u.version == 2 and next(once, False) else {})
+    f = federation(compute=(1, 1, 1, 1.5), versions=10, fault=lie)
+    f.start()
+    (line,) = f.lines("malformed")
+    assert line["node"] == "4" and "trained from another state of version 2" in line["reason"]
+    after = [sent for sent in f.lines("dispatched") if sent["node"] == "4" and sent["task"] > line["task"]]
+    assert after[0]["bytes"] >= f.lines("dispatched")[-1]["bytes"] > -1 and after[0]["bytes"] > 0
+    assert f.outcomes()[after[0]["task"]] == ["accepted"]
+    f.check_accounts()
+    f.check_agreement()
+    f.check_residuals()
+
+
+def test_claims_and_their_bounds_survive_a_resumption(federation: Any) -> None:
+    """What counted of every hospital is in the ledger: after a resume a liar meets the same bounds."""
+    first = federation(compute=(1, 1, 1, 1), versions=8)
+    first.strategy.start(first.grid, num_rounds=3)
+    c = first.strategy.state.claims
+    again = federation(journal=first.journal, compute=(1, 1, 1, 1), versions=8).strategy.state.claims
+    assert (again._loss, again._tokens, again._examples) == (c._loss, c._tokens, c._examples)
+    assert len(again._examples) == 4
+
+
+def test_after_a_resumption_deadlines_begin_anew_and_end_up_at_what_nodes_take(federation: Any) -> None:
+    first = federation(compute=(100, 100, 100, 100), versions=60)
+    record = first.journal.record
+
+    def gone(event: str, **facts: Any) -> None:
+        record(event, **facts)
+        if event == "version" and facts["version"] == 20:
+            raise KeyboardInterrupt
+
+    first.journal.record = gone
+    with pytest.raises(KeyboardInterrupt):
+        first.start()
+    first.journal.record = record
+    second = federation(journal=first.journal, compute=(100, 100, 100, 100), versions=60)
+    second.sent, second.starts, second.deltas = first.sent, first.starts, first.deltas
+    second.start()
+    given = [line["deadline_seconds"] for line in second.lines("dispatched") if line["kind"] == "train"]
+    tasks = [line["task"] for line in second.lines("dispatched") if line["kind"] == "train"]
+    later = [seconds for task, seconds in zip(tasks, given, strict=True) if task >= 1 << 32]
+    assert given[0] == later[0] == second.settings.task_timeout
+    assert 300 <= later[-1] < 400 and 300 <= given[tasks.index(min(t for t in tasks if t >= 1 << 32)) - 1] < 900
+    second.check_residuals()

@@ -1,0 +1,40 @@
+"""A short soak, sealed and on disk: every kind of fault, and all that must hold afterwards; see ``benchmarks.soak``."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.soak import soak, table
+from benchmarks.soak_run import Soaked
+from benchmarks.soak_server import KILLS
+from benchmarks.soak_trouble import KINDS
+
+VERSIONS = 70
+
+
+@pytest.fixture(scope="module")
+def soaked() -> Soaked:
+    return soak(VERSIONS, seed=3, deaths=12)
+
+
+def test_after_faults_of_every_kind_everything_holds(soaked: Soaked) -> None:
+    assert soaked.problems == []
+    assert (soaked.versions, soaked.unaccounted) == (VERSIONS, 0)
+
+
+def test_every_kind_of_fault_took_place(soaked: Soaked) -> None:
+    rotated = {"consortium key rotated", "reply lost with the ServerApp"}
+    missing = {kind.name for kind in KINDS} | {way for ways in KILLS.values() for way in ways} | rotated
+    assert missing - set(soaked.faults) == set()
+    assert sum(soaked.faults.values()) > 150 and soaked.sittings > 10
+
+
+def test_every_outcome_took_place(soaked: Soaked) -> None:
+    expected = {"accepted", "failed", "behind", "malformed", "wrong-key", "wrong-layout", "duplicate", "measured"}
+    assert expected <= set(soaked.outcomes)
+    assert soaked.arrived >= 3 and soaked.residuals >= 2 and soaked.made["clamped claims"]
+
+
+def test_the_table_says_it(soaked: Soaked) -> None:
+    text = table(soaked)
+    assert "unaccounted: 0" in text and "everything holds" in text
