@@ -37,11 +37,11 @@ run: install
 deploy-local: install
 	@.venv/bin/python -m deploy local --run-config "$$RUN_CONFIG" $(ARGS)
 
-# Lint findings do not keep the tests from running; either makes this fail. Two processes share the tests, see
+# Lint findings do not keep the tests from running; either makes this fail. Three processes share the tests, see
 # tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger can be used.
 test: install-dev
 	@code=0; $(MAKE) lint || code=$$?; \
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) && exit $$code
+	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) && exit $$code
 
 lint: install-dev
 	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy

@@ -1,4 +1,7 @@
-"""``python -m deploy.superlink``: Flower's SuperLink that also says who failed the TLS handshake, and why.
+"""``python -m deploy.superlink``: Flower's SuperLink, more patient with its database and more open about TLS.
+
+Several hospitals that send large updates at once make its SQLite file busy for longer than the 5 s after which Flower
+answers with an error that loses an update; here it waits for most of the 30 s that a SuperNode waits.
 
 A hospital that does not trust the certificate, or a scanner, otherwise leaves no trace at the aggregator. The hook is
 in Python's own event loop, so the SuperLink runs on that one. Where a later Python lacks the hook, nothing but the line
@@ -15,6 +18,7 @@ import time
 from typing import Any
 
 REFUSED = "REFUSED at TLS"
+BUSY_MS = 25_000
 _HOOK = "_on_handshake_complete"
 _AGAIN = 60.0  # seconds in which the same trouble from the same address is told once
 
@@ -50,11 +54,21 @@ def _tell(peer: str, error: BaseException, said: dict[tuple[str, str], float]) -
     print(f"{REFUSED}: {peer}: {reason}{hint}", flush=True)
 
 
+def wait_for_the_database() -> None:
+    """Before Flower's database code is loaded: a statement waits for others as long as its caller does."""
+    from flwr.supercore import constant
+
+    given = dict(getattr(constant, "SQLITE_PRAGMAS", ()))
+    if "busy_timeout" in given:
+        constant.SQLITE_PRAGMAS = tuple((given | {"busy_timeout": str(BUSY_MS)}).items())  # type: ignore[assignment]
+
+
 def main() -> None:
     """Start the SuperLink."""
     sys.modules["uvloop"] = None  # type: ignore[assignment]  # its TLS has no hook
     if not tell_failed_handshakes({}):
         print("this Python does not tell of failed TLS handshakes", flush=True)
+    wait_for_the_database()
     from flwr.superlink.cli import flower_superlink
 
     sys.argv[0] = "flower-superlink"

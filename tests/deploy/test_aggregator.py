@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from deploy import superlink
 from deploy.aggregator import init_aggregator, read_aggregator, renew
 from deploy.certificates import host_names
 from deploy.errors import DeployError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -54,3 +58,19 @@ def test_failed_handshakes_are_told_once_a_minute(capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[1] for line in lines] == ["10.0.0.1", "10.0.0.2"]
     assert all(line.startswith("REFUSED at TLS") and "present ca.crt" in line for line in lines)
+
+
+def test_the_superlinks_database_is_patient(tmp_path: Path) -> None:
+    """In a process of its own, as the SuperLink is: Flower's own code then opens its database so."""
+    code = """
+import warnings
+warnings.simplefilter("ignore")
+from deploy.superlink import wait_for_the_database
+wait_for_the_database()
+from flwr.superlink.cli import flower_superlink
+from flwr.server.superlink.linkstate.linkstate_factory import LinkStateFactory
+from flwr.supercore import sql_mixin
+print(dict(sql_mixin.SQLITE_PRAGMAS)["busy_timeout"], dict(sql_mixin.SQLITE_PRAGMAS)["journal_mode"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["25000", "WAL"], done.stderr
