@@ -12,8 +12,9 @@ import contextlib
 import sys
 from pathlib import Path
 
+from deploy.addresses import parted
 from deploy.errors import DeployError
-from deploy.node_keys import PUBLIC, replace_node_key
+from deploy.node_keys import replace_node_key
 from launcher.errors import LauncherError
 
 
@@ -24,10 +25,10 @@ def say(line: str) -> None:
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
-    return host, int(port)
+    try:
+        return parted(text)
+    except DeployError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _port(text: str) -> int:
@@ -115,48 +116,49 @@ def _do(args: argparse.Namespace) -> int:
 
     if args.command == "init-aggregator":
         host, port = args.address
-        folder, listen = args.folder.resolve(), args.port or port
-        path = aggregator.init_aggregator(folder, host, listen, args.host, args.authority, args.state)
+        folder, listen = args.folder.absolute(), args.port or port
+        state = args.state.absolute() if args.state else None
+        path = aggregator.init_aggregator(folder, host, listen, args.host, args.authority, state)
         say(f"{path}\nto every hospital: {path.parent / 'ca.crt'}; from every hospital, into nodes/: its node.pub")
         return 0
     if args.command == "renew":
-        path = args.config.resolve()
+        path = args.config.absolute()
         names = aggregator.renew(path, args.authority or path.parent / "authority")
         say(f"a new certificate for {', '.join(names)}; restart the aggregator")
         return 0
     if args.command == "aggregator":
-        return aggregator.keep_aggregator(args.config.resolve(), say)
+        return aggregator.keep_aggregator(args.config.absolute(), say)
     if args.command == "init-hospital":
-        folder = args.folder.resolve()
-        key, state = (args.key or folder / "consortium.key").resolve(), (args.state or folder / "state").resolve()
+        folder = args.folder.absolute()
+        key, state = (args.key or folder / "consortium.key").absolute(), (args.state or folder / "state").absolute()
         path = hospital.init_hospital(
-            folder, args.superlink, args.site, args.data.resolve(), args.authority, key, args.port, state
+            folder, args.superlink, args.site, args.data.absolute(), args.authority, key, args.port, state
         )
         say(f"{path}\nto the aggregator: {folder / 'node.pub'}; then: python -m deploy check {path}")
         return 0
     if args.command == "check":
         wrong = False
-        for what, verdict, told in checks.findings(args.config.resolve()):
+        for what, verdict, told in checks.findings(args.config.absolute()):
             say(f"{verdict:>7}  {what}: {told}")
             wrong = wrong or verdict == checks.WRONG
         return int(wrong)
     if args.command == "health":
         from deploy.health import answers
 
-        well, whom = answers(args.config.resolve())
+        well, whom = answers(args.config.absolute())
         say(f"{whom} {'answers' if well else 'does not answer'}")
         return int(not well)
     if args.command == "node-key":
-        config, _ = hospital.read_hospital(args.config.resolve())
-        replace_node_key(config.node_key.parent)
-        say(f"to the aggregator, in place of the old one: {config.node_key.with_name(PUBLIC)}; then restart the node")
+        config, _ = hospital.read_hospital(args.config.absolute())
+        public = replace_node_key(config.node_key)
+        say(f"to the aggregator, in place of the old one: {public}; then restart the node")
         return 0
     if args.command == "hospital":
-        return hospital.keep_hospital(args.config.resolve(), say)
+        return hospital.keep_hospital(args.config.absolute(), say)
     if args.command == "run":
         from deploy.run import DeployedRun
 
-        run = DeployedRun(aggregator.read_aggregator(args.config.resolve()), args.run_config, say)
+        run = DeployedRun(aggregator.read_aggregator(args.config.absolute()), args.run_config, say)
         run.submit()
         if not args.detach:
             run.follow(say)

@@ -14,17 +14,25 @@ import json
 import secrets
 import ssl
 import sys
-import urllib.error
+import tempfile
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 
-from deploy.certificates import WARN_DAYS, days_left, host_names, make_authority, make_server_certificate
+from deploy.addresses import joined
+from deploy.certificates import (
+    WARN_DAYS,
+    check_names,
+    days_left,
+    host_names,
+    make_authority,
+    make_server_certificate,
+)
 from deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from deploy.errors import DeployError
-from deploy.files import check_private, read_table, write_new
+from deploy.files import check_private, only_one, read_table, replace, write_new
 from deploy.keeper import Keeper, Service
 from deploy.members import Members
 from launcher.control import Control
@@ -70,7 +78,8 @@ class AggregatorConfig:
     @property
     def own_address(self) -> str:
         """Host and port by which processes of this machine reach the SuperLink."""
-        return f"{self.address if self.host not in ('127.0.0.1', '0.0.0.0') else '127.0.0.1'}:{self.port}"
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return joined(host, self.port)
 
 
 def init_aggregator(
@@ -81,10 +90,11 @@ def init_aggregator(
     ``state`` is where the database and the run folders go, if not into the folder: a container's volume.
     """
     authority = authority or folder / "authority"
+    own = [host] if host not in ("0.0.0.0", "::", "") else []  # its own processes call it there, or on the loopback
+    names = check_names([address, *own, "localhost", "127.0.0.1", "::1"])
     if not (authority / "ca.key").exists():
         make_authority(authority)
     write_new(folder / "ca.crt", (authority / "ca.crt").read_bytes())
-    names = list(dict.fromkeys([address, "localhost", "127.0.0.1"]))  # its own processes call it on the loopback
     make_server_certificate(authority, folder, names)
     write_new(folder / "superexec.secret", secrets.token_hex(32).encode(), secret=True)
     (folder / "nodes").mkdir(exist_ok=True)
@@ -99,11 +109,10 @@ def renew(path: Path, authority: Path) -> list[str]:
     """A new server certificate and key for the same names; the old ones stay beside them. The names."""
     config, _ = read_table(AggregatorConfig, path)
     names = host_names(config.certificate)
-    kept = datetime.now(UTC).strftime(".%Y%m%dT%H%M%SZ")
-    for old in (config.certificate, config.private_key):
-        if old.exists():
-            old.rename(old.with_name(old.name + kept))
-    make_server_certificate(authority, config.certificate.parent, names)
+    with tempfile.TemporaryDirectory(prefix=".renewing-", dir=config.certificate.parent) as made:
+        make_server_certificate(authority, Path(made), names)
+        replace(config.private_key, Path(made) / "server.key")
+        replace(config.certificate, Path(made) / "server.crt")
     return names
 
 
@@ -118,9 +127,10 @@ def read_aggregator(path: Path) -> AggregatorConfig:
     config, _ = read_table(AggregatorConfig, path)
     check_private(config.private_key, "the server's private key")
     check_private(config.secret, "the SuperExec's secret")
-    for certificate in (config.certificate, config.authority):
-        if days_left(certificate) < 0:
-            raise DeployError(f"{certificate} has expired: `python -m deploy renew {path}`")
+    if days_left(config.authority) < 0:
+        raise DeployError(f"{config.authority} has expired: make a new authority, and give every hospital its ca.crt")
+    if days_left(config.certificate) < 0:
+        raise DeployError(f"{config.certificate} has expired: `python -m deploy renew {path}`")
     return config
 
 
@@ -129,30 +139,31 @@ def control(config: AggregatorConfig, tree: ProcessTree) -> Control:
     home = config.state / "flower"
     home.mkdir(parents=True, exist_ok=True)
     quoted = json.dumps(str(config.authority), ensure_ascii=False)
-    (home / "config.toml").write_text(
+    draft = home / f".config.{secrets.token_hex(4)}"
+    draft.write_text(
         f'[superlink]\ndefault = "{CONNECTION}"\n\n[superlink.{CONNECTION}]\naddress = "{config.own_address}"\n'
         f"root-certificates = {quoted}\n",
         encoding="utf-8",
     )
+    draft.replace(home / "config.toml")
     return Control(home, environment(home), tree, CONNECTION)
 
 
 def healthy(config: AggregatorConfig, timeout: float = 2.0) -> bool:
     """Whether the SuperLink answers."""
-    context = ssl.create_default_context(cafile=str(config.authority))
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-    with (
-        contextlib.suppress(urllib.error.URLError, OSError),
-        opener.open(f"https://{config.own_address}/health", timeout=timeout),
-    ):
-        return True
+    with contextlib.suppress(OSError, HTTPException):
+        context = ssl.create_default_context(cafile=str(config.authority))
+        https = urllib.request.HTTPSHandler(context=context)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), https)
+        with opener.open(f"https://{config.own_address}/health", timeout=timeout):
+            return True
     return False
 
 
 def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
     """Run the aggregator that ``path`` describes until asked to stop."""
     config = read_aggregator(path)
-    config.state.mkdir(parents=True, exist_ok=True)
+    lock = only_one(config.state, "aggregator")
     if (left := days_left(config.certificate)) < WARN_DAYS:
         say(f"{config.certificate} expires in {left:.0f} days: `python -m deploy renew {path}`")
     home = config.state / "flower"
@@ -167,4 +178,5 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
     superexec += ["--root-certificates", str(config.authority), "--superexec-auth-secret-file", str(config.secret)]
     members = Members(config.nodes, config.state, control(config, ProcessTree()), lambda: healthy(config), say)
     services = [Service("SuperLink", superlink, env, heard=members.heard), Service("SuperExec", superexec, env)]
-    return Keeper(services, say, members.look).run()
+    with lock:
+        return Keeper(services, say, members.look).run()

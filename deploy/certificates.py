@@ -75,6 +75,22 @@ def make_authority(folder: Path) -> None:
     write_new(folder / "ca.crt", certificate.public_bytes(serialization.Encoding.PEM))
 
 
+def check_names(names: Sequence[str]) -> list[str]:
+    """``names`` once each, if a certificate can be for them.
+
+    Raises
+    ------
+    DeployError
+        names the one that is neither a host name in ASCII nor an address.
+    """
+    for name in names:
+        try:
+            _alternative(name)
+        except ValueError as error:
+            raise DeployError(f"{name!r} is no host name or address for a certificate: {error}") from error
+    return list(dict.fromkeys(names))
+
+
 def _alternative(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))

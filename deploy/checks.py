@@ -5,6 +5,7 @@ Not for: the aggregator's opinion (its SuperLink's log says whom it refused and 
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import ssl
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from deploy.addresses import parted
 from deploy.certificates import WARN_DAYS, days_left
 from deploy.errors import DeployError
 from deploy.hospital import HospitalConfig, read_hospital
@@ -22,14 +24,11 @@ Finding = tuple[str, str, str]
 
 
 def _connection(config: HospitalConfig) -> tuple[str, str]:
-    host, _, port = config.superlink.rpartition(":")
-    if not host or not port.isdigit():
-        return WRONG, f"superlink = {config.superlink!r} is not host:port"
+    name, port = parted(config.superlink)
     try:
         context = ssl.create_default_context(cafile=str(config.authority))
-        name = host.strip("[]")
         with (
-            socket.create_connection((name, int(port)), timeout=10) as raw,
+            socket.create_connection((name, port), timeout=10) as raw,
             context.wrap_socket(raw, server_hostname=name) as tls,
         ):
             return OK, f"{config.superlink} answers with {tls.version()} and a certificate of {config.authority}"
@@ -60,7 +59,16 @@ def _notes(node: dict[str, Any]) -> tuple[str, str]:
     path = Path(str(node.get("data-path", "")))
     if not node.get("data-path"):
         return WARNING, "no data-path: the run's own data.path is read"
-    return (OK, f"notes in {path}") if path.exists() else (WRONG, f"data-path: {path} is not there")
+    try:
+        found = [path, *path.iterdir()] if path.is_dir() else [path]
+        shut = [one for one in found if one.stat() and not os.access(one, os.R_OK)]
+    except FileNotFoundError:
+        return WRONG, f"data-path: {path} is not there"
+    except OSError as error:
+        return WRONG, f"data-path: {error.filename} cannot be read ({error.strerror}) by the user who runs this"
+    if shut:
+        return WRONG, f"data-path: {shut[0]} cannot be read by the user who runs this"
+    return OK, f"notes in {path}"
 
 
 def _settings(node: dict[str, Any]) -> tuple[str, str]:
@@ -110,4 +118,7 @@ def findings(path: Path) -> Iterator[Finding]:
         "aggregator": lambda: _connection(config),
     }
     for what, check in checks.items():
-        yield what, *check()
+        try:
+            yield what, *check()
+        except OSError as error:
+            yield what, WRONG, str(error)

@@ -47,14 +47,13 @@ class Drill(threading.Thread):
                     return
             getattr(self, f"_{what}")()
             moment, patience = time.time(), time.monotonic() + RECOVERY
-            while not self._recovered(what, moment) and time.monotonic() < patience:
+            while not self._recovered(moment) and time.monotonic() < patience:
                 if self._over.wait(0.2):
                     return
 
-    def _recovered(self, what: str, moment: float) -> bool:
-        """Whether what was killed is back at work: the next kill is another trouble, not the same."""
-        wanted = "joined" if what == "supernode" else ACCEPTED
-        return any(line["event"] == wanted and line["time"] > moment for line in self.lines())
+    def _recovered(self, moment: float) -> bool:
+        """Whether the run has got on since a kill: the next one is another trouble, not the same."""
+        return any(line["event"] == ACCEPTED and line["time"] > moment for line in self.lines())
 
     def stop(self) -> None:
         """No more kills."""
@@ -92,6 +91,12 @@ class Drill(threading.Thread):
         self.killed_serverapp = bool(found)
         self._kill("the ServerApp", found[0] if found else None)
 
+    def _own(self, entries: list[dict[str, Any]], moment: float) -> list[float]:
+        """Seconds after ``moment`` at which updates of the victim itself were accepted."""
+        node = next((row["node"] for row in self.deployment.members().values() if row["name"] == VICTIM), "")
+        mine = [line["time"] for line in entries if line["event"] == ACCEPTED and line["node"] == node]
+        return [time - moment for time in mine if time > moment]
+
     def account(self) -> None:
         """Say what the drill cost; every task that was sent must have exactly one outcome, every update one version.
 
@@ -113,6 +118,8 @@ class Drill(threading.Thread):
         for what, moment in self.killed.items():
             later = [line["time"] - moment for line in entries if line["event"] == ACCEPTED and line["time"] > moment]
             told = f"the next update came {later[0]:.1f} s later" if later else "nothing was accepted after it"
+            if VICTIM in what and (own := self._own(entries, moment)):
+                told += f", its own {own[0]:.1f} s later"
             self.say(f"drill: {what} was killed; {told}")
         failed = Counter(line["event"] for line in entries if line["event"] in OUTCOMES and line["event"] != ACCEPTED)
         self.say(

@@ -21,8 +21,8 @@ CHUNK_HELP = "KiB of the pieces that arrays are sent in; smaller ones for links 
 def environment(home: Path, chunk: int = CHUNK_KIB) -> dict[str, str]:
     """This process's environment with Flower's state in ``home`` and this installation's commands first.
 
-    Arrays travel in pieces of ``chunk`` KiB, unless the environment has a size already.
+    Arrays travel in pieces of ``chunk`` KiB.
     """
     pieces = {"FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE": str(chunk << 10)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return UNLESS_SET | pieces | dict(os.environ) | QUIETLY | {"FLWR_HOME": str(home), "PATH": path}
+    return UNLESS_SET | dict(os.environ) | pieces | QUIETLY | {"FLWR_HOME": str(home), "PATH": path}

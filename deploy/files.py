@@ -6,11 +6,13 @@ Not for: what is in them.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import os
 import secrets
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import IO, Any, TypeVar, get_type_hints
 
 from deploy.errors import DeployError
 
@@ -41,6 +43,34 @@ def write_new(path: Path, data: bytes, secret: bool = False) -> None:
         raise DeployError(f"{path} exists already and is kept: name another folder, or move it away") from error
     except OSError as error:
         raise DeployError(f"{path} could not be written: {error.strerror}") from error
+
+
+def replace(path: Path, new: Path) -> None:
+    """Put the file ``new`` in ``path``'s place; what was there stays beside it, with the time in its name."""
+    if path.exists():
+        path.rename(path.with_name(f"{path.name}{datetime.now(UTC):.%Y%m%dT%H%M%SZ}"))
+    new.rename(path)
+
+
+def only_one(folder: Path, what: str) -> IO[bytes]:
+    """Make ``folder`` and lock it for this process: two keepers of one state would undo each other's work.
+
+    Raises
+    ------
+    DeployError
+        it cannot be made, or another process keeps it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("ab")
+    except OSError as error:
+        raise DeployError(f"{folder} cannot be used as a state folder: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise DeployError(f"{folder} is in use: this {what} runs already (as a service?)") from error
+    return lock
 
 
 def check_private(path: Path, what: str) -> None:
@@ -78,7 +108,7 @@ def read_table(cls: type[T], path: Path, extra: str = "") -> tuple[T, dict[str, 
             raise DeployError(f"{path}: unknown key {key!r}; there are {', '.join(sorted(fields))}")
         kind = hints[fields[key].name]
         if kind is Path and isinstance(value, str):
-            given[fields[key].name] = (path.parent / value).resolve()
+            given[fields[key].name] = Path(os.path.abspath(path.parent / value))  # noqa: PTH100 - a link stays one
         elif kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(v, str) for v in value):
             given[fields[key].name] = tuple(value)
         elif kind in (str, int) and type(value) is kind:

@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deploy.addresses import parted
+from deploy.certificates import days_left
 from deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from deploy.errors import DeployError
-from deploy.files import read_table, write_new
+from deploy.files import only_one, read_table, write_new
 from deploy.keeper import Keeper, Service
 from deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
 from launcher.environment import command
@@ -75,6 +77,8 @@ def init_hospital(
     state: Path | None = None,
 ) -> Path:
     """A new hospital's folder: node key, the CA's certificate, config. Notes and consortium key are only named."""
+    parted(superlink)  # everything is looked at before anything is made
+    days_left(authority)
     make_node_key(folder)
     write_new(folder / "ca.crt", authority.read_bytes())
     quoted = {"site": site, "data": str(data), "state": str(state or folder / "state"), "key": str(consortium_key)}
@@ -92,6 +96,7 @@ def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
         says what is missing or wrong.
     """
     config, node = read_table(HospitalConfig, path, "node-config")
+    parted(config.superlink)
     load_node_key(config.node_key)
     if not config.authority.is_file():
         raise DeployError(f"{config.authority}, the aggregator's CA certificate, is missing: ask the aggregator for it")
@@ -139,7 +144,9 @@ class Presence:
                 self.say(f"REFUSED: {told.format(config=self.config, fingerprint=fingerprint(public))}")
         if found := _NODE_ID.search(line):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps({"node": int(found[1])}), encoding="utf-8")
+            draft = self.path.with_suffix(".draft")
+            draft.write_text(json.dumps({"node": int(found[1])}), encoding="utf-8")
+            draft.replace(self.path)
 
     def ended(self, code: int) -> None:
         """A SuperNode that ended in order has signed off itself."""
@@ -156,21 +163,23 @@ class Presence:
             release(self.config.superlink, self.config.authority, self.config.node_key, node)
             self.say(f"node {node} did not end in order; the SuperLink was told that it is gone")
             time.sleep(SEEN_GONE)
-        except Exception as error:  # of several libraries; the SuperLink forgets the node by itself within 80 s
+            self.path.unlink(missing_ok=True)
+        except Exception as error:  # of several libraries; told at the next start, if the node is not forgotten by then
             self.say(f"the SuperLink could not be told that node {node} is gone ({type(error).__name__}: {error})")
-        self.path.unlink(missing_ok=True)
 
 
 def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
     """Run the SuperNode that ``path`` describes until asked to stop."""
     config, node = read_hospital(path)
     state = Path(node["state-dir"])
+    lock = only_one(state, "hospital")
     home = state / "flower"
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(exist_ok=True)
     args = [command("flower-supernode", home), "--superlink", config.superlink]
     args += ["--root-certificates", str(config.authority), "--auth-supernode-private-key", str(config.node_key)]
     args += ["--port", str(config.port), "--node-config", str(write_node_config(node, state))]
     presence = Presence(config, state, say)
     env = environment(home, config.chunk)
     service = Service("SuperNode", args, env, before=presence.before, heard=presence.heard, ended=presence.ended)
-    return Keeper([service], say, lambda: None).run()
+    with lock:
+        return Keeper([service], say, lambda: None).run()

@@ -97,7 +97,10 @@ class Keeper:
         with process.stdout:
             for raw in process.stdout:
                 line = raw.decode(errors="replace").rstrip("\n")
-                service.heard(line)
+                try:
+                    service.heard(line)
+                except Exception as error:  # what is heard must not end who says it
+                    self.say(f"{service.name}: {type(error).__name__}: {error}")
                 self.say(line)
 
     def _end(self) -> None:

@@ -8,6 +8,7 @@ Not for: more than trying out: here one user holds everybody's keys.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -20,6 +21,7 @@ from typing import IO, Any
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
+from data.synthetic.houses import HOUSES
 from deploy.aggregator import healthy, init_aggregator, read_aggregator
 from deploy.drill import Drill
 from deploy.errors import DeployError
@@ -43,8 +45,11 @@ class LocalDeployment:
     """A deployment in ``folder``; keys and certificates found there are used again."""
 
     def __init__(self, folder: Path, hospitals: int, patients: int, say: Callable[[str], None]) -> None:
-        if hospitals < 3:
-            raise DeployError(f"--hospitals {hospitals}: a version needs at least 3, or a member could subtract itself")
+        if not 3 <= hospitals <= len(HOUSES):
+            raise DeployError(
+                f"--hospitals {hospitals}: a version needs at least 3, or a member could subtract itself, and there "
+                f"are {len(HOUSES)} made-up hospitals"
+            )
         self.folder, self.hospitals, self.patients, self.say = folder.resolve(), hospitals, patients, say
         self.tree = ProcessTree()
         self.aggregator = self.folder / "aggregator" / "aggregator.toml"
@@ -66,6 +71,7 @@ class LocalDeployment:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DeployError(f"{self.folder} is in use by another deployment: name another with --folder") from error
+        self._same()
         ports = free_ports(self.hospitals + 1)
         if not self.aggregator.exists():
             init_aggregator(self.aggregator.parent, "127.0.0.1", ports[0], "127.0.0.1")
@@ -81,6 +87,17 @@ class LocalDeployment:
             member = config.nodes / f"{folder.name}.pub"
             member.write_bytes((folder / PUBLIC).read_bytes())
 
+    def _same(self) -> None:
+        """A folder is for one number of hospitals and patients: who is a member, and of which notes, stays so."""
+        path, mine = self.folder / "deployment.json", {"hospitals": self.hospitals, "patients": self.patients}
+        if not path.exists():
+            path.write_text(json.dumps(mine), encoding="utf-8")
+        elif (made := _table(path)) != mine:
+            raise DeployError(
+                f"{self.folder} was made with --hospitals {made.get('hospitals')} --patients {made.get('patients')}: "
+                "give the same, or another --folder"
+            )
+
     def _notes(self) -> list[tuple[str, Path]]:
         """Site name and folder of every hospital's notes, MIMIC-III tables of made-up patients."""
         folder = self.folder / f"notes-{self.hospitals}-{self.patients}"
@@ -89,8 +106,6 @@ class LocalDeployment:
             draft = folder.with_name(f".{folder.name}")
             self._python("data.synthetic", "--form", "mimic-iii", "--out", str(draft), *args)
             draft.rename(folder)
-        from data.synthetic.houses import HOUSES
-
         found = sorted(folder.iterdir())
         return [(house.name, path) for house, path in zip(HOUSES, found, strict=False)]
 
@@ -135,20 +150,24 @@ class LocalDeployment:
         """Start the aggregator, then the hospitals."""
         config = read_aggregator(self.aggregator)
         self._keep("aggregator", "aggregator", self.aggregator)
+        self._await("the SuperLink's answer", "aggregator", lambda: healthy(config))
+        self._await("registering all hospitals", "aggregator", lambda: len(self.members()) >= self.hospitals)
         for number in range(1, self.hospitals + 1):
             self._keep(f"hospital-{number}", "hospital", self.hospital(number))
-        self._await("the SuperLink's answer", "aggregator", lambda: healthy(config))
-        book = config.state / BOOK
-        self._await("registering all hospitals", "aggregator", lambda: len(_table(book)) >= self.hospitals)
+
+    def members(self) -> dict[str, Any]:
+        """Who is registered at the SuperLink, by public key."""
+        return _table(read_aggregator(self.aggregator).state / BOOK)
 
     def supernode(self, name: str) -> psutil.Process | None:
         """The SuperNode of a hospital, or with ``aggregator`` the SuperLink, if it runs."""
         wanted = "deploy.superlink" if name == "aggregator" else "flower-supernode"
-        try:
-            children = psutil.Process(self.keepers[name].pid).children()
-            return next((p for p in children if any(w.endswith(wanted) for w in p.cmdline()[:3])), None)
-        except psutil.Error:
-            return None
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(self.keepers[name].pid).children():
+                with contextlib.suppress(psutil.Error):  # one that has just ended
+                    if any(word.endswith(wanted) for word in child.cmdline()[:3]):
+                        return child
+        return None
 
     def stop(self) -> None:
         """End every process in order: the hospitals sign off before the aggregator goes.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import UTC, datetime
+import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from deploy.errors import DeployError
-from deploy.files import check_private, write_new
+from deploy.files import check_private, replace, write_new
 
 PRIVATE, PUBLIC = "node.key", "node.pub"
 
@@ -33,13 +33,17 @@ def make_node_key(folder: Path) -> None:
     write_new(folder / PUBLIC, f"{text_of(key.public_key())}\n".encode())
 
 
-def replace_node_key(folder: Path) -> None:
-    """A new pair of keys; the old ones stay beside it, with the time in their names."""
-    kept = datetime.now(UTC).strftime(".%Y%m%dT%H%M%SZ")
-    for old in (folder / PRIVATE, folder / PUBLIC):
-        if old.exists():
-            old.rename(old.with_name(old.name + kept))
-    make_node_key(folder)
+def replace_node_key(path: Path) -> Path:
+    """A new key in ``path``, its public half beside it; the old ones stay, with the time in their names.
+
+    Where the public half is.
+    """
+    public = path.with_suffix(".pub")
+    with tempfile.TemporaryDirectory(prefix=".new-key-", dir=path.parent) as made:
+        make_node_key(Path(made))
+        replace(path, Path(made) / PRIVATE)
+        replace(public, Path(made) / PUBLIC)
+    return public
 
 
 def load_node_key(path: Path) -> ec.EllipticCurvePrivateKey:

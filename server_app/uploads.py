@@ -18,6 +18,7 @@ from typing import Any
 from flwr.common import log
 from flwr.serverapp import Grid
 
+FORGOTTEN = 3600.0  # seconds after which a reply that nobody asks for any more is let go of
 LAST = 3  # pieces of a reply to look for: its root is sent last, a few beside it at most
 EVERY = 1.0  # seconds between looks at a reply
 
@@ -28,6 +29,7 @@ class Unhurried:
     def __init__(self, client: Any, node: Any, run_id: Callable[[], int], clock: Callable[[], float]) -> None:
         self._client, self._node, self._run_id, self._clock = client, node, run_id, clock
         self._announced: dict[str, tuple[Any, Any, float]] = {}  # by the id of the message replied to
+        self._asked: dict[str, float] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -36,7 +38,11 @@ class Unhurried:
         """Flower's, without the replies whose pieces are not all there yet."""
         from flwr.proto.runtime_pb2 import PullAppMessagesRequest, PullAppMessagesResponse
 
-        wanted = list(request.message_ids)
+        wanted, now = list(request.message_ids), self._clock()
+        self._asked |= dict.fromkeys(wanted, now)
+        for message_id in [one for one, asked in self._asked.items() if now - asked > FORGOTTEN]:
+            del self._asked[message_id]
+            self._announced.pop(message_id, None)
         unknown = [message_id for message_id in wanted if message_id not in self._announced]
         if unknown:
             found = self._client.PullMessages(PullAppMessagesRequest(message_ids=unknown))

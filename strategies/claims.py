@@ -2,8 +2,8 @@
 
 Loss, counts and times come from the hospital, unsealed and unproven; weights are made of them. So they are bounded
 before they count: times by the round trip that the server measured, mean loss and tokens by a factor around the
-other hospitals' median, the size of its data set by what the hospital itself said first. What is out of bounds is
-set to the bound and told in the ledger; what cannot be at all (more steps than the run allows) is refused by
+other hospitals' median (the size of its data set by the factor's square, later by what it said first). What is out of
+bounds is set to the bound and told in the ledger; what cannot be at all (more steps than the run allows) is refused by
 ``strategies.admission``. Whatever is claimed within the bounds, ``strategy.max-share`` limits what it can buy.
 
 Not for: what an update holds; the server cannot read it.
@@ -12,6 +12,7 @@ Not for: what an update holds; the server cannot read it.
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from protocol.messages import Update
@@ -19,6 +20,14 @@ from strategies.settings import StrategySettings
 
 OTHERS = 2  # hospitals that must have spoken before one is measured by them
 GROWTH = 2.0  # a hospital's data set may become so many times larger or smaller in a run
+
+
+def around(others: Sequence[float], ratio: float) -> tuple[float, float]:
+    """Bounds for one hospital's claim: ``ratio`` below and above the median of ``others``, if there are enough."""
+    if len(others) < OTHERS or not ratio:
+        return 0.0, float("inf")
+    middle = statistics.median(others)
+    return middle / ratio, middle * ratio
 
 
 class Claims:
@@ -35,12 +44,8 @@ class Claims:
         self._loss[hospital], self._tokens[hospital] = loss_sum / num_tokens, float(num_tokens)
         self._examples.setdefault(hospital, num_examples)
 
-    def _around(self, hospital: str, known: dict[str, float]) -> tuple[float, float]:
-        others = [value for name, value in known.items() if name != hospital]
-        if len(others) < OTHERS or not self.ratio:
-            return 0.0, float("inf")
-        middle = statistics.median(others)
-        return middle / self.ratio, middle * self.ratio
+    def _around(self, hospital: str, known: Mapping[str, float], ratio: float) -> tuple[float, float]:
+        return around([value for name, value in known.items() if name != hospital], ratio)
 
     def bounded(self, hospital: str, update: Update, round_trip: float) -> tuple[Update, list[str]]:
         """``update`` with its claims within bounds, and what was changed, in words."""
@@ -57,13 +62,15 @@ class Claims:
         seal = within("seal_seconds", update.seal_seconds, 0.0, compute)
         opened = within("open_seconds", update.open_seconds, 0.0, compute)
         tokens = update.num_tokens
-        mean = within("mean loss", update.loss_sum / tokens, *self._around(hospital, self._loss))
+        mean = within("mean loss", update.loss_sum / tokens, *self._around(hospital, self._loss, self.ratio))
         loss = update.loss_sum if mean == update.loss_sum / tokens else mean * tokens
-        tokens = round(within("num_tokens", tokens, *self._around(hospital, self._tokens)))
+        tokens = round(within("num_tokens", tokens, *self._around(hospital, self._tokens, self.ratio)))
         loss *= tokens / update.num_tokens
         examples, first = update.num_examples, self._examples.get(hospital)
         if first is not None:
             examples = round(within("num_examples", examples, first / GROWTH, first * GROWTH))
+        else:  # hospitals differ more in size than in anything else
+            examples = round(within("num_examples", examples, *self._around(hospital, self._examples, self.ratio**2)))
         if not said:
             return update, said
         changed = replace(

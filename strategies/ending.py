@@ -30,9 +30,9 @@ class Ending:
         done, s.round = s.round, None
         if done is None:
             return None
-        loss = done.loss("global")
+        loss, (judged, clamped) = done.loss("global"), done.judged("global", s.settings)
         complete = loss is not None and done.complete()
-        jumped = complete and loss is not None and not s.stop_reason and s.convergence.must_roll_back(loss)
+        jumped = complete and loss is not None and not s.stop_reason and s.convergence.must_roll_back(judged or loss)
         reverts = list(range(s.version, s.convergence.best_version, -1)) if jumped else []
         s.journal.record(
             "evaluated",
@@ -41,17 +41,21 @@ class Ending:
             sites=sorted(done.sites()),
             complete=complete,
             reverts=reverts,
+            judged=judged,
+            **({"clamped": clamped} if clamped else {}),
         )
+        if clamped:
+            log(WARNING, "Held to bounds in the evaluation of version %s: %s", done.version, "; ".join(clamped))
         if loss is None:
             return None
         metrics = self.result.evaluate_metrics_clientapp[done.version] = done.metrics()
         if not complete:
             return metrics
         if reverts:
-            log(WARNING, "The loss jumped to %.3f: versions after %s are rolled back", loss, reverts[-1] - 1)
+            log(WARNING, "The loss jumped to %.3f: versions after %s are rolled back", judged, reverts[-1] - 1)
             roll_back(s, reverts)
             self.stop_at_last()
-        elif (reason := s.convergence.observe(done.version, loss)) and not s.stop_reason:
+        elif (reason := s.convergence.observe(done.version, judged or loss)) and not s.stop_reason:
             self.stop(reason)
         return metrics
 

@@ -1,5 +1,9 @@
 """Federated evaluation: held-out measures of every hospital, added up without any note leaving it.
 
+Measures are what hospitals say. Tables show the plain sums; what ends a run or rolls it back is the *judged* loss, in
+which no hospital's tokens weigh more than ``strategy.max-share``, and its mean loss counts as at most
+``strategy.claim-ratio`` times, or at least that part of, the others' median.
+
 Not for: measuring (nodes do) or tables (``server_app.table``).
 """
 
@@ -10,6 +14,9 @@ from collections.abc import Iterable
 from flwr.app import MetricRecord
 
 from protocol.measures import Measure
+from strategies.claims import around
+from strategies.settings import StrategySettings
+from strategies.weighting import capped
 
 
 class EvaluationRound:
@@ -40,6 +47,21 @@ class EvaluationRound:
         """Mean loss of ``model`` over all hospitals' held-out tokens, nats; None when nobody measured it."""
         total = self.total(model)
         return total.loss if total.tokens else None
+
+    def judged(self, model: str, settings: StrategySettings) -> tuple[float | None, list[str]]:
+        """Loss of ``model`` as it is judged, nats a token, and who was held to bounds, in words."""
+        said = [(site, m[model]) for site, m in self._by_node.values() if model in m and m[model].tokens]
+        if not said:
+            return None, []
+        share = capped([m.tokens for _, m in said], max(settings.max_share, 1.0 / len(said)))
+        told, loss = [], 0.0
+        for number, (site, found) in enumerate(said):
+            low, high = around([m.loss for i, (_, m) in enumerate(said) if i != number], settings.claim_ratio)
+            kept = min(max(found.loss, low), high)
+            if kept != found.loss:
+                told.append(f"{site}: mean loss {found.loss:.6g} -> {kept:.6g}")
+            loss += share[number] * kept
+        return loss, told
 
     def metrics(self) -> MetricRecord:
         """Loss, perplexity and next-token accuracy of every model over all hospitals."""

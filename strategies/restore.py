@@ -152,7 +152,7 @@ def standing(events: Iterable[Facts]) -> Standing:
         elif event == "evaluated" and line["reverts"]:
             now.reverting = list(line["reverts"])
         elif event == "evaluated" and line["complete"]:
-            now.losses.append((line["version"], line["loss"]))
+            now.losses.append((line["version"], line["judged"]))
         elif event == "snapshot":
             now.snapshot = SnapshotHead(line["version"], tuple(line["epochs"]), line["key"])
         elif event == "snapshot-dropped":

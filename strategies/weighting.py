@@ -70,18 +70,20 @@ def shares(contributions: Sequence[Contribution], settings: StrategySettings) ->
     raw = [formula(c, settings) * staleness_factor(c.staleness, settings.staleness_exponent) for c in contributions]
     if not all(math.isfinite(r) and r >= 0 for r in raw) or sum(raw) <= 0:
         raw = [1.0] * len(raw)
-    cap = max(settings.max_share, 1.0 / len(raw))
-    capped: set[int] = set()
-    while True:  # what a capped update loses goes to the others in proportion; each pass caps at least one more
-        free = [i for i in range(len(raw)) if i not in capped]
-        room, mass = 1.0 - cap * len(capped), sum(raw[i] for i in free)
-        out = [
-            cap if i in capped else (room * raw[i] / mass if mass > 0 else room / len(free)) for i in range(len(raw))
-        ]
+    return capped(raw, max(settings.max_share, 1.0 / len(raw)))
+
+
+def capped(raw: Sequence[float], cap: float) -> list[float]:
+    """``raw`` as shares that sum to 1, none above ``cap``, which is at least 1/K."""
+    full: set[int] = set()
+    while True:  # what a capped one loses goes to the others in proportion; each pass caps at least one more
+        free = [i for i in range(len(raw)) if i not in full]
+        room, mass = 1.0 - cap * len(full), sum(raw[i] for i in free)
+        out = [cap if i in full else (room * raw[i] / mass if mass > 0 else room / len(free)) for i in range(len(raw))]
         over = {i for i in free if out[i] > cap * (1 + 1e-12)}
         if not over:
             return out
-        capped |= over
+        full |= over
 
 
 def damped_total(contributions: Sequence[Contribution], share: Sequence[float], total: int, s: StrategySettings) -> int:

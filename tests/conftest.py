@@ -1,4 +1,4 @@
-"""Where two processes share the tests, as in ``make test``: one torch thread in each; the longest tests begin first.
+"""Where processes share the tests, as in ``make test``: one torch thread in each; the longest tests begin first.
 
 Two processes with two threads each on two cores are ten times slower than with one each. Started by hand, pytest runs
 in one process and leaves torch its threads.

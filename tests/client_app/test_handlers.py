@@ -51,6 +51,7 @@ def test_each_kind_of_task_has_its_handler(tmp_path: Path, kind: str, expected: 
 
 @pytest.mark.parametrize("kind", ["train", "evaluate", "train.alone"])
 def test_a_malformed_task_is_answered(tmp_path: Path, kind: str, caplog: Any) -> None:
+    caplog.set_level("WARNING", "crossward.node")
     for content in (RecordDict(), RecordDict({"facts": ConfigRecord({"protocol": VERSION})})):
         got = read_reply(answer(app_of(tmp_path), content, kind).content)
         assert isinstance(got, Failure) and got.kind == "malformed" and got.reason

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from deploy import superlink
+from deploy.addresses import parted
 from deploy.aggregator import init_aggregator, read_aggregator, renew
 from deploy.certificates import host_names
 from deploy.errors import DeployError
+from deploy.files import only_one
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +28,7 @@ def test_what_is_made_reads_back_and_is_not_made_twice(file: Path) -> None:
     config = read_aggregator(file)
     assert (config.address, config.host, config.port) == ("aggregator.example", "0.0.0.0", 8443)
     assert config.own_address == "127.0.0.1:8443"
-    assert host_names(config.certificate) == ["aggregator.example", "localhost", "127.0.0.1"]
+    assert host_names(config.certificate) == ["aggregator.example", "localhost", "127.0.0.1", "::1"]
     assert stat.S_IMODE(config.secret.stat().st_mode) == 0o600 and len(config.secret.read_bytes()) == 64
     with pytest.raises(DeployError, match="exists already"):
         init_aggregator(file.parent, "x", 1, "y")
@@ -44,9 +46,59 @@ def test_secrets_that_others_can_read_start_nothing(file: Path) -> None:
 def test_a_certificate_is_renewed_for_the_same_names_and_the_old_one_kept(file: Path) -> None:
     config = read_aggregator(file)
     before = config.certificate.read_bytes()
-    assert renew(file, file.parent / "authority") == ["aggregator.example", "localhost", "127.0.0.1"]
+    assert renew(file, file.parent / "authority") == ["aggregator.example", "localhost", "127.0.0.1", "::1"]
     assert read_aggregator(file).certificate.read_bytes() != before
     assert [p.read_bytes() for p in file.parent.glob("server.crt.*")] == [before]
+
+
+def test_a_renewal_that_fails_leaves_what_there_is(file: Path, tmp_path: Path) -> None:
+    """The authority is kept elsewhere, as it should be, and was not named."""
+    before = {path.name: path.read_bytes() for path in file.parent.glob("server.*")}
+    (file.parent / "authority").rename(tmp_path / "offline")
+    with pytest.raises(DeployError, match=r"ca\.key.* is missing"):
+        renew(file, file.parent / "authority")
+    assert {path.name: path.read_bytes() for path in file.parent.glob("server.*")} == before
+    assert not list(file.parent.glob(".renewing*"))
+    renew(file, tmp_path / "offline")
+
+
+def test_a_renewal_writes_what_the_configuration_names(file: Path) -> None:
+    for old, new in (("server.crt", "hub.crt"), ("server.key", "hub.key")):
+        (file.parent / old).rename(file.parent / new)
+        file.write_text(file.read_text().replace(old, new))
+    before = read_aggregator(file).certificate.read_bytes()
+    renew(file, file.parent / "authority")
+    assert read_aggregator(file).certificate.name == "hub.crt" and (file.parent / "hub.crt").read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [("0.0.0.0", "127.0.0.1:8443"), ("::", "[::1]:8443"), ("10.0.0.5", "10.0.0.5:8443"), ("local", "local:8443")],
+)
+def test_its_own_processes_reach_it_where_it_listens(tmp_path: Path, host: str, own: str) -> None:
+    config = read_aggregator(init_aggregator(tmp_path / "x", "hub.example.org", 8443, host))
+    assert config.own_address == own and parted(own)[0] in host_names(config.certificate)
+
+
+def test_a_name_that_no_certificate_can_have_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match=r"'zürich\.ch' is no host name"):
+        init_aggregator(tmp_path / "x", "zürich.ch", 8443, "0.0.0.0")
+    assert not (tmp_path / "x").exists()
+
+
+def test_two_keepers_of_one_state_are_one_too_many(tmp_path: Path) -> None:
+    with only_one(tmp_path / "state", "aggregator"), pytest.raises(DeployError, match="this aggregator runs already"):
+        only_one(tmp_path / "state", "aggregator")
+    only_one(tmp_path / "state", "aggregator").close()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeployError, match="cannot be used as a state folder"):
+        only_one(tmp_path / "file" / "state", "aggregator")
+
+
+@pytest.mark.parametrize("text", ["hub", "hub:", "hub:0", "hub:65536", ":443", "2001:db8::1:443", "hub:x"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(DeployError, match="is not HOST:PORT"):
+        parted(text)
 
 
 def test_failed_handshakes_are_told_once_a_minute(capsys: pytest.CaptureFixture[str]) -> None:

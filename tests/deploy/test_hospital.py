@@ -116,6 +116,9 @@ def test_a_superlink_that_cannot_be_told_keeps_nothing_from_starting(presence: A
     superlink.error = ConnectionRefusedError("no")
     kept.before()
     assert "could not be told that node 5 is gone (ConnectionRefusedError: no)" in said[-1]
+    superlink.error = None
+    kept.before()  # at the next start it can
+    assert superlink.released == [5]
     kept.path.write_text("rubbish")
     kept.before()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,13 @@ def members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Members, F
     return made(tmp_path, flower, said), flower, said
 
 
+def look(found: Members) -> None:
+    """A look from beginning to end, however long ago the last one was."""
+    found._next = 0.0
+    found.look()
+    found.settle()
+
+
 def join(found: Members, name: str, tmp_path: Path) -> Path:
     make_node_key(tmp_path / name)
     path = found.nodes / f"{name}.pub"
@@ -52,21 +60,21 @@ def join(found: Members, name: str, tmp_path: Path) -> Path:
 
 def test_members_are_those_of_the_folder(members: Any, tmp_path: Path) -> None:
     found, flower, said = members
-    found.look()
+    look(found)
     assert flower.calls == []
     one, two = join(found, "north", tmp_path), join(found, "south", tmp_path)
-    found.look()
+    look(found)
     assert sorted(call[:3] for call in flower.calls) == [("supernode", "register", str(p)) for p in (one, two)]
     assert {row["name"] for row in found.known().values()} == {"north", "south"}
-    found.look()
+    look(found)
     assert len(flower.calls) == 2  # nothing changed
     node = found.known()[public_text(one)]["node"]
     one.unlink()
-    found.look()
+    look(found)
     assert flower.calls[-1][:3] == ("supernode", "unregister", node)
     assert {row["name"] for row in found.known().values()} == {"south"} and "north is no member any more" in said[-1]
     again = made(tmp_path, flower, said)  # the aggregator was started anew
-    again.look()
+    look(again)
     assert len(flower.calls) == 3
 
 
@@ -74,7 +82,7 @@ def test_a_bad_file_keeps_nobody_else_out(members: Any, tmp_path: Path) -> None:
     found, flower, said = members
     (found.nodes / "bad.pub").write_text("rubbish")
     join(found, "north", tmp_path)
-    found.look()
+    look(found)
     assert len(flower.calls) == 1 and any("bad.pub holds no OpenSSH public key" in line for line in said)
 
 
@@ -82,10 +90,10 @@ def test_what_could_not_be_registered_is_tried_again(members: Any, tmp_path: Pat
     found, flower, said = members
     join(found, "north", tmp_path)
     flower.refuse = "`flwr supernode` was refused: busy"
-    found.look()
+    look(found)
     assert found.known() == {} and any("north could not be registered" in line for line in said)
     flower.refuse = ""
-    found.look()
+    look(found)
     assert len(found.known()) == 1
 
 
@@ -104,3 +112,66 @@ def test_who_is_turned_away_is_named(members: Any, tmp_path: Path) -> None:
     found.heard("[ApiError:2004] -----BEGIN PUBLIC KEY-----rubbish-----END PUBLIC KEY-----")
     found.heard("anything else")
     assert len(said) == count
+
+
+def test_a_folder_that_cannot_be_read_throws_nobody_out(members: Any, tmp_path: Path) -> None:
+    found, flower, said = members
+    join(found, "north", tmp_path)
+    look(found)
+    found.nodes.rename(tmp_path / "elsewhere")
+    look(found)
+    look(found)
+    assert len(flower.calls) == 1 and len(found.known()) == 1
+    assert [line for line in said if "members stay as they are" in line] == [said[-1]]  # told once
+
+
+def test_a_half_copied_key_keeps_its_member_and_odd_files_are_passed_over(members: Any, tmp_path: Path) -> None:
+    found, flower, _ = members
+    path = join(found, "north", tmp_path)
+    look(found)
+    path.write_text("ecdsa-sha2-nistp384 AAAA")
+    (found.nodes / ".#lock.pub").symlink_to("nobody@nowhere")
+    (found.nodes / "dangling.pub").symlink_to("nowhere")
+    look(found)
+    assert len(flower.calls) == 1 and {row["name"] for row in found.known().values()} == {"north"}
+
+
+def test_what_flower_has_done_already_is_done(members: Any, tmp_path: Path) -> None:
+    """A list that was lost, or a call whose answer was: neither may block those that come after."""
+    found, flower, said = members
+    one = join(found, "north", tmp_path)
+    flower.refuse = "`flwr supernode` was refused: The public key is already in use"
+    look(found)
+    assert [row["node"] for row in found.known().values()] == [""] and "registered already" in said[-1]
+    flower.refuse = ""
+    two = join(found, "south", tmp_path)
+    look(found)
+    two.unlink()
+    flower.refuse = "`flwr supernode` was refused: Node ID not found"
+    look(found)
+    assert {row["name"] for row in found.known().values()} == {"north"}
+    one.unlink()
+    look(found)
+    assert "remove it with `flwr supernode list`" in said[-1]
+
+
+def test_a_damaged_list_is_said_and_changes_nothing(members: Any, tmp_path: Path) -> None:
+    found, flower, said = members
+    (tmp_path / BOOK).write_text("[1]")
+    join(found, "north", tmp_path)
+    look(found)
+    assert flower.calls == [] and "members.json cannot be read" in said[-1]
+
+
+def test_a_slow_flower_holds_nobody_up(members: Any, tmp_path: Path) -> None:
+    found, flower, _ = members
+    join(found, "north", tmp_path)
+    waiting = threading.Event()
+    call, flower.call = flower.call, lambda *args: (waiting.wait(20), call(*args))[1]  # type: ignore[func-returns-value]
+    found._next = 0.0
+    found.look()
+    found.look()
+    assert flower.calls == []
+    waiting.set()
+    found.settle()
+    assert len(flower.calls) == 1

@@ -19,7 +19,7 @@ with warnings.catch_warnings():  # what Flower's dependencies deprecate is no er
     from flwr.supercore.task_identity import TaskIdentity
     from flwr.superlink.grid.http_grid import HttpGrid
 
-from server_app.uploads import EVERY, unhurried
+from server_app.uploads import EVERY, FORGOTTEN, Unhurried, unhurried
 
 
 class Superlink:
@@ -132,6 +132,15 @@ def test_an_upload_that_was_given_up_becomes_flowers_own_error(on: Grid) -> None
     on.superlink.gone = set(pieces)
     on.now += EVERY
     assert on.pull("s") == ["error 3"]
+
+
+def test_a_reply_that_nobody_asks_for_any_more_is_let_go_of(on: Grid) -> None:
+    on.superlink.upload("s", 3)
+    assert on.pull("s") == []
+    client = on.grid._client
+    assert isinstance(client, Unhurried) and list(client._announced) == ["s"]
+    on.now += FORGOTTEN + 1
+    assert on.pull("t") == [] and not client._announced and list(client._asked) == ["t"]
 
 
 def test_other_grids_are_left_alone() -> None:

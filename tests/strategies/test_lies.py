@@ -10,9 +10,11 @@ import pytest
 from flwr.app import Message
 
 from client_app.identity import sign
-from protocol.messages import Update
+from protocol.measures import Measure
+from protocol.messages import Evaluation, Update
 from protocol.wire import read_reply, read_task, write_reply
 from simulation.toy import toy_identity
+from strategies.restore import standing
 
 Outcome = list[tuple[float, Message]]
 
@@ -132,3 +134,58 @@ def test_after_a_resumption_deadlines_begin_anew_and_end_up_at_what_nodes_take(f
     assert given[0] == later[0] == second.settings.task_timeout
     assert 300 <= later[-1] < 400 and 300 <= given[tasks.index(min(t for t in tasks if t >= 1 << 32)) - 1] < 900
     second.check_residuals()
+
+
+# ---------------------------------------------------------------------- evaluations
+
+
+def lying(number: int, change: Callable[[Measure, int], Measure]) -> Callable[..., list[tuple[float, Message]]]:
+    """A fault: node ``number``'s held-out measures are changed, given how often it has spoken."""
+    spoken = 0
+
+    def fault(who: int, message: Message, reply: Message) -> list[tuple[float, Message]]:
+        nonlocal spoken
+        if who != number or message.metadata.message_type != "evaluate":
+            return [(0.0, reply)]
+        spoken += 1
+        said = read_reply(reply.content)
+        assert isinstance(said, Evaluation)
+        lies = {model: change(found, spoken) for model, found in said.measures.items()}
+        return [(0.0, Message(content=write_reply(replace(said, measures=lies)), reply_to=message))]
+
+    return fault
+
+
+def test_one_hospital_cannot_end_a_run_by_what_it_says_of_held_out_notes(federation: Any) -> None:
+    """All tokens in the world, and no loss on them: it counts as a hospital with the largest share and an eighth."""
+    honest = federation(versions=8, evaluate_every=2)
+    honest.start()
+    usual = honest.lines("evaluated")[0]["judged"]
+    f = federation(
+        versions=8,
+        evaluate_every=2,
+        target_loss=usual / 3,
+        fault=lying(4, lambda m, _: replace(m, tokens=1e15, loss_sum=1.0)),
+    )
+    f.start()
+    assert f.strategy.state.version == 8 and "all 8 versions" in f.lines("finished")[0]["reason"]
+    line = next(line for line in f.lines("evaluated") if "clamped" in line)
+    assert line["loss"] < 1e-9 and line["judged"] > usual / 3
+    assert line["clamped"][0].startswith("toy-3: mean loss 1e-15 -> ")
+
+
+def test_one_hospital_cannot_roll_the_run_back(federation: Any) -> None:
+    def later(m: Measure, spoken: int) -> Measure:
+        return m if spoken == 1 else replace(m, loss_sum=m.loss_sum * 50)
+
+    f = federation(versions=12, evaluate_every=2, rollback_ratio=3.0, claim_ratio=4.0, fault=lying(4, later))
+    f.start()
+    assert not any("reverts" in line for line in f.made()) and f.strategy.state.version == 12
+    assert any("mean loss" in text for line in f.lines("evaluated") for text in line.get("clamped", ()))
+
+
+def test_what_was_judged_is_what_a_resumed_run_goes_by(federation: Any) -> None:
+    f = federation(versions=6, evaluate_every=2, fault=lying(4, lambda m, _: replace(m, tokens=1e15)))
+    f.start()
+    past = standing(f.journal.events())
+    assert past.losses == [(line["version"], line["judged"]) for line in f.lines("evaluated") if line["complete"]]
