@@ -1,6 +1,7 @@
 # make run     simulate a federated run and evaluate it     RUN_CONFIG="key=value ..."  ARGS="--num-supernodes 8 ..."
 # make deploy-local   a SuperLink and four SuperNodes on this machine, a run, its evaluation   ARGS="--drill superlink"
 # make test    ruff, mypy and pytest                        PYTEST_ARGS="-k ledger ..."
+# make test-deployment  a SuperLink and four SuperNodes through three kills -9: two to three minutes, beside make test
 # make lint    ruff and mypy only
 # make install what run needs, into .venv                   TORCH="torch==2.13.0 --index-url ..." for a GPU build
 # make clean   remove .venv and caches; runs/ stays
@@ -29,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run deploy-local test lint install install-dev clean
+.PHONY: run deploy-local test test-deployment lint install install-dev clean
 
 run: install
 	@.venv/bin/python -m launcher --run-config "$$RUN_CONFIG" $(ARGS)
@@ -42,6 +43,9 @@ deploy-local: install
 test: install-dev
 	@code=0; $(MAKE) lint || code=$$?; \
 	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) && exit $$code
+
+test-deployment: install-dev
+	@.venv/bin/python -m pytest -n 0 -m deployment $(PYTEST_ARGS)
 
 lint: install-dev
 	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy
