@@ -42,6 +42,7 @@ class Keeper:
     def __init__(self, services: Sequence[Service], say: Callable[[str], None], every: Callable[[], None]) -> None:
         self.services, self.say, self.every = list(services), say, every
         self.tree = ProcessTree()
+        self._others = {process.pid for process in self.tree.alive()}  # of whoever made this keeper
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -116,7 +117,7 @@ class Keeper:
                 process.kill()
                 process.wait()
             service.ended(process.returncode)
-        for left in self.tree.stop():
+        for left in self.tree.stop(keep=lambda process: process.pid in self._others):
             self.say(f"did not end: {left}")
         for thread in self._threads:
             thread.join(1.0)
