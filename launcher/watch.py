@@ -41,7 +41,7 @@ class LogReader(threading.Thread):
 
     def __init__(self, flower: Control, run_id: str, file: IO[str], screen: Screen, skip: int = 0) -> None:
         super().__init__(name="run-log", daemon=True)
-        self._file, self._screen, self._skip = file, screen, skip
+        self._file, self._screen, self.skip = file, screen, skip
         self.lines = 0
         self.ended = threading.Event()
         self.last_news = time.monotonic()
@@ -53,7 +53,7 @@ class LogReader(threading.Thread):
         assert stream is not None
         for raw in stream:
             self.lines += 1
-            if self.lines > self._skip:
+            if self.lines > self.skip:
                 line = plain(raw.decode(errors="replace"))
                 self._file.write(line + "\n")
                 self._file.flush()
@@ -124,7 +124,7 @@ class Watch:
                         if (stalled := self._stalled(now)) is not None:
                             return stalled
                         if reader.ended.is_set():
-                            reader = self._read(file, reader.lines)
+                            reader = self._read(file, max(reader.skip, reader.lines))
                     if now - reader.last_news > self._silence_s and now >= next_note:
                         next_note = now + self._silence_s
                         self._note(
