@@ -32,7 +32,7 @@ from deploy.certificates import (
 )
 from deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from deploy.errors import DeployError
-from deploy.files import check_private, only_one, read_table, replace, write_new
+from deploy.files import check_private, field_of, only_one, read_table, replace, write_new
 from deploy.keeper import Keeper, Service
 from deploy.members import Members
 from launcher.control import Control
@@ -55,25 +55,21 @@ runs = {runs}                  # run folders
 """
 
 
-def _key(key: str, help: str) -> dict[str, str]:
-    return {"key": key, "help": help}
-
-
 @dataclass(frozen=True)
 class AggregatorConfig:
     """``aggregator.toml``."""
 
-    address: str = field(metadata=_key("address", "host name or address as hospitals have it"))
-    port: int = field(metadata=_key("port", "port to listen on"))
-    certificate: Path = field(metadata=_key("certificate", "the server's certificate"))
-    private_key: Path = field(metadata=_key("private-key", "the server's private key"))
-    authority: Path = field(metadata=_key("authority", "the CA's certificate, which hospitals have too"))
-    nodes: Path = field(metadata=_key("nodes", "folder of the hospitals' public keys"))
-    secret: Path = field(metadata=_key("superexec-secret", "what the SuperExec shows to the SuperLink"))
-    state: Path = field(metadata=_key("state", "folder of the database and of Flower's files"))
-    runs: Path = field(metadata=_key("runs", "where run folders go"))
-    chunk: int = field(default=CHUNK_KIB, metadata=_key("chunk-kib", CHUNK_HELP))
-    host: str = field(default="127.0.0.1", metadata=_key("host", "interface to listen on"))
+    address: str = field(metadata=field_of("address", "host name or address as hospitals have it"))
+    port: int = field(metadata=field_of("port", "port to listen on"))
+    certificate: Path = field(metadata=field_of("certificate", "the server's certificate"))
+    private_key: Path = field(metadata=field_of("private-key", "the server's private key"))
+    authority: Path = field(metadata=field_of("authority", "the CA's certificate, which hospitals have too"))
+    nodes: Path = field(metadata=field_of("nodes", "folder of the hospitals' public keys"))
+    secret: Path = field(metadata=field_of("superexec-secret", "what the SuperExec shows to the SuperLink"))
+    state: Path = field(metadata=field_of("state", "folder of the database and of Flower's files"))
+    runs: Path = field(metadata=field_of("runs", "where run folders go"))
+    chunk: int = field(default=CHUNK_KIB, metadata=field_of("chunk-kib", CHUNK_HELP))
+    host: str = field(default="127.0.0.1", metadata=field_of("host", "interface to listen on"))
 
     @property
     def own_address(self) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from deploy.local import LocalDeployment
 
 VICTIM = "hospital-2"
+SERVERAPP = "flwr-serverapp"
 RECOVERY = 120.0  # seconds to wait for it before the next kill
 
 
@@ -71,14 +72,12 @@ class Drill(threading.Thread):
         """Versions made so far."""
         return sum(line["event"] == "version" for line in self.lines())
 
-    def _kill(self, what: str, process: psutil.Process | None) -> bool:
+    def _kill(self, what: str, process: psutil.Process | None) -> None:
         if process is None:
-            self.say(f"drill: no {what} to kill")
-            return False
+            return
         self.killed[what] = time.time()
         process.kill()
         self.say(f"drill: kill -9 of {what} (process {process.pid}) after version {self.versions()}")
-        return True
 
     def _supernode(self) -> None:
         self._kill(f"the SuperNode of {VICTIM}", self.deployment.supernode(VICTIM))
@@ -87,7 +86,7 @@ class Drill(threading.Thread):
         self._kill("the SuperLink", self.deployment.supernode("aggregator"))
 
     def _serverapp(self) -> None:
-        found = [p for p in self.deployment.tree.named("flwr-serverapp") if p.is_running()]
+        found = [p for p in self.deployment.tree.named(SERVERAPP) if p.is_running()]
         self.killed_serverapp = bool(found)
         self._kill("the ServerApp", found[0] if found else None)
 
@@ -103,7 +102,7 @@ class Drill(threading.Thread):
         Raises
         ------
         DeployError
-            something is counted twice or not at all.
+            something is counted twice or not at all, or a kill that was asked for did not take place.
         """
         if not self.todo:
             return
@@ -128,3 +127,8 @@ class Drill(threading.Thread):
         )
         if lost or twice or strangers:
             raise DeployError(f"lost {lost}, twice {twice}, in a version but never accepted {strangers}")
+        if len(self.killed) < len(self.todo):
+            raise DeployError(
+                f"of the drills {', '.join(self.todo)} only {', '.join(self.killed) or 'nothing'} was killed before "
+                "the run was over: give it more versions (strategy.num-versions)"
+            )

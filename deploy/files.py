@@ -19,6 +19,11 @@ from deploy.errors import DeployError
 T = TypeVar("T")
 
 
+def field_of(key: str, help: str) -> dict[str, str]:
+    """Metadata of a field that :func:`read_table` fills from ``key``."""
+    return {"key": key, "help": help}
+
+
 def write_new(path: Path, data: bytes, secret: bool = False) -> None:
     """Write a file that must not be there yet; a ``secret`` one is 0600 from its first moment.
 
@@ -109,13 +114,11 @@ def read_table(cls: type[T], path: Path, extra: str = "") -> tuple[T, dict[str, 
         kind = hints[fields[key].name]
         if kind is Path and isinstance(value, str):
             given[fields[key].name] = Path(os.path.abspath(path.parent / value))  # noqa: PTH100 - a link stays one
-        elif kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(v, str) for v in value):
-            given[fields[key].name] = tuple(value)
         elif kind in (str, int) and type(value) is kind:
             given[fields[key].name] = value
         else:
             names = {Path: "a path", str: "a text", int: "a whole number"}
-            raise DeployError(f"{path}: {key} = {value!r} is not {names.get(kind, 'a list of texts')}")
+            raise DeployError(f"{path}: {key} = {value!r} is not {names[kind]}")
     missing = [
         key
         for key, f in fields.items()

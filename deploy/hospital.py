@@ -22,7 +22,7 @@ from deploy.addresses import parted
 from deploy.certificates import days_left
 from deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from deploy.errors import DeployError
-from deploy.files import only_one, read_table, write_new
+from deploy.files import field_of, only_one, read_table, write_new
 from deploy.keeper import Keeper, Service
 from deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
 from launcher.environment import command
@@ -51,19 +51,15 @@ key-path = {key}
 """
 
 
-def _key(key: str, help: str) -> dict[str, str]:
-    return {"key": key, "help": help}
-
-
 @dataclass(frozen=True)
 class HospitalConfig:
     """``hospital.toml`` without its node config."""
 
-    superlink: str = field(metadata=_key("superlink", "the aggregator's host and port"))
-    authority: Path = field(metadata=_key("authority", "the CA's certificate, from the aggregator"))
-    node_key: Path = field(metadata=_key("node-key", "this SuperNode's private key"))
-    chunk: int = field(default=CHUNK_KIB, metadata=_key("chunk-kib", CHUNK_HELP))
-    port: int = field(default=9094, metadata=_key("port", "port on the loopback for this machine's own processes"))
+    superlink: str = field(metadata=field_of("superlink", "the aggregator's host and port"))
+    authority: Path = field(metadata=field_of("authority", "the CA's certificate, from the aggregator"))
+    node_key: Path = field(metadata=field_of("node-key", "this SuperNode's private key"))
+    chunk: int = field(default=CHUNK_KIB, metadata=field_of("chunk-kib", CHUNK_HELP))
+    port: int = field(default=9094, metadata=field_of("port", "port on the loopback for this machine's own processes"))
 
 
 def init_hospital(

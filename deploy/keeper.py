@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 
 from launcher.processes import ProcessTree
 
@@ -52,12 +51,8 @@ class Keeper:
 
     def run(self) -> int:
         """Keep everything until asked to stop; 0 when it ended in order."""
-
-        def asked(signum: int, _: FrameType | None) -> None:
-            self.stop()
-
         for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, asked)
+            signal.signal(one, self.stop)
         try:
             while not self._stopping.wait(0.2):
                 for service in self.services:

@@ -9,7 +9,6 @@ Not for: more than trying out: here one user holds everybody's keys.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import subprocess
@@ -23,8 +22,9 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from data.synthetic.houses import HOUSES
 from deploy.aggregator import healthy, init_aggregator, read_aggregator
-from deploy.drill import Drill
+from deploy.drill import SERVERAPP, Drill
 from deploy.errors import DeployError
+from deploy.files import only_one
 from deploy.hospital import init_hospital, read_hospital
 from deploy.members import BOOK
 from deploy.node_keys import PUBLIC
@@ -37,7 +37,6 @@ SETTINGS = (
     "data.source=mimic-iii run.alone=false strategy.num-versions=8 strategy.evaluate-every=4 node.num-processes=1 "
     "node.threads=1 model.device=cpu strategy.buffer-size=3 strategy.min-nodes={hospitals}"
 )
-SERVERAPP = "flwr-serverapp"
 PATIENCE = 90.0  # seconds for a process to be up
 
 
@@ -65,12 +64,7 @@ class LocalDeployment:
 
     def prepare(self) -> None:
         """Make what is not there yet: CA, certificate, keys, configuration, made-up notes."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / ".lock").open("ab")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DeployError(f"{self.folder} is in use by another deployment: name another with --folder") from error
+        self._lock = only_one(self.folder, "deployment")
         self._same()
         ports = free_ports(self.hospitals + 1)
         if not self.aggregator.exists():

@@ -29,7 +29,7 @@ from launcher.errors import LauncherError
 BOOK = "members.json"
 EVERY, LONGEST = 5.0, 300.0  # seconds between looks at the folder; most between tries that fail
 _TURNED_AWAY = re.compile(r"\[ApiError:2004\].*?(-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----)")
-_THERE_ALREADY, _GONE_ALREADY = re.compile("already", re.I), re.compile("not found|unknown", re.I)
+_THERE_ALREADY, _GONE_ALREADY = "[code: 23]", "[code: 24]"  # Flower's: public key in use, node id not found
 Book = dict[str, dict[str, Any]]
 
 
@@ -159,7 +159,7 @@ class Members:
         try:
             self.flower.call("supernode", "unregister", row["node"], self.flower.connection)
         except LauncherError as error:
-            return "" if _GONE_ALREADY.search(str(error)) else f"{row['name']} could not be unregistered: {error}"
+            return "" if _GONE_ALREADY in str(error) else f"{row['name']} could not be unregistered: {error}"
         return ""
 
     def _register(self, path: Path) -> tuple[str, str]:
@@ -167,7 +167,7 @@ class Members:
             answer = self.flower.call("supernode", "register", str(path), self.flower.connection, "--name", path.stem)
             return str(answer["node-id"]), ""
         except LauncherError as error:
-            return "", "" if _THERE_ALREADY.search(str(error)) else str(error)
+            return "", "" if _THERE_ALREADY in str(error) else str(error)
 
     def heard(self, line: str) -> None:
         """Say in words whom the SuperLink turned away."""

@@ -31,8 +31,9 @@ class Ending:
         if done is None:
             return None
         loss, (judged, clamped) = done.loss("global"), done.judged("global", s.settings)
+        judge = float("inf") if judged is None else judged  # None where there is no loss either
         complete = loss is not None and done.complete()
-        jumped = complete and loss is not None and not s.stop_reason and s.convergence.must_roll_back(judged or loss)
+        jumped = complete and loss is not None and not s.stop_reason and s.convergence.must_roll_back(judge)
         reverts = list(range(s.version, s.convergence.best_version, -1)) if jumped else []
         s.journal.record(
             "evaluated",
@@ -55,7 +56,7 @@ class Ending:
             log(WARNING, "The loss jumped to %.3f: versions after %s are rolled back", judged, reverts[-1] - 1)
             roll_back(s, reverts)
             self.stop_at_last()
-        elif (reason := s.convergence.observe(done.version, judged or loss)) and not s.stop_reason:
+        elif (reason := s.convergence.observe(done.version, judge)) and not s.stop_reason:
             self.stop(reason)
         return metrics
 

@@ -152,7 +152,8 @@ def standing(events: Iterable[Facts]) -> Standing:
         elif event == "evaluated" and line["reverts"]:
             now.reverting = list(line["reverts"])
         elif event == "evaluated" and line["complete"]:
-            now.losses.append((line["version"], line["judged"]))
+            judged = line.get("judged")  # a ledger of before has one loss only
+            now.losses.append((line["version"], line["loss"] if judged is None else judged))
         elif event == "snapshot":
             now.snapshot = SnapshotHead(line["version"], tuple(line["epochs"]), line["key"])
         elif event == "snapshot-dropped":

@@ -15,7 +15,6 @@ from deploy.files import check_private, read_table, write_new
 class Config:
     name: str = field(metadata={"key": "name", "help": "what it is called"})
     file: Path = field(metadata={"key": "the-file", "help": "where it is"})
-    names: tuple[str, ...] = field(default=(), metadata={"key": "names", "help": "others"})
     port: int = field(default=1, metadata={"key": "port", "help": "where it listens"})
 
 
@@ -26,9 +25,9 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def test_a_table_is_read_with_paths_from_its_own_folder(tmp_path: Path) -> None:
-    path = write(tmp_path, 'name = "x"\nthe-file = "a/../b.key"\nnames = ["p", "q"]\n[more]\nkey = 1\n')
+    path = write(tmp_path, 'name = "x"\nthe-file = "a/../b.key"\n[more]\nkey = 1\n')
     config, more = read_table(Config, path, "more")
-    assert config == Config("x", tmp_path / "b.key", ("p", "q"), 1) and more == {"key": 1}
+    assert config == Config("x", tmp_path / "b.key", 1) and more == {"key": 1}
     absolute = write(tmp_path, 'name = "x"\nthe-file = "/etc/b.key"\n')
     assert read_table(Config, absolute)[0].file == Path("/etc/b.key")
 
@@ -38,12 +37,11 @@ def test_a_table_is_read_with_paths_from_its_own_folder(tmp_path: Path) -> None:
     [
         ("name = ", r"some\.toml is not TOML"),
         ('name = "x"', r"the-file is missing \(where it is\)"),
-        ('nme = "x"', r"unknown key 'nme'; there are name, names, port, the-file"),
+        ('nme = "x"', r"unknown key 'nme'; there are name, port, the-file"),
         ('name = 3\nthe-file = "x"', r"name = 3 is not a text"),
         ('name = "x"\nthe-file = 3', r"the-file = 3 is not a path"),
         ('name = "x"\nthe-file = "x"\nport = "1"', r"port = '1' is not a whole number"),
         ('name = "x"\nthe-file = "x"\nport = true', r"port = True is not a whole number"),
-        ('name = "x"\nthe-file = "x"\nnames = [1]', r"names = \[1\] is not a list of texts"),
         ('name = "x"\nthe-file = "x"\nmore = 1', r"\[more\] must be a table"),
     ],
 )

@@ -140,14 +140,14 @@ def test_what_flower_has_done_already_is_done(members: Any, tmp_path: Path) -> N
     """A list that was lost, or a call whose answer was: neither may block those that come after."""
     found, flower, said = members
     one = join(found, "north", tmp_path)
-    flower.refuse = "`flwr supernode` was refused: The public key is already in use"
+    flower.refuse = "`flwr supernode` was refused: [code: 23] Public key already in use."
     look(found)
     assert [row["node"] for row in found.known().values()] == [""] and "registered already" in said[-1]
     flower.refuse = ""
     two = join(found, "south", tmp_path)
     look(found)
     two.unlink()
-    flower.refuse = "`flwr supernode` was refused: Node ID not found"
+    flower.refuse = "`flwr supernode` was refused: [code: 24] Node ID not found for account."
     look(found)
     assert {row["name"] for row in found.known().values()} == {"north"}
     one.unlink()
@@ -175,3 +175,13 @@ def test_a_slow_flower_holds_nobody_up(members: Any, tmp_path: Path) -> None:
     waiting.set()
     found.settle()
     assert len(flower.calls) == 1
+
+
+def test_a_member_is_not_called_gone_because_something_else_was_not_found(members: Any, tmp_path: Path) -> None:
+    found, flower, said = members
+    path = join(found, "north", tmp_path)
+    look(found)
+    path.unlink()
+    flower.refuse = "`flwr supernode` failed: SuperLink connection 'ours' not found"
+    look(found)
+    assert {row["name"] for row in found.known().values()} == {"north"} and "could not be unregistered" in said[-1]

@@ -189,3 +189,6 @@ def test_what_was_judged_is_what_a_resumed_run_goes_by(federation: Any) -> None:
     f.start()
     past = standing(f.journal.events())
     assert past.losses == [(line["version"], line["judged"]) for line in f.lines("evaluated") if line["complete"]]
+    older = ({k: v for k, v in line.items() if k != "judged"} for line in f.journal.events())
+    whole = [line for line in f.lines("evaluated") if line["complete"]]
+    assert whole and standing(older).losses == [(line["version"], line["loss"]) for line in whole]
