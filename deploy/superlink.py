@@ -13,6 +13,7 @@ Not for: anything else; all options are Flower's own.
 from __future__ import annotations
 
 import asyncio.sslproto
+import ssl
 import sys
 import time
 from typing import Any
@@ -31,7 +32,7 @@ def tell_failed_handshakes(said: dict[tuple[str, str], float]) -> bool:
         return False
 
     def complete(self: Any, error: BaseException | None) -> None:
-        if error is not None:
+        if isinstance(error, ssl.SSLError) and getattr(self, "_server_side", True):  # a mere probe just goes away
             transport = getattr(self, "_transport", None)
             peer = transport.get_extra_info("peername") if transport is not None else None
             _tell(str(peer[0]) if peer else "somebody", error, said)

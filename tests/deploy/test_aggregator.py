@@ -12,7 +12,7 @@ import pytest
 from deploy import superlink
 from deploy.addresses import parted
 from deploy.aggregator import init_aggregator, read_aggregator, renew
-from deploy.certificates import host_names
+from deploy.certificates import host_names, make_authority
 from deploy.errors import DeployError
 from deploy.files import only_one
 
@@ -110,6 +110,37 @@ def test_failed_handshakes_are_told_once_a_minute(capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[1] for line in lines] == ["10.0.0.1", "10.0.0.2"]
     assert all(line.startswith("REFUSED at TLS") and "present ca.crt" in line for line in lines)
+
+
+def test_a_real_failed_handshake_is_told(file: Path, tmp_path: Path) -> None:
+    """On the event loop that the SuperLink runs on, by a client that trusts another authority."""
+    make_authority(tmp_path / "other")
+    code = f"""
+import asyncio, socket, ssl
+from deploy.superlink import tell_failed_handshakes
+assert tell_failed_handshakes({{}})
+inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+inside.load_cert_chain({str(file.parent / "server.crt")!r}, {str(file.parent / "server.key")!r})
+outside = ssl.create_default_context(cafile={str(tmp_path / "other" / "ca.crt")!r})
+
+async def main():
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0, ssl=inside)
+    await asyncio.to_thread(call, server.sockets[0].getsockname()[1])
+    await asyncio.sleep(0.2)
+
+def call(port):
+    socket.create_connection(("127.0.0.1", port)).close()  # a probe is no refusal
+    with socket.create_connection(("127.0.0.1", port)) as raw:
+        try:
+            outside.wrap_socket(raw, server_hostname="localhost")
+        except ssl.SSLError:
+            pass
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("REFUSED at TLS: 127.0.0.1: ") and "present ca.crt" in line, done.stderr
 
 
 def test_the_superlinks_database_is_patient(tmp_path: Path) -> None:

@@ -94,6 +94,19 @@ def test_a_broken_log_stream_goes_on_where_it_stopped(log: Path) -> None:
     assert ending.completed and shown == ["one", "one"]
 
 
+def test_a_reading_that_failed_in_between_shows_nothing_again(log: Path) -> None:
+    """A SuperLink that is away for a moment: the second reading gets nothing, the third everything from the start."""
+    flower = FakeFlower(["running", "running", "finished:completed"])
+    texts = [b"one\ntwo\n", b"", b"one\ntwo\nthree\n"]
+
+    def stream(run_id: str) -> subprocess.Popen[bytes]:
+        return cast(subprocess.Popen[bytes], FakeStream(texts.pop(0), open_=False))
+
+    flower.stream_log = stream  # type: ignore[method-assign]
+    ending, shown = follow(flower, [1], log)
+    assert ending.completed and shown == ["one", "two", "three"]
+
+
 def test_a_dead_superlink_is_told(log: Path) -> None:
     ending, _ = follow(FakeFlower(["running"], alive=False, open_=True), [1], log)
     assert ending.status == "stalled" and "SuperLink" in ending.details
