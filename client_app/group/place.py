@@ -18,6 +18,7 @@ import stat
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,19 @@ def write_private(path: Path, content: dict[str, Any]) -> None:
     draft.replace(path)
 
 
+def announce(folder: Path, name: str, info: dict[str, Any]) -> bool:
+    """Write ``group.json`` for the group started as ``name``, unless another was started in its place meanwhile.
+
+    A ClientApp that is killed while it starts a group leaves a supervisor that nobody waits for; it may be ready later
+    than its successor, and must not put itself in its place.
+    """
+    with FileLock(folder / "group.lock"):
+        if json.loads((folder / "options.json").read_text(encoding="utf-8"))["name"] != name:
+            return False
+        write_private(folder / "group.json", info)
+        return True
+
+
 def connect(folder: Path, options: Options) -> socket.socket:
     """A connection to the node's group; started when there is none, or when it serves something else.
 
@@ -192,16 +206,18 @@ def _environment() -> dict[str, str]:
 
 def _start(folder: Path, options: Options) -> socket.socket:
     stale = read_info(folder)
-    (folder / "group.json").unlink(missing_ok=True)
+    name = uuid.uuid4().hex
+    with FileLock(folder / "group.lock"):
+        (folder / "group.json").unlink(missing_ok=True)
+        write_private(folder / "options.json", options.to_json() | {"owner": owner(), "name": name})
     if stale and (left := Path(stale["socket"]).parent).name.startswith(PREFIX):
         shutil.rmtree(left, ignore_errors=True)
-    write_private(folder / "options.json", options.to_json() | {"owner": owner()})
     log = folder / "group.log"
     if log.exists():
         log.replace(folder / "group.log.1")
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "client_app.group", str(folder)],
+            [sys.executable, "-m", "client_app.group", str(folder), name],
             cwd=ROOT,
             env=_environment(),
             stdin=subprocess.DEVNULL,

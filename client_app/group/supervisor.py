@@ -26,8 +26,9 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from client_app.group import frames
-from client_app.group.place import PREFIX, Options, alive, read_info, started, write_private
+from client_app.group.place import PREFIX, Options, alive, announce, read_info, started
 
+REPLACED = "the worker group ends: another one was started in its place"
 LOADING, WORKING, IDLE = "loading", "working", "idle"
 POLL, ALIVE_EVERY, GRACE = 0.25, 10.0, 10.0
 LOADING_FACTOR = 10  # reading and tokenising a hospital's notes makes no steps
@@ -62,8 +63,8 @@ class Job:
 class Supervisor:
     """Of one group; ``serve`` runs until the group ends and returns why."""
 
-    def __init__(self, folder: Path, options: Options, owner: tuple[int, float] | None = None) -> None:
-        self.folder, self.options, self.owner = folder, options, owner
+    def __init__(self, folder: Path, name: str, options: Options, owner: tuple[int, float] | None = None) -> None:
+        self.folder, self.name, self.options, self.owner = folder, name, options, owner
         self.info: dict[str, Any] = {}
         self.ranks: dict[int, Rank] = {}
         self.size = 0
@@ -88,7 +89,8 @@ class Supervisor:
             launcher = await self._launch(room)
             own = os.getpid()
             self.info = {"pid": own, "created": started(own), "key": self.options.key, "socket": str(path)}
-            write_private(self.folder / "group.json", self.info)
+            if not announce(self.folder, self.name, self.info):
+                return REPLACED
             watch = asyncio.create_task(self._watch(launcher))
             why = await self.ended
             watch.cancel()

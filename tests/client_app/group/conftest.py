@@ -240,7 +240,7 @@ class Hospital:
 
     def supervisors(self) -> list[psutil.Process]:
         """Living supervisors of its groups."""
-        return [p for p in psutil.process_iter() if cmdline(p)[-1:] == [str(self.folder)] and runs(p)]
+        return [p for p in psutil.process_iter() if cmdline(p)[-2:-1] == [str(self.folder)] and runs(p)]
 
     def end_groups(self) -> None:
         """Launchers first: one that has just begun would outlive its supervisor for a while."""

@@ -36,9 +36,23 @@ while "client_app.group.launch" in sys.orig_argv and os.getppid() == int(sys.ori
     time.sleep(0.01)
 """
 
+# a busy machine, on which a supervisor is ready later than the one that was started after it
+LATE = """
+import sys, time
+from pathlib import Path
+if "client_app.group" in sys.orig_argv:
+    from client_app.group import place
+    def late(folder, *rest, announce=place.announce):
+        limit = time.monotonic() + 30
+        while not (folder / "group.json").exists() and time.monotonic() < limit:
+            time.sleep(0.01)
+        return announce(folder, *rest)
+    place.announce = late
+"""
+
 
 @pytest.fixture(scope="module")
-def after(hospitals: Callable[[], Any]) -> dict[str, tuple[int, bool]]:
+def after(tmp_path_factory: pytest.TempPathFactory, hospitals: Callable[[], Any]) -> dict[str, tuple[int, bool]]:
     """How many supervisors are left after each of these, and whether the one that is written down is among them."""
     lost, killed, gone = hospitals(), hospitals(), hospitals()
     options = lost.options(node__num_processes=1)
@@ -46,7 +60,9 @@ def after(hospitals: Callable[[], Any]) -> dict[str, tuple[int, bool]]:
     Path(read_info(lost.folder)["socket"]).unlink()
     connect(lost.folder, options).close()
 
-    start(killed.folder, options, "killed")  # a ClientApp is killed while it starts the group; another one comes
+    late = tmp_path_factory.mktemp("late")
+    (late / "sitecustomize.py").write_text(LATE)
+    start(killed.folder, options, "killed", late)  # a ClientApp is killed while it starts the group; another one comes
     connect(killed.folder, options).close()
 
     start(gone.folder, options, "gone")  # ClientApp and SuperNode are killed before anything is asked
@@ -66,11 +82,12 @@ def after(hospitals: Callable[[], Any]) -> dict[str, tuple[int, bool]]:
     return out
 
 
-def start(folder: Path, options: Options, how: str) -> None:
+def start(folder: Path, options: Options, how: str, *modules: Path) -> None:
     """A ClientApp, child of a process of its own, starts a group and ends."""
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
     command = [sys.executable, "-c", code, START, str(folder), json.dumps(options.to_json()), how]
-    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(place.ROOT)}, timeout=60, check=True)
+    path = os.pathsep.join(map(str, (place.ROOT, *modules)))
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, timeout=60, check=True)
 
 
 def test_a_group_whose_socket_is_gone_makes_way(after: dict[str, tuple[int, bool]]) -> None:
