@@ -17,6 +17,7 @@ from adapters import LoraSettings, ModelConfig
 from client_app.settings import EngineSettings, NodeSettings, TrainSettings
 from data import DataConfig
 from encryption.settings import EncryptionSettings
+from protocol.privacy_settings import PrivacySettings
 from protocol.run_settings import RunSettings, SimulationSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings, settings_rows
@@ -33,6 +34,7 @@ RUN_CONFIG: tuple[type[Any], ...] = (
     EngineSettings,
     StrategySettings,
     EncryptionSettings,
+    PrivacySettings,
     SimulationSettings,
 )
 BEGIN, END = "settings: begin", "settings: end"
