@@ -14,6 +14,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from encryption.aggregator import arithmetic
 from encryption.settings import EncryptionSettings
+from protocol.privacy_checks import check_private
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings
@@ -37,6 +38,7 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Run one lineage to its end, or from where it stopped to its end."""
     config = dict(context.run_config)
+    check_private(config)
     run = read_settings(RunSettings, config)
     settings = read_settings(StrategySettings, config)
     schedule = read_settings(Schedule, config)

@@ -1,0 +1,87 @@
+"""Settings that differential privacy does not go together with: one list, asked before a run, by the server and by nodes.
+
+A claim of privacy is only as good as what else a run lets out, and an epsilon only as good as the sampling behind it.
+So what would break either is refused, with the keys named, instead of being accounted for wrongly.
+
+Not for: ranges of single keys (``protocol.privacy_settings``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT, PrivacySettings
+from protocol.settings import SettingsError, read_settings
+
+LOSSLESS_WEIGHTINGS = ("examples", "equal")  # weightings that no loss enters
+
+Check = Callable[[PrivacySettings, Mapping[str, Any]], str]
+
+
+def _local_weighting(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
+    weighting = config.get("strategy.weighting", "paper")
+    if privacy.unit not in LOCAL_UNITS or weighting in LOSSLESS_WEIGHTINGS:
+        return ""
+    return (
+        f"strategy.weighting = {weighting!r} weighs by the training loss, which no node reports under privacy.unit = "
+        f"{privacy.unit!r}: it would tell of single patients. Set strategy.weighting to 'examples' or 'equal'"
+    )
+
+
+def _local_convergence(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
+    stops = [key for key in ("strategy.patience", "strategy.target-loss") if config.get(key)]
+    if privacy.unit not in LOCAL_UNITS or config.get("strategy.evaluate-every", 8) or not stops:
+        return ""
+    return (
+        f"{stops[0]} would judge by the training loss, as strategy.evaluate-every = 0, but no node reports it under "
+        f"privacy.unit = {privacy.unit!r}: set strategy.evaluate-every"
+    )
+
+
+def _local_engine(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
+    if privacy.unit not in LOCAL_UNITS:
+        return ""
+    needs = f"privacy.unit = {privacy.unit!r} clips the gradient of every sequence by itself"
+    if config.get("node.sharding", "none") != "none":
+        return (
+            f"{needs}, which a model shared out over processes (node.sharding = {config['node.sharding']!r}) does not "
+            "give: hold the model whole (node.sharding = 'none'; model.quantization makes it smaller)"
+        )
+    if config.get("train.gradient-checkpointing", False):
+        return (
+            f"{needs}, whose activations train.gradient-checkpointing throws away: switch it off, and lower "
+            "train.batch-size where memory is short (it changes nothing about the result)"
+        )
+    if config.get("train.precision", "auto") == "fp16":
+        return f"{needs}, which the loss scaling of train.precision = 'fp16' would multiply: set 'bf16', 'no' or 'auto'"
+    if config.get("train.local-seconds", 0.0):
+        return (
+            f"train.local-seconds = {config['train.local-seconds']} would end a training by the clock, and with "
+            f"privacy.unit = {privacy.unit!r} the number of steps would tell how long the drawn notes were, while the "
+            "noise is planned for train.local-steps: set it to 0"
+        )
+    return ""
+
+
+def _strategy(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
+    if config.get("strategy.name") != "dp-fedavg" or privacy.unit != NO_UNIT:
+        return ""
+    return "strategy.name = 'dp-fedavg' is differentially private averaging, but privacy.unit is 'none': set it"
+
+
+CHECKS: tuple[Check, ...] = (_local_weighting, _local_convergence, _local_engine, _strategy)
+
+
+def check_private(config: Mapping[str, Any], where: str = "run config") -> None:
+    """Refuse what ``config`` (run-config keys and values; absent keys are at their default) asks for together.
+
+    Raises
+    ------
+    SettingsError
+        what does not go together, by its keys, why, and what to set instead.
+    """
+    privacy = read_settings(PrivacySettings, config, where)
+    for check in CHECKS:
+        if problem := check(privacy, config):
+            raise SettingsError(f"{where}: {problem}")

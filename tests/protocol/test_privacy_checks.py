@@ -1,0 +1,59 @@
+"""What does not go together with privacy is refused, by the names of its keys, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from launcher.settings_table import check_settings
+from protocol.privacy_checks import check_private
+from protocol.settings import SettingsError
+
+SOUND: dict[str, Any] = {"privacy.unit": "patient", "privacy.epsilon": 8.0, "strategy.weighting": "examples"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        SOUND,
+        SOUND | {"privacy.unit": "example", "strategy.weighting": "equal", "train.precision": "bf16"},
+        SOUND | {"strategy.patience": 3, "strategy.evaluate-every": 2},
+        {"privacy.unit": "hospital", "privacy.epsilon": 8.0, "train.gradient-checkpointing": True},
+        {"strategy.weighting": "paper", "train.local-seconds": 3.0, "strategy.patience": 3},
+    ],
+)
+def test_what_goes_together_passes(config: dict[str, Any]) -> None:
+    check_private(config)
+
+
+@pytest.mark.parametrize(
+    ("change", "keys"),
+    [
+        ({"strategy.weighting": "paper"}, ["strategy.weighting", "privacy.unit", "'examples' or 'equal'"]),
+        ({"strategy.weighting": "corrected"}, ["strategy.weighting", "privacy.unit"]),
+        ({"strategy.patience": 3, "strategy.evaluate-every": 0}, ["strategy.patience", "strategy.evaluate-every"]),
+        ({"strategy.target-loss": 1.0, "strategy.evaluate-every": 0}, ["strategy.target-loss"]),
+        ({"node.sharding": "fsdp", "node.engine": "worker-group"}, ["node.sharding", "privacy.unit"]),
+        ({"train.gradient-checkpointing": True}, ["train.gradient-checkpointing", "privacy.unit"]),
+        ({"train.precision": "fp16"}, ["train.precision", "privacy.unit"]),
+        ({"train.local-seconds": 3.0}, ["train.local-seconds", "train.local-steps"]),
+        ({"privacy.unit": "none", "privacy.epsilon": 0.0, "strategy.name": "dp-fedavg"}, ["dp-fedavg", "privacy.unit"]),
+    ],
+)
+def test_what_does_not_is_refused_by_its_keys(change: dict[str, Any], keys: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_private(SOUND | change)
+    assert all(key in str(caught.value) for key in keys), caught.value
+
+
+def test_the_default_weighting_is_refused_too() -> None:
+    with pytest.raises(SettingsError, match=r"strategy\.weighting = 'paper'"):
+        check_private({"privacy.unit": "patient", "privacy.epsilon": 8.0})
+
+
+def test_the_launcher_asks_before_a_run() -> None:
+    check_settings(SOUND)
+    with pytest.raises(SettingsError, match=r"train\.local-seconds"):
+        check_settings(SOUND | {"train.local-seconds": 3.0})
