@@ -17,14 +17,17 @@ from data.errors import DataError
 if TYPE_CHECKING:
     from data.batches import TestBatch, label_batches, test_batches, train_batches
     from data.hospitals import Hospital, load_hospital, load_hospitals
+    from data.sampling import PoissonSampler, count_units
     from data.tokens import TokenDataset, tokenise
 
 __all__ = [
     "DataConfig",
     "DataError",
     "Hospital",
+    "PoissonSampler",
     "TestBatch",
     "TokenDataset",
+    "count_units",
     "label_batches",
     "load_hospital",
     "load_hospitals",
@@ -35,6 +38,8 @@ __all__ = [
 
 _MODULE_OF = {
     "Hospital": "hospitals",
+    "PoissonSampler": "sampling",
+    "count_units": "sampling",
     "TestBatch": "batches",
     "TokenDataset": "tokens",
     "label_batches": "batches",

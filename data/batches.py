@@ -41,7 +41,7 @@ class TestBatch:
     candidates: Ints
 
 
-def _padded(sequences: Sequence[tuple[Ids, int]], pad: int) -> dict[str, torch.Tensor]:
+def padded(sequences: Sequence[tuple[Ids, int]], pad: int) -> dict[str, torch.Tensor]:
     """A batch of (ids, how many of the first ids are not to be learned), padded to the longest."""
     import torch
 
@@ -63,8 +63,8 @@ def _step(tokens: TokenDataset) -> int:
     return tokens.max_tokens - len(tokens.frame.start)
 
 
-def _windows(tokens: TokenDataset) -> tuple[Ints, Ints]:
-    """(note, first token within ``ids``) of every window that notes are cut into."""
+def windows(tokens: TokenDataset) -> tuple[Ints, Ints]:
+    """(note, first token within ``ids``) of every window that notes are cut into, note after note."""
     lengths = np.diff(tokens.offsets)
     counts = np.maximum(1, -(-lengths // _step(tokens)))
     notes = np.repeat(np.arange(len(tokens)), counts)
@@ -72,12 +72,14 @@ def _windows(tokens: TokenDataset) -> tuple[Ints, Ints]:
     return notes, tokens.offsets[notes] + within * _step(tokens)
 
 
-def _window(tokens: TokenDataset, note: int, first: int) -> tuple[Ids, int]:
+def window(tokens: TokenDataset, note: int, first: int) -> tuple[Ids, int]:
+    """The window of a note that begins at ``first``, opened; and that nothing of it is given."""
     last = min(first + _step(tokens), int(tokens.offsets[note + 1]))
     return np.concatenate([tokens.frame.start, tokens.ids[first:last]]), 0
 
 
-def _answered(tokens: TokenDataset, note: int, answer: int) -> tuple[Ids, int]:
+def answered(tokens: TokenDataset, note: int, answer: int) -> tuple[Ids, int]:
+    """The label task's sequence of a note, and how many of its first tokens are given."""
     frame = tokens.frame
     text = tokens.ids[tokens.offsets[note] : tokens.offsets[note + 1]]
     asked = np.concatenate([frame.start, frame.prompt, text, frame.question])
@@ -150,17 +152,17 @@ def _train_batches(
     if tokens.packing and not tokens.frame.answers:
         packed = _packed(tokens, generator)
         while True:
-            yield _padded([next(packed) for _ in range(batch_size)], pad)
-    notes, firsts = _windows(tokens)
+            yield padded([next(packed) for _ in range(batch_size)], pad)
+    notes, firsts = windows(tokens)
     if tokens.frame.answers:
         notes, firsts = np.arange(len(tokens)), tokens.offsets[:-1]
     lengths = np.minimum(_step(tokens), tokens.offsets[notes + 1] - firsts)
     while True:
         for chosen in _grouped(lengths, batch_size, generator):
             if tokens.frame.answers:
-                yield _padded([_answered(tokens, int(n), int(tokens.answers[n])) for n in chosen], pad)
+                yield padded([answered(tokens, int(n), int(tokens.answers[n])) for n in chosen], pad)
             else:
-                yield _padded([_window(tokens, int(notes[i]), int(firsts[i])) for i in chosen], pad)
+                yield padded([window(tokens, int(notes[i]), int(firsts[i])) for i in chosen], pad)
 
 
 def _by_size(lengths: Ints, batch_tokens: int) -> Iterator[Ints]:
@@ -178,12 +180,12 @@ def test_batches(tokens: TokenDataset, batch_tokens: int = 8192) -> Iterator[Tes
     if tokens.frame.answers:
         yield from _answers(tokens, np.arange(len(tokens)), tokens.answers, batch_tokens, False)
         return
-    notes, firsts = _windows(tokens)
+    notes, firsts = windows(tokens)
     lengths = np.minimum(_step(tokens), tokens.offsets[notes + 1] - firsts) + len(tokens.frame.start)
     for chosen in _by_size(lengths, batch_tokens):
-        sequences = [_window(tokens, int(notes[i]), int(firsts[i])) for i in chosen]
+        sequences = [window(tokens, int(notes[i]), int(firsts[i])) for i in chosen]
         none = np.full(len(chosen), -1, dtype=np.int64)
-        yield TestBatch(_padded(sequences, tokens.frame.pad), notes[chosen], tokens.patients[notes[chosen]], none)
+        yield TestBatch(padded(sequences, tokens.frame.pad), notes[chosen], tokens.patients[notes[chosen]], none)
 
 
 test_batches.__test__ = False  # type: ignore[attr-defined]
@@ -211,6 +213,6 @@ def _answers(
     around = len(frame.start) + len(frame.prompt) + len(frame.question) + len(frame.stop)
     lengths = np.diff(tokens.offsets)[notes] + around + np.array([len(a) for a in frame.answers])[answers]
     for chosen in _by_size(lengths, batch_tokens):
-        sequences = [_answered(tokens, int(notes[i]), int(answers[i])) for i in chosen]
+        sequences = [answered(tokens, int(notes[i]), int(answers[i])) for i in chosen]
         said = answers[chosen] if candidates else np.full(len(chosen), -1, dtype=np.int64)
-        yield TestBatch(_padded(sequences, frame.pad), notes[chosen], tokens.patients[notes[chosen]], said)
+        yield TestBatch(padded(sequences, frame.pad), notes[chosen], tokens.patients[notes[chosen]], said)

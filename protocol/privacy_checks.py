@@ -1,4 +1,4 @@
-"""Settings that differential privacy does not go together with: one list, asked before a run, by the server and by nodes.
+"""Settings that differential privacy does not go together with: asked before a run, by the server and by nodes.
 
 A claim of privacy is only as good as what else a run lets out, and an epsilon only as good as the sampling behind it.
 So what would break either is refused, with the keys named, instead of being accounted for wrongly.
