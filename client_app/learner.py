@@ -33,9 +33,21 @@ from client_app.settings import FSDP, EngineSettings, TrainSettings
 from client_app.sharding import before_sharding, shard
 from client_app.spec import LearnerSpec
 from client_app.team import SOLO, Team
-from client_app.training import Pace, train_steps
-from data import DataConfig, Hospital, load_hospital, test_batches, tokenise, train_batches
+from client_app.training import Pace, TrainingError, train_steps
+from data import (
+    DataConfig,
+    Hospital,
+    PoissonSampler,
+    count_units,
+    load_hospital,
+    test_batches,
+    tokenise,
+    train_batches,
+)
+from privacy.noise import SECRET, Randomness
 from protocol.measures import Measure
+from protocol.privacy_checks import check_private
+from protocol.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings
@@ -81,7 +93,8 @@ def site_name(name: str) -> str:
 class LoraLearner:
     """A :class:`client_app.node.Learner` over a Hugging Face causal language model.
 
-    ``team`` shares the work; ``told`` hears how far it is.
+    ``team`` shares the work; ``told`` hears how far it is. With a unit of ``privacy`` that hospitals protect,
+    ``units`` is how many of them this one trains on, else 0.
     """
 
     def __init__(
@@ -94,8 +107,11 @@ class LoraLearner:
         site: str = "",
         team: Team = SOLO,
         told: OnProgress | None = None,
+        privacy: PrivacySettings | None = None,
+        randomness: Randomness = SECRET,
     ) -> None:
         self.shop, self.schedule, self.settings, self.data = shop, schedule, settings, data
+        self.privacy, self.randomness = privacy or PrivacySettings(), randomness
         self.hospital, self.site = hospital, site_name(site or hospital.name)
         self.team, self.told, self.cancelled = team, told or log_report, lambda: False
         self.beat: Callable[[], None] = lambda: None
@@ -103,6 +119,8 @@ class LoraLearner:
         self.sizes: tuple[int, ...] = tuple(block.size for block in shop.layout.blocks)
         tokenizer = shop.base.tokenizer
         self.train_tokens = tokenise(hospital.train, tokenizer, data, hospital.labels)
+        by_patient = self.privacy.unit == PATIENT
+        self.units = count_units(self.train_tokens, by_patient) if self.privacy.unit in LOCAL_UNITS else 0
         # measured note by note, so that a hospital's figure does not depend on how its notes were packed
         self.test_tokens = tokenise(hospital.test, tokenizer, replace(data, packing=False), hospital.labels)
 
@@ -161,11 +179,44 @@ class LoraLearner:
 
     def train(self, start: Vector, version: int, seed: int) -> Trained:
         """``train.local-steps`` steps at the run's rates for ``version``, or what ``train.local-seconds`` allow."""
+        if self.units:
+            raise TrainingError(f"privacy.unit = {self.privacy.unit!r}: a training without noise must stay here")
         pace = Pace(self.settings.local_seconds, self.cancelled)
         return self._train(start, self.schedule.local_steps, self.schedule, version, seed, pace)
 
+    def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
+        """``train.local-steps`` steps of DP-SGD; what is told beside the adapter holds nothing of any patient.
+
+        The loss is withheld (0.0), ``num_examples`` is the number of units, which is public, and ``num_tokens`` the
+        most that so many expected sequences may hold. Nothing random comes from the run's seed.
+        """
+        from client_app.private_training import private_steps
+        from privacy.mechanism import GaussianMean
+
+        p, model, layout, steps = self.privacy, self.shop.model, self.shop.layout, self.schedule.local_steps
+        most = p.notes_per_patient if p.unit == PATIENT else 1
+        sampler = PoissonSampler(self.train_tokens, p.unit == PATIENT, p.batch, most)
+        write_vector(model, layout, start)
+        private_steps(
+            model,
+            sampler,
+            GaussianMean(p.clip, noise_multiplier, p.batch, p.micro_batch),
+            steps,
+            lambda step: self.schedule.learning_rate(version, step),
+            self.settings,
+            Meter(self.site, steps, str(self._device()), self.told, beat=self.beat).step,
+            self.team,
+            Pace(cancelled=self.cancelled),
+            self.randomness,
+        )
+        public = steps * p.batch * most * self.data.max_tokens
+        return Trained(read_vector(model, layout), self.units, public, 0.0, steps)
+
     def alone(self, start: Vector, steps: int, seed: int, heard: OnStep | None = None) -> Vector:
-        """``steps`` steps through a whole schedule of the run's form; ``heard`` is told step and loss."""
+        """``steps`` steps through a whole schedule of the run's form; ``heard`` is told step and loss.
+
+        Without noise whatever the run's privacy: the adapter stays here.
+        """
         schedule = replace(self.schedule, versions=1, local_steps=steps)
         return self._train(start, steps, schedule, 0, seed, Pace(cancelled=self.cancelled), heard).vector
 
@@ -189,10 +240,12 @@ class LoraLearner:
 def local_learner(spec: LearnerSpec, team: Team = SOLO, told: OnProgress | None = None) -> LoraLearner:
     """The learner that ``spec`` describes, in this process; model and notes are loaded once and stay."""
     config = dict(spec.config)
+    check_private(config, "run config, or what node config has instead")
     engine = read_settings(EngineSettings, config)
     data = read_settings(DataConfig, config)
     hospital = notes(data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
     run, sharded = read_settings(RunSettings, config), engine.sharding == FSDP and team.size > 1
     shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), run.seed, sharded)
     schedule, train = read_settings(Schedule, config), read_settings(TrainSettings, config)
-    return LoraLearner(shop, hospital, data, schedule, train, spec.site, team, told)
+    privacy = read_settings(PrivacySettings, config)
+    return LoraLearner(shop, hospital, data, schedule, train, spec.site, team, told, privacy)

@@ -97,7 +97,7 @@ def train_steps(
     CancelledError
         ``pace`` says that nobody wants the result.
     """
-    loop = _Loop(model, learning_rate, settings, team)
+    loop = Loop(model, learning_rate, settings, team)
     if settings.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     model.train()
@@ -154,7 +154,7 @@ def train_steps(
     return Outcome(loss_sum, tokens, taken)
 
 
-class _Loop:
+class Loop:
     """The optimiser and what a step does to the parameters."""
 
     def __init__(self, model: Any, learning_rate: Callable[[int], float], settings: TrainSettings, team: Team) -> None:
