@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flwr.app import Context, Message
 
+from client_app.budget import Budget
 from client_app.engine import open_learner
 from client_app.handlers import make_app
 from client_app.identity import load_identity
@@ -21,6 +22,8 @@ from client_app.settings import NodeSettings, TrainSettings
 from client_app.spec import LearnerSpec
 from encryption.settings import SENSITIVE, EncryptionSettings
 from protocol.messages import TRAIN, Task
+from protocol.privacy_checks import check_private
+from protocol.privacy_settings import LOCAL_UNITS, PrivacySettings
 from protocol.run_settings import RunSettings, SimulationSettings
 from protocol.schedule import Schedule
 from protocol.settings import SettingsError, read_settings
@@ -55,18 +58,25 @@ def build(context: Context, task: Task) -> Node:
         state = Path(given.state_dir)
         folder, identity = state / task.lineage, state / "identity.pem"
         spec = LearnerSpec.of(given.over(config), site=given.site)
+    check_private(dict(spec.config), "run config, or what node config has instead")
     vault = Vault(encryption, key)  # refuses a missing key before the model is loaded
     learner = open_learner(spec, state / "workers")
     if encryption.policy == SENSITIVE:
         vault = replace(vault, blocks=learner.sensitive_blocks(encryption.fraction))
+    schedule, privacy, budget = read_settings(Schedule, config), read_settings(PrivacySettings, config), None
+    if privacy.unit in LOCAL_UNITS:  # beside the lineage's folder: deleting that must not make spending forgotten
+        spent = identity.with_suffix(".spent") / f"{task.lineage}.json"
+        budget = Budget(spent, privacy, schedule, learner.units)
     return Node(
         learner,
         folder,
         load_identity(identity),
-        read_settings(Schedule, config),
+        schedule,
         run.seed,
         vault=vault,
         strikes_path=identity.with_suffix(".unopened"),
+        privacy_unit=privacy.unit,
+        budget=budget,
     )
 
 

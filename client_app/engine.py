@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from client_app import threads
-from client_app.node import Learner
+from client_app.node import PrivateLearner
 from client_app.settings import IN_PROCESS, EngineSettings
 from client_app.spec import LearnerSpec
 from protocol.settings import read_settings
 
 
-def open_learner(spec: LearnerSpec, folder: Path) -> Learner:
+def open_learner(spec: LearnerSpec, folder: Path) -> PrivateLearner:
     """The learner that ``spec`` describes; a worker group is found, or started, in ``folder``."""
     settings = read_settings(EngineSettings, dict(spec.config), "run config, or what node config has instead")
     simulated = spec.partition is not None

@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from client_app.accumulators import from_snapshot, take_snapshot
+from client_app.budget import Budget, BudgetError
 from client_app.identity import sign
 from client_app.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from client_app.quantise import quantise
@@ -29,8 +30,9 @@ from client_app.state import NodeState, StateFolder
 from client_app.strikes import Strikes, StruckOutError
 from encryption.plan import FieldPlan
 from protocol.measures import Measure
-from protocol.messages import BEHIND, FAILED, WRONG_KEY, Evaluation, Failure, RecordHead, Reply, Task, Update
+from protocol.messages import BEHIND, BUDGET, FAILED, WRONG_KEY, Evaluation, Failure, RecordHead, Reply, Task, Update
 from protocol.parts import LARGE, ProtocolError
+from protocol.privacy_settings import NO_UNIT
 from protocol.schedule import Schedule
 
 Vector = NDArray[np.float32]
@@ -42,7 +44,8 @@ class Trained:
     """Outcome of a local training: ``vector`` float32 [total], which becomes the node's own, and public facts.
 
     ``loss_sum`` (nats) is summed over exactly ``num_tokens`` predicted tokens; ``num_examples`` is the size of the
-    training set in examples.
+    training set in examples. Of a private training ``loss_sum`` is 0.0, as it would tell of the notes, and both counts
+    are public numbers.
     """
 
     vector: Vector
@@ -78,6 +81,15 @@ class Learner(Protocol):
         """A task is done; with ``last`` the run asks no more of this node."""
 
 
+class PrivateLearner(Learner, Protocol):
+    """A learner that can train with differential privacy; ``units`` patients or notes are protected, 0 without."""
+
+    units: int
+
+    def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
+        """Private local training from ``start`` at ``version``, with noise that nobody can draw again."""
+
+
 class BehindError(RuntimeError):
     """The task's records do not begin where this node is."""
 
@@ -90,7 +102,7 @@ class NotOpenedError(RuntimeError):
         self.first, self.last = record.first, record.last
 
 
-_REFUSALS = (BehindError, MissingKeyError, NotOpenedError, StruckOutError)
+_REFUSALS = (BehindError, BudgetError, MissingKeyError, NotOpenedError, StruckOutError)
 
 
 @dataclass
@@ -99,6 +111,8 @@ class Node:
 
     ``strikes_path`` is where it counts what did not open, over all lineages (default: in ``folder``). ``entered`` is
     when the task came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
+    ``privacy_unit`` is the run's; with one that hospitals protect, ``budget`` decides on every training before it
+    begins, and ``learner`` is a :class:`PrivateLearner`.
     """
 
     learner: Learner
@@ -111,6 +125,8 @@ class Node:
     vault: Vault = field(default_factory=Vault)
     strikes_path: Path | None = None
     entered: float | None = None
+    privacy_unit: str = NO_UNIT
+    budget: Budget | None = None
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
@@ -201,11 +217,16 @@ class Node:
         began, plan = self._began(), FieldPlan(*task.plan)
         try:
             state, digest = self._catch_up(task)
+            cost = self.budget.spend() if self.budget is not None else None  # on disk before anything is trained
         except _REFUSALS as error:
             return self._failure(task, error)
         start = self._vector(state, task)
         loop_began = self.clock()
-        trained = self.learner.train(start, task.version, self._seed(task, "train"))
+        if cost is None:
+            trained = self.learner.train(start, task.version, self._seed(task, "train"))
+        else:
+            private = cast(PrivateLearner, self.learner)
+            trained = private.train_private(start, task.version, cost.noise_multiplier)
         train_seconds = self.clock() - loop_began
         delta = trained.vector
         delta -= start
@@ -247,6 +268,9 @@ class Node:
                 clipped=rounded.clipped,
                 seal_seconds=seal_seconds,
                 open_seconds=self._open_seconds,
+                privacy_unit=self.privacy_unit,
+                local_epsilon=cost.total if cost is not None else 0.0,
+                local_epsilon_step=cost.alone if cost is not None else 0.0,
                 payload=payload,
                 snapshot=snapshot,
             ),
@@ -269,6 +293,14 @@ class Node:
             if self.own_path.exists():
                 models["own"] = np.load(self.own_path)
         measures = self.learner.evaluate(models)
+        if self.budget is not None and (own := measures.pop("own", None)) is not None:
+            logger.info(  # trained without noise: what it measures would tell of the patients that it was trained on
+                "alone, this hospital reaches a held-out loss of %.4f (together: %.4f); with privacy.unit = %r only "
+                "this log is told",
+                own.loss,
+                measures["global"].loss,
+                self.privacy_unit,
+            )
         self.store.save(state)
         return Evaluation(
             lineage=task.lineage,
@@ -305,5 +337,5 @@ class Node:
         held = self.store.load(self.layout).copy.version
         if isinstance(error, NotOpenedError):
             return Failure(task.lineage, task.task, FAILED, str(error), held, error.first, error.last)
-        kind = BEHIND if isinstance(error, BehindError) else WRONG_KEY
+        kind = BEHIND if isinstance(error, BehindError) else BUDGET if isinstance(error, BudgetError) else WRONG_KEY
         return Failure(task.lineage, task.task, kind, str(error), held)

@@ -16,17 +16,19 @@ from typing import NamedTuple
 
 from protocol.measures import Measure
 from protocol.parts import Payload
+from protocol.privacy_settings import NO_UNIT
 
-VERSION = 2
+VERSION = 3
 TRAIN, EVALUATE, ALONE = "train", "evaluate", "train.alone"
 EMPTY = Payload((), b"")
 
 # Outcomes of a task. The node's own names for what went wrong come first.
 FAILED, BEHIND, WRONG_LAYOUT = "failed", "behind", "wrong-layout"
 ACCEPTED, LATE, MALFORMED, WRONG_KEY, DUPLICATE = "accepted", "late", "malformed", "wrong-key", "duplicate"
+BUDGET = "budget"  # the node's privacy budget does not allow the training: it trains no more in this run
 MODELS = ("base", "global", "own")  # whose held-out measures a node reports
-NODE_OUTCOMES = (FAILED, BEHIND, MALFORMED, WRONG_KEY)  # what a node may say of its own task
-OUTCOMES = (ACCEPTED, LATE, FAILED, BEHIND, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE)
+NODE_OUTCOMES = (FAILED, BEHIND, MALFORMED, WRONG_KEY, BUDGET)  # what a node may say of its own task
+OUTCOMES = (ACCEPTED, LATE, FAILED, BEHIND, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BUDGET)
 
 
 class Head(NamedTuple):
@@ -99,6 +101,10 @@ class Update:
 
     ``key`` is the fingerprint of the consortium key that it is sealed under; ``seal_seconds`` and ``open_seconds`` are
     what sealing it, and opening the records that came with the task, took of ``compute_seconds``.
+
+    ``privacy_unit`` is the run's ``privacy.unit``. Where hospitals protect it themselves (an example or a patient),
+    ``loss_sum`` is 0.0 and tells nothing, the counts are public numbers, and ``local_epsilon`` is what this hospital
+    has spent so far in the lineage, with this training, which by itself costs ``local_epsilon_step``.
     """
 
     lineage: str
@@ -119,6 +125,9 @@ class Update:
     clipped: float = 0.0
     seal_seconds: float = 0.0
     open_seconds: float = 0.0
+    privacy_unit: str = NO_UNIT
+    local_epsilon: float = 0.0
+    local_epsilon_step: float = 0.0
     payload: Payload = EMPTY
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
     public_key: bytes = b""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NO_UNIT, EXAMPLE, PATIENT, HOSPITAL = "none", "example", "patient", "hospital"
+UNITS = (NO_UNIT, EXAMPLE, PATIENT, HOSPITAL)
 LOCAL_UNITS = (EXAMPLE, PATIENT)  # DP-SGD within a hospital; HOSPITAL is noise on the sum of hospitals' updates
 RDP, PLD = "rdp", "pld"
 
@@ -29,7 +30,7 @@ class PrivacySettings:
             "unit",
             "What one differs in between two data sets that an observer cannot tell apart: a training example or a "
             "patient (DP-SGD at every hospital), or a whole hospital (noise shares inside its sealed update).",
-            choices=(NO_UNIT, EXAMPLE, PATIENT, HOSPITAL),
+            choices=UNITS,
         ),
     )
     epsilon: float = field(

@@ -31,6 +31,7 @@ from protocol.messages import (
     Update,
 )
 from protocol.parts import PartHead, Payload, ProtocolError, concatenate, split
+from protocol.privacy_settings import UNITS
 
 FACTS, INDEX, PAYLOAD, METRICS = "facts", "index", "payload", "metrics"
 T = TypeVar("T")
@@ -251,6 +252,7 @@ _UPDATE_FACTS: dict[str, type] = {
     "site": str,
     "state_hash": str,
     "steps": int,
+    "privacy_unit": str,
 }
 _UPDATE_METRICS: dict[str, type] = {
     "num_examples": int,
@@ -261,6 +263,8 @@ _UPDATE_METRICS: dict[str, type] = {
     "clipped": float,
     "seal_seconds": float,
     "open_seconds": float,
+    "local_epsilon": float,
+    "local_epsilon_step": float,
 }
 
 
@@ -359,4 +363,11 @@ def read_reply(content: RecordDict) -> Reply:
     seconds = (update.train_seconds, update.compute_seconds, update.seal_seconds, update.open_seconds)
     if update.loss_sum < 0 or min(seconds) < 0:
         raise ProtocolError("an update's loss and seconds cannot be negative")
+    if update.privacy_unit not in UNITS:
+        raise ProtocolError(f"'privacy-unit' is {update.privacy_unit[:40]!r}, expected one of {', '.join(UNITS)}")
+    if not 0.0 <= update.local_epsilon_step <= update.local_epsilon:
+        raise ProtocolError(
+            f"an update's epsilon of {update.local_epsilon} with {update.local_epsilon_step} of its own: neither can "
+            "be negative, nor the part more than the whole"
+        )
     return update

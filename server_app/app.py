@@ -15,6 +15,7 @@ from flwr.serverapp import Grid, ServerApp
 from encryption.aggregator import arithmetic
 from encryption.settings import EncryptionSettings
 from protocol.privacy_checks import check_private
+from protocol.privacy_settings import PrivacySettings
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings
@@ -66,6 +67,7 @@ def main(grid: Grid, context: Context) -> None:
         last_steps=run.alone_steps,
         kinds=kinds,
         key=encryption.key,
+        privacy_unit=read_settings(PrivacySettings, config).unit,
     )
     try:
         strategy.start(SimulatedLinks(unhurried(grid), clock, bandwidths), num_rounds=schedule.versions)

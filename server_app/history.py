@@ -26,6 +26,7 @@ class Span:
     """A task. Moments in seconds of running time; ``compute`` seconds as the hospital reported them.
 
     ``taken``: when a version took its accepted update, or the end if none did; 0 without one. ``loss`` in nats a token.
+    ``epsilon``: what the hospital had spent with the update, where it protects examples or patients.
     """
 
     hospital: int
@@ -39,6 +40,7 @@ class Span:
     up: int = 0
     taken: float = 0.0
     loss: float | None = None
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class Trouble:
 
 @dataclass
 class History:
-    """A run. ``heldout``: (version, loss, whether every node answered); ``by_hospital``: loss by lane and version."""
+    """A run. ``heldout``: (version, loss, whether every node answered); ``by_hospital``: loss by lane and version.
+
+    ``privacy_unit`` is what hospitals protect themselves, empty where they do not."""
 
     hospitals: list[Hospital] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
@@ -86,6 +90,7 @@ class History:
     running: float = 0.0
     planned: int = 0
     finished: str | None = None
+    privacy_unit: str = ""
 
     def count(self, *outcomes: str) -> int:
         """How many tasks came to one of ``outcomes``."""
@@ -159,7 +164,10 @@ class _Reader:
         span.compute = min(max(float(reported), 0.0), at - span.start)
         if event == ACCEPTED:
             span.up, self.waiting[line["task"]] = int(line.get("bytes", 0)), span
-            span.loss = line["loss_sum"] / line["num_tokens"] if line.get("num_tokens") else None
+            if "local_epsilon" in line:  # the loss is withheld
+                span.epsilon, self.out.privacy_unit = float(line["local_epsilon"]), str(line["privacy_unit"])
+            else:
+                span.loss = line["loss_sum"] / line["num_tokens"] if line.get("num_tokens") else None
         if event == MEASURED and line.get("global_tokens"):
             loss = line["global_loss_sum"] / line["global_tokens"]
             self.out.by_hospital.setdefault(span.hospital, {})[span.version] = loss

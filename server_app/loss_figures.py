@@ -38,8 +38,15 @@ class Series:
     hollow: Collection[int] = ()
 
 
-def _lines(label: str, all_series: Sequence[Series], history: History, least: float, title: str) -> str:
-    """Losses by version, each line's name and last value at the right, where they do not overlap."""
+def _lines(
+    label: str,
+    all_series: Sequence[Series],
+    history: History,
+    least: float,
+    title: str,
+    unit: str = "nats per token",
+) -> str:
+    """Losses (or what else is in ``unit``) by version; each line has its name and last value at the right, apart."""
     drawn = [series for series in all_series if series.points]
     values = [loss for series in drawn for _, loss in series.points]
     if not values:
@@ -53,7 +60,7 @@ def _lines(label: str, all_series: Sequence[Series], history: History, least: fl
     x, y = scale(0, newest, left + 8, right), scale(low, high, bottom, top)
     y_axis(pen, low, high, top, bottom, left, right)
     version_axis(pen, newest, left + 8, right, bottom, title)
-    pen.text(8, top - 12, "nats per token", colour=MUTED, size=11)
+    pen.text(8, top - 12, unit, colour=MUTED, size=11)
     for made in history.versions:
         if made.reverts is not None:
             pen.line(x(made.number), top, x(made.number), bottom, ALERT, 1, "2 3")
@@ -108,6 +115,17 @@ def train_figure(history: History) -> str:
             found.setdefault(span.hospital, {})[span.version] = span.loss
     series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
     return _lines("train loss by hospital", series, history, 230.0, "version that the update was trained from")
+
+
+def epsilon_figure(history: History) -> str:
+    """What every hospital had spent with each accepted update, by the version that it was trained from."""
+    found: dict[int, dict[int, float]] = {}
+    for span in history.spans:
+        if span.epsilon is not None:
+            found.setdefault(span.hospital, {})[span.version] = span.epsilon
+    series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
+    title = "version that the update was trained from"
+    return _lines("epsilon by hospital", series, history, 230.0, title, f"{history.privacy_unit}-level epsilon")
 
 
 def perplexity_figure(history: History) -> str:

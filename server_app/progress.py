@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from protocol.messages import BEHIND, DUPLICATE, FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT
+from protocol.messages import BEHIND, BUDGET, DUPLICATE, FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT
 from server_app import cost
 
 Facts = dict[str, Any]
@@ -47,8 +47,8 @@ class Progress:
         elif event == "accepted":
             stale = f"{line['staleness']} stale" if line["staleness"] else "fresh"
             self._line(
-                f"  update from {name}: based on version {line['version']} ({stale}), {line['steps']} steps, loss "
-                f"{line['loss_sum'] / line['num_tokens']:.3f}, {line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
+                f"  update from {name}: based on version {line['version']} ({stale}), {line['steps']} steps, "
+                f"{_told(line)}, {line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
             )
             if clamped := line.get("clamped"):
                 self._line(f"  clamped: {name}: {'; '.join(map(str, clamped))[:300]}")
@@ -60,13 +60,13 @@ class Progress:
                 for site, weight, stale in zip(line["sites"], line["weights"], line["staleness"], strict=True)
             )
             crypto = f"; encryption {cost.seconds(line):.2f} s, {cost.share(line):.1%}" if line["key"] else ""
-            loss = f"train loss {line['train_loss']:.3f}"
+            loss = f"train loss {line['train_loss']:.3f}" if "train_loss" in line else "train losses withheld"
             self._line(f"version {line['version']}/{self.versions}: {loss}; weights {members}{crypto}")
         elif event == "measured" and "own_loss_sum" in line:
             self._line(f"  {name}: trained alone and measured in {line['seconds']:.1f} s")
         elif event == "evaluated" and line["loss"] is not None:
             self._line(f"evaluated (asked at version {line['version']}): held-out loss {line['loss']:.3f}")
-        elif event in (FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BEHIND):
+        elif event in (FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BEHIND, BUDGET):
             reason = next(iter(str(line.get("reason", "")).strip().splitlines()), "no reason given")
             self._line(f"  {event}: {name or line.get('node', '')}: {reason[:300]}")
         elif event == "void":
@@ -76,3 +76,10 @@ class Progress:
         elif event in ("joined", "left", "snapshot", "disagreement", "finished"):
             detail = {"snapshot": "version", "finished": "reason", "disagreement": "hospitals"}.get(event, "node")
             self._line(f"{event}: {line.get(detail, '')}")
+
+
+def _told(line: Facts) -> str:
+    """An update's loss or, where that is withheld, what the hospital has spent."""
+    if "local_epsilon" in line:
+        return f"{line['privacy_unit']}-level epsilon {line['local_epsilon']:.3g}"
+    return f"loss {line['loss_sum'] / line['num_tokens']:.3f}"

@@ -20,7 +20,7 @@ from protocol.messages import ACCEPTED
 from server_app.figures import bytes_figure, staleness_figure, weight_figure
 from server_app.history import History, read_history
 from server_app.ledger import FILE_NAME, LedgerError, read_entries
-from server_app.loss_figures import loss_figure, perplexity_figure, train_figure
+from server_app.loss_figures import epsilon_figure, loss_figure, perplexity_figure, train_figure
 from server_app.report_parts import measures, sealed, section, settings, state, tiles, trend, troubles
 from server_app.report_style import STYLE
 from server_app.run_folder import RunFolderError, read_config
@@ -68,8 +68,11 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             "Training loss of each hospital's updates",
             "Mean over the notes that an accepted update was trained on, as its hospital reported it.",
             train_figure(history),
-            "No update was accepted.",
+            f"Withheld: it would tell of the notes that privacy.unit = {history.privacy_unit!r} protects."
+            if history.privacy_unit
+            else "No update was accepted.",
         ),
+        *_spent(history, config),
         section(
             "The global adapter against the untuned base" + (" and against training alone" if alone else ""),
             "Held-out perplexity with 95 % intervals by patient, as the hospitals last reported it.",
@@ -120,6 +123,22 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         f"<title>Crossward run {escape(lineage[:8])}</title><style>{STYLE}</style></head>"
         f"<body><main>{''.join(body)}</main></body></html>\n"
     )
+
+
+def _spent(history: History, config: dict[str, Any]) -> list[str]:
+    """What hospitals spent of their privacy budgets, in a run that has any."""
+    if not history.privacy_unit:
+        return []
+    budget, delta = config.get("privacy.epsilon", 0.0), config.get("privacy.delta", 1e-5)
+    return [
+        section(
+            f"{history.privacy_unit.capitalize()}-level epsilon, per hospital",
+            f"At delta = {delta:g}, as each hospital's own accountant has it, over all its trainings so far in this "
+            f"run; {f'its budget is {budget:g}' if budget else 'there is no budget'}. It protects what a hospital "
+            "trains on, not its held-out patients, whose measures are exact.",
+            epsilon_figure(history),
+        )
+    ]
 
 
 def write_report(folder: Path) -> Path:

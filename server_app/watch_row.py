@@ -20,6 +20,8 @@ class Updates:
     """A hospital's site and accepted updates; from ``steps`` on, what is known of the last of them.
 
     ``bytes_up`` of all of them, ``bytes_down`` of all tasks; ``loss`` in nats a token; ``round_trip`` in seconds.
+    ``epsilon`` of ``unit`` is what the hospital has spent, where it protects examples or patients: its loss is then
+    withheld, and its tokens are a public number, not a count.
     """
 
     site: str = ""
@@ -30,6 +32,8 @@ class Updates:
     tokens_per_second: float | None = None
     loss: float | None = None
     round_trip: float | None = None
+    unit: str = ""
+    epsilon: float | None = None
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Take in an ``accepted`` line."""
@@ -39,6 +43,9 @@ class Updates:
         self.tokens_per_second = tokens / seconds if seconds > 0 else None
         self.loss = float(line["loss_sum"]) / tokens if tokens > 0 else None
         self.round_trip = float(line["seconds"])
+        if "local_epsilon" in line:
+            self.unit, self.epsilon = str(line["privacy_unit"]), float(line["local_epsilon"])
+            self.tokens_per_second = self.loss = None
 
 
 class Row(NamedTuple):

@@ -27,6 +27,7 @@ SPACIOUS = 120  # from this width on columns stand two apart
 LEGIBLE = 18  # characters that a hospital's name, or its state, is given before columns go
 STYLES = {PAUSING: "yellow", WAITING: "cyan", LEFT: "dim", ABSENT: "dim", EXCLUDED: "red"}
 AT_MOST = "of at\nmost"
+EPSILON = "epsilon"  # with the unit that it protects above it
 # (title, narrowest terminal that shows the column)
 COLUMNS = (
     ("since", 0),
@@ -37,6 +38,7 @@ COLUMNS = (
     ("steps", 140),
     ("tokens/s", 140),
     ("loss", 0),
+    (EPSILON, 0),
     ("round\ntrip", 96),
     ("bytes\nup", 88),
     ("bytes\ndown", 88),
@@ -106,6 +108,7 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
         "-" if last.steps is None else str(last.steps),
         _number(last.tokens_per_second),
         _number(last.loss),
+        "-" if last.epsilon is None else f"{last.epsilon:.3g}",
         brief(last.round_trip),
         size(last.bytes_up) if last.accepted else "-",
         size(last.bytes_down) if last.bytes_down else "-",
@@ -115,8 +118,11 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
 def table(rows: Sequence[Row], newest: int, width: int = WIDTH) -> Table:
     """A line a hospital; ``newest`` is the newest version, ``width`` the terminal's in characters."""
     told = any(row.at_most is not None for row in rows)
-    shown = [i for i, (title, least) in enumerate(COLUMNS) if width >= least and (told or title != AT_MOST)]
+    unit = next((row.updates.unit for row in rows if row.updates.unit), "")
+    idle = {AT_MOST: not told, EPSILON: not unit}  # columns that would hold nothing
+    shown = [i for i, (title, least) in enumerate(COLUMNS) if width >= least and not idle.get(title)]
     cells, titles = [_cells(row, newest) for row in rows], [COLUMNS[i][0] for i in shown]
+    titles = [f"{unit}\n{title}" if title == EPSILON else title for title in titles]
     states = [clean(f"{row.state}: {row.detail}" if row.detail else row.state, 62) for row in rows]
     gap = 2 if width >= SPACIOUS else 1
     widths = [

@@ -17,6 +17,7 @@ from encryption.aggregator import Kinds
 from encryption.packing import CLEAR, WRAPPED, packed_size, wrapped_size
 from encryption.plan import FieldPlan
 from protocol.messages import LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, Update
+from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT
 from protocol.schedule import MAX_EPOCH
 
 
@@ -34,7 +35,7 @@ class Expected:
 
     ``kinds`` are the kinds of part that the run's policy allows; with a sealed kind among them an update must be made
     under a key: ``key``, once that is fixed. ``versions`` is the run's last version,
-    ``steps`` the most that a local training makes.
+    ``steps`` the most that a local training makes, ``privacy_unit`` what the run protects.
     """
 
     lineage: str
@@ -49,6 +50,7 @@ class Expected:
     versions: int = 1
     steps: int = 1 << 30
     max_loss: float = 100.0
+    privacy_unit: str = NO_UNIT
 
 
 def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> str:
@@ -60,6 +62,8 @@ def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> str:
         return f"a mean loss of {update.loss_sum / update.num_tokens:.1f} nats a token is beyond {expected.max_loss}"
     if update.steps > expected.steps:
         return f"{update.steps} steps were made, train.local-steps allows {expected.steps}"
+    if reason := _unprotected(update, expected):
+        return reason
     for number, part in enumerate(update.payload):
         head = part.head
         if head.kind not in expected.kinds:
@@ -74,6 +78,17 @@ def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> str:
     if {head.kind for head in update.payload.heads} == {CLEAR} and set(expected.kinds) != {CLEAR}:
         return "nothing in the update is sealed, but the run's encryption.policy seals some of it"
     return _malformed_snapshot(update, bool(set(expected.kinds) - {CLEAR}), plan.snapshot_bits(expected.versions))
+
+
+def _unprotected(update: Update, expected: Expected) -> str:
+    if update.privacy_unit != expected.privacy_unit:
+        return f"it was made with privacy.unit = {update.privacy_unit!r}, the run has {expected.privacy_unit!r}"
+    if update.privacy_unit not in LOCAL_UNITS:
+        spent = update.local_epsilon
+        return f"it names an epsilon of {spent}, but no hospital protects its patients in this run" if spent else ""
+    if update.loss_sum:
+        return f"it tells a training loss, which privacy.unit = {update.privacy_unit!r} withholds"
+    return ""
 
 
 def _malformed_snapshot(update: Update, sealed: bool, bits: int) -> str:

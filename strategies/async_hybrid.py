@@ -22,6 +22,7 @@ from flwr.serverapp.strategy import Result, Strategy
 from encryption.aggregator import Kinds, clear_arithmetic
 from encryption.plan import FieldPlan
 from protocol.messages import EVALUATE, FAILED, TRAIN
+from protocol.privacy_settings import NO_UNIT
 from protocol.schedule import Schedule
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import version_name
@@ -85,6 +86,8 @@ class AsyncHybrid(Strategy):
         Kinds of part that the run's encryption policy allows (``encryption.aggregator.arithmetic``).
     key : str (default: "")
         Fingerprint of the consortium key that updates must be made under; empty: version 1 fixes it.
+    privacy_unit : str (default: "none")
+        The run's ``privacy.unit``, which every update must name.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class AsyncHybrid(Strategy):
         last_steps: int = 0,
         kinds: Kinds | None = None,
         key: str = "",
+        privacy_unit: str = NO_UNIT,
     ) -> None:
         plan.check_buffer(max(settings.buffer_size, 1))
         self.state = ServerState(
@@ -113,6 +117,7 @@ class AsyncHybrid(Strategy):
             last_steps,
             kinds or clear_arithmetic(),
             key,
+            privacy_unit,
         )
         self.result = Result()
         self.ending = Ending(self.state, self.result, schedule.versions)
@@ -122,7 +127,7 @@ class AsyncHybrid(Strategy):
 
     def may_train(self, view: NodeView) -> bool:
         """Whether an idle node gets a training task now."""
-        return not view.todo and not view.waiting and view.hospital not in self.state.excluded
+        return not view.todo and not view.waiting and self.state.may_contribute(view)
 
     def worth_asking(self) -> Callable[[NodeView], bool]:
         """Tells whether a node's update can still come in time: a slow link must not hold up a run's end for nothing.
@@ -142,7 +147,7 @@ class AsyncHybrid(Strategy):
             """Whether the updates that wait, are on their way or can still be asked for would not fill a buffer."""
             sent = {flight.node: flight.sent for flight in s.roster.flights.values() if flight.kind == TRAIN}
             views = (s.roster.nodes[node] for node in s.roster.present)
-            able = (v for v in views if v.hospital not in s.excluded and v.failures < ATTEMPTS)
+            able = (v for v in views if s.may_contribute(v) and v.failures < ATTEMPTS)
             return sum(v.waiting or in_time(v, now - sent.get(v.node, now)) for v in able) < s.settings.buffer_size
 
         return lambda view: in_time(view) or needed()
@@ -260,6 +265,7 @@ class AsyncHybrid(Strategy):
                     self.aggregate_evaluate(s.version, [message])
                 del message  # it may be as large as the adapter: gone before the next is pulled
             made = self._advance()
+            self.ending.stop_without_budget()
             self.aggregate_evaluate(s.version, ())
             if not (moved or made):
                 self.ending.check_stall()
@@ -313,7 +319,9 @@ class AsyncHybrid(Strategy):
             return None
         line = make_version(s, chosen)
         stale = sum(line["staleness"]) / len(chosen)
-        metrics = MetricRecord({"train-loss": line["train_loss"], "staleness": stale, "contributors": len(chosen)})
+        metrics = MetricRecord({"staleness": stale, "contributors": len(chosen)})
+        if (loss := line.get("train_loss")) is not None:
+            metrics["train-loss"] = loss
         self.result.train_metrics_clientapp[s.version] = metrics
         every = s.settings.evaluate_every
         if s.version >= self.ending.last_version:
@@ -321,7 +329,7 @@ class AsyncHybrid(Strategy):
         elif every and s.version % every == 0:
             self.ending.close_round()
             s.ask_all(EVALUATE)
-        elif not every and (reason := s.convergence.observe(s.version, line["train_loss"])):
+        elif not every and loss is not None and (reason := s.convergence.observe(s.version, loss)):
             self.ending.stop(reason)
         return metrics
 

@@ -73,6 +73,30 @@ class Ending:
             self.state.stop_reason = reason
             self.state.ask_all(self.state.last_task)
 
+    def stop_without_budget(self) -> None:
+        """Stop where privacy budgets leave fewer hospitals than a version needs: the run is complete, as it is.
+
+        Raises
+        ------
+        RunError
+            before anything was ever accepted: the settings do not fit the budget.
+        """
+        s = self.state
+        views = [s.roster.nodes[node] for node in s.roster.present]
+        spent = [view for view in views if view.exhausted]
+        left = sum(map(s.may_contribute, views))
+        if s.stop_reason or not spent or left >= s.settings.min_contributors:
+            return
+        if not s.version and not s.accepted:
+            raise RunError(
+                f"{len(spent)} of {len(views)} nodes refused their first training for its price in privacy, fewer than "
+                f"strategy.min-contributors = {s.settings.min_contributors} are left; the last said: {spent[-1].reason}"
+            )
+        self.stop(
+            f"the privacy budget is spent: {left} of {len(views)} hospitals may train on, a version needs "
+            f"{s.settings.min_contributors}"
+        )
+
     def done(self) -> bool:
         """Whether nothing is under way or owed any more."""
         s = self.state

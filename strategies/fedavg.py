@@ -36,7 +36,7 @@ class FedAvg(AsyncHybrid):
         """
         s = self.state
         if self._cohort_version != s.version or self._cohort.isdisjoint(s.roster.present):
-            present = sorted(s.roster.present)
+            present = sorted(n for n in s.roster.present if not s.roster.nodes[n].exhausted) or sorted(s.roster.present)
             size = min(s.settings.buffer_size or len(present), len(present))
             s.plan.check_buffer(size)
             self._cohort = frozenset(random.Random(f"{s.journal.lineage}:{s.version}").sample(present, size))
@@ -57,7 +57,7 @@ class FedAvg(AsyncHybrid):
         """All updates of the round, once every node of the cohort has answered, failed for good or left."""
         s = self.state
         members = [s.roster.nodes[node] for node in self._choose() & s.roster.present]
-        settled = all(v.waiting or v.failures >= ATTEMPTS or v.hospital in s.excluded for v in members)
+        settled = all(v.waiting or v.failures >= ATTEMPTS or not s.may_contribute(v) for v in members)
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
         group = max(self.groups(), key=len, default=[])
         return group if (settled or waited) and len(group) >= s.settings.min_contributors else []

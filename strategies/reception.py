@@ -13,6 +13,7 @@ from flwr.common import log
 from protocol.messages import (
     ACCEPTED,
     BEHIND,
+    BUDGET,
     DUPLICATE,
     FAILED,
     LATE,
@@ -108,6 +109,7 @@ def receive(state: ServerState, message: Message) -> None:
 
 def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Failure) -> None:
     view.refusing = reply.kind == WRONG_KEY
+    view.exhausted = view.exhausted or reply.kind == BUDGET
     if reply.kind == BEHIND:
         view.held = reply.held if 0 <= reply.held <= flight.version else 0
         if view.failures and state.snapshots.confirmed is not None:  # not the first time: the snapshot may be at fault
@@ -154,6 +156,7 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
         state.kinds,
         state.schedule.versions,
         state.schedule.local_steps,
+        privacy_unit=state.privacy_unit,
     )
     staleness = state.version - flight.version
     limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))
@@ -217,6 +220,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
         train_seconds=update.train_seconds,
         compute_seconds=update.compute_seconds,
         clipped=update.clipped,
+        **(_spent(update) if state.losses_withheld else {}),
         **({"clamped": clamped} if clamped else {}),
     )
     state.claims.seen(name, update.loss_sum, update.num_tokens, update.num_examples)
@@ -231,6 +235,15 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     if (confirmed := state.snapshots.confirm()) is not None:
         state.journal.record("snapshot", version=confirmed.version, epochs=list(confirmed.epochs), key=confirmed.key)
         state.snapshots.drop_replaced()
+
+
+def _spent(update: Update) -> dict[str, object]:
+    """What the ledger holds of a private training: its loss is withheld, its price is not."""
+    return {
+        "privacy_unit": update.privacy_unit,
+        "local_epsilon": update.local_epsilon,
+        "local_epsilon_step": update.local_epsilon_step,
+    }
 
 
 def _report(state: ServerState, view: NodeView, version: int, digest: str) -> None:

@@ -31,7 +31,8 @@ class NodeView:
     ``held``: version it has (0 until it said otherwise); ``waiting``: its update is in the buffer; ``todo``: a
     kind of task it is owed before the next training, ``attempts`` made at it; ``reason``: of the last failure;
     ``refused``: why its last update was refused, empty when it was not, or was only late; ``refusing``: its
-    last answer was that it takes no part under the run's key.
+    last answer was that it takes no part under the run's key; ``exhausted``: its privacy budget allows no further
+    training.
     """
 
     node: int
@@ -48,6 +49,7 @@ class NodeView:
     reason: str = ""
     refused: str = ""
     refusing: bool = False
+    exhausted: bool = False
 
     @property
     def hospital(self) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from encryption.aggregator import Kinds
 from encryption.plan import FieldPlan
+from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT
 from protocol.schedule import Schedule
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import CatchUp
@@ -44,6 +45,7 @@ class ServerState:
     stopped before it was resumed, ``doubts`` which hospitals could not open
     which version, ``void_groups`` who contributed to each void version,
     ``excluded`` who is asked no more for that, ``under_way`` the tasks that its interruption left without an outcome.
+    ``privacy_unit`` is the run's ``privacy.unit``.
     """
 
     settings: StrategySettings
@@ -56,6 +58,7 @@ class ServerState:
     last_steps: int
     kinds: Kinds
     key: str = ""
+    privacy_unit: str = NO_UNIT
     roster: Roster = field(default_factory=Roster)
     hashes: StateHashes = field(default_factory=StateHashes)
     version: int = 0
@@ -101,6 +104,15 @@ class ServerState:
         if self.settings.max_staleness >= 0:
             return self.settings.max_staleness
         return max(10, 4 * math.ceil(len(self.roster.present) / max(self.settings.buffer_size, 1)))
+
+    @property
+    def losses_withheld(self) -> bool:
+        """Whether nodes keep their training loss to themselves, as it would tell of patients."""
+        return self.privacy_unit in LOCAL_UNITS
+
+    def may_contribute(self, view: NodeView) -> bool:
+        """Whether updates of this node's hospital are still to be had: it is not excluded and has budget left."""
+        return not view.exhausted and view.hospital not in self.excluded
 
     def accepted_of(self, view: NodeView) -> tuple[int, ...]:
         """What a node is told was accepted: its hospital's last task, everybody's while it has not said whose it is.

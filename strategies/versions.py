@@ -133,9 +133,8 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
         sites=[update.site for update in chosen],
         weights=weights,
         staleness=[c.staleness for c in contributions],
-        losses=[c.mean_loss for c in contributions],
         bandwidths=[c.bandwidth for c in contributions],
-        train_loss=sum(s * c.mean_loss for s, c in zip(share, contributions, strict=True)),
+        **({} if state.losses_withheld else _losses(share, contributions)),
         seconds=now - state.version_began,
         seal_seconds=[update.times[0] for update in chosen],
         open_seconds=[update.times[1] for update in chosen],
@@ -148,6 +147,11 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
     state.forecast.version(now - state.version_began)
     state.version_began = now
     return line
+
+
+def _losses(share: list[float], contributions: list[Contribution]) -> dict[str, Any]:
+    losses = [c.mean_loss for c in contributions]
+    return {"losses": losses, "train_loss": sum(s * loss for s, loss in zip(share, losses, strict=True))}
 
 
 def roll_back(state: ServerState, versions: list[int]) -> None:

@@ -47,6 +47,7 @@ class GroupLearner:
         self.layout: str = about["layout"]
         self.sizes: tuple[int, ...] = tuple(about["sizes"])
         self.site: str = about["site"]
+        self.units: int = about["units"]
 
     def _ask(self, what: str, arrays: Sequence[Any] = (), **facts: Any) -> frames.Frame:
         """The group's answer; tells the log how far it is meanwhile.
@@ -92,6 +93,12 @@ class GroupLearner:
     def train(self, start: Vector, version: int, seed: int) -> Trained:
         """Local training by the group."""
         facts, blobs = self._ask("train", [np.ascontiguousarray(start)], version=version, seed=seed)
+        return Trained(_vector(blobs[0]), facts["num_examples"], facts["num_tokens"], facts["loss_sum"], facts["steps"])
+
+    def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
+        """Private local training by the group."""
+        given = {"version": version, "noise_multiplier": noise_multiplier}
+        facts, blobs = self._ask("train-private", [np.ascontiguousarray(start)], **given)
         return Trained(_vector(blobs[0]), facts["num_examples"], facts["num_tokens"], facts["loss_sum"], facts["steps"])
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:

@@ -124,18 +124,21 @@ class Worker:
         self.job, self.link.stage = header["job"], LOADING
         learner = self._learner(LearnerSpec.from_json(header["spec"]))
         blob = iter(blobs)
-        if header["do"] in ("train", "alone", "evaluate"):
+        if header["do"] in ("train", "train-private", "alone", "evaluate"):
             self.link.stage = WORKING
         match header["do"]:
             case "open":
-                return {"layout": learner.layout, "sizes": learner.sizes, "site": learner.site}, []
+                return {n: getattr(learner, n) for n in ("layout", "sizes", "site", "units")}, []
             case "initial":
                 return {}, [learner.initial()]
             case "sensitive":
                 return {"blocks": learner.sensitive_blocks(header["fraction"])}, []
-            case "train":
+            case "train" | "train-private" as kind:
                 start = self._vector(learner, next(blob, None))
-                got = learner.train(start, header["version"], header["seed"])
+                if kind == "train":
+                    got = learner.train(start, header["version"], header["seed"])
+                else:
+                    got = learner.train_private(start, header["version"], header["noise_multiplier"])
                 facts = {name: getattr(got, name) for name in ("num_examples", "num_tokens", "loss_sum", "steps")}
                 return facts, [got.vector]
             case "alone":
