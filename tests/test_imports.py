@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "simulation": {
         "simulation",
         "client_app",
+        "privacy",
         "protocol",
         "encryption",
     },
