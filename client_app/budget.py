@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from protocol.privacy_settings import EXAMPLE, LOCAL_UNITS, PrivacySettings
 from protocol.schedule import Schedule
-from protocol.settings import SettingsError
 
 if TYPE_CHECKING:
     from privacy.accounting import Spent
@@ -59,12 +58,6 @@ class Budget:
     def __post_init__(self) -> None:
         if self.privacy.unit not in LOCAL_UNITS:
             raise ValueError(f"privacy.unit = {self.privacy.unit!r} is no unit that a hospital spends a budget on")
-        if self.privacy.batch > self.units:
-            what = "notes (examples)" if self.privacy.unit == EXAMPLE else "patients"
-            raise SettingsError(
-                f"privacy.batch = {self.privacy.batch} is more than the {self.units} {what} that this hospital trains "
-                f"on: no probability gives that many on average. Set privacy.batch to at most {self.units}"
-            )
 
     @property
     def rate(self) -> float:
@@ -128,13 +121,20 @@ class Budget:
         Raises
         ------
         BudgetError
-            epsilon would exceed ``privacy.epsilon``: with this training or, before the first one, over the whole run.
+            epsilon would exceed ``privacy.epsilon``: with this training or, before the first one, over the whole run; or
+        ``privacy.batch`` exceeds the hospital's units, so that nothing can be accounted for.
         RecordError
             the record cannot be read or written.
         """
         from privacy.accounting import Spent, epsilon
 
         p, schedule = self.privacy, self.schedule
+        if p.batch > self.units:
+            what = "notes (examples)" if p.unit == EXAMPLE else "patients"
+            raise BudgetError(
+                f"privacy.batch = {p.batch} is more than the {self.units} {what} that this hospital trains on: no "
+                f"probability gives that many on average. Set privacy.batch to at most {self.units}"
+            )
         spent, known = self._read()
         noise = self._multiplier(known)
         this = Spent(self.rate, noise, schedule.local_steps)

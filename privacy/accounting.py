@@ -24,6 +24,8 @@ from dp_accounting import dp_event, pld, rdp
 
 RDP, PLD = "rdp", "pld"
 GRID = 128  # noise multipliers are whole multiples of 1/GRID
+# Orders of RDP: between whole numbers only where large epsilons have their best one, as those take long to compute.
+ORDERS = (*(1 + i / 4 for i in range(1, 16)), *range(5, 64), 80, 96, 128, 256, 512, 1024)
 _MOST_NOISE = 1 << 20  # in units of 1/GRID
 # Fractional orders of which dp-accounting's series does not converge are left out by it, soundly, but each time aloud.
 logging.getLogger("absl").addFilter(lambda record: "_compute_log_a_frac" not in str(record.msg))
@@ -75,7 +77,7 @@ def _event(one: Spent) -> dp_event.DpEvent:
 @functools.lru_cache(maxsize=4096)
 def _epsilon(spent: tuple[Spent, ...], delta: float, accountant: str) -> float:
     events = dp_event.ComposedDpEvent([_event(one) for one in spent])
-    loose = float(rdp.RdpAccountant().compose(events).get_epsilon(delta))
+    loose = float(rdp.RdpAccountant(ORDERS).compose(events).get_epsilon(delta))
     if accountant == RDP or not loose < 1e5:  # a budget like that protects nobody, however sharply it is computed
         return loose
     # A grid finer than the answer needs takes minutes where epsilon is large; a coarser one only rounds further up.

@@ -1,0 +1,195 @@
+"""What is spent is on disk before a training begins, is never forgotten, and never exceeds the budget."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
+
+from client_app import budget as module
+from client_app.budget import Budget, BudgetError, RecordError
+from client_app.node import Node, Trained
+from privacy.accounting import Spent, epsilon, noise_for
+from protocol.messages import BUDGET, Evaluation, Failure, Head, Task, Update
+from protocol.privacy_settings import PrivacySettings
+from protocol.schedule import Schedule
+from simulation.toy import ToyLearner, toy_identity
+
+SCHEDULE = Schedule(versions=4, local_steps=5, peak=0.05)
+PRIVACY = PrivacySettings("patient", epsilon=6.0, batch=50, accountant="rdp")
+TASK = Task("line", 1, 0, 0, 0, 4, (8, 6, 6), Head(3, "abc"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "site.spent" / "line.json"
+
+
+def budget(path: Path, privacy: PrivacySettings = PRIVACY, schedule: Schedule = SCHEDULE, units: int = 50) -> Budget:
+    return Budget(path, privacy, schedule, units, durable=False)
+
+
+def test_calibrated_noise_lets_a_hospital_take_part_in_every_version_and_no_more(path: Path) -> None:
+    noise = noise_for(6.0, 1e-5, 1.0, 20, "rdp")
+    costs = [budget(path).spend() for _ in range(4)]  # a process of its own each time
+    assert {cost.noise_multiplier for cost in costs} == {noise}
+    totals = [cost.total for cost in costs]
+    assert totals == sorted(totals) and totals[0] == costs[0].alone
+    assert totals[-1] == epsilon([Spent(1.0, noise, 20)], 1e-5, "rdp") <= 6.0
+    before = path.read_bytes()
+    with pytest.raises(BudgetError, match=r"patient-level epsilon to 6\.\d+, beyond privacy.epsilon = 6"):
+        budget(path).spend()
+    assert path.read_bytes() == before
+
+
+def test_noise_is_calibrated_once_and_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = budget(path).spend()
+    monkeypatch.setattr("privacy.accounting.noise_for", None)
+    assert budget(path).spend().noise_multiplier == first.noise_multiplier
+
+
+def test_given_noise_that_the_whole_run_cannot_afford_is_refused_before_the_first_step(path: Path) -> None:
+    given = replace(PRIVACY, noise_multiplier=noise_for(6.0, 1e-5, 1.0, 20, "rdp") - 1 / 128)
+    with pytest.raises(BudgetError, match=r"4 versions of 5 steps with privacy\.noise-multiplier"):
+        budget(path, given).spend()
+    assert not path.exists()
+    assert budget(path, replace(given, noise_multiplier=9.0)).spend().total < 6.0
+
+
+def test_without_a_budget_the_price_is_told_and_nothing_refused(path: Path) -> None:
+    free = PrivacySettings("example", noise_multiplier=0.5, batch=50, accountant="rdp")
+    totals = [budget(path, free).spend().total for _ in range(6)]
+    assert totals[-1] > totals[0] > 0 and len(json.loads(path.read_text())["spent"]) == 6
+
+
+def test_a_hospital_that_grew_is_charged_at_its_new_rate(path: Path) -> None:
+    small, large = budget(path, units=50), budget(path, units=100)
+    noise = small.spend().noise_multiplier
+    after = large.spend()
+    expected = [Spent(1.0, noise, 5), Spent(0.5, after.noise_multiplier, 5)]
+    assert after.total == epsilon(expected, 1e-5, "rdp") and after.noise_multiplier < noise
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "noise": {}, "spent": [{"steps": 3}]}', "[]"])
+def test_a_record_that_cannot_be_read_stops_all_training(path: Path, text: str) -> None:
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(RecordError, match="nothing is trained without it"):
+        budget(path).spend()
+
+
+def test_a_record_that_cannot_be_written_stops_the_training(path: Path) -> None:
+    path.parent.write_text("a file where the folder should be")
+    with pytest.raises(RecordError, match="could not be written"):
+        budget(path).spend()
+
+
+@pytest.mark.parametrize(("unit", "said"), [("patient", "9 patients"), ("example", r"9 notes \(examples\)")])
+def test_a_batch_beyond_the_hospitals_units_names_both(path: Path, unit: str, said: str) -> None:
+    with pytest.raises(BudgetError, match=rf"privacy\.batch = 50 .* {said}"):
+        budget(path, replace(PRIVACY, unit=unit), units=9).spend()
+    with pytest.raises(ValueError, match="no unit that a hospital"):
+        budget(path, PrivacySettings("hospital", epsilon=1.0))
+
+
+# ---------------------------------------------------------------------- at a node
+
+
+class Private(ToyLearner):
+    """A toy that trains privately: what it was told, and what is on disk while it trains."""
+
+    units = 50
+
+    def __init__(self, path: Path, fails: type[BaseException] | None = None) -> None:
+        super().__init__(0, SCHEDULE)
+        self.path, self.fails, self.noise = path, fails, 0.0
+
+    def train(self, start: Any, version: int, seed: int) -> Trained:
+        raise AssertionError("a private run trains privately")
+
+    def train_private(self, start: Any, version: int, noise_multiplier: float) -> Trained:
+        self.noise = noise_multiplier
+        self.seen = json.loads(self.path.read_text())["spent"]
+        if self.fails is not None:
+            raise self.fails
+        return Trained((start + 0.01).astype(np.float32), 50, 1234, 0.0, SCHEDULE.local_steps)
+
+
+def node(folder: Path, path: Path, fails: type[BaseException] | None = None) -> tuple[Node, Private]:
+    learner = Private(path, fails)
+    made = Node(learner, folder, toy_identity(1), SCHEDULE, 0, lambda: 0.0, durable=False)
+    made.privacy_unit, made.budget = "patient", budget(path)
+    return made, learner
+
+
+def test_an_update_says_what_was_spent_and_nothing_of_the_notes(tmp_path: Path, path: Path) -> None:
+    made, learner = node(tmp_path / "node", path)
+    update = made.train(TASK)
+    assert isinstance(update, Update) and learner.noise > 0
+    assert (update.privacy_unit, update.loss_sum, update.num_examples, update.num_tokens) == ("patient", 0.0, 50, 1234)
+    again = made.train(replace(TASK, task=2))
+    assert isinstance(again, Update) and 0 < update.local_epsilon == update.local_epsilon_step < again.local_epsilon
+    assert b'"local_epsilon"' in update.signed_bytes() and b'"privacy_unit"' in update.signed_bytes()
+
+
+@pytest.mark.parametrize("kill", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_a_training_that_is_killed_is_paid_for(tmp_path: Path, path: Path, kill: type[BaseException]) -> None:
+    made, learner = node(tmp_path / "node", path, kill)
+    with pytest.raises(kill):
+        made.train(TASK)
+    assert len(learner.seen) == 1  # before it began
+    made, learner = node(tmp_path / "node", path)  # the next process
+    update = made.train(replace(TASK, task=2))
+    assert isinstance(update, Update) and len(learner.seen) == 2
+    assert update.local_epsilon > update.local_epsilon_step
+
+
+def test_a_budget_that_is_spent_is_a_failure_of_its_own_kind(tmp_path: Path, path: Path) -> None:
+    made, _ = node(tmp_path / "node", path)
+    replies = [made.train(replace(TASK, task=number)) for number in range(5)]
+    assert all(isinstance(reply, Update) for reply in replies[:4])
+    last = replies[4]
+    assert isinstance(last, Failure) and last.kind == BUDGET and "privacy.epsilon = 6" in last.reason
+
+
+def test_deleting_the_lineages_folder_forgets_nothing(tmp_path: Path, path: Path) -> None:
+    import shutil
+
+    made, _ = node(tmp_path / "node", path)
+    made.train(TASK)
+    shutil.rmtree(tmp_path / "node")
+    made, learner = node(tmp_path / "node", path)
+    made.train(TASK)
+    assert len(learner.seen) == 2
+
+
+def test_a_node_that_is_behind_spends_nothing(tmp_path: Path, path: Path) -> None:
+    made, _ = node(tmp_path / "node", path)
+    reply = made.train(replace(TASK, version=3, from_version=2))
+    assert isinstance(reply, Failure) and reply.kind == "behind" and not path.exists()
+
+
+def test_what_was_trained_alone_and_without_noise_is_measured_for_this_node_only(
+    tmp_path: Path, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, _ = node(tmp_path / "node", path)
+    with caplog.at_level("INFO", "crossward.node"):
+        reply = made.alone(replace(TASK, last=True))
+    assert isinstance(reply, Evaluation) and sorted(reply.measures) == ["base", "global"]
+    assert "alone, this hospital reaches" in caplog.text and not path.exists()
+    assert made.own_path.exists()
+
+
+def test_the_module_imports_no_torch() -> None:
+    """A deployment's node asks for its budget in a process that has no model."""
+    import subprocess
+    import sys
+
+    code = f"import sys, {module.__name__}, privacy.accounting; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
