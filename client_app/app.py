@@ -12,6 +12,7 @@ from flwr.app import Context, Message
 
 from client_app.engine import open_learner
 from client_app.handlers import make_app
+from client_app.hospital_noise import HospitalNoise
 from client_app.identity import load_identity
 from client_app.keys import check_policy, hospital_key, simulated_key
 from client_app.logs import show_log
@@ -20,9 +21,9 @@ from client_app.payloads import Vault
 from client_app.settings import NodeSettings, TrainSettings
 from client_app.spec import LearnerSpec
 from encryption.settings import SENSITIVE, EncryptionSettings
+from protocol.hospital_privacy import hospital_mechanism, run_schedule
 from protocol.messages import TRAIN, Task
 from protocol.run_settings import RunSettings, SimulationSettings
-from protocol.schedule import Schedule
 from protocol.settings import SettingsError, read_settings
 from protocol.simulated import Pretence, write_pretence
 
@@ -63,10 +64,11 @@ def build(context: Context, task: Task) -> Node:
         learner,
         folder,
         load_identity(identity),
-        read_settings(Schedule, config),
+        run_schedule(config),
         run.seed,
         vault=vault,
         strikes_path=identity.with_suffix(".unopened"),
+        noise=HospitalNoise(mechanism) if (mechanism := hospital_mechanism(config)) is not None else None,
     )
 
 

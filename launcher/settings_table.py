@@ -17,6 +17,7 @@ from adapters import LoraSettings, ModelConfig
 from client_app.settings import EngineSettings, NodeSettings, TrainSettings
 from data import DataConfig
 from encryption.settings import EncryptionSettings
+from protocol.hospital_privacy import check_hospital
 from protocol.privacy_settings import PrivacySettings
 from protocol.run_settings import RunSettings, SimulationSettings
 from protocol.schedule import Schedule
@@ -51,6 +52,7 @@ def check_settings(values: Mapping[str, Any]) -> None:
     """Read every settings class from a run config, as the server and the nodes will; raises what they would."""
     for cls in RUN_CONFIG:
         read_settings(cls, values)
+    check_hospital(values)
 
 
 def _toml(value: Any) -> str:
