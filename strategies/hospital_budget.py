@@ -52,7 +52,9 @@ class HospitalBudget:
         if len(set(hospitals)) < self.least:
             return f"a version of {len(set(hospitals))} hospitals would carry the noise of fewer than {self.least}"
         spent = self.epsilon(self._most(hospitals))
-        if math.isinf(spent) or (self.limit and spent > self.limit):
+        if math.isinf(spent):
+            return f"with the next version no epsilon could be claimed after {self._most(hospitals)} versions"
+        if self.limit and spent > self.limit:
             return (
                 f"the next version would spend epsilon {spent:.4g} of a hospital that took part in "
                 f"{self._most(hospitals) - 1} before, privacy.epsilon allows {self.limit:g}"
