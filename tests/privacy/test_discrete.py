@@ -62,7 +62,9 @@ def test_what_the_bounded_sampler_differs_by_is_what_delta_is_charged_for(sigma:
     with localcontext() as context:
         context.prec = 70
         inside = sum(mass(min(sigma, 61.25), int(np.ceil(TAIL * min(sigma, 61.25)))))  # in proportion to sigma
-        beyond = sum((Decimal(-x * x) / (2 * Decimal(sigma) ** 2)).exp() for x in range(tail + 1, tail + int(sigma) + 2))
+        beyond = sum(
+            (Decimal(-x * x) / (2 * Decimal(sigma) ** 2)).exp() for x in range(tail + 1, tail + int(sigma) + 2)
+        )
         share = beyond / (inside * Decimal(sigma) / Decimal(min(sigma, 61.25)))
         assert share + Decimal(2 * tail) / Decimal(2**128) < Decimal(DISTANCE)
 
@@ -121,7 +123,9 @@ def test_two_nodes_draw_different_noise_and_secret_bytes_are_the_default() -> No
     assert (one.draw(64) != two.draw(64)).any() and (one.draw(64) != one.draw(64)).any()
 
 
-@pytest.mark.parametrize(("sigma", "tail"), [(0.5, 10), (float("nan"), 10), (float("inf"), 10), (4.0, 3), (4.0, 1 << 24)])
+@pytest.mark.parametrize(
+    ("sigma", "tail"), [(0.5, 10), (float("nan"), 10), (float("inf"), 10), (4.0, 3), (4.0, 1 << 24)]
+)
 def test_scales_and_tails_out_of_range_are_refused(sigma: float, tail: int) -> None:
     with pytest.raises(ValueError, match="a discrete Gaussian's"):
         DiscreteGaussian(sigma, tail)

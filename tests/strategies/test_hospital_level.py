@@ -70,12 +70,10 @@ class Still(ToyLearner):
 
 def test_a_sealed_run_with_noise_is_the_clear_run_bit_for_bit(federation: Any, tmp_path: Path) -> None:
     runs = [
-        run(federation, folder=tmp_path / name, vault=vault)
-        for name, vault in (("clear", Vault()), ("sealed", SEALED))
+        run(federation, folder=tmp_path / name, vault=vault) for name, vault in (("clear", Vault()), ("sealed", SEALED))
     ]
     clear, sealed = (
-        {v: f.state_of(1).copy.vector(np.zeros(16, np.float32), PLAN, f.schedule).tobytes() for v in (1,)}
-        for f in runs
+        {v: f.state_of(1).copy.vector(np.zeros(16, np.float32), PLAN, f.schedule).tobytes() for v in (1,)} for f in runs
     )
     assert clear == sealed
     for f in runs:
@@ -139,7 +137,13 @@ def test_whoever_drops_out_every_version_carries_the_noise_and_the_same_weight(f
 
     count: Counter[int] = Counter()
     f = run(
-        federation, compute=(1, 1, 2, 3, 4), buffer_size=4, max_wait=5.0, fault=loses, leaves={5: 30.0}, task_timeout=4.0
+        federation,
+        compute=(1, 1, 2, 3, 4),
+        buffer_size=4,
+        max_wait=5.0,
+        fault=loses,
+        leaves={5: 30.0},
+        task_timeout=4.0,
     )
     sizes = {len(set(line["hospitals"])) for line in f.made()}
     assert sizes <= {3, 4} and 3 in sizes and f.strategy.state.version == 6
@@ -194,9 +198,7 @@ def test_the_ledger_tells_what_is_promised_and_what_every_version_spent(federati
 
 def test_nothing_about_the_notes_is_reported(federation: Any) -> None:
     f = run(federation)
-    told = {
-        (u.num_examples, u.num_tokens, u.loss_sum, u.steps, u.clipped) for _, u in f.sent.values()
-    }
+    told = {(u.num_examples, u.num_tokens, u.loss_sum, u.steps, u.clipped) for _, u in f.sent.values()}
     assert told == {(1, 1, 0.0, 5, 0.0)}
 
 
@@ -273,8 +275,16 @@ def test_dp_fedavg_runs_with_a_unit_and_refuses_without(federation: Any) -> None
 
 
 def test_equal_weights_without_privacy_shorten_a_version_of_fewer(federation: Any) -> None:
-    f = federation(compute=(1, 1, 1, 1), buffer_size=4, min_contributors=2, max_wait=3.0, weighting="equal",
-                   leaves={4: 11.0, 3: 11.0}, plan=FieldPlan(8, 7, 2), versions=14)
+    f = federation(
+        compute=(1, 1, 1, 1),
+        buffer_size=4,
+        min_contributors=2,
+        max_wait=3.0,
+        weighting="equal",
+        leaves={4: 11.0, 3: 11.0},
+        plan=FieldPlan(8, 7, 2),
+        versions=14,
+    )
     f.start()
     sums = {len(line["tasks"]): line["weight_sum"] for line in f.made()}
     assert sums[4] == 128 and sums[2] == 64
