@@ -72,9 +72,7 @@ def test_a_sealed_run_with_noise_is_the_clear_run_bit_for_bit(federation: Any, t
     runs = [
         run(federation, folder=tmp_path / name, vault=vault) for name, vault in (("clear", Vault()), ("sealed", SEALED))
     ]
-    clear, sealed = (
-        {v: f.state_of(1).copy.vector(np.zeros(16, np.float32), PLAN, f.schedule).tobytes() for v in (1,)} for f in runs
-    )
+    clear, sealed = (f.state_of(1).copy.vector(np.zeros(16, np.float32), PLAN, f.schedule).tobytes() for f in runs)
     assert clear == sealed
     for f in runs:
         assert f.strategy.state.version == 6
@@ -82,8 +80,8 @@ def test_a_sealed_run_with_noise_is_the_clear_run_bit_for_bit(federation: Any, t
         f.check_agreement()
     for one, other in zip(*(f.made() for f in runs), strict=True):
         assert one["weights"] == other["weights"] and one["hospital_epsilon"] == other["hospital_epsilon"]
-    assert [f.integers() for f in runs][0].keys() == runs[1].integers().keys()
-    assert all(np.array_equal(runs[0].integers()[e], runs[1].integers()[e]) for e in runs[0].integers())
+    one, other = (f.integers() for f in runs)
+    assert one.keys() == other.keys() and all(np.array_equal(one[epoch], other[epoch]) for epoch in one)
 
 
 def test_what_a_version_holds_is_its_updates_and_every_contributors_noise(federation: Any) -> None:
