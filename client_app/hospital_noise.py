@@ -8,8 +8,10 @@ zero until it holds, which it does at the latest when all are. The price is a sl
 binds and values are small against a unit; what was cut so stays in the residual. In return nothing about the bound
 depends on the dimension, and no probability of failure enters delta.
 
-The residual holds what rounding cut off, never the noise, and not what clipping cut: that would grow with every
-version in which the clip binds, and a node would go on sending directions in which nobody trains any more.
+The residual holds what rounding cut off, never the noise, and not what clipping cut: that grows with every version in
+which the clip binds, and a node then goes on sending directions in which nobody trains any more. Six hospitals with a
+quadratic loss and a clip at a seventh of their first deltas end a hundredth of the way off their optimum without it,
+and go around it at a quarter to half of the way with it (a test holds that).
 
 With the noise come public constants in place of what a hospital would report about its notes: counts, losses, steps.
 

@@ -54,10 +54,10 @@ class Progress:
             )
         elif event == "accepted":
             stale = f"{line['staleness']} stale" if line["staleness"] else "fresh"
-            loss = line["loss_sum"] / line["num_tokens"]
+            loss = "" if self.withheld else f"loss {line['loss_sum'] / line['num_tokens']:.3f}, "
             self._line(
                 f"  update from {name}: based on version {line['version']} ({stale}), {line['steps']} steps, "
-                f"{'' if self.withheld else f'loss {loss:.3f}, '}{line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
+                f"{loss}{line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
             )
             if clamped := line.get("clamped"):
                 self._line(f"  clamped: {name}: {'; '.join(map(str, clamped))[:300]}")

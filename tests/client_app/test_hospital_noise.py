@@ -81,6 +81,25 @@ def test_the_residual_enters_before_the_bound_and_what_clipping_cut_does_not_sta
     assert np.abs(found.residual).max() < UNIT * 1.001 and 0.7 < found.clipped < 0.72
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_keeping_what_clipping_cut_would_carry_a_federation_past_its_optimum(keep: bool) -> None:
+    """Six hospitals step half of the way to targets of their own, clipped to a seventh of the first step."""
+    rng, clip, bound = np.random.default_rng(0), 1.0, 500
+    targets = rng.normal(0, 1, 200) + rng.normal(0, 0.3, (6, 200))
+    x, optimum, residuals, off = np.zeros(200), targets.mean(0), [None] * 6, []
+    for _ in range(40):
+        step = np.zeros(200)
+        for k in range(6):
+            delta = (0.5 * (targets[k] - x)).astype(np.float32)
+            wanted = delta if residuals[k] is None else delta + residuals[k]
+            made = bounded(delta, residuals[k], clip / bound, bound, rng)
+            residuals[k] = (wanted - made.values * (clip / bound)).astype(np.float32) if keep else made.residual
+            step += made.values * (clip / bound)
+        x += step / 6
+        off.append(np.linalg.norm(x - optimum) / np.linalg.norm(optimum))
+    assert (max(off[24:]) > 0.25) if keep else (max(off[24:]) < 0.05 and off[-1] < 0.01)
+
+
 def test_the_noise_is_the_samplers_and_not_in_the_residual() -> None:
     delta = np.random.default_rng(2).normal(0, 0.01, 3000).astype(np.float32)
     plain = bounded(delta, None, UNIT, SHARES.bound, np.random.default_rng(9))
