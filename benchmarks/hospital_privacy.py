@@ -62,10 +62,8 @@ class Study:
     """Hospitals and model of one adapter, loaded once; ``loss`` over a few held-out sequences of each hospital."""
 
     def __init__(self, hospitals: int, factors: str, versions: int, steps: int) -> None:
-        self.hospitals, self.data = (
-            hospitals,
-            DataConfig(synthetic_patients=60 * hospitals, min_patients=2, max_tokens=128),
-        )
+        self.hospitals = hospitals
+        self.data = DataConfig(synthetic_patients=60 * hospitals, min_patients=2, max_tokens=128)
         self.found = load_hospitals(self.data, hospitals)
         self.shop = workshop(ModelConfig(device="cpu"), LoraSettings(rank=8, factors=factors), 0)
         rate = 1e-2 if factors == "both" else 3e-2

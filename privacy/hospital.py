@@ -14,6 +14,9 @@ it contributes, when, and its share of the noise stay. Who contributes is public
 would promise what the ledger does not keep. Against replacing a hospital's data by any other (sensitivity 2B) the same
 noise counts as a multiplier of z / 2.
 
+The promise is one run's: runs on the same data add up. It holds for what the ledger counts, so for an aggregator that
+keeps to the protocol and holds no key.
+
 What the sampler costs. Its values differ from the discrete Gaussian by less than 2**-104 each (``privacy.discrete``;
 the mass beyond 12 sigma), so over d values, ``honest`` shares and the versions epsilon holds with ``(1 + e^epsilon)``
 times that more of delta. A thousandth of delta is set aside for it; where that is not enough (epsilon beyond about 27)
