@@ -33,7 +33,8 @@ def told(promise: Mapping[str, Any]) -> str:
         f"takes part in all {promise['versions']} versions (noise multiplier {promise['noise_multiplier']:g}, carried "
         f"by any {promise['honest']} contributors who keep their share of the noise to themselves; RDP accountant). "
         "Further runs on the same data add to it. Not covered: held-out losses, which hospitals report as they are, "
-        "when and how fast a hospital answers, and single patients, whom a bound on a whole hospital's update does not tell apart. "
+        "when and how fast a hospital answers, and single patients, whom a bound on a whole update does not tell "
+        "apart. "
     )
     one, every = promise["alone_epsilon"]
     alone = (
