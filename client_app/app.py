@@ -13,6 +13,7 @@ from flwr.app import Context, Message
 from client_app.budget import Budget
 from client_app.engine import open_learner
 from client_app.handlers import make_app
+from client_app.hospital_noise import HospitalNoise
 from client_app.identity import load_identity
 from client_app.keys import check_policy, hospital_key, simulated_key
 from client_app.logs import show_log
@@ -21,11 +22,11 @@ from client_app.payloads import Vault
 from client_app.settings import NodeSettings, TrainSettings
 from client_app.spec import LearnerSpec
 from encryption.settings import SENSITIVE, EncryptionSettings
+from protocol.hospital_privacy import hospital_mechanism, run_schedule
 from protocol.messages import TRAIN, Task
 from protocol.privacy_checks import check_private
 from protocol.privacy_settings import LOCAL_UNITS, PrivacySettings
 from protocol.run_settings import RunSettings, SimulationSettings
-from protocol.schedule import Schedule
 from protocol.settings import SettingsError, read_settings
 from protocol.simulated import Pretence, write_pretence
 
@@ -63,7 +64,7 @@ def build(context: Context, task: Task) -> Node:
     learner = open_learner(spec, state / "workers")
     if encryption.policy == SENSITIVE:
         vault = replace(vault, blocks=learner.sensitive_blocks(encryption.fraction))
-    schedule, privacy, budget = read_settings(Schedule, config), read_settings(PrivacySettings, config), None
+    schedule, privacy, budget = run_schedule(config), read_settings(PrivacySettings, config), None
     if privacy.unit in LOCAL_UNITS:  # beside the lineage's folder: deleting that must not make spending forgotten
         spent = identity.with_suffix(".spent") / f"{task.lineage}.json"
         budget = Budget(spent, privacy, schedule, learner.units)
@@ -77,6 +78,7 @@ def build(context: Context, task: Task) -> Node:
         strikes_path=identity.with_suffix(".unopened"),
         privacy_unit=privacy.unit,
         budget=budget,
+        noise=HospitalNoise(mechanism) if (mechanism := hospital_mechanism(config)) is not None else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a node does with a task: catch up, settle, train, quantise, seal, sign, reply.
+"""What a node does with a task: catch up, settle, train, quantise (with noise where the run asks), seal, sign, reply.
 
 The order is the protocol: the state on disk is written before the reply leaves, so a node that is killed
 after training has either the old state (its update is lost and its residual unharmed) or the new one (whose
@@ -13,7 +13,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from client_app.accumulators import from_snapshot, take_snapshot
 from client_app.budget import Budget, BudgetError
+from client_app.hospital_noise import HospitalNoise
 from client_app.identity import sign
 from client_app.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from client_app.quantise import quantise
@@ -53,6 +54,11 @@ class Trained:
     num_tokens: int
     loss_sum: float
     steps: int
+
+
+def unreported(trained: Trained, schedule: Schedule) -> Trained:
+    """``trained`` with public constants in place of what would tell of the notes: one example, one token, no loss."""
+    return replace(trained, num_examples=1, num_tokens=1, loss_sum=0.0, steps=schedule.local_steps)
 
 
 class Learner(Protocol):
@@ -127,6 +133,7 @@ class Node:
     entered: float | None = None
     privacy_unit: str = NO_UNIT
     budget: Budget | None = None
+    noise: HospitalNoise | None = None
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
@@ -231,7 +238,7 @@ class Node:
         delta = trained.vector
         delta -= start
         del start
-        rounded = quantise(
+        rounded = (quantise if self.noise is None else self.noise.quantise)(
             delta,
             state.residual,
             self.schedule.value_range(task.epoch),
@@ -248,6 +255,8 @@ class Node:
         seal_seconds = self.clock() - seal_began
         state.pending_task, state.pending = task.task, rounded.residual
         self.store.save(state)
+        if self.noise is not None:
+            trained = unreported(trained, self.schedule)
         return sign(
             Update(
                 lineage=task.lineage,

@@ -44,11 +44,7 @@ def quantise(
     ValueError
         the delta is not finite.
     """
-    if not np.isfinite(delta).all():
-        raise ValueError(
-            f"{int((~np.isfinite(delta)).sum())} of {delta.size} values of the trained delta are not finite: "
-            "the training diverged; lower train.learning-rate"
-        )
+    check_finite(delta)
     unit = value_range / q_max
     values = np.empty(delta.size, dtype=np.min_scalar_type(-q_max))
     left = np.empty(delta.size, dtype=np.float32)
@@ -64,3 +60,12 @@ def quantise(
         left[here] = wanted - rounded * unit
         cut += int(np.count_nonzero(np.abs(wanted) > value_range))
     return Quantised(values, left, cut / delta.size if delta.size else 0.0)
+
+
+def check_finite(delta: NDArray[np.float32]) -> None:
+    """Refuse a delta that holds infinities or no numbers: a ValueError that says how many."""
+    if not np.isfinite(delta).all():
+        raise ValueError(
+            f"{int((~np.isfinite(delta)).sum())} of {delta.size} values of the trained delta are not finite: "
+            "the training diverged; lower train.learning-rate"
+        )

@@ -11,6 +11,7 @@ from encryption.plan import PRESETS, FieldPlan, PlanError
 
 ALL, SENSITIVE, NONE = "all", "sensitive", "none"
 BFV, CKKS = "bfv", "ckks"
+NOISED_BITS = range(14, 19)  # of a value that carries noise: what the tails leave is hundreds of units or more
 CKKS_WEIGHT_BITS, CKKS_SUM_BITS = 20, 40  # up to which sums under the baseline round to the exact integers
 
 
@@ -48,7 +49,8 @@ class EncryptionSettings:
         metadata={
             "key": "encryption.preset",
             "help": "Bits per field: compact 8+7+0 (value, weight, guard), balanced 8+6+6, precise 12+10+0; "
-            "auto takes the one that moves the fewest bytes for the run's nodes and buffer.",
+            "auto takes the one that moves the fewest bytes for the run's nodes and buffer; with privacy.unit hospital "
+            "values are as wide as fit two to a slot, 14 to 18 bits.",
             "choices": ("auto", *PRESETS),
         },
     )
@@ -103,15 +105,16 @@ class EncryptionSettings:
                 "`python -m encryption.keys show` prints them"
             )
 
-    def plan(self, nodes: int, buffer_size: int) -> FieldPlan:
-        """The plan for ``nodes`` nodes and a buffer of ``buffer_size`` updates.
+    def plan(self, nodes: int, buffer_size: int, noised: bool = False) -> FieldPlan:
+        """The plan for ``nodes`` nodes and a buffer of ``buffer_size`` updates, whose values carry noise if ``noised``.
 
         Raises
         ------
         PlanError
             when it does not fit the buffer, or sealed sums under it would not be exact.
         """
-        base = PRESETS[self.preset] if self.preset != "auto" else cheapest(nodes, buffer_size)
+        automatic = widest if noised else cheapest
+        base = PRESETS[self.preset] if self.preset != "auto" else automatic(nodes, buffer_size)
         plan = FieldPlan(
             self.value_bits or base.value_bits,
             self.weight_bits or base.weight_bits,
@@ -156,3 +159,19 @@ def cheapest(nodes: int, buffer_size: int) -> FieldPlan:
             f"and encryption.weight-bits = {(4 * buffer_size - 1).bit_length()} or more, or a smaller buffer"
         )
     return min(fitting, key=lambda plan: bytes_per_update(plan, nodes, buffer_size))
+
+
+def widest(nodes: int, buffer_size: int) -> FieldPlan:
+    """The plan that moves the fewest bytes among those wide enough for values that carry noise, then the widest.
+
+    A noise share's tail takes most of a field, so that 8 bits would leave an update a few units. Equal weights need no
+    finer W than room for the buffer.
+    """
+    weight_bits = max((4 * buffer_size - 1).bit_length(), 2)
+    plans = [FieldPlan(value, weight_bits, guard) for value in NOISED_BITS for guard in range(9)]
+    fitting = [plan for plan in plans if plan.fields_per_slot]
+    if not fitting:
+        raise PlanError(
+            f"no plan of {NOISED_BITS[0]} or more value bits holds a buffer of {buffer_size} updates: use a smaller one"
+        )
+    return min(fitting, key=lambda p: (bytes_per_update(p, nodes, buffer_size), -p.value_bits, p.guard_bits))

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from client_app.accumulators import Accumulators
 from client_app.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from encryption.plan import FieldPlan
+from protocol.hospital_privacy import run_schedule
 from protocol.messages import RecordHead
-from protocol.schedule import Schedule
-from protocol.settings import read_settings
 from server_app.files import PayloadError, read_payload
 from server_app.ledger import FILE_NAME, LedgerError, read_entries
 from server_app.run_folder import RunFolderError, read_config
@@ -95,7 +94,7 @@ def global_vector(
         raise EvaluationError(f"{run.folder} holds no version yet: no adapter to open")
     if version is not None and lines[-1]["version"] != version:
         raise EvaluationError(f"{run.folder} has no version {version}: its last is {lines[-1]['version']}")
-    vault, schedule = vault or Vault(), read_settings(Schedule, run.config)
+    vault, schedule = vault or Vault(), run_schedule(run.config)
     here = vault.layout(layout, len(sizes))
     if lines[0]["layout"] != here:
         raise EvaluationError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from protocol.hospital_privacy import check_hospital
 from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT, PrivacySettings
 from protocol.settings import SettingsError, read_settings
 
@@ -85,3 +86,4 @@ def check_private(config: Mapping[str, Any], where: str = "run config") -> None:
     for check in CHECKS:
         if problem := check(privacy, config):
             raise SettingsError(f"{where}: {problem}")
+    check_hospital(config)

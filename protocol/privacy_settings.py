@@ -100,7 +100,8 @@ class PrivacySettings:
         default=PLD,
         metadata=_key(
             "accountant",
-            "pld: the privacy loss distribution, composed numerically (tight); rdp: Renyi differential privacy.",
+            "pld: the privacy loss distribution, composed numerically (tight); rdp: Renyi differential privacy. A "
+            "hospital's epsilon is accounted by rdp whatever this says: the bound on sums of noise shares is one.",
             choices=(RDP, PLD),
         ),
     )

@@ -5,6 +5,8 @@ Not for: what happens in a run (``strategies``) or how it is kept (``server_app.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from logging import WARNING
 from pathlib import Path
 
@@ -13,11 +15,11 @@ from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
 from encryption.aggregator import arithmetic
-from encryption.settings import EncryptionSettings
+from encryption.settings import ALL, EncryptionSettings
+from protocol.hospital_privacy import hospital_mechanism, run_schedule
 from protocol.privacy_checks import check_private
 from protocol.privacy_settings import PrivacySettings
 from protocol.run_settings import RunSettings
-from protocol.schedule import Schedule
 from protocol.settings import read_settings
 from server_app import cost
 from server_app.progress import Progress
@@ -29,7 +31,9 @@ from server_app.uploads import unhurried
 from strategies.async_hybrid import AsyncHybrid, wait_for_nodes
 from strategies.bandwidth import Bandwidths
 from strategies.clock import SystemClock
+from strategies.dp_fedavg import DpFedAvg
 from strategies.fedavg import FedAvg
+from strategies.hospital_budget import HospitalBudget
 from strategies.settings import StrategySettings
 
 app = ServerApp()
@@ -42,19 +46,26 @@ def main(grid: Grid, context: Context) -> None:
     check_private(config)
     run = read_settings(RunSettings, config)
     settings = read_settings(StrategySettings, config)
-    schedule = read_settings(Schedule, config)
+    privacy, schedule = read_settings(PrivacySettings, config), run_schedule(config)
     encryption = read_settings(EncryptionSettings, config)
     clock, bandwidths = SystemClock(), Bandwidths()
+    mechanism, budget = hospital_mechanism(config), None
     nodes = wait_for_nodes(grid, settings, clock)
     if run.resume:
         folder = RunFolder.resume(Path(run.resume), config)
         plan = read_config(folder.path)["plan"]
     else:
-        plan = encryption.plan(nodes, settings.buffer_size or nodes)
+        plan = encryption.plan(nodes, settings.buffer_size or nodes, noised=mechanism is not None)
+        if mechanism is not None:
+            mechanism.shares(plan.q_max)  # refuses too few bits before there is a run folder
         folder = RunFolder.create(Path(run.folder) if run.folder else None, config, plan)
     progress = Progress(folder.path, schedule.versions)
     folder.observers.append(progress)
-    kind = FedAvg if settings.name == "fedavg" else AsyncHybrid
+    if mechanism is not None:
+        exposed = encryption.policy != ALL
+        budget = HospitalBudget(mechanism, privacy.delta, privacy.epsilon, settings.min_contributors, exposed)
+    named: dict[str, Callable[..., AsyncHybrid]] = {"fedavg": FedAvg, "dp-fedavg": partial(DpFedAvg, unit=privacy.unit)}
+    kind = named.get(settings.name, AsyncHybrid)
     kinds = arithmetic(plan, encryption.policy, encryption.scheme)
     strategy = kind(
         settings,
@@ -67,7 +78,8 @@ def main(grid: Grid, context: Context) -> None:
         last_steps=run.alone_steps,
         kinds=kinds,
         key=encryption.key,
-        privacy_unit=read_settings(PrivacySettings, config).unit,
+        privacy_unit=privacy.unit,
+        budget=budget,
     )
     try:
         strategy.start(SimulatedLinks(unhurried(grid), clock, bandwidths), num_rounds=schedule.versions)

@@ -16,6 +16,7 @@ from protocol.messages import ACCEPTED, OUTCOMES, TRAIN
 from server_app import cost
 from server_app.lanes import Hospital, named
 from server_app.table import Rows, last_measures
+from strategies.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
 MEASURED, LOST, UNDER_WAY, CLAMPED = "measured", "lost", "under way", "clamped"
 NOTES = ("disagreement", "snapshot-dropped", "repaired", "void", "excluded")
@@ -91,6 +92,8 @@ class History:
     planned: int = 0
     finished: str | None = None
     privacy_unit: str = ""
+    hospital_privacy: Mapping[str, Any] | None = None
+    hospital_epsilons: list[tuple[int, float]] = field(default_factory=list)
 
     def count(self, *outcomes: str) -> int:
         """How many tasks came to one of ``outcomes``."""
@@ -130,6 +133,8 @@ class _Reader:
             out.heldout.append((int(line["version"]), float(line["loss"]), bool(line["complete"])))
         elif event == "finished":
             out.finished = str(line["reason"])
+        elif event == HOSPITAL_PRIVACY:
+            out.hospital_privacy = line
         if event in NOTES or (event in OUTCOMES and event != ACCEPTED):
             name = out.hospitals[where].name if where >= 0 else "the server"
             told = line.get("reason") or {
@@ -163,10 +168,11 @@ class _Reader:
         reported = line.get("compute_seconds", line.get("seconds", 0.0) if event == MEASURED else 0.0)
         span.compute = min(max(float(reported), 0.0), at - span.start)
         if event == ACCEPTED:
+            withheld = self.out.hospital_privacy is not None
             span.up, self.waiting[line["task"]] = int(line.get("bytes", 0)), span
-            if "local_epsilon" in line:  # the loss is withheld
+            if "local_epsilon" in line:
                 span.epsilon, self.out.privacy_unit = float(line["local_epsilon"]), str(line["privacy_unit"])
-            else:
+            elif not withheld:
                 span.loss = line["loss_sum"] / line["num_tokens"] if line.get("num_tokens") else None
         if event == MEASURED and line.get("global_tokens"):
             loss = line["global_loss_sum"] / line["global_tokens"]
@@ -182,7 +188,10 @@ class _Reader:
         for task, weight, stale in rows if line["tasks"] else ():
             if (span := self.by_task.get(task)) is not None:
                 weights[span.hospital], staleness[span.hospital] = int(weight), int(stale)
-        loss, reverts = line.get("train_loss"), line.get("reverts")
+        reverts = line.get("reverts")
+        loss = line.get("train_loss") if self.out.hospital_privacy is None else None
+        if "hospital_epsilon" in line:
+            self.out.hospital_epsilons.append((int(line["version"]), float(line["hospital_epsilon"])))
         key, part = str(line.get("key", "")), cost.share(line)
         self.out.versions.append(
             Made(line["version"], at - self.out.began, weights, staleness, loss, reverts, key, part)

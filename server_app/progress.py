@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 
 from protocol.messages import BEHIND, BUDGET, DUPLICATE, FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT
 from server_app import cost
+from strategies.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
 Facts = dict[str, Any]
 
@@ -25,6 +26,7 @@ class Progress:
         self.console = Console(width=None if Console().is_terminal else 140)
         self.versions, self.clock, self.began = versions, clock, clock()
         self.sites: dict[str, str] = {}
+        self.withheld = False
         self.console.print(f"Run folder: {folder}", highlight=False, soft_wrap=True)
 
     def say(self, what: RenderableType) -> None:
@@ -44,11 +46,18 @@ class Progress:
         name = self.sites.get(line.get("hospital", ""), line.get("hospital", ""))
         if event in ("started", "resumed"):
             self._line(f"{event} at version {line['version']} of {line['last']}")
+        elif event == HOSPITAL_PRIVACY:
+            self.withheld = True  # no hospital reports a training loss
+            self._line(
+                f"privacy of a hospital: epsilon {line['epsilon']:.4g} at delta {line['delta']:g} after "
+                f"{line['versions']} versions, noise multiplier {line['noise_multiplier']:g}"
+            )
         elif event == "accepted":
             stale = f"{line['staleness']} stale" if line["staleness"] else "fresh"
+            told = "" if self.withheld else f"{_told(line)}, "
             self._line(
                 f"  update from {name}: based on version {line['version']} ({stale}), {line['steps']} steps, "
-                f"{_told(line)}, {line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
+                f"{told}{line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
             )
             if clamped := line.get("clamped"):
                 self._line(f"  clamped: {name}: {'; '.join(map(str, clamped))[:300]}")
@@ -60,8 +69,10 @@ class Progress:
                 for site, weight, stale in zip(line["sites"], line["weights"], line["staleness"], strict=True)
             )
             crypto = f"; encryption {cost.seconds(line):.2f} s, {cost.share(line):.1%}" if line["key"] else ""
-            loss = f"train loss {line['train_loss']:.3f}" if "train_loss" in line else "train losses withheld"
-            self._line(f"version {line['version']}/{self.versions}: {loss}; weights {members}{crypto}")
+            first = f"train loss {line['train_loss']:.3f}" if "train_loss" in line else "train losses withheld"
+            if "hospital_epsilon" in line:
+                first = f"hospital epsilon {line['hospital_epsilon']:.3g}"
+            self._line(f"version {line['version']}/{self.versions}: {first}; weights {members}{crypto}")
         elif event == "measured" and "own_loss_sum" in line:
             self._line(f"  {name}: trained alone and measured in {line['seconds']:.1f} s")
         elif event == "evaluated" and line["loss"] is not None:

@@ -21,6 +21,7 @@ from server_app.figures import bytes_figure, staleness_figure, weight_figure
 from server_app.history import History, read_history
 from server_app.ledger import FILE_NAME, LedgerError, read_entries
 from server_app.loss_figures import epsilon_figure, loss_figure, perplexity_figure, train_figure
+from server_app.privacy_figures import hospital_section
 from server_app.report_parts import measures, sealed, section, settings, state, tiles, trend, troubles
 from server_app.report_style import STYLE
 from server_app.run_folder import RunFolderError, read_config
@@ -64,12 +65,13 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             loss_figure(history),
             "No version was made and nothing was measured.",
         ),
+        hospital_section(history),
         section(
             "Training loss of each hospital's updates",
             "Mean over the notes that an accepted update was trained on, as its hospital reported it.",
             train_figure(history),
-            f"Withheld: it would tell of the notes that privacy.unit = {history.privacy_unit!r} protects."
-            if history.privacy_unit
+            f"Withheld: it would tell of what privacy.unit = {protected!r} protects."
+            if (protected := history.privacy_unit or ("hospital" if history.hospital_privacy is not None else ""))
             else "No update was accepted.",
         ),
         *_spent(history, config),

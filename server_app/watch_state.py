@@ -31,6 +31,7 @@ from server_app.watch_row import (
     Row,
     Updates,
 )
+from strategies.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
 KINDS = {TRAIN: TRAINING, EVALUATE: EVALUATING, ALONE: TRAINING_ALONE}
 NOTABLE = {"left", "evaluated", "void", "excluded", "disagreement", "snapshot-dropped", "repaired", "resumed"}
@@ -70,6 +71,8 @@ class WatchState:
         self.last, self.version, self.planned = 0.0, 0, 0
         self.finished: str | None = None
         self.heldout: tuple[float, int, bool] | None = None
+        self.epsilon: float | None = None  # of the hospital that took part most, where hospitals are protected
+        self.planned_epsilon = 0.0
         self.notes: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=NOTES)
         self.failures: Counter[str] = Counter()
         self.accepted, self.bytes_up, self.bytes_down = 0, 0, 0
@@ -153,6 +156,7 @@ class WatchState:
             node.present, node.since = False, at
         elif event == "version":
             self.version = int(line["version"])
+            self.epsilon = float(line["hospital_epsilon"]) if "hospital_epsilon" in line else self.epsilon
             if "reverts" not in line and self._version_began is not None:
                 self._paces.append(at - self._version_began)
             self._version_began = at
@@ -168,6 +172,8 @@ class WatchState:
             self._excluded[str(line["hospital"])] = at
         elif event == "finished":
             self.finished = str(line["reason"])
+        elif event == HOSPITAL_PRIVACY:
+            self.planned_epsilon, self.epsilon = float(line["epsilon"]), self.epsilon or 0.0
         back = event == "joined" and self._version_began is not None
         if event in NOTABLE or back or (event == "version" and "reverts" in line) or line.get(CLAMPED):
             key = node.key if node is not None else str(line.get("hospital", line.get("node", "")))

@@ -89,6 +89,8 @@ def headline(state: WatchState, now: float, dead: bool = False) -> Text:
     if state.heldout is not None:
         loss, version, whole = state.heldout
         totals.append(f"held-out loss {_number(loss)} at version {version}{'' if whole else ' (not all answered)'}")
+    if state.epsilon is not None:
+        totals.append(f"hospital epsilon {state.epsilon:.3g} of {state.planned_epsilon:.3g}")
     totals.append(count(state.accepted, "accepted update"))
     totals.append(f"{size(state.bytes_up)} up and {size(state.bytes_down)} down in all")
     text.append("\n" + ", ".join(totals) + "\n")

@@ -16,6 +16,7 @@ from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
 
 from client_app.handlers import make_app
+from client_app.hospital_noise import HospitalNoise
 from client_app.node import Node, Trained, Vector
 from client_app.payloads import Vault
 from protocol.measures import Measure, measure
@@ -70,10 +71,16 @@ def toy_identity(number: int) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big"))
 
 
-def toy_app(folder: Path, schedule: Schedule, dimension: int = 16, vault: Vault | None = None) -> ClientApp:
+def toy_app(
+    folder: Path,
+    schedule: Schedule,
+    dimension: int = 16,
+    vault: Vault | None = None,
+    noise: HospitalNoise | None = None,
+) -> ClientApp:
     """A ClientApp of toy nodes; each finds its number under ``partition-id`` and its state below ``folder``.
 
-    ``vault`` seals their updates; without one they are sent in the clear.
+    ``vault`` seals their updates; without one they are sent in the clear. ``noise`` is the hospitals' privacy.
     """
 
     def build(context: Context, task: Task) -> Node:
@@ -87,6 +94,7 @@ def toy_app(folder: Path, schedule: Schedule, dimension: int = 16, vault: Vault 
             clock=lambda: 0.0,
             durable=False,
             vault=vault or Vault(),
+            noise=noise,
         )
 
     return make_app(build)

@@ -83,10 +83,9 @@ def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> str:
 def _unprotected(update: Update, expected: Expected) -> str:
     if update.privacy_unit != expected.privacy_unit:
         return f"it was made with privacy.unit = {update.privacy_unit!r}, the run has {expected.privacy_unit!r}"
-    if update.privacy_unit not in LOCAL_UNITS:
-        spent = update.local_epsilon
-        return f"it names an epsilon of {spent}, but no hospital protects its patients in this run" if spent else ""
-    if update.loss_sum:
+    if update.privacy_unit not in LOCAL_UNITS and (spent := update.local_epsilon):
+        return f"it names an epsilon of {spent}, but no hospital protects its patients in this run"
+    if update.privacy_unit != NO_UNIT and update.loss_sum:
         return f"it tells a training loss, which privacy.unit = {update.privacy_unit!r} withholds"
     return ""
 

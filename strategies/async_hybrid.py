@@ -29,6 +29,7 @@ from strategies.catchup import version_name
 from strategies.clock import Clock, SystemClock
 from strategies.dispatch import compose, send
 from strategies.ending import Ending
+from strategies.hospital_budget import EVENT, HospitalBudget
 from strategies.journal import Journal
 from strategies.reception import ATTEMPTS, expire, receive
 from strategies.replies import Replies
@@ -88,6 +89,8 @@ class AsyncHybrid(Strategy):
         Fingerprint of the consortium key that updates must be made under; empty: version 1 fixes it.
     privacy_unit : str (default: "none")
         The run's ``privacy.unit``, which every update must name.
+    budget : HospitalBudget (default: none)
+        With hospital-level privacy: what versions cost hospitals, and how much they may.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class AsyncHybrid(Strategy):
         kinds: Kinds | None = None,
         key: str = "",
         privacy_unit: str = NO_UNIT,
+        budget: HospitalBudget | None = None,
     ) -> None:
         plan.check_buffer(max(settings.buffer_size, 1))
         self.state = ServerState(
@@ -118,6 +122,7 @@ class AsyncHybrid(Strategy):
             kinds or clear_arithmetic(),
             key,
             privacy_unit,
+            budget,
         )
         self.result = Result()
         self.ending = Ending(self.state, self.result, schedule.versions)
@@ -238,6 +243,8 @@ class AsyncHybrid(Strategy):
         self.summary()
         event = "resumed" if s.resumed else "started"
         s.journal.record(event, version=s.version, lineage=s.journal.lineage, last=self.ending.last_version)
+        if s.budget is not None:
+            s.journal.record(EVENT, **s.budget.promise(self.ending.last_version))
         wait_for_nodes(grid, s.settings, s.clock)
         s.progress = s.version_began = self.ending.began = s.clock.now()
         self._meet(grid)
@@ -316,6 +323,9 @@ class AsyncHybrid(Strategy):
         s = self.state
         chosen = [] if s.stop_reason else self.ready()
         if not chosen:
+            return None
+        if s.budget is not None and (refusal := s.budget.refusal([update.hospital for update in chosen])):
+            self.ending.stop(f"privacy budget: {refusal}")
             return None
         line = make_version(s, chosen)
         stale = sum(line["staleness"]) / len(chosen)

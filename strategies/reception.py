@@ -25,6 +25,7 @@ from protocol.messages import (
     Update,
 )
 from protocol.parts import ProtocolError
+from protocol.privacy_settings import LOCAL_UNITS
 from protocol.wire import read_reply
 from strategies.admission import Expected, Refusal, examine
 from strategies.restore import Buffered, buffered_facts
@@ -220,7 +221,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
         train_seconds=update.train_seconds,
         compute_seconds=update.compute_seconds,
         clipped=update.clipped,
-        **(_spent(update) if state.losses_withheld else {}),
+        **(_spent(update) if update.privacy_unit in LOCAL_UNITS else {}),
         **({"clamped": clamped} if clamped else {}),
     )
     state.claims.seen(name, update.loss_sum, update.num_tokens, update.num_examples)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+EQUAL = "equal"
+
 
 def _key(name: str, help: str, **limits: Any) -> dict[str, Any]:
     return {"key": f"strategy.{name}", "help": help, **limits}
@@ -21,8 +23,9 @@ class StrategySettings:
         default="async-hybrid",
         metadata=_key(
             "name",
-            "async-hybrid aggregates whenever the buffer is full; fedavg waits for every sampled node.",
-            choices=("async-hybrid", "fedavg"),
+            "async-hybrid aggregates whenever the buffer is full; fedavg waits for every sampled node; dp-fedavg is "
+            "fedavg that refuses to run without privacy.unit.",
+            choices=("async-hybrid", "fedavg", "dp-fedavg"),
         ),
     )
     buffer_size: int = field(
@@ -71,8 +74,8 @@ class StrategySettings:
         metadata=_key(
             "weighting",
             "paper: L/(|D| B^a) with the summed loss; paper-literal: the same with the mean loss; examples: FedAvg; "
-            "corrected: |D| (mean loss + e)^q.",
-            choices=("paper", "paper-literal", "examples", "corrected"),
+            "corrected: |D| (mean loss + e)^q; equal: 1/buffer-size each, whatever its size, loss, link or staleness.",
+            choices=("paper", "paper-literal", "examples", "corrected", EQUAL),
         ),
     )
     bandwidth_exponent: float = field(

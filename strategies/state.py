@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from encryption.aggregator import Kinds
 from encryption.plan import FieldPlan
-from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT
+from protocol.privacy_settings import NO_UNIT
 from protocol.schedule import Schedule
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import CatchUp
@@ -20,6 +20,7 @@ from strategies.clock import Clock
 from strategies.convergence import Convergence
 from strategies.federated_evaluation import EvaluationRound
 from strategies.forecast import Forecast
+from strategies.hospital_budget import HospitalBudget
 from strategies.journal import Journal
 from strategies.restore import Buffered, standing
 from strategies.roster import NodeView, Roster
@@ -43,7 +44,8 @@ class ServerState:
     is every hospital's last accepted task; ``progress`` is when an answer last helped the run;
     ``reverting`` are versions that a rollback still has to subtract, ``ended`` why the run
     stopped before it was resumed, ``doubts`` which hospitals could not open
-    which version, ``void_groups`` who contributed to each void version,
+    which version, ``void_groups`` who contributed to each void version, ``budget`` what versions cost hospitals of
+    their privacy (None without hospital-level privacy),
     ``excluded`` who is asked no more for that, ``under_way`` the tasks that its interruption left without an outcome.
     ``privacy_unit`` is the run's ``privacy.unit``.
     """
@@ -59,6 +61,7 @@ class ServerState:
     kinds: Kinds
     key: str = ""
     privacy_unit: str = NO_UNIT
+    budget: HospitalBudget | None = None
     roster: Roster = field(default_factory=Roster)
     hashes: StateHashes = field(default_factory=StateHashes)
     version: int = 0
@@ -97,6 +100,8 @@ class ServerState:
             self.ended = self.convergence.observe(version, loss) or self.ended
         if past.snapshot is not None:
             self.snapshots.restore(past.snapshot)
+        if self.budget is not None:
+            self.budget.replay(self.journal.events())
 
     @property
     def max_staleness(self) -> int:
@@ -107,8 +112,8 @@ class ServerState:
 
     @property
     def losses_withheld(self) -> bool:
-        """Whether nodes keep their training loss to themselves, as it would tell of patients."""
-        return self.privacy_unit in LOCAL_UNITS
+        """Whether nodes keep their training loss to themselves, as it would tell of what is protected."""
+        return self.privacy_unit != NO_UNIT
 
     def may_contribute(self, view: NodeView) -> bool:
         """Whether updates of this node's hospital are still to be had: it is not excluded and has budget left."""
@@ -140,5 +145,10 @@ def multiplier(state: ServerState, version: int) -> int:
 
 
 def multiplier_room(state: ServerState) -> int:
-    """The largest factor that still leaves every update of a full buffer its weight within W."""
+    """The largest factor that still leaves every update of a full buffer its weight within W.
+
+    With hospital-level privacy none: an update of an older scale epoch was bounded and noised in coarser units.
+    """
+    if state.budget is not None:
+        return 1
     return state.plan.total_weight // (2 * max(state.settings.buffer_size, 1))

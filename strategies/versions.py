@@ -14,9 +14,9 @@ from protocol.parts import Part
 from strategies.catchup import VersionFacts, version_name
 from strategies.combine import combine
 from strategies.restore import Buffered
-from strategies.settings import StrategySettings
+from strategies.settings import EQUAL, StrategySettings
 from strategies.state import ServerState, multiplier, multiplier_room
-from strategies.weighting import Contribution, damped_total, integer_weights, shares
+from strategies.weighting import Contribution, damped_total, equal_weights, integer_weights, shares
 
 
 def _append(
@@ -93,6 +93,8 @@ def drop_others(state: ServerState) -> None:
 def weigh(contributions: list[Contribution], most: int, settings: StrategySettings) -> tuple[list[float], list[int]]:
     """Shares, and integer weights of at most ``most`` in all, multipliers included."""
     share = shares(contributions, settings)
+    if settings.weighting == EQUAL:
+        return share, equal_weights(most, settings.buffer_size, [c.multiplier for c in contributions])
     total = damped_total(contributions, share, most, settings)
     multipliers = [c.multiplier for c in contributions]
     numbers = integer_weights(share, total, multipliers, settings.max_share)
@@ -120,7 +122,8 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
         state.layout, state.shape, state.key = chosen[0].layout, chosen[0].shape, chosen[0].key
         drop_others(state)
     contributions = [_now(state, update) for update in chosen]
-    share, weights = _weigh(state, [update.hospital for update in chosen], contributions)
+    hospitals, budget = [update.hospital for update in chosen], state.budget
+    share, weights = _weigh(state, hospitals, contributions)
     payloads = [state.journal.open(update.name)[1] for update in chosen]
     now = state.clock.now()
     line = _append(
@@ -129,7 +132,7 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
         VersionFacts(state.schedule.epoch(state.version), sum(weights), 1, state.key),
         lambda: {"add_seconds": state.clock.now() - now},
         tasks=[update.task for update in chosen],
-        hospitals=[update.hospital for update in chosen],
+        hospitals=hospitals,
         sites=[update.site for update in chosen],
         weights=weights,
         staleness=[c.staleness for c in contributions],
@@ -138,7 +141,10 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
         seconds=now - state.version_began,
         seal_seconds=[update.times[0] for update in chosen],
         open_seconds=[update.times[1] for update in chosen],
+        **(budget.facts(hospitals) if budget is not None else {}),
     )
+    if budget is not None:
+        budget.spend(hospitals)
     for update in chosen:
         state.buffer.remove(update)
         state.journal.drop(update.name)
@@ -146,12 +152,21 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
             view.waiting = False
     state.forecast.version(now - state.version_began)
     state.version_began = now
+    if budget is not None:
+        _drop_coarse(state)
     return line
 
 
 def _losses(share: list[float], contributions: list[Contribution]) -> dict[str, Any]:
     losses = [c.mean_loss for c in contributions]
     return {"losses": losses, "train_loss": sum(s * loss for s, loss in zip(share, losses, strict=True))}
+
+
+def _drop_coarse(state: ServerState) -> None:
+    """Discard updates that wait but have become too coarse for W, or for the noise that a version counts on."""
+    for update in list(state.buffer):
+        if multiplier(state, update.version) > multiplier_room(state):
+            _discard(state, update, LATE, "the run has moved to a scale epoch that it does not fit")
 
 
 def roll_back(state: ServerState, versions: list[int]) -> None:
@@ -167,6 +182,4 @@ def roll_back(state: ServerState, versions: list[int]) -> None:
         reverse = VersionFacts(facts.epoch, facts.weight_sum, -facts.sign, facts.key)
         _append(state, record, reverse, tasks=[], reverts=version)
     state.reverting = []
-    for update in list(state.buffer):
-        if multiplier(state, update.version) > multiplier_room(state):
-            _discard(state, update, LATE, "a rollback moved the run to a scale epoch that it does not fit")
+    _drop_coarse(state)

@@ -3,8 +3,9 @@
 When to use which: ``paper`` (arXiv 2503.12226) lets a badly fitted hospital count more and a fast link less,
 which offsets that it takes part more often; ``paper-literal`` reads the same formula with the mean loss and so
 also divides by the size; ``examples`` is FedAvg (arXiv 1602.05629); ``corrected`` grows with size and loss and
-leaves bandwidth to scheduling (q-FFL's form, arXiv 1905.10497). Weights that depend on a loss depend on data:
-with differential privacy use ``examples`` with public counts.
+leaves bandwidth to scheduling (q-FFL's form, arXiv 1905.10497); ``equal`` counts every update the same, whatever its
+hospital says of itself and however stale it is, and a version with fewer of them is a shorter step. Weights that depend
+on a loss or a count depend on data: differential privacy of hospitals takes ``equal``.
 
 Not for: which updates are aggregated (``strategies.buffer``).
 """
@@ -15,7 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from strategies.settings import StrategySettings
+from strategies.settings import EQUAL, StrategySettings
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def staleness_factor(staleness: int, exponent: float) -> float:
 
 def shares(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
     """Share of each update, summing to 1, none above ``max-share`` (or 1/K where that is more)."""
+    if settings.weighting == EQUAL:
+        return [1.0 / len(contributions)] * len(contributions)
     formula = WEIGHTINGS[settings.weighting]
     raw = [formula(c, settings) * staleness_factor(c.staleness, settings.staleness_exponent) for c in contributions]
     if not all(math.isfinite(r) and r >= 0 for r in raw) or sum(raw) <= 0:
@@ -98,6 +101,24 @@ def damped_total(contributions: Sequence[Contribution], share: Sequence[float], 
     factors = [staleness_factor(c.staleness, s.staleness_exponent) for c in contributions]
     mean = 1.0 / sum(w / f for w, f in zip(share, factors, strict=True))
     return max(round(total * mean), sum(c.multiplier for c in contributions))
+
+
+def equal_weights(total: int, buffer_size: int, multipliers: Sequence[int]) -> list[int]:
+    """The same part of ``total`` for each update, multipliers included: one of ``buffer_size``, or of as many as came.
+
+    With 0 or where more came than that, it is one of as many as came. A multiplier that does not divide the part
+    rounds it down, to the multiplier at least.
+
+    Raises
+    ------
+    ValueError
+        the multipliers alone exceed ``total``.
+    """
+    part = total // max(buffer_size, len(multipliers))
+    out = [max(part // m, 1) * m for m in multipliers]
+    if sum(out) > total:
+        raise ValueError(f"updates with multipliers {list(multipliers)} do not fit a total weight of {total}")
+    return out
 
 
 def integer_weights(share: Sequence[float], total: int, multipliers: Sequence[int], most: float = 1.0) -> list[int]:

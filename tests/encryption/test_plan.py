@@ -1,6 +1,7 @@
 """The field plan: arithmetic by hand, presets, refusals that name the numbers that clash."""
 
 import math
+from dataclasses import astuple
 
 import pytest
 from hypothesis import assume, given, settings
@@ -115,3 +116,25 @@ def test_a_buffer_too_large_for_the_preset_is_refused() -> None:
 def test_an_unknown_preset_is_refused_at_the_door() -> None:
     with pytest.raises(SettingsError, match=r"encryption.preset = 'tiny'.*'compact', 'balanced', 'precise'"):
         read_settings(EncryptionSettings, {"encryption.preset": "tiny"})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "buffer", "plan", "fields"),
+    [
+        (4, 3, (18, 4, 1), 2),
+        (8, 8, (18, 5, 0), 2),
+        (16, 16, (18, 6, 0), 2),
+        (30, 30, (16, 7, 0), 2),
+        (64, 64, (15, 8, 0), 2),
+        (100, 3, (15, 4, 4), 2),
+        (1000, 200, (18, 10, 3), 1),
+    ],
+)
+def test_with_noise_values_are_as_wide_as_the_fewest_bytes_let_them(
+    nodes: int, buffer: int, plan: tuple[int, int, int], fields: int
+) -> None:
+    chosen = EncryptionSettings().plan(nodes, buffer, noised=True)
+    assert astuple(chosen) == plan and chosen.fields_per_slot == fields
+    chosen.check_sealable()
+    given = EncryptionSettings(preset="compact", value_bits=20).plan(4, 3, noised=True)
+    assert astuple(given) == (20, 7, 0)

@@ -21,6 +21,7 @@ with warnings.catch_warnings():  # what Flower's dependencies deprecate is no er
 from flwr.app import Message
 
 from client_app.handlers import make_app
+from client_app.hospital_noise import HospitalNoise
 from client_app.node import Node, Trained
 from client_app.payloads import Payloads, Vault
 from client_app.state import NodeState, StateFolder
@@ -34,6 +35,7 @@ from server_app.run_folder import RunFolder
 from simulation.toy import ToyLearner, toy_context, toy_identity
 from simulation.virtual_grid import Fault, Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
+from strategies.hospital_budget import HospitalBudget
 from strategies.journal import Journal, MemoryJournal
 from strategies.settings import StrategySettings
 
@@ -46,6 +48,7 @@ WIRE_FREE = 1e15  # Mbit/s: transfers take no time, so that arrivals are whole s
 class Federation:
     """``compute[i]`` seconds a task for node ``i + 1``; links cost nothing unless ``mbit`` says so.
 
+    ``noise`` is each node's by its number from 0; ``budget`` the server's.
     ``sent`` remembers (node, update) by task; ``starts`` and ``deltas`` what each (node, version) trained from and by.
     """
 
@@ -65,6 +68,8 @@ class Federation:
     last_task: str = EVALUATE
     vault: Vault = field(default_factory=Vault)
     key: str = ""
+    noise: Callable[[int], HospitalNoise | None] = lambda number: None
+    budget: HospitalBudget | None = None
     sent: dict[int, tuple[int, Update]] = field(default_factory=dict)
     starts: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     deltas: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
@@ -89,7 +94,8 @@ class Federation:
             folder = self.folder / task.lineage / str(number)
             learner.train = self._watched(number + 1, learner.train)  # type: ignore[method-assign]
             identity = self.identity(number)
-            return Node(learner, folder, identity, schedule, 0, lambda: 0.0, durable=False, vault=self.vault)
+            own = {"vault": self.vault, "noise": self.noise(number)}
+            return Node(learner, folder, identity, schedule, 0, lambda: 0.0, durable=False, **own)
 
         app = make_app(build)
         self.nodes = {
@@ -112,6 +118,7 @@ class Federation:
             last_task=self.last_task,
             kinds=arithmetic(self.plan, self.vault.settings.policy, self.vault.settings.scheme),
             key=self.key,
+            budget=self.budget,
         )
 
     def _watched(self, node: int, train: Callable[..., Trained]) -> Callable[..., Trained]:

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategies.settings import StrategySettings
-from strategies.weighting import WEIGHTINGS, Contribution, damped_total, integer_weights, shares, staleness_factor
+from strategies.settings import EQUAL, StrategySettings
+from strategies.versions import weigh
+from strategies.weighting import (
+    WEIGHTINGS,
+    Contribution,
+    damped_total,
+    equal_weights,
+    integer_weights,
+    shares,
+    staleness_factor,
+)
 
 S = StrategySettings(max_share=1.0)
 A = Contribution(loss_sum=200.0, num_tokens=100, num_examples=10, bandwidth=16.0, staleness=0)
@@ -174,3 +183,20 @@ def test_absolute_damping_leaves_every_update_a_weight() -> None:
     total = damped_total(ancient, [0.25] * 4, 128, s)
     assert total == 8
     assert integer_weights([0.25] * 4, total, [2] * 4) == [1, 1, 1, 1]
+
+
+def test_equal_counts_every_update_the_same_whatever_is_said_of_it() -> None:
+    s = replace(S, weighting=EQUAL, buffer_size=3, max_share=0.1, damping="absolute")
+    assert shares([A, B], s) == [0.5, 0.5]
+    assert weigh([A, B, B], 128, s)[1] == [42, 42, 42]
+    assert weigh([A, B], 128, s)[1] == [42, 42]  # fewer are a shorter step, not a larger weight
+
+
+def test_equal_weights_are_a_fixed_part_in_every_unit() -> None:
+    assert equal_weights(128, 4, [1, 1, 1, 1]) == [32] * 4
+    assert equal_weights(128, 0, [1, 1, 1]) == [42] * 3  # of as many as came
+    assert equal_weights(128, 2, [1, 1, 1]) == [42] * 3  # more than a buffer: still within W
+    assert equal_weights(128, 3, [1, 2, 16]) == [42, 42, 32]  # multiples of what brings them to the unit
+    assert equal_weights(32, 8, [1, 8]) == [4, 8]
+    with pytest.raises(ValueError, match="do not fit a total weight of 32"):
+        equal_weights(32, 3, [32, 1, 1])
