@@ -81,9 +81,3 @@ def test_a_sound_config_passes_and_an_explicit_multiplier_is_taken_as_it_is() ->
 def test_what_would_not_be_the_guarantee_accounted_for_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         check_settings({**ASKED, **changes})
-
-
-def test_dp_fedavg_without_a_unit_is_refused() -> None:
-    with pytest.raises(SettingsError, match="protects nobody"):
-        check_settings({"strategy.name": "dp-fedavg"})
-    check_hospital({"strategy.name": "dp-fedavg", "privacy.unit": "patient", "privacy.epsilon": 3.0})

@@ -20,7 +20,12 @@ SOUND: dict[str, Any] = {"privacy.unit": "patient", "privacy.epsilon": 8.0, "str
         SOUND,
         SOUND | {"privacy.unit": "example", "strategy.weighting": "equal", "train.precision": "bf16"},
         SOUND | {"strategy.patience": 3, "strategy.evaluate-every": 2},
-        {"privacy.unit": "hospital", "privacy.epsilon": 8.0, "train.gradient-checkpointing": True},
+        {
+            "privacy.unit": "hospital",
+            "privacy.epsilon": 8.0,
+            "strategy.weighting": "equal",
+            "train.gradient-checkpointing": True,
+        },
         {"strategy.weighting": "paper", "train.local-seconds": 3.0, "strategy.patience": 3},
     ],
 )

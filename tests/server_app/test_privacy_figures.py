@@ -61,7 +61,7 @@ def test_the_report_draws_what_was_spent_and_says_what_it_covers(story: Callable
     for version, epsilon in enumerate(spent, 1):
         assert f"version {version}: epsilon {epsilon:.4g}" in said
     assert f"epsilon {MECHANISM.epsilon(24, 1e-5):.4g} of the 8 allowed at delta 1e-05" in said
-    assert "Not covered: held-out losses" in said and "Hospitals do not report it" in said
+    assert "Not covered: held-out losses" in said and "what privacy.unit = 'hospital' protects" in said
     assert "Only sums can be opened" in said and "train loss" not in text
 
 

@@ -29,6 +29,7 @@ from encryption.aggregator import arithmetic
 from encryption.plan import FieldPlan
 from protocol.messages import ACCEPTED, EVALUATE, OUTCOMES, WRONG_LAYOUT, Update
 from protocol.parts import Payload
+from protocol.privacy_settings import HOSPITAL, NO_UNIT
 from protocol.schedule import Schedule
 from protocol.wire import read_reply
 from server_app.run_folder import RunFolder
@@ -119,6 +120,7 @@ class Federation:
             kinds=arithmetic(self.plan, self.vault.settings.policy, self.vault.settings.scheme),
             key=self.key,
             budget=self.budget,
+            privacy_unit=HOSPITAL if self.noise else NO_UNIT,
         )
 
     def _watched(self, node: int, train: Callable[..., Trained]) -> Callable[..., Trained]:
