@@ -120,7 +120,7 @@ class Federation:
             kinds=arithmetic(self.plan, self.vault.settings.policy, self.vault.settings.scheme),
             key=self.key,
             budget=self.budget,
-            privacy_unit=HOSPITAL if self.noise else NO_UNIT,
+            privacy_unit=HOSPITAL if self.noise(0) is not None else NO_UNIT,
         )
 
     def _watched(self, node: int, train: Callable[..., Trained]) -> Callable[..., Trained]:
