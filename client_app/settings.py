@@ -24,8 +24,8 @@ class TrainSettings:
         default=1,
         metadata={
             "key": "train.accumulation",
-            "help": "Forward passes an optimiser step; a step's loss is the mean over all their tokens. Without meaning "
-            "in DP-SGD, where privacy.batch says what a step holds.",
+            "help": "Forward passes an optimiser step; a step's loss is the mean over all their tokens. "
+            "Without meaning in DP-SGD, where privacy.batch says what a step holds.",
             "min": 1,
             "max": 65536,
         },

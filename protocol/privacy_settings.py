@@ -71,8 +71,8 @@ class PrivacySettings:
         default=16,
         metadata=_key(
             "batch",
-            "Examples (notes) or patients that a DP-SGD step samples on average: each enters with probability batch / all, "
-            "independently (Poisson sampling), so that a step may hold more, fewer or none.",
+            "Examples (notes) or patients that a DP-SGD step samples on average: each enters with probability "
+            "batch / all, independently (Poisson sampling), so that a step may hold more, fewer or none.",
             min=1,
             max=1000000,
         ),
