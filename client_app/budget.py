@@ -121,8 +121,8 @@ class Budget:
         Raises
         ------
         BudgetError
-            epsilon would exceed ``privacy.epsilon``: with this training or, before the first one, over the whole run; or
-        ``privacy.batch`` exceeds the hospital's units, so that nothing can be accounted for.
+            epsilon would exceed ``privacy.epsilon``, with this training or, before the first one, over the whole run;
+            or ``privacy.batch`` exceeds the hospital's units, so that nothing can be accounted for.
         RecordError
             the record cannot be read or written.
         """

@@ -24,7 +24,8 @@ class TrainSettings:
         default=1,
         metadata={
             "key": "train.accumulation",
-            "help": "Forward passes an optimiser step; a step's loss is the mean over all their tokens.",
+            "help": "Forward passes an optimiser step; a step's loss is the mean over all their tokens. "
+            "Without meaning in DP-SGD, where privacy.batch says what a step holds.",
             "min": 1,
             "max": 65536,
         },
@@ -45,7 +46,11 @@ class TrainSettings:
     )
     clip: float = field(
         default=1.0,
-        metadata={"key": "train.clip", "help": "Largest L2 norm of a step's gradient; 0 = no clipping.", "min": 0.0},
+        metadata={
+            "key": "train.clip",
+            "help": "Largest L2 norm of a step's gradient; 0 = no clipping. DP-SGD has privacy.clip instead.",
+            "min": 0.0,
+        },
     )
     proximal_mu: float = field(
         default=0.0,

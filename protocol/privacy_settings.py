@@ -71,8 +71,8 @@ class PrivacySettings:
         default=16,
         metadata=_key(
             "batch",
-            "Examples or patients that a DP-SGD step samples on average: each enters with probability batch / all, "
-            "independently (Poisson sampling), so that a step may hold more, fewer or none.",
+            "Examples (notes) or patients that a DP-SGD step samples on average: each enters with probability "
+            "batch / all, independently (Poisson sampling), so that a step may hold more, fewer or none.",
             min=1,
             max=1000000,
         ),
@@ -90,8 +90,9 @@ class PrivacySettings:
         default=1,
         metadata=_key(
             "micro-batch",
-            "Examples whose mean gradient is clipped as one (EFLS's micro-batches): faster, but one example can "
-            "then turn a whole clipped gradient around, so that the same noise protects half as well; 1 = one each.",
+            "Examples, on average, whose mean gradient is clipped as one (EFLS's micro-batches), drawn at random: less "
+            "is cut off, but one example can turn a whole clipped gradient around, so that the noise on the sum is "
+            "twice as large for the same epsilon; 1 = one each.",
             min=1,
             max=4096,
         ),

@@ -35,7 +35,8 @@ class RunSettings:
         default=True,
         metadata={
             "key": "run.alone",
-            "help": "After the last version let every hospital train an adapter alone, for comparison.",
+            "help": "After the last version let every hospital train an adapter alone, for comparison. It never leaves "
+            "the node and is trained without noise; with privacy.unit example or patient its measures stay there too.",
         },
     )
     alone_steps: int = field(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 TRAINING, EVALUATING, TRAINING_ALONE = "training", "evaluating", "training alone"
 WAITING, IDLE, PAUSING = "update awaits version", "idle", "pausing"
+SPENT = "privacy budget spent"
 LEFT, EXCLUDED, ABSENT = "left", "excluded", "not back since resume"
 CLAMPED = "clamped"  # facts that a node reported were out of bounds and brought into them
 

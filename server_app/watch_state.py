@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from protocol.messages import ACCEPTED, ALONE, BEHIND, EVALUATE, LATE, OUTCOMES, TRAIN
+from protocol.messages import ACCEPTED, ALONE, BEHIND, BUDGET, EVALUATE, LATE, OUTCOMES, TRAIN
 from server_app.svg import clean
 from server_app.watch_row import (
     ABSENT,
@@ -25,6 +25,7 @@ from server_app.watch_row import (
     IDLE,
     LEFT,
     PAUSING,
+    SPENT,
     TRAINING,
     TRAINING_ALONE,
     WAITING,
@@ -53,6 +54,7 @@ class _Node:
     deadline: float | None = None
     failures: int = 0
     reason: str = ""
+    spent: bool = False
 
     def rest(self, at: float) -> None:
         """What it waited for, or did, is over."""
@@ -130,6 +132,8 @@ class WatchState:
             state, detail = node.doing, EXCLUDED if key in self._excluded else ""
         elif key in self._excluded:
             state, since = EXCLUDED, max(since, self._excluded[key])
+        elif node.spent and self.finished is None:
+            state = SPENT
         elif waiting is not None:
             state, since = WAITING, waiting
         elif node.reason and self.finished is None:
@@ -242,6 +246,8 @@ class WatchState:
         node.rest(at)
         if event == ACCEPTED or event == "measured":
             node.failures, node.reason = 0, ""
+        elif event == BUDGET:
+            node.spent = True  # it is asked no more
         elif event != LATE:
             at_once = event == BEHIND and node.failures == 0
             node.failures += 1

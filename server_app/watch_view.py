@@ -18,14 +18,14 @@ from rich.text import Text
 
 from server_app.names import labels
 from server_app.svg import clean, count, duration, size
-from server_app.watch_row import ABSENT, EXCLUDED, LEFT, PAUSING, WAITING, Row
+from server_app.watch_row import ABSENT, EXCLUDED, LEFT, PAUSING, SPENT, WAITING, Row
 from server_app.watch_state import REASON, WatchState
 
 WIDTH = 160  # of plain text
 LONG_QUIET = 60.0  # seconds without a line after which the view says so
 SPACIOUS = 120  # from this width on columns stand two apart
 LEGIBLE = 18  # characters that a hospital's name, or its state, is given before columns go
-STYLES = {PAUSING: "yellow", WAITING: "cyan", LEFT: "dim", ABSENT: "dim", EXCLUDED: "red"}
+STYLES = {PAUSING: "yellow", WAITING: "cyan", SPENT: "yellow", LEFT: "dim", ABSENT: "dim", EXCLUDED: "red"}
 AT_MOST = "of at\nmost"
 EPSILON = "epsilon"  # with the unit that it protects above it
 # (title, narrowest terminal that shows the column)

@@ -221,6 +221,26 @@ def test_a_private_run_never_trains_without_noise_by_mistake(hospitals: list[Hos
     assert Pace().seconds == 0.0 and learner.alone(learner.initial(), 1, 1).size  # alone stays at the node
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_of_a_team_the_leader_alone_adds_noise(hospitals: list[Hospital], rank: int) -> None:
+    """The other ranks take the leader's noised mean as it comes, whatever they summed."""
+    sent: list[torch.Tensor] = []
+
+    class Pair(Team):
+        def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+            return tensor
+
+        def from_leader(self, tensor: torch.Tensor) -> torch.Tensor:
+            sent.append(tensor)
+            return tensor
+
+    known = Known(1.0)
+    learner = make(hospitals[0], known, team=Pair(rank, 2))
+    learner.train_private(learner.initial(), 0, 1.0)
+    noised = [tensor for tensor in sent if tensor.is_floating_point()]
+    assert len(noised) == 2 and len(known.asked) == (2 if rank == 0 else 0)
+
+
 def test_a_team_takes_the_steps_of_one_process(hospitals: list[Hospital]) -> None:
     """Two ranks in turn, each with what the other would have sent: sums of clipped parts, noise of the leader."""
     from client_app.private_training import _dealt

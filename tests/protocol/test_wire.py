@@ -64,6 +64,7 @@ FAILURE = Failure("l", 7, "behind", "it is at 3", 3)
 TASKS = {"task": TASK, "task-snapshot": replace(TASK, snapshot=SNAPSHOT), "task-fresh": replace(TASK, records=())}
 REPLIES = {
     "update": UPDATE,
+    "update-private": replace(UPDATE, privacy_unit="patient", loss_sum=0.0, local_epsilon=1.5, local_epsilon_step=0.75),
     "update-snapshot": replace(UPDATE, snapshot=SNAPSHOT),
     "evaluation": EVALUATION,
     "failure": FAILURE,
@@ -158,7 +159,7 @@ Change = Callable[[RecordDict], object]
 def put(record: str, **values: object) -> Change:
     def change(content: RecordDict) -> None:
         for key, value in values.items():
-            content.config_records[record][key.replace("_", "-")] = value  # type: ignore[assignment]
+            content[record][key.replace("_", "-")] = value  # type: ignore[index]
 
     return change
 
@@ -187,6 +188,10 @@ def put(record: str, **values: object) -> Change:
         ("update", put("facts", parts=[1, 1]), "payloads that it does not name"),
         ("update", put("facts", reply="other"), "unknown kind 'other'"),
         ("update", put("facts", steps=0), "each must be at least 1"),
+        ("update", put("facts", privacy_unit="ward"), "'privacy-unit' is 'ward'"),
+        ("update", put("metrics", local_epsilon=-1.0, local_epsilon_step=-2.0), "neither can be negative"),
+        ("update", put("metrics", local_epsilon=1.0, local_epsilon_step=2.0), "the part more than the whole"),
+        ("update", put("metrics", local_epsilon=float("nan")), "expected a finite number"),
         ("failure", put("facts", kind="accepted"), "unknown kind 'accepted'"),
         ("failure", put("facts", kind="odd"), "unknown kind 'odd'"),
     ],

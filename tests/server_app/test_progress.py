@@ -41,3 +41,15 @@ def test_clamped_claims_have_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "clamped" not in capsys.readouterr().out
     progress(line | {"clamped": ["compute_seconds 99.0 -> 12.3", "steps \x1b -> 1"]})
     assert "clamped: North: compute_seconds 99.0 -> 12.3; steps ? -> 1" in capsys.readouterr().out
+
+
+def test_a_private_update_tells_its_price_and_no_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    line = {"event": "accepted", "hospital": "ab", "site": "North", "version": 3, "staleness": 0, "steps": 5}
+    line |= {"loss_sum": 0.0, "num_tokens": 10, "bytes": 500, "seconds": 2.0, "privacy_unit": "patient"}
+    progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0)
+    progress(line | {"local_epsilon": 1.234, "local_epsilon_step": 0.5})
+    progress({"event": "version", "version": 2, "sites": ["A"], "weights": [96], "key": "", "staleness": [0]})
+    progress({"event": "budget", "hospital": "ab", "reason": "no more"})
+    said = capsys.readouterr().out
+    assert "5 steps, patient-level epsilon 1.23, 0 kB" in said and "train losses withheld" in said
+    assert "budget: North: no more" in said

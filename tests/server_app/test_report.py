@@ -260,3 +260,25 @@ def test_names_that_are_cut_stay_distinct_and_are_whole_in_a_tooltip(story: Call
         texts = [mark for mark in figures(told.page()[1])[label].iter(f"{SVG}text") if mark.attrib["x"] == "26"]
         assert len(texts) == 30 == len({mark[0].tail for mark in texts})
         assert texts[3][0].text == "University Hospital number 03 of the region"
+
+
+def test_spent_budgets_are_drawn_by_hospital_and_withheld_losses_are_said_to_be(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    for version in range(3):
+        for i in range(2):
+            spent = {"local_epsilon": 1.5 * (version + 1) + i, "local_epsilon_step": 1.0, "privacy_unit": "patient"}
+            told.accept(i, told.ask(i, version), version, loss_sum=0.0, num_tokens=640, **spent)
+    told.refuse(0, told.ask(0, 3), "budget", "another training would bring it beyond privacy.epsilon")
+    text, root = told.page()
+    figure = words(figures(root)["epsilon by hospital"])
+    assert "North  4.500" in figure and "South  5.500" in figure and "patient-level epsilon" in figure
+    assert "Patient-level epsilon, per hospital" in text and "there is no budget" in text
+    assert "Withheld: it would tell of the notes that privacy.unit = &#x27;patient&#x27; protects" in text
+    assert "train loss by hospital" not in figures(root) and "beyond privacy.epsilon" in text
+
+
+def test_a_run_without_privacy_has_no_epsilon(story: Callable[..., Any]) -> None:
+    told = story()
+    told.full_run(2, 3)
+    assert "epsilon" not in told.page()[0]

@@ -131,7 +131,7 @@ def test_a_version_frees_its_members_and_leaves_the_others_behind(story: Callabl
     assert " 1       0 " in drawn["North"] and " 0       1 " in drawn["South"]  # version, versions behind
 
 
-@pytest.mark.parametrize("outcome", [name for name in OUTCOMES if name not in ("accepted", "late", "behind")])
+@pytest.mark.parametrize("outcome", [name for name in OUTCOMES if name not in ("accepted", "late", "behind", "budget")])
 def test_a_failed_node_pauses_with_its_reason_until_it_is_asked_again(story: Callable[..., Any], outcome: str) -> None:
     one = story()
     one.start()
@@ -675,3 +675,25 @@ def test_once_is_plain_text_whatever_the_environment_wishes(story: Callable[...,
         assert (done.returncode, done.stderr) == (0, b"") and "\x1b" not in text
         assert ("Hôpital 北" if encoding == "utf-8" else "H?pital ?") in text
         assert WAITING in text and "version 0 of 4" in text
+
+
+def test_what_a_hospital_spent_stands_in_its_row_instead_of_a_loss(story: Callable[..., Any]) -> None:
+    run = story()
+    run.start()
+    assert "epsilon" not in view(run)
+    spent = {"local_epsilon": 2.345, "local_epsilon_step": 0.5, "privacy_unit": "patient", "loss_sum": 0.0}
+    run.accept(0, run.ask(0, 0), 0, **spent)
+    row = rows(run)["North"]
+    assert (row.updates.epsilon, row.updates.loss, row.updates.tokens_per_second) == (2.345, None, None)
+    said = view(run)
+    assert ("patient" in said and "epsilon" in said and "2.35" in said) or "2.34" in said
+
+
+def test_a_hospital_without_budget_says_so_and_does_not_pause(story: Callable[..., Any]) -> None:
+    run = story()
+    run.start()
+    run.accept(0, run.ask(0, 0), 0)
+    run.version(1, [(0, 1, 128, 0)])
+    run.refuse(0, run.ask(0, 1), "budget", "another training would bring it beyond privacy.epsilon")
+    assert states(run)["North"] == "privacy budget spent"
+    assert "1 budget" in view(run) and "beyond privacy.epsilon" in view(run)

@@ -1,4 +1,4 @@
-"""Runs whose hospitals protect their patients: what ends them, what the ledger holds, and a real one from end to end."""
+"""Runs whose hospitals protect their patients: what ends them, and what the ledger holds; one with real learners."""
 
 from __future__ import annotations
 

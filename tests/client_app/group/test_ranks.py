@@ -108,6 +108,18 @@ def test_a_rerun_is_the_same_to_the_bit(shared: Any) -> None:
     assert one.vector.tobytes() == two.vector.tobytes() and one.loss_sum == two.loss_sum
 
 
+def test_two_ranks_train_privately_as_one_process_does(shared: Any) -> None:
+    """Everybody is sampled and the noise is next to none, so that the two can be compared."""
+    private = {"privacy__unit": "patient", "privacy__noise_multiplier": 1.0, "strategy__weighting": "examples"}
+    units = local_learner(shared.spec(**private)).units
+    config = private | {"privacy__batch": units, "privacy__notes_per_patient": 50}
+    group, alone = shared.learner(**config), local_learner(shared.spec(**config))
+    start = np.random.default_rng(5).normal(0, 0.02, sum(alone.sizes)).astype(np.float32)
+    got, wanted = group.train_private(start, 1, 1e-9), alone.train_private(start, 1, 1e-9)
+    assert group.units == alone.units == units > 2 and facts(got) == facts(wanted)
+    assert distance(got.vector, wanted.vector, start) <= TOLERANCE
+
+
 def test_a_time_budget_ends_the_training_of_all_ranks(shared: Any) -> None:
     group = shared.learner(train__local_steps=100_000, train__local_seconds=0.3)
     got = group.train(group.initial(), 0, 1)
