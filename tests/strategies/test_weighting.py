@@ -78,7 +78,6 @@ def test_losses_that_give_no_weights_mean_equal_shares(loss: float) -> None:
 
 contribution = st.builds(
     Contribution,
-    capped,
     loss_sum=st.floats(0, 1e9),
     num_tokens=st.integers(1, 10**9),
     num_examples=st.integers(1, 10**9),
