@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 from strategies.settings import EQUAL, StrategySettings
 
+_LEAST = 1e-290  # a smaller weight counts as none: beside it products lose the digits that shares need
+
 
 @dataclass(frozen=True)
 class Contribution:
@@ -78,6 +80,7 @@ def shares(contributions: Sequence[Contribution], settings: StrategySettings) ->
 
 def capped(raw: Sequence[float], cap: float) -> list[float]:
     """``raw`` as shares that sum to 1, none above ``cap``, which is at least 1/K."""
+    raw = [r if r >= _LEAST else 0.0 for r in raw]
     full: set[int] = set()
     while True:  # what a capped one loses goes to the others in proportion; each pass caps at least one more
         free = [i for i in range(len(raw)) if i not in full]

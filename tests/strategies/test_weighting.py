@@ -13,6 +13,7 @@ from strategies.versions import weigh
 from strategies.weighting import (
     WEIGHTINGS,
     Contribution,
+    capped,
     damped_total,
     equal_weights,
     integer_weights,
@@ -200,3 +201,9 @@ def test_equal_weights_are_a_fixed_part_in_every_unit() -> None:
     assert equal_weights(32, 8, [1, 8]) == [4, 8]
     with pytest.raises(ValueError, match="do not fit a total weight of 32"):
         equal_weights(32, 3, [32, 1, 1])
+
+
+def test_a_weight_too_small_to_share_out_does_not_unsettle_the_others() -> None:
+    raw = [0.0, 1.0, 1.0, 1.7e-314]  # below the smallest normal number: three digits are left of it
+    assert math.fsum(capped(raw, 0.375)) == pytest.approx(1.0, rel=1e-12)
+    assert capped(raw, 0.375)[1:3] == pytest.approx([0.375, 0.375])
