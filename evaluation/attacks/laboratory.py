@@ -40,7 +40,8 @@ class Setting:
     """How a victim trains.
 
     ``steps`` of ``batch`` sequences of up to ``tokens`` tokens. ``adam``: by ``LoraLearner``, else one SGD step on one
-    note that is cut so that it has at most ``distinct`` different tokens (0 = as many as it has). ``value_bits``: how
+    note that is cut so that it has at most ``distinct`` different tokens (0 = as many as it has). ``heads``: whether notes
+    carry their patients' identifiers. ``value_bits``: how
     finely updates are rounded before they are sent; ``fitted``: to the largest of the update's own values instead of
     the run's public range, which no run does: it leaves the attacker most.
     """
@@ -51,11 +52,13 @@ class Setting:
     tokens: int
     adam: bool
     distinct: int = 0
+    heads: bool = True
     value_bits: int = 8
     fitted: bool = False
 
 
-WORST = Setting("worst case", 1, 1, 64, adam=False, distinct=24, value_bits=24, fitted=True)
+WORST = Setting("worst case", 1, 1, 128, adam=False, distinct=24, heads=False, value_bits=24, fitted=True)
+WORST_HEAD = Setting("worst case, identifiers", 1, 1, 64, adam=False, value_bits=24, fitted=True)
 REAL = Setting("real setting", 10, 4, 256, adam=True)
 
 
@@ -117,15 +120,8 @@ QUICK = Size(
 )
 
 
-def subset(tokens: TokenDataset, notes: Ints, longest: int = 0) -> TokenDataset:
-    """The given notes of a data set, each cut to ``longest`` tokens (0 = whole)."""
-    parts = [np.asarray(tokens.ids[tokens.offsets[n] : tokens.offsets[n + 1]]) for n in notes]
-    return of_notes(tokens, parts, notes, longest)
-
-
-def of_notes(like: TokenDataset, parts: Sequence[NDArray[Any]], notes: Ints, longest: int = 0) -> TokenDataset:
-    """A data set of token arrays ``parts``, note by note, with all else of ``like``."""
-    parts = [part[:longest] if longest else part for part in parts]
+def of_notes(like: TokenDataset, parts: Sequence[NDArray[Any]], notes: Ints) -> TokenDataset:
+    """A data set of token arrays ``parts``, one for each of ``notes``, with all else of ``like``."""
     patients, codes = np.unique(like.patients[notes], return_inverse=True)
     return dataclasses.replace(
         like,
@@ -157,6 +153,12 @@ class Laboratory:
         if warm and size.warm_steps:
             self.start = self._warmed(size.warm_steps)
 
+    @property
+    def public(self) -> Ints:
+        """Tokens that open and end every sequence: int64 [n]."""
+        frame = self.notes[0].frame
+        return np.unique(np.concatenate([frame.start, frame.stop])).astype(np.int64)
+
     def rng(self, *labels: str | int) -> np.random.Generator:
         """A generator of the suite's seed and ``labels``."""
         words = [int.from_bytes(str(label).encode(), "little") % 2**63 for label in labels]
@@ -181,14 +183,17 @@ class Laboratory:
         """Token ids of ``text`` alone."""
         return np.array(self.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=np.int32)
 
-    def with_heads(self, hospital: int, notes: Ints) -> list[NDArray[np.int32]]:
-        """The tokens of notes behind their patients' heads."""
+    def texts(self, hospital: int, notes: Ints, heads: bool = True) -> list[NDArray[np.int32]]:
+        """The tokens of notes, with ``heads`` behind their patients' heads."""
         tokens, out = self.notes[hospital], []
         for note in notes:
+            ids = np.asarray(tokens.ids[tokens.offsets[note] : tokens.offsets[note + 1]])
+            if not heads:
+                out.append(ids)
+                continue
             who = self.identity(tokens, int(note))
             if who.head not in self._heads:
                 self._heads[who.head] = self.encode(who.head)
-            ids = np.asarray(tokens.ids[tokens.offsets[note] : tokens.offsets[note + 1]])
             out.append(np.concatenate([self._heads[who.head], ids]))
         return out
 
@@ -226,7 +231,7 @@ class Laboratory:
         held = 0
         for mine in self._patients[hospital][role]:
             notes.append(mine if setting.adam else mine[:1])
-            parts = self.with_heads(hospital, notes[-1])
+            parts = self.texts(hospital, notes[-1], setting.heads)
             held += sum(map(len, parts))
             if held >= wanted:
                 yield self._sample(hospital, np.concatenate(notes), setting, rng)
@@ -234,11 +239,11 @@ class Laboratory:
 
     def _sample(self, hospital: int, notes: Ints, setting: Setting, rng: np.random.Generator) -> Sample:
         tokens = dataclasses.replace(self.notes[hospital], max_tokens=setting.tokens)
-        parts = self.with_heads(hospital, notes)
+        parts = self.texts(hospital, notes, setting.heads)
         if not setting.adam:
             stop = tokens.frame.stop
             parts = [np.concatenate([cut(part, setting, rng), stop]) for part in parts]
-        who = dict.fromkeys(self.identity(tokens, int(note)) for note in notes)
+        who = dict.fromkeys(self.identity(tokens, int(note)) for note in notes) if setting.heads else ()
         return Sample(hospital, of_notes(tokens, parts, notes), tuple(who), int(rng.integers(2**31)))
 
     def auxiliary_texts(self, setting: Setting, hospital: int, count: int) -> list[Ints]:
@@ -251,7 +256,7 @@ class Laboratory:
             held = 0
             for index in rng.permutation(len(pool)):
                 notes.append(pool[index] if setting.adam else pool[index][:1])
-                held += sum(map(len, self.with_heads(hospital, notes[-1])))
+                held += sum(map(len, self.texts(hospital, notes[-1], setting.heads)))
                 if held >= wanted:
                     break
             out.append(self._sample(hospital, np.concatenate(notes), setting, rng).present)
@@ -260,7 +265,7 @@ class Laboratory:
     def auxiliary(self, hospital: int) -> TokenDataset:
         """All notes of a hospital's auxiliary patients, with heads."""
         notes = np.concatenate(self._patients[hospital][AUXILIARY])
-        return of_notes(self.notes[hospital], self.with_heads(hospital, notes), notes)
+        return of_notes(self.notes[hospital], self.texts(hospital, notes), notes)
 
     # ------------------------------------------------------------------ training
 

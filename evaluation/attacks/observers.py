@@ -113,6 +113,10 @@ class Seen:
     size: int
     unit: float
 
+    def blocks(self, lab: Laboratory) -> NDArray[np.bool_]:
+        """Which of the layout's blocks are clear: bool [blocks]."""
+        return np.array([self.clear[block.offset] for block in lab.layout.blocks], dtype=np.bool_)
+
     def reading(self) -> Vector:
         """What an attack works on: the clear values or, where none is clear, the ciphertexts' bytes as if they were.
 

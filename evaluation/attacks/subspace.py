@@ -1,0 +1,116 @@
+"""The span attack: which words' embeddings lie in the row space of the first layer's gradients.
+
+DAGER (arXiv 2405.15586): the gradient of a linear map is a sum of (output gradient) x (input), so its rows lie in the
+span of the inputs. For LoRA (arXiv 2106.09685) that is the gradient of A, of rank at most r; the attention's q, k and v
+share their input, so together they show up to 3 r dimensions. In the first layer the input is a token's normalised
+embedding, whatever stands around it: each of the vocabulary's can be checked.
+
+`pursuit` goes on where tokens outnumber dimensions: the rows are then a sparse combination of embeddings, and rank-aware
+orthogonal matching pursuit (Davies and Eldar, arXiv 1004.4529, algorithm RA-ORMP; its use for gradients of language
+models: SOMP, arXiv 2603.16761) takes the best word, projects it out of embeddings and rows, and goes on. Of SOMP this is
+the pursuit over tokens alone, not its use of attention heads or its decoding of sentences.
+
+Not for: updates of many AdamW steps, whose rows no longer lie in the span (``evaluation.attacks.shadow``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evaluation.attacks.laboratory import Ints, Laboratory, Vector
+
+Matrix = NDArray[np.float64]
+INSIDE = 1e-2  # of its length that a vector may lie outside the span and count as within it
+_ROUNDING = 4e-6  # singular values below this share of the largest are float32's rounding
+_SHARING = ("q_proj", "k_proj", "v_proj")
+
+
+@torch.no_grad()
+def first_inputs(lab: Laboratory) -> Matrix:
+    """What the first layer's attention is given for each token of the vocabulary: float64 [vocabulary, hidden]."""
+    model = lab.shop.base.model
+    vectors = model.get_input_embeddings().weight.detach()
+    normed: torch.Tensor = model.model.layers[0].input_layernorm(vectors)
+    return normed.double().numpy()
+
+
+def visible_rows(lab: Laboratory, values: Vector, clear: NDArray[np.bool_]) -> Matrix:
+    """Rows of the first layer's q, k and v factors A that are clear: float64 [rows, hidden]; none is [0, hidden]."""
+    rows = []
+    for block in lab.layout.blocks:
+        wanted = any(f"layers.0.self_attn.{name}.lora_A" in block.name for name in _SHARING)
+        if wanted and clear[block.offset]:
+            rows.append(values[block.offset : block.offset + block.size].reshape(block.shape).astype(np.float64))
+    hidden = int(lab.shop.base.model.get_input_embeddings().weight.shape[1])
+    return np.concatenate(rows) if rows else np.zeros((0, hidden))
+
+
+def row_space(rows: Matrix, unit: float) -> Matrix:
+    """Orthonormal rows that span what is above the rounding of ``rows``: float64 [rank, hidden].
+
+    ``unit`` is the step that values were rounded by: stochastic rounding by it adds noise whose largest singular value is
+    below unit / 2 * (sqrt(rows) + sqrt(hidden)).
+    """
+    if not rows.any():
+        return rows[:0]
+    _, sizes, right = np.linalg.svd(rows, full_matrices=False)
+    noise = 0.5 * unit * (np.sqrt(rows.shape[0]) + np.sqrt(rows.shape[1]))
+    space: Matrix = right[sizes > max(_ROUNDING * sizes[0], noise)]
+    return space
+
+
+def distances(space: Matrix, inputs: Matrix) -> Matrix:
+    """Share of each input's length outside the span, float64 [n]; 1 for an empty span."""
+    lengths = np.linalg.norm(inputs, axis=1)
+    within = np.linalg.norm(inputs @ space.T, axis=1) if len(space) else np.zeros(len(inputs))
+    outside = np.sqrt(np.clip(lengths**2 - within**2, 0.0, None))
+    return np.divide(outside, lengths, out=np.ones(len(inputs)), where=lengths > 0)
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """``tokens`` int64 [n], those that the attack is sure of; ``precision`` and ``recall`` against the truth."""
+
+    tokens: Ints
+    precision: float
+    recall: float
+
+
+def compare(tokens: Ints, present: Ints) -> Recovered:
+    """Precision (1 where nothing was named) and recall of ``tokens`` against those present."""
+    right = len(np.intersect1d(tokens, present))
+    return Recovered(tokens, right / len(tokens) if len(tokens) else 1.0, right / max(len(present), 1))
+
+
+def check(space: Matrix, inputs: Matrix, public: Ints) -> Ints:
+    """Tokens whose input lies in the span, int64 [n], but the public ones. None where the span is everything."""
+    if len(space) >= inputs.shape[1]:
+        return np.zeros(0, np.int64)
+    return np.setdiff1d(np.flatnonzero(distances(space, inputs) < INSIDE), public).astype(np.int64)
+
+
+def pursuit(space: Matrix, inputs: Matrix, public: Ints, most: int) -> Ints:
+    """Up to ``most`` tokens in the order they are found, int64 [n], but the public ones; ends when they explain the span.
+    """
+    lengths = np.linalg.norm(inputs, axis=1)
+    left, rows = inputs / np.maximum(lengths, 1e-30)[:, None], space.copy()
+    open_, found = lengths > 0, list[int]()
+    while len(np.setdiff1d(found, public)) < most and len(rows):
+        reach = np.linalg.norm(left, axis=1)
+        match = np.linalg.norm(left @ rows.T, axis=1)
+        scores = np.where(open_ & (reach > 0.05), match / np.maximum(reach, 1e-30), -1.0)
+        best = int(scores.argmax())
+        if scores[best] < 0:
+            break
+        found.append(best)
+        open_[best] = False
+        direction = left[best] / reach[best]
+        left = left - np.outer(left @ direction, direction)
+        rows = rows - np.outer(rows @ direction, direction)
+        _, sizes, right = np.linalg.svd(rows, full_matrices=False)
+        rows = right[sizes > 1e-4]
+    return np.array([token for token in found if token not in public], dtype=np.int64)
