@@ -104,6 +104,7 @@ class Size:
     worst: Setting = WORST
     choices: int = 8  # of a forced choice between identifiers, the true one among them
     spans: int = 12  # identifiers asked for a victim, at most
+    profile_tokens: int = 30000
     fractions: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -116,6 +117,7 @@ QUICK = Size(
     victims=12,
     real=dataclasses.replace(REAL, name="real setting, short", tokens=64),
     spans=6,
+    profile_tokens=8000,
     fractions=(0.0, 0.3, 0.6, 0.9, 1.0),
 )
 

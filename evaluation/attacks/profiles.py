@@ -15,8 +15,9 @@ Not for: combining them (``evaluation.attacks.shadow``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -34,20 +35,16 @@ _BATCH, _FEWEST = 8, 2
 
 @dataclass(frozen=True)
 class _Map:
-    """One linear map: its blocks' numbers, and per token h, p [vocabulary, inputs] and g [vocabulary, outputs]."""
+    """One linear map: its blocks' numbers; for every known token unit vectors of h and g, centred over the tokens, p and
+    g themselves, and what the start's factors make of them."""
 
     blocks: tuple[int, int]
-    here: Table
-    before: Table
-    wanted: Table
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """``table`` float32 [vocabulary, columns]; of each column the blocks it was made from: bool [columns, blocks]."""
-
-    table: Table
-    blocks: NDArray[np.bool_]
+    own: Table  # [known, inputs]
+    own_wanted: Table  # [known, outputs]
+    before: Table  # [known, inputs]
+    wanted: Table  # [known, outputs]
+    wanted_b: Table  # [known, rank]
+    before_a: Table  # [known, rank]
 
 
 class Profiles:
@@ -59,105 +56,49 @@ class Profiles:
         self.names = [block.name for block in lab.layout.blocks]
         if not any(".lora_A." in name for name in self.names):
             raise ValueError("the attacks need a layout that sends both factors (lora.factors = 'both')")
-        self.maps = self._measured(tokens)
         firsts = [n for n, name in enumerate(self.names) if "layers.0.self_attn" in name and ".lora_A." in name]
         self.first = tuple(n for n in firsts if "o_proj" not in self.names[n])
-
-    def _measured(self, tokens: int) -> list[_Map]:
-        lab, model = self.lab, self.lab.shop.model
-        write_vector(model, lab.layout, lab.start)
-        model.eval()
-        modules: dict[str, Any] = dict(model.named_modules())
-        pairs = [(n, self.names.index(name.replace("lora_A", "lora_B"))) for n, name in enumerate(self.names)
-                 if ".lora_A." in name]  # fmt: skip
-        caught: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        handles = []
-        for number, (a, b) in enumerate(pairs):
-            shape_a, shape_b = lab.layout.blocks[a].shape, lab.layout.blocks[b].shape
-            stem = "base_model.model." + self.names[a].removesuffix(".weight")
-
-            def inputs(_: Any, given: Any, made: Any, number: int = number) -> None:
-                caught[number] = (given[0].detach(), torch.empty(0))
-
-            def outputs(_: Any, given: Any, made: torch.Tensor, number: int = number) -> None:
-                def heard(gradient: torch.Tensor) -> None:
-                    caught[number] = (caught[number][0], gradient.detach())
-
-                made.register_hook(heard)
-
-            handles.append(modules[f"{stem}.default"].register_forward_hook(inputs))
-            handles.append(modules[f"{stem.replace('lora_A', 'lora_B')}.default"].register_forward_hook(outputs))
-            assert shape_a[0] == shape_b[1]
-        size = lab.vocabulary
-        sums = [
-            (np.zeros((size, lab.layout.blocks[a].shape[1])), np.zeros((size, lab.layout.blocks[a].shape[1])),
-             np.zeros((size, lab.layout.blocks[b].shape[0]))) for a, b in pairs
-        ]  # fmt: skip
-        counts = np.zeros(size)
-        try:
-            for hospital in range(lab.size.hospitals):
-                notes = lab.auxiliary(hospital)
-                batches = train_batches(notes, _BATCH, lab.rng("profile", hospital))
-                for _ in range(max(1, tokens // (_BATCH * notes.max_tokens))):
-                    batch = next(batches)
-                    with torch.enable_grad():
-                        summed_loss(model, batch).backward()  # type: ignore[no-untyped-call]
-                    ids = batch["input_ids"].numpy()
-                    counts += np.bincount(ids[:, 1:].ravel(), minlength=size)
-                    for number, (x, g) in caught.items():
-                        flat, grad = x[:, 1:].flatten(0, 1).numpy(), g[:, :-1].flatten(0, 1).numpy()
-                        np.add.at(sums[number][0], ids[:, 1:].ravel(), flat)
-                        np.add.at(sums[number][1], ids[:, 1:].ravel(), x[:, :-1].flatten(0, 1).numpy())
-                        np.add.at(sums[number][2], ids[:, 1:].ravel(), grad)
-        finally:
-            for handle in handles:
-                handle.remove()
-            model.zero_grad()
-        self.known = counts >= _FEWEST
-        share = np.where(self.known, 1.0 / np.maximum(counts, 1.0), 0.0)[:, None]
-        return [
-            _Map(pair, *(np.asarray(table * share, dtype=np.float32) for table in tables))
-            for pair, tables in zip(pairs, sums, strict=True)
+        self.pairs = [
+            (n, self.names.index(name.replace("lora_A", "lora_B")))
+            for n, name in enumerate(self.names)
+            if ".lora_A." in name
         ]
+        sums, counts = _Watch(self).sums(tokens)
+        self.known = np.flatnonzero(counts >= _FEWEST)
+        share = torch.from_numpy(1.0 / counts[self.known])[:, None].float()
+        self.maps = [self._map(pair, [table[self.known] * share for table in three])
+                     for pair, three in zip(self.pairs, sums, strict=True)]  # fmt: skip
+        uses = [block for a, b in self.pairs for block in (a, b, a, b)]
+        self.uses = np.zeros((len(uses), len(self.names)), np.bool_)
+        self.uses[np.arange(len(uses)), uses] = True
 
-    def _block(self, values: Vector, number: int) -> NDArray[np.float32]:
+    def _map(self, pair: tuple[int, int], tables: list[torch.Tensor]) -> _Map:
+        here, before, wanted = (table.numpy() for table in tables)
+        a, b = (self._block(self.lab.start, number) for number in pair)
+        return _Map(pair, _unit(here), _unit(wanted), before, wanted, wanted @ b, before @ a.T)
+
+    def _block(self, values: Vector, number: int) -> Table:
         block = self.lab.layout.blocks[number]
         return np.asarray(values[block.offset : block.offset + block.size].reshape(block.shape))
 
-    def evidence(self, values: Vector, start: Vector | None = None) -> Evidence:
-        """Evidence of an update, float32 [total] with zeros where nothing is known."""
-        start = self.lab.start if start is None else start
-        columns: list[NDArray[np.float32]] = []
-        uses: list[int] = []
-        for one in self.maps:
+    def evidence(self, values: Sequence[Vector]) -> Table:
+        """Of updates, each float32 [total] with zeros where nothing is known: float32 [n, vocabulary, columns].
+
+        Which blocks a column needs is ``uses``, bool [columns, blocks].
+        """
+        out = np.zeros((len(values), self.lab.vocabulary, len(self.uses)), np.float32)
+        for number, one in enumerate(self.maps):
             a, b = one.blocks
-            da, db = self._block(values, a), self._block(values, b)
-            old_a, old_b = self._block(start, a), self._block(start, b)
-            columns += [
-                self._own(one.here, da.T),
-                self._own(one.wanted, db),
-                -np.sum((one.wanted @ old_b) * (one.before @ da.T), axis=1),
-                -np.sum((one.wanted @ db) * (one.before @ old_a.T), axis=1),
-            ]
-            uses += [a, b, a, b]
-        table = np.stack([self._scaled(column) for column in columns], axis=1)
-        blocks = np.zeros((len(uses), len(self.names)), np.bool_)
-        blocks[np.arange(len(uses)), uses] = True
-        return Evidence(table, blocks)
-
-    def _own(self, vectors: Table, factor: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logarithm of the share of each token's direction that the factor holds."""
-        centred = np.where(self.known[:, None], vectors - vectors[self.known].mean(0), 0.0)
-        lengths = np.maximum(np.linalg.norm(centred, axis=1), 1e-30)
-        held = np.linalg.norm(centred @ factor, axis=1) / lengths
-        return np.asarray(np.log(held + 1e-12 * (held.max() + 1e-30) + 1e-30), dtype=np.float32)
-
-    def _scaled(self, column: NDArray[np.float32]) -> NDArray[np.float32]:
-        known = column[self.known]
-        spread = float(known.std())
-        if spread <= 1e-12 * float(np.abs(known).max() + 1e-30):
-            return np.zeros_like(column)
-        return np.where(self.known, np.clip((column - known.mean()) / spread, -5, 5), 0.0).astype(np.float32)
+            da = np.concatenate([self._block(v, a) for v in values]).T  # [inputs, n * rank]
+            db = np.concatenate([self._block(v, b) for v in values], axis=1)  # [outputs, n * rank]
+            shape = (len(self.known), len(values), -1)
+            held_a = np.linalg.norm((one.own @ da).reshape(shape), axis=2)
+            held_b = np.linalg.norm((one.own_wanted @ db).reshape(shape), axis=2)
+            first = -np.einsum("kr,knr->kn", one.wanted_b, (one.before @ da).reshape(shape))
+            second = -np.einsum("kr,knr->kn", one.before_a, (one.wanted @ db).reshape(shape))
+            for column, found in enumerate((_logarithm(held_a), _logarithm(held_b), first, second)):
+                out[:, self.known, 4 * number + column] = _scaled(found).T
+        return out
 
     def span(self, values: Vector, clear: NDArray[np.bool_], unit: float, most: int) -> Table:
         """What the span attacks say of each token, float32 [vocabulary, 2]: nearness to the span, order of pursuit."""
@@ -172,3 +113,83 @@ class Profiles:
         found = pursuit(space, self.inputs, self.lab.public, most)
         out[found, 1] = 1.0 / np.sqrt(1.0 + np.arange(len(found)))
         return out
+
+
+class _Watch:
+    """Sums of inputs and output gradients by token, over auxiliary notes."""
+
+    def __init__(self, profiles: Profiles) -> None:
+        self.profiles, self.lab = profiles, profiles.lab
+        self.inputs: dict[int, torch.Tensor] = {}
+        self.gradients: dict[int, torch.Tensor] = {}
+
+    def _hooks(self) -> list[Any]:
+        modules: dict[str, Any] = dict(cast(Any, self.lab.shop.model).named_modules())
+        handles = []
+        for number, pair in enumerate(self.profiles.pairs):
+            a, b = ("base_model.model." + self.profiles.names[n].replace(".weight", ".default") for n in pair)
+            handles.append(modules[a].register_forward_hook(self._heard_input(number)))
+            handles.append(modules[b].register_forward_hook(self._heard_output(number)))
+        return handles
+
+    def _heard_input(self, number: int) -> Any:
+        def heard(module: Any, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
+            self.inputs[number] = given[0].detach()
+
+        return heard
+
+    def _heard_output(self, number: int) -> Any:
+        def heard(module: Any, given: Any, made: torch.Tensor) -> None:
+            made.register_hook(lambda gradient: self.gradients.__setitem__(number, gradient.detach()))
+
+        return heard
+
+    def sums(self, tokens: int) -> tuple[list[list[torch.Tensor]], NDArray[np.float64]]:
+        """Per map the sums of h, p, g, float32 [vocabulary, n], and how often each token was met."""
+        lab, model = self.lab, self.lab.shop.model
+        write_vector(model, lab.layout, lab.start)
+        model.eval()
+        blocks, size = lab.layout.blocks, lab.vocabulary
+        sums = [
+            [torch.zeros(size, blocks[a].shape[1]), torch.zeros(size, blocks[a].shape[1]),
+             torch.zeros(size, blocks[b].shape[0])] for a, b in self.profiles.pairs
+        ]  # fmt: skip
+        counts = np.zeros(size)
+        handles = self._hooks()
+        try:
+            for hospital in range(lab.size.hospitals):
+                notes = lab.auxiliary(hospital)
+                batches = train_batches(notes, _BATCH, lab.rng("profile", hospital))
+                for _ in range(max(1, tokens // (_BATCH * notes.max_tokens))):
+                    batch = next(batches)
+                    summed_loss(model, batch).backward()  # type: ignore[no-untyped-call]
+                    ids = batch["input_ids"][:, 1:].flatten()
+                    counts += np.bincount(ids.numpy(), minlength=size)
+                    for number, three in enumerate(sums):
+                        x, g = self.inputs[number], self.gradients[number]
+                        for table, found in zip(three, (x[:, 1:], x[:, :-1], g[:, :-1]), strict=True):
+                            table.index_add_(0, ids, found.flatten(0, 1))
+        finally:
+            for handle in handles:
+                handle.remove()
+            model.zero_grad()
+        return sums, counts
+
+
+def _unit(table: Table) -> Table:
+    centred = table - table.mean(0)
+    return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-30), dtype=np.float32)
+
+
+def _logarithm(held: NDArray[Any]) -> NDArray[Any]:
+    """Of shares held, with a floor far below the largest; zeros where nothing is held."""
+    largest = held.max(0)
+    return np.asarray(np.log(held + 1e-9 * largest + (largest == 0)))
+
+
+def _scaled(columns: NDArray[Any]) -> Table:
+    """Columns [known, n] in units of their spread, cut at five; a column without any is zero."""
+    away = columns - columns.mean(0)
+    spread = away.std(0)
+    flat = spread <= 1e-7 * np.abs(columns).max(0)
+    return np.clip(np.where(flat, 0.0, away / np.where(flat, 1.0, spread)), -5, 5).astype(np.float32)
