@@ -1,7 +1,7 @@
 """What all attacks work in: the embedded model with LoRA factors, hospitals' notes, and victims trained on them.
 
-Patients are split once: *auxiliary* ones, whose notes the attacker holds (it knows the house that a hospital writes in),
-*shadows*, on whose notes it trains updates of its own, and *victims*; no patient is in two of them, and no two
+Patients are split once: *auxiliary* ones, whose notes the attacker holds (it knows the house that a hospital writes
+in), *shadows*, on whose notes it trains updates of its own, and *victims*; no patient is in two of them, and no two
 updates share one. The start adapter has been trained on auxiliary notes of all hospitals, so that B is not zero, and
 the attacker knows it, also where the policy would hide it: what is measured is the update alone.
 
@@ -40,8 +40,8 @@ class Setting:
     """How a victim trains.
 
     ``steps`` of ``batch`` sequences of up to ``tokens`` tokens. ``adam``: by ``LoraLearner``, else one SGD step on one
-    note that is cut so that it has at most ``distinct`` different tokens (0 = as many as it has). ``heads``: whether notes
-    carry their patients' identifiers. ``value_bits``: how
+    note that is cut so that it has at most ``distinct`` different tokens (0 = as many as it has). ``heads``: whether
+    notes carry their patients' identifiers. ``value_bits``: how
     finely updates are rounded before they are sent; ``fitted``: to the largest of the update's own values instead of
     the run's public range, which no run does: it leaves the attacker most.
     """
@@ -102,6 +102,8 @@ class Size:
     victims: int = 48
     real: Setting = REAL
     worst: Setting = WORST
+    distinct: tuple[int, ...] = (8, 16, 24, 32, 48, 64, 96, 128)  # of the sweep over distinct tokens
+    sweep: int = 30  # victims a point of the sweep
     choices: int = 8  # of a forced choice between identifiers, the true one among them
     spans: int = 12  # identifiers asked for a victim, at most
     profile_tokens: int = 30000
@@ -116,6 +118,8 @@ QUICK = Size(
     shadows=20,
     victims=12,
     real=dataclasses.replace(REAL, name="real setting, short", tokens=64),
+    distinct=(8, 24, 32, 64),
+    sweep=8,
     spans=6,
     profile_tokens=8000,
     fractions=(0.0, 0.3, 0.6, 0.9, 1.0),

@@ -1,9 +1,9 @@
 """One number for what the aggregator learns from an update under a protection: the comparison's leakage.
 
-The strongest of the attacks on an update counts: tokens by the learned attack, identifiers by forced choice, in the real
-setting. The gain over the guess is rescaled to (value - guess) / (1 - guess), not below 0: 0 is nothing beyond guessing
-and 1 everything. As the larger of two noisy figures it lies a little above zero where nothing leaks: read it with its
-interval and ``equivalent``.
+The strongest of the attacks on an update counts: tokens by the learned attack, identifiers by forced choice, in the
+real setting. The gain over the guess is rescaled to (value - guess) / (1 - guess), not below 0: 0 is nothing beyond
+guessing and 1 everything. As the larger of two noisy figures it lies a little above zero where nothing leaks: read it
+with its interval and ``equivalent``.
 
 Not for: the worst case (``evaluation.attacks.recovery``), membership.
 """
@@ -47,7 +47,9 @@ def findings(lab: Laboratory, protection: Protection, victims: int) -> list[Scor
     rng, name = lab.rng("leakage", protection.name), lab.size.real.name
     return [
         score("learned", AGGREGATOR, protection.name, name, "uncertain tokens", tried.tokens(protection), rng, TOKENS),
-        score("identifier choice", AGGREGATOR, protection.name, name, "identifiers", tried.spans(protection), rng, SPANS),
+        score(
+            "identifier choice", AGGREGATOR, protection.name, name, "identifiers", tried.spans(protection), rng, SPANS
+        ),
     ]
 
 

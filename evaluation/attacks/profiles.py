@@ -7,8 +7,8 @@ the token stands (h) or is about to be predicted (p), and the mean gradient of t
     |dA h|^2 and |dB' g|^2          how much of the token's own directions the update holds (the span attack, softly)
     -(B' g) . (dA p), -g . (dB A p) by how much the update lowers the token's loss, to first order
 
-each in units of its spread over the vocabulary. Every number needs one block's delta alone, so a sealed block's evidence
-is missing and all else stays.
+each in units of its spread over the vocabulary. Every number needs one block's delta alone, so a sealed block's
+evidence is missing and all else stays.
 
 Not for: combining them (``evaluation.attacks.shadow``).
 """
@@ -35,8 +35,8 @@ _BATCH, _FEWEST = 8, 2
 
 @dataclass(frozen=True)
 class _Map:
-    """One linear map: its blocks' numbers; for every known token unit vectors of h and g, centred over the tokens, p and
-    g themselves, and what the start's factors make of them."""
+    """One linear map: its blocks' numbers; for every known token unit vectors of h and g, centred over the tokens, p
+    and g themselves, and what the start's factors make of them."""
 
     blocks: tuple[int, int]
     own: Table  # [known, inputs]

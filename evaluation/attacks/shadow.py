@@ -3,8 +3,8 @@
 Learning to invert (arXiv 2210.10880) trains a model on pairs of auxiliary data and their updates; here it is a logistic
 regression that says, from a token's evidence (``evaluation.attacks.profiles``), what the span attacks say of it and how
 usual the token is at that hospital, whether the token is in the notes. It adapts to whatever protection it is trained
-under: rounding, noise, sealed blocks, and to AdamW, under which exact attacks fail. It names a bag of words and does not
-put them in order (``evaluation.attacks.spans`` asks for whole identifiers).
+under: rounding, noise, sealed blocks, and to AdamW, under which exact attacks fail. It names a bag of words and does
+not put them in order (``evaluation.attacks.spans`` asks for whole identifiers).
 
 The *guess* is the same regression on how usual a token is alone.
 
@@ -74,11 +74,16 @@ class Case:
     present: Ints
 
 
+def believable(apart: Floats) -> bool:
+    """Whether a mean gain over held-out shadows is above its own standard error: what an attacker would act on."""
+    return bool(len(apart) > 1 and apart.mean() > apart.std(ddof=1) / np.sqrt(len(apart)))
+
+
 class Attack:
     """Fitted on shadow cases; ``scores`` of a case's tokens.
 
     ``columns`` of the evidence are used, with the weight that recovered most tokens on a third of the shadows after a
-    fit on the others; none of them where that recovered no more than the guess.
+    fit on the others; none of them where that recovered not believably more than the guess.
     """
 
     def __init__(self, cases: Sequence[Case], columns: NDArray[np.bool_] | None, public: Ints) -> None:
@@ -90,11 +95,12 @@ class Attack:
         held = [n % 3 == 2 for n in range(len(cases))]
         kept = [case for case, out in zip(cases, held, strict=True) if not out]
         rest = [case for case, out in zip(cases, held, strict=True) if out]
-        best, chosen = self._fit(kept, _WEIGHTS[-1])._share(rest), 0.0
+        blind, best, chosen = self._fit(kept, _WEIGHTS[-1])._shares(rest), 0.0, 0.0
         self.columns = columns
         for weight in _WEIGHTS:
-            if (found := self._fit(kept, weight)._share(rest)) > best + 1e-9:
-                best, chosen = found, weight
+            apart = self._fit(kept, weight)._shares(rest) - blind
+            if believable(apart) and apart.mean() > best:
+                best, chosen = float(apart.mean()), weight
         if not chosen:
             self.columns = None
         self._fit(cases, chosen or _WEIGHTS[-1])
@@ -122,8 +128,8 @@ class Attack:
             parts.append(case.evidence[np.ix_(tokens, self.columns)])
         return np.concatenate(parts, axis=1).astype(np.float32)
 
-    def _share(self, cases: Sequence[Case]) -> float:
-        return float(np.mean([self.recovered(case) for case in cases]))
+    def _shares(self, cases: Sequence[Case]) -> Floats:
+        return np.array([self.recovered(case) for case in cases], dtype=np.float64)
 
     def scores(self, case: Case) -> Floats:
         """Log odds of every token of the vocabulary, float64 [vocabulary]."""

@@ -1,9 +1,9 @@
 """Identifiers as a forced choice: which of eight names, record numbers or birth dates stands in the notes?
 
-The attacker knows the form of a note's head and what stands before the identifier, and applies what it sees of the update
-to the start adapter: a candidate whose loss falls more than the others' was trained on. Sealed blocks stay as they were
-at the start. How far to trust the fall, and how far the language model's own guess, is learned on shadow updates under
-the same protection (a conditional logit); the guess is the same choice without the update.
+The attacker knows the form of a note's head and what stands before the identifier, and applies what it sees of the
+update to the start adapter: a candidate whose loss falls more than the others' was trained on. Sealed blocks stay as
+they were at the start. How far to trust the fall, and how far the language model's own guess, is learned on shadow
+updates under the same protection (a conditional logit); the guess is the same choice without the update.
 
 Not for: finding identifiers without candidates, or those planted many times (``evaluation.attacks.canaries``).
 """

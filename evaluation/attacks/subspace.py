@@ -5,10 +5,10 @@ span of the inputs. For LoRA (arXiv 2106.09685) that is the gradient of A, of ra
 share their input, so together they show up to 3 r dimensions. In the first layer the input is a token's normalised
 embedding, whatever stands around it: each of the vocabulary's can be checked.
 
-`pursuit` goes on where tokens outnumber dimensions: the rows are then a sparse combination of embeddings, and rank-aware
-orthogonal matching pursuit (Davies and Eldar, arXiv 1004.4529, algorithm RA-ORMP; its use for gradients of language
-models: SOMP, arXiv 2603.16761) takes the best word, projects it out of embeddings and rows, and goes on. Of SOMP this is
-the pursuit over tokens alone, not its use of attention heads or its decoding of sentences.
+`pursuit` goes on where tokens outnumber dimensions: the rows are then a sparse combination of embeddings, and
+rank-aware orthogonal matching pursuit (RA-ORMP: Davies and Eldar, Rank Awareness in Joint Sparse Recovery, 2012) takes
+the best word, projects it out of embeddings and rows, and goes on. SOMP (arXiv 2603.16761) brought pursuit to language
+models' gradients; this is the pursuit over tokens alone, not its use of attention heads or its decoding of sentences.
 
 Not for: updates of many AdamW steps, whose rows no longer lie in the span (``evaluation.attacks.shadow``).
 """
@@ -52,8 +52,8 @@ def visible_rows(lab: Laboratory, values: Vector, clear: NDArray[np.bool_]) -> M
 def row_space(rows: Matrix, unit: float) -> Matrix:
     """Orthonormal rows that span what is above the rounding of ``rows``: float64 [rank, hidden].
 
-    ``unit`` is the step that values were rounded by: stochastic rounding by it adds noise whose largest singular value is
-    below unit / 2 * (sqrt(rows) + sqrt(hidden)).
+    ``unit`` is the step that values were rounded by: stochastic rounding by it adds noise whose largest singular value
+    is below unit / 2 * (sqrt(rows) + sqrt(hidden)).
     """
     if not rows.any():
         return rows[:0]
@@ -94,8 +94,7 @@ def check(space: Matrix, inputs: Matrix, public: Ints) -> Ints:
 
 
 def pursuit(space: Matrix, inputs: Matrix, public: Ints, most: int) -> Ints:
-    """Up to ``most`` tokens in the order they are found, int64 [n], but the public ones; ends when they explain the span.
-    """
+    """Up to ``most`` tokens but the public ones, as they are found: int64 [n]. It ends when they explain all."""
     lengths = np.linalg.norm(inputs, axis=1)
     left, rows = inputs / np.maximum(lengths, 1e-30)[:, None], space.copy()
     open_, found = lengths > 0, list[int]()
