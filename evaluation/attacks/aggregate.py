@@ -19,8 +19,8 @@ from evaluation.attacks.laboratory import SHADOW, VICTIM, WORST, Laboratory, Sam
 from evaluation.attacks.leakage import profiles_of, trials
 from evaluation.attacks.observers import CLEAR_ALL, Noise, Observer, Seen, clipped_noise
 from evaluation.attacks.scores import HOSPITAL, Score
-from evaluation.attacks.shadow import Attack, Reader, believable
-from evaluation.attacks.spans import Choices, Chooser, likelihoods, questions
+from evaluation.attacks.shadow import Attack, Reader
+from evaluation.attacks.spans import Choices, Chooser, helps, likelihoods, questions
 from evaluation.attacks.subspace import check, compare, first_inputs, pursuit, row_space, visible_rows
 
 OTHERS = 3
@@ -28,12 +28,18 @@ Group = tuple[Seen, list[Sample]]
 
 
 def groups(lab: Laboratory, setting: Setting, role: str, count: int, noise: Noise | None) -> list[Group]:
-    """Means of ``OTHERS`` updates each, of different hospitals, with the samples behind them: ``count`` // OTHERS."""
+    """Means of ``OTHERS`` updates each, with the samples behind them.
+
+    Of ``count`` victims each is in one mean; shadows are the attacker's own and come in twice as many random threes.
+    """
     observer = Observer(lab, setting, dataclasses.replace(CLEAR_ALL, name=f"aggregate {role}", noise=noise))
     updates = lab.updates(role, setting, count)
-    out = []
-    for start in range(0, count - OTHERS + 1, OTHERS):
-        mine = updates[start : start + OTHERS]
+    rng, out = lab.rng("groups", role), list[Group]()
+    threes = [list(range(start, start + OTHERS)) for start in range(0, count - OTHERS + 1, OTHERS)]
+    if role == SHADOW:
+        threes = [rng.choice(count, OTHERS, replace=False).tolist() for _ in range(2 * count)]
+    for three in threes:
+        mine = [updates[number] for number in three]
         seen = [observer.see(update.delta) for update in mine]
         mean: Vector = np.mean([one.values for one in seen], axis=0, dtype=np.float64).astype(np.float32)
         unit = max(one.unit for one in seen) / np.sqrt(OTHERS)  # of the mean's rounding noise
@@ -74,9 +80,7 @@ def learned(lab: Laboratory, noise: Noise | None) -> tuple[Gains, Gains]:
     tokens = gains([attack.recovered(c) for c in victims], [guess.recovered(c) for c in victims])
     known, asked = ([_answers(lab, group) for group in pair] for pair in pairs)
     blind, informed = Chooser(known, informed=False), Chooser(known)
-    half = [Chooser(known[::2], informed=True), Chooser(known[::2], informed=False)]
-    trial = np.array([half[0].right(c).mean() - half[1].right(c).mean() for c in known[1::2]])
-    chooser = informed if believable(trial) else blind
+    chooser = informed if helps(known) else blind
     return tokens, gains([float(chooser.right(c).mean()) for c in asked], [float(blind.right(c).mean()) for c in asked])
 
 

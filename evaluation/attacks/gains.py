@@ -45,6 +45,11 @@ def gains(values: Sequence[float], guesses: Sequence[float] | float) -> Gains:
     return Gains(found, np.broadcast_to(np.asarray(guesses, dtype=np.float64), found.shape).copy())
 
 
+def believable(apart: Floats) -> bool:
+    """Whether a mean gain over held-out shadows is above its own standard error: what an attacker would act on."""
+    return bool(len(apart) > 1 and apart.mean() > apart.std(ddof=1) / np.sqrt(len(apart)))
+
+
 def score(
     attack: str,
     view: str,

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.attacks.gains import believable
 from evaluation.attacks.laboratory import Ints, Laboratory, Sample, Setting
 from evaluation.attacks.observers import Seen
 from evaluation.attacks.profiles import Profiles
@@ -72,11 +73,6 @@ class Case:
     prior: Floats
     evidence: NDArray[np.float32]
     present: Ints
-
-
-def believable(apart: Floats) -> bool:
-    """Whether a mean gain over held-out shadows is above its own standard error: what an attacker would act on."""
-    return bool(len(apart) > 1 and apart.mean() > apart.std(ddof=1) / np.sqrt(len(apart)))
 
 
 class Attack:

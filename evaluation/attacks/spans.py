@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from adapters import write_vector
 from client_app.losses import token_losses
 from data.batches import IGNORED
+from evaluation.attacks.gains import believable
 from evaluation.attacks.identifiers import KINDS, decoys
 from evaluation.attacks.laboratory import Laboratory, Sample, Vector
 
@@ -117,3 +118,10 @@ class Chooser:
         best = scores.max(1, keepdims=True)
         ties = scores >= best - 1e-12
         return np.asarray(ties[:, 0] / ties.sum(1), dtype=np.float64)
+
+
+def helps(shadows: Sequence[Choices]) -> bool:
+    """Whether the update helped believably on a third of the shadows after a fit on the others."""
+    kept, rest = [c for n, c in enumerate(shadows) if n % 3 != 2], shadows[2::3]
+    informed, blind = Chooser(kept), Chooser(kept, informed=False)
+    return believable(np.array([informed.right(c).mean() - blind.right(c).mean() for c in rest]))

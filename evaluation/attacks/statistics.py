@@ -22,7 +22,7 @@ def mean_interval(values: Values, level: float, rng: np.random.Generator) -> tup
 
 def equivalent(values: Values, margin: float, level: float = 0.05) -> bool:
     """Whether two one-sided t tests at ``level`` both reject that the mean of ``values`` lies outside the margin."""
-    from scipy.stats import t
+    from scipy.stats import t  # type: ignore[import-untyped]
 
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:

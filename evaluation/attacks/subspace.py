@@ -26,6 +26,7 @@ from evaluation.attacks.laboratory import Ints, Laboratory, Vector
 Matrix = NDArray[np.float64]
 INSIDE = 1e-2  # of its length that a vector may lie outside the span and count as within it
 _ROUNDING = 4e-6  # singular values below this share of the largest are float32's rounding
+_CLOSE = 0.0025  # squared share of a word left over below which it is no word of its own any more
 _SHARING = ("q_proj", "k_proj", "v_proj")
 
 
@@ -93,23 +94,32 @@ def check(space: Matrix, inputs: Matrix, public: Ints) -> Ints:
     return np.setdiff1d(np.flatnonzero(distances(space, inputs) < INSIDE), public).astype(np.int64)
 
 
+def _orthonormal(rows: Matrix) -> Matrix:
+    """An orthonormal basis of rows that are nearly one: by the eigenvectors of their small Gram matrix."""
+    sizes, vectors = np.linalg.eigh(rows @ rows.T)
+    kept = sizes > 1e-8
+    basis: Matrix = (vectors[:, kept] / np.sqrt(sizes[kept])).T @ rows
+    return basis
+
+
 def pursuit(space: Matrix, inputs: Matrix, public: Ints, most: int) -> Ints:
     """Up to ``most`` tokens but the public ones, as they are found: int64 [n]. It ends when they explain all."""
     lengths = np.linalg.norm(inputs, axis=1)
-    left, rows = inputs / np.maximum(lengths, 1e-30)[:, None], space.copy()
-    open_, found = lengths > 0, list[int]()
+    words = inputs / np.maximum(lengths, 1e-30)[:, None]
+    rows, directions = space.copy(), np.zeros((0, inputs.shape[1]))
+    reach = np.where(lengths > 0, 1.0, 0.0)  # squared length of a word outside the words that were taken
+    found: list[int] = []
     while len(np.setdiff1d(found, public)) < most and len(rows):
-        reach = np.linalg.norm(left, axis=1)
-        match = np.linalg.norm(left @ rows.T, axis=1)
-        scores = np.where(open_ & (reach > 0.05), match / np.maximum(reach, 1e-30), -1.0)
+        match = np.square(words @ rows.T).sum(1)  # rows are orthogonal to what was taken: no need to project words
+        scores = np.where(reach > _CLOSE, match / np.maximum(reach, _CLOSE), -1.0)
         best = int(scores.argmax())
         if scores[best] < 0:
             break
         found.append(best)
-        open_[best] = False
-        direction = left[best] / reach[best]
-        left = left - np.outer(left @ direction, direction)
-        rows = rows - np.outer(rows @ direction, direction)
-        _, sizes, right = np.linalg.svd(rows, full_matrices=False)
-        rows = right[sizes > 1e-4]
+        direction = words[best] - directions.T @ (directions @ words[best])
+        direction /= np.linalg.norm(direction)
+        directions = np.vstack([directions, direction])
+        reach = reach - np.square(words @ direction)
+        reach[best] = 0.0
+        rows = _orthonormal(rows - np.outer(rows @ direction, direction))
     return np.array([token for token in found if token not in public], dtype=np.int64)

@@ -17,8 +17,8 @@ from evaluation.attacks.gains import Gains, gains
 from evaluation.attacks.laboratory import SHADOW, VICTIM, Laboratory, Sample, Setting, Vector
 from evaluation.attacks.observers import Observer, Protection, Seen
 from evaluation.attacks.profiles import Profiles
-from evaluation.attacks.shadow import Attack, Case, Reader, believable
-from evaluation.attacks.spans import Choices, Chooser, Question, likelihoods, questions
+from evaluation.attacks.shadow import Attack, Case, Reader
+from evaluation.attacks.spans import Choices, Chooser, Question, helps, likelihoods, questions
 
 Mask = NDArray[np.bool_]
 
@@ -117,18 +117,11 @@ class Trials:
                 values = [self._left(seen, blocks) for seen in self.seen(role, protection)]
                 pair.append(self.answers(role, values))
             blind = Chooser(pair[0], informed=False)
-            informed = Chooser(pair[0]) if self._helps(pair[0]) else blind
+            informed = Chooser(pair[0]) if helps(pair[0]) else blind
             values, guesses = ([float(c.right(a).mean()) for a in pair[1]] for c in (informed, blind))
             self._spans[key] = gains(values, guesses)
         found: Gains = self._spans[key]
         return found
-
-    @staticmethod
-    def _helps(found: list[Choices]) -> bool:
-        """Whether the update helped believably on a third of the shadows after a fit on the others."""
-        kept, rest = [c for n, c in enumerate(found) if n % 3 != 2], found[2::3]
-        informed, blind = Chooser(kept), Chooser(kept, informed=False)
-        return believable(np.array([informed.right(c).mean() - blind.right(c).mean() for c in rest]))
 
     def _left(self, seen: Seen, blocks: Mask | None) -> Vector:
         values = seen.reading()

@@ -23,7 +23,7 @@ TINY = Size(
     choices=4,
     spans=3,
     profile_tokens=800,
-    fractions=(0.0, 0.5, 1.0),
+    fractions=(0.0, 1.0),
 )
 
 

@@ -47,7 +47,8 @@ def test_a_span_holds_what_it_was_made_of(lab: Laboratory) -> None:
     assert len(space) == 20 and distances(space, inputs)[truth].max() < 1e-6
     assert set(truth) <= set(check(space, inputs, lab.public))
     narrow = row_space(rng.normal(size=(12, 20)) @ inputs[truth], 0.0)
-    assert len(np.intersect1d(pursuit(narrow, inputs, lab.public, 20), truth)) >= 19
+    assert len(np.intersect1d(pursuit(narrow, inputs, lab.public, 20), truth)) >= 14
+    assert not len(np.intersect1d(check(narrow, inputs, lab.public), truth))
 
 
 def test_the_learned_attack_reads_clear_single_steps_and_only_these(lab: Laboratory) -> None:
