@@ -1,0 +1,135 @@
+"""``python -m evaluation.attacks``: attack the updates, the sums and the adapters of a run, and say in figures what
+leaks.
+
+Steps: make the laboratory (embedded model, synthetic hospitals); run every attack of the registry; print a table a
+view; write scores and settings as JSON and figures as PNG. ``--quick`` takes about two minutes on one core; the full
+suite takes about an hour there, most of it training shadows and victims.
+
+Not for: a run's own record of privacy (``server_app``), comparing methods (``evaluation.compare``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from client_app import threads  # noqa: F401 - before torch, so that OpenMP waits passively
+from evaluation.attacks.scores import VIEWS, Score
+
+if TYPE_CHECKING:
+    from evaluation.attacks.laboratory import Laboratory, Size
+
+Run = Callable[["Laboratory", Callable[[str], None]], list[Score]]
+REGISTRY = {
+    name: f"evaluation.attacks.{name}" for name in ("recovery", "membership", "canaries", "aggregate", "frontier")
+}
+
+
+class AttackError(RuntimeError):
+    """The suite cannot run as asked; the message says why."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m evaluation.attacks", description="Measure what observers can find out.")
+    p.add_argument("--quick", action="store_true", help="few victims and short trainings: two minutes, wide intervals")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write scores and settings here")
+    p.add_argument("--figures", type=Path, metavar="FOLDER", help="draw the figures here, as PNG")
+    p.add_argument("--only", default="", metavar="A,B", help=f"these attacks alone, of {', '.join(REGISTRY)}")
+    p.add_argument("--seed", type=int, default=0, help="of patients, victims and noise (default: 0)")
+    p.add_argument("--rank", type=int, default=8, help="LoRA's rank (default: 8)")
+    return p
+
+
+def chosen(only: str) -> list[tuple[str, Run]]:
+    """The attacks asked for.
+
+    Raises
+    ------
+    AttackError
+        a name is not in the registry, or its module is not there.
+    """
+    names = [name.strip() for name in only.split(",") if name.strip()] or list(REGISTRY)
+    out: list[tuple[str, Run]] = []
+    for name in names:
+        if name not in REGISTRY:
+            raise AttackError(f"--only: there is no attack {name!r}; expected some of {', '.join(REGISTRY)}")
+        try:
+            out.append((name, importlib.import_module(REGISTRY[name]).run))
+        except ModuleNotFoundError as error:
+            if error.name != REGISTRY[name]:
+                raise
+            present = ",".join(n for n in REGISTRY if importlib.util.find_spec(REGISTRY[n]))
+            raise AttackError(
+                f"{REGISTRY[name]} is not part of this installation: run with --only {present}"
+            ) from error
+    return out
+
+
+def table(scores: Sequence[Score], view: str) -> Any:
+    """The rows of one view."""
+    from rich.table import Table
+
+    out = Table(title=f"View: {view}", title_justify="left")
+    for name in ("attack", "method", "setting", "metric"):
+        out.add_column(name)
+    for name in ("found", "guess", "gain", "95 % interval", "victims", "nothing?"):
+        out.add_column(name, justify="right", no_wrap=True)
+    for s in (s for s in scores if s.view == view):
+        verdict = "" if s.equivalent is None else "yes" if s.equivalent else "no"
+        cells = (f"{s.value:.3f}", f"{s.guess:.3f}", f"{s.gain:+.3f}", f"{s.low:+.3f} {s.high:+.3f}", str(s.samples))
+        out.add_row(s.attack, s.method, s.setting, s.metric, *cells, verdict)
+    return out
+
+
+def measure(lab: Laboratory, attacks: Sequence[tuple[str, Run]], console: Any) -> list[Score]:
+    """Every attack's scores, with what is going on told on ``console``."""
+    scores: list[Score] = []
+    with console.status("attacks") as status:
+        for name, run in attacks:
+            scores += run(lab, lambda step, name=name: status.update(f"{name}: {step}"))  # type: ignore[misc]
+            console.print(f"{name}: {len(scores)} scores so far")
+    return scores
+
+
+def main(argv: list[str] | None = None, size: Size | None = None) -> int:
+    """Run the command; 0 when everything asked for was done. ``size`` replaces what ``--quick`` chooses."""
+    args = parser().parse_args(argv)
+    from rich.console import Console
+
+    console = Console()
+    try:
+        attacks = chosen(args.only)
+        from evaluation.attacks.laboratory import FULL, QUICK, Laboratory
+
+        size = size or (QUICK if args.quick else FULL)
+        lab = Laboratory(size, args.seed, args.rank)
+    except (AttackError, ValueError) as error:
+        print(f"python -m evaluation.attacks: {error}", file=sys.stderr)
+        return 2
+    scores = measure(lab, attacks, console)
+    for view in VIEWS:
+        if any(s.view == view for s in scores):
+            console.print(table(scores, view))
+    if args.json:
+        settings = {"seed": args.seed, "rank": args.rank, "size": dataclasses.asdict(size)}
+        content = {"scores": [s.to_json() for s in scores], "settings": settings}
+        args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        console.print(f"wrote {args.json}")
+    if args.figures:
+        from evaluation.attacks.figures import write
+
+        for path in write(scores, args.figures):
+            console.print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

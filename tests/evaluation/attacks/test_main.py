@@ -1,0 +1,43 @@
+"""The command: what it runs, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evaluation.attacks.__main__ import REGISTRY, AttackError, chosen, main
+from evaluation.attacks.figures import facts
+from evaluation.attacks.laboratory import Laboratory
+from evaluation.attacks.scores import VIEWS
+
+
+def test_frontier_from_the_command_line(lab: Laboratory, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    size = lab.size
+    where = tmp_path / "found.json"
+    assert main(["--only", "frontier", "--seed", "3", "--json", str(where), "--figures", str(tmp_path)], size) == 0
+    found = json.loads(where.read_text())
+    assert found["settings"]["seed"] == 3 and found["settings"]["size"]["victims"] == size.victims
+    rows = found["scores"]
+    assert {row["view"] for row in rows} == {"aggregator"} < set(VIEWS)
+    partly = [row for row in rows if "ranking=" in row["note"]]
+    assert len(partly) == 3 * 3 * len(size.fractions)
+    for row in rows:
+        assert (
+            row["low"] - 1e-9 <= row["gain"] <= row["high"] + 1e-9
+            and abs(row["value"] - row["guess"] - row["gain"]) < 1e-9
+        )
+    ends = {facts(row["note"])["fraction"]: row for row in partly if row["setting"] == "worst case"}
+    assert ends["0"]["gain"] > 0.1 and ends["1"]["gain"] <= 0.03
+    assert (tmp_path / "frontier.png").stat().st_size > 10000
+    assert "View: aggregator" in capsys.readouterr().out
+
+
+def test_unknown_and_absent_attacks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AttackError, match="no attack 'x'"):
+        chosen("x")
+    monkeypatch.setitem(REGISTRY, "nowhere", "evaluation.attacks.nowhere")
+    with pytest.raises(AttackError, match="not part of this installation"):
+        chosen("nowhere")
+    assert main(["--only", "y"]) == 2
