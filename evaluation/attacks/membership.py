@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.attacks.scores import HOSPITAL, RELEASED, Score
-from evaluation.attacks.statistics import Statistic, auc, auc_interval, gain_interval, tpr_at_fpr
+from evaluation.attacks.statistics import Statistic, auc, auc_gain_intervals, auc_interval, gain_intervals, tpr_at_fpr
 from evaluation.attacks.trained import FULL, QUICK, SETTINGS, Bench, Progress, Train
 
 # Fixed before any result. AUC: an attacker who bets on every pair of patients wins at most 1 bet in 20 more often than
@@ -88,9 +88,8 @@ def _row(
     value = statistic(found.member, found.nonmember)
     guess = statistic(found.member_guess, found.nonmember_guess)
     pairs = (found.member, found.member_guess), (found.nonmember, found.nonmember_guess)
-    low, high = gain_interval(statistic, *pairs, 0.95, rng)
-    inner = gain_interval(statistic, *pairs, 0.90, rng)
-    inside = -margin < inner[0] and inner[1] < margin
+    (low, high), inner = auc_gain_intervals(*pairs) if metric == "AUC" else gain_intervals(statistic, *pairs, rng=rng)
+    inside = inner[0] > -margin and inner[1] < margin
     samples = found.member.size + found.nonmember.size
     attack = f"membership inference, {name}"
     return Score(

@@ -9,7 +9,7 @@ Not for: what a score is made of (``evaluation.attacks.membership``, ``evaluatio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,6 +82,22 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     found = _sample(values, least=2)
     half = stats.t.ppf(0.5 + _share(level, "level") / 2, found.size - 1) * found.std(ddof=1) / math.sqrt(found.size)
     return float(found.mean() - half), float(found.mean() + half)
+
+
+def difference_interval(values: ArrayLike, others: ArrayLike, level: float = 0.95) -> Interval:
+    """Interval of the difference of two independent samples' means, their variances not taken as equal (Welch).
+
+    Raises
+    ------
+    ValueError
+        as :func:`mean_interval`, for either.
+    """
+    a, b = _sample(values, least=2), _sample(others, "others", 2)
+    middle = float(a.mean() - b.mean())
+    if np.ptp(a) == 0.0 and np.ptp(b) == 0.0:
+        return middle, middle
+    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(_share(level, "level"))
+    return float(found.low), float(found.high)
 
 
 def equivalent(values: ArrayLike, margin: float, level: float = 0.05, spread: float = 1.0) -> bool:
@@ -248,14 +264,21 @@ def tpr_interval(
     return min(exact[0], drawn[0]), max(exact[1], drawn[1])
 
 
-def gain_interval(
+def _pairs(name: str, found: tuple[ArrayLike, ArrayLike]) -> Floats:
+    a, g = _sample(found[0], name, 2), _sample(found[1], f"{name} (guess)", 2)
+    if a.size != g.size:
+        raise ValueError(f"{name}: {a.size} scores of the attack, {g.size} of the guess; one each is expected")
+    return np.stack([a, g], axis=1)
+
+
+def gain_intervals(
     statistic: Statistic,
     member: tuple[ArrayLike, ArrayLike],
     nonmember: tuple[ArrayLike, ArrayLike],
-    level: float = 0.95,
+    levels: Sequence[float] = (0.95, 0.90),
     rng: np.random.Generator | None = None,
-) -> Interval:
-    """Percentile bootstrap of ``statistic`` of an attack's scores minus that of the guess's, victim by victim.
+) -> tuple[Interval, ...]:
+    """Percentile bootstrap of ``statistic`` of an attack's scores minus that of the guess's, at each of ``levels``.
 
     ``member`` and ``nonmember`` are (attack's scores, guess's scores) of the same victims in the same order.
 
@@ -264,14 +287,26 @@ def gain_interval(
     ValueError
         attack and guess are not of as many victims, or there are fewer than two of a kind.
     """
-    groups: list[Floats] = []
-    for name, (attack, guess) in (("member", member), ("nonmember", nonmember)):
-        a, g = _sample(attack, name, 2), _sample(guess, f"{name} (guess)", 2)
-        if a.size != g.size:
-            raise ValueError(f"{name}: {a.size} scores of the attack, {g.size} of the guess; one each is expected")
-        groups.append(np.stack([a, g], axis=1))
 
     def gain(m: Floats, n: Floats) -> float:
         return statistic(m[:, 0], n[:, 0]) - statistic(m[:, 1], n[:, 1])
 
-    return _quantiles(resampled(gain, groups[0], groups[1], _rng(rng)), level)
+    drawn = resampled(gain, _pairs("member", member), _pairs("nonmember", nonmember), _rng(rng))
+    return tuple(_quantiles(drawn, level) for level in levels)
+
+
+def auc_gain_intervals(
+    member: tuple[ArrayLike, ArrayLike],
+    nonmember: tuple[ArrayLike, ArrayLike],
+    levels: Sequence[float] = (0.95, 0.90),
+) -> tuple[Interval, ...]:
+    """As :func:`gain_intervals` for :func:`auc`, by DeLong's variance of two correlated AUCs (1988), in [-1, 1]."""
+    m, n = _pairs("member", member), _pairs("nonmember", nonmember)
+    (above, under), (above_g, under_g) = (_placements(m[:, i], n[:, i]) for i in (0, 1))
+    ahead, behind = above - above_g, under - under_g
+    sd = math.sqrt(ahead.var(ddof=1) / ahead.size + behind.var(ddof=1) / behind.size)
+    value, out = float(ahead.mean()), []
+    for level in levels:
+        half = float(stats.norm.ppf(0.5 + _share(level, "level") / 2)) * sd
+        out.append((max(-1.0, value - half), min(1.0, value + half)))
+    return tuple(out)

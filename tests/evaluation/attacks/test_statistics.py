@@ -11,9 +11,11 @@ from sklearn.metrics import roc_auc_score
 
 from evaluation.attacks.statistics import (
     auc,
+    auc_gain_intervals,
     auc_interval,
+    difference_interval,
     equivalent,
-    gain_interval,
+    gain_intervals,
     mean_interval,
     resampled,
     sample_size,
@@ -164,13 +166,23 @@ def test_the_tprs_interval_is_at_least_clopper_pearsons() -> None:
 def test_the_gains_interval_is_by_victim() -> None:
     rng = np.random.default_rng(9)
     member, nonmember = rng.normal(1, 1, 80), rng.normal(0, 1, 80)
-    assert gain_interval(auc, (member, member), (nonmember, nonmember), rng=rng) == (0.0, 0.0)  # the same is no gain
+    same = (member, member), (nonmember, nonmember)
+    assert gain_intervals(auc, *same, rng=rng) == auc_gain_intervals(*same) == ((0.0, 0.0), (0.0, 0.0))
     guess = member + rng.normal(0, 0.3, 80) - 1, nonmember + rng.normal(0, 0.3, 80)
-    low, high = gain_interval(auc, (member, guess[0]), (nonmember, guess[1]), rng=rng)
-    assert 0 < low < auc(member, nonmember) - auc(*guess) < high
+    pairs = (member, guess[0]), (nonmember, guess[1])
+    (low, high), inner = gain_intervals(auc, *pairs, rng=rng)
+    assert 0 < low < inner[0] < auc(member, nonmember) - auc(*guess) < inner[1] < high
+    assert np.allclose(auc_gain_intervals(*pairs), ((low, high), inner), atol=0.01)
     other = rng.permutation(guess[0]), rng.permutation(guess[1])  # the same guesses, but of other victims
-    apart = gain_interval(auc, (member, other[0]), (nonmember, other[1]), rng=rng)
+    apart = auc_gain_intervals((member, other[0]), (nonmember, other[1]))[0]
     assert high - low < 0.7 * (apart[1] - apart[0])
+
+
+def test_a_difference_of_means_by_hand() -> None:
+    # means 2 and 5, variances 1 and 4 over 3: standard error sqrt(5 / 3), Welch's degrees of freedom 50 / 17
+    half = stats.t.ppf(0.975, 50 / 17) * math.sqrt(5 / 3)
+    assert difference_interval([1, 2, 3], [3, 5, 7]) == pytest.approx((-3 - half, -3 + half))
+    assert difference_interval([2, 2], [1, 1]) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +195,7 @@ def test_the_gains_interval_is_by_victim() -> None:
         (lambda: sample_size(0.1, 0.0), "above zero"),
         (lambda: share_interval(3, 2), "3 successes in 2 trials"),
         (lambda: tpr_at_fpr([1.0], [1.0] * 100, fpr=0.0), "fpr = 0.0"),
-        (lambda: gain_interval(auc, ([1, 2], [1, 2, 3]), ([1, 2], [1, 2])), "2 scores of the attack, 3 of the guess"),
+        (lambda: gain_intervals(auc, ([1, 2], [1, 2, 3]), ([1, 2], [1, 2])), "2 scores of the attack, 3 of the guess"),
     ],
 )
 def test_what_cannot_be_told_is_refused(call: object, message: str) -> None:
