@@ -109,13 +109,16 @@ def greedy(score: Scorer, prefix: Ids) -> Digits:
 def exposure(score: Scorer, canary: Canary, secret: Digits, candidates: Digits) -> Exposure:
     """What ``score`` gives away of ``canary``, whose number is ``secret`` int64 [DIGITS].
 
-    ``candidates`` int64 [n, DIGITS] are sampled from the space; they decide the rank unless fewer than ``ENOUGH`` of
-    them are likelier than the secret and the search comes to an end.
+    ``candidates`` int64 [n, DIGITS] are sampled from the space; they decide the rank unless so few of them are likelier
+    than the secret that a search is tried and comes to an end. With none of n likelier and no end to the search, the
+    exposure is taken to be log2(2 n) bits.
     """
     losses = secret_losses(score, canary.prefix, np.concatenate([secret[None], candidates]))
     ahead = int((losses[1:] < losses[0] - NEARLY).sum())
-    counted = likelier(score, canary.prefix, float(losses[0])) if ahead < ENOUGH else None
-    rank = counted + 1 if counted is not None else max(1.0, max(ahead, 0.5) / len(candidates) * SPACE)
+    estimate = max(ahead, 0.5) / len(candidates) * SPACE
+    worth = ahead == 0 or (ahead < ENOUGH and estimate <= 2 * MOST)  # a search that is likely to end
+    counted = likelier(score, canary.prefix, float(losses[0])) if worth else None
+    rank = counted + 1 if counted is not None else max(1.0, estimate)
     spelt = bool((greedy(score, canary.prefix) == secret).all())
     return Exposure(math.log2(SPACE) - math.log2(rank), counted is not None, spelt)
 

@@ -36,9 +36,10 @@ from encryption.key_format import ConsortiumKey
 from encryption.plan import FieldPlan
 from encryption.secret import Secret
 from encryption.settings import EncryptionSettings
+from evaluation.attacks.patients import joined, part
 from evaluation.attacks.scores import AGGREGATOR, Score
 from evaluation.attacks.statistics import auc, auc_interval
-from evaluation.attacks.trained import Bench, joined, part, patient_losses
+from evaluation.attacks.trained import Bench, patient_losses
 from protocol.schedule import Schedule
 
 # Fixed before any result: an attacker who bets on every pair of worlds wins at most 1 bet in 20 more often than by

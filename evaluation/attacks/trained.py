@@ -5,19 +5,18 @@ patients (an attacker's own, from the same distribution); identifiers are plante
 hospital's members. Two settings: ``DEFAULT`` is a run of the default length on as many patients as a default run has,
 ``LONG`` takes as many steps over a small part of the patients, so that every note is read some twenty times.
 
-A version is the plain mean of all hospitals' updates, in floats: what encryption opens to, without rounding and
+A version adds the mean of all hospitals' updates, weighted by their notes, in floats: what encryption opens to, without rounding and
 without waiting, since neither hides a note from who holds the adapter.
 
-Not for: the attacks (``membership``, ``canaries``) or a run's strategies (``strategies``).
+Not for: the attacks (``membership``, ``canaries``), or a run's strategies, rounding and waiting (``strategies``).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +28,8 @@ from client_app.losses import to_device, token_losses
 from client_app.node import Vector
 from client_app.settings import TrainSettings
 from data import DataConfig, Hospital, TokenDataset, load_hospitals, test_batches
-from evaluation.attacks.identifiers import Canary, draw_canaries
+from evaluation.attacks.identifiers import draw_canaries
+from evaluation.attacks.patients import joined, part, planted, shortened
 from protocol.schedule import Schedule
 
 DEFAULT, LONG = "default training", "long training"
@@ -76,80 +76,39 @@ class Size:
     max_tokens: int = 256
 
 
-FULL = Size(1960, 4, 24, 10, 24, 8, 300, 100_000, 4, 2, 480, 12, 1024, 1600)
-QUICK = Size(480, 2, 6, 5, 12, 15, 100, 128, 2, 1, 30, 2, 128, 60, 128)
-
-
-def part(tokens: TokenDataset, patients: Iterable[int]) -> TokenDataset:
-    """The notes of some patients (positions in ``patient_ids``), in their order."""
-    kept = list(patients)
-    notes = [int(n) for p in kept for n in np.flatnonzero(tokens.patients == p)]
-    owner = {p: i for i, p in enumerate(kept)}
-    texts = [tokens.ids[tokens.offsets[n] : tokens.offsets[n + 1]] for n in notes]
-    return dataclasses.replace(
-        tokens,
-        ids=np.concatenate(texts).astype(np.int32),
-        offsets=np.concatenate([[0], np.cumsum([len(t) for t in texts], dtype=np.int64)]),
-        patients=np.array([owner[int(tokens.patients[n])] for n in notes], dtype=np.int64),
-        answers=tokens.answers[notes],
-        note_ids=tuple(tokens.note_ids[n] for n in notes),
-        patient_ids=tuple(tokens.patient_ids[p] for p in kept),
-    )
-
-
-def joined(parts: Sequence[TokenDataset]) -> TokenDataset:
-    """Several hospitals' notes as one data set."""
-    lengths = np.concatenate([np.diff(p.offsets) for p in parts])
-    shift = np.cumsum([0, *(len(p.patient_ids) for p in parts)])
-    return dataclasses.replace(
-        parts[0],
-        ids=np.concatenate([p.ids for p in parts]),
-        offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-        patients=np.concatenate([p.patients + s for p, s in zip(parts, shift[:-1], strict=True)]),
-        answers=np.concatenate([p.answers for p in parts]),
-        note_ids=tuple(n for p in parts for n in p.note_ids),
-        patient_ids=tuple(i for p in parts for i in p.patient_ids),
-    )
-
-
-def shortened(tokens: TokenDataset, most: int) -> TokenDataset:
-    """At most ``most`` tokens of each patient, the first of the first notes."""
-    left = np.full(len(tokens.patient_ids), most, dtype=np.int64)
-    texts, kept = [], []
-    for note, owner in enumerate(tokens.patients):
-        text = tokens.ids[tokens.offsets[note] : tokens.offsets[note + 1]][: left[owner]]
-        left[owner] -= len(text)
-        if len(text):
-            texts.append(text)
-            kept.append(note)
-    return dataclasses.replace(
-        tokens,
-        ids=np.concatenate(texts).astype(np.int32),
-        offsets=np.concatenate([[0], np.cumsum([len(t) for t in texts], dtype=np.int64)]),
-        patients=tokens.patients[kept],
-        answers=tokens.answers[kept],
-        note_ids=tuple(tokens.note_ids[n] for n in kept),
-    )
-
-
-def planted(tokens: TokenDataset, canaries: Sequence[Canary], tokenizer: Any) -> TokenDataset:
-    """``tokens`` and each canary as so many short notes, all of one patient, whose identifier it is."""
-    used = [canary for canary in canaries if canary.repeats]
-    if not used:
-        return tokens
-    owners = np.repeat(np.arange(len(used)), [c.repeats for c in used])
-    texts = [tokenizer(c.text, add_special_tokens=False)["input_ids"] for c in used]
-    written = [np.array([*texts[owner], *tokens.frame.stop], dtype=np.int32) for owner in owners]
-    extra = dataclasses.replace(
-        tokens,
-        ids=np.concatenate(written),
-        offsets=np.concatenate([[0], np.cumsum([len(w) for w in written], dtype=np.int64)]),
-        patients=owners.astype(np.int64),
-        answers=np.full(len(written), -1, dtype=np.int64),
-        note_ids=tuple(f"canary-note-{i}" for i in range(len(written))),
-        patient_ids=tuple(f"canary-{i}" for i in range(len(used))),
-    )
-    return joined([tokens, extra])
+FULL = Size(
+    patients=1960,
+    hospitals=4,
+    versions=24,
+    local_steps=10,
+    long_versions=24,
+    long_share=8,
+    victims=300,
+    read=100_000,
+    seen=4,
+    shadows=2,
+    shadow_steps=480,
+    each=12,
+    candidates=1024,
+    worlds=1600,
+)
+QUICK = Size(
+    patients=480,
+    hospitals=2,
+    versions=4,
+    local_steps=5,
+    long_versions=12,
+    long_share=15,
+    victims=100,
+    read=128,
+    seen=2,
+    shadows=1,
+    shadow_steps=20,
+    each=2,
+    candidates=128,
+    worlds=40,
+    max_tokens=128,
+)
 
 
 def patient_losses(shop: Workshop, vector: Vector, tokens: TokenDataset) -> Floats:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evaluation.attacks.patients import joined
 from evaluation.attacks.reported import FACTS, MARGIN, SEALED, Workbench, World, features, judged, run, worlds
 from evaluation.attacks.scores import AGGREGATOR
 from evaluation.attacks.statistics import auc
-from evaluation.attacks.trained import Bench, joined
+from evaluation.attacks.trained import Bench
 
 
 def made_up(count: int, leak: float, rng: np.random.Generator) -> tuple[list[World], np.ndarray]:

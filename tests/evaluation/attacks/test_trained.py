@@ -6,7 +6,8 @@ import numpy as np
 
 from client_app.learner import LoraLearner
 from client_app.node import Vector
-from evaluation.attacks.trained import DEFAULT, LONG, PLANTED, Bench, joined, part, planted, shortened
+from evaluation.attacks.patients import joined, part, planted, shortened
+from evaluation.attacks.trained import DEFAULT, LONG, PLANTED, Bench
 
 
 def test_members_nonmembers_and_shadow_patients_are_apart_and_of_every_hospital(bench: Bench) -> None:
