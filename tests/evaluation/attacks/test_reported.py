@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.attacks.patients import joined
+from evaluation.attacks.patients import part
 from evaluation.attacks.reported import FACTS, MARGIN, SEALED, Workbench, World, features, judged, run, worlds
 from evaluation.attacks.scores import AGGREGATOR
 from evaluation.attacks.statistics import auc
@@ -47,13 +47,13 @@ def test_who_knows_the_others_subtracts_them() -> None:
 
 
 def test_real_updates_of_known_hospitals_tell_by_their_number_of_examples(bench: Bench) -> None:
-    work = Workbench(bench, joined([site.shadow for site in bench.sites]))
-    found, pairs = worlds(work, 8, np.random.default_rng(4), known=True)
+    work = Workbench(bench, part(bench.sites[0].shadow, range(10)))
+    found, pairs = worlds(work, 6, np.random.default_rng(4), known=True)
     excess = np.array([w.facts[0] - w.others[0] for w in found])
     notes = np.array([w.patient[0] for w in found])
     inside = np.array([w.inside for w in found])
-    assert np.array_equal(excess, np.where(inside, notes, 0)) and inside.sum() == 4
-    assert pairs.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert np.array_equal(excess, np.where(inside, notes, 0)) and inside.sum() == 3
+    assert pairs.tolist() == [0, 0, 1, 1, 2, 2]
     assert all(np.array_equal(a.others, b.others) for a, b in zip(found[::2], found[1::2], strict=True))
     assert len(set(work.bytes)) == 1 and len(work.bytes) == SEALED and work.bytes[0] > 70_000
 
