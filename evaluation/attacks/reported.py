@@ -47,7 +47,7 @@ from protocol.schedule import Schedule
 MARGIN = 0.05
 OTHERS = 4  # patients of a hospital beside P
 STEPS, WINDOW = 1, 64  # of a training: optimiser steps, tokens a sequence
-SEALED = 5  # updates whose sealed bytes are measured
+SEALED = 3  # updates whose sealed bytes are measured
 PLAN = FieldPlan(8, 7, 2)
 
 Floats = NDArray[np.float64]

@@ -5,8 +5,8 @@ patients (an attacker's own, from the same distribution); identifiers are plante
 hospital's members. Two settings: ``DEFAULT`` is a run of the default length on as many patients as a default run has,
 ``LONG`` takes as many steps over a small part of the patients, so that every note is read some twenty times.
 
-A version adds the mean of all hospitals' updates, weighted by their notes, in floats: what encryption opens to, without rounding and
-without waiting, since neither hides a note from who holds the adapter.
+A version adds the mean of all hospitals' updates, weighted by their notes, in floats: what encryption opens to, without
+rounding and without waiting, since neither hides a note from who holds the adapter.
 
 Not for: the attacks (``membership``, ``canaries``), or a run's strategies, rounding and waiting (``strategies``).
 """
