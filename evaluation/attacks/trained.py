@@ -5,8 +5,8 @@ patients (an attacker's own, from the same distribution); identifiers are plante
 hospital's members. Two settings: ``DEFAULT`` is a run of the default length on as many patients as a default run has,
 ``LONG`` takes as many steps over a small part of the patients, so that every note is read some twenty times.
 
-A version adds the mean of all hospitals' updates, weighted by their notes, in floats: what encryption opens to, without
-rounding and without waiting, since neither hides a note from who holds the adapter.
+A version adds the mean of all hospitals' updates, weighted by their patients' notes, in floats: what encryption opens
+to, without rounding and without waiting, since neither hides a note from who holds the adapter.
 
 Not for: the attacks (``membership``, ``canaries``), or a run's strategies, rounding and waiting (``strategies``).
 """
@@ -100,7 +100,7 @@ QUICK = Size(
     long_versions=12,
     long_share=15,
     victims=100,
-    read=128,
+    read=400,
     seen=2,
     shadows=1,
     shadow_steps=20,
@@ -215,16 +215,22 @@ class Bench:
                 for number, tokens in enumerate(members)
             ]
             learners = [self._learner(s.hospital, t, setting) for s, t in zip(self.sites, trained, strict=True)]
-            versions = self._federate(learners, self.schedules[setting], self.trainings[method], key)
+            # by the patients' own notes: planted ones are many, short, and would give their hospital most of the weight
+            weights = [len(tokens) for tokens in members]
+            versions = self._federate(learners, weights, self.schedules[setting], self.trainings[method], key)
             self._targets[key] = Target(versions, self._victims(members, f"members, {setting}"))
         return self._targets[key]
 
     def _federate(
-        self, learners: Sequence[LoraLearner], schedule: Schedule, train: Train, key: tuple[str, str]
+        self,
+        learners: Sequence[LoraLearner],
+        weights: Sequence[int],
+        schedule: Schedule,
+        train: Train,
+        key: tuple[str, str],
     ) -> tuple[Vector, ...]:
         """Versions that make up ``size.seen``, evenly spaced, the last included."""
-        shares = np.array([len(learner.train_tokens) for learner in learners], dtype=np.float64)
-        shares /= shares.sum()
+        shares = np.array(weights, dtype=np.float64) / sum(weights)
         x, kept = self.shop.initial, []
         count = schedule.versions
         looked_at = {round(count * (i + 1) / self.size.seen) - 1 for i in range(self.size.seen)}
