@@ -1,4 +1,4 @@
-"""A laboratory small enough for tests, shared by all of them."""
+"""A laboratory and a bench small enough for tests, each made once for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import dataclasses
 
 import pytest
 
+from evaluation.attacks import trained
 from evaluation.attacks.laboratory import REAL, WORST, Laboratory, Size
+from evaluation.attacks.trained import Bench
 
 TINY = Size(
     patients=96,
@@ -25,8 +27,30 @@ TINY = Size(
     profile_tokens=800,
     fractions=(0.0, 1.0),
 )
+TINY_BENCH = trained.Size(
+    patients=60,
+    hospitals=2,
+    versions=1,
+    local_steps=4,
+    long_versions=8,
+    long_share=3,
+    victims=10,
+    read=150,
+    seen=2,
+    shadows=1,
+    shadow_steps=6,
+    each=1,
+    candidates=64,
+    worlds=10,
+    max_tokens=64,
+)
 
 
 @pytest.fixture(scope="session")
 def lab() -> Laboratory:
     return Laboratory(TINY, seed=3)
+
+
+@pytest.fixture(scope="session")
+def bench() -> Bench:
+    return Bench(3, TINY_BENCH)

@@ -1,0 +1,202 @@
+"""Membership inference by the aggregator under policy ``all``: from the public facts of a hospital's sealed updates.
+
+Sealed blocks tell it nothing, but beside them stand numbers of the training: examples, tokens, summed loss, share of
+values clipped, seconds, bytes. Worlds are made in which a patient P is among a small hospital's, or not, each is
+trained for real, and a classifier that has seen other worlds (cross-validated, five folds, worlds of one P never
+apart) says from the facts, and from what is known of P, which it was. Two attackers:
+
+* one who knows P's notes and the distribution, not the hospital's other patients; without P another patient is there;
+* one who knows every other patient of the hospital: the neighbouring data sets of differential privacy. Once with all
+  facts, once without the number of examples, which by itself tells this attacker how many notes were added.
+
+Hospitals are of ``OTHERS`` patients and P, of which one patient shows far more than in a real one.
+
+Not for: attacks on adapters (``evaluation.attacks.membership``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from client_app.learner import LoraLearner
+from client_app.payloads import Payloads, Vault
+from client_app.quantise import quantise
+from client_app.settings import TrainSettings
+from data import TokenDataset
+from encryption.key_format import ConsortiumKey
+from encryption.plan import FieldPlan
+from encryption.secret import Secret
+from encryption.settings import EncryptionSettings
+from evaluation.attacks.patients import part
+from evaluation.attacks.scores import AGGREGATOR, Score
+from evaluation.attacks.statistics import auc, auc_interval
+from evaluation.attacks.trained import Bench, patient_losses
+from protocol.schedule import Schedule
+
+# Fixed before any result: an attacker who bets on every pair of worlds wins at most 1 bet in 20 more often than by
+# tossing a coin. With 800 worlds of either kind an attack worth nothing is shown to be within it with power 0.93.
+MARGIN = 0.05
+OTHERS = 4  # patients of a hospital beside P
+STEPS, WINDOW = 1, 64  # of a training: optimiser steps, tokens a sequence
+SEALED = 3  # updates whose sealed bytes are measured
+PLAN = FieldPlan(8, 7, 2)
+
+Floats = NDArray[np.float64]
+FACTS = ("examples", "tokens", "mean loss", "clipped", "seconds")
+
+
+@dataclass(frozen=True)
+class World:
+    """What the aggregator is told in one world (``FACTS``, float64 [5]), what is known, and the truth.
+
+    ``patient`` is (notes, tokens, base loss) of P, ``others`` the same of all other patients together.
+    """
+
+    facts: Floats
+    patient: Floats
+    others: Floats
+    inside: bool
+
+
+class Workbench:
+    """Trains a small hospital in many worlds. ``tokens`` are those patients that any of them may have."""
+
+    def __init__(self, bench: Bench, tokens: TokenDataset) -> None:
+        self.tokens = dataclasses.replace(tokens, max_tokens=WINDOW)
+        self.shop = bench.shop
+        data = dataclasses.replace(bench.data, max_tokens=WINDOW)
+        self.schedule = Schedule(versions=1, local_steps=STEPS)
+        self.learner = LoraLearner(bench.shop, bench.sites[0].hospital, data, self.schedule, TrainSettings())
+        self.learner.told = lambda report: None
+        lengths = np.diff(self.tokens.offsets)
+        count = len(self.tokens.patient_ids)
+        self.notes = np.bincount(self.tokens.patients, minlength=count).astype(np.float64)
+        self.length = np.bincount(self.tokens.patients, lengths, minlength=count)
+        self.base = patient_losses(bench.shop, bench.shop.initial, self.tokens)
+        self.vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(Secret.generate()))
+        self.bytes: list[int] = []
+
+    def _known(self, patients: list[int]) -> Floats:
+        """(notes, tokens, base loss a token) of some patients together."""
+        length = self.length[patients]
+        return np.array([self.notes[patients].sum(), length.sum(), length @ self.base[patients] / length.sum()])
+
+    def world(self, patient: int, others: list[int], inside: bool, instead: int | None, seed: int) -> World:
+        """One training with ``patient`` inside or not; ``instead`` takes the place when not."""
+        extra = [patient] if inside else [] if instead is None else [instead]
+        self.learner.train_tokens = part(self.tokens, [*others, *extra])
+        start = self.shop.initial
+        began = time.perf_counter()
+        trained = self.learner.train(start, 0, seed)
+        seconds = time.perf_counter() - began
+        rounded = quantise(
+            trained.vector - start,
+            None,
+            self.schedule.value_range(0),
+            2 ** (PLAN.value_bits - 1) - 1,
+            np.random.default_rng(seed),
+        )
+        if len(self.bytes) < SEALED:
+            with Payloads(self.learner.sizes, PLAN, self.vault) as payloads:
+                self.bytes.append(payloads.close(rounded.values).size)
+        mean = trained.loss_sum / trained.num_tokens
+        facts = [trained.num_examples, trained.num_tokens, mean, rounded.clipped, seconds]
+        return World(np.array(facts, dtype=np.float64), self._known([patient]), self._known(others), inside)
+
+
+def worlds(bench: Workbench, count: int, rng: np.random.Generator, known: bool) -> tuple[list[World], Floats]:
+    """``count`` worlds in pairs of one P, inside and not; and which pair each is of, float64 [count].
+
+    ``known``: both of a pair have the same other patients, and nobody takes P's place.
+    """
+    found, pairs = [], []
+    for number in range(count // 2):
+        drawn = rng.permutation(len(bench.tokens.patient_ids))[: 2 * OTHERS + 2].tolist()
+        patient, instead, first, second = drawn[0], drawn[1], drawn[2 : 2 + OTHERS], drawn[2 + OTHERS :]
+        for inside, others in ((True, first), (False, first if known else second)):
+            seed = int(rng.integers(2**31))
+            found.append(bench.world(patient, others, inside, None if known else instead, seed))
+            pairs.append(number)
+    return found, np.array(pairs, dtype=np.float64)
+
+
+def features(found: list[World], known: bool, facts: tuple[str, ...] = FACTS) -> Floats:
+    """What a linear classifier weighs, float64 [worlds, features]: each fact, and each fact times what is known of P.
+
+    Who knows the other patients takes off what they alone would come to.
+    """
+    told = np.stack([w.facts for w in found])
+    if known:
+        others = np.stack([w.others for w in found])
+        told[:, FACTS.index("examples")] -= others[:, 0]
+        told[:, FACTS.index("mean loss")] -= others[:, 2]
+    told = told[:, [FACTS.index(name) for name in facts]]
+    about = np.stack([w.patient for w in found])
+    if known:
+        about[:, 2] -= np.stack([w.others for w in found])[:, 2]
+    told, about = StandardScaler().fit_transform(told), StandardScaler().fit_transform(about)
+    products = told[:, :, None] * about[:, None, :]
+    return np.concatenate([told, about, products.reshape(len(found), -1)], axis=1)
+
+
+def judged(values: Floats, inside: NDArray[np.bool_], pairs: Floats) -> Floats:
+    """Each world's score by a classifier that saw no world of the same pair, float64 [worlds]; larger: inside."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    folds = GroupKFold(5, shuffle=True, random_state=0)
+    found = cross_val_predict(model, values, inside, groups=pairs, cv=folds, method="decision_function")
+    return np.asarray(found, dtype=np.float64)
+
+
+def _row(found: list[World], scores: Floats, setting: str, note: str) -> Score:
+    inside = np.array([w.inside for w in found])
+    value = auc(scores[inside], scores[~inside])
+    low, high = auc_interval(scores[inside], scores[~inside])
+    inner = auc_interval(scores[inside], scores[~inside], 0.90)
+    within = inner[0] > 0.5 - MARGIN and inner[1] < 0.5 + MARGIN
+    return Score(
+        "membership inference, reported facts",
+        AGGREGATOR,
+        "encrypted",
+        setting,
+        "AUC",
+        value,
+        0.5,
+        value - 0.5,
+        low - 0.5,
+        high - 0.5,
+        len(found),
+        MARGIN,
+        within,
+        note,
+    )
+
+
+def run(bench: Bench) -> list[Score]:
+    """What the facts beside a sealed update tell of a patient: three rows."""
+    rng = np.random.default_rng([bench.seed, 7])
+    pool = bench.sites[0].shadow  # of one hospital, so that a house's way of writing tells nobody from another
+    work = Workbench(bench, part(pool, range(min(bench.size.victims, len(pool.patient_ids)))))
+    out = []
+    for known, kept, what in (
+        (False, FACTS, "knows the patient, not the others"),
+        (True, FACTS, "knows every other patient"),
+        (True, FACTS[1:], "knows every other patient, examples not reported"),
+    ):
+        if kept == FACTS:
+            bench.progress(f"aggregator: {bench.size.worlds} worlds; the attacker {what}")
+            found, pairs = worlds(work, bench.size.worlds, rng, known)
+        inside = np.array([w.inside for w in found])
+        scores = judged(features(found, known, kept), inside, pairs)
+        sizes = sorted(set(work.bytes))
+        note = f"facts: {', '.join(kept)}; sealed bytes of {len(work.bytes)} updates: {', '.join(map(str, sizes))}"
+        out.append(_row(found, scores, f"attacker {what}", note))
+    return out
