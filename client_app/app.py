@@ -67,6 +67,7 @@ def build(context: Context, task: Task) -> Node:
         run.seed,
         vault=vault,
         strikes_path=identity.with_suffix(".unopened"),
+        feedback=read_settings(TrainSettings, config).error_feedback,
     )
 
 

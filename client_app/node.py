@@ -99,6 +99,7 @@ class Node:
 
     ``strikes_path`` is where it counts what did not open, over all lineages (default: in ``folder``). ``entered`` is
     when the task came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
+    Without ``feedback`` what quantising cuts off is dropped. ``open_seconds``: what the last task's records took to open.
     """
 
     learner: Learner
@@ -111,12 +112,13 @@ class Node:
     vault: Vault = field(default_factory=Vault)
     strikes_path: Path | None = None
     entered: float | None = None
+    feedback: bool = True
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
         self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
         self.total = sum(self.learner.sizes)
-        self._open_seconds = 0.0
+        self.open_seconds = 0.0
         self.strikes = Strikes(self.strikes_path or self.folder / "unopened.json")
 
     def _began(self) -> float:
@@ -178,7 +180,7 @@ class Node:
                     raise NotOpenedError(record, str(error)) from error
                 if payload.size > LARGE:
                     payload.release()  # training needs the room
-        self._open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
+        self.open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if state.copy.version != task.version:
             raise BehindError(f"the records end at version {state.copy.version}, the task is for {task.version}")
         if settle:
@@ -225,7 +227,7 @@ class Node:
         if task.want_snapshot:
             snapshot = take_snapshot(state.copy, payloads, task.versions, task.lineage, self.layout)
         seal_seconds = self.clock() - seal_began
-        state.pending_task, state.pending = task.task, rounded.residual
+        state.pending_task, state.pending = task.task, rounded.residual if self.feedback else None
         self.store.save(state)
         return sign(
             Update(
@@ -246,7 +248,7 @@ class Node:
                 compute_seconds=self.clock() - began,
                 clipped=rounded.clipped,
                 seal_seconds=seal_seconds,
-                open_seconds=self._open_seconds,
+                open_seconds=self.open_seconds,
                 payload=payload,
                 snapshot=snapshot,
             ),
