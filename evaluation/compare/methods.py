@@ -44,12 +44,12 @@ class Method:
 
     @property
     def synchronous(self) -> bool:
-        return self.config.get("strategy.name") == "fedavg"
+        return bool(self.config.get("strategy.name") == "fedavg")
 
     @property
     def sealed(self) -> bool:
         """Whether it seals anything."""
-        return self.config.get("encryption.policy", NONE) != NONE
+        return bool(self.config.get("encryption.policy", NONE) != NONE)
 
     def but(self, name: str, title: str, **changes: Any) -> Method:
         """A variant; keywords are run-config keys with ``__`` for a dot and ``_`` for a dash."""

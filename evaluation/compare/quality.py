@@ -53,7 +53,7 @@ def elsewhere(learners: Sequence[Remembering], home: Sequence[Vector]) -> Facts:
 
 
 def label_quality(learners: Sequence[LoraLearner], home: Sequence[Vector]) -> Facts:
-    """``auroc_sites``, ``auroc_mean``, ``auroc_worst`` over the hospitals that have both classes, and macro-F1's mean."""
+    """``auroc_sites``, ``auroc_mean``, ``auroc_worst`` over hospitals with both classes, and macro-F1's mean."""
     sites: dict[str, float | None] = {}
     f1 = []
     for learner, vector in zip(learners, home, strict=True):
