@@ -99,7 +99,8 @@ class Node:
 
     ``strikes_path`` is where it counts what did not open, over all lineages (default: in ``folder``). ``entered`` is
     when the task came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
-    Without ``feedback`` what quantising cuts off is dropped. ``open_seconds``: what the last task's records took to open.
+    Without ``feedback`` what quantising cuts off is dropped. ``open_seconds`` is what the last task's records took to
+    open.
     """
 
     learner: Learner

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message, RecordDict
 
 from client_app.app import build
@@ -31,6 +33,7 @@ from evaluation.opening import vault_of
 from evaluation.replay import EvaluationError, global_vector, open_run
 from protocol.messages import LATE, OUTCOMES, TRAIN, Task, Update
 from protocol.privacy_settings import NO_UNIT, PrivacySettings
+from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings
 from protocol.wire import content_size, read_reply
@@ -146,6 +149,23 @@ class _Watch:
             )
 
 
+def _identities(state: Path, hospitals: int) -> None:
+    """Give the hospitals the identities that they have in every run.
+
+    What whole numbers cannot share out evenly goes by the order of identities: with new ones in every run, methods that
+    train alike would weigh a little differently.
+    """
+    (state / "identities").mkdir(parents=True)
+    for number in range(hospitals):
+        key = Ed25519PrivateKey.from_private_bytes((number + 1).to_bytes(32, "big"))
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        path = state / "identities" / f"site-{number}.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(pem)
+
+
 def federate(
     config: Mapping[str, Any],
     hospitals: int,
@@ -171,6 +191,7 @@ def federate(
     settings, schedule = read_settings(StrategySettings, given), read_settings(Schedule, given)
     encryption, privacy = read_settings(EncryptionSettings, given), read_settings(PrivacySettings, given)
     plan = encryption.plan(hospitals, settings.buffer_size or hospitals)
+    _identities(read_settings(RunSettings, given).state_root, hospitals)
     watch, trainings = _Watch(privacy.unit != NO_UNIT), list[float]()
 
     def built(context: Context, task: Task) -> Node:

@@ -19,12 +19,11 @@ from evaluation.replay import EvaluationError
 
 NOTES, LABEL = "notes", "label"
 NEVER = 1e9  # seconds: nobody fails here, so no deadline may end anything
-SYNTHETIC = ("data.synthetic-patients", "data.max-tokens", "train.batch-size", "train.local-steps")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """``patients`` and ``max_tokens`` size the made-up notes; ``label_*`` the second run, on the label task.
+    """``patients`` and ``max_tokens`` size the made-up notes; ``label_*`` is of the second run, on the label task.
 
     ``link_mbit`` is the link that seconds per round are stated for. The margins are those of the equivalence tests,
     fixed before any result: nats a token, and AUROC. DP-FL's ``dp_batch`` patients a step, ``dp_notes`` sequences each.
@@ -38,6 +37,7 @@ class Comparison:
     label_rounds: int
     label_steps: int
     patients: int
+    label_patients: int
     max_tokens: int
     batch_size: int
     buffer: int = 3
@@ -86,7 +86,7 @@ class Comparison:
         """The run config of one run of ``method``; nodes keep their state in ``state``."""
         out = dict(defaults) | {
             "model.device": "cpu",
-            "data.synthetic-patients": self.patients,
+            "data.synthetic-patients": self.patients if task == NOTES else self.label_patients,
             "data.max-tokens": self.max_tokens,
             "data.min-patients": 2,
             "train.batch-size": self.batch_size,
@@ -140,17 +140,28 @@ OWNED = frozenset(key for method in METHODS.values() for key in method.config) |
     "privacy.notes-per-patient",
 }
 QUICK = Comparison(
-    "quick", 3, 4, rounds=6, local_steps=6, label_rounds=4, label_steps=5, patients=240, max_tokens=128, batch_size=4
+    name="quick",
+    seeds=3,
+    hospitals=4,
+    rounds=6,
+    local_steps=6,
+    label_rounds=3,
+    label_steps=5,
+    patients=240,
+    label_patients=400,
+    max_tokens=128,
+    batch_size=4,
 )
 FULL = Comparison(
-    "full",
-    5,
-    4,
+    name="full",
+    seeds=5,
+    hospitals=4,
     rounds=18,
     local_steps=10,
     label_rounds=12,
     label_steps=10,
     patients=600,
+    label_patients=1200,
     max_tokens=256,
     batch_size=4,
     dp_batch=16,
