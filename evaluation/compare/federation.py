@@ -111,7 +111,8 @@ class _Timed:
 
 def epsilon_of(events: Sequence[Mapping[str, Any]]) -> float | None:
     """The largest epsilon that any line of the ledger states; None where none does."""
-    stated = [float(line["epsilon"]) for line in events if isinstance(line.get("epsilon"), int | float)]
+    values = [line[name] for line in events for name in ("epsilon", "local_epsilon") if name in line]
+    stated = [float(value) for value in values if isinstance(value, int | float) and value > 0]
     return max(stated, default=None)
 
 

@@ -37,7 +37,10 @@ PARTS = (
 DPI = 160
 
 
-def _figure(title: str, note: str, height: float, columns: int = 1, width: float = 8.6) -> tuple[Any, list[Any]]:
+def _figure(
+    title: str, note: str, height: float, columns: int = 1, width: float = 8.6, margin: float = 0.35
+) -> tuple[Any, list[Any]]:
+    """A figure of ``width`` x ``height`` inches with ``columns`` axes and ``margin`` inches left free at the right."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -45,7 +48,7 @@ def _figure(title: str, note: str, height: float, columns: int = 1, width: float
     FigureCanvasAgg(figure)
     top, bottom = 1 - 0.62 / height, 0.98 / height
     axes = list(figure.subplots(1, columns, squeeze=False)[0])
-    figure.subplots_adjust(left=1.62 / width, right=1 - 0.35 / width, top=top, bottom=bottom, wspace=0.34)
+    figure.subplots_adjust(left=1.62 / width, right=1 - margin / width, top=top, bottom=bottom, wspace=0.34)
     figure.text(0.22 / width, 1 - 0.3 / height, title, fontsize=13.5, fontweight="bold", color=INK, va="center")
     figure.text(0.22 / width, 0.2 / height, note, fontsize=9, color=MUTED, va="center")
     for axis in axes:
@@ -99,38 +102,56 @@ def leakage(rows: Sequence[Facts]) -> Any:
     return figure
 
 
+def _beside(axis: Any, column: float, place: float, text: str, colour: str = INK, **more: Any) -> None:
+    """A number in a column ``column`` inches right of the axes."""
+    axis.annotate(
+        text,
+        (1, place),
+        (72 * column, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=9.5,
+        color=colour,
+        annotation_clip=False,
+        **more,
+    )
+
+
 def communication(rows: Sequence[Facts]) -> Any:
-    """Bytes a round of all hospitals, up and down, beside float32 federated averaging's."""
+    """Bytes a round of all hospitals, beside float32 federated averaging's; up and down in numbers."""
     reference = next((r["float32_bytes_per_round"] for r in rows if r.get("float32_bytes_per_round")), None)
     note = "all hospitals together, a round; centralised: the notes themselves, once, spread over the rounds"
-    figure, (axis,) = _figure("What travels: bytes up and down", note, _height(rows))
+    figure, (axis,) = _figure("What travels: bytes up and down", note, _height(rows) + 0.2, 1, 9.6, 3.6)
+    figure.subplots_adjust(top=1 - 0.95 / (_height(rows) + 0.2))
     known = [row["bytes_per_round"] for row in rows if row["bytes_per_round"]]
-    places = _by_method(axis, rows)
+    low, places = 1.0, _by_method(axis, rows)
     if known:
-        low = 10 ** np.floor(np.log10(min(known)) - 0.15)
+        low = float(10 ** np.floor(np.log10(min([*known, reference or min(known)])) - 0.15))
         axis.set_xscale("log")
-        axis.set_xlim(low, max(known) * 14)
+        axis.set_xlim(low, max([*known, reference or 0]) * 1.6)
         axis.minorticks_off()
         axis.xaxis.set_major_formatter(lambda value, _: size(value))
+    columns = (("total", 0.85), ("of float32", 1.65), ("up", 2.45), ("down", 3.25))
+    for name, column in columns:
+        _beside(axis, column, len(rows) - 0.25, name, MUTED)
     for row, place in zip(rows, places, strict=True):
-        if row["bytes_per_round"] is None or not known:
-            axis.annotate("not run", (0.01, place), xycoords=("axes fraction", "data"), va="center", color=MUTED)
-            continue
-        colour, total = COLOURS[row["method"]], row["bytes_per_round"]
+        total, colour = row["bytes_per_round"], COLOURS[row["method"]]
         if not total:
-            axis.annotate("nothing", (0.01, place), xycoords=("axes fraction", "data"), va="center", color=MUTED)
+            text = "not run" if total is None else "nothing"
+            _beside(axis, 0.85, place, text, MUTED, style="italic")
             continue
         axis.plot([low, total], [place, place], color=colour, linewidth=3.2, solid_capstyle="butt", alpha=0.55)
         axis.plot([total], [place], "o", color=colour, markersize=9)
-        text = size(total)
-        if reference and row["bytes_down_per_round"]:
-            up, down = (size(row[f"bytes_{way}_per_round"]) for way in ("up", "down"))
-            text += f"   {total / reference:.2g}x   ({up} up, {down} down)"
-        axis.annotate(text, (total, place), (9, 0), textcoords="offset points", va="center", fontsize=9.5, color=INK)
+        cells = [size(total), f"{total / reference:.2g}x" if reference else ""]
+        cells += [size(row[f"bytes_{way}_per_round"]) for way in ("up", "down")]
+        for (_, column), text in zip(columns, cells, strict=True):
+            _beside(axis, column, place, text)
     if reference and known:
         axis.axvline(reference, color=INK, linewidth=1.1, linestyle=(0, (4, 3)), zorder=0.5)
         axis.annotate(
-            f"float32 FL, {size(reference)}",
+            f"float32 FL: {size(reference)}",
             (reference, 1),
             (0, 3),
             xycoords=("data", "axes fraction"),
@@ -158,14 +179,14 @@ def computation(rows: Sequence[Facts]) -> Any:
             axis.barh(place, row[name], 0.62, left=left, color=colour, edgecolor="white", linewidth=0.4)
             left += row[name]
         crypto = row["crypto_seconds_per_round"]
-        text = f"{left:.2f} s" + (f", {crypto / left:.1%} of it around the sums" if crypto else "")
+        text = f"{left:.2f} s" + (f", {crypto / left:.1%} crypto" if crypto else "")
         axis.annotate(text, (left, place), (6, 0), textcoords="offset points", va="center", fontsize=9.5, color=INK)
     for _, label, colour in PARTS:
         axis.scatter([], [], marker="s", s=70, color=colour, label=label)
     axis.legend(
-        loc="upper left", bbox_to_anchor=(-0.01, -0.13), ncols=len(PARTS), frameon=False, fontsize=9, handletextpad=0.2
+        loc="upper left", bbox_to_anchor=(-0.01, -0.09), ncols=len(PARTS), frameon=False, fontsize=9, handletextpad=0.2
     )
-    axis.set_xlim(0, longest * 1.42)
+    axis.set_xlim(0, longest * 1.34)
     axis.set_xlabel("")
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
     return figure
@@ -252,7 +273,8 @@ def frontier(points: Sequence[Facts], reference: float | None) -> Any:
                 axis.annotate(
                     f"{p['sealed_share']:.0%}", (x, y), (7, 7), textcoords="offset points", fontsize=9, color=INK
                 )
-            axis.set_ylim(bottom=min(0.0, float(low.min())))
+            axis.set_ylim(bottom=min(-0.02, float(low.min())))
+            axis.margins(x=0.1)
             axis.set_xlabel(label, fontsize=10, color=MUTED)
             axis.set_ylabel("leakage", fontsize=10, color=MUTED)
         else:
@@ -262,7 +284,8 @@ def frontier(points: Sequence[Facts], reference: float | None) -> Any:
                 axis.annotate(
                     f"{y:.3g}", (x, y), (0, 8), textcoords="offset points", ha="center", fontsize=9, color=INK
                 )
-            axis.set_ylim(0, max(cost) * 1.15)
+            top = max(cost) if axis is axes[1] or not reference else max(*cost, reference * unit)
+            axis.set_ylim(0, top * 1.15)
             axis.set_xlabel("share of the values that is sealed, %", fontsize=10, color=MUTED)
             axis.set_ylabel(label, fontsize=10, color=MUTED)
     if reference:

@@ -17,7 +17,8 @@ from evaluation.attacks.scores import Score
 from evaluation.compare.methods import CENTRALISED, LOCAL, Method
 
 DEFINITION, MEASURED, ABSENT = "by definition", "measured", "attack suite absent"
-# (what is sealed, its fraction) as a method's run config -> the score of the attack on what the aggregator sees
+# A method (what it seals: ``fraction`` and ``config``; how it trains: ``config``) -> the attack's score on what the
+# aggregator sees of it
 Attack = Callable[[Method], Score]
 attack: Attack | None = None  # the attack suite's, once it is connected here
 

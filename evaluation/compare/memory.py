@@ -51,6 +51,7 @@ class Remembering:
     def __init__(self, learner: Learner, config: Mapping[str, Any], memory: Memory, seconds: list[float]) -> None:
         self.learner, self.memory, self.seconds = learner, memory, seconds
         self.layout, self.sizes, self.site = learner.layout, learner.sizes, learner.site
+        self.units: int = getattr(learner, "units", 0)  # what a private training protects, 0 without
         trains = {k: v for k, v in config.items() if k.startswith(_TRAINS) or k in _ALSO}
         measures = {k: v for k, v in config.items() if k.startswith(_MEASURES) or k == "run.seed"}
         self._trains, self._measures = _digest(trains), _digest(measures)
@@ -67,6 +68,14 @@ class Remembering:
         trained, seconds = self.memory.trained[key]
         self.seconds.append(seconds)
         return replace(trained, vector=trained.vector.copy())  # the node works in it
+
+    def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
+        """Training with noise that nobody can draw again: it is made every time."""
+        private: Any = self.learner
+        began = time.perf_counter()
+        made: Trained = private.train_private(start, version, noise_multiplier)
+        self.seconds.append(time.perf_counter() - began)
+        return made
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
         return self.learner.alone(start, steps, seed)

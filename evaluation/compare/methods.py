@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from encryption.settings import ALL, CKKS, NONE, SENSITIVE
+from encryption.settings import ALL, CKKS, NONE, SENSITIVE, EncryptionSettings
 from protocol.privacy_settings import PATIENT
 
 CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED = (
@@ -50,6 +50,13 @@ class Method:
     def sealed(self) -> bool:
         """Whether it seals anything."""
         return bool(self.config.get("encryption.policy", NONE) != NONE)
+
+    @property
+    def fraction(self) -> float:
+        """Share of the values that it seals, as far as whole blocks allow."""
+        if self.config.get("encryption.policy") == SENSITIVE:
+            return float(self.config.get("encryption.fraction", EncryptionSettings().fraction))
+        return float(self.sealed)
 
     def but(self, name: str, title: str, **changes: Any) -> Method:
         """A variant; keywords are run-config keys with ``__`` for a dot and ``_`` for a dash."""

@@ -107,8 +107,7 @@ def test_a_measured_score_becomes_a_leakage_between_0_and_1(
     monkeypatch: pytest.MonkeyPatch, jobs: dict[str, list[Facts]], setting: Comparison, tmp_path: Path
 ) -> None:
     def attack(method: Method) -> Score:
-        seals = float(method.config.get("encryption.fraction", method.sealed))
-        gain = 0.8 * (1 - seals) - 0.05
+        gain = 0.8 * (1 - method.fraction) - 0.05
         return Score("a", AGGREGATOR, method.name, "real", "tokens", gain + 0.1, 0.1, gain, gain - 0.1, gain + 0.1, 9)
 
     monkeypatch.setattr(leakage, "attack", attack)

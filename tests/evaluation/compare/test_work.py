@@ -89,8 +89,14 @@ def test_a_private_run_without_a_stated_epsilon_has_no_figures(
 
 
 def test_the_epsilon_of_a_run_is_the_largest_stated() -> None:
-    lines: list[dict[str, Any]] = [{"event": "accepted"}, {"epsilon": 1.5}, {"epsilon": 3}, {"epsilon": None}]
-    assert epsilon_of(lines) == 3.0 and epsilon_of(lines[:1]) is None
+    lines: list[dict[str, Any]] = [
+        {"event": "accepted"},
+        {"epsilon": 1.5},
+        {"epsilon": 3},
+        {"epsilon": None},
+        {"local_epsilon": 0.0},
+    ]
+    assert epsilon_of(lines) == 3.0 and epsilon_of(lines[:1]) is epsilon_of(lines[-1:]) is None
 
 
 def test_the_frontiers_costs_rise_with_the_fraction(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,3 +124,16 @@ def test_a_training_is_remembered_by_everything_that_decides_it() -> None:
     for version, seed, vector in ((1, 1, start), (0, 2, start), (0, 1, start + np.float32(1))):
         learner.train(vector, version, seed)
     assert len(memory.trained) == 5
+
+
+def test_a_private_training_is_made_every_time() -> None:
+    class Private(ToyLearner):
+        units = 7
+
+        def train_private(self, start: np.ndarray, version: int, noise_multiplier: float) -> Trained:
+            return Trained(start + np.random.default_rng().normal(0, noise_multiplier, start.shape), 7, 1, 0.0, 1)
+
+    toy, seconds = Private(0, Schedule(versions=4, local_steps=2)), list[float]()
+    learner = Remembering(toy, {}, Memory(), seconds)
+    one, two = (learner.train_private(toy.initial(), 0, 2.0).vector for _ in range(2))
+    assert not np.array_equal(one, two) and len(seconds) == 2 and learner.units == 7
