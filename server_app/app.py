@@ -12,7 +12,6 @@ from flwr.app import Context
 from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
-from encryption.aggregator import arithmetic
 from encryption.settings import EncryptionSettings
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
@@ -22,12 +21,12 @@ from server_app.progress import Progress
 from server_app.report import write_report
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
+from server_app.strategy import make_strategy
 from server_app.table import federated_table, last_measures
 from server_app.uploads import unhurried
-from strategies.async_hybrid import AsyncHybrid, wait_for_nodes
+from strategies.async_hybrid import wait_for_nodes
 from strategies.bandwidth import Bandwidths
 from strategies.clock import SystemClock
-from strategies.fedavg import FedAvg
 from strategies.settings import StrategySettings
 
 app = ServerApp()
@@ -51,20 +50,7 @@ def main(grid: Grid, context: Context) -> None:
         folder = RunFolder.create(Path(run.folder) if run.folder else None, config, plan)
     progress = Progress(folder.path, schedule.versions)
     folder.observers.append(progress)
-    kind = FedAvg if settings.name == "fedavg" else AsyncHybrid
-    kinds = arithmetic(plan, encryption.policy, encryption.scheme)
-    strategy = kind(
-        settings,
-        plan,
-        schedule,
-        folder,
-        clock=clock,
-        bandwidths=bandwidths,
-        last_task=run.last_task,
-        last_steps=run.alone_steps,
-        kinds=kinds,
-        key=encryption.key,
-    )
+    strategy = make_strategy(config, plan, folder, clock, bandwidths)
     try:
         strategy.start(SimulatedLinks(unhurried(grid), clock, bandwidths), num_rounds=schedule.versions)
         measures = last_measures(folder.events())

@@ -25,7 +25,7 @@ from client_app.handlers import make_app
 from client_app.keys import simulated_key
 from client_app.learner import LoraLearner
 from client_app.node import Node, Vector
-from encryption.aggregator import Arithmetic, arithmetic
+from encryption.aggregator import Arithmetic
 from encryption.packing import Buffer
 from encryption.settings import EncryptionSettings
 from evaluation.compare.memory import Memory, Remembering
@@ -38,10 +38,9 @@ from protocol.schedule import Schedule
 from protocol.settings import read_settings
 from protocol.wire import content_size, read_reply
 from server_app.run_folder import RunFolder
+from server_app.strategy import kinds_of, make_strategy
 from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
-from strategies.async_hybrid import AsyncHybrid
 from strategies.bandwidth import Bandwidths
-from strategies.fedavg import FedAvg
 from strategies.settings import StrategySettings
 
 COMPUTE, LATENCY = 10.0, 0.05  # virtual seconds of a task and a message, the same for every hospital
@@ -211,18 +210,8 @@ def federate(
     journal = RunFolder.create(folder, given, plan, durable=False)
     journal.observers.append(watch.line)
     journal.observers.append(lambda line: heard(line["version"]) if line["event"] == "version" else None)
-    kinds = arithmetic(plan, encryption.policy, encryption.scheme)
-    kind = FedAvg if settings.name == "fedavg" else AsyncHybrid
-    strategy = kind(
-        settings,
-        plan,
-        schedule,
-        journal,
-        clock=clock,
-        bandwidths=bandwidths,
-        kinds={name: _Timed(inner, watch.cost) for name, inner in kinds.items()},
-        key=encryption.key,
-    )
+    kinds = {name: _Timed(inner, watch.cost) for name, inner in kinds_of(given, plan).items()}
+    strategy = make_strategy(given, plan, journal, clock, bandwidths, kinds)
     try:
         strategy.start(VirtualGrid(nodes, clock, watch.message), num_rounds=schedule.versions)
     finally:
