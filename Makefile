@@ -2,6 +2,8 @@
 # make deploy-local   a SuperLink and four SuperNodes on this machine, a run, its evaluation   ARGS="--drill superlink"
 # make test    ruff, mypy and pytest                        PYTEST_ARGS="-k ledger ..."
 # make test-deployment  a SuperLink and four SuperNodes through three kills -9: two to three minutes, beside make test
+# make compare  the methods side by side: quality, leakage, bytes, seconds, epsilon     ARGS="--quick ..."
+# make test-comparison  the quick comparison as a test: six to ten minutes, beside make test
 # make lint    ruff and mypy only
 # make install what run needs, into .venv                   TORCH="torch==2.13.0 --index-url ..." for a GPU build
 # make clean   remove .venv and caches; runs/ stays
@@ -30,13 +32,16 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run deploy-local test test-deployment lint install install-dev clean
+.PHONY: run deploy-local compare test test-deployment test-comparison lint install install-dev clean
 
 run: install
 	@.venv/bin/python -m launcher --run-config "$$RUN_CONFIG" $(ARGS)
 
 deploy-local: install
 	@.venv/bin/python -m deploy local --run-config "$$RUN_CONFIG" $(ARGS)
+
+compare: install
+	@.venv/bin/python -m evaluation.compare $(ARGS)
 
 # Lint findings do not keep the tests from running; either makes this fail. Three processes share the tests, see
 # tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger can be used.
@@ -46,6 +51,9 @@ test: install-dev
 
 test-deployment: install-dev
 	@.venv/bin/python -m pytest -n 0 -m deployment $(PYTEST_ARGS)
+
+test-comparison: install-dev
+	@.venv/bin/python -m pytest -n 0 -m comparison $(PYTEST_ARGS)
 
 lint: install-dev
 	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy

@@ -79,6 +79,7 @@ def build(context: Context, task: Task) -> Node:
         privacy_unit=privacy.unit,
         budget=budget,
         noise=HospitalNoise(mechanism) if (mechanism := hospital_mechanism(config)) is not None else None,
+        feedback=read_settings(TrainSettings, config).error_feedback,
     )
 
 

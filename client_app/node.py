@@ -119,6 +119,8 @@ class Node:
     when the task came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
     ``privacy_unit`` is the run's; with one that hospitals protect, ``budget`` decides on every training before it
     begins, and ``learner`` is a :class:`PrivateLearner`.
+    Without ``feedback`` what quantising cuts off is dropped. ``open_seconds`` is what the last task's records took to
+    open.
     """
 
     learner: Learner
@@ -134,12 +136,13 @@ class Node:
     privacy_unit: str = NO_UNIT
     budget: Budget | None = None
     noise: HospitalNoise | None = None
+    feedback: bool = True
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
         self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
         self.total = sum(self.learner.sizes)
-        self._open_seconds = 0.0
+        self.open_seconds = 0.0
         self.strikes = Strikes(self.strikes_path or self.folder / "unopened.json")
 
     def _began(self) -> float:
@@ -201,7 +204,7 @@ class Node:
                     raise NotOpenedError(record, str(error)) from error
                 if payload.size > LARGE:
                     payload.release()  # training needs the room
-        self._open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
+        self.open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if state.copy.version != task.version:
             raise BehindError(f"the records end at version {state.copy.version}, the task is for {task.version}")
         if settle:
@@ -253,7 +256,7 @@ class Node:
         if task.want_snapshot:
             snapshot = take_snapshot(state.copy, payloads, task.versions, task.lineage, self.layout)
         seal_seconds = self.clock() - seal_began
-        state.pending_task, state.pending = task.task, rounded.residual
+        state.pending_task, state.pending = task.task, rounded.residual if self.feedback else None
         self.store.save(state)
         if self.noise is not None:
             trained = unreported(trained, self.schedule)
@@ -276,7 +279,7 @@ class Node:
                 compute_seconds=self.clock() - began,
                 clipped=rounded.clipped,
                 seal_seconds=seal_seconds,
-                open_seconds=self._open_seconds,
+                open_seconds=self.open_seconds,
                 privacy_unit=HOSPITAL if self.noise is not None else self.privacy_unit,
                 local_epsilon=cost.total if cost is not None else 0.0,
                 local_epsilon_step=cost.alone if cost is not None else 0.0,

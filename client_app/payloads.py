@@ -128,13 +128,15 @@ class Payloads:
 
     def _closed(self, values: NDArray[np.signedinteger]) -> Iterator[Part]:
         bits = self.plan.update_bits
+        # a chunk as large as the adapter: of the sealed values there is one piece, not one for each
+        clear = self._pieces(max(self.total, 1))[1] if self.vault.settings.policy != ALL else ()
         if self.vault.fingerprint:
             pool = self._pool(self.vault.secret(self.vault.fingerprint))
             hidden, _ = self._pieces(pool.local.chunk)
             made = pool.close((piece.gather(values) for piece in hidden), sum(p.length for p in hidden))
             for piece, data in zip(hidden, made, strict=True):
                 yield Part(PartHead(self.kind, piece.length, bits, len(data)), data)
-        for piece in self._pieces(1)[1] if self.vault.settings.policy != ALL else ():
+        for piece in clear:
             data = self.clear.close(piece.gather(values))
             yield Part(PartHead(CLEAR, piece.length, bits, len(data)), data)
 

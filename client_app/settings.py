@@ -76,6 +76,14 @@ class TrainSettings:
             "min": 1,
         },
     )
+    error_feedback: bool = field(
+        default=True,
+        metadata={
+            "key": "train.error-feedback",
+            "help": "A node adds what rounding and clipping cut off its last accepted update to the next one; false "
+            "drops it (to measure what it is worth).",
+        },
+    )
     gradient_checkpointing: bool = field(
         default=False,
         metadata={

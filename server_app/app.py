@@ -5,8 +5,6 @@ Not for: what happens in a run (``strategies``) or how it is kept (``server_app.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from logging import WARNING
 from pathlib import Path
 
@@ -14,11 +12,9 @@ from flwr.app import Context
 from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
-from encryption.aggregator import arithmetic
-from encryption.settings import ALL, EncryptionSettings
+from encryption.settings import EncryptionSettings
 from protocol.hospital_privacy import hospital_mechanism, run_schedule
 from protocol.privacy_checks import check_private
-from protocol.privacy_settings import PrivacySettings
 from protocol.run_settings import RunSettings
 from protocol.settings import read_settings
 from server_app import cost
@@ -26,14 +22,12 @@ from server_app.progress import Progress
 from server_app.report import write_report
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
+from server_app.strategy import make_strategy
 from server_app.table import federated_table, last_measures
 from server_app.uploads import unhurried
-from strategies.async_hybrid import AsyncHybrid, wait_for_nodes
+from strategies.async_hybrid import wait_for_nodes
 from strategies.bandwidth import Bandwidths
 from strategies.clock import SystemClock
-from strategies.dp_fedavg import DpFedAvg
-from strategies.fedavg import FedAvg
-from strategies.hospital_budget import HospitalBudget
 from strategies.settings import StrategySettings
 
 app = ServerApp()
@@ -46,10 +40,9 @@ def main(grid: Grid, context: Context) -> None:
     check_private(config)
     run = read_settings(RunSettings, config)
     settings = read_settings(StrategySettings, config)
-    privacy, schedule = read_settings(PrivacySettings, config), run_schedule(config)
+    schedule, mechanism = run_schedule(config), hospital_mechanism(config)
     encryption = read_settings(EncryptionSettings, config)
     clock, bandwidths = SystemClock(), Bandwidths()
-    mechanism, budget = hospital_mechanism(config), None
     nodes = wait_for_nodes(grid, settings, clock)
     if run.resume:
         folder = RunFolder.resume(Path(run.resume), config)
@@ -61,26 +54,7 @@ def main(grid: Grid, context: Context) -> None:
         folder = RunFolder.create(Path(run.folder) if run.folder else None, config, plan)
     progress = Progress(folder.path, schedule.versions)
     folder.observers.append(progress)
-    if mechanism is not None:
-        exposed = encryption.policy != ALL
-        budget = HospitalBudget(mechanism, privacy.delta, privacy.epsilon, settings.min_contributors, exposed)
-    named: dict[str, Callable[..., AsyncHybrid]] = {"fedavg": FedAvg, "dp-fedavg": partial(DpFedAvg, unit=privacy.unit)}
-    kind = named.get(settings.name, AsyncHybrid)
-    kinds = arithmetic(plan, encryption.policy, encryption.scheme)
-    strategy = kind(
-        settings,
-        plan,
-        schedule,
-        folder,
-        clock=clock,
-        bandwidths=bandwidths,
-        last_task=run.last_task,
-        last_steps=run.alone_steps,
-        kinds=kinds,
-        key=encryption.key,
-        privacy_unit=privacy.unit,
-        budget=budget,
-    )
+    strategy = make_strategy(config, plan, folder, clock, bandwidths)
     try:
         strategy.start(SimulatedLinks(unhurried(grid), clock, bandwidths), num_rounds=schedule.versions)
         measures = last_measures(folder.events())

@@ -214,3 +214,12 @@ def test_another_layout_starts_afresh_in_the_same_folder(node: Node) -> None:
     node = replace(node)
     got = node.train(task(2, 2, 3))
     assert isinstance(got, Failure) and (got.kind, got.held) == ("behind", 0)
+
+
+def test_without_feedback_what_rounding_cuts_off_is_dropped(node: Node, tmp_path: Path) -> None:
+    blunt = Node(node.learner, tmp_path / "two", node.identity, SCHEDULE, 0, lambda: 0.0, durable=False, feedback=False)
+    first, plain = blunt.train(task(1, 0, 0)), node.train(task(1, 0, 0))
+    assert isinstance(first, Update) and isinstance(plain, Update) and first.payload == plain.payload
+    assert kept(blunt).pending is None and kept(node).pending is not None
+    assert isinstance(blunt.train(task(2, 0, 1, accepted=(1,))), Update)
+    assert kept(blunt).residual is None and kept(blunt).pending is None and kept(blunt).pending_task == 2

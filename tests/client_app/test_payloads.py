@@ -14,6 +14,7 @@ from encryption.aggregator import arithmetic
 from encryption.ckks_holder import make_context
 from encryption.key_format import ConsortiumKey
 from encryption.plan import FieldPlan
+from encryption.policy import Piece, pieces
 from encryption.secret import Secret
 from encryption.settings import EncryptionSettings
 from encryption.snapshot import SnapshotError
@@ -82,6 +83,21 @@ def test_a_clear_block_is_the_same_integers_and_a_sealed_one_shows_none_of_them(
     mixed = bytes(payloads("sensitive").close(values).data)
     assert mixed.endswith(fields[:5] + fields[14:]) and fields[5:14] not in mixed
     assert fields[5:9] not in bytes(payloads("all").close(values).data)
+
+
+@pytest.mark.parametrize("policy", ["sensitive", "none"])
+def test_a_payload_is_cut_into_as_many_pieces_as_it_has_parts(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, counts = payloads(policy), []
+
+    def counted(sizes: tuple[int, ...], sealed: tuple[bool, ...], chunk: int) -> tuple[Piece, ...]:
+        found = pieces(sizes, sealed, chunk)
+        counts.append(len(found))
+        return found
+
+    monkeypatch.setattr("client_app.payloads.pieces", counted)
+    closed = made.close(np.zeros(TOTAL, np.int32))
+    opened(made, closed, 1, made.vault.fingerprint)
+    assert counts and max(counts) == len(closed.heads)
 
 
 @pytest.mark.parametrize("policy", ["all", "sensitive"])

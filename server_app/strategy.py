@@ -1,0 +1,64 @@
+"""The strategy that a run config asks for: one place for the ServerApp and for whoever runs one in a process.
+
+Not for: what the strategy does (``strategies``) or where its history is kept (``server_app.run_folder``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from encryption.aggregator import Kinds, arithmetic
+from encryption.plan import FieldPlan
+from encryption.settings import ALL, EncryptionSettings
+from protocol.hospital_privacy import hospital_mechanism, run_schedule
+from protocol.privacy_settings import PrivacySettings
+from protocol.run_settings import RunSettings
+from protocol.settings import read_settings
+from strategies.async_hybrid import AsyncHybrid
+from strategies.bandwidth import Bandwidths
+from strategies.clock import Clock
+from strategies.dp_fedavg import DpFedAvg
+from strategies.fedavg import FedAvg
+from strategies.hospital_budget import HospitalBudget
+from strategies.journal import Journal
+from strategies.settings import StrategySettings
+
+
+def kinds_of(config: Mapping[str, Any], plan: FieldPlan) -> Kinds:
+    """The kinds of part that the run's encryption policy allows, with their arithmetic."""
+    encryption = read_settings(EncryptionSettings, config)
+    return arithmetic(plan, encryption.policy, encryption.scheme)
+
+
+def make_strategy(
+    config: Mapping[str, Any],
+    plan: FieldPlan,
+    journal: Journal,
+    clock: Clock,
+    bandwidths: Bandwidths,
+    kinds: Kinds | None = None,
+) -> AsyncHybrid:
+    """The strategy of a run with ``config``; ``kinds`` replaces its arithmetic (:func:`kinds_of`)."""
+    settings, run = read_settings(StrategySettings, config), read_settings(RunSettings, config)
+    encryption, privacy = read_settings(EncryptionSettings, config), read_settings(PrivacySettings, config)
+    named: dict[str, Callable[..., AsyncHybrid]] = {"fedavg": FedAvg, "dp-fedavg": partial(DpFedAvg, unit=privacy.unit)}
+    mechanism, budget = hospital_mechanism(config), None
+    if mechanism is not None:
+        exposed = encryption.policy != ALL
+        budget = HospitalBudget(mechanism, privacy.delta, privacy.epsilon, settings.min_contributors, exposed)
+    return named.get(settings.name, AsyncHybrid)(
+        settings,
+        plan,
+        run_schedule(config),
+        journal,
+        clock=clock,
+        bandwidths=bandwidths,
+        last_task=run.last_task,
+        last_steps=run.alone_steps,
+        kinds=kinds or kinds_of(config, plan),
+        key=encryption.key,
+        privacy_unit=privacy.unit,
+        budget=budget,
+    )
