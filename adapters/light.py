@@ -28,7 +28,7 @@ def import_bitsandbytes() -> None:
     import torch
 
     compiled = torch.compile
-    torch.compile = _uncompiled
+    torch.compile = _uncompiled  # type: ignore[assignment]
     try:
         with contextlib.suppress(ImportError):  # PEFT does without it
             importlib.import_module("bitsandbytes")
