@@ -43,7 +43,7 @@ def _messages(args: argparse.Namespace, folder: Path, notes: Path) -> dict[str, 
     with ExitStack() as ends:
         at_once = 2 if args.quick else 1
         found, hospital = training_messages.measure(folder / "messages", notes, args.steps, nexts, at_once, ends, say)
-        ranks = training_ranks.measure(folder / "ranks", hospital, args.steps, args.lifetimes, say)
+        ranks = training_ranks.measure(folder / "ranks", hospital, args.steps, 0 if args.quick else args.lifetimes, say)
         left = found["processes_left"] + ranks["processes_left"] + hospital.leave()
     rows, pairs = found["rows"] + ranks["rows"], found["pairs"] | ranks["pairs"]
     return found | ranks | {"rows": rows, "pairs": pairs, "processes_left": left}
@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument("--json", type=Path, metavar="FILE")
     args = p.parse_args(argv)
     if args.quick:
-        args.repeats, args.steps, args.lifetimes = 1, 2, 1
+        args.repeats, args.steps, args.lifetimes = 0, 2, 1
     with tempfile.TemporaryDirectory(prefix="crossward-") as folder:
         found = measure(args, Path(folder))
     found["requirements"] = [] if args.quick else training_tables.requirements(found)

@@ -2,7 +2,8 @@
 
 One process, one model object, the same batches from the same initial adapter; the ways take turns, so that whatever
 else the machine does meets them alike, and the order changes with every turn. A round's time is all that a client would
-spend on it anew: optimiser, Trainer and arguments are made within it. The first turn of each is not counted.
+spend on it anew: optimiser, Trainer and arguments are made within it. The first turn of each is not counted, unless it
+is the only one.
 
 Not for: what a message costs around its training (``benchmarks.training_messages``).
 """
@@ -172,8 +173,8 @@ def measure(folder: Path, notes: Path, steps: int, repeats: int, say: Say) -> di
             names = list(made if turn <= BESIDE else COMPARED)
             shift = turn % len(names)
             done = {name: _round(work, made[name]) for name in names[shift:] + names[:shift]}
-            turns += [done] if turn else []
-            say(f"loops: turn {turn} of {repeats}" + ("" if turn else ", not counted"))
+            turns += [done] if turn or not repeats else []
+            say(f"loops: turn {turn} of {repeats}" + ("" if turn or not repeats else ", not counted"))
     rows = [_row(name, [turn[name] for turn in turns if name in turn], BATCH * TOKENS * steps) for name in made]
     pairs = {
         f"loop_to_{short}{suffix}": [turn[name][what] / turn[OURS][what] for turn in turns]

@@ -47,7 +47,7 @@ def train(wanted: dict[str, Any]) -> dict[str, Any]:
                 ended[count] = learners[count].train(start, 0, 7)
                 seconds[str(count)] = time.perf_counter() - began
             tokens = ended[1].num_tokens
-            turns += [seconds] if turn else []
+            turns += [seconds] if turn or not wanted["repeats"] else []
     finally:
         for count, learner in learners.items():
             learner.close(last=count > 1)

@@ -11,6 +11,7 @@ Not for: synchronous rounds (``strategies.fedavg``), files (``strategies.journal
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from logging import INFO
 
@@ -291,10 +292,10 @@ class AsyncHybrid(Strategy):
         Composed one at a time, as they are sent: a task may carry records as large as the adapter.
         """
         s = self.state
-        wanted = [(view, kind) for view in s.roster.idle(s.clock.now()) if (kind := kind_for(view))]
-        if s.settings.concurrency:
-            wanted = wanted[: max(s.settings.concurrency - len(s.roster.flights), 0)]
-        return (compose(s, view, kind) for view, kind in wanted)
+        room = max(s.settings.concurrency - len(s.roster.flights), 0) if s.settings.concurrency else None
+        idle = s.roster.idle(s.clock.now()) if room != 0 else []
+        wanted = itertools.islice(((view, kind) for view in idle if (kind := kind_for(view))), room)
+        return (compose(s, view, kind) for view, kind in list(wanted))
 
     def _train_drafts(self) -> Iterator[tuple[Message, Flight]]:
         training = not self.state.stop_reason
@@ -365,6 +366,8 @@ class AsyncHybrid(Strategy):
     def _next_moment(self) -> float:
         s = self.state
         now = s.clock.now()
-        moment = min(s.roster.next_moment(now), s.progress + self.ending.patience() + 1e-3)
+        moment = s.roster.next_moment(now)
+        if moment > s.progress + s.settings.stall_timeout:  # patience is no less, and asks every node's forecast
+            moment = min(moment, s.progress + self.ending.patience() + 1e-3)
         end_of_wait = s.version_began + s.settings.max_wait
         return min(moment, end_of_wait) if s.buffer and end_of_wait > now else moment

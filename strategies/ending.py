@@ -138,7 +138,8 @@ class Ending:
             )
         if views and all(view.refusing and view.failures >= ATTEMPTS for view in views):
             raise RunError(f"every node refuses to go on; the last said: {views[-1].reason}")
-        if s.clock.now() - s.progress > (patience := self.patience()):
+        still = s.clock.now() - s.progress
+        if still > s.settings.stall_timeout and still > (patience := self.patience()):  # which is no less
             if s.stop_reason:
                 self._leave_behind()
                 return

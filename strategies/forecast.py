@@ -59,7 +59,7 @@ class Forecast:
         return None if times is None else times.mean + self._surplus(node, times, size)
 
     def _surplus(self, node: int, times: _Times, size: int) -> float:
-        return 8e-6 * max(size - times.size, 0.0) / self.bandwidths.value(node)
+        return 8e-6 * (size - times.size) / self.bandwidths.value(node) if size > times.size else 0.0
 
     def deadline(self, node: int, kind: str, size: int) -> float:
         """Seconds after which a task with ``size`` bytes down counts as failed."""

@@ -1,4 +1,4 @@
-"""Where processes share the tests, as in ``make test``: one torch thread in each; the longest tests begin first.
+"""Where processes share the tests, as in ``make test``: one torch thread in each; the longest files begin first.
 
 Two processes with two threads each on two cores are ten times slower than with one each. Started by hand, pytest runs
 in one process and leaves torch its threads.
@@ -12,10 +12,40 @@ import pytest
 
 from client_app.threads import share_cores  # also tells OpenMP to wait passively, before torch is there to read it
 
+# files that take longest, the longest first; those that wait for processes are apart, lest they wait for one another
+LONG = (
+    "benchmarks/test_training",
+    "strategies/test_thousand_nodes",
+    "group/test_survival",
+    "evaluation/test_replay",
+    "adapters/test_elsewhere",
+    "group/test_ranks",
+    "strategies/test_fuzz",
+    "evaluation/test_main",
+    "client_app/test_engine",
+    "strategies/test_faults",
+    "group/test_access",
+    "strategies/test_sealed_snapshots",
+    "benchmarks/test_gpu",
+    "strategies/test_soak",
+    "group/test_orphans",
+    "group/test_message",
+    "strategies/test_resume",
+    "benchmarks/test_encryption",
+)
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     share_cores(1)  # of this process alone: what tests start finds its own number
 
 
+def _turn(item: pytest.Item) -> int:
+    """Place of the file among those that begin early: real runtimes, then ``LONG``, then the rest as it comes."""
+    if {"endtoend", "deployment"} & {mark.name for mark in item.iter_markers()}:
+        return -1
+    path = item.path.as_posix()
+    return next((i for i, name in enumerate(LONG) if path.endswith(f"/{name}.py")), len(LONG))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real runtimes first: a minute at the end would find the other process with nothing left to do."""
-    items.sort(key=lambda item: not {"endtoend", "deployment"} & {mark.name for mark in item.iter_markers()})
+    """Long files first: a minute at the end would find the other processes with nothing left to do."""
+    items.sort(key=_turn)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -168,42 +164,6 @@ def test_padding_and_rows_of_a_batch_change_nothing() -> None:
 
 
 # ---------------------------------------------------------------------- a real model
-
-SCRIPT = """
-import sys, torch
-import numpy as np
-sys.path.insert(0, sys.argv[1])
-torch.set_num_threads(2)
-from adapters import LoraSettings, ModelConfig, attach_lora, layout_of, load_base
-from adapters.sensitivity import block_sensitivity
-base, settings = load_base(ModelConfig(device="cpu")), LoraSettings(rank=2)
-model = attach_lora(base, settings, 0)
-rows = np.load(sys.argv[2])
-batches = [{"input_ids": torch.from_numpy(r)[None], "attention_mask": torch.ones(1, len(r))} for r in rows]
-print(" ".join(x.hex() for x in block_sensitivity(model, layout_of(model, base, settings), batches, 5).tolist()))
-"""
-
-
-def test_the_same_in_another_process_and_with_another_number_of_threads(base: BaseModel, tmp_path: Path) -> None:
-    ids = some_ids(5, 32, len(base.tokenizer))
-    np.save(tmp_path / "ids.npy", ids)
-    settings = LoraSettings(rank=2)
-    model = attach_lora(base, settings, 0)
-    layout = layout_of(model, base, settings)
-    here = block_sensitivity(model, layout, batches(ids), SEED)
-    assert here.tobytes() == block_sensitivity(model, layout, batches(ids), SEED).tobytes()
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(Path(__file__).parents[2]), str(tmp_path / "ids.npy")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-        env=os.environ | {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"},
-    )
-    there = np.array([float.fromhex(word) for word in done.stdout.split()])
-    sizes = [block.size for block in layout.blocks]
-    assert there == pytest.approx(here, abs=1e-3)  # threads may add in another order
-    assert choose(there, sizes, 0.3) == choose(here, sizes, 0.3)
 
 
 def test_nothing_of_the_model_or_the_process_is_changed(base: BaseModel) -> None:

@@ -105,9 +105,9 @@ def test_an_index_that_claims_the_moon_costs_nothing_under_ckks_either() -> None
     assert reason and peak < 1e6
 
 
-def test_a_million_parts_are_refused_in_reasonable_time(doors: dict[str, Door]) -> None:
+def test_hundreds_of_thousands_of_parts_are_refused_in_reasonable_time(doors: dict[str, Door]) -> None:
     def many(content: RecordDict) -> None:
-        n = 1_000_000
+        n = 250_000
         index = {"kind": ["clear"] * n, "length": [0] * n, "bits": [8] * n, "size": [0] * n}
         content["index"] = ConfigRecord(index)
         content["payload"] = ArrayRecord({"bytes": Array("uint8", (0,), "raw.bytes", b"")})
@@ -115,7 +115,7 @@ def test_a_million_parts_are_refused_in_reasonable_time(doors: dict[str, Door]) 
 
     began = time.process_time()
     line = handed(doors["none"], 1, many)
-    assert line["event"] == "malformed" and time.process_time() - began < 20
+    assert line["event"] == "malformed" and time.process_time() - began < 5
     assert len(line["reason"]) < 500 and doors["none"].untouched()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -103,6 +104,7 @@ class Stage(Supervisor):
 
 
 Play = Callable[[Stage, Clock], Coroutine[Any, Any, None]]
+NAME = "0123"
 OVER = "the play is over"  # why a group ends that has no reason of its own
 
 
@@ -115,7 +117,8 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         async def main() -> str:
             clock = Clock()
             monkeypatch.setattr(supervisor, "time", clock)
-            stage = Stage(tmp_path, replace(OPTIONS, **options))
+            (tmp_path / "options.json").write_text(json.dumps({"name": NAME}))  # as who starts a group writes it
+            stage = Stage(tmp_path, NAME, replace(OPTIONS, **options))
             group = asyncio.create_task(stage.serve())
             while not (tmp_path / "group.json").exists():
                 await asyncio.sleep(0.005)

@@ -1,0 +1,36 @@
+"""bitsandbytes without torch's compiler, which it would load into every process: about a second and 45 MB.
+
+PEFT imports bitsandbytes wherever it is installed, quantised model or not, and bitsandbytes hands four functions to
+``torch.compile`` when it is imported. They are what is left to devices for which it has no kernels; CPUs and CUDA have
+theirs, so they are never called here, and would give the same numbers uncompiled.
+
+Not for: what bitsandbytes logs (``adapters.quiet``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def _uncompiled(function: Callable[..., Any] | None = None, **_: Any) -> Any:
+    """Stands in for ``torch.compile``, also as a decorator with options."""
+    return function if function is not None else _uncompiled
+
+
+def import_bitsandbytes() -> None:
+    """Import bitsandbytes, if it is there and nobody has; before PEFT does."""
+    if "bitsandbytes" in sys.modules:
+        return
+    import torch
+
+    compiled = torch.compile
+    torch.compile = _uncompiled  # type: ignore[assignment]
+    try:
+        with contextlib.suppress(ImportError):  # PEFT does without it
+            importlib.import_module("bitsandbytes")
+    finally:
+        torch.compile = compiled
