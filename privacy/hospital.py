@@ -22,6 +22,9 @@ the mass beyond 12 sigma), so over d values, ``honest`` shares and the versions 
 times that more of delta. A thousandth of delta is set aside for it; where that is not enough (epsilon beyond about 27)
 no epsilon is claimed.
 
+Arithmetic on public numbers: server, protocol and nodes import it (``tests/test_imports.py``), so it imports no torch,
+nothing of ours and nothing that draws noise.
+
 Not for: clipping and rounding (``client_app.hospital_noise``), DP-SGD within a hospital.
 """
 

@@ -4,6 +4,8 @@ A hospital pays for every version that its update is in, whether the version is 
 made and could be read. A version that subtracts another costs nothing, it holds what was paid for. Participations are
 read from the ledger's version lines, so that a resumed run goes on counting where it stopped.
 
+Of ``privacy`` the server reaches this accounting alone; what draws noise stays with the nodes.
+
 Not for: how epsilon follows from noise (``privacy.hospital``), local DP-SGD.
 """
 
