@@ -63,10 +63,9 @@ def _read(parameter: Any, count: int) -> torch.Tensor:
     if found is None and whole is None:  # it had no part in these losses
         return torch.zeros((count, *parameter.shape), dtype=torch.float32, device=parameter.device)
     if not isinstance(found, torch.Tensor) or found.shape != (count, *parameter.shape):
-        got = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-        raise SampleGradientError(
-            f"a parameter of shape {list(parameter.shape)} has a per-sequence gradient of {got} for {count} sequences: "
-            "its layer joins sequences (as a mixture of experts does), so that none can be clipped by itself. Choose "
-            "lora.target-modules outside of such layers, or set privacy.unit to 'none' or 'hospital'"
+        raise SampleGradientError(  # no counts: how many sequences were drawn is not for others
+            f"a parameter of shape {list(parameter.shape)} has no gradient for each sequence by itself: its layer "
+            "joins sequences (as a mixture of experts does), so that none can be clipped. Choose lora.target-modules "
+            "outside of such layers, or set privacy.unit to 'none' or 'hospital'"
         )
     return found.float()

@@ -30,6 +30,7 @@ from client_app.learner import LoraLearner
 from encryption.key_file import create_key
 from protocol.messages import (
     ALONE,
+    BUDGET,
     EVALUATE,
     FAILED,
     MALFORMED,
@@ -454,3 +455,35 @@ def test_a_reply_never_carries_a_note(monkeypatch: pytest.MonkeyPatch, caplog: p
     monkeypatch.setattr(nodes.Node, "_catch_up", wrong)
     got = failure(TASK, context())
     assert "Privet" not in got.reason and "Privet" in caplog.text
+
+
+# ---------------------------------------------------------------------- differential privacy
+
+PRIVATE = {
+    "privacy__unit": "patient",
+    "privacy__noise_multiplier": 2.0,
+    "privacy__batch": 2,
+    "privacy__accountant": "rdp",
+    "strategy__weighting": "examples",
+}
+
+
+def test_a_private_run_trains_privately_and_remembers_what_it_spent(home: Path) -> None:
+    task = replace(TASK, lineage="private1")
+    one, two = answer(task, context(**PRIVATE)), answer(replace(task, task=6), context(**PRIVATE))
+    assert isinstance(one, Update) and isinstance(two, Update)
+    assert (one.privacy_unit, one.loss_sum, one.steps) == ("patient", 0.0, 2)
+    assert 0 < one.local_epsilon == one.local_epsilon_step < two.local_epsilon
+    assert (home / "state" / "identities" / "site-0.spent" / "private1.json").exists()
+
+
+def test_a_node_refuses_what_would_break_a_private_run_whoever_set_it(home: Path, tmp_path: Path) -> None:
+    assert "train.local-seconds" in failure(TASK, context(**PRIVATE, train__local_seconds=3.0)).reason
+    own = {"state-dir": str(tmp_path / "node"), "data-path": str(tmp_path), "local-seconds": 3.0, "policy": "none"}
+    assert "train.local-seconds" in failure(TASK, context(own, **PRIVATE, encryption__policy="none")).reason
+    assert "strategy.weighting" in failure(TASK, context(**PRIVATE | {"strategy__weighting": "paper"})).reason
+
+
+def test_more_patients_a_step_than_there_are_is_a_matter_of_the_budget(home: Path) -> None:
+    got = failure(TASK, context(**PRIVATE | {"privacy__batch": 5000}))
+    assert got.kind == BUDGET and "privacy.batch = 5000" in got.reason and "patients" in got.reason
