@@ -94,10 +94,12 @@ def difference_interval(values: ArrayLike, others: ArrayLike, level: float = 0.9
     """
     a, b = _sample(values, least=2), _sample(others, "others", 2)
     middle = float(a.mean() - b.mean())
-    if np.ptp(a) == 0.0 and np.ptp(b) == 0.0:
+    first, second = a.var(ddof=1) / a.size, b.var(ddof=1) / b.size
+    if first + second == 0.0:
         return middle, middle
-    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(_share(level, "level"))
-    return float(found.low), float(found.high)
+    freedom = (first + second) ** 2 / (first**2 / (a.size - 1) + second**2 / (b.size - 1))
+    half = float(stats.t.ppf(0.5 + _share(level, "level") / 2, freedom)) * math.sqrt(first + second)
+    return middle - half, middle + half
 
 
 def equivalent(values: ArrayLike, margin: float, level: float = 0.05, spread: float = 1.0) -> bool:
