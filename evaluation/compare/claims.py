@@ -125,14 +125,15 @@ def run_claims(rows: Mapping[str, Facts], jobs: Mapping[str, Sequence[Facts]], s
         pairs = [job["adapter"] == theirs[job["seed"]] for job in jobs.get(name, ()) if job["seed"] in theirs]
         unlike = float(pairs.count(False)) if pairs else None
         out.append(_claim(f"exact-{name}", f"{text}: seeds that differ, of {len(pairs)}", unlike, 0.0))
-    for measure, text in (("loss", "loss"), ("auroc_mean", "AUROC")):
+    names = (("loss", "loss of all tokens"), ("loss_mean", "mean of the hospitals' losses"), ("auroc_mean", "AUROC"))
+    for measure, text in names:
         found = ((ours or {}).get("against_fl") or {}).get(measure) or {}
         out.append(
             {
                 "claim": f"quality-{measure}",
                 "text": f"all encrypted against FL, {text}: the mean difference is within the spread of FL's seeds",
                 "value": found.get("difference"),
-                "limit": (fl or {}).get("spread", {}).get(measure, {}).get("sd"),
+                "limit": found.get("spread_of_other"),
                 "unit": "",
                 "holds": found.get("within_spread"),
                 "detail": found,

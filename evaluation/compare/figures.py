@@ -178,8 +178,8 @@ def computation(rows: Sequence[Facts]) -> Any:
         for name, _, colour in PARTS:
             axis.barh(place, row[name], 0.62, left=left, color=colour, edgecolor="white", linewidth=0.4)
             left += row[name]
-        crypto = row["crypto_seconds_per_round"]
-        text = f"{left:.2f} s" + (f", {crypto / left:.1%} crypto" if crypto else "")
+        crypto, what = row["crypto_seconds_per_round"], "crypto" if row["sealed"] else "packing"
+        text = f"{left:.2f} s" + (f", {crypto / left:.1%} {what}" if crypto else "")
         axis.annotate(text, (left, place), (6, 0), textcoords="offset points", va="center", fontsize=9.5, color=INK)
     for _, label, colour in PARTS:
         axis.scatter([], [], marker="s", s=70, color=colour, label=label)

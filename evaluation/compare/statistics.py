@@ -36,11 +36,11 @@ def paired(ours: Sequence[float | None], theirs: Sequence[float | None], margin:
 
     ``difference`` with its 90 % interval ``low90`` to ``high90``, ``p`` of the paired t test, ``equivalent`` (the
     interval lies within ``margin``), ``within_spread`` (the mean difference is no more than theirs' standard deviation
-    over seeds). None where fewer than two seeds have both.
+    over seeds, ``spread_of_other``). None where fewer than two seeds have both.
     """
     pairs = [(a, b) for a, b in zip(ours, theirs, strict=False) if a is not None and b is not None]
     out: Facts = {"margin": margin, "seeds": len(pairs)}
-    out |= dict.fromkeys(("difference", "low90", "high90", "p", "equivalent", "within_spread"))
+    out |= dict.fromkeys(("difference", "low90", "high90", "p", "equivalent", "within_spread", "spread_of_other"))
     if len(pairs) < 2:
         return out
     gaps = np.array([a - b for a, b in pairs])
@@ -56,4 +56,5 @@ def paired(ours: Sequence[float | None], theirs: Sequence[float | None], margin:
         "p": p,
         "equivalent": bool(-margin < mean - half and mean + half < margin),
         "within_spread": bool(abs(mean) <= theirs_sd),
+        "spread_of_other": theirs_sd,
     }

@@ -84,9 +84,17 @@ def compared(rows: Sequence[Facts], jobs: Mapping[str, Jobs], setting: Compariso
                 measure: paired([a.get(measure) for a, _ in pairs], [b.get(measure) for _, b in pairs], margin)
                 for measure, margin in (("loss", setting.loss_margin), ("auroc_mean", setting.auroc_margin))
             }
+            losses = [(_every_hospital_alike(a), _every_hospital_alike(b)) for a, b in pairs]
+            found[name]["loss_mean"] = paired([a for a, _ in losses], [b for _, b in losses], setting.loss_margin)
         against = found.get("against_centralised")
         found["loss_delta"] = against["loss"]["difference"] if against else _difference(found, rows, "loss")
         found["auroc_delta"] = against["auroc_mean"]["difference"] if against else None
+
+
+def _every_hospital_alike(job: Facts) -> float:
+    """The mean of the hospitals' losses, whatever their number of tokens: methods weigh hospitals differently."""
+    losses = [site["loss"] for site in job["sites"].values()]
+    return float(sum(losses) / len(losses))
 
 
 def _difference(found: Facts, rows: Sequence[Facts], name: str) -> float | None:

@@ -90,13 +90,14 @@ def remarks(rows: Sequence[Facts], settings: Facts) -> list[str]:
                 f"{row['title']}: at the other hospitals its loss is {row['loss_elsewhere']:.3f} "
                 f"(at home {row['loss']:.3f})"
             )
-        if found := (row.get("against_fl") or {}).get("loss"):
-            if found["difference"] is None or row["method"] in ("centralised", "local"):
+        for name, text in (("loss", "loss of all tokens"), ("loss_mean", "mean of the hospitals' losses")):
+            found = (row.get("against_fl") or {}).get(name) or {}
+            if found.get("difference") is None or row["method"] in ("centralised", "local"):
                 continue
             same = "equivalent" if found["equivalent"] else "equivalence not shown"
             spread = "within" if found["within_spread"] else "beyond"
             out.append(
-                f"{row['title']} - FL, loss: {found['difference']:+.4f}, 90 % interval [{found['low90']:+.4f}, "
+                f"{row['title']} - FL, {text}: {found['difference']:+.4f}, 90 % interval [{found['low90']:+.4f}, "
                 f"{found['high90']:+.4f}]; {same} at a margin of {found['margin']:g}; {spread} the spread of FL's seeds"
             )
     if not settings["label_known"]:
