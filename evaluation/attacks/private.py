@@ -1,0 +1,58 @@
+"""Victims whose hospitals protect their patients: a local training by DP-SGD in place of the plain one.
+
+Not for: noise inside the ciphertext (``evaluation.attacks.observers.clipped_noise`` stands for a hospital's whole
+update).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from data.sampling import count_units
+from evaluation.attacks.laboratory import Laboratory, Sample, Setting, Vector
+from evaluation.attacks.observers import Protection
+from privacy.accounting import noise_for
+from protocol.privacy_settings import PATIENT, PrivacySettings
+
+
+@dataclass(frozen=True)
+class PrivateTrainer:
+    """A :data:`evaluation.attacks.laboratory.Trainer`: patient-level DP-SGD as nodes do it, noise and sample secret.
+
+    ``batch`` patients a step on average, at most as many as the victim has; ``noise_multiplier`` in units of ``clip``.
+    """
+
+    noise_multiplier: float
+    batch: int = 16
+    clip: float = 1.0
+    notes_per_patient: int = 4
+
+    def __call__(self, lab: Laboratory, sample: Sample, setting: Setting) -> Vector:
+        learner = lab.learner(sample.notes, sample.hospital, setting)
+        learner.privacy = PrivacySettings(
+            unit=PATIENT,
+            noise_multiplier=self.noise_multiplier,
+            clip=self.clip,
+            batch=min(self.batch, count_units(sample.notes, by_patient=True)),
+            notes_per_patient=self.notes_per_patient,
+        )
+        return learner.train_private(lab.start, 2, self.noise_multiplier).vector - lab.start
+
+
+def private(trainer: PrivateTrainer, name: str = "DP-SGD") -> Protection:
+    """Clear updates of hospitals that protect their patients."""
+    return Protection(name, trainer=trainer)
+
+
+def trainer_for(settings: PrivacySettings, units: int, steps: int) -> PrivateTrainer:
+    """As a hospital of ``units`` patients trains in a run of ``steps`` steps in all under ``settings``."""
+    noise = settings.noise_multiplier or noise_for(
+        settings.epsilon, settings.delta, min(settings.batch / units, 1.0), steps, settings.accountant
+    )
+    return PrivateTrainer(noise, settings.batch, settings.clip, settings.notes_per_patient)
+
+
+def without_noise(trainer: PrivateTrainer) -> PrivateTrainer:
+    """The same clipping, and next to no noise: what of the protection is the noise's."""
+    return dataclasses.replace(trainer, noise_multiplier=1e-6)
