@@ -203,7 +203,7 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     onlooker.join()
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (run,) = (path for path in runs.iterdir() if path.is_dir())
-    assert str(run) in ran.stdout and "global adapter" in ran.stdout and "Flower" not in ran.stdout + ran.stderr
+    assert str(run) in ran.stdout and "global adapter" in ran.stdout
     assert json.loads((run / "result.json").read_text())["version"] == 2
     found = json.loads((run / "evaluation.json").read_text())
     models, sites = {row["model"] for row in found["rows"]}, {row["site"] for row in found["rows"]}
