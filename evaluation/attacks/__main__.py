@@ -24,7 +24,8 @@ from client_app import threads  # noqa: F401 - before torch, so that OpenMP wait
 from evaluation.attacks.scores import VIEWS, Score
 
 if TYPE_CHECKING:
-    from evaluation.attacks.laboratory import Laboratory, Size
+    from evaluation.attacks.laboratory import Laboratory
+    from evaluation.attacks.sizes import Size
 
 Run = Callable[["Laboratory", Callable[[str], None]], list[Score]]
 REGISTRY = {
@@ -107,7 +108,8 @@ def main(argv: list[str] | None = None, size: Size | None = None) -> int:
     console = Console()
     try:
         attacks = chosen(args.only)
-        from evaluation.attacks.laboratory import FULL, QUICK, Laboratory
+        from evaluation.attacks.laboratory import Laboratory
+        from evaluation.attacks.sizes import FULL, QUICK
 
         size = size or (QUICK if args.quick else FULL)
         lab = Laboratory(size, args.seed, args.rank)

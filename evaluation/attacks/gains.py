@@ -39,7 +39,7 @@ def rescaled(value: float, guess: float) -> float:
     return float(np.clip((value - guess) / max(1.0 - guess, 1e-9), 0.0, 1.0))
 
 
-def gains(values: Sequence[float], guesses: Sequence[float] | float) -> Gains:
+def gains(values: Sequence[float] | Floats, guesses: Sequence[float] | Floats | float) -> Gains:
     """Of sequences, one entry a victim; a single guess counts for all."""
     found = np.asarray(values, dtype=np.float64)
     return Gains(found, np.broadcast_to(np.asarray(guesses, dtype=np.float64), found.shape).copy())

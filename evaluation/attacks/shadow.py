@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.attacks.gains import believable
-from evaluation.attacks.laboratory import Ints, Laboratory, Sample, Setting
+from evaluation.attacks.laboratory import Ints, Laboratory, Sample
 from evaluation.attacks.observers import Seen
 from evaluation.attacks.profiles import Profiles
+from evaluation.attacks.sizes import Setting
 
 Floats = NDArray[np.float64]
 _TEXTS = 60

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from evaluation.attacks.laboratory import REAL, WORST, Laboratory, Size
+from evaluation.attacks.laboratory import Laboratory
+from evaluation.attacks.sizes import REAL, WORST, Size
 
 TINY = Size(
     patients=96,
