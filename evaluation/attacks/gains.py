@@ -16,6 +16,8 @@ from evaluation.attacks.statistics import equivalent, mean_interval
 
 Floats = NDArray[np.float64]
 
+ABSTAINED = "guessed: the update did not help on shadows held back"
+
 
 @dataclass(frozen=True)
 class Gains:
@@ -64,6 +66,8 @@ def score(
     """The finding in the suite's form; ``margin`` asks for the equivalence test."""
     apart = found.values - found.guesses
     low, high = mean_interval(apart, 0.95, rng)
+    if not apart.any():  # an interval without width says that the attack abstained, not how sure that is
+        note = "; ".join(filter(None, (note, ABSTAINED)))
     return Score(
         attack,
         view,
