@@ -1,9 +1,9 @@
 """``python -m evaluation.attacks``: attack the updates, the sums and the adapters of a run, and say in figures what
 leaks.
 
-Steps: make the laboratory (embedded model, synthetic hospitals); run every attack of the registry; print a table a
-view; write scores and settings as JSON and figures as PNG. ``--quick`` takes about two minutes on one core; the full
-suite takes about an hour there, most of it training shadows and victims.
+Steps: make the laboratory (embedded model, synthetic hospitals); run every attack of the registry; print a table a view;
+write scores and settings as JSON and figures as PNG. ``--quick`` takes a few minutes on one core. The full suite trains
+112 updates as long as a hospital's default training and over a thousand single steps, and takes several times as long.
 
 Not for: a run's own record of privacy (``server_app``), comparing methods (``evaluation.compare``).
 """
@@ -40,7 +40,7 @@ class AttackError(RuntimeError):
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m evaluation.attacks", description="Measure what observers can find out.")
-    p.add_argument("--quick", action="store_true", help="few victims and short trainings: two minutes, wide intervals")
+    p.add_argument("--quick", action="store_true", help="few victims and short trainings: minutes, wide intervals")
     p.add_argument("--json", type=Path, metavar="FILE", help="write scores and settings here")
     p.add_argument("--figures", type=Path, metavar="FOLDER", help="draw the figures here, as PNG")
     p.add_argument("--only", default="", metavar="A,B", help=f"these attacks alone, of {', '.join(REGISTRY)}")

@@ -96,7 +96,9 @@ def sweep(scores: Sequence[Score]) -> Any:
     )
     rank = next((float(f["rank"]) for _, f, _ in rows), rank)
     axis.axvline(3 * rank, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    axis.annotate("3 x rank", (3 * rank, 0.05), xytext=(4, 0), textcoords="offset points", color=MUTED, fontsize=10)
+    axis.annotate(
+        "3 x rank", (3 * rank, 0.05), xytext=(-4, 0), textcoords="offset points", ha="right", color=MUTED, fontsize=10
+    )
     axis.set_ylim(-0.02, 1.05)
     axis.set_xlabel("distinct tokens of the note", color=INK, fontsize=11)
     axis.set_ylabel("tokens recovered", color=INK, fontsize=11)
