@@ -1,7 +1,7 @@
 """``python -m evaluation.attacks``: attack the updates, the sums and the adapters of a run, and say in figures what
 leaks.
 
-Steps: make the laboratory (embedded model, synthetic hospitals); run every attack of the registry; print a table a view;
+Steps: make the laboratory (embedded model, synthetic hospitals); run the registry's attacks; print a table a view;
 write scores and settings as JSON and figures as PNG. ``--quick`` takes a few minutes on one core. The full suite trains
 112 updates as long as a hospital's default training and over a thousand single steps, and takes several times as long.
 
