@@ -1,9 +1,9 @@
 """``python -m evaluation.attacks``: attack the updates, the sums and the adapters of a run, and say in figures what
 leaks.
 
-Steps: make the laboratory (embedded model, synthetic hospitals); run every attack of the registry; print a table a
-view; write scores and settings as JSON and figures as PNG. ``--quick`` takes about two minutes on one core; the full
-suite takes about an hour there, most of it training shadows and victims.
+Steps: make the laboratory (embedded model, synthetic hospitals); run the registry's attacks; print a table a view;
+write scores and settings as JSON and figures as PNG. ``--quick`` takes a few minutes on one core. The full suite trains
+112 updates as long as a hospital's default training and over a thousand single steps, and takes several times as long.
 
 Not for: a run's own record of privacy (``server_app``), comparing methods (``evaluation.compare``).
 """
@@ -24,7 +24,8 @@ from client_app import threads  # noqa: F401 - before torch, so that OpenMP wait
 from evaluation.attacks.scores import VIEWS, Score
 
 if TYPE_CHECKING:
-    from evaluation.attacks.laboratory import Laboratory, Size
+    from evaluation.attacks.laboratory import Laboratory
+    from evaluation.attacks.sizes import Size
 
 Run = Callable[["Laboratory", Callable[[str], None]], list[Score]]
 REGISTRY = {
@@ -39,7 +40,7 @@ class AttackError(RuntimeError):
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m evaluation.attacks", description="Measure what observers can find out.")
-    p.add_argument("--quick", action="store_true", help="few victims and short trainings: two minutes, wide intervals")
+    p.add_argument("--quick", action="store_true", help="few victims and short trainings: minutes, wide intervals")
     p.add_argument("--json", type=Path, metavar="FILE", help="write scores and settings here")
     p.add_argument("--figures", type=Path, metavar="FOLDER", help="draw the figures here, as PNG")
     p.add_argument("--only", default="", metavar="A,B", help=f"these attacks alone, of {', '.join(REGISTRY)}")
@@ -107,7 +108,8 @@ def main(argv: list[str] | None = None, size: Size | None = None) -> int:
     console = Console()
     try:
         attacks = chosen(args.only)
-        from evaluation.attacks.laboratory import FULL, QUICK, Laboratory
+        from evaluation.attacks.laboratory import Laboratory
+        from evaluation.attacks.sizes import FULL, QUICK
 
         size = size or (QUICK if args.quick else FULL)
         lab = Laboratory(size, args.seed, args.rank)

@@ -15,11 +15,12 @@ from collections.abc import Callable
 import numpy as np
 
 from evaluation.attacks.gains import Gains, gains, score
-from evaluation.attacks.laboratory import SHADOW, VICTIM, WORST, Laboratory, Sample, Setting, Vector
+from evaluation.attacks.laboratory import Laboratory, Sample, Vector
 from evaluation.attacks.leakage import profiles_of, trials
 from evaluation.attacks.observers import CLEAR_ALL, Noise, Observer, Seen, clipped_noise
 from evaluation.attacks.scores import HOSPITAL, Score
 from evaluation.attacks.shadow import Attack, Reader
+from evaluation.attacks.sizes import SHADOW, VICTIM, WORST, Setting
 from evaluation.attacks.spans import Choices, Chooser, helps, likelihoods, questions
 from evaluation.attacks.subspace import check, compare, first_inputs, pursuit, row_space, visible_rows
 
@@ -41,7 +42,7 @@ def groups(lab: Laboratory, setting: Setting, role: str, count: int, noise: Nois
     for three in threes:
         mine = [updates[number] for number in three]
         seen = [observer.see(update.delta) for update in mine]
-        mean: Vector = np.mean([one.values for one in seen], axis=0, dtype=np.float64).astype(np.float32)
+        mean: Vector = np.asarray(np.stack([one.values for one in seen]).mean(0), dtype=np.float32)
         unit = max(one.unit for one in seen) / np.sqrt(OTHERS)  # of the mean's rounding noise
         out.append((Seen(mean, seen[0].clear, (), seen[0].size, unit), [update.sample for update in mine]))
     return out

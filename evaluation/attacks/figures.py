@@ -88,16 +88,17 @@ def sweep(scores: Sequence[Score]) -> Any:
                       key=lambda row: row[0])  # fmt: skip
         if not mine:
             continue
-        bars = [[max(-s.low + s.gain, 0) for _, s in mine], [max(s.high - s.gain, 0) for _, s in mine]]
-        axis.errorbar([x for x, _ in mine], [s.value for _, s in mine], yerr=bars, color=colour, marker=mark,
-                      linestyle=style, capsize=2, elinewidth=0.9, label=name)  # fmt: skip
+        x, y = [x for x, _ in mine], [s.value for _, s in mine]
+        axis.plot(x, y, color=colour, marker=mark, linestyle=style, label=name)
     known = sorted({(float(f["distinct"]), s.guess) for s, f, bits in rows if bits == "24 bits" and s.attack == "span"})
     axis.plot(
         [x for x, _ in known], [y for _, y in known], color=MUTED, linestyle=":", label="guess without the update"
     )
     rank = next((float(f["rank"]) for _, f, _ in rows), rank)
     axis.axvline(3 * rank, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    axis.annotate("3 x rank", (3 * rank, 0.52), xytext=(4, 0), textcoords="offset points", color=MUTED, fontsize=10)
+    axis.annotate(
+        "3 x rank", (3 * rank, 0.05), xytext=(-4, 0), textcoords="offset points", ha="right", color=MUTED, fontsize=10
+    )
     axis.set_ylim(-0.02, 1.05)
     axis.set_xlabel("distinct tokens of the note", color=INK, fontsize=11)
     axis.set_ylabel("tokens recovered", color=INK, fontsize=11)

@@ -16,6 +16,8 @@ from evaluation.attacks.statistics import equivalent, mean_interval
 
 Floats = NDArray[np.float64]
 
+ABSTAINED = "guessed: the update did not help on shadows held back"
+
 
 @dataclass(frozen=True)
 class Gains:
@@ -39,7 +41,7 @@ def rescaled(value: float, guess: float) -> float:
     return float(np.clip((value - guess) / max(1.0 - guess, 1e-9), 0.0, 1.0))
 
 
-def gains(values: Sequence[float], guesses: Sequence[float] | float) -> Gains:
+def gains(values: Sequence[float] | Floats, guesses: Sequence[float] | Floats | float) -> Gains:
     """Of sequences, one entry a victim; a single guess counts for all."""
     found = np.asarray(values, dtype=np.float64)
     return Gains(found, np.broadcast_to(np.asarray(guesses, dtype=np.float64), found.shape).copy())
@@ -64,6 +66,8 @@ def score(
     """The finding in the suite's form; ``margin`` asks for the equivalence test."""
     apart = found.values - found.guesses
     low, high = mean_interval(apart, 0.95, rng)
+    if not apart.any():  # an interval without width says that the attack abstained, not how sure that is
+        note = "; ".join(filter(None, (note, ABSTAINED)))
     return Score(
         attack,
         view,
@@ -77,6 +81,6 @@ def score(
         high,
         len(apart),
         margin,
-        None if margin is None else bool(equivalent(apart, margin)),
+        None if margin is None else equivalent(apart, margin, spread=float(apart.any())),
         note,
     )

@@ -26,40 +26,13 @@ from client_app.settings import TrainSettings
 from data import DataConfig, Hospital, load_hospitals
 from data.tokens import TokenDataset, tokenise
 from evaluation.attacks.identifiers import Identity, identity
+from evaluation.attacks.sizes import AUXILIARY, FULL, SHADOW, VICTIM, Setting, Size
 from protocol.schedule import Schedule
 
 Vector = NDArray[np.float32]
 Ints = NDArray[np.int64]
-AUXILIARY, SHADOW, VICTIM = "auxiliary", "shadow", "victim"
 _SHARES = {AUXILIARY: 0.3, SHADOW: 0.35, VICTIM: 0.35}
 SGD_RATE = 1e-2
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a victim trains.
-
-    ``steps`` of ``batch`` sequences of up to ``tokens`` tokens. ``adam``: by ``LoraLearner``, else one SGD step on one
-    note that is cut so that it has at most ``distinct`` different tokens (0 = as many as it has). ``heads``: whether
-    notes carry their patients' identifiers. ``value_bits``: how
-    finely updates are rounded before they are sent; ``fitted``: to the largest of the update's own values instead of
-    the run's public range, which no run does: it leaves the attacker most.
-    """
-
-    name: str
-    steps: int
-    batch: int
-    tokens: int
-    adam: bool
-    distinct: int = 0
-    heads: bool = True
-    value_bits: int = 8
-    fitted: bool = False
-
-
-WORST = Setting("worst case", 1, 1, 128, adam=False, distinct=24, heads=False, value_bits=24, fitted=True)
-WORST_HEAD = Setting("worst case, identifiers", 1, 1, 64, adam=False, value_bits=24, fitted=True)
-REAL = Setting("real setting", 10, 4, 256, adam=True)
 
 
 @dataclass(frozen=True)
@@ -87,43 +60,6 @@ class Update:
 
 
 Trainer = Callable[["Laboratory", Sample, Setting], Vector]
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much is measured. ``patients`` are made up in all; shadows and victims are counted per setting."""
-
-    patients: int = 2400
-    hospitals: int = 4
-    warm_steps: int = 30
-    worst_shadows: int = 200
-    worst_victims: int = 100
-    shadows: int = 64
-    victims: int = 48
-    real: Setting = REAL
-    worst: Setting = WORST
-    distinct: tuple[int, ...] = (8, 16, 24, 32, 48, 64, 96, 128)  # of the sweep over distinct tokens
-    sweep: int = 30  # victims a point of the sweep
-    choices: int = 8  # of a forced choice between identifiers, the true one among them
-    spans: int = 12  # identifiers asked for a victim, at most
-    profile_tokens: int = 30000
-    fractions: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-
-
-FULL = Size()
-QUICK = Size(
-    patients=600,
-    worst_shadows=48,
-    worst_victims=24,
-    shadows=20,
-    victims=12,
-    real=dataclasses.replace(REAL, name="real setting, short", tokens=64),
-    distinct=(8, 24, 32, 64),
-    sweep=8,
-    spans=6,
-    profile_tokens=8000,
-    fractions=(0.0, 0.3, 0.6, 0.9, 1.0),
-)
 
 
 def of_notes(like: TokenDataset, parts: Sequence[NDArray[Any]], notes: Ints) -> TokenDataset:
@@ -254,7 +190,7 @@ class Laboratory:
 
     def auxiliary_texts(self, setting: Setting, hospital: int, count: int) -> list[Ints]:
         """Distinct tokens of ``count`` texts made as a sample is, of the hospital's auxiliary patients (who recur)."""
-        rng, out = self.rng("texts", setting.name, hospital), []
+        rng, out = self.rng("texts", setting.name, hospital), list[Ints]()
         pool = self._patients[hospital][AUXILIARY]
         wanted = setting.steps * setting.batch * (setting.tokens - 1) if setting.adam else 1
         while len(out) < count:

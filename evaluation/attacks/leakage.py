@@ -14,11 +14,12 @@ import dataclasses
 import weakref
 
 from evaluation.attacks.gains import rescaled, score
-from evaluation.attacks.laboratory import Laboratory, Setting
+from evaluation.attacks.laboratory import Laboratory
 from evaluation.attacks.margins import SPANS, TOKENS
 from evaluation.attacks.observers import Protection
 from evaluation.attacks.profiles import Profiles
 from evaluation.attacks.scores import AGGREGATOR, Score
+from evaluation.attacks.sizes import Setting
 from evaluation.attacks.trials import Trials
 
 _KEPT: weakref.WeakKeyDictionary[Laboratory, dict[tuple[Setting, int, int], Trials]] = weakref.WeakKeyDictionary()

@@ -26,7 +26,8 @@ from encryption.packing import CLEAR
 from encryption.plan import FieldPlan
 from encryption.secret import Secret
 from encryption.settings import ALL, BFV, CKKS, NONE, SENSITIVE, EncryptionSettings
-from evaluation.attacks.laboratory import Laboratory, Setting, Trainer, Vector
+from evaluation.attacks.laboratory import Laboratory, Trainer, Vector
+from evaluation.attacks.sizes import Setting
 from protocol.parts import Payload
 
 SENSITIVITY, RANDOM, REVERSED = "sensitivity", "random", "worst"

@@ -140,7 +140,9 @@ class _Watch:
 
     def _heard_output(self, number: int) -> Any:
         def heard(module: Any, given: Any, made: torch.Tensor) -> None:
-            made.register_hook(lambda gradient: self.gradients.__setitem__(number, gradient.detach()))
+            made.register_hook(  # type: ignore[no-untyped-call]
+                lambda gradient: self.gradients.__setitem__(number, gradient.detach())
+            )
 
         return heard
 

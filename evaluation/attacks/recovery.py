@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.attacks.gains import Gains, gains, score
-from evaluation.attacks.laboratory import VICTIM, WORST, WORST_HEAD, Laboratory, Setting
+from evaluation.attacks.laboratory import Laboratory
 from evaluation.attacks.leakage import profiles_of, trials
 from evaluation.attacks.margins import SPANS, TOKENS
 from evaluation.attacks.observers import (
@@ -30,6 +30,7 @@ from evaluation.attacks.observers import (
 )
 from evaluation.attacks.scores import AGGREGATOR, Score
 from evaluation.attacks.shadow import Prior
+from evaluation.attacks.sizes import VICTIM, WORST, WORST_HEAD, Setting
 from evaluation.attacks.subspace import check, compare, first_inputs, pursuit, row_space, visible_rows
 from evaluation.attacks.trials import Trials
 

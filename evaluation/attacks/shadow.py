@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.attacks.gains import believable
-from evaluation.attacks.laboratory import Ints, Laboratory, Sample, Setting
+from evaluation.attacks.laboratory import Ints, Laboratory, Sample
 from evaluation.attacks.observers import Seen
 from evaluation.attacks.profiles import Profiles
+from evaluation.attacks.sizes import Setting
 
 Floats = NDArray[np.float64]
 _TEXTS = 60
@@ -95,7 +96,7 @@ class Attack:
         self.columns = columns
         for weight in _WEIGHTS:
             apart = self._fit(kept, weight)._shares(rest) - blind
-            if believable(apart) and apart.mean() > best:
+            if (believable(apart) and apart.mean() > best) or (forced and (not chosen or apart.mean() > best)):
                 best, chosen = float(apart.mean()), weight
         if not chosen:
             self.columns = None

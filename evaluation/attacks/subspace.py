@@ -69,7 +69,7 @@ def distances(space: Matrix, inputs: Matrix) -> Matrix:
     lengths = np.linalg.norm(inputs, axis=1)
     within = np.linalg.norm(inputs @ space.T, axis=1) if len(space) else np.zeros(len(inputs))
     outside = np.sqrt(np.clip(lengths**2 - within**2, 0.0, None))
-    return np.divide(outside, lengths, out=np.ones(len(inputs)), where=lengths > 0)
+    return np.where(lengths > 0, outside / np.maximum(lengths, 1e-30), 1.0)
 
 
 @dataclass(frozen=True)

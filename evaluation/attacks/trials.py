@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.attacks.gains import Gains, gains
-from evaluation.attacks.laboratory import SHADOW, VICTIM, Laboratory, Sample, Setting, Vector
+from evaluation.attacks.laboratory import Laboratory, Sample, Vector
 from evaluation.attacks.observers import Observer, Protection, Seen
 from evaluation.attacks.profiles import Profiles
 from evaluation.attacks.shadow import Attack, Case, Reader
+from evaluation.attacks.sizes import SHADOW, VICTIM, Setting
 from evaluation.attacks.spans import Choices, Chooser, Question, helps, likelihoods, questions
 
 Mask = NDArray[np.bool_]
@@ -118,10 +119,10 @@ class Trials:
                 pair.append(self.answers(role, values))
             blind = Chooser(pair[0], informed=False)
             informed = Chooser(pair[0]) if helps(pair[0]) else blind
-            values, guesses = ([float(c.right(a).mean()) for a in pair[1]] for c in (informed, blind))
-            self._spans[key] = gains(values, guesses)
-        found: Gains = self._spans[key]
-        return found
+            found, guessed = ([float(c.right(a).mean()) for a in pair[1]] for c in (informed, blind))
+            self._spans[key] = gains(found, guessed)
+        kept: Gains = self._spans[key]
+        return kept
 
     def _left(self, seen: Seen, blocks: Mask | None) -> Vector:
         values = seen.reading()

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from evaluation.attacks import trained
-from evaluation.attacks.laboratory import REAL, WORST, Laboratory, Size
+from evaluation.attacks.laboratory import Laboratory
+from evaluation.attacks.sizes import REAL, WORST, Size
 from evaluation.attacks.trained import Bench
 
 TINY = Size(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.attacks.laboratory import VICTIM, Laboratory
+from evaluation.attacks.laboratory import Laboratory
 from evaluation.attacks.observers import (
     CKKS_ALL,
     CLEAR_ALL,
@@ -20,6 +20,7 @@ from evaluation.attacks.observers import (
     sealing,
     sensitive,
 )
+from evaluation.attacks.sizes import VICTIM
 
 
 def test_clear_values_are_the_updates_up_to_rounding(lab: Laboratory) -> None:

@@ -7,12 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from evaluation.attacks.laboratory import SHADOW, VICTIM, WORST, Laboratory
+from evaluation.attacks.laboratory import Laboratory
 from evaluation.attacks.leakage import aggregator_leakage, profiles_of, trials
 from evaluation.attacks.margins import RECOVERED, TOKENS, victims_needed
 from evaluation.attacks.observers import CLEAR_ALL, SEALED_ALL, Observer, Protection, Seen
 from evaluation.attacks.recovery import exact
 from evaluation.attacks.shadow import Attack, Reader
+from evaluation.attacks.sizes import SHADOW, VICTIM, WORST
 from evaluation.attacks.spans import Choices, Chooser, questions
 from evaluation.attacks.subspace import check, distances, first_inputs, pursuit, row_space
 
