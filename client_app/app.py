@@ -80,6 +80,7 @@ def build(context: Context, task: Task) -> Node:
         budget=budget,
         noise=HospitalNoise(mechanism) if (mechanism := hospital_mechanism(config)) is not None else None,
         feedback=read_settings(TrainSettings, config).error_feedback,
+        counts=config.get("strategy.weighting") == "examples",  # the only weighting that is made of it
     )
 
 

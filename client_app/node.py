@@ -119,8 +119,9 @@ class Node:
     when the task came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
     ``privacy_unit`` is the run's; with one that hospitals protect, ``budget`` decides on every training before it
     begins, and ``learner`` is a :class:`PrivateLearner`.
-    Without ``feedback`` what quantising cuts off is dropped. ``open_seconds`` is what the last task's records took to
-    open.
+    Without ``counts`` an update does not tell the size of the training set: who knows all patients but one could tell
+    from it whether that one is there. Without ``feedback`` what quantising cuts off is dropped. ``open_seconds`` is
+    what the last task's records took to open.
     """
 
     learner: Learner
@@ -137,6 +138,7 @@ class Node:
     budget: Budget | None = None
     noise: HospitalNoise | None = None
     feedback: bool = True
+    counts: bool = True
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
@@ -260,6 +262,8 @@ class Node:
         self.store.save(state)
         if self.noise is not None:
             trained = unreported(trained, self.schedule)
+        elif not self.counts:
+            trained = replace(trained, num_examples=1)
         return sign(
             Update(
                 lineage=task.lineage,

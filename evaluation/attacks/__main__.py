@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
-import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -28,8 +27,12 @@ if TYPE_CHECKING:
     from evaluation.attacks.sizes import Size
 
 Run = Callable[["Laboratory", Callable[[str], None]], list[Score]]
-REGISTRY = {
-    name: f"evaluation.attacks.{name}" for name in ("recovery", "membership", "canaries", "aggregate", "frontier")
+REGISTRY = {  # module and function
+    "recovery": "evaluation.attacks.recovery:run",
+    "aggregate": "evaluation.attacks.aggregate:run",
+    "frontier": "evaluation.attacks.frontier:run",
+    "membership": "evaluation.attacks.memory:membership",
+    "canaries": "evaluation.attacks.memory:canaries",
 }
 
 
@@ -55,22 +58,15 @@ def chosen(only: str) -> list[tuple[str, Run]]:
     Raises
     ------
     AttackError
-        a name is not in the registry, or its module is not there.
+        a name is not in the registry.
     """
     names = [name.strip() for name in only.split(",") if name.strip()] or list(REGISTRY)
     out: list[tuple[str, Run]] = []
     for name in names:
         if name not in REGISTRY:
             raise AttackError(f"--only: there is no attack {name!r}; expected some of {', '.join(REGISTRY)}")
-        try:
-            out.append((name, importlib.import_module(REGISTRY[name]).run))
-        except ModuleNotFoundError as error:
-            if error.name != REGISTRY[name]:
-                raise
-            present = ",".join(n for n in REGISTRY if importlib.util.find_spec(REGISTRY[n]))
-            raise AttackError(
-                f"{REGISTRY[name]} is not part of this installation: run with --only {present}"
-            ) from error
+        module, _, function = REGISTRY[name].partition(":")
+        out.append((name, getattr(importlib.import_module(module), function)))
     return out
 
 
@@ -90,12 +86,15 @@ def table(scores: Sequence[Score], view: str) -> Any:
     return out
 
 
-def measure(lab: Laboratory, attacks: Sequence[tuple[str, Run]], console: Any) -> list[Score]:
-    """Every attack's scores, with what is going on told on ``console``."""
+def measure(
+    lab: Laboratory, attacks: Sequence[tuple[str, Run]], console: Any, keep: Callable[[list[Score]], None]
+) -> list[Score]:
+    """Every attack's scores, with what is going on told on ``console``; ``keep`` gets them after every attack."""
     scores: list[Score] = []
     with console.status("attacks") as status:
         for name, run in attacks:
             scores += run(lab, lambda step, name=name: status.update(f"{name}: {step}"))  # type: ignore[misc]
+            keep(scores)
             console.print(f"{name}: {len(scores)} scores so far")
     return scores
 
@@ -105,7 +104,7 @@ def main(argv: list[str] | None = None, size: Size | None = None) -> int:
     args = parser().parse_args(argv)
     from rich.console import Console
 
-    console = Console()
+    console = Console(width=None if Console().is_terminal else 160)
     try:
         attacks = chosen(args.only)
         from evaluation.attacks.laboratory import Laboratory
@@ -116,14 +115,21 @@ def main(argv: list[str] | None = None, size: Size | None = None) -> int:
     except (AttackError, ValueError) as error:
         print(f"python -m evaluation.attacks: {error}", file=sys.stderr)
         return 2
-    scores = measure(lab, attacks, console)
+    from evaluation.attacks.memory import failed_controls
+
+    def keep(scores: list[Score]) -> None:
+        if args.json:
+            settings = {"seed": args.seed, "rank": args.rank, "size": dataclasses.asdict(size)}
+            content = {"scores": [s.to_json() for s in scores], "settings": settings}
+            args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    scores = measure(lab, attacks, console, keep)
     for view in VIEWS:
         if any(s.view == view for s in scores):
             console.print(table(scores, view))
+    for problem in failed_controls(scores):
+        console.print(f"positive control not reached: {problem}", highlight=False)
     if args.json:
-        settings = {"seed": args.seed, "rank": args.rank, "size": dataclasses.asdict(size)}
-        content = {"scores": [s.to_json() for s in scores], "settings": settings}
-        args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         console.print(f"wrote {args.json}")
     if args.figures:
         from evaluation.attacks.figures import write

@@ -15,9 +15,10 @@ from collections.abc import Callable
 import numpy as np
 
 from evaluation.attacks.gains import Gains, gains, score
-from evaluation.attacks.laboratory import Laboratory, Sample, Vector
+from evaluation.attacks.laboratory import Laboratory, Sample, Trainer, Vector
 from evaluation.attacks.leakage import profiles_of, trials
 from evaluation.attacks.observers import CLEAR_ALL, Noise, Observer, Seen, clipped_noise
+from evaluation.attacks.private import PRIVACY, STEPS, UNITS, trainer_for
 from evaluation.attacks.scores import HOSPITAL, Score
 from evaluation.attacks.shadow import Attack, Reader
 from evaluation.attacks.sizes import SHADOW, VICTIM, WORST, Setting
@@ -28,13 +29,15 @@ OTHERS = 3
 Group = tuple[Seen, list[Sample]]
 
 
-def groups(lab: Laboratory, setting: Setting, role: str, count: int, noise: Noise | None) -> list[Group]:
+def groups(
+    lab: Laboratory, setting: Setting, role: str, count: int, noise: Noise | None, trainer: Trainer | None = None
+) -> list[Group]:
     """Means of ``OTHERS`` updates each, with the samples behind them.
 
     Of ``count`` victims each is in one mean; shadows are the attacker's own and come in twice as many random threes.
     """
     observer = Observer(lab, setting, dataclasses.replace(CLEAR_ALL, name=f"aggregate {role}", noise=noise))
-    updates = lab.updates(role, setting, count)
+    updates = lab.updates(role, setting, count, trainer)
     rng, out = lab.rng("groups", role), list[Group]()
     threes = [list(range(start, start + OTHERS)) for start in range(0, count - OTHERS + 1, OTHERS)]
     if role == SHADOW:
@@ -48,12 +51,14 @@ def groups(lab: Laboratory, setting: Setting, role: str, count: int, noise: Nois
     return out
 
 
-def union_of_tokens(lab: Laboratory, noise: Noise | None, victims: int) -> tuple[Gains, Gains]:
+def union_of_tokens(
+    lab: Laboratory, noise: Noise | None, victims: int, trainer: Trainer | None = None
+) -> tuple[Gains, Gains]:
     """Worst case, 3 r distinct tokens in all: share of the union found by the span check and by the pursuit."""
     setting = dataclasses.replace(WORST, name="worst case, shared", distinct=lab.rank)
     inputs, reader = first_inputs(lab), Reader(lab, setting, profiles_of(lab))
     rows = []
-    for seen, samples in groups(lab, setting, VICTIM, victims, noise):
+    for seen, samples in groups(lab, setting, VICTIM, victims, noise, trainer):
         present = np.unique(np.concatenate([sample.present for sample in samples]))
         space = row_space(visible_rows(lab, seen.values, seen.clear), seen.unit)
         usual = reader.prior.shares([sample.hospital for sample in samples])[0].copy()
@@ -69,11 +74,12 @@ def union_of_tokens(lab: Laboratory, noise: Noise | None, victims: int) -> tuple
     return gains(table[:, 0], table[:, 2]), gains(table[:, 1], table[:, 2])
 
 
-def learned(lab: Laboratory, noise: Noise | None) -> tuple[Gains, Gains]:
+def learned(lab: Laboratory, noise: Noise | None, trainer: Trainer | None = None) -> tuple[Gains, Gains]:
     """Real setting: share of the union's uncertain tokens, and of the members' identifiers."""
     setting, reader = lab.size.real, trials(lab, lab.size.real, lab.size.shadows, lab.size.victims).reader
     pairs = [
-        groups(lab, setting, role, n, noise) for role, n in ((SHADOW, lab.size.shadows), (VICTIM, lab.size.victims))
+        groups(lab, setting, role, n, noise, trainer)
+        for role, n in ((SHADOW, lab.size.shadows), (VICTIM, lab.size.victims))
     ]
     shadows, victims = (reader.cases([seen for seen, _ in pair], [who for _, who in pair]) for pair in pairs)
     attack = Attack(shadows, reader.columns(np.ones(len(lab.layout.blocks), np.bool_)), lab.public)
@@ -94,15 +100,23 @@ def _answers(lab: Laboratory, group: Group) -> Choices:
 
 
 def run(lab: Laboratory, told: Callable[[str], None]) -> list[Score]:
-    """Without noise, and with a hospital's noise of 0.5 times its clipped update's bound in all."""
+    """Plainly, where hospitals protect their patients by DP-SGD, and with a hospital's noise.
+
+    That is 0.5 times the clipped update's bound in all.
+    """
     size, out = lab.size, list[Score]()
     rate, norm = 1e-2, 10.0  # clips: about a gradient's norm times the rate, about a local training's delta
-    for label, sigma in (("opened sum", 0.0), ("opened sum, noise 0.5", 0.5)):
+    dp = trainer_for(PRIVACY, UNITS, STEPS)
+    for label, sigma, trainer in (
+        ("opened sum", 0.0, None),
+        (f"opened sum, DP-SGD, epsilon {PRIVACY.epsilon:g}", 0.0, dp),
+        ("opened sum, noise 0.5", 0.5, None),
+    ):
         told(f"aggregate, {label}")
         share = sigma / np.sqrt(OTHERS)
         small, large = (clipped_noise(clip, share) if sigma else None for clip in (rate, norm))
-        span, pursued = union_of_tokens(lab, small, size.worst_victims)
-        tokens, spans = learned(lab, large)
+        span, pursued = union_of_tokens(lab, small, size.worst_victims, trainer)
+        tokens, spans = learned(lab, large, trainer)
         plan = (("span", "worst case", "union of tokens", span), ("pursuit", "worst case", "union of tokens", pursued),
                 ("learned", size.real.name, "uncertain tokens", tokens),
                 ("identifier choice", size.real.name, "identifiers", spans))  # fmt: skip

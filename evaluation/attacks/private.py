@@ -6,14 +6,18 @@ update).
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
+from client_app.learner import LoraLearner
 from data.sampling import count_units
-from evaluation.attacks.laboratory import Laboratory, Sample, Setting, Vector
+from evaluation.attacks.laboratory import Laboratory, Sample, Vector
 from evaluation.attacks.observers import Protection
+from evaluation.attacks.sizes import Setting
 from privacy.accounting import noise_for
 from protocol.privacy_settings import PATIENT, PrivacySettings
+
+PRIVACY = PrivacySettings(unit=PATIENT, epsilon=8.0, batch=8, notes_per_patient=1)
+UNITS, STEPS = 120, 240  # patients that a hospital of a default run trains on, and its steps in all
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,19 @@ class PrivateTrainer:
 
     def __call__(self, lab: Laboratory, sample: Sample, setting: Setting) -> Vector:
         learner = lab.learner(sample.notes, sample.hospital, setting)
+        found: Vector = self.apply(learner, lab.start, 2) - lab.start
+        return found
+
+    def apply(self, learner: LoraLearner, start: Vector, version: int) -> Vector:
+        """The adapter after one private local training of ``learner`` from ``start``: float32 [total]."""
         learner.privacy = PrivacySettings(
             unit=PATIENT,
             noise_multiplier=self.noise_multiplier,
             clip=self.clip,
-            batch=min(self.batch, count_units(sample.notes, by_patient=True)),
+            batch=min(self.batch, count_units(learner.train_tokens, by_patient=True)),
             notes_per_patient=self.notes_per_patient,
         )
-        return learner.train_private(lab.start, 2, self.noise_multiplier).vector - lab.start
+        return learner.train_private(start, version, self.noise_multiplier).vector
 
 
 def private(trainer: PrivateTrainer, name: str = "DP-SGD") -> Protection:
@@ -51,8 +60,3 @@ def trainer_for(settings: PrivacySettings, units: int, steps: int) -> PrivateTra
         settings.epsilon, settings.delta, min(settings.batch / units, 1.0), steps, settings.accountant
     )
     return PrivateTrainer(noise, settings.batch, settings.clip, settings.notes_per_patient)
-
-
-def without_noise(trainer: PrivateTrainer) -> PrivateTrainer:
-    """The same clipping, and next to no noise: what of the protection is the noise's."""
-    return dataclasses.replace(trainer, noise_multiplier=1e-6)

@@ -37,7 +37,7 @@ from encryption.plan import FieldPlan
 from encryption.secret import Secret
 from encryption.settings import EncryptionSettings
 from evaluation.attacks.patients import part
-from evaluation.attacks.scores import AGGREGATOR, Score
+from evaluation.attacks.scores import AGGREGATOR, NETWORK, Score
 from evaluation.attacks.statistics import auc, auc_interval
 from evaluation.attacks.trained import Bench, patient_losses
 from protocol.schedule import Schedule
@@ -156,7 +156,7 @@ def judged(values: Floats, inside: NDArray[np.bool_], pairs: Floats) -> Floats:
     return np.asarray(found, dtype=np.float64)
 
 
-def _row(found: list[World], scores: Floats, setting: str, note: str) -> Score:
+def _row(view: str, found: list[World], scores: Floats, setting: str, note: str) -> Score:
     inside = np.array([w.inside for w in found])
     value = auc(scores[inside], scores[~inside])
     low, high = auc_interval(scores[inside], scores[~inside])
@@ -164,7 +164,7 @@ def _row(found: list[World], scores: Floats, setting: str, note: str) -> Score:
     within = inner[0] > 0.5 - MARGIN and inner[1] < 0.5 + MARGIN
     return Score(
         "membership inference, reported facts",
-        AGGREGATOR,
+        view,
         "encrypted",
         setting,
         "AUC",
@@ -181,22 +181,25 @@ def _row(found: list[World], scores: Floats, setting: str, note: str) -> Score:
 
 
 def run(bench: Bench) -> list[Score]:
-    """What the facts beside a sealed update tell of a patient: three rows."""
+    """What the facts beside a sealed update tell of a patient: four rows."""
     rng = np.random.default_rng([bench.seed, 7])
     pool = bench.sites[0].shadow  # of one hospital, so that a house's way of writing tells nobody from another
     work = Workbench(bench, part(pool, range(min(bench.size.victims, len(pool.patient_ids)))))
     out = []
-    for known, kept, what in (
-        (False, FACTS, "knows the patient, not the others"),
-        (True, FACTS, "knows every other patient"),
-        (True, FACTS[1:], "knows every other patient, examples not reported"),
+    drawn: bool | None = None
+    for view, known, kept, what in (
+        (AGGREGATOR, False, FACTS[1:], "knows the patient, not the others"),
+        (AGGREGATOR, True, FACTS[1:], "knows every other patient"),
+        (AGGREGATOR, True, FACTS, "knows every other patient; weighting 'examples'"),
+        (NETWORK, True, ("seconds",), "knows every other patient; sees sizes and times"),
     ):
-        if kept == FACTS:
+        if known != drawn:
+            drawn = known
             bench.progress(f"aggregator: {bench.size.worlds} worlds; the attacker {what}")
             found, pairs = worlds(work, bench.size.worlds, rng, known)
         inside = np.array([w.inside for w in found])
         scores = judged(features(found, known, kept), inside, pairs)
         sizes = sorted(set(work.bytes))
         note = f"facts: {', '.join(kept)}; sealed bytes of {len(work.bytes)} updates: {', '.join(map(str, sizes))}"
-        out.append(_row(found, scores, f"attacker {what}", note))
+        out.append(_row(view, found, scores, f"attacker {what}", note))
     return out

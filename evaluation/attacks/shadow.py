@@ -80,10 +80,12 @@ class Attack:
     """Fitted on shadow cases; ``scores`` of a case's tokens.
 
     ``columns`` of the evidence are used, with the weight that recovered most tokens on a third of the shadows after a
-    fit on the others; none of them where that recovered not believably more than the guess.
+    fit on the others; none of them where that recovered not believably more than the guess, unless ``forced``.
     """
 
-    def __init__(self, cases: Sequence[Case], columns: NDArray[np.bool_] | None, public: Ints) -> None:
+    def __init__(
+        self, cases: Sequence[Case], columns: NDArray[np.bool_] | None, public: Ints, forced: bool = False
+    ) -> None:
         self.public = public
         self.columns: NDArray[np.bool_] | None = None
         self._fit(cases, _WEIGHTS[-1])

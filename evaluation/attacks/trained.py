@@ -79,7 +79,7 @@ class Size:
 FULL = Size(
     patients=1960,
     hospitals=4,
-    versions=24,
+    versions=16,
     local_steps=10,
     long_versions=24,
     long_share=8,
@@ -90,7 +90,7 @@ FULL = Size(
     shadow_steps=480,
     each=12,
     candidates=1024,
-    worlds=1600,
+    worlds=1200,
 )
 QUICK = Size(
     patients=480,

@@ -56,10 +56,11 @@ class Trials:
             self._cases[key] = self.reader.cases(self.seen(role, protection), [[s] for s in self.samples(role)])
         return self._cases[key]
 
-    def tokens(self, protection: Protection, blocks: Mask | None = None) -> Gains:
+    def tokens(self, protection: Protection, blocks: Mask | None = None, forced: bool = False) -> Gains:
         """Share of uncertain tokens that the learned attack recovers.
 
-        ``blocks`` (bool [blocks], clear ones) leaves only these of what the protection shows.
+        ``blocks`` (bool [blocks], clear ones) leaves only these of what the protection shows; ``forced``: the attack
+        uses it even where it did not help on its shadows.
         """
         clear = self.seen(SHADOW, protection)[0].blocks(self.lab)
         shadows, victims = self.cases(SHADOW, protection), self.cases(VICTIM, protection)
@@ -68,7 +69,7 @@ class Trials:
             if not self.setting.adam:
                 shadows = self._respanned(SHADOW, protection, clear)
                 victims = self._respanned(VICTIM, protection, clear)
-        attack = Attack(shadows, self.reader.columns(clear), self.lab.public)
+        attack = Attack(shadows, self.reader.columns(clear), self.lab.public, forced)
         if self._guess is None:
             self._guess = Attack(shadows, None, self.lab.public)
         guess = self._guess
@@ -109,16 +110,16 @@ class Trials:
         norm = float(np.linalg.norm(known))
         return known if self.setting.adam or not norm else (known / np.float32(norm)).astype(np.float32)
 
-    def spans(self, protection: Protection, blocks: Mask | None = None) -> Gains:
-        """Share of a victim's identifiers told from decoys; ``blocks`` as in `tokens`."""
-        key = (protection.name, b"" if blocks is None else blocks.tobytes())
+    def spans(self, protection: Protection, blocks: Mask | None = None, forced: bool = False) -> Gains:
+        """Share of a victim's identifiers told from decoys; ``blocks`` and ``forced`` as in `tokens`."""
+        key = (protection.name, (b"" if blocks is None else blocks.tobytes()) + b"!" * forced)
         if key not in self._spans:
             pair = []
             for role in (SHADOW, VICTIM):
                 values = [self._left(seen, blocks) for seen in self.seen(role, protection)]
                 pair.append(self.answers(role, values))
             blind = Chooser(pair[0], informed=False)
-            informed = Chooser(pair[0]) if helps(pair[0]) else blind
+            informed = Chooser(pair[0]) if forced or helps(pair[0]) else blind
             found, guessed = ([float(c.right(a).mean()) for a in pair[1]] for c in (informed, blind))
             self._spans[key] = gains(found, guessed)
         kept: Gains = self._spans[key]

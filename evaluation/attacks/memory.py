@@ -1,0 +1,61 @@
+"""What adapters remember, as the suite asks for it: membership inference and canaries, with and without DP-SGD.
+
+Not for: the attacks (``membership``, ``canaries``) or what they attack (``trained``).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+from client_app.learner import LoraLearner
+from client_app.node import Vector
+from data.sampling import count_units
+from evaluation.attacks import canaries as canary_attack
+from evaluation.attacks import membership as membership_attack
+from evaluation.attacks.controls import broken
+from evaluation.attacks.laboratory import Laboratory
+from evaluation.attacks.private import PRIVACY, trainer_for
+from evaluation.attacks.scores import Score
+from evaluation.attacks.trained import FULL, QUICK, Bench, Train
+from protocol.privacy_settings import PrivacySettings
+
+Told = Callable[[str], None]
+SIZES = {"full": FULL, "quick": QUICK}
+_BENCHES: weakref.WeakKeyDictionary[Laboratory, Bench] = weakref.WeakKeyDictionary()
+
+
+def privately(settings: PrivacySettings) -> Train:
+    """A hospital's local training by patient-level DP-SGD, its noise calibrated to the hospital and the whole run."""
+
+    def train(learner: LoraLearner, start: Vector, version: int, seed: int) -> Vector:
+        units = count_units(learner.train_tokens, by_patient=True)
+        trainer = trainer_for(settings, units, learner.schedule.versions * learner.schedule.local_steps)
+        return trainer.apply(learner, start, version)
+
+    return train
+
+
+def bench_of(lab: Laboratory, told: Told) -> Bench:
+    """The bench of a laboratory's size and seed, made once."""
+    if lab not in _BENCHES:
+        name = f"dp-fl, epsilon {PRIVACY.epsilon:g}"
+        _BENCHES[lab] = Bench(lab.seed, SIZES[lab.size.memory], told, {name: privately(PRIVACY)})
+    _BENCHES[lab].progress = told
+    return _BENCHES[lab]
+
+
+def membership(lab: Laboratory, told: Told) -> list[Score]:
+    """Membership inference by patient, at every view."""
+    return membership_attack.run(lab.seed, bench=bench_of(lab, told))
+
+
+def canaries(lab: Laboratory, told: Told) -> list[Score]:
+    """Exposure and extraction of planted identifiers."""
+    return canary_attack.run(lab.seed, bench=bench_of(lab, told))
+
+
+def failed_controls(scores: list[Score]) -> list[str]:
+    """Positive controls of the attacks on adapters that were not reached, of those that were run."""
+    names = {s.attack.split(",")[0] for s in scores}
+    return [text for text in broken(scores) if any(name.split()[0] in text for name in names)]
