@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "--rounds", type=int, metavar="N", help="local trainings of every hospital (default: as the setting)"
     )
     p.add_argument("--ablations", action="store_true", help="also change one setting of the encrypted method at a time")
+    p.add_argument("--no-attacks", action="store_true", help="leave leakage out: minutes less")
     p.add_argument(
         "--out",
         type=Path,
@@ -85,7 +86,9 @@ def main(argv: list[str] | None = None) -> int:
             rounds=args.rounds,
             given=overrides or None,
         )
-        compare(setting, Wanted(tuple(args.methods), args.ablations), out.resolve(), defaults, console)
+        compare(
+            setting, Wanted(tuple(args.methods), args.ablations, not args.no_attacks), out.resolve(), defaults, console
+        )
     except (EvaluationError, AdapterError, DataError, SettingsError, LauncherError, OSError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 1

@@ -22,7 +22,7 @@ from evaluation.compare.claims import run_claims, size_claims
 from evaluation.compare.federation import UnavailableError
 from evaluation.compare.figures import draw
 from evaluation.compare.frontier import frontier
-from evaluation.compare.leakage import leakage_of
+from evaluation.compare.leakage import Attack, Attacker, leakage_of
 from evaluation.compare.methods import CHECKS, ENCRYPTED, ENCRYPTED_SYNC, FL, HYBRID, METHODS, Method
 from evaluation.compare.settings import NOTES, Comparison
 from evaluation.compare.summary import compared, row
@@ -35,10 +35,11 @@ RESULT = "comparison.json"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for: methods by name, and whether the ablations too."""
+    """What is asked for: methods by name, whether the ablations too, and whether methods are attacked."""
 
     methods: tuple[str, ...] = tuple(METHODS)
     ablations: bool = False
+    attacks: bool = True
 
 
 def plan_of(setting: Comparison, wanted: Wanted) -> list[tuple[Method, bool]]:
@@ -95,14 +96,15 @@ def found_of(
     unavailable: Mapping[str, str],
     layers: int,
     points: Sequence[Facts],
+    attack: Attack | None = None,
 ) -> Facts:
     """What ``comparison.json`` holds."""
     rows = [
-        row(METHODS[name], jobs.get(name, ()), leakage_of(METHODS[name]), unavailable.get(name, ""))
+        row(METHODS[name], jobs.get(name, ()), leakage_of(METHODS[name], attack), unavailable.get(name, ""))
         for name in METHODS
         if name in wanted.methods
     ]
-    checks = [row(method, jobs[name], leakage_of(method)) for name, method in CHECKS.items() if name in jobs]
+    checks = [row(method, jobs[name], leakage_of(method, attack)) for name, method in CHECKS.items() if name in jobs]
     compared([*rows, *checks], jobs, setting)
     by_name = {r["method"]: r for r in [*rows, *checks] if r["loss"] is not None}
     values = next((r["values"] for r in by_name.values()), 0)
@@ -150,8 +152,11 @@ def compare(setting: Comparison, wanted: Wanted, out: Path, defaults: Mapping[st
     jobs, unavailable = run_jobs(place, setting, wanted, console)
     learner = place.learners(METHODS[FL], 0, NOTES)[0]
     layers = len({block.name.rsplit(".lora_", 1)[0] for block in learner.shop.layout.blocks})
-    points = frontier(learner, setting.hospitals) if HYBRID in wanted.methods else []
-    found = found_of(setting, wanted, jobs, unavailable, layers, points)
+    with console.status("attacks") as status:
+        units = max(len(one.train_tokens.patient_ids) for one in place.learners(METHODS[FL], 0, NOTES))
+        attack = Attacker(setting, units, status.update) if wanted.attacks else None
+        points = frontier(learner, setting.hospitals, attack) if HYBRID in wanted.methods else []
+        found = found_of(setting, wanted, jobs, unavailable, layers, points, attack)
     path = out / RESULT
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")

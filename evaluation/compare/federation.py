@@ -32,7 +32,7 @@ from evaluation.compare.memory import Memory, Remembering
 from evaluation.opening import vault_of
 from evaluation.replay import EvaluationError, global_vector, open_run
 from protocol.messages import LATE, OUTCOMES, TRAIN, Task, Update
-from protocol.privacy_settings import NO_UNIT, PrivacySettings
+from protocol.privacy_settings import HOSPITAL, NO_UNIT, PrivacySettings
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
 from protocol.settings import read_settings
@@ -110,7 +110,9 @@ class _Timed:
 
 def epsilon_of(events: Sequence[Mapping[str, Any]]) -> float | None:
     """The largest epsilon that any line of the ledger states; None where none does."""
-    values = [line[name] for line in events for name in ("epsilon", "local_epsilon") if name in line]
+    values = [
+        line[name] for line in events for name in ("epsilon", "local_epsilon", "hospital_epsilon") if name in line
+    ]
     stated = [float(value) for value in values if isinstance(value, int | float) and value > 0]
     return max(stated, default=None)
 
@@ -190,7 +192,8 @@ def federate(
     given = dict(config)
     settings, schedule = read_settings(StrategySettings, given), read_settings(Schedule, given)
     encryption, privacy = read_settings(EncryptionSettings, given), read_settings(PrivacySettings, given)
-    plan = encryption.plan(hospitals, settings.buffer_size or hospitals)
+    noised = privacy.unit == HOSPITAL
+    plan = encryption.plan(hospitals, settings.buffer_size or hospitals, noised=noised)
     _identities(read_settings(RunSettings, given).state_root, hospitals)
     watch, trainings = _Watch(privacy.unit != NO_UNIT), list[float]()
 

@@ -18,7 +18,7 @@ from client_app.learner import LoraLearner
 from client_app.payloads import Payloads, Vault
 from encryption.aggregator import arithmetic
 from encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
-from evaluation.compare.leakage import leakage_of
+from evaluation.compare.leakage import Attack, leakage_of
 from evaluation.compare.methods import HYBRID, METHODS
 from protocol.parts import join
 from strategies.combine import combine
@@ -28,7 +28,7 @@ FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 REPEATS = 5
 
 
-def point(learner: LoraLearner, fraction: float, hospitals: int, seed: int = 0) -> Facts:
+def point(learner: LoraLearner, fraction: float, hospitals: int, seed: int = 0, attack: Attack | None = None) -> Facts:
     """Bytes and median seconds of a round at a ``fraction`` of sealed values; the leakage there."""
     policy = NONE if fraction == 0 else ALL if fraction == 1 else SENSITIVE
     settings = EncryptionSettings(policy=policy, fraction=fraction or 1.0, preset="compact", workers=1)
@@ -60,10 +60,10 @@ def point(learner: LoraLearner, fraction: float, hospitals: int, seed: int = 0) 
         "sealed_share": sealed / total,
         "bytes_per_round": up + down,
         "crypto_seconds_per_round": float(np.median(seconds)),
-        "leakage": leakage_of(method).to_json(),
+        "leakage": leakage_of(method, attack).to_json(),
     }
 
 
-def frontier(learner: LoraLearner, hospitals: int) -> list[Facts]:
+def frontier(learner: LoraLearner, hospitals: int, attack: Attack | None = None) -> list[Facts]:
     """A point for every fraction of :data:`FRACTIONS`."""
-    return [point(learner, fraction, hospitals) for fraction in FRACTIONS]
+    return [point(learner, fraction, hospitals, attack=attack) for fraction in FRACTIONS]
