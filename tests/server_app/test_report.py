@@ -274,7 +274,7 @@ def test_spent_budgets_are_drawn_by_hospital_and_withheld_losses_are_said_to_be(
     figure = words(figures(root)["epsilon by hospital"])
     assert "North  4.500" in figure and "South  5.500" in figure and "patient-level epsilon" in figure
     assert "Patient-level epsilon, per hospital" in text and "there is no budget" in text
-    assert "Withheld: it would tell of the notes that privacy.unit = &#x27;patient&#x27; protects" in text
+    assert "Withheld: it would tell of what privacy.unit = &#x27;patient&#x27; protects" in text
     assert "train loss by hospital" not in figures(root) and "beyond privacy.epsilon" in text
 
 

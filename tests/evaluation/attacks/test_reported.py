@@ -7,7 +7,7 @@ import pytest
 
 from evaluation.attacks.patients import part
 from evaluation.attacks.reported import FACTS, MARGIN, SEALED, Workbench, World, features, judged, run, worlds
-from evaluation.attacks.scores import AGGREGATOR
+from evaluation.attacks.scores import AGGREGATOR, NETWORK
 from evaluation.attacks.statistics import auc
 from evaluation.attacks.trained import Bench
 
@@ -59,7 +59,8 @@ def test_real_updates_of_known_hospitals_tell_by_their_number_of_examples(bench:
 
 
 def test_every_attacker_has_a_row(bench: Bench) -> None:
-    unknown, known, fewer = run(bench)
-    assert {s.view for s in (unknown, known, fewer)} == {AGGREGATOR} and unknown.samples == 10
-    assert "examples" in known.note and "examples" not in fewer.note.split(";")[0]
+    unknown, known, counted, network = run(bench)
+    assert {s.view for s in (unknown, known, counted)} == {AGGREGATOR} and unknown.samples == 10
+    assert "examples" in counted.note and "examples" not in known.note.split(";")[0] + unknown.note.split(";")[0]
+    assert network.view == NETWORK and network.note.startswith("facts: seconds;")
     assert unknown.low <= unknown.value - 0.5 <= unknown.high and unknown.margin == MARGIN

@@ -37,6 +37,7 @@ TINY = replace(
     label_patients=36,
     max_tokens=64,
     batch_size=2,
+    dp_batch=2,
     given=GIVEN,
 )
 DEFAULTS = app_defaults(ROOT)
@@ -106,7 +107,7 @@ def test_the_frontiers_costs_rise_with_the_fraction(place: Workplace, monkeypatc
     clear, half, whole = (point(learner, fraction, 3) for fraction in (0.0, 0.5, 1.0))
     assert clear["sealed_share"] == 0 and 0.4 <= half["sealed_share"] < 1 and whole["sealed_share"] == 1
     assert clear["bytes_per_round"] < half["bytes_per_round"] < whole["bytes_per_round"]
-    assert clear["leakage"]["how"] == "attack suite absent"
+    assert clear["leakage"]["how"] == "not attacked"
 
 
 def test_a_training_is_remembered_by_everything_that_decides_it() -> None:
