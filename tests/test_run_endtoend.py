@@ -1,8 +1,9 @@
 """Real runs through Flower's own simulation, launched from a folder that has nothing to do with the app.
 
 From options to the adapter: exit code, run folder, ledger checked against what the nodes kept, evaluation with the
-consortium's key; and the same run in the clear, which must end in the same bytes. Nothing that the sealed run wrote,
-said or was started with tells its key. (A run that goes on after a kill: ``tests/deploy/test_deployment.py``.)
+consortium's key. Nothing that the run wrote, said or was started with tells that key. (That the same run in the clear
+ends in the same bytes: ``tests/evaluation/compare/test_work.py``. A run that goes on after a kill:
+``tests/deploy/test_deployment.py``.)
 """
 
 from __future__ import annotations
@@ -197,11 +198,3 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert onlooker.holding == {"flwr-simulation": False, "ClientAppActor": True}
     assert [path for path in runs.iterdir() if path.is_dir()] == [run]
     assert not list(short.glob("cw-*"))
-
-    # the same in the clear: one round after the other, one thread, FedAvg's weights, so nothing depends on arrivals
-    open_settings = f"{SETTINGS} encryption.policy='none' run.folder='{runs / 'clear'}'"
-    clear = python(elsewhere, env, *launch, "--run-config", open_settings, "--evaluation-args", "--generations 0")
-    assert clear.returncode == 0, clear.stdout + clear.stderr
-    assert {v["key"] for v in lines(runs / "clear" / "ledger.jsonl") if v["event"] == "version"} == {""}
-    name = "adapter/adapter_model.safetensors"
-    assert (runs / "clear" / name).read_bytes() == (run / name).read_bytes()
