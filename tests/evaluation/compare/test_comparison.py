@@ -32,4 +32,7 @@ def test_the_quick_comparison_shows_what_is_claimed(tmp_path: Path) -> None:
     ):
         assert claims[name]["holds"], claims[name]
     assert claims["quality-loss"]["value"] is not None
+    leaks = {name: row["leakage"] for name, row in rows.items()}
+    assert leaks["local"] == 0 and leaks["centralised"] == 1 and leaks["fl"] > 0.1
+    assert max(leaks["he-fl"], leaks["encrypted"]) < 0.05 and rows["dp-fl"]["epsilon"] <= 8
     assert {path.suffix for path in tmp_path.glob("*.png")} == {".png"}

@@ -110,9 +110,8 @@ def test_a_measured_score_becomes_a_leakage_between_0_and_1(
         gain = 0.8 * (1 - method.fraction) - 0.05
         return Score("a", AGGREGATOR, method.name, "real", "tokens", gain + 0.1, 0.1, gain, gain - 0.1, gain + 0.1, 9)
 
-    monkeypatch.setattr(leakage, "attack", attack)
     monkeypatch.setattr(figures, "DPI", 40)
-    found = found_of(setting, Wanted(), jobs, {}, 28, points())
+    found = found_of(setting, Wanted(), jobs, {}, 28, points(), attack)
     rows = {row["method"]: row for row in found["methods"]}
     assert rows["fl"]["leakage"] == pytest.approx(0.75) and rows["fl"]["leakage_how"] == leakage.MEASURED
     assert (rows["encrypted"]["leakage"], rows["encrypted"]["leakage_low"]) == (0.0, 0.0)
