@@ -100,7 +100,10 @@ def measure(
 
 
 def main(argv: list[str] | None = None, size: Size | None = None) -> int:
-    """Run the command; 0 when everything asked for was done. ``size`` replaces what ``--quick`` chooses."""
+    """Run the command; 0 when everything asked for was done, 1 when an attack did not reach its positive control.
+
+    ``size`` replaces what ``--quick`` chooses.
+    """
     args = parser().parse_args(argv)
     from rich.console import Console
 
@@ -115,7 +118,7 @@ def main(argv: list[str] | None = None, size: Size | None = None) -> int:
     except (AttackError, ValueError) as error:
         print(f"python -m evaluation.attacks: {error}", file=sys.stderr)
         return 2
-    from evaluation.attacks.memory import failed_controls
+    from evaluation.attacks.controls import broken
 
     def keep(scores: list[Score]) -> None:
         if args.json:
@@ -127,8 +130,11 @@ def main(argv: list[str] | None = None, size: Size | None = None) -> int:
     for view in VIEWS:
         if any(s.view == view for s in scores):
             console.print(table(scores, view))
-    for problem in failed_controls(scores):
-        console.print(f"positive control not reached: {problem}", highlight=False)
+    failed = broken(scores)
+    for attack, problem in failed.items():
+        console.print(
+            f"[bold red]{attack}: the positive control was not reached:[/bold red] {problem}", highlight=False
+        )
     if args.json:
         console.print(f"wrote {args.json}")
     if args.figures:
@@ -136,7 +142,7 @@ def main(argv: list[str] | None = None, size: Size | None = None) -> int:
 
         for path in write(scores, args.figures):
             console.print(f"wrote {path}")
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -36,12 +36,14 @@ def groups(
 
     Of ``count`` victims each is in one mean; shadows are the attacker's own and come in twice as many random threes.
     """
-    observer = Observer(lab, setting, dataclasses.replace(CLEAR_ALL, name=f"aggregate {role}", noise=noise))
+    observer = Observer(lab, setting, dataclasses.replace(CLEAR_ALL, name="aggregate", noise=noise), role)
     updates = lab.updates(role, setting, count, trainer)
     rng, out = lab.rng("groups", role), list[Group]()
     threes = [list(range(start, start + OTHERS)) for start in range(0, count - OTHERS + 1, OTHERS)]
-    if role == SHADOW:
-        threes = [rng.choice(count, OTHERS, replace=False).tolist() for _ in range(2 * count)]
+    if role == SHADOW:  # the third that an attack holds back to judge itself shares no update with the rest
+        held = np.arange(count) >= count - max(count // 3, OTHERS)
+        pools = [np.flatnonzero(held if number % 3 == 2 else ~held) for number in range(2 * count)]
+        threes = [rng.choice(pool, OTHERS, replace=False).tolist() for pool in pools]
     for three in threes:
         mine = [updates[number] for number in three]
         seen = [observer.see(update.delta) for update in mine]
@@ -82,13 +84,18 @@ def learned(lab: Laboratory, noise: Noise | None, trainer: Trainer | None = None
         for role, n in ((SHADOW, lab.size.shadows), (VICTIM, lab.size.victims))
     ]
     shadows, victims = (reader.cases([seen for seen, _ in pair], [who for _, who in pair]) for pair in pairs)
-    attack = Attack(shadows, reader.columns(np.ones(len(lab.layout.blocks), np.bool_)), lab.public)
-    guess = Attack(shadows, None, lab.public)
+    columns = reader.columns(np.ones(len(lab.layout.blocks), np.bool_))
+    attack, guess = Attack(shadows, columns, lab.public), Attack(shadows, None, lab.public)
     tokens = gains([attack.recovered(c) for c in victims], [guess.recovered(c) for c in victims])
+    if attack.columns is None:
+        forced = Attack(shadows, columns, lab.public, forced=True)
+        tokens = dataclasses.replace(tokens, made=np.array([forced.recovered(c) for c in victims]))
     known, asked = ([_answers(lab, group) for group in pair] for pair in pairs)
     blind, informed = Chooser(known, informed=False), Chooser(known)
-    chooser = informed if helps(known) else blind
-    return tokens, gains([float(chooser.right(c).mean()) for c in asked], [float(blind.right(c).mean()) for c in asked])
+    made, guesses = ([float(chooser.right(c).mean()) for c in asked] for chooser in (informed, blind))
+    if helps(known):
+        return tokens, gains(made, guesses)
+    return tokens, dataclasses.replace(gains(guesses, guesses), made=np.array(made))
 
 
 def _answers(lab: Laboratory, group: Group) -> Choices:
@@ -109,7 +116,7 @@ def run(lab: Laboratory, told: Callable[[str], None]) -> list[Score]:
     dp = trainer_for(PRIVACY, UNITS, STEPS)
     for label, sigma, trainer in (
         ("opened sum", 0.0, None),
-        (f"opened sum, DP-SGD, epsilon {PRIVACY.epsilon:g}", 0.0, dp),
+        (f"opened sum, DP-SGD, noise {dp.noise_multiplier:.3g}", 0.0, dp),
         ("opened sum, noise 0.5", 0.5, None),
     ):
         told(f"aggregate, {label}")

@@ -1,16 +1,14 @@
-"""Positive controls: attacks must succeed where nothing protects, or a low score elsewhere says nothing.
+"""Whether the attacks work at all: what each must reach where nothing protects, so that a low score means protection.
 
-The long training reads every note some twenty times and every often-planted identifier hundreds of times; whoever
-holds such an adapter can tell its patients apart and spell its identifiers out.
-
-Not for: attacks on updates (their controls are clear updates).
+Not for: the attacks, or margins of equivalence.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from evaluation.attacks.margins import RECOVERED
 from evaluation.attacks.planted import SPACE
 from evaluation.attacks.scores import RELEASED, Score
 from evaluation.attacks.trained import LONG
@@ -18,22 +16,27 @@ from evaluation.attacks.trained import LONG
 # Fixed before any result.
 LEAST_AUC = 0.9
 LEAST_EXPOSURE = 0.9  # of log2 |R|
+CONTROL = "positive control"  # in the note of a control of token recovery
+TOKENS, MEMBERSHIP, CANARIES = "token recovery", "membership inference", "canaries"
 
 
-def broken(scores: Iterable[Score]) -> list[str]:
-    """What the attacks on released adapters did not reach under the long training without privacy; empty: they work.
+def broken(scores: Sequence[Score]) -> dict[str, str]:
+    """By attack what its control did not reach, of those attacks that have scores; empty: they work.
 
-    A control that is not among ``scores`` counts as not reached.
+    Tokens: every row of the control; adapters: the long training without privacy.
     """
     plain = [s for s in scores if s.view == RELEASED and s.method == "fl" and s.setting.startswith(LONG)]
-    aucs = [s.value for s in plain if s.metric == "AUC"]
-    bits = [s.value for s in plain if s.metric == "exposure, bits"]
-    out = []
-    if max(aucs, default=0.0) <= LEAST_AUC:
-        out.append(
-            f"membership inference reached an AUC of {max(aucs, default=0.0):.3f}; above {LEAST_AUC} is expected"
-        )
-    least = LEAST_EXPOSURE * math.log2(SPACE)
-    if max(bits, default=0.0) < least:
-        out.append(f"canaries were exposed by {max(bits, default=0.0):.1f} bits; at least {least:.1f} are expected")
+    out = {}
+    controls = [s for s in scores if CONTROL in s.note]
+    if low := [s for s in controls if s.value < RECOVERED]:
+        told = ", ".join(f"{s.attack} {s.metric} {s.value:.3f}" for s in low)
+        out[TOKENS] = f"{told}; at least {RECOVERED} is expected"
+    if any(s.attack.startswith(MEMBERSHIP) and s.view == RELEASED for s in scores):
+        found = max((s.value for s in plain if s.metric == "AUC"), default=0.0)
+        if found <= LEAST_AUC:
+            out[MEMBERSHIP] = f"an AUC of {found:.3f} was reached; above {LEAST_AUC} is expected"
+    if any(s.metric == "exposure, bits" for s in scores):
+        bits, least = max((s.value for s in plain if s.metric == "exposure, bits"), default=0.0), LEAST_EXPOSURE
+        if bits < least * math.log2(SPACE):
+            out[CANARIES] = f"{bits:.1f} bits were exposed; at least {least * math.log2(SPACE):.1f} are expected"
     return out

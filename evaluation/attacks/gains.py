@@ -16,15 +16,25 @@ from evaluation.attacks.statistics import equivalent, mean_interval
 
 Floats = NDArray[np.float64]
 
-ABSTAINED = "guessed: the update did not help on shadows held back"
+ABSTAINED = "guessed, as the update did not help on shadows held back"
 
 
 @dataclass(frozen=True)
 class Gains:
-    """Per victim what an attack reached and what the guess reaches, float64 [n]."""
+    """Per victim what an attack reached and what the guess reaches, float64 [n].
+
+    Where the attack abstained (the update did not help on shadows held back, so it guessed), ``made`` is what it
+    reaches when it is made to use the update all the same: a choice to guess shows nothing about the update.
+    """
 
     values: Floats
     guesses: Floats
+    made: Floats | None = None
+
+    @property
+    def tested(self) -> Floats:
+        """Gains that intervals and verdicts are made of."""
+        return (self.values if self.made is None else self.made) - self.guesses
 
     @property
     def gain(self) -> float:
@@ -64,10 +74,12 @@ def score(
     note: str = "",
 ) -> Score:
     """The finding in the suite's form; ``margin`` asks for the equivalence test."""
-    apart = found.values - found.guesses
+    apart = found.tested
     low, high = mean_interval(apart, 0.95, rng)
-    if not apart.any():  # an interval without width says that the attack abstained, not how sure that is
-        note = "; ".join(filter(None, (note, ABSTAINED)))
+    if found.made is not None:
+        made = float(apart.mean())
+        note = "; ".join(filter(None, (note, f"{ABSTAINED}; made to use it, it gains {made:+.3f}")))
+        low, high = min(low, found.gain), max(high, found.gain)
     return Score(
         attack,
         view,
@@ -81,6 +93,6 @@ def score(
         high,
         len(apart),
         margin,
-        None if margin is None else equivalent(apart, margin, spread=float(apart.any())),
+        None if margin is None else equivalent(apart, margin),
         note,
     )

@@ -11,6 +11,7 @@ Not for: what an observer sees of an update (``evaluation.attacks.observers``), 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,8 +104,8 @@ class Laboratory:
 
     def rng(self, *labels: str | int) -> np.random.Generator:
         """A generator of the suite's seed and ``labels``."""
-        words = [int.from_bytes(str(label).encode(), "little") % 2**63 for label in labels]
-        return np.random.default_rng([self.seed, *words])
+        digest = hashlib.sha256(repr((self.seed, *labels)).encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
     def _split(self, hospital: int) -> dict[str, list[Ints]]:
         """Whose notes are whose: by role, the notes of one patient after another."""

@@ -2,8 +2,8 @@
 
 The strongest of the attacks on an update counts: tokens by the learned attack, identifiers by forced choice, in the
 real setting. The gain over the guess is rescaled to (value - guess) / (1 - guess), not below 0: 0 is nothing beyond
-guessing and 1 everything. As the larger of two noisy figures it lies a little above zero where nothing leaks: read it
-with its interval and ``equivalent``.
+guessing and 1 everything. An attack that the update did not help on its shadows guesses, so that its figure is 0; its
+interval and ``equivalent`` are then those of the attack made to use the update: read it with them.
 
 Not for: the worst case (``evaluation.attacks.recovery``), membership.
 """
@@ -61,18 +61,21 @@ def aggregator_leakage(lab: Laboratory, protection: Protection, victims: int = 0
     margin, and ``note`` tells the attacks' own figures.
     """
     found = findings(lab, protection, victims or lab.size.victims)
-    best = max(found, key=lambda s: rescaled(s.value, s.guess))
+    best = max(found, key=lambda s: (rescaled(s.value, s.guess), s.high / max(1.0 - s.guess, 1e-9)))
     rest = max(1.0 - best.guess, 1e-9)
     value = rescaled(best.value, best.guess)
-    told = "; ".join(f"{s.attack} {s.value:.3f} of {s.guess:.3f} guessed" for s in found)
+    told = "; ".join(
+        f"{s.attack} {s.value:.3f} of {s.guess:.3f} guessed" + (f" ({s.note})" if s.note else "") for s in found
+    )
+    low, high = ((getattr(best, end)) / rest for end in ("low", "high"))
     return dataclasses.replace(
         best,
         metric=f"rescaled: {best.metric}",
         value=value,
         guess=0.0,
         gain=value,
-        low=min(max(best.low / rest, 0.0), value),
-        high=max(min(best.high / rest, 1.0), value),
+        low=min(max(low, 0.0), value),
+        high=max(min(high, 1.0), value),
         margin=best.margin,
         equivalent=all(s.equivalent for s in found),
         note=told,

@@ -32,6 +32,7 @@ from protocol.parts import Payload
 
 SENSITIVITY, RANDOM, REVERSED = "sensitivity", "random", "worst"
 RANKINGS = (SENSITIVITY, RANDOM, REVERSED)
+NOISED_BITS = 18  # of a value where a hospital's noise is added, as a run's automatic plan has it
 Noise = Callable[[Vector, np.random.Generator], Vector]
 
 
@@ -150,24 +151,27 @@ def plan_of(setting: Setting) -> FieldPlan:
 
 
 class Observer:
-    """The aggregator's eyes for one protection. Payloads are made one after another under one key."""
+    """The aggregator's eyes for one protection. Payloads are made one after another under one key.
 
-    def __init__(self, lab: Laboratory, setting: Setting, protection: Protection) -> None:
+    Noise and rounding are drawn apart for each ``role``: an attacker's shadows do not share them with its victims.
+    """
+
+    def __init__(self, lab: Laboratory, setting: Setting, protection: Protection, role: str = "") -> None:
         self.lab, self.setting, self.protection = lab, setting, protection
-        self.plan = plan_of(setting)
+        self.plan = FieldPlan(NOISED_BITS, 7, 0) if protection.noise is not None else plan_of(setting)
         sizes = tuple(block.size for block in lab.layout.blocks)
         self.mask = protection.sealed(len(sizes))
         key = _key(protection.scheme == CKKS) if protection.policy != NONE else None
         settings = EncryptionSettings(policy=protection.policy, scheme=protection.scheme, workers=1)
         self.payloads = Payloads(sizes, self.plan, Vault(settings, key, protection.blocks))
-        self.rng = lab.rng("observer", setting.name, protection.name)
+        self.rng = lab.rng("observer", setting.name, protection.name, role)
 
     def integers(self, delta: Vector) -> tuple[NDArray[np.signedinteger], float]:
         """The update as it is rounded, and what a unit is worth."""
         if self.protection.noise is not None:
             delta = self.protection.noise(delta, self.rng)
         reach = float(np.abs(delta).max()) or 1.0
-        if not self.setting.fitted:
+        if not self.setting.fitted and self.protection.noise is None:  # fields of noised updates hold the noise's tail
             reach = self.lab.schedule.peak * self.setting.steps * self.lab.schedule.range_factor
         q_max = self.plan.q_max
         return quantise(delta, None, reach, q_max, self.rng).values, reach / q_max

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+
 from client_app.learner import LoraLearner
 from data.sampling import count_units
-from evaluation.attacks.laboratory import Laboratory, Sample, Vector
+from evaluation.attacks.laboratory import SGD_RATE, Laboratory, Sample, Vector
 from evaluation.attacks.observers import Protection
 from evaluation.attacks.sizes import Setting
 from privacy.accounting import noise_for
+from privacy.mechanism import GaussianMean
+from privacy.noise import secret_normals
 from protocol.privacy_settings import PATIENT, PrivacySettings
 
 PRIVACY = PrivacySettings(unit=PATIENT, epsilon=8.0, batch=8, notes_per_patient=1)
@@ -25,6 +30,7 @@ class PrivateTrainer:
     """A :data:`evaluation.attacks.laboratory.Trainer`: patient-level DP-SGD as nodes do it, noise and sample secret.
 
     ``batch`` patients a step on average, at most as many as the victim has; ``noise_multiplier`` in units of ``clip``.
+    A victim of one SGD step takes that step privately, on its one note: AdamW would hide the gradient without noise.
     """
 
     noise_multiplier: float
@@ -33,6 +39,12 @@ class PrivateTrainer:
     notes_per_patient: int = 4
 
     def __call__(self, lab: Laboratory, sample: Sample, setting: Setting) -> Vector:
+        if not setting.adam:
+            mean = GaussianMean(self.clip, self.noise_multiplier, batch=1)
+            gradient = torch.from_numpy(lab.gradient(sample))
+            shorter = gradient * min(1.0, self.clip / max(float(gradient.norm()), 1e-30))
+            step: Vector = mean(shorter, secret_normals).numpy()
+            return -np.float32(SGD_RATE) * step
         learner = lab.learner(sample.notes, sample.hospital, setting)
         found: Vector = self.apply(learner, lab.start, 2) - lab.start
         return found
@@ -49,9 +61,13 @@ class PrivateTrainer:
         return learner.train_private(start, version, self.noise_multiplier).vector
 
 
-def private(trainer: PrivateTrainer, name: str = "DP-SGD") -> Protection:
-    """Clear updates of hospitals that protect their patients."""
-    return Protection(name, trainer=trainer)
+def private(trainer: PrivateTrainer) -> Protection:
+    """Clear updates of hospitals that protect their patients.
+
+    Named by the noise, not by an epsilon: a victim of the laboratory has fewer patients than the hospital that the
+    noise is calibrated for, so that each of them enters more often.
+    """
+    return Protection(f"clear, DP-SGD, noise {trainer.noise_multiplier:.3g}", trainer=trainer)
 
 
 def trainer_for(settings: PrivacySettings, units: int, steps: int) -> PrivateTrainer:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from encryption.settings import ALL
 from evaluation.attacks.gains import Gains, gains, score
 from evaluation.attacks.laboratory import Laboratory
 from evaluation.attacks.leakage import profiles_of, trials
@@ -113,7 +112,7 @@ def first_round(lab: Laboratory) -> Score:
 def protections(lab: Laboratory, ckks: bool = True) -> list[Protection]:
     """What is compared: clear, with noise, partly sealed, sealed."""
     noisy = Protection("clear, noise 0.5", noise=NOISE)
-    dp = private(trainer_for(PRIVACY, UNITS, STEPS), f"DP-SGD, epsilon {PRIVACY.epsilon:g}")
+    dp = private(trainer_for(PRIVACY, UNITS, STEPS))
     return [CLEAR_ALL, noisy, dp, sensitive(lab, FRACTION), SEALED_ALL, *([CKKS_ALL] if ckks else [])]
 
 
@@ -142,17 +141,6 @@ def learned(lab: Laboratory, told: Told) -> list[Score]:
         for attack, setting, metric, margin, found in plan:
             rng = lab.rng("learned", attack, setting, protection.name)
             out.append(score(attack, AGGREGATOR, protection.name, setting, metric, found, rng, margin))
-        if protection.policy == ALL:  # an attack that abstains gains nothing by its own choice; this one may not
-            told(f"learned attack made to use it, {protection.name}")
-            made = (
-                ("worst case", "uncertain tokens", TOKENS, worst.tokens(there, forced=True)),
-                ("worst case", "identifiers", SPANS, heads.spans(there, forced=True)),
-                (size.real.name, "uncertain tokens", TOKENS, real.tokens(protection, forced=True)),
-                (size.real.name, "identifiers", SPANS, real.spans(protection, forced=True)),
-            )
-            for setting, metric, margin, found in made:
-                rng, name = lab.rng("forced", setting, metric, protection.name), "made to use the ciphertexts"
-                out.append(score(name, AGGREGATOR, protection.name, setting, metric, found, rng, margin))
     return out
 
 

@@ -45,18 +45,18 @@ class Size:
     patients: int = 2400
     hospitals: int = 4
     warm_steps: int = 30
-    worst_shadows: int = 120
+    worst_shadows: int = 90
     worst_victims: int = 60
-    shadows: int = 48
-    victims: int = 44
+    shadows: int = 42
+    victims: int = 40
     real: Setting = REAL
     worst: Setting = WORST
-    distinct: tuple[int, ...] = (8, 16, 24, 32, 48, 64, 96, 128)  # of the sweep over distinct tokens
-    sweep: int = 24  # victims a point of the sweep
+    distinct: tuple[int, ...] = (8, 16, 24, 32, 48, 64, 96)  # of the sweep over distinct tokens
+    sweep: int = 16  # victims a point of the sweep
     choices: int = 8  # of a forced choice between identifiers, the true one among them
-    spans: int = 12  # identifiers asked for a victim, at most
+    spans: int = 36  # identifiers asked for a victim, at most
     profile_tokens: int = 30000
-    fractions: tuple[float, ...] = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
+    fractions: tuple[float, ...] = (0.0, 0.3, 0.6, 0.75, 0.9, 1.0)
     memory: str = "full"  # size of what membership inference and canaries attack
 
 
@@ -70,7 +70,7 @@ QUICK = Size(
     real=dataclasses.replace(REAL, name="real setting, short", tokens=64),
     distinct=(8, 24, 32, 64),
     sweep=8,
-    spans=6,
+    spans=18,
     profile_tokens=8000,
     fractions=(0.0, 0.3, 0.6, 0.9, 1.0),
     memory="quick",

@@ -8,6 +8,7 @@ Not for: tables and figures.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class Trials:
         """What the aggregator sees of each update."""
         key = (role, protection.name)
         if key not in self._seen:
-            observer = Observer(self.lab, self.setting, protection)
+            observer = Observer(self.lab, self.setting, protection, role)
             updates = self.lab.updates(role, self.setting, self.counts[role], protection.trainer)
             self._seen[key] = [observer.see(update.delta) for update in updates]
         return self._seen[key]
@@ -56,11 +57,10 @@ class Trials:
             self._cases[key] = self.reader.cases(self.seen(role, protection), [[s] for s in self.samples(role)])
         return self._cases[key]
 
-    def tokens(self, protection: Protection, blocks: Mask | None = None, forced: bool = False) -> Gains:
+    def tokens(self, protection: Protection, blocks: Mask | None = None) -> Gains:
         """Share of uncertain tokens that the learned attack recovers.
 
-        ``blocks`` (bool [blocks], clear ones) leaves only these of what the protection shows; ``forced``: the attack
-        uses it even where it did not help on its shadows.
+        ``blocks`` (bool [blocks], clear ones) leaves only these of what the protection shows.
         """
         clear = self.seen(SHADOW, protection)[0].blocks(self.lab)
         shadows, victims = self.cases(SHADOW, protection), self.cases(VICTIM, protection)
@@ -69,11 +69,16 @@ class Trials:
             if not self.setting.adam:
                 shadows = self._respanned(SHADOW, protection, clear)
                 victims = self._respanned(VICTIM, protection, clear)
-        attack = Attack(shadows, self.reader.columns(clear), self.lab.public, forced)
+        columns = self.reader.columns(clear)
+        attack, made = Attack(shadows, columns, self.lab.public), None
+        if attack.columns is None and columns.any():
+            forced = Attack(shadows, columns, self.lab.public, forced=True)
+            made = np.array([forced.recovered(c) for c in victims])
         if self._guess is None:
             self._guess = Attack(shadows, None, self.lab.public)
         guess = self._guess
-        return gains([attack.recovered(c) for c in victims], [guess.recovered(c) for c in victims])
+        found = gains([attack.recovered(c) for c in victims], [guess.recovered(c) for c in victims])
+        return replace(found, made=made)
 
     def _respanned(self, role: str, protection: Protection, clear: Mask) -> list[Case]:
         """Cases whose span columns were made from the clear blocks alone."""
@@ -110,18 +115,19 @@ class Trials:
         norm = float(np.linalg.norm(known))
         return known if self.setting.adam or not norm else (known / np.float32(norm)).astype(np.float32)
 
-    def spans(self, protection: Protection, blocks: Mask | None = None, forced: bool = False) -> Gains:
-        """Share of a victim's identifiers told from decoys; ``blocks`` and ``forced`` as in `tokens`."""
-        key = (protection.name, (b"" if blocks is None else blocks.tobytes()) + b"!" * forced)
+    def spans(self, protection: Protection, blocks: Mask | None = None) -> Gains:
+        """Share of a victim's identifiers told from decoys; ``blocks`` as in `tokens`."""
+        key = (protection.name, b"" if blocks is None else blocks.tobytes())
         if key not in self._spans:
             pair = []
             for role in (SHADOW, VICTIM):
                 values = [self._left(seen, blocks) for seen in self.seen(role, protection)]
                 pair.append(self.answers(role, values))
             blind = Chooser(pair[0], informed=False)
-            informed = Chooser(pair[0]) if forced or helps(pair[0]) else blind
-            found, guessed = ([float(c.right(a).mean()) for a in pair[1]] for c in (informed, blind))
-            self._spans[key] = gains(found, guessed)
+            informed, helped = Chooser(pair[0]), helps(pair[0])
+            made, guesses = ([float(c.right(a).mean()) for a in pair[1]] for c in (informed, blind))
+            found = gains(made if helped else guesses, guesses)
+            self._spans[key] = found if helped else replace(found, made=np.array(made))
         kept: Gains = self._spans[key]
         return kept
 

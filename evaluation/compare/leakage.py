@@ -95,7 +95,7 @@ class Attacker:
         epsilon = float(method.config.get("privacy.epsilon", s.dp_epsilon))
         settings = PrivacySettings(unit=unit, epsilon=epsilon, batch=s.dp_batch, notes_per_patient=s.dp_notes)
         trainer = trainer_for(settings, self.units, s.rounds * s.local_steps)
-        return replace(private(trainer, f"DP-SGD, epsilon {epsilon:g}"), policy=policy, blocks=shown.blocks)
+        return replace(private(trainer), policy=policy, blocks=shown.blocks)
 
     def __call__(self, method: Method) -> Score:
         from evaluation.attacks.leakage import aggregator_leakage

@@ -17,7 +17,7 @@ TINY = Size(
     warm_steps=4,
     worst_shadows=9,
     worst_victims=6,
-    shadows=6,
+    shadows=9,
     victims=6,
     real=dataclasses.replace(REAL, name="real setting, tiny", steps=2, batch=2, tokens=48),
     worst=dataclasses.replace(WORST, distinct=16),

@@ -148,10 +148,10 @@ def test_rows_take_the_never_planted_as_the_guess() -> None:
 
 def test_controls_tell_what_was_not_reached() -> None:
     found = {0: [Exposure(1.0, True, False)] * 3, 16: [Exposure(19.9, True, True)] * 3}
-    assert len(broken(rows(found, found, "fl", LONG))) == 1  # no membership inference among them
-    assert len(broken(rows(found, found, "dp-fl", LONG))) == 2
+    assert broken(rows(found, found, "fl", LONG)) == {}  # membership inference was not run, and is not missed
+    assert set(broken(rows(found, found, "dp-fl", LONG))) == {"canaries"}
     weak = {0: [Exposure(1.0, True, False)] * 3, 16: [Exposure(9.0, True, True)] * 3}
-    assert "exposed by 9.0 bits; at least 17.9" in broken(rows(weak, weak, "fl", LONG))[1]
+    assert "9.0 bits were exposed; at least 17.9" in broken(rows(weak, weak, "fl", LONG))["canaries"]
 
 
 def test_a_tiny_overfitted_adapter_exposes_what_was_planted_often(bench: Bench) -> None:

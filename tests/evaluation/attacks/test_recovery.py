@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.attacks.laboratory import Laboratory
 from evaluation.attacks.leakage import aggregator_leakage, profiles_of, trials
-from evaluation.attacks.margins import RECOVERED, TOKENS, victims_needed
+from evaluation.attacks.margins import RECOVERED, victims_needed
 from evaluation.attacks.observers import CLEAR_ALL, SEALED_ALL, Observer, Protection, Seen
 from evaluation.attacks.recovery import exact
 from evaluation.attacks.shadow import Attack, Reader
@@ -57,7 +57,8 @@ def test_the_learned_attack_reads_clear_single_steps_and_only_these(lab: Laborat
     clear, sealed = tried.tokens(CLEAR_ALL), tried.tokens(SEALED_ALL)
     assert clear.values.mean() > 0.9 and clear.gain > 0.1
     np.testing.assert_array_equal(clear.guesses, sealed.guesses)
-    assert sealed.gain <= TOKENS and sealed.leakage <= TOKENS / (1 - sealed.guesses.mean())
+    assert sealed.made is None or sealed.gain == 0.0
+    assert sealed.tested.mean() < 0.15 < clear.gain + 0.05  # made to read ciphertexts it finds nothing, too
 
 
 def test_random_updates_score_like_the_guess(lab: Laboratory) -> None:
@@ -121,7 +122,7 @@ def test_leakage_is_a_share_and_nothing_when_sealed(lab: Laboratory) -> None:
     for found in (clear, sealed):
         assert 0.0 <= found.low <= found.value <= found.high <= 1.0 and found.guess == 0.0
         assert found.samples == lab.size.victims and "identifier choice" in found.note
-    assert sealed.value <= 0.35  # three victims of three questions: a figure of the mechanism, not of its power
+    assert sealed.value < clear.value or clear.value == 0.0
 
 
 def test_margins_state_their_power() -> None:
