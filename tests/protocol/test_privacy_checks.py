@@ -26,6 +26,10 @@ SOUND: dict[str, Any] = {"privacy.unit": "patient", "privacy.epsilon": 8.0, "str
             "strategy.weighting": "equal",
             "train.gradient-checkpointing": True,
         },
+        SOUND | {"data.source": "csv", "data.patient-column": "subject"},
+        SOUND | {"data.source": "mimic-iv"},
+        SOUND | {"privacy.unit": "example", "data.source": "jsonl", "data.patient-column": ""},
+        {"data.source": "csv", "data.max-notes": 50},
         {"strategy.weighting": "paper", "train.local-seconds": 3.0, "strategy.patience": 3},
     ],
 )
@@ -44,6 +48,10 @@ def test_what_goes_together_passes(config: dict[str, Any]) -> None:
         ({"train.gradient-checkpointing": True}, ["train.gradient-checkpointing", "privacy.unit"]),
         ({"train.precision": "fp16"}, ["train.precision", "privacy.unit"]),
         ({"train.local-seconds": 3.0}, ["train.local-seconds", "train.local-steps"]),
+        ({"data.source": "csv"}, ["privacy.unit", "data.patient-column", "'example'"]),
+        ({"data.source": "jsonl", "data.patient-column": ""}, ["privacy.unit", "data.patient-column"]),
+        ({"data.max-notes": 50}, ["data.max-notes", "privacy.unit = 'patient'"]),
+        ({"data.max-notes": 50, "privacy.unit": "example"}, ["data.max-notes", "privacy.unit = 'example'"]),
         ({"privacy.unit": "none", "privacy.epsilon": 0.0, "strategy.name": "dp-fedavg"}, ["dp-fedavg", "privacy.unit"]),
     ],
 )
