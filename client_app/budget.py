@@ -44,8 +44,9 @@ class Cost:
 class Budget:
     """One hospital's spending in one lineage, kept in the file ``path``.
 
-    ``units`` is how many patients (or notes) the hospital trains on. It is not protected: the sampling rate, and so
-    epsilon, follow from it.
+    ``units`` is how many patients (or notes) the hospital trains on. It is public and not protected: the sampling rate
+    follows from it, and it from the epsilon that the server is told. An epsilon is about data sets in which one unit's
+    notes are replaced by nothing while ``units`` stays.
     """
 
     path: Path

@@ -71,9 +71,9 @@ def _patients(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
     if privacy.unit != PATIENT or source not in FLAT_SOURCES or config.get("data.patient-column", ""):
         return ""
     return (
-        f"privacy.unit = 'patient' with data.source = {source!r} and no data.patient-column, where each row counts as a "
-        "patient of its own: what would be protected is a note, not a patient. Name the column in data.patient-column, "
-        "or set privacy.unit to 'example', which says so"
+        f"privacy.unit = 'patient' with data.source = {source!r} and no data.patient-column, where each row counts as "
+        "a patient of its own: what would be protected is a note, not a patient. Name the column in "
+        "data.patient-column, or set privacy.unit to 'example', which says so"
     )
 
 
