@@ -1,5 +1,5 @@
 """What a node's private trainings cost, and the record of it: written before a training begins, so that no kill of a
-process makes it forgotten.
+process makes it forgotten, and one training after the other, since a task that was given up may still run.
 
 A budget is of one run lineage. Two runs on the same notes add up, and nobody here adds them.
 
@@ -8,11 +8,16 @@ Not for: the mechanism (``privacy``) or the steps (``client_app.private_training
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from protocol.privacy_settings import EXAMPLE, LOCAL_UNITS, PrivacySettings
 from protocol.schedule import Schedule
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from privacy.accounting import Spent
 
 _FORMAT = 1
+_PATIENCE = 600.0  # seconds for another spending to end; calibrating noise takes some
 
 
 class BudgetError(RuntimeError):
@@ -82,21 +88,31 @@ class Budget:
             ) from error
 
     def _write(self, spent: list[Spent], noise: dict[str, float]) -> None:
-        draft = self.path.with_suffix(".draft")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump({"format": _FORMAT, "noise": noise, "spent": [asdict(entry) for entry in spent]}, file)
-                file.flush()
-                if self.durable:
-                    os.fsync(file.fileno())
-            draft.replace(self.path)
+        facts = {"format": _FORMAT, "noise": noise, "spent": [asdict(entry) for entry in spent]}
+        with self._written():
+            handle, draft = tempfile.mkstemp(".draft", f"{self.path.stem}.", self.path.parent)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump(facts, file)
+                    file.flush()
+                    if self.durable:
+                        os.fsync(file.fileno())
+                Path(draft).replace(self.path)
+            except BaseException:
+                Path(draft).unlink(missing_ok=True)
+                raise
             if self.durable:
                 folder = os.open(self.path.parent, os.O_RDONLY)
                 try:
                     os.fsync(folder)
                 finally:
                     os.close(folder)
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        """What cannot be written within is a record that cannot be."""
+        try:
+            yield
         except OSError as error:
             raise RecordError(
                 f"the record of the privacy budget could not be written ({error}): nothing is trained without it. Free "
@@ -116,6 +132,18 @@ class Budget:
             known[name] = noise_for(p.epsilon, p.delta, self.rate, steps, p.accountant)
         return known[name]
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other thread or process of this node reads or writes the record within."""
+        lock = FileLock(self.path.with_suffix(".lock"))
+        with self._written():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=_PATIENCE)
+        try:
+            yield
+        finally:
+            lock.release()
+
     def spend(self) -> Cost:
         """Write down one more local training, and what it costs; the training may begin once this has returned.
 
@@ -127,6 +155,10 @@ class Budget:
         RecordError
             the record cannot be read or written.
         """
+        with self._alone():
+            return self._spend()
+
+    def _spend(self) -> Cost:
         from privacy.accounting import Spent, epsilon
 
         p, schedule = self.privacy, self.schedule

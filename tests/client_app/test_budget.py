@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,6 +77,23 @@ def test_a_hospital_that_grew_is_charged_at_its_new_rate(path: Path) -> None:
     after = large.spend()
     expected = [Spent(1.0, noise, 5), Spent(0.5, after.noise_multiplier, 5)]
     assert after.total == epsilon(expected, 1e-5, "rdp") and after.noise_multiplier < noise
+
+
+def test_two_trainings_at_once_are_both_paid_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second is only let to the record when the first has written it: else both would write after one reading."""
+    both, write = threading.Barrier(2), Budget._write
+
+    def slowly(self: Budget, *given: Any) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        write(self, *given)
+
+    monkeypatch.setattr(Budget, "_write", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        costs = [future.result() for future in [pool.submit(budget(path).spend) for _ in range(2)]]
+    assert len(json.loads(path.read_text())["spent"]) == 2
+    assert min(cost.total for cost in costs) == costs[0].alone < max(cost.total for cost in costs)
+    assert sorted(file.name for file in path.parent.iterdir() if file.suffix != ".lock") == ["line.json"]
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "noise": {}, "spent": [{"steps": 3}]}', "[]"])
