@@ -48,7 +48,7 @@ def _local_engine(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
     if config.get("node.sharding", "none") != "none":
         return (
             f"{needs}, which a model shared out over processes (node.sharding = {config['node.sharding']!r}) does not "
-            "give: hold the model whole (node.sharding = 'none'; model.quantization makes it smaller)"
+            "give: hold the model whole (node.sharding = 'none'; model.quantization = '4bit' makes it smaller)"
         )
     if config.get("train.gradient-checkpointing", False):
         return (
@@ -57,6 +57,12 @@ def _local_engine(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
         )
     if config.get("train.precision", "auto") == "fp16":
         return f"{needs}, which the loss scaling of train.precision = 'fp16' would multiply: set 'bf16', 'no' or 'auto'"
+    if config.get("model.quantization", "none") == "8bit":
+        return (
+            f"{needs}, but in an 8-bit base model (LLM.int8) which columns of a layer's input are computed exactly "
+            "depends on all sequences of a pass, so that one enters the gradients of others: set model.quantization to "
+            "'4bit' or 'none'"
+        )
     if config.get("train.local-seconds", 0.0):
         return (
             f"train.local-seconds = {config['train.local-seconds']} would end a training by the clock, and with "
