@@ -129,7 +129,15 @@ class Budget:
         steps = self.schedule.versions * self.schedule.local_steps
         name = f"{p.epsilon}:{p.delta}:{self.rate}:{steps}:{p.accountant}"
         if name not in known:  # it takes seconds, and a process may live for one task
-            known[name] = noise_for(p.epsilon, p.delta, self.rate, steps, p.accountant)
+            try:
+                known[name] = noise_for(p.epsilon, p.delta, self.rate, steps, p.accountant)
+            except ValueError as error:
+                raise BudgetError(
+                    f"privacy.noise-multiplier = 0 takes the noise that keeps {self.schedule.versions} versions of "
+                    f"{self.schedule.local_steps} steps within privacy.epsilon = {p.epsilon:g} at privacy.delta = "
+                    f"{p.delta:g}, and there is none ({error}): raise privacy.epsilon, or lower strategy.num-versions, "
+                    "train.local-steps or privacy.batch"
+                ) from error
         return known[name]
 
     @contextlib.contextmanager
@@ -150,7 +158,8 @@ class Budget:
         Raises
         ------
         BudgetError
-            epsilon would exceed ``privacy.epsilon``, with this training or, before the first one, over the whole run;
+            epsilon would exceed ``privacy.epsilon``, with this training or, before the first one, over the whole run,
+            whatever the noise;
             or ``privacy.batch`` exceeds the hospital's units, so that nothing can be accounted for.
         RecordError
             the record cannot be read or written.

@@ -65,6 +65,15 @@ def test_given_noise_that_the_whole_run_cannot_afford_is_refused_before_the_firs
     assert budget(path, replace(given, noise_multiplier=9.0)).spend().total < 6.0
 
 
+def test_a_budget_that_no_noise_keeps_is_refused_by_its_keys(path: Path) -> None:
+    tiny = replace(PRIVACY, epsilon=1e-6, delta=1e-9)
+    with pytest.raises(
+        BudgetError, match=r"privacy\.noise-multiplier = 0 .* privacy\.epsilon = 1e-06 at privacy\.delta"
+    ):
+        budget(path, tiny).spend()
+    assert not path.exists()
+
+
 def test_without_a_budget_the_price_is_told_and_nothing_refused(path: Path) -> None:
     free = PrivacySettings("example", noise_multiplier=0.5, batch=50, accountant="rdp")
     totals = [budget(path, free).spend().total for _ in range(6)]
