@@ -1,5 +1,5 @@
 """What a node's private trainings cost, and the record of it: written before a training begins, so that no kill of a
-process makes it forgotten.
+process makes it forgotten, and one training after the other, since a task that was given up may still run.
 
 A budget is of one run lineage. Two runs on the same notes add up, and nobody here adds them.
 
@@ -8,11 +8,16 @@ Not for: the mechanism (``privacy``) or the steps (``client_app.private_training
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from protocol.privacy_settings import EXAMPLE, LOCAL_UNITS, PrivacySettings
 from protocol.schedule import Schedule
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from privacy.accounting import Spent
 
 _FORMAT = 1
+_PATIENCE = 600.0  # seconds for another spending to end; calibrating noise takes some
 
 
 class BudgetError(RuntimeError):
@@ -44,8 +50,9 @@ class Cost:
 class Budget:
     """One hospital's spending in one lineage, kept in the file ``path``.
 
-    ``units`` is how many patients (or notes) the hospital trains on. It is not protected: the sampling rate, and so
-    epsilon, follow from it.
+    ``units`` is how many patients (or notes) the hospital trains on. It is public and not protected: the sampling rate
+    follows from it, and it from the epsilon that the server is told. An epsilon is about data sets in which one unit's
+    notes are replaced by nothing while ``units`` stays.
     """
 
     path: Path
@@ -81,21 +88,31 @@ class Budget:
             ) from error
 
     def _write(self, spent: list[Spent], noise: dict[str, float]) -> None:
-        draft = self.path.with_suffix(".draft")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump({"format": _FORMAT, "noise": noise, "spent": [asdict(entry) for entry in spent]}, file)
-                file.flush()
-                if self.durable:
-                    os.fsync(file.fileno())
-            draft.replace(self.path)
+        facts = {"format": _FORMAT, "noise": noise, "spent": [asdict(entry) for entry in spent]}
+        with self._written():
+            handle, draft = tempfile.mkstemp(".draft", f"{self.path.stem}.", self.path.parent)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump(facts, file)
+                    file.flush()
+                    if self.durable:
+                        os.fsync(file.fileno())
+                Path(draft).replace(self.path)
+            except BaseException:
+                Path(draft).unlink(missing_ok=True)
+                raise
             if self.durable:
                 folder = os.open(self.path.parent, os.O_RDONLY)
                 try:
                     os.fsync(folder)
                 finally:
                     os.close(folder)
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        """What cannot be written within is a record that cannot be."""
+        try:
+            yield
         except OSError as error:
             raise RecordError(
                 f"the record of the privacy budget could not be written ({error}): nothing is trained without it. Free "
@@ -112,8 +129,28 @@ class Budget:
         steps = self.schedule.versions * self.schedule.local_steps
         name = f"{p.epsilon}:{p.delta}:{self.rate}:{steps}:{p.accountant}"
         if name not in known:  # it takes seconds, and a process may live for one task
-            known[name] = noise_for(p.epsilon, p.delta, self.rate, steps, p.accountant)
+            try:
+                known[name] = noise_for(p.epsilon, p.delta, self.rate, steps, p.accountant)
+            except ValueError as error:
+                raise BudgetError(
+                    f"privacy.noise-multiplier = 0 takes the noise that keeps {self.schedule.versions} versions of "
+                    f"{self.schedule.local_steps} steps within privacy.epsilon = {p.epsilon:g} at privacy.delta = "
+                    f"{p.delta:g}, and there is none ({error}): raise privacy.epsilon, or lower strategy.num-versions, "
+                    "train.local-steps or privacy.batch"
+                ) from error
         return known[name]
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other thread or process of this node reads or writes the record within."""
+        lock = FileLock(self.path.with_suffix(".lock"))
+        with self._written():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=_PATIENCE)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def spend(self) -> Cost:
         """Write down one more local training, and what it costs; the training may begin once this has returned.
@@ -121,11 +158,16 @@ class Budget:
         Raises
         ------
         BudgetError
-            epsilon would exceed ``privacy.epsilon``, with this training or, before the first one, over the whole run;
+            epsilon would exceed ``privacy.epsilon``, with this training or, before the first one, over the whole run,
+            whatever the noise;
             or ``privacy.batch`` exceeds the hospital's units, so that nothing can be accounted for.
         RecordError
             the record cannot be read or written.
         """
+        with self._alone():
+            return self._spend()
+
+    def _spend(self) -> Cost:
         from privacy.accounting import Spent, epsilon
 
         p, schedule = self.privacy, self.schedule

@@ -1,9 +1,14 @@
 """What noise costs in epsilon, and how much noise a budget takes: dp-accounting's RDP and PLD accountants.
 
 The mechanism is the Gaussian one on a sum over a Poisson sample: every unit enters a step independently with
-probability q, and the noise has a standard deviation of ``noise_multiplier`` times the sum's sensitivity. Neighbouring
-data sets differ in one unit more or less (add/remove); a q of 1 is the plain Gaussian mechanism. Any other sampling
-(shuffled epochs, fixed batches, hospitals that come when they are ready) is not covered by these numbers.
+probability q, and the noise has a standard deviation of ``noise_multiplier`` times the sum's sensitivity. A q of 1 is
+the plain Gaussian mechanism. Any other sampling (shuffled epochs, fixed batches, hospitals that come when they are
+ready) is not covered by these numbers.
+
+In neighbouring data sets one unit's notes are replaced by nothing, while the number N of units stays (zero-out): q is
+batch / N, so that an epsilon that is told tells N, which therefore counts as public. The steps' distributions are those
+that accountants call add/remove at a given q, with or without the unit's vector in the sum, and so are the numbers;
+but that *N* is what it is, is not protected by them.
 
 ``pld``: the privacy loss distribution composed by FFT (arXiv 2207.04380; the PRV accountant of arXiv 2106.02848 is of
 this kind), rounded pessimistically, so that its epsilon is an upper bound. ``rdp``: Renyi DP of the subsampled Gaussian

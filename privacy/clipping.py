@@ -3,9 +3,9 @@
 A *group* is what is clipped as one: an example, a patient, or one of EFLS's micro-batches of examples.
 
 ``micro_batches`` (arXiv 1812.06210; EFLS has them) puts every sampled example into one of a fixed number of groups,
-each independently and at random. So one example more or less changes one group, whose clipped mean may turn from any
+each independently and at random. So with or without an example one group changes, whose clipped mean may turn from any
 vector of norm C to any other: the sum's sensitivity is 2C, where it is C for groups of one unit each (arXiv 2303.00654,
-Section 5.6). Cutting the sampled examples into consecutive groups of m would not do: under add/remove all later
+Section 5.6). Cutting the sampled examples into consecutive groups of m would not do: without one of them all later
 groups would shift. The price: for the same epsilon twice the noise on a sum of batch/m instead of batch vectors, on the
 mean 2m times as much; what it buys is a mean that is clipped less.
 

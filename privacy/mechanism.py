@@ -35,7 +35,7 @@ class GaussianMean:
 
     @property
     def sensitivity(self) -> float:
-        """Most that the clipped sum changes, in L2, with one unit more or less."""
+        """Most that the clipped sum changes, in L2, when one unit's notes are replaced by nothing."""
         return self.clip if self.micro_batch == 1 else 2.0 * self.clip
 
     @property

@@ -1,8 +1,10 @@
 """The gradient of every sequence of a batch by itself, of a model's trainable parameters: Opacus's hooks, for a while.
 
 Hooks sit on the layers that own a trainable parameter (the factors of LoRA, or a core), whatever the base model is
-made of: its weights may be of 8 or 4 bits. The model is shared with trainings that need none of this, so everything
-that Opacus leaves on it is taken off at the end.
+made of: its weights may be of 4 bits. Not of 8: bitsandbytes' LLM.int8 (arXiv 2208.07339) computes a column of a
+layer's input in 16 bits when it holds a value above a threshold in *any* sequence of the pass, so that no sequence's
+gradient is its own; ``protocol.privacy_checks`` refuses it. The model is shared with trainings that need none of this,
+so everything that Opacus leaves on it is taken off at the end.
 
 Not for: losses. A sequence's loss must not depend on the others of its batch (a mean over the batch's tokens does).
 """

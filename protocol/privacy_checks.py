@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from protocol.hospital_privacy import check_hospital
-from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT, PrivacySettings
+from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT, PATIENT, PrivacySettings
 from protocol.settings import SettingsError, read_settings
 
+FLAT_SOURCES = ("csv", "jsonl")  # whose patients are told apart by a column that the configuration names
 LOSSLESS_WEIGHTINGS = ("examples", "equal")  # weightings that no loss enters
 
 Check = Callable[[PrivacySettings, Mapping[str, Any]], str]
@@ -47,7 +48,7 @@ def _local_engine(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
     if config.get("node.sharding", "none") != "none":
         return (
             f"{needs}, which a model shared out over processes (node.sharding = {config['node.sharding']!r}) does not "
-            "give: hold the model whole (node.sharding = 'none'; model.quantization makes it smaller)"
+            "give: hold the model whole (node.sharding = 'none'; model.quantization = '4bit' makes it smaller)"
         )
     if config.get("train.gradient-checkpointing", False):
         return (
@@ -56,6 +57,12 @@ def _local_engine(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
         )
     if config.get("train.precision", "auto") == "fp16":
         return f"{needs}, which the loss scaling of train.precision = 'fp16' would multiply: set 'bf16', 'no' or 'auto'"
+    if config.get("model.quantization", "none") == "8bit":
+        return (
+            f"{needs}, but in an 8-bit base model (LLM.int8) which columns of a layer's input are computed exactly "
+            "depends on all sequences of a pass, so that one enters the gradients of others: set model.quantization to "
+            "'4bit' or 'none'"
+        )
     if config.get("train.local-seconds", 0.0):
         return (
             f"train.local-seconds = {config['train.local-seconds']} would end a training by the clock, and with "
@@ -65,13 +72,35 @@ def _local_engine(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
     return ""
 
 
+def _patients(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
+    source = config.get("data.source", "synthetic")
+    if privacy.unit != PATIENT or source not in FLAT_SOURCES or config.get("data.patient-column", ""):
+        return ""
+    return (
+        f"privacy.unit = 'patient' with data.source = {source!r} and no data.patient-column, where each row counts as "
+        "a patient of its own: what would be protected is a note, not a patient. Name the column in "
+        "data.patient-column, or set privacy.unit to 'example', which says so"
+    )
+
+
+def _chosen_notes(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
+    if privacy.unit not in LOCAL_UNITS or not config.get("data.max-notes", 0):
+        return ""
+    return (
+        f"data.max-notes = {config['data.max-notes']} keeps a patient or leaves it out depending on how many notes "
+        f"others have, so that one {privacy.unit} changes what is trained on of others, which privacy.unit = "
+        f"{privacy.unit!r} does not account for: set data.max-notes to 0 (privacy.batch and "
+        "privacy.notes-per-patient say how much a step holds)"
+    )
+
+
 def _strategy(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
     if config.get("strategy.name") != "dp-fedavg" or privacy.unit != NO_UNIT:
         return ""
     return "strategy.name = 'dp-fedavg' is differentially private averaging, but privacy.unit is 'none': set it"
 
 
-CHECKS: tuple[Check, ...] = (_local_weighting, _local_convergence, _local_engine, _strategy)
+CHECKS: tuple[Check, ...] = (_local_weighting, _local_convergence, _local_engine, _patients, _chosen_notes, _strategy)
 
 
 def check_private(config: Mapping[str, Any], where: str = "run config") -> None:

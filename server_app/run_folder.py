@@ -22,6 +22,7 @@ from typing import Any
 from encryption.plan import FieldPlan
 from protocol.messages import Head
 from protocol.parts import Part, Payload
+from protocol.privacy_settings import LOCAL_UNITS
 from protocol.run_settings import home
 from server_app.files import Facts, PayloadError, read_payload, write_payload
 from server_app.ledger import FILE_NAME, Ledger, LedgerError
@@ -30,6 +31,7 @@ from strategies.snapshots import snapshot_name
 
 Observer = Callable[[Facts], None]
 MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
+SPENDING = "run.state-dir"  # where simulated nodes keep what they spent: another one would forget it
 METRIC_EVENTS = ("version", "evaluated", "measured")
 
 
@@ -73,10 +75,12 @@ class RunFolder:
     def resume(cls, path: Path, config: Facts, durable: bool = True) -> RunFolder:
         """The run in ``path``, to go on with; its settings must be the ones it began with."""
         began = read_config(path)
+        kept = (SPENDING,) if config.get("privacy.unit") in LOCAL_UNITS else ()
         differs = sorted(
             key
             for key in began["config"].keys() | config.keys()
-            if not (key.startswith("run.") or key in MAY_CHANGE) and began["config"].get(key) != config.get(key)
+            if (key in kept or not (key.startswith("run.") or key in MAY_CHANGE))
+            and began["config"].get(key) != config.get(key)
         )
         if differs:
             shown = ", ".join(f"{k} ({began['config'].get(k)!r}, now {config.get(k)!r})" for k in differs[:5])

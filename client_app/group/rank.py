@@ -36,6 +36,7 @@ from client_app.spec import LearnerSpec
 from client_app.team import Team, present_team
 from client_app.training import CancelledError, TrainingError
 from data import DataError
+from protocol.privacy_settings import LOCAL_UNITS
 from protocol.settings import SettingsError
 
 BEAT_SECONDS = 1.0
@@ -158,7 +159,7 @@ class Worker:
             last = not isinstance(error, ORDINARY)
             if last:
                 logging.getLogger("crossward.node").exception("request %s failed", header["do"])
-            answer = {"failed": type(error).__name__, "reason": explain(error), "last": last}
+            answer = {"failed": type(error).__name__, "reason": explain(error, _private(header)), "last": last}
             self.link.say({"job": header["job"], **answer})
         else:
             leads = self.team.leads
@@ -166,10 +167,20 @@ class Worker:
         self.link.stage = IDLE
 
 
-def explain(error: BaseException) -> str:
-    """What went wrong, and what to do where that is known."""
+def _private(header: dict[str, Any]) -> bool:
+    """Whether a request is of a run in which this hospital protects its patients or notes by itself."""
+    return header.get("spec", {}).get("config", {}).get("privacy.unit") in LOCAL_UNITS
+
+
+def explain(error: BaseException, private: bool = False) -> str:
+    """What went wrong, and what to do where that is known; ``private``: of what ``protocol.privacy_checks`` allows."""
     text = " ".join(str(error).split())[:1000]
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in _NO_MEMORY):
+        if private:
+            return (
+                f"out of memory ({text}). Lower train.batch-size (with privacy.unit example or patient it changes "
+                "nothing about the result), or set model.quantization='4bit'"
+            )
         return (
             f"out of memory ({text}). Lower train.batch-size (and raise train.accumulation), set "
             "train.gradient-checkpointing=true, model.quantization='4bit', or node.sharding='fsdp'"

@@ -481,6 +481,10 @@ def test_a_node_refuses_what_would_break_a_private_run_whoever_set_it(home: Path
     assert "train.local-seconds" in failure(TASK, context(**PRIVATE, train__local_seconds=3.0)).reason
     own = {"state-dir": str(tmp_path / "node"), "data-path": str(tmp_path), "local-seconds": 3.0, "policy": "none"}
     assert "train.local-seconds" in failure(TASK, context(own, **PRIVATE, encryption__policy="none")).reason
+    flat = context(own | {"local-seconds": 0.0}, **PRIVATE, encryption__policy="none", data__source="csv")
+    assert "data.patient-column" in failure(TASK, flat).reason
+    coupled = context(own | {"local-seconds": 0.0, "quantization": "8bit"}, **PRIVATE, encryption__policy="none")
+    assert "model.quantization" in failure(TASK, coupled).reason
     assert "strategy.weighting" in failure(TASK, context(**PRIVATE | {"strategy__weighting": "paper"})).reason
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +65,15 @@ def test_given_noise_that_the_whole_run_cannot_afford_is_refused_before_the_firs
     assert budget(path, replace(given, noise_multiplier=9.0)).spend().total < 6.0
 
 
+def test_a_budget_that_no_noise_keeps_is_refused_by_its_keys(path: Path) -> None:
+    tiny = replace(PRIVACY, epsilon=1e-6, delta=1e-9)
+    with pytest.raises(
+        BudgetError, match=r"privacy\.noise-multiplier = 0 .* privacy\.epsilon = 1e-06 at privacy\.delta"
+    ):
+        budget(path, tiny).spend()
+    assert not path.exists()
+
+
 def test_without_a_budget_the_price_is_told_and_nothing_refused(path: Path) -> None:
     free = PrivacySettings("example", noise_multiplier=0.5, batch=50, accountant="rdp")
     totals = [budget(path, free).spend().total for _ in range(6)]
@@ -74,6 +86,23 @@ def test_a_hospital_that_grew_is_charged_at_its_new_rate(path: Path) -> None:
     after = large.spend()
     expected = [Spent(1.0, noise, 5), Spent(0.5, after.noise_multiplier, 5)]
     assert after.total == epsilon(expected, 1e-5, "rdp") and after.noise_multiplier < noise
+
+
+def test_two_trainings_at_once_are_both_paid_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second is only let to the record when the first has written it: else both would write after one reading."""
+    both, write = threading.Barrier(2), Budget._write
+
+    def slowly(self: Budget, *given: Any) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        write(self, *given)
+
+    monkeypatch.setattr(Budget, "_write", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        costs = [future.result() for future in [pool.submit(budget(path).spend) for _ in range(2)]]
+    assert len(json.loads(path.read_text())["spent"]) == 2
+    assert min(cost.total for cost in costs) == costs[0].alone < max(cost.total for cost in costs)
+    assert sorted(file.name for file in path.parent.iterdir() if file.suffix != ".lock") == ["line.json"]
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "noise": {}, "spent": [{"steps": 3}]}', "[]"])

@@ -3,8 +3,11 @@ nothing of it is left on the shared model."""
 
 from __future__ import annotations
 
+import copy
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -241,15 +244,65 @@ def test_of_a_team_the_leader_alone_adds_noise(hospitals: list[Hospital], rank: 
     assert len(noised) == 2 and len(known.asked) == (2 if rank == 0 else 0)
 
 
-def test_a_team_takes_the_steps_of_one_process(hospitals: list[Hospital]) -> None:
-    """Two ranks in turn, each with what the other would have sent: sums of clipped parts, noise of the leader."""
-    from client_app.private_training import _dealt
+class Meeting:
+    """Two threads that take turns and change over only where their processes would talk to each other."""
 
-    learner = make(hospitals[0], Known(), replace(PATIENTS, batch=8))
-    sampler = PoissonSampler(learner.train_tokens, True, 8, 2)
-    groups = sampler.draw(np.random.default_rng(3))
-    whole = _dealt(groups, sampler, Team())
-    parts = [_dealt(groups, sampler, Team(rank, 2)) for rank in range(2)]
-    as_lists = [[g.tolist() for g in part] for part in (whole, parts[0] + parts[1])]
-    assert sorted(as_lists[0]) == sorted(as_lists[1]) == sorted(g.tolist() for g in groups)
-    assert abs(len(parts[0]) - len(parts[1])) <= 1
+    def __init__(self) -> None:
+        self.turn, self.barrier = threading.Lock(), threading.Barrier(2, timeout=60)
+        self.given: dict[int, torch.Tensor] = {}
+
+    def both(self, rank: int, tensor: torch.Tensor) -> list[torch.Tensor]:
+        self.given[rank] = tensor.detach().clone()
+        self.turn.release()
+        try:
+            self.barrier.wait()
+            found = [self.given[0], self.given[1]]
+            self.barrier.wait()
+        finally:
+            self.turn.acquire()
+        return found
+
+
+@dataclass(frozen=True)
+class Member(Team):
+    meeting: Meeting = field(default_factory=Meeting)
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.copy_(sum(self.meeting.both(self.rank, tensor)))
+
+    def from_leader(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.copy_(self.meeting.both(self.rank, tensor)[0])
+
+
+def test_a_team_takes_the_steps_of_one_process(hospitals: list[Hospital], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of some of the patients: two members that drew another sample each, or noised twice, would end elsewhere."""
+    privacy = replace(PATIENTS, batch=6)
+    alone = make(hospitals[0], Known(1.0), privacy)
+    assert privacy.batch < alone.units
+    start = start_of(alone)
+    wanted = alone.train_private(start, 1, 1.5).vector
+    meeting, shares = Meeting(), [0, 0]
+    batch = PoissonSampler.batch
+    known = [Known(1.0), Known(1.0)]
+    members = [make(hospitals[0], known[rank], privacy, Member(rank, 2, meeting)) for rank in range(2)]
+    members[1].shop = copy.deepcopy(members[0].shop)  # a process has a model of its own
+    members[1].randomness = Randomness(known[1].normals, lambda: 11)  # and a seed, which the leader's replaces
+
+    def train(rank: int) -> np.ndarray:
+        with meeting.turn:
+            try:
+                return members[rank].train_private(start, 1, 1.5).vector
+            except BaseException:
+                meeting.barrier.abort()
+                raise
+
+    def counted(self: PoissonSampler, sequences: Any) -> Any:
+        shares[int(threading.current_thread().name[-1])] += len(sequences)
+        return batch(self, sequences)
+
+    monkeypatch.setattr(PoissonSampler, "batch", counted)
+    with ThreadPoolExecutor(2, "rank") as pool:
+        got = [one.result() for one in [pool.submit(train, rank) for rank in range(2)]]
+    assert np.array_equal(got[0], got[1]) and min(shares) > 0
+    assert np.linalg.norm(got[0] - wanted) <= 2e-3 * np.linalg.norm(wanted - start)
+    assert len(known[0].asked) == SCHEDULE.local_steps and not known[1].asked

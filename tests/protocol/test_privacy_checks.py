@@ -26,6 +26,10 @@ SOUND: dict[str, Any] = {"privacy.unit": "patient", "privacy.epsilon": 8.0, "str
             "strategy.weighting": "equal",
             "train.gradient-checkpointing": True,
         },
+        SOUND | {"data.source": "csv", "data.patient-column": "subject"},
+        SOUND | {"data.source": "mimic-iv", "model.quantization": "4bit"},
+        SOUND | {"privacy.unit": "example", "data.source": "jsonl", "data.patient-column": ""},
+        {"data.source": "csv", "data.max-notes": 50},
         {"strategy.weighting": "paper", "train.local-seconds": 3.0, "strategy.patience": 3},
     ],
 )
@@ -43,7 +47,12 @@ def test_what_goes_together_passes(config: dict[str, Any]) -> None:
         ({"node.sharding": "fsdp", "node.engine": "worker-group"}, ["node.sharding", "privacy.unit"]),
         ({"train.gradient-checkpointing": True}, ["train.gradient-checkpointing", "privacy.unit"]),
         ({"train.precision": "fp16"}, ["train.precision", "privacy.unit"]),
+        ({"model.quantization": "8bit"}, ["model.quantization", "'4bit'", "privacy.unit"]),
         ({"train.local-seconds": 3.0}, ["train.local-seconds", "train.local-steps"]),
+        ({"data.source": "csv"}, ["privacy.unit", "data.patient-column", "'example'"]),
+        ({"data.source": "jsonl", "data.patient-column": ""}, ["privacy.unit", "data.patient-column"]),
+        ({"data.max-notes": 50}, ["data.max-notes", "privacy.unit = 'patient'"]),
+        ({"data.max-notes": 50, "privacy.unit": "example"}, ["data.max-notes", "privacy.unit = 'example'"]),
         ({"privacy.unit": "none", "privacy.epsilon": 0.0, "strategy.name": "dp-fedavg"}, ["dp-fedavg", "privacy.unit"]),
     ],
 )

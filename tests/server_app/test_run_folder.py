@@ -140,6 +140,18 @@ def test_only_settings_outside_of_run_must_agree(folder: RunFolder) -> None:
         RunFolder.resume(folder.path, {}, durable=False)
 
 
+@pytest.mark.parametrize("unit", ["example", "patient"])
+def test_a_private_run_keeps_the_folder_in_which_its_nodes_count_what_they_spent(tmp_path: Path, unit: str) -> None:
+    config = CONFIG | {"privacy.unit": unit, "run.state-dir": "/a"}
+    RunFolder.create(tmp_path / "run", config, PLAN, durable=False).close()
+    RunFolder.resume(tmp_path / "run", config | {"run.seed": 7}, durable=False).close()
+    with pytest.raises(RunFolderError, match=r"run.state-dir \('/a', now '/b'\)"):
+        RunFolder.resume(tmp_path / "run", config | {"run.state-dir": "/b"}, durable=False)
+    open_to_all = tmp_path / "plain"
+    RunFolder.create(open_to_all, config | {"privacy.unit": "none"}, PLAN, durable=False).close()
+    RunFolder.resume(open_to_all, config | {"privacy.unit": "none", "run.state-dir": "/b"}, durable=False).close()
+
+
 def test_the_end_is_marked(folder: RunFolder) -> None:
     folder.finish({"version": 4, "reason": "done"})
     found = json.loads((folder.path / "result.json").read_text())

@@ -167,3 +167,17 @@ def test_every_step_is_a_sign_of_progress(worker: Worker, shared: Any) -> None:
     before = link.count
     told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
     assert link.count - before >= 6
+
+
+def test_out_of_memory_in_a_private_run_advises_nothing_that_it_refuses(
+    worker: Worker, shared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Worker, "do", full)
+    units = ("none", "patient")
+    plain, private = (told(worker, {"spec": shared.spec(privacy__unit=u).to_json()} | {"do": "x"})[0] for u in units)
+    for key in ("train.gradient-checkpointing", "node.sharding", "train.accumulation"):
+        assert key in plain["reason"] and key not in private["reason"]
+    assert "train.batch-size" in private["reason"] and "4bit" in private["reason"]
