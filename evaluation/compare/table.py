@@ -43,8 +43,8 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
             f"A round: every one of {settings['hospitals']} hospitals trains once. Seconds on a link of "
             f"{settings['link_mbit']:g} Mbit/s each, hospitals side by side. Crypto: packing, sealing, checking, "
             "adding and opening at all nodes and the server. Central training hands over the notes once, spread over "
-            "the rounds; local only is each hospital's adapter on its own notes. Leakage: (def.) is so by definition, the "
-            "rest is measured in the attack suite's own laboratory."
+            "the rounds; local only is each hospital's adapter on its own notes. Leakage: (def.) is so by definition, "
+            "the rest is measured in the attack suite's own laboratory."
         ),
     )
     headings: tuple[str, ...] = (

@@ -80,6 +80,13 @@ def test_another_comparison_in_the_folder_is_refused(place: Workplace) -> None:
         Workplace(replace(TINY, rounds=3), place.out, DEFAULTS)
 
 
+def test_jobs_made_under_other_defaults_are_not_gone_on_with(tmp_path: Path) -> None:
+    Workplace(TINY, tmp_path, DEFAULTS)
+    Workplace(TINY, tmp_path, dict(reversed(DEFAULTS.items())))
+    with pytest.raises(EvaluationError, match="under other defaults of the app"):
+        Workplace(TINY, tmp_path, DEFAULTS | {"train.learning-rate": 0.123})
+
+
 def test_a_private_run_without_a_stated_epsilon_has_no_figures(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
