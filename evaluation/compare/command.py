@@ -22,7 +22,7 @@ from evaluation.compare.claims import run_claims, size_claims
 from evaluation.compare.federation import UnavailableError
 from evaluation.compare.figures import draw
 from evaluation.compare.frontier import frontier
-from evaluation.compare.leakage import Attack, Attacker, leakage_of
+from evaluation.compare.leakage import LABORATORY, Attack, Attacker, leakage_of
 from evaluation.compare.methods import CHECKS, ENCRYPTED, ENCRYPTED_SYNC, FL, HYBRID, METHODS, Method
 from evaluation.compare.settings import NOTES, Comparison
 from evaluation.compare.summary import compared, row
@@ -122,7 +122,8 @@ def found_of(
         "claims": [*(size_claims(values, layers) if values else []), *run_claims(by_name, jobs, setting)],
         "ablations": ablations,
         "frontier": list(points),
-        "settings": setting.to_json() | {"label_known": setting.has_label, "layers": layers},
+        "settings": setting.to_json()
+        | {"label_known": setting.has_label, "layers": layers, "leakage_laboratory": LABORATORY},
         "job_seconds": sum(job["job_seconds"] for made in jobs.values() for job in made),
     }
 

@@ -54,6 +54,7 @@ def test_every_method_has_its_row_and_the_files_are_written(
     assert [row["method"] for row in again["methods"]] == list(METHODS)
     assert all(KEYS | {"crypto_seconds_per_round"} <= row.keys() for row in again["methods"])
     rows = {row["method"]: row for row in again["methods"]}
+    assert again["settings"]["leakage_laboratory"] == leakage.LABORATORY
     assert rows["fl"]["loss"] == pytest.approx(1.6) and rows["fl"]["loss_delta"] == pytest.approx(0.5)
     assert rows["fl"]["spread"]["loss"]["sd"] == pytest.approx(0.1)
     assert (rows["local"]["leakage"], rows["centralised"]["leakage"]) == (0.0, 1.0)
