@@ -156,7 +156,7 @@ def compare(setting: Comparison, wanted: Wanted, out: Path, defaults: Mapping[st
     with console.status("attacks") as status:
         units = max(len(one.train_tokens.patient_ids) for one in place.learners(METHODS[FL], 0, NOTES))
         attack = Attacker(setting, units, status.update) if wanted.attacks else None
-        points = frontier(learner, setting.hospitals, attack) if HYBRID in wanted.methods else []
+        points = frontier(learner, setting.hospitals, attack, setting.attacked) if HYBRID in wanted.methods else []
         found = found_of(setting, wanted, jobs, unavailable, layers, points, attack)
     path = out / RESULT
     draft = path.with_suffix(".draft")

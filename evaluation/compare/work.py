@@ -80,6 +80,7 @@ class Workplace:
     say: Heard = lambda text: None
     memory: Memory = field(default_factory=Memory)
     _seed: int = -1
+    _labels: dict[str, Facts] = field(default_factory=dict)  # of one seed: the same adapters are measured once
 
     def __post_init__(self) -> None:
         path, wanted = self.out / SETTINGS, self.setting.to_json()
@@ -125,7 +126,7 @@ class Workplace:
             kept: Facts = json.loads(path.read_text(encoding="utf-8"))
             return kept
         if seed != self._seed:
-            self._seed, self.memory = seed, Memory()
+            self._seed, self.memory, self._labels = seed, Memory(), {}
         began = time.perf_counter()
         facts = self._notes(method, seed)
         if label and self.setting.has_label:
@@ -222,8 +223,13 @@ class Workplace:
     def _label(self, method: Method, seed: int) -> Facts:
         learners = self.learners(method, seed, LABEL)
         made = self._train(method, seed, LABEL, learners)
-        self.say(f"{method.title}, seed {seed}: AUROC of held-out notes")
-        return label_quality(learners, made.home)
+        config = self._config(method, seed, LABEL)
+        decides = {k: v for k, v in config.items() if k.startswith(("model.", "lora.", "data.", "train."))}
+        key = json.dumps([decides, [vector_digest(vector) for vector in made.home]], sort_keys=True)
+        if key not in self._labels:
+            self.say(f"{method.title}, seed {seed}: AUROC of held-out notes")
+            self._labels[key] = label_quality(learners, made.home)
+        return self._labels[key]
 
 
 __all__ = ["Facts", "Heard", "UnavailableError", "Workplace"]

@@ -16,9 +16,8 @@ from evaluation.compare import figures, leakage
 from evaluation.compare.ablations import variants
 from evaluation.compare.command import Wanted, found_of, show
 from evaluation.compare.figures import draw
-from evaluation.compare.frontier import FRACTIONS
 from evaluation.compare.methods import METHODS, Method
-from evaluation.compare.settings import Comparison
+from evaluation.compare.settings import FRACTIONS, Comparison
 
 Facts = dict[str, Any]
 KEYS = {"method", "loss", "perplexity", "leakage", "bytes_per_round", "seconds_per_round", "epsilon"}
