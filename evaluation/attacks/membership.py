@@ -21,7 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.attacks.scores import HOSPITAL, RELEASED, Score
-from evaluation.attacks.statistics import Statistic, auc, auc_gain_intervals, auc_interval, gain_intervals, tpr_at_fpr
+from evaluation.attacks.statistics import (
+    Interval,
+    Statistic,
+    auc,
+    auc_gain_intervals,
+    auc_interval,
+    gain_intervals,
+    share_interval,
+    tpr_at_fpr,
+)
 from evaluation.attacks.trained import FULL, QUICK, SETTINGS, Bench, Progress, Train
 
 # Fixed before any result. AUC: an attacker who bets on every pair of patients wins at most 1 bet in 20 more often than
@@ -80,6 +89,15 @@ def scored(losses: tuple[Losses, Losses], attack: str) -> Scored:
     return Scored(member, nonmember, member_guess, nonmember_guess)
 
 
+def _no_narrower(drawn: Interval, value: float, guess: float, members: int, level: float) -> Interval:
+    """``drawn``, an interval of a gain in TPR, made as wide at each end as Clopper-Pearson's of the TPR asks for.
+
+    A bootstrap collapses where no member, or every one, is found, which few members easily come to by chance.
+    """
+    low, high = share_interval(round(value * members), members, level)
+    return min(drawn[0], low - guess), max(drawn[1], high - guess)
+
+
 def _row(
     name: str, view: str, method: str, setting: str, metric: str, found: Scored, rng: np.random.Generator, note: str
 ) -> Score:
@@ -88,7 +106,13 @@ def _row(
     value = statistic(found.member, found.nonmember)
     guess = statistic(found.member_guess, found.nonmember_guess)
     pairs = (found.member, found.member_guess), (found.nonmember, found.nonmember_guess)
-    (low, high), inner = auc_gain_intervals(*pairs) if metric == "AUC" else gain_intervals(statistic, *pairs, rng=rng)
+    if metric == "AUC":
+        (low, high), inner = auc_gain_intervals(*pairs)
+    else:
+        (low, high), inner = (
+            _no_narrower(drawn, value, guess, found.member.size, level)
+            for drawn, level in zip(gain_intervals(statistic, *pairs, rng=rng), (0.95, 0.90), strict=True)
+        )
     inside = inner[0] > -margin and inner[1] < margin
     samples = found.member.size + found.nonmember.size
     attack = f"membership inference, {name}"

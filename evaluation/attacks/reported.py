@@ -2,8 +2,8 @@
 
 Sealed blocks tell it nothing, but beside them stand numbers of the training: examples, tokens, summed loss, share of
 values clipped, seconds, bytes. Worlds are made in which a patient P is among a small hospital's, or not, each is
-trained for real, and a classifier that has seen other worlds (cross-validated, five folds, worlds of one P never
-apart) says from the facts, and from what is known of P, which it was. Two attackers:
+trained for real, and a classifier that has seen worlds of other patients (cross-validated, five folds, all worlds of
+one P in one fold) says from the facts, and from what is known of P, which it was. Two attackers:
 
 * one who knows P's notes and the distribution, not the hospital's other patients; without P another patient is there;
 * one who knows every other patient of the hospital: the neighbouring data sets of differential privacy. Once with all
@@ -17,11 +17,14 @@ Not for: attacks on adapters (``evaluation.attacks.membership``).
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -38,12 +41,13 @@ from encryption.secret import Secret
 from encryption.settings import EncryptionSettings
 from evaluation.attacks.patients import part
 from evaluation.attacks.scores import AGGREGATOR, NETWORK, Score
-from evaluation.attacks.statistics import auc, auc_interval
+from evaluation.attacks.statistics import RESAMPLES, Interval, auc, auc_interval
 from evaluation.attacks.trained import Bench, patient_losses
 from protocol.schedule import Schedule
 
 # Fixed before any result: an attacker who bets on every pair of worlds wins at most 1 bet in 20 more often than by
-# tossing a coin. With 800 worlds of either kind an attack worth nothing is shown to be within it with power 0.93.
+# tossing a coin. The full size makes 600 worlds of either kind: ``power`` is 0.82 there, and a row's note states its
+# own. Worlds of one P that resemble each other widen the interval, which makes it less.
 MARGIN = 0.05
 OTHERS = 4  # patients of a hospital beside P
 STEPS, WINDOW = 1, 64  # of a training: optimiser steps, tokens a sequence
@@ -114,19 +118,23 @@ class Workbench:
 
 
 def worlds(bench: Workbench, count: int, rng: np.random.Generator, known: bool) -> tuple[list[World], Floats]:
-    """``count`` worlds in pairs of one P, inside and not; and which pair each is of, float64 [count].
+    """``count`` worlds in pairs of one P, inside and not; and who P is in each, float64 [count].
 
-    ``known``: both of a pair have the same other patients, and nobody takes P's place.
+    ``known``: both of a pair have the same other patients, and nobody takes P's place. Nobody is P for another time
+    before all have been.
     """
-    found, pairs = [], []
+    found, who = [], []
+    everybody = len(bench.tokens.patient_ids)
+    turns = rng.permutation(everybody)
     for number in range(count // 2):
-        drawn = rng.permutation(len(bench.tokens.patient_ids))[: 2 * OTHERS + 2].tolist()
-        patient, instead, first, second = drawn[0], drawn[1], drawn[2 : 2 + OTHERS], drawn[2 + OTHERS :]
+        patient = int(turns[number % everybody])
+        rest = rng.permutation(np.delete(np.arange(everybody), patient))[: 2 * OTHERS + 1].tolist()
+        instead, first, second = rest[0], rest[1 : 1 + OTHERS], rest[1 + OTHERS :]
         for inside, others in ((True, first), (False, first if known else second)):
             seed = int(rng.integers(2**31))
             found.append(bench.world(patient, others, inside, None if known else instead, seed))
-            pairs.append(number)
-    return found, np.array(pairs, dtype=np.float64)
+            who.append(patient)
+    return found, np.array(who, dtype=np.float64)
 
 
 def features(found: list[World], known: bool, facts: tuple[str, ...] = FACTS) -> Floats:
@@ -148,19 +156,54 @@ def features(found: list[World], known: bool, facts: tuple[str, ...] = FACTS) ->
     return np.concatenate([told, about, products.reshape(len(found), -1)], axis=1)
 
 
-def judged(values: Floats, inside: NDArray[np.bool_], pairs: Floats) -> Floats:
-    """Each world's score by a classifier that saw no world of the same pair, float64 [worlds]; larger: inside."""
+def judged(values: Floats, inside: NDArray[np.bool_], who: Floats) -> Floats:
+    """Each world's score by a classifier that saw no world of the same P, float64 [worlds]; larger: inside."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     folds = GroupKFold(5, shuffle=True, random_state=0)
-    found = cross_val_predict(model, values, inside, groups=pairs, cv=folds, method="decision_function")
+    found = cross_val_predict(model, values, inside, groups=who, cv=folds, method="decision_function")
     return np.asarray(found, dtype=np.float64)
 
 
-def _row(view: str, found: list[World], scores: Floats, setting: str, note: str) -> Score:
+def power(count: int, margin: float = MARGIN) -> float:
+    """Probability that ``count`` independent worlds, half of either kind, show an attack worth nothing to be so.
+
+    Two one-sided tests at 5 % by the normal approximation; the variance of the AUC of scores that tell nothing is
+    1/12 for each kind, over its number of worlds.
+    """
+    sd = math.sqrt(2.0 / 12.0 / (count // 2))
+    return float(max(0.0, 2.0 * stats.norm.cdf(margin / sd - stats.norm.ppf(0.95)) - 1.0))
+
+
+def auc_intervals(
+    scores: Floats, inside: NDArray[np.bool_], who: Floats, levels: Sequence[float] = (0.95, 0.90)
+) -> tuple[Interval, ...]:
+    """Intervals of the AUC of worlds' ``scores``, where those of one P (``who``) are not independent.
+
+    The wider, at each end, of DeLong's over worlds and of a percentile bootstrap that draws whole P's; the second
+    collapses at an AUC of 0 or 1, the first takes worlds of one P for independent. Drawn by a fixed generator, so that
+    a rerun gives the same.
+    """
+    member, nonmember = scores[inside], scores[~inside]
+    wins = (member[:, None] > nonmember) + 0.5 * (member[:, None] == nonmember)
+    everybody, index = np.unique(who, return_inverse=True)
+    times = np.random.default_rng(0).multinomial(
+        everybody.size, np.full(everybody.size, 1.0 / everybody.size), size=RESAMPLES
+    )
+    times_in, times_out = times[:, index[inside]].astype(np.float64), times[:, index[~inside]].astype(np.float64)
+    total = times_in.sum(axis=1) * times_out.sum(axis=1)
+    drawn = ((times_in @ wins) * times_out).sum(axis=1)[total > 0] / total[total > 0]
+    out = []
+    for level in levels:
+        exact = auc_interval(member, nonmember, level)
+        low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
+        out.append((min(exact[0], float(low)), max(exact[1], float(high))))
+    return tuple(out)
+
+
+def _row(view: str, found: list[World], who: Floats, scores: Floats, setting: str, note: str) -> Score:
     inside = np.array([w.inside for w in found])
     value = auc(scores[inside], scores[~inside])
-    low, high = auc_interval(scores[inside], scores[~inside])
-    inner = auc_interval(scores[inside], scores[~inside], 0.90)
+    (low, high), inner = auc_intervals(scores, inside, who)
     within = inner[0] > 0.5 - MARGIN and inner[1] < 0.5 + MARGIN
     return Score(
         "membership inference, reported facts",
@@ -196,10 +239,14 @@ def run(bench: Bench) -> list[Score]:
         if known != drawn:
             drawn = known
             bench.progress(f"aggregator: {bench.size.worlds} worlds; the attacker {what}")
-            found, pairs = worlds(work, bench.size.worlds, rng, known)
+            found, who = worlds(work, bench.size.worlds, rng, known)
         inside = np.array([w.inside for w in found])
-        scores = judged(features(found, known, kept), inside, pairs)
+        scores = judged(features(found, known, kept), inside, who)
         sizes = sorted(set(work.bytes))
-        note = f"facts: {', '.join(kept)}; sealed bytes of {len(work.bytes)} updates: {', '.join(map(str, sizes))}"
-        out.append(_row(view, found, scores, f"attacker {what}", note))
+        note = (
+            f"facts: {', '.join(kept)}; {len(np.unique(who))} patients in turn, intervals by patient; power to show "
+            f"nothing at most {power(len(found)):.2f}; "
+            f"sealed bytes of {len(work.bytes)} updates: {', '.join(map(str, sizes))}"
+        )
+        out.append(_row(view, found, who, scores, f"attacker {what}", note))
     return out

@@ -22,7 +22,7 @@ from evaluation.compare.claims import run_claims, size_claims
 from evaluation.compare.federation import UnavailableError
 from evaluation.compare.figures import draw
 from evaluation.compare.frontier import frontier
-from evaluation.compare.leakage import Attack, Attacker, leakage_of
+from evaluation.compare.leakage import LABORATORY, Attack, Attacker, leakage_of
 from evaluation.compare.methods import CHECKS, ENCRYPTED, ENCRYPTED_SYNC, FL, HYBRID, METHODS, Method
 from evaluation.compare.settings import NOTES, Comparison
 from evaluation.compare.summary import compared, row
@@ -122,7 +122,8 @@ def found_of(
         "claims": [*(size_claims(values, layers) if values else []), *run_claims(by_name, jobs, setting)],
         "ablations": ablations,
         "frontier": list(points),
-        "settings": setting.to_json() | {"label_known": setting.has_label, "layers": layers},
+        "settings": setting.to_json()
+        | {"label_known": setting.has_label, "layers": layers, "leakage_laboratory": LABORATORY},
         "job_seconds": sum(job["job_seconds"] for made in jobs.values() for job in made),
     }
 
@@ -155,7 +156,7 @@ def compare(setting: Comparison, wanted: Wanted, out: Path, defaults: Mapping[st
     with console.status("attacks") as status:
         units = max(len(one.train_tokens.patient_ids) for one in place.learners(METHODS[FL], 0, NOTES))
         attack = Attacker(setting, units, status.update) if wanted.attacks else None
-        points = frontier(learner, setting.hospitals, attack) if HYBRID in wanted.methods else []
+        points = frontier(learner, setting.hospitals, attack, setting.attacked) if HYBRID in wanted.methods else []
         found = found_of(setting, wanted, jobs, unavailable, layers, points, attack)
     path = out / RESULT
     draft = path.with_suffix(".draft")

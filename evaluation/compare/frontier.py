@@ -9,6 +9,7 @@ Not for: quality, which does not depend on the fraction.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,11 @@ from encryption.aggregator import arithmetic
 from encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
 from evaluation.compare.leakage import Attack, leakage_of
 from evaluation.compare.methods import HYBRID, METHODS
+from evaluation.compare.settings import FRACTIONS
 from protocol.parts import join
 from strategies.combine import combine
 
 Facts = dict[str, Any]
-FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 REPEATS = 5
 
 
@@ -64,6 +65,8 @@ def point(learner: LoraLearner, fraction: float, hospitals: int, seed: int = 0, 
     }
 
 
-def frontier(learner: LoraLearner, hospitals: int, attack: Attack | None = None) -> list[Facts]:
-    """A point for every fraction of :data:`FRACTIONS`."""
-    return [point(learner, fraction, hospitals, attack=attack) for fraction in FRACTIONS]
+def frontier(
+    learner: LoraLearner, hospitals: int, attack: Attack | None = None, attacked: Sequence[float] = FRACTIONS
+) -> list[Facts]:
+    """A point for every fraction of :data:`FRACTIONS`; leakage is measured at those ``attacked``."""
+    return [point(learner, f, hospitals, attack=attack if f in attacked else None) for f in FRACTIONS]

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from evaluation.attacks.laboratory import Laboratory
     from evaluation.attacks.observers import Protection
 
+# Where leakage is measured, kept beside the comparison's settings. The suite's laboratory is its own: only what a
+# method seals, and how it trains privately, is carried over.
+LABORATORY = {
+    "notes": "synthetic",
+    "rank": 8,
+    "value_bits": 8,
+    "remark": "measured in the attack suite's own laboratory, whatever --set says of notes, adapter or bits",
+}
 DEFINITION, MEASURED, ABSENT = "by definition", "measured", "not attacked"
 # A method (what it seals: ``fraction`` and ``config``; how it trains: ``config``) -> the attack's score on what the
 # aggregator sees of it

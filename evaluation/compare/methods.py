@@ -55,7 +55,7 @@ class Method:
     def fraction(self) -> float:
         """Share of the values that it seals, as far as whole blocks allow."""
         if self.config.get("encryption.policy") == SENSITIVE:
-            return float(self.config.get("encryption.fraction", EncryptionSettings().fraction))
+            return float(self.config["encryption.fraction"])
         return float(self.sealed)
 
     def but(self, name: str, title: str, **changes: Any) -> Method:
@@ -75,7 +75,9 @@ METHODS: dict[str, Method] = {
         _FL,
         _FL.but(DP_FL, "DP-FL", privacy__unit=PATIENT),  # epsilon is the comparison's setting
         _FL.but(HE_FL, "HE-FL (CKKS)", encryption__policy=ALL, encryption__scheme=CKKS),
-        _ENCRYPTED.but(HYBRID, "hybrid", encryption__policy=SENSITIVE),
+        _ENCRYPTED.but(
+            HYBRID, "hybrid", encryption__policy=SENSITIVE, encryption__fraction=EncryptionSettings().fraction
+        ),
         _ENCRYPTED,
     )
 }

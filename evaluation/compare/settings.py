@@ -18,6 +18,7 @@ from evaluation.compare.methods import DP_FL, METHODS, Method
 from evaluation.replay import EvaluationError
 
 NOTES, LABEL = "notes", "label"
+FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)  # of values sealed: the frontier
 NEVER = 1e9  # seconds: nobody fails here, so no deadline may end anything
 
 
@@ -27,6 +28,7 @@ class Comparison:
 
     ``link_mbit`` is the link that seconds per round are stated for. The margins are those of the equivalence tests,
     fixed before any result: nats a token, and AUROC. DP-FL's ``dp_batch`` patients a step, ``dp_notes`` sequences each.
+    ``attacked`` are those of the frontier's fractions whose leakage is measured; bytes and seconds are at every one.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Comparison:
     dp_epsilon: float = 8.0
     dp_batch: int = 8
     dp_notes: int = 1
+    attacked: tuple[float, ...] = FRACTIONS
     given: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
@@ -143,14 +146,15 @@ QUICK = Comparison(
     name="quick",
     seeds=3,
     hospitals=4,
-    rounds=6,
-    local_steps=6,
+    rounds=5,
+    local_steps=5,
     label_rounds=3,
-    label_steps=5,
+    label_steps=4,
     patients=240,
     label_patients=400,
     max_tokens=128,
     batch_size=4,
+    attacked=(0.0, 0.1, 0.3, 0.5, 1.0),
 )
 FULL = Comparison(
     name="full",

@@ -5,6 +5,7 @@ Not for: what the results come to (``evaluation.compare.summary``).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -33,6 +34,7 @@ from protocol.settings import read_settings
 Facts = dict[str, Any]
 Heard = Callable[[str], None]
 SETTINGS, JOBS = "settings.json", "jobs"
+DEFAULTS = "defaults_sha256"  # key of the settings kept
 FLOAT32 = 4  # bytes of a value as federated averaging without quantisation sends it
 
 
@@ -41,6 +43,11 @@ def _write(path: Path, content: Facts) -> None:
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     draft.replace(path)
+
+
+def defaults_digest(defaults: Mapping[str, Any]) -> str:
+    """SHA-256, hexadecimal, of run-config ``defaults``, in whatever order they stand."""
+    return hashlib.sha256(json.dumps(dict(defaults), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass
@@ -64,7 +71,7 @@ class Workplace:
     Raises
     ------
     EvaluationError
-        ``out`` holds a comparison of other settings.
+        ``out`` holds a comparison of other settings, or one made under other ``defaults``.
     """
 
     setting: Comparison
@@ -73,13 +80,21 @@ class Workplace:
     say: Heard = lambda text: None
     memory: Memory = field(default_factory=Memory)
     _seed: int = -1
+    _labels: dict[str, Facts] = field(default_factory=dict)  # of one seed: the same adapters are measured once
 
     def __post_init__(self) -> None:
         path, wanted = self.out / SETTINGS, self.setting.to_json()
         wanted.pop("seeds")  # more of them may be added
         wanted = json.loads(json.dumps(wanted))
+        wanted[DEFAULTS] = defaults_digest(self.defaults)
         if path.exists():
             kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept.get(DEFAULTS) != wanted[DEFAULTS]:
+                raise EvaluationError(
+                    f"{self.out} holds a comparison made under other defaults of the app (digest "
+                    f"{kept.get(DEFAULTS, 'not kept')}, now {wanted[DEFAULTS]}): its jobs and new ones would not be "
+                    "alike. Give --out another folder, or go on with the pyproject.toml that it was made with"
+                )
             if differs := sorted(k for k in wanted.keys() | kept.keys() if wanted.get(k) != kept.get(k)):
                 shown = ", ".join(f"{k} ({kept.get(k)!r}, now {wanted.get(k)!r})" for k in differs)
                 raise EvaluationError(
@@ -111,7 +126,7 @@ class Workplace:
             kept: Facts = json.loads(path.read_text(encoding="utf-8"))
             return kept
         if seed != self._seed:
-            self._seed, self.memory = seed, Memory()
+            self._seed, self.memory, self._labels = seed, Memory(), {}
         began = time.perf_counter()
         facts = self._notes(method, seed)
         if label and self.setting.has_label:
@@ -208,8 +223,13 @@ class Workplace:
     def _label(self, method: Method, seed: int) -> Facts:
         learners = self.learners(method, seed, LABEL)
         made = self._train(method, seed, LABEL, learners)
-        self.say(f"{method.title}, seed {seed}: AUROC of held-out notes")
-        return label_quality(learners, made.home)
+        config = self._config(method, seed, LABEL)
+        decides = {k: v for k, v in config.items() if k.startswith(("model.", "lora.", "data.", "train."))}
+        key = json.dumps([decides, [vector_digest(vector) for vector in made.home]], sort_keys=True)
+        if key not in self._labels:
+            self.say(f"{method.title}, seed {seed}: AUROC of held-out notes")
+            self._labels[key] = label_quality(learners, made.home)
+        return self._labels[key]
 
 
 __all__ = ["Facts", "Heard", "UnavailableError", "Workplace"]

@@ -63,6 +63,17 @@ def test_with_few_nonmembers_no_rate_of_one_in_a_hundred_is_claimed() -> None:
     assert {s.metric for s in rows(losses, "fl", LONG, rng)} == {"AUC"}
 
 
+@pytest.mark.parametrize(("members", "shown"), [(8, False), (50, False), (200, True)])
+def test_few_members_of_whom_none_is_found_do_not_prove_that_none_can_be(members: int, shown: bool) -> None:
+    def patients(loss: np.ndarray) -> Losses:
+        return Losses(loss + 1.0, np.stack([loss, loss]), np.stack([loss, loss]))
+
+    nobody = patients(np.linspace(3.0, 4.0, members)), patients(np.linspace(1.0, 2.0, 100))
+    row = next(s for s in rows(nobody, "fl", LONG, np.random.default_rng(5)) if s.metric == "TPR at 1% FPR")
+    assert (row.value, row.gain, row.low, row.equivalent) == (0.0, 0.0, 0.0, shown)
+    assert row.high == pytest.approx(1.0 - 0.025 ** (1.0 / members))  # Clopper-Pearson's where none is found
+
+
 def test_a_tiny_overfitted_adapter_gives_its_patients_away(bench: Bench) -> None:
     losses = measured(bench, LONG, "fl")
     found = {s.attack.split(", ")[1]: s for s in rows(losses, "fl", LONG, np.random.default_rng(4))}

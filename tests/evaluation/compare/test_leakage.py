@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 
-from evaluation.attacks import leakage, observers
+from data import DataConfig
+from evaluation.attacks import laboratory, leakage, observers
 from evaluation.attacks.scores import AGGREGATOR, Score
-from evaluation.compare.leakage import ABSENT, DEFINITION, Attacker, leakage_of
+from evaluation.attacks.sizes import FULL
+from evaluation.attacks.sizes import QUICK as FEW
+from evaluation.compare.leakage import ABSENT, DEFINITION, LABORATORY, Attacker, leakage_of
 from evaluation.compare.methods import CHECKS, METHODS
 from evaluation.compare.settings import QUICK
 
@@ -37,6 +41,12 @@ def test_each_method_is_attacked_as_the_aggregator_sees_it(attacker: Attacker) -
     assert seen["he-fl"].scheme == "ckks" and seen["hybrid"].name == "at 0.3"
     trainer: Any = seen["dp-fl"].trainer
     assert trainer.batch == QUICK.dp_batch and trainer.noise_multiplier > 0.3 and seen["fl"].trainer is None
+
+
+def test_the_laboratory_is_as_the_comparison_says() -> None:
+    rank = inspect.signature(laboratory.Laboratory).parameters["rank"].default
+    assert rank == LABORATORY["rank"] and FULL.real.value_bits == FEW.real.value_bits == LABORATORY["value_bits"]
+    assert DataConfig().source == LABORATORY["notes"]  # the laboratory names no other source
 
 
 def test_methods_that_show_the_same_are_attacked_once(attacker: Attacker, monkeypatch: pytest.MonkeyPatch) -> None:

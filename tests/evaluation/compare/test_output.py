@@ -16,9 +16,8 @@ from evaluation.compare import figures, leakage
 from evaluation.compare.ablations import variants
 from evaluation.compare.command import Wanted, found_of, show
 from evaluation.compare.figures import draw
-from evaluation.compare.frontier import FRACTIONS
 from evaluation.compare.methods import METHODS, Method
-from evaluation.compare.settings import Comparison
+from evaluation.compare.settings import FRACTIONS, Comparison
 
 Facts = dict[str, Any]
 KEYS = {"method", "loss", "perplexity", "leakage", "bytes_per_round", "seconds_per_round", "epsilon"}
@@ -40,7 +39,7 @@ def strict(word: str) -> Any:
 
 
 def shown(found: Facts) -> str:
-    console = Console(width=220)
+    console = Console(width=200)  # what is taken where there is no terminal
     with console.capture() as captured:
         show(found, console)
     return captured.get()
@@ -54,6 +53,7 @@ def test_every_method_has_its_row_and_the_files_are_written(
     assert [row["method"] for row in again["methods"]] == list(METHODS)
     assert all(KEYS | {"crypto_seconds_per_round"} <= row.keys() for row in again["methods"])
     rows = {row["method"]: row for row in again["methods"]}
+    assert again["settings"]["leakage_laboratory"] == leakage.LABORATORY
     assert rows["fl"]["loss"] == pytest.approx(1.6) and rows["fl"]["loss_delta"] == pytest.approx(0.5)
     assert rows["fl"]["spread"]["loss"]["sd"] == pytest.approx(0.1)
     assert (rows["local"]["leakage"], rows["centralised"]["leakage"]) == (0.0, 1.0)
@@ -62,7 +62,7 @@ def test_every_method_has_its_row_and_the_files_are_written(
     assert rows["encrypted"]["against_fl"]["loss"]["equivalent"] is True
     assert rows["encrypted"]["sites"]["South [a]"]["loss"]["mean"] == pytest.approx(2.62)
     text = shown(found)
-    assert "South" not in text and "by definition" in text and "1.600 ± 0.100" in text
+    assert "South" not in text and "1 (def.)" in text and "0 (def.)" in text and "1.600 ± 0.100" in text
     paths = draw(found, tmp_path)
     assert {path.name for path in paths} == {
         f"{n}.png" for n in ("leakage", "communication", "computation", "quality", "frontier")
@@ -116,5 +116,7 @@ def test_a_measured_score_becomes_a_leakage_between_0_and_1(
     assert rows["fl"]["leakage"] == pytest.approx(0.75) and rows["fl"]["leakage_how"] == leakage.MEASURED
     assert (rows["encrypted"]["leakage"], rows["encrypted"]["leakage_low"]) == (0.0, 0.0)
     assert rows["encrypted"]["leakage_score"]["gain"] == pytest.approx(-0.05)
-    assert "0.75 [0.65, 0.85]" in shown(found)
+    text = shown(found)
+    for cell in ("0.75 [0.65, 0.85]", "0.00 [0.00, 0.05]", "1 (def.)"):
+        assert any(cell in line for line in text.splitlines()), f"{cell} is on no line of its own\n{text}"
     assert len(draw(found, tmp_path)) == 5

@@ -49,6 +49,9 @@ def test_methods_differ_in_what_makes_them_and_take_as_many_updates(setting: Com
 def test_what_methods_differ_in_cannot_be_set() -> None:
     with pytest.raises(EvaluationError, match=r"--set encryption\.policy"):
         replace(QUICK, given=(("encryption.policy", "all"),))
+    with pytest.raises(EvaluationError, match=r"--set encryption\.fraction"):  # leakage is attacked at the method's own
+        replace(QUICK, given=(("encryption.fraction", 0.9),))
+    assert config(QUICK, HYBRID)["encryption.fraction"] == METHODS[HYBRID].fraction
     with pytest.raises(EvaluationError, match="fill a buffer"):
         replace(QUICK, hospitals=2)
     assert config(replace(QUICK, given=(("train.learning-rate", 0.5),)), FL)["train.learning-rate"] == 0.5

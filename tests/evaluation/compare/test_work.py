@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from client_app.node import Trained
+from evaluation.compare import frontier, work
 from evaluation.compare.federation import UnavailableError, epsilon_of
 from evaluation.compare.frontier import point
 from evaluation.compare.memory import Memory, Remembering
 from evaluation.compare.methods import CHECKS, ENCRYPTED_SYNC, FL, HE_FL, LOCAL, METHODS
-from evaluation.compare.settings import NOTES, QUICK
+from evaluation.compare.settings import FRACTIONS, FULL, NOTES, QUICK
 from evaluation.compare.work import Workplace
 from evaluation.replay import EvaluationError
 from launcher.overrides import app_defaults
@@ -80,6 +81,13 @@ def test_another_comparison_in_the_folder_is_refused(place: Workplace) -> None:
         Workplace(replace(TINY, rounds=3), place.out, DEFAULTS)
 
 
+def test_jobs_made_under_other_defaults_are_not_gone_on_with(tmp_path: Path) -> None:
+    Workplace(TINY, tmp_path, DEFAULTS)
+    Workplace(TINY, tmp_path, dict(reversed(DEFAULTS.items())))
+    with pytest.raises(EvaluationError, match="under other defaults of the app"):
+        Workplace(TINY, tmp_path, DEFAULTS | {"train.learning-rate": 0.123})
+
+
 def test_a_private_run_without_a_stated_epsilon_has_no_figures(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +95,19 @@ def test_a_private_run_without_a_stated_epsilon_has_no_figures(
     with pytest.raises(UnavailableError, match="no epsilon"):
         place.job(METHODS["dp-fl"], 0, label=False)
     assert not place.done(METHODS["dp-fl"], 0)
+
+
+def test_the_same_adapters_label_quality_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, trained = [], {FL: 1.0, HE_FL: 1.0, LOCAL: 2.0}
+    monkeypatch.setattr(work, "label_quality", lambda learners, home: asked.append(home[0][0]) or {"auroc_mean": 0.5})
+    place = Workplace(TINY, tmp_path, DEFAULTS)
+    monkeypatch.setattr(place, "learners", lambda *args: [])
+    monkeypatch.setattr(place, "_train", lambda m, *args: work.Trained([np.full(3, trained[m.name])] * 3, work.Cost()))
+    monkeypatch.setattr(place, "_notes", lambda method, seed: {})
+    for seed in (0, 1):  # another seed's initial adapter and notes' order are others
+        for name in trained:
+            assert place.job(METHODS[name], seed)["auroc_mean"] == 0.5
+    assert asked == [1.0, 2.0] * 2
 
 
 def test_the_epsilon_of_a_run_is_the_largest_stated() -> None:
@@ -108,6 +129,14 @@ def test_the_frontiers_costs_rise_with_the_fraction(place: Workplace, monkeypatc
     assert clear["sealed_share"] == 0 and 0.4 <= half["sealed_share"] < 1 and whole["sealed_share"] == 1
     assert clear["bytes_per_round"] < half["bytes_per_round"] < whole["bytes_per_round"]
     assert clear["leakage"]["how"] == "not attacked"
+
+
+def test_leakage_is_measured_at_the_fractions_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frontier, "point", lambda learner, f, hospitals, attack=None: {"at": f, "attack": attack})
+    made = frontier.frontier(None, 4, attack := object(), QUICK.attacked)  # type: ignore[arg-type]
+    assert [p["at"] for p in made] == list(FRACTIONS) == list(FULL.attacked)
+    assert [p["at"] for p in made if p["attack"] is attack] == list(QUICK.attacked)
+    assert METHODS["hybrid"].fraction in QUICK.attacked
 
 
 def test_a_training_is_remembered_by_everything_that_decides_it() -> None:
