@@ -46,7 +46,7 @@ class Size:
     hospitals: int = 4
     warm_steps: int = 30
     worst_shadows: int = 90
-    worst_victims: int = 60
+    worst_victims: int = 160
     shadows: int = 42
     victims: int = 40
     real: Setting = REAL
