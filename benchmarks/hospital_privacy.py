@@ -38,6 +38,7 @@ from client_app.state import StateFolder
 from data import DataConfig, load_hospitals, test_batches
 from encryption.settings import EncryptionSettings
 from privacy.hospital import HospitalMechanism, calibrate
+from protocol.privacy_settings import HOSPITAL, NO_UNIT
 from protocol.schedule import Schedule
 from simulation.toy import toy_context, toy_identity
 from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
@@ -102,7 +103,7 @@ class Study:
             z = calibrate(epsilon, DELTA, versions, honest) if epsilon else 1.0
             mechanism = HospitalMechanism(z, honest, clip)
         plan = EncryptionSettings().plan(count, count, noised=mechanism is not None)
-        schedule, noise, budget = self.schedule, None, None
+        schedule, noise, budget, unit = self.schedule, None, None, NO_UNIT if mechanism is None else HOSPITAL
         if mechanism is not None:
             factor = mechanism.clip * mechanism.reach / (schedule.peak * schedule.local_steps)
             schedule = replace(schedule, range_factor=factor)
@@ -119,14 +120,14 @@ class Study:
 
             def build(context: Any, task: Any) -> Node:
                 k = int(context.node_config["partition-id"])
-                given = {"durable": False, "noise": noise}
+                given = {"durable": False, "noise": noise, "privacy_unit": unit}
                 return Node(learners[k], Path(folder) / str(k), toy_identity(k + 1), schedule, 0, lambda: 0.0, **given)
 
             for learner in learners:
                 learner.evaluate = lambda models: {}  # type: ignore[method-assign]  # measured below, all at once
             nodes = {k + 1: VirtualNode(make_app(build), toy_context(k), Speed()) for k in range(count)}
             journal = MemoryJournal()
-            strategy = FedAvg(settings, plan, schedule, journal, clock=clock, budget=budget)
+            strategy = FedAvg(settings, plan, schedule, journal, clock=clock, budget=budget, privacy_unit=unit)
             strategy.start(VirtualGrid(nodes, clock))
             copy: Accumulators = StateFolder(Path(folder) / "0").load(layout).copy
             final = copy.vector(self.shop.initial, plan, schedule)

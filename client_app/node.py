@@ -33,7 +33,7 @@ from encryption.plan import FieldPlan
 from protocol.measures import Measure
 from protocol.messages import BEHIND, BUDGET, FAILED, WRONG_KEY, Evaluation, Failure, RecordHead, Reply, Task, Update
 from protocol.parts import LARGE, ProtocolError
-from protocol.privacy_settings import HOSPITAL, NO_UNIT
+from protocol.privacy_settings import NO_UNIT
 from protocol.schedule import Schedule
 
 Vector = NDArray[np.float32]
@@ -284,7 +284,7 @@ class Node:
                 clipped=rounded.clipped,
                 seal_seconds=seal_seconds,
                 open_seconds=self.open_seconds,
-                privacy_unit=HOSPITAL if self.noise is not None else self.privacy_unit,
+                privacy_unit=self.privacy_unit,
                 local_epsilon=cost.total if cost is not None else 0.0,
                 local_epsilon_step=cost.alone if cost is not None else 0.0,
                 payload=payload,

@@ -21,6 +21,7 @@ from client_app.node import Node, Trained, Vector
 from client_app.payloads import Vault
 from protocol.measures import Measure, measure
 from protocol.messages import Task
+from protocol.privacy_settings import HOSPITAL, NO_UNIT
 from protocol.schedule import Schedule
 
 
@@ -95,6 +96,7 @@ def toy_app(
             durable=False,
             vault=vault or Vault(),
             noise=noise,
+            privacy_unit=NO_UNIT if noise is None else HOSPITAL,
         )
 
     return make_app(build)

@@ -23,7 +23,7 @@ from flwr.serverapp.strategy import Result, Strategy
 from encryption.aggregator import Kinds, clear_arithmetic
 from encryption.plan import FieldPlan
 from protocol.messages import EVALUATE, FAILED, TRAIN
-from protocol.privacy_settings import HOSPITAL, NO_UNIT
+from protocol.privacy_settings import NO_UNIT
 from protocol.schedule import Schedule
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import version_name
@@ -122,7 +122,7 @@ class AsyncHybrid(Strategy):
             last_steps,
             kinds or clear_arithmetic(),
             key,
-            HOSPITAL if budget is not None else privacy_unit,
+            privacy_unit,
             budget,
         )
         self.result = Result()

@@ -15,6 +15,7 @@ import dataclasses
 import importlib
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,9 +92,16 @@ def measure(
 ) -> list[Score]:
     """Every attack's scores, with what is going on told on ``console``; ``keep`` gets them after every attack."""
     scores: list[Score] = []
+    began = time.monotonic()
     with console.status("attacks") as status:
+
+        def told(text: str) -> None:
+            status.update(text)
+            if not console.is_terminal:  # where no status line is drawn
+                console.print(f"[{time.monotonic() - began:6.0f} s] {text}", highlight=False, markup=False)
+
         for name, run in attacks:
-            scores += run(lab, lambda step, name=name: status.update(f"{name}: {step}"))  # type: ignore[misc]
+            scores += run(lab, lambda step, name=name: told(f"{name}: {step}"))  # type: ignore[misc]
             keep(scores)
             console.print(f"{name}: {len(scores)} scores so far")
     return scores
@@ -110,12 +118,17 @@ def main(argv: list[str] | None = None, size: Size | None = None) -> int:
     console = Console(width=None if Console().is_terminal else 160)
     try:
         attacks = chosen(args.only)
+        if args.json:  # before the long work
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.touch()
+        if args.figures:
+            args.figures.mkdir(parents=True, exist_ok=True)
         from evaluation.attacks.laboratory import Laboratory
         from evaluation.attacks.sizes import FULL, QUICK
 
         size = size or (QUICK if args.quick else FULL)
         lab = Laboratory(size, args.seed, args.rank)
-    except (AttackError, ValueError) as error:
+    except (AttackError, OSError, ValueError) as error:
         print(f"python -m evaluation.attacks: {error}", file=sys.stderr)
         return 2
     from evaluation.attacks.controls import broken

@@ -30,7 +30,7 @@ from client_app.node import Vector
 from evaluation.attacks.planted import DIGITS, SPACE, Canary, Ids, digit_tokens
 from evaluation.attacks.scores import RELEASED, Score
 from evaluation.attacks.statistics import difference_interval, share_interval
-from evaluation.attacks.trained import FULL, QUICK, SETTINGS, Bench, Progress, Train
+from evaluation.attacks.trained import SETTINGS, Bench
 
 # Fixed before any result: with 2 bits of 19.9 an attacker's list of candidates shrinks to a quarter, and a quarter of
 # a million record numbers is no finding. Twelve identifiers against twelve show it with power 0.9.
@@ -192,15 +192,8 @@ def rows(
     return out
 
 
-def run(
-    seed: int = 0,
-    quick: bool = False,
-    progress: Progress = lambda _: None,
-    private: Mapping[str, Train] | None = None,
-    bench: Bench | None = None,
-) -> list[Score]:
-    """Exposure and extraction from released adapters; arguments as of ``evaluation.attacks.membership.run``."""
-    bench = bench or Bench(seed, QUICK if quick else FULL, progress, private)
+def run(bench: Bench) -> list[Score]:
+    """Exposure and extraction from the bench's adapters, plain and private."""
     bench.progress("canaries under the untuned base")
     base = exposures(bench, bench.shop.initial)
     out: list[Score] = []

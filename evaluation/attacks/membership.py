@@ -14,7 +14,6 @@ Not for: what the aggregator is told (``evaluation.attacks.reported``) or what a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +30,7 @@ from evaluation.attacks.statistics import (
     share_interval,
     tpr_at_fpr,
 )
-from evaluation.attacks.trained import FULL, QUICK, SETTINGS, Bench, Progress, Train
+from evaluation.attacks.trained import SETTINGS, Bench
 
 # Fixed before any result. AUC: an attacker who bets on every pair of patients wins at most 1 bet in 20 more often than
 # by tossing a coin. TPR: at most 5 of 100 patients are found with certainty (1 false alarm in 100) beyond the guess.
@@ -156,24 +155,13 @@ def measured(bench: Bench, setting: str, method: str) -> tuple[Losses, Losses]:
     return of(target.member), of(bench.nonmember)
 
 
-def run(
-    seed: int = 0,
-    quick: bool = False,
-    progress: Progress = lambda _: None,
-    private: Mapping[str, Train] | None = None,
-    bench: Bench | None = None,
-) -> list[Score]:
-    """All membership inference, the aggregator's view included.
-
-    ``private`` adds methods beside plain federated training (e.g. ``{"dp-fl": train}``); ``bench`` is given where
-    other attacks look at the same adapters.
-    """
+def run(bench: Bench) -> list[Score]:
+    """All membership inference on the bench's adapters, plain and private, the aggregator's view included."""
     from evaluation.attacks import reported
 
-    bench = bench or Bench(seed, QUICK if quick else FULL, progress, private)
     out: list[Score] = []
     for method in bench.trainings:
         for setting in SETTINGS:
-            rng = np.random.default_rng([seed, len(out)])
+            rng = np.random.default_rng([bench.seed, len(out)])
             out += rows(measured(bench, setting, method), method, setting, rng)
     return [*out, *reported.run(bench)]

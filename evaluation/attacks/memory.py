@@ -46,9 +46,9 @@ def bench_of(lab: Laboratory, told: Told) -> Bench:
 
 def membership(lab: Laboratory, told: Told) -> list[Score]:
     """Membership inference by patient, at every view."""
-    return membership_attack.run(lab.seed, bench=bench_of(lab, told))
+    return membership_attack.run(bench_of(lab, told))
 
 
 def canaries(lab: Laboratory, told: Told) -> list[Score]:
     """Exposure and extraction of planted identifiers."""
-    return canary_attack.run(lab.seed, bench=bench_of(lab, told))
+    return canary_attack.run(bench_of(lab, told))

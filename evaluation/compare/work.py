@@ -38,6 +38,20 @@ DEFAULTS = "defaults_sha256"  # key of the settings kept
 FLOAT32 = 4  # bytes of a value as federated averaging without quantisation sends it
 
 
+def _read(path: Path) -> Facts:
+    """A file of the output folder."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+        reason = f"it holds a {type(found).__name__}"
+    except (ValueError, OSError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise EvaluationError(
+        f"{path} is no file of a comparison ({reason}): delete it to have it made again, or give --out another folder"
+    )
+
+
 def _write(path: Path, content: Facts) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
@@ -88,7 +102,7 @@ class Workplace:
         wanted = json.loads(json.dumps(wanted))
         wanted[DEFAULTS] = defaults_digest(self.defaults)
         if path.exists():
-            kept = json.loads(path.read_text(encoding="utf-8"))
+            kept = _read(path)
             if kept.get(DEFAULTS) != wanted[DEFAULTS]:
                 raise EvaluationError(
                     f"{self.out} holds a comparison made under other defaults of the app (digest "
@@ -123,8 +137,7 @@ class Workplace:
         """
         path = self.path(method, seed)
         if path.exists():
-            kept: Facts = json.loads(path.read_text(encoding="utf-8"))
-            return kept
+            return _read(path)
         if seed != self._seed:
             self._seed, self.memory, self._labels = seed, Memory(), {}
         began = time.perf_counter()

@@ -87,7 +87,7 @@ class Federation:
         self.settings = StrategySettings(**(defaults | self.given))
         self.schedule = self.schedule or Schedule(versions=self.versions, local_steps=5, peak=0.05)
         schedule = self.schedule
-        self.clock = VirtualClock()
+        self.clock, self.unit = VirtualClock(), NO_UNIT if self.noise(0) is None else HOSPITAL
 
         def build(context: Any, task: Any) -> Node:
             number = int(context.node_config["partition-id"])
@@ -95,7 +95,7 @@ class Federation:
             folder = self.folder / task.lineage / str(number)
             learner.train = self._watched(number + 1, learner.train)  # type: ignore[method-assign]
             identity = self.identity(number)
-            own = {"vault": self.vault, "noise": self.noise(number)}
+            own = {"vault": self.vault, "noise": self.noise(number), "privacy_unit": self.unit}
             return Node(learner, folder, identity, schedule, 0, lambda: 0.0, durable=False, **own)
 
         app = make_app(build)
@@ -120,7 +120,7 @@ class Federation:
             kinds=arithmetic(self.plan, self.vault.settings.policy, self.vault.settings.scheme),
             key=self.key,
             budget=self.budget,
-            privacy_unit=HOSPITAL if self.noise(0) is not None else NO_UNIT,
+            privacy_unit=self.unit,
         )
 
     def _watched(self, node: int, train: Callable[..., Trained]) -> Callable[..., Trained]:
