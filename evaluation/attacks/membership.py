@@ -19,17 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.attacks.detection import Statistic, auc, auc_gain_intervals, auc_interval, gain_intervals, tpr_at_fpr
 from evaluation.attacks.scores import HOSPITAL, RELEASED, Score
-from evaluation.attacks.statistics import (
-    Interval,
-    Statistic,
-    auc,
-    auc_gain_intervals,
-    auc_interval,
-    gain_intervals,
-    share_interval,
-    tpr_at_fpr,
-)
+from evaluation.attacks.statistics import Interval, share_interval
 from evaluation.attacks.trained import SETTINGS, Bench
 
 # Fixed before any result. AUC: an attacker who bets on every pair of patients wins at most 1 bet in 20 more often than

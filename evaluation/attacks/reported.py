@@ -39,9 +39,10 @@ from encryption.key_format import ConsortiumKey
 from encryption.plan import FieldPlan
 from encryption.secret import Secret
 from encryption.settings import EncryptionSettings
+from evaluation.attacks.detection import auc, auc_interval
 from evaluation.attacks.patients import part
 from evaluation.attacks.scores import AGGREGATOR, NETWORK, Score
-from evaluation.attacks.statistics import RESAMPLES, Interval, auc, auc_interval
+from evaluation.attacks.statistics import RESAMPLES, Interval
 from evaluation.attacks.trained import Bench, patient_losses
 from protocol.schedule import Schedule
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evaluation.attacks.detection import auc, tpr_at_fpr
 from evaluation.attacks.membership import FPR, MARGIN_AUC, Losses, measured, rows, scored
 from evaluation.attacks.scores import HOSPITAL, RELEASED
-from evaluation.attacks.statistics import auc, tpr_at_fpr
 from evaluation.attacks.trained import LONG, Bench
 
 

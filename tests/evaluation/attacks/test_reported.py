@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evaluation.attacks.detection import auc, auc_interval
 from evaluation.attacks.patients import part
 from evaluation.attacks.reported import (
     FACTS,
@@ -20,7 +21,7 @@ from evaluation.attacks.reported import (
     worlds,
 )
 from evaluation.attacks.scores import AGGREGATOR, NETWORK
-from evaluation.attacks.statistics import auc, auc_interval, sample_size
+from evaluation.attacks.statistics import sample_size
 from evaluation.attacks.trained import FULL, Bench
 
 
