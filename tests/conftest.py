@@ -7,6 +7,8 @@ in one process and leaves torch its threads.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,20 @@ LONG = (
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     share_cores(1)  # of this process alone: what tests start finds its own number
+
+
+@pytest.fixture(scope="module")
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A CROSSWARD_HOME of the module's own, and one torch thread; both as they were afterwards."""
+    import torch
+
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        made = tmp_path_factory.mktemp("home")
+        patch.setenv("CROSSWARD_HOME", str(made))
+        torch.set_num_threads(1)
+        yield made
+    torch.set_num_threads(threads)
 
 
 def _turn(item: pytest.Item) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,20 +28,11 @@ SETTINGS = TrainSettings(batch_size=4)
 Make = Callable[..., LoraLearner]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    threads, before = torch.get_num_threads(), os.environ.get("CROSSWARD_HOME")
-    os.environ["CROSSWARD_HOME"] = str(tmp_path_factory.mktemp("home"))
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    os.environ.pop("CROSSWARD_HOME")
-    if before is not None:
-        os.environ["CROSSWARD_HOME"] = before
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture(scope="module")
-def hospitals(home: None) -> list[Hospital]:
+def hospitals(own_home: Path) -> list[Hospital]:
     return load_hospitals(DATA, 3)
 
 
@@ -201,7 +192,7 @@ LABELS = replace(DATA, task="label", label="mortality", max_tokens=96, synthetic
 
 
 @pytest.fixture(scope="module")
-def labelled(home: None) -> list[LoraLearner]:
+def labelled(own_home: Path) -> list[LoraLearner]:
     shop = workshop(MODEL, LORA, 0)
     return [LoraLearner(shop, h, LABELS, SCHEDULE, SETTINGS) for h in load_hospitals(LABELS, 2)]
 

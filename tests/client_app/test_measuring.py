@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
-from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,15 +28,8 @@ NOTES = (
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseModel]:
-    threads, before = torch.get_num_threads(), os.environ.get("CROSSWARD_HOME")
-    os.environ["CROSSWARD_HOME"] = str(tmp_path_factory.mktemp("home"))
-    torch.set_num_threads(1)
-    yield load_base(ModelConfig(device="cpu"))
-    torch.set_num_threads(threads)
-    os.environ.pop("CROSSWARD_HOME")
-    if before is not None:
-        os.environ["CROSSWARD_HOME"] = before
+def base(own_home: Path) -> BaseModel:
+    return load_base(ModelConfig(device="cpu"))
 
 
 def dataset(labels: tuple[str, ...] = ("",)) -> Dataset:

@@ -4,11 +4,10 @@ nothing of it is left on the shared model."""
 from __future__ import annotations
 
 import copy
-import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,20 +33,11 @@ SCHEDULE = Schedule(versions=2, local_steps=2, peak=1e-2)
 PATIENTS = PrivacySettings("patient", noise_multiplier=1.0, batch=3, notes_per_patient=2, clip=2.0)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    threads, before = torch.get_num_threads(), os.environ.get("CROSSWARD_HOME")
-    os.environ["CROSSWARD_HOME"] = str(tmp_path_factory.mktemp("home"))
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    os.environ.pop("CROSSWARD_HOME")
-    if before is not None:
-        os.environ["CROSSWARD_HOME"] = before
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture(scope="module")
-def hospitals(home: None) -> list[Hospital]:
+def hospitals(own_home: Path) -> list[Hospital]:
     return load_hospitals(DATA, 3)
 
 

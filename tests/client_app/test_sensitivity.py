@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from adapters import AdapterError, LoraSettings, ModelConfig, write_vector
 from adapters.layout import Block, Layout
@@ -26,18 +23,10 @@ SET = ["--set", "model.device=cpu", "--set", "lora.rank=2"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def unpacked(own_home: Path) -> Path:
     """A folder for what the base model needs; every test has a home of its own for what it measures."""
-    threads, before = torch.get_num_threads(), os.environ.get("CROSSWARD_HOME")
-    home = tmp_path_factory.mktemp("home")
-    os.environ["CROSSWARD_HOME"] = str(home)
-    torch.set_num_threads(1)
     workshop(MODEL, LORA, 0)
-    yield home
-    torch.set_num_threads(threads)
-    os.environ.pop("CROSSWARD_HOME")
-    if before is not None:
-        os.environ["CROSSWARD_HOME"] = before
+    return own_home
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,15 +57,8 @@ class Tuned:
 
 
 @pytest.fixture(scope="module")
-def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tuned]:
-    threads, before = torch.get_num_threads(), os.environ.get("CROSSWARD_HOME")
-    os.environ["CROSSWARD_HOME"] = str(tmp_path_factory.mktemp("home"))
-    torch.set_num_threads(1)
-    yield Tuned()
-    torch.set_num_threads(threads)
-    os.environ.pop("CROSSWARD_HOME")
-    if before is not None:
-        os.environ["CROSSWARD_HOME"] = before
+def tuned(own_home: Path) -> Tuned:
+    return Tuned()
 
 
 @pytest.fixture(autouse=True)

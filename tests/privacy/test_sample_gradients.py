@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,8 @@ LENGTHS = [19, 7, 12]
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    before = os.environ.get("CROSSWARD_HOME")
-    os.environ["CROSSWARD_HOME"] = str(tmp_path_factory.mktemp("home"))
-    yield load_base(ModelConfig(device="cpu"))
-    os.environ.pop("CROSSWARD_HOME")
-    if before is not None:
-        os.environ["CROSSWARD_HOME"] = before
+def base(own_home: Path) -> Any:
+    return load_base(ModelConfig(device="cpu"))
 
 
 @pytest.fixture(params=["both", "b", "core"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,21 +148,7 @@ def test_an_update_of_another_unit_than_the_runs_is_refused(tmp_path: Path) -> N
 # ---------------------------------------------------------------------- with real learners
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    import torch
-
-    threads, before = torch.get_num_threads(), os.environ.get("CROSSWARD_HOME")
-    os.environ["CROSSWARD_HOME"] = str(tmp_path / "home")
-    torch.set_num_threads(1)
-    yield tmp_path
-    torch.set_num_threads(threads)
-    os.environ.pop("CROSSWARD_HOME")
-    if before is not None:
-        os.environ["CROSSWARD_HOME"] = before
-
-
-def test_a_whole_private_run_of_real_hospitals(home: Path) -> None:
+def test_a_whole_private_run_of_real_hospitals(own_home: Path, tmp_path: Path) -> None:
     from adapters import LoraSettings, ModelConfig
     from client_app.learner import LoraLearner, workshop
     from client_app.settings import TrainSettings
@@ -179,7 +164,7 @@ def test_a_whole_private_run_of_real_hospitals(home: Path) -> None:
     ]
     for learner in learners:
         learner.told = lambda report: None
-    run = Run(home / "nodes", [privacy] * 3, lambda number: learners[number], schedule=schedule)
+    run = Run(tmp_path / "nodes", [privacy] * 3, lambda number: learners[number], schedule=schedule)
     lines = run.go()
     assert of(lines, "finished")[0]["reason"] == "all 2 versions are made"
     spent: dict[str, float] = {}

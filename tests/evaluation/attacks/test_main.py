@@ -39,3 +39,13 @@ def test_unknown_attacks_are_refused_and_known_ones_are_found() -> None:
         chosen("x")
     assert [name for name, run in chosen("") if callable(run)] == list(REGISTRY)
     assert main(["--only", "y"]) == 2
+
+
+def test_what_cannot_be_written_is_said_before_the_long_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("evaluation.attacks.laboratory.Laboratory", lambda *args: pytest.fail("it was begun"))
+    (tmp_path / "file").touch()
+    for option in ("--json", "--figures"):
+        assert main(["--only", "frontier", option, str(tmp_path / "file" / "below")]) == 2
+        assert str(tmp_path / "file") in capsys.readouterr().err

@@ -76,6 +76,17 @@ def test_a_kept_result_is_not_made_again(place: Workplace, monkeypatch: pytest.M
     assert again.done(METHODS[LOCAL], 0) and again.job(METHODS[LOCAL], 0) == json.loads(json.dumps(made))
 
 
+@pytest.mark.parametrize("rubbish", [b"", b"[1]", b"{", b"\xff"])
+def test_a_damaged_file_of_the_folder_is_named(tmp_path: Path, rubbish: bytes) -> None:
+    place = Workplace(TINY, tmp_path, DEFAULTS)
+    path = place.path(METHODS[LOCAL], 0)
+    path.parent.mkdir()
+    for damaged, act in ((path, lambda: place.job(METHODS[LOCAL], 0)), (tmp_path / "settings.json", None)):
+        damaged.write_bytes(rubbish)
+        with pytest.raises(EvaluationError, match=rf"{damaged.name} is no file of a comparison .*: delete it"):
+            act() if act else Workplace(TINY, tmp_path, DEFAULTS)
+
+
 def test_another_comparison_in_the_folder_is_refused(place: Workplace) -> None:
     with pytest.raises(EvaluationError, match=r"other settings: rounds \(2, now 3\)"):
         Workplace(replace(TINY, rounds=3), place.out, DEFAULTS)
