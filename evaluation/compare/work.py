@@ -97,6 +97,8 @@ class Workplace:
     _labels: dict[str, Facts] = field(default_factory=dict)  # of one seed: the same adapters are measured once
 
     def __post_init__(self) -> None:
+        if self.out.exists() and not self.out.is_dir():
+            raise EvaluationError(f"{self.out} is a file: give --out a folder, which is made where there is none")
         path, wanted = self.out / SETTINGS, self.setting.to_json()
         wanted.pop("seeds")  # more of them may be added
         wanted = json.loads(json.dumps(wanted))

@@ -87,6 +87,12 @@ def test_a_damaged_file_of_the_folder_is_named(tmp_path: Path, rubbish: bytes) -
             act() if act else Workplace(TINY, tmp_path, DEFAULTS)
 
 
+def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(EvaluationError, match=r"out is a file: give --out a folder"):
+        Workplace(TINY, tmp_path / "out", DEFAULTS)
+
+
 def test_another_comparison_in_the_folder_is_refused(place: Workplace) -> None:
     with pytest.raises(EvaluationError, match=r"other settings: rounds \(2, now 3\)"):
         Workplace(replace(TINY, rounds=3), place.out, DEFAULTS)
