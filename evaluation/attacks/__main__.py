@@ -2,7 +2,7 @@
 leaks.
 
 Steps: make the laboratory (embedded model, synthetic hospitals); run the registry's attacks; print a table a view;
-write scores and settings as JSON and figures as PNG. ``--quick`` takes a few minutes on one core. The full suite trains
+write scores and settings as JSON and figures as PNG. ``--quick`` takes ten minutes on one core. The full suite trains
 164 updates as long as a hospital's default training and over a thousand single steps, and takes several times as long.
 
 Not for: a run's own record of privacy (``server_app``), comparing methods (``evaluation.compare``).
