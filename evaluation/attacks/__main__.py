@@ -33,6 +33,7 @@ REGISTRY = {  # module and function
     "aggregate": "evaluation.attacks.aggregate:run",
     "frontier": "evaluation.attacks.frontier:run",
     "membership": "evaluation.attacks.memory:membership",
+    "reported": "evaluation.attacks.memory:reported",
     "canaries": "evaluation.attacks.memory:canaries",
 }
 

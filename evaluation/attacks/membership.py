@@ -148,12 +148,10 @@ def measured(bench: Bench, setting: str, method: str) -> tuple[Losses, Losses]:
 
 
 def run(bench: Bench) -> list[Score]:
-    """All membership inference on the bench's adapters, plain and private, the aggregator's view included."""
-    from evaluation.attacks import reported
-
+    """All membership inference on the bench's adapters, plain and private."""
     out: list[Score] = []
     for method in bench.trainings:
         for setting in SETTINGS:
             rng = np.random.default_rng([bench.seed, len(out)])
             out += rows(measured(bench, setting, method), method, setting, rng)
-    return [*out, *reported.run(bench)]
+    return out

@@ -1,6 +1,7 @@
-"""What adapters remember, as the suite asks for it: membership inference and canaries, with and without DP-SGD.
+"""What adapters and reports remember, as the suite asks for it: membership inference and canaries, with and without
+DP-SGD.
 
-Not for: the attacks (``membership``, ``canaries``) or what they attack (``trained``).
+Not for: the attacks (``membership``, ``reported``, ``canaries``) or what they attack (``trained``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from client_app.node import Vector
 from data.sampling import count_units
 from evaluation.attacks import canaries as canary_attack
 from evaluation.attacks import membership as membership_attack
+from evaluation.attacks import reported as reported_attack
 from evaluation.attacks.laboratory import Laboratory
 from evaluation.attacks.private import PRIVACY, trainer_for
 from evaluation.attacks.scores import Score
@@ -45,8 +47,13 @@ def bench_of(lab: Laboratory, told: Told) -> Bench:
 
 
 def membership(lab: Laboratory, told: Told) -> list[Score]:
-    """Membership inference by patient, at every view."""
+    """Membership inference by patient, from adapters: another hospital's view and the released adapter's."""
     return membership_attack.run(bench_of(lab, told))
+
+
+def reported(lab: Laboratory, told: Told) -> list[Score]:
+    """Membership inference by patient, from what stands beside sealed updates: at the aggregator and in the network."""
+    return reported_attack.run(bench_of(lab, told))
 
 
 def canaries(lab: Laboratory, told: Told) -> list[Score]:

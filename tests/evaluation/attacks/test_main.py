@@ -29,7 +29,8 @@ def test_frontier_from_the_command_line(lab: Laboratory, tmp_path: Path, capsys:
             and abs(row["value"] - row["guess"] - row["gain"]) < 1e-9
         )
     ends = {facts(row["note"])["fraction"]: row for row in partly if row["setting"] == "worst case"}
-    assert ends["0"]["gain"] > 0.1 and ends["1"]["gain"] <= 0.03
+    # six victims scatter by a tenth around nothing, elsewhere to the other side: the clear ones stand out from that
+    assert ends["0"]["low"] > 0.1 and ends["1"]["low"] <= 0.0 and ends["1"]["gain"] < ends["0"]["low"]
     assert (tmp_path / "frontier.png").stat().st_size > 10000
     assert "View: aggregator" in capsys.readouterr().out
 
