@@ -10,12 +10,13 @@ from pathlib import Path
 
 from flwr.app import Context, Message
 
-from client_app.budget import Budget
+from client_app.budget import Budget, Lifetime
+from client_app.demands import check_demands
 from client_app.engine import open_learner
 from client_app.handlers import make_app
 from client_app.hospital_noise import HospitalNoise
 from client_app.identity import load_identity
-from client_app.keys import check_policy, hospital_key, simulated_key
+from client_app.keys import hospital_key, simulated_key
 from client_app.logs import show_log
 from client_app.node import Node
 from client_app.payloads import Vault
@@ -35,6 +36,7 @@ def build(context: Context, task: Task) -> Node:
     """This node for a task: its learner (kept by the process or the worker group), state folder and identity."""
     config, node = dict(context.run_config), dict(context.node_config)
     run, encryption = read_settings(RunSettings, config), read_settings(EncryptionSettings, config)
+    privacy, lifetime = read_settings(PrivacySettings, config), None
     if "partition-id" in node:
         partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
         own, state = f"site-{partition}", run.state_root
@@ -54,7 +56,9 @@ def build(context: Context, task: Task) -> Node:
                 f"node config: state-dir = {given.state_dir!r} is not an absolute folder. Start the SuperNode with "
                 '--node-config \'state-dir="/var/lib/crossward" data-path="..."\''
             )
-        check_policy(encryption, given)
+        check_demands(encryption, privacy, given)
+        if given.privacy_total_epsilon:
+            lifetime = Lifetime(given.privacy_unit, given.privacy_total_epsilon, given.privacy_delta)
         key = hospital_key(encryption, given)
         state = Path(given.state_dir)
         folder, identity = state / task.lineage, state / "identity.pem"
@@ -64,10 +68,10 @@ def build(context: Context, task: Task) -> Node:
     learner = open_learner(spec, state / "workers")
     if encryption.policy == SENSITIVE:
         vault = replace(vault, blocks=learner.sensitive_blocks(encryption.fraction))
-    schedule, privacy, budget = run_schedule(config), read_settings(PrivacySettings, config), None
+    schedule, budget = run_schedule(config), None
     if privacy.unit in LOCAL_UNITS:  # beside the lineage's folder: deleting that must not make spending forgotten
         spent = identity.with_suffix(".spent") / f"{task.lineage}.json"
-        budget = Budget(spent, privacy, schedule, learner.units)
+        budget = Budget(spent, privacy, schedule, learner.units, lifetime=lifetime)
     return Node(
         learner,
         folder,

@@ -1,54 +1,78 @@
-"""What a node's private trainings cost, and the record of it: written before a training begins, so that no kill of a
-process makes it forgotten, and one training after the other, since a task that was given up may still run.
+"""Whether a node's next private training fits its budgets, and what it costs; written down before it begins, so that no
+kill of a process makes it forgotten.
 
-A budget is of one run lineage. Two runs on the same notes add up, and nobody here adds them.
+The run's budget (``privacy.epsilon``) is of one run lineage. Trainings on the same notes add up over runs, too: the
+hospital's own budget over all of them is ``Lifetime``.
 
-Not for: the mechanism (``privacy``) or the steps (``client_app.private_training``).
+Not for: the record (``client_app.spending``), the mechanism (``privacy``), the steps (``client_app.private_training``).
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from protocol.privacy_settings import EXAMPLE, LOCAL_UNITS, PrivacySettings
+from client_app.spending import Record, RecordError, Spending
+from protocol.privacy_settings import EXAMPLE, GIVEN_BY, LOCAL_UNITS, PLD, PrivacySettings
 from protocol.schedule import Schedule
 
 if TYPE_CHECKING:
     from privacy.accounting import Spent
 
-_FORMAT = 1
-_PATIENCE = 600.0  # seconds for another spending to end; calibrating noise takes some
-
 
 class BudgetError(RuntimeError):
-    """A training would cost more than is left of the run's privacy budget."""
-
-
-class RecordError(RuntimeError):
-    """What was spent cannot be read or written, so nothing more may be."""
+    """A training would cost more than is left of the run's privacy budget, or of the hospital's."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """``noise_multiplier`` of a training, its epsilon by itself, and the hospital's with it and all before."""
+    """``noise_multiplier`` of a training, its epsilon by itself, and the hospital's in the run with it."""
 
     noise_multiplier: float
     alone: float
     total: float
 
 
+@dataclass(frozen=True)
+class Lifetime:
+    """A hospital's own budget: ``epsilon`` at ``delta`` for ``unit`` over all runs that its records tell of."""
+
+    unit: str
+    epsilon: float
+    delta: float
+
+    def check(self, others: dict[str, Spending], planned: list[Spent], whole: bool) -> None:
+        """Refuse ``planned`` (``whole``: all of a run that begins) where it would exceed what others left.
+
+        Raises
+        ------
+        BudgetError
+            it would, or another run protected somebody else, of whom nothing can be said.
+        """
+        from privacy.accounting import epsilon
+
+        for name, other in others.items():
+            if other.unit not in GIVEN_BY[self.unit]:
+                raise BudgetError(
+                    f"this hospital took part in run {name} under privacy.unit = {other.unit!r}, which says nothing of "
+                    f"one {self.unit}: no budget over all runs can be kept. Set node config's privacy-total-epsilon to "
+                    "0.0, or its privacy-unit to what all runs protected"
+                )
+        before = [training for other in others.values() for training in other.trainings]
+        total = epsilon([*before, *planned], self.delta, PLD)
+        if total > self.epsilon:
+            what = "all of this run" if whole else "another training"
+            raise BudgetError(
+                f"{what} would bring this hospital's {self.unit}-level epsilon over all runs to {total:.4g}, beyond "
+                f"its own privacy-total-epsilon = {self.epsilon:g} (delta {self.delta:g}; {len(others)} other runs): "
+                "it takes no further part in this run"
+            )
+
+
 @dataclass
 class Budget:
-    """One hospital's spending in one lineage, kept in the file ``path``.
+    """One hospital's spending in one lineage, recorded in the file ``path``.
 
     ``units`` is how many patients (or notes) the hospital trains on. It is public and not protected: the sampling rate
     follows from it, and it from the epsilon that the server is told. An epsilon is about data sets in which one unit's
@@ -60,64 +84,18 @@ class Budget:
     schedule: Schedule
     units: int
     durable: bool = True
-    _noise: float = field(default=0.0, init=False)
+    lifetime: Lifetime | None = None
+    _record: Record = field(init=False)
 
     def __post_init__(self) -> None:
         if self.privacy.unit not in LOCAL_UNITS:
             raise ValueError(f"privacy.unit = {self.privacy.unit!r} is no unit that a hospital spends a budget on")
+        self._record = Record(self.path, self.durable)
 
     @property
     def rate(self) -> float:
         """Probability with which each unit enters a step."""
         return self.privacy.batch / self.units
-
-    def _read(self) -> tuple[list[Spent], dict[str, float]]:
-        from privacy.accounting import Spent
-
-        if not self.path.exists():
-            return [], {}
-        try:
-            facts = json.loads(self.path.read_text(encoding="utf-8"))
-            if facts["format"] != _FORMAT:
-                raise ValueError(f"format {facts['format']}, expected {_FORMAT}")
-            return [Spent(**entry) for entry in facts["spent"]], dict(facts["noise"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RecordError(
-                f"the record of the privacy budget cannot be read ({type(error).__name__}): nothing is trained without "
-                f"it. Restore the file {self.path} of this node, or take part in a new run"
-            ) from error
-
-    def _write(self, spent: list[Spent], noise: dict[str, float]) -> None:
-        facts = {"format": _FORMAT, "noise": noise, "spent": [asdict(entry) for entry in spent]}
-        with self._written():
-            handle, draft = tempfile.mkstemp(".draft", f"{self.path.stem}.", self.path.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump(facts, file)
-                    file.flush()
-                    if self.durable:
-                        os.fsync(file.fileno())
-                Path(draft).replace(self.path)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
-            if self.durable:
-                folder = os.open(self.path.parent, os.O_RDONLY)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
-
-    @contextlib.contextmanager
-    def _written(self) -> Iterator[None]:
-        """What cannot be written within is a record that cannot be."""
-        try:
-            yield
-        except OSError as error:
-            raise RecordError(
-                f"the record of the privacy budget could not be written ({error}): nothing is trained without it. Free "
-                "disk space or point state-dir elsewhere"
-            ) from error
 
     def _multiplier(self, known: dict[str, float]) -> float:
         """The run's noise multiplier here: as set, or the least for a hospital that takes part in every version."""
@@ -140,18 +118,6 @@ class Budget:
                 ) from error
         return known[name]
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other thread or process of this node reads or writes the record within."""
-        lock = FileLock(self.path.with_suffix(".lock"))
-        with self._written():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=_PATIENCE)
-        try:
-            yield
-        finally:
-            lock.release()
-
     def spend(self) -> Cost:
         """Write down one more local training, and what it costs; the training may begin once this has returned.
 
@@ -159,12 +125,12 @@ class Budget:
         ------
         BudgetError
             epsilon would exceed ``privacy.epsilon``, with this training or, before the first one, over the whole run,
-            whatever the noise;
+            whatever the noise; or the hospital's own budget over all runs in the same way;
             or ``privacy.batch`` exceeds the hospital's units, so that nothing can be accounted for.
         RecordError
-            the record cannot be read or written.
+            the record cannot be read or written, or is of another unit.
         """
-        with self._alone():
+        with self._record.alone():
             return self._spend()
 
     def _spend(self) -> Cost:
@@ -177,11 +143,19 @@ class Budget:
                 f"privacy.batch = {p.batch} is more than the {self.units} {what} that this hospital trains on: no "
                 f"probability gives that many on average. Set privacy.batch to at most {self.units}"
             )
-        spent, known = self._read()
+        before = self._record.read() or Spending(p.unit)
+        if before.unit != p.unit:
+            raise RecordError(
+                f"the record {self.path} of the privacy budget is of privacy.unit = {before.unit!r}, the run's is now "
+                f"{p.unit!r}, and what was spent for one is not known for the other: resume with privacy.unit = "
+                f"{before.unit!r}, or start a new run"
+            )
+        known, spent = dict(before.noise), list(before.trainings)
         noise = self._multiplier(known)
         this = Spent(self.rate, noise, schedule.local_steps)
+        run = [replace(this, steps=this.steps * schedule.versions)]
         if p.epsilon and not spent:
-            whole = epsilon([replace(this, steps=this.steps * schedule.versions)], p.delta, p.accountant)
+            whole = epsilon(run, p.delta, p.accountant)
             if whole > p.epsilon:
                 raise BudgetError(
                     f"{schedule.versions} versions of {schedule.local_steps} steps with privacy.noise-multiplier = "
@@ -195,5 +169,7 @@ class Budget:
                 f"another training would bring this hospital's {p.unit}-level epsilon to {total:.4g}, beyond "
                 f"privacy.epsilon = {p.epsilon:g} (delta {p.delta:g}): it takes no further part in this run"
             )
-        self._write([*spent, this], known)
+        if self.lifetime is not None:
+            self.lifetime.check(self._record.others(), [*spent, this] if spent else run, not spent)
+        self._record.write(Spending(p.unit, (*spent, this), known))
         return Cost(noise, epsilon([this], p.delta, p.accountant), total)

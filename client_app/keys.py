@@ -1,7 +1,6 @@
-"""Where a node's consortium key comes from, and whether the run asks for enough encryption.
+"""Where a node's consortium key comes from.
 
-A simulation makes one key for all of its hospitals, once. A real hospital names its key file in its node config and
-says there how weak a policy it tolerates: the run's own settings come from the aggregator's side and cannot lower it.
+A simulation makes one key for all of its hospitals, once. A real hospital names its key file in its node config.
 
 Not for: what the key seals (``client_app.payloads``).
 """
@@ -15,28 +14,11 @@ from pathlib import Path
 from client_app.settings import NodeSettings
 from encryption.key_file import load_key, read_passphrase, simulation_key
 from encryption.key_format import ConsortiumKey
-from encryption.settings import ALL, CKKS, NONE, SENSITIVE, EncryptionSettings
+from encryption.settings import CKKS, NONE, EncryptionSettings
 from protocol.run_settings import simulation_keys
 from protocol.settings import SettingsError
 
 logger = logging.getLogger("crossward.node")
-_STRENGTH = {NONE: 0, SENSITIVE: 1, ALL: 2}
-
-
-def check_policy(settings: EncryptionSettings, node: NodeSettings) -> None:
-    """Refuse a run that would seal less than this hospital demands.
-
-    Raises
-    ------
-    SettingsError
-        names both policies and where to change which.
-    """
-    if _STRENGTH[settings.policy] < _STRENGTH[node.policy]:
-        raise SettingsError(
-            f"the run has encryption.policy = {settings.policy!r}, this hospital takes part under {node.policy!r} or "
-            f"more: nothing was trained or sent. Run with encryption.policy = {node.policy!r}, or, if the hospital "
-            f"agrees, start its SuperNode with --node-config 'policy=\"{settings.policy}\"'"
-        )
 
 
 @functools.lru_cache(maxsize=4)

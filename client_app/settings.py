@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT, UNITS
+
 IN_PROCESS, WORKER_GROUP, FSDP = "in-process", "worker-group", "fsdp"
 
 
@@ -211,6 +213,41 @@ class NodeSettings:
             "choices": ("all", "sensitive", "none"),
         },
     )
+    privacy_unit: str = field(
+        default=NO_UNIT,
+        metadata={
+            "key": "privacy-unit",
+            "help": "The privacy.unit this hospital demands ('example' is also given by 'patient'); it refuses any run "
+            "without it.",
+            "choices": UNITS,
+        },
+    )
+    privacy_epsilon: float = field(
+        default=0.0,
+        metadata={
+            "key": "privacy-epsilon",
+            "help": "The largest privacy.epsilon of a run this hospital takes part in; 0.0 = any, and none.",
+            "min": 0.0,
+        },
+    )
+    privacy_total_epsilon: float = field(
+        default=0.0,
+        metadata={
+            "key": "privacy-total-epsilon",
+            "help": "The most epsilon, at privacy-delta, that all runs together may spend here; its record is in "
+            "state-dir. 0.0 = each run by itself.",
+            "min": 0.0,
+        },
+    )
+    privacy_delta: float = field(
+        default=1e-5,
+        metadata={
+            "key": "privacy-delta",
+            "help": "The largest privacy.delta where privacy-epsilon is set; that of privacy-total-epsilon.",
+            "above": 0.0,
+            "max": 0.1,
+        },
+    )
     site: str = field(default="", metadata={"key": "site", "help": "Name under which this hospital appears."})
     engine: str = field(default="", metadata=_own("node.engine", "", "auto", IN_PROCESS, WORKER_GROUP))
     processes: int = field(default=-1, metadata=_own("node.num-processes", -1))
@@ -227,6 +264,18 @@ class NodeSettings:
     dtype: str = field(default="", metadata=_own("model.dtype", "", "auto", "float32", "bfloat16", "float16"))
     device: str = field(default="", metadata=_own("model.device", ""))
     attention: str = field(default="", metadata=_own("model.attention", ""))
+
+    def __post_init__(self) -> None:
+        if self.privacy_epsilon and self.privacy_unit == NO_UNIT:
+            raise ValueError(
+                f"privacy-epsilon = {self.privacy_epsilon:g} bounds nothing while privacy-unit = 'none': say whom it "
+                "is for, 'example', 'patient' or 'hospital'"
+            )
+        if self.privacy_total_epsilon and self.privacy_unit not in LOCAL_UNITS:
+            raise ValueError(
+                f"privacy-total-epsilon = {self.privacy_total_epsilon:g} is kept by this node, which can count for "
+                f"privacy-unit = 'example' or 'patient'; it is {self.privacy_unit!r}"
+            )
 
     def over(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The run config as this node follows it: what the hospital set itself takes the place of the run's value."""

@@ -13,6 +13,9 @@ from typing import Any
 NO_UNIT, EXAMPLE, PATIENT, HOSPITAL = "none", "example", "patient", "hospital"
 UNITS = (NO_UNIT, EXAMPLE, PATIENT, HOSPITAL)
 LOCAL_UNITS = (EXAMPLE, PATIENT)  # DP-SGD within a hospital; HOSPITAL is noise on the sum of hospitals' updates
+# Under which units somebody who asks for one is protected. A patient's notes hold each single note, so that a patient's
+# protection is also an example's. Hospital level rests on other hospitals' noise, too: it replaces neither.
+GIVEN_BY = {NO_UNIT: UNITS, EXAMPLE: (EXAMPLE, PATIENT), PATIENT: (PATIENT,), HOSPITAL: (HOSPITAL,)}
 RDP, PLD = "rdp", "pld"
 
 

@@ -207,6 +207,27 @@ def test_no_run_can_make_a_hospital_send_more_in_the_clear_than_it_allows(
     assert not (tmp_path / "state").exists()
 
 
+def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_demands(
+    tmp_path: Path, notes: Path, key: dict[str, str]
+) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "engine": "in-process"} | key
+    given |= {"privacy-unit": "patient", "privacy-epsilon": 3.0}
+    run = CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
+    for config, told in (
+        (CSV, "privacy.unit = 'none'"),
+        (run | {"privacy__unit": "example"}, "privacy.unit = 'example'"),
+        (run | {"privacy__epsilon": 3.5}, "privacy.epsilon = 3.5"),
+    ):
+        for kind in (TRAIN, EVALUATE, ALONE):
+            got = failure(TASK, context(given, **config), kind)
+            assert got.kind == FAILED and told in got.reason and "nothing was trained or sent" in got.reason
+    assert not (tmp_path / "state").exists()
+    assert isinstance(answer(TASK, context(given, **run)), Update)
+    own = given | {"privacy-total-epsilon": 0.001}
+    got = failure(replace(TASK, lineage="another1", task=2), context(own, **run))
+    assert got.kind == BUDGET and "own privacy-total-epsilon = 0.001 (delta 1e-05; 1 other runs)" in got.reason
+
+
 def test_a_hospital_may_allow_a_run_in_the_clear(tmp_path: Path, notes: Path) -> None:
     given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "policy": "none", "engine": "in-process"}
     got = answer(TASK, context(given, **CSV, encryption__policy="none"))

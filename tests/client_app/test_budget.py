@@ -16,8 +16,9 @@ import pytest
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
 from client_app import budget as module
-from client_app.budget import Budget, BudgetError, RecordError
+from client_app.budget import Budget, BudgetError, Lifetime
 from client_app.node import Node, Trained
+from client_app.spending import Record, RecordError
 from privacy.accounting import Spent, epsilon, noise_for
 from protocol.messages import BUDGET, Evaluation, Failure, Head, Task, Update
 from protocol.privacy_settings import PrivacySettings
@@ -90,14 +91,14 @@ def test_a_hospital_that_grew_is_charged_at_its_new_rate(path: Path) -> None:
 
 def test_two_trainings_at_once_are_both_paid_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second is only let to the record when the first has written it: else both would write after one reading."""
-    both, write = threading.Barrier(2), Budget._write
+    both, write = threading.Barrier(2), Record.write
 
-    def slowly(self: Budget, *given: Any) -> None:
+    def slowly(self: Record, *given: Any) -> None:
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(0.2)
         write(self, *given)
 
-    monkeypatch.setattr(Budget, "_write", slowly)
+    monkeypatch.setattr(Record, "write", slowly)
     with ThreadPoolExecutor(2) as pool:
         costs = [future.result() for future in [pool.submit(budget(path).spend) for _ in range(2)]]
     assert len(json.loads(path.read_text())["spent"]) == 2
@@ -105,12 +106,71 @@ def test_two_trainings_at_once_are_both_paid_for(path: Path, monkeypatch: pytest
     assert sorted(file.name for file in path.parent.iterdir() if file.suffix != ".lock") == ["line.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "noise": {}, "spent": [{"steps": 3}]}', "[]"])
+CUT_OFF = '{"format": 1, "unit": "patient", "noise": {}, "spent": [{"steps": 3}]}'
+
+
+@pytest.mark.parametrize("text", ["", "{}", CUT_OFF, "[]"])
 def test_a_record_that_cannot_be_read_stops_all_training(path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(RecordError, match="nothing is trained without it"):
         budget(path).spend()
+
+
+def of_run(path: Path, name: str, total: float, unit: str = "patient", epsilon: float = 3.0, **more: Any) -> Budget:
+    lifetime = Lifetime(more.pop("demanded", "patient"), total, 1e-5) if total else None
+    privacy = replace(PRIVACY, unit=unit, epsilon=epsilon, **more)
+    return Budget(path.with_stem(name), privacy, SCHEDULE, 100, durable=False, lifetime=lifetime)
+
+
+def test_a_hospitals_own_budget_is_over_all_its_runs(path: Path) -> None:
+    """What two runs spend is composed as one run's trainings are; a third that would exceed it does not begin."""
+    for name in ("one", "two"):
+        for _ in range(SCHEDULE.versions):
+            cost = of_run(path, name, 5.0).spend()
+        assert cost.total <= 3.0  # the run is told its own epsilon, not what the hospital did elsewhere
+    noise = noise_for(3.0, 1e-5, 0.5, 20, "rdp")
+    three = epsilon([Spent(0.5, noise, 60)], 1e-5, "pld")
+    assert epsilon([Spent(0.5, noise, 40)], 1e-5, "pld") < 5.0 < three
+    with pytest.raises(BudgetError, match=rf"all of this run would .* over all runs to {three:.4g}, beyond its own"):
+        of_run(path, "three", 5.0).spend()
+    assert not path.with_stem("three").exists()
+    assert of_run(path, "three", three).spend().total < 3.0
+    assert of_run(path, "four", 0.0).spend().total < 3.0  # a hospital that keeps no account over runs
+
+
+def test_a_run_that_another_overtook_stops_within_the_hospitals_budget(path: Path) -> None:
+    first = of_run(path, "one", 3.0)
+    first.spend()
+    of_run(path, "two", 0.0).spend()  # the hospital lifted its demand for a while
+    with pytest.raises(BudgetError, match="another training would bring"):
+        for _ in range(SCHEDULE.versions):
+            first.spend()
+    spent = [
+        Spent(**entry) for name in ("one", "two") for entry in json.loads(path.with_stem(name).read_text())["spent"]
+    ]
+    assert 2 <= len(spent) < 5 and epsilon(spent, 1e-5, "pld") <= 3.0
+
+
+def test_what_protected_notes_says_nothing_of_patients(path: Path) -> None:
+    of_run(path, "notes", 0.0, unit="example").spend()
+    with pytest.raises(BudgetError, match=r"run notes under privacy\.unit = 'example', .* one patient"):
+        of_run(path, "patients", 100.0).spend()
+    assert of_run(path, "patients", 100.0, demanded="example").spend()  # a patient's protection is also a note's
+
+
+def test_a_damaged_record_of_another_run_stops_a_hospital_that_counts_them(path: Path) -> None:
+    of_run(path, "one", 9.0).spend()
+    path.with_stem("two").write_text(CUT_OFF)
+    with pytest.raises(RecordError, match="nothing is trained without it"):
+        of_run(path, "one", 9.0).spend()
+    assert of_run(path, "one", 0.0).spend()
+
+
+def test_a_lineage_that_goes_on_under_another_unit_is_not_mixed(path: Path) -> None:
+    of_run(path, "one", 0.0, unit="example").spend()
+    with pytest.raises(RecordError, match=r"is of privacy\.unit = 'example', the run's is now 'patient'"):
+        of_run(path, "one", 0.0).spend()
 
 
 def test_a_record_that_cannot_be_written_stops_the_training(path: Path) -> None:

@@ -15,8 +15,8 @@ pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use
 
 from flwr.app import Message
 
+from client_app.demands import check_demands
 from client_app.handlers import respond
-from client_app.keys import check_policy
 from client_app.node import Node
 from client_app.payloads import Payloads, Vault
 from client_app.settings import NodeSettings
@@ -29,6 +29,7 @@ from encryption.secret import Secret
 from encryption.settings import EncryptionSettings
 from protocol.messages import Evaluation, Failure, Head, RecordHead, SnapshotHead, Task, Update
 from protocol.parts import Part, PartHead, Payload, join
+from protocol.privacy_settings import PrivacySettings
 from protocol.schedule import Schedule
 from protocol.settings import SettingsError
 from protocol.wire import read_reply, write_task
@@ -118,7 +119,7 @@ def test_a_task_that_cannot_be_is_refused_and_leaves_the_state_alone(
 @pytest.mark.parametrize("policy", ["none", "sensitive"])
 def test_a_run_that_seals_less_is_refused_by_a_hospital_that_did_not_agree(policy: str) -> None:
     with pytest.raises(SettingsError, match="nothing was trained or sent"):
-        check_policy(EncryptionSettings(policy=policy), NodeSettings())
+        check_demands(EncryptionSettings(policy=policy), PrivacySettings(), NodeSettings())
 
 
 def test_no_task_makes_a_sealing_node_send_a_clear_value(node: Node) -> None:

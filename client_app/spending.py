@@ -1,0 +1,138 @@
+"""The record of what a node's private trainings spent: one file a run lineage, in one folder a hospital.
+
+One spender at a time, in the whole folder: a task that was given up may still run, and so may another run.
+
+Not for: whether more may be spent (``client_app.budget``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+if TYPE_CHECKING:
+    from privacy.accounting import Spent
+
+_FORMAT = 1
+_PATIENCE = 600.0  # seconds for another spending to end; calibrating noise takes some
+
+
+class RecordError(RuntimeError):
+    """What was spent cannot be read or written, so nothing more may be."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a lineage spent for ``unit``: every training, and the noise multipliers that were calibrated for it."""
+
+    unit: str
+    trainings: tuple[Spent, ...] = ()
+    noise: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The file ``path`` of one lineage and, beside it, those of this hospital's other runs."""
+
+    path: Path
+    durable: bool = True
+
+    def read(self) -> Spending | None:
+        """What this lineage spent; None where it has spent nothing yet.
+
+        Raises
+        ------
+        RecordError
+            there is a file and it cannot be understood.
+        """
+        return self._read(self.path) if self.path.exists() else None
+
+    def others(self) -> dict[str, Spending]:
+        """What every other lineage spent, by its name.
+
+        Raises
+        ------
+        RecordError
+            as in ``read``.
+        """
+        return {file.stem: self._read(file) for file in sorted(self.path.parent.glob("*.json")) if file != self.path}
+
+    @staticmethod
+    def _read(path: Path) -> Spending:
+        from privacy.accounting import Spent
+
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            if facts["format"] != _FORMAT:
+                raise ValueError(f"format {facts['format']}, expected {_FORMAT}")
+            trainings = tuple(Spent(**entry) for entry in facts["spent"])
+            return Spending(str(facts["unit"]), trainings, dict(facts["noise"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RecordError(
+                f"the record of the privacy budget cannot be read ({type(error).__name__}): nothing is trained without "
+                f"it. Restore the file {path} of this node, or take part in a new run"
+            ) from error
+
+    def write(self, spending: Spending) -> None:
+        """Put ``spending`` in the place of what the file holds, on disk before this returns.
+
+        Raises
+        ------
+        RecordError
+            it could not be written; what was there stays.
+        """
+        facts = {
+            "format": _FORMAT,
+            "unit": spending.unit,
+            "noise": spending.noise,
+            "spent": [asdict(entry) for entry in spending.trainings],
+        }
+        with self._written():
+            handle, draft = tempfile.mkstemp(".draft", f"{self.path.stem}.", self.path.parent)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump(facts, file)
+                    file.flush()
+                    if self.durable:
+                        os.fsync(file.fileno())
+                Path(draft).replace(self.path)
+            except BaseException:
+                Path(draft).unlink(missing_ok=True)
+                raise
+            if self.durable:
+                folder = os.open(self.path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        """What cannot be written within is a record that cannot be."""
+        try:
+            yield
+        except OSError as error:
+            raise RecordError(
+                f"the record of the privacy budget could not be written ({error}): nothing is trained without it. Free "
+                "disk space or point state-dir elsewhere"
+            ) from error
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other thread or process of this hospital reads or writes a record of this folder within."""
+        lock = FileLock(self.path.parent / "spending.lock")
+        with self._written():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=_PATIENCE)
+        try:
+            yield
+        finally:
+            lock.release()
