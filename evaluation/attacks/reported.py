@@ -1,15 +1,18 @@
 """Membership inference by the aggregator under policy ``all``: from the public facts of a hospital's sealed updates.
 
 Sealed blocks tell it nothing, but beside them stand numbers of the training: examples, tokens, summed loss, share of
-values clipped, seconds, bytes. Worlds are made in which a patient P is among a small hospital's, or not, each is
-trained for real, and a classifier that has seen worlds of other patients (cross-validated, five folds, all worlds of
-one P in one fold) says from the facts, and from what is known of P, which it was. Two attackers:
+values clipped, seconds, bytes. Worlds are made in which a patient P is among a hospital's, or not, and each is trained
+for real. Two attackers say which it was:
 
 * one who knows P's notes and the distribution, not the hospital's other patients; without P another patient is there;
 * one who knows every other patient of the hospital: the neighbouring data sets of differential privacy. Once with all
   facts, once without the number of examples, which by itself tells this attacker how many notes were added.
 
-Hospitals are of ``OTHERS`` patients and P, of which one patient shows far more than in a real one.
+Either has two attacks. The matched filter needs no teaching: P's presence draws the reported loss towards P's own. The
+learned one weighs all facts; it is taught by worlds of some patients and judged by those of others (cross-validation
+would do with fewer worlds, but what it says of them hangs together, and its intervals come out too narrow).
+
+One patient of few shows more than one of many: hospitals are of several sizes.
 
 Not for: attacks on adapters (``evaluation.attacks.membership``).
 """
@@ -26,7 +29,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -47,16 +49,17 @@ from evaluation.attacks.trained import Bench, patient_losses
 from protocol.schedule import Schedule
 
 # Fixed before any result: an attacker who bets on every pair of worlds wins at most 1 bet in 20 more often than by
-# tossing a coin. The full size makes 600 worlds of either kind: ``power`` is 0.82 there, and a row's note states its
-# own. Worlds of one P that resemble each other widen the interval, which makes it less.
+# tossing a coin. The full size judges 1200 worlds, 600 of either kind: ``power`` is 0.82 there, and a row's note states
+# its own. Worlds of one P that resemble each other widen the interval, which makes it less.
 MARGIN = 0.05
-OTHERS = 4  # patients of a hospital beside P
-STEPS, WINDOW = 1, 64  # of a training: optimiser steps, tokens a sequence
+TAUGHT = 3  # one patient in so many teaches the learned attack and is not judged
+WINDOW = 64  # tokens a sequence
 SEALED = 3  # updates whose sealed bytes are measured
 PLAN = FieldPlan(8, 7, 2)
 
 Floats = NDArray[np.float64]
 FACTS = ("examples", "tokens", "mean loss", "clipped", "seconds")
+FILTER, LEARNED = "membership inference, reported loss", "membership inference, reported facts"
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,22 @@ class World:
 
 
 class Workbench:
-    """Trains a small hospital in many worlds. ``tokens`` are those patients that any of them may have."""
+    """Trains a hospital of ``others`` patients and P for ``steps`` in many worlds.
 
-    def __init__(self, bench: Bench, tokens: TokenDataset) -> None:
+    ``tokens`` are those patients that any world may have.
+    """
+
+    def __init__(self, bench: Bench, tokens: TokenDataset, others: int, steps: int) -> None:
+        if len(tokens.patient_ids) < 2 * others + 2:
+            raise ValueError(
+                f"worlds of {others} other patients need {2 * others + 2} to draw from, there are "
+                f"{len(tokens.patient_ids)}: lower cohorts, or raise the bench's number of patients or victims"
+            )
+        self.others = others
         self.tokens = dataclasses.replace(tokens, max_tokens=WINDOW)
         self.shop = bench.shop
         data = dataclasses.replace(bench.data, max_tokens=WINDOW)
-        self.schedule = Schedule(versions=1, local_steps=STEPS)
+        self.schedule = Schedule(versions=1, local_steps=steps)
         self.learner = LoraLearner(bench.shop, bench.sites[0].hospital, data, self.schedule, TrainSettings())
         self.learner.told = lambda report: None
         lengths = np.diff(self.tokens.offsets)
@@ -129,8 +141,8 @@ def worlds(bench: Workbench, count: int, rng: np.random.Generator, known: bool) 
     turns = rng.permutation(everybody)
     for number in range(count // 2):
         patient = int(turns[number % everybody])
-        rest = rng.permutation(np.delete(np.arange(everybody), patient))[: 2 * OTHERS + 1].tolist()
-        instead, first, second = rest[0], rest[1 : 1 + OTHERS], rest[1 + OTHERS :]
+        rest = rng.permutation(np.delete(np.arange(everybody), patient))[: 2 * bench.others + 1].tolist()
+        instead, first, second = rest[0], rest[1 : 1 + bench.others], rest[1 + bench.others :]
         for inside, others in ((True, first), (False, first if known else second)):
             seed = int(rng.integers(2**31))
             found.append(bench.world(patient, others, inside, None if known else instead, seed))
@@ -157,12 +169,28 @@ def features(found: list[World], known: bool, facts: tuple[str, ...] = FACTS) ->
     return np.concatenate([told, about, products.reshape(len(found), -1)], axis=1)
 
 
-def judged(values: Floats, inside: NDArray[np.bool_], who: Floats) -> Floats:
-    """Each world's score by a classifier that saw no world of the same P, float64 [worlds]; larger: inside."""
+def matched(found: list[World], known: bool) -> Floats:
+    """How far the reported loss is drawn towards P's own, float64 [worlds]; larger: inside.
+
+    Both are differences to what is expected without P: of the others, or of anybody where these are not known.
+    """
+    told, own = np.array([w.facts[FACTS.index("mean loss")] for w in found]), np.array([w.patient[2] for w in found])
+    if known:
+        others = np.array([w.others[2] for w in found])
+        return np.asarray((told - others) * (own - others), dtype=np.float64)
+    return np.asarray((told - told.mean()) * (own - own.mean()), dtype=np.float64)
+
+
+def taught(who: Floats) -> NDArray[np.bool_]:
+    """The worlds, bool [worlds], of those patients that teach: one in ``TAUGHT``."""
+    return np.isin(who, np.unique(who)[::TAUGHT])
+
+
+def judged(values: Floats, inside: NDArray[np.bool_], teaching: NDArray[np.bool_]) -> Floats:
+    """The scores of all worlds that do not teach, float64, by a classifier of those that do; larger: inside."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    folds = GroupKFold(5, shuffle=True, random_state=0)
-    found = cross_val_predict(model, values, inside, groups=who, cv=folds, method="decision_function")
-    return np.asarray(found, dtype=np.float64)
+    model.fit(values[teaching], inside[teaching])
+    return np.asarray(model.decision_function(values[~teaching]), dtype=np.float64)
 
 
 def power(count: int, margin: float = MARGIN) -> float:
@@ -201,13 +229,18 @@ def auc_intervals(
     return tuple(out)
 
 
-def _row(view: str, found: list[World], who: Floats, scores: Floats, setting: str, note: str) -> Score:
-    inside = np.array([w.inside for w in found])
+def _row(
+    attack: str, view: str, setting: str, scores: Floats, inside: NDArray[np.bool_], who: Floats, note: str
+) -> Score:
     value = auc(scores[inside], scores[~inside])
     (low, high), inner = auc_intervals(scores, inside, who)
     within = inner[0] > 0.5 - MARGIN and inner[1] < 0.5 + MARGIN
+    note = (
+        f"{note}; {len(np.unique(who))} patients in turn, intervals by patient; power to show nothing at most "
+        f"{power(len(inside)):.2f}"
+    )
     return Score(
-        "membership inference, reported facts",
+        attack,
         view,
         "encrypted",
         setting,
@@ -217,37 +250,50 @@ def _row(view: str, found: list[World], who: Floats, scores: Floats, setting: st
         value - 0.5,
         low - 0.5,
         high - 0.5,
-        len(found),
+        len(inside),
         MARGIN,
         within,
         note,
     )
 
 
-def run(bench: Bench) -> list[Score]:
-    """What the facts beside a sealed update tell of a patient: four rows."""
-    rng = np.random.default_rng([bench.seed, 7])
-    pool = bench.sites[0].shadow  # of one hospital, so that a house's way of writing tells nobody from another
-    work = Workbench(bench, part(pool, range(min(bench.size.victims, len(pool.patient_ids)))))
-    out = []
-    drawn: bool | None = None
-    for view, known, kept, what in (
-        (AGGREGATOR, False, FACTS[1:], "knows the patient, not the others"),
-        (AGGREGATOR, True, FACTS[1:], "knows every other patient"),
-        (AGGREGATOR, True, FACTS, "knows every other patient; weighting 'examples'"),
-        (NETWORK, True, ("seconds",), "knows every other patient; sees sizes and times"),
-    ):
-        if known != drawn:
-            drawn = known
-            bench.progress(f"aggregator: {bench.size.worlds} worlds; the attacker {what}")
-            found, who = worlds(work, bench.size.worlds, rng, known)
+UNKNOWN, KNOWN = "attacker knows the patient, not the others", "attacker knows every other patient"
+LOOKS = (  # who looks at what, and whether all other patients are known
+    (AGGREGATOR, False, FACTS[1:], UNKNOWN),
+    (AGGREGATOR, True, FACTS[1:], KNOWN),
+    (AGGREGATOR, True, FACTS, f"{KNOWN}; weighting 'examples'"),
+    (NETWORK, True, ("seconds",), f"{KNOWN}; sees sizes and times"),
+)
+
+
+def cohort(bench: Bench, tokens: TokenDataset, others: int, steps: int, rng: np.random.Generator) -> list[Score]:
+    """What the facts beside the sealed update of a hospital of ``others`` patients and P tell of P: six rows."""
+    work, out = Workbench(bench, tokens, others, steps), []
+    size = f"hospital of {others + 1} patients"
+    made: dict[bool, tuple[list[World], Floats]] = {}
+    for known, who_knows in ((False, UNKNOWN), (True, KNOWN)):
+        bench.progress(f"aggregator: {bench.size.worlds} worlds of a {size}; the {who_knows}")
+        found, who = made[known] = worlds(work, bench.size.worlds, rng, known)
         inside = np.array([w.inside for w in found])
-        scores = judged(features(found, known, kept), inside, who)
-        sizes = sorted(set(work.bytes))
-        note = (
-            f"facts: {', '.join(kept)}; {len(np.unique(who))} patients in turn, intervals by patient; power to show "
-            f"nothing at most {power(len(found)):.2f}; "
-            f"sealed bytes of {len(work.bytes)} updates: {', '.join(map(str, sizes))}"
-        )
-        out.append(_row(view, found, who, scores, f"attacker {what}", note))
+        note = f"matched filter; {steps} steps"
+        out.append(_row(FILTER, AGGREGATOR, f"{size}; {who_knows}", matched(found, known), inside, who, note))
+    for view, known, kept, what in LOOKS:
+        found, who = made[known]
+        inside, teaching = np.array([w.inside for w in found]), taught(who)
+        scores = judged(features(found, known, kept), inside, teaching)
+        note = f"facts: {', '.join(kept)}; {steps} steps; {int(teaching.sum())} worlds of other patients taught it"
+        if view == NETWORK:
+            sizes = sorted(set(work.bytes))
+            note += f"; sealed bytes of {len(work.bytes)} updates: {', '.join(map(str, sizes))}"
+        out.append(_row(LEARNED, view, f"{size}; {what}", scores, inside[~teaching], who[~teaching], note))
+    return out
+
+
+def run(bench: Bench) -> list[Score]:
+    """What the facts beside a sealed update tell of a patient, for every size of hospital."""
+    pool = bench.sites[0].shadow  # of one hospital, so that a house's way of writing tells nobody from another
+    tokens = part(pool, range(min(bench.size.victims, len(pool.patient_ids))))
+    out = []
+    for number, (others, steps) in enumerate(bench.size.cohorts):
+        out += cohort(bench, tokens, others, steps, np.random.default_rng([bench.seed, 7, number]))
     return out

@@ -56,7 +56,8 @@ class Size:
     ``LONG`` trains on one member in ``long_share``, for ``long_versions``. ``victims`` of either are attacked, by at
     most ``read`` tokens of each; ``seen`` global versions are looked at by another hospital; ``shadows`` adapters of
     ``shadow_steps`` steps are an attacker's; ``each`` canaries are planted for every count of repeats, ranked among
-    ``candidates``; ``worlds`` trainings are the aggregator's evidence.
+    ``candidates``; ``worlds`` trainings are the aggregator's evidence for each of ``cohorts``: hospitals of so many
+    patients beside the one in question, which train for so many steps.
     """
 
     patients: int
@@ -74,6 +75,7 @@ class Size:
     candidates: int
     worlds: int
     max_tokens: int = 256
+    cohorts: tuple[tuple[int, int], ...] = ((4, 1), (32, 8))
 
 
 FULL = Size(
@@ -90,7 +92,7 @@ FULL = Size(
     shadow_steps=480,
     each=12,
     candidates=1024,
-    worlds=1200,
+    worlds=1800,
 )
 QUICK = Size(
     patients=480,

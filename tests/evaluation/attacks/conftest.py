@@ -42,8 +42,9 @@ TINY_BENCH = trained.Size(
     shadow_steps=6,
     each=1,
     candidates=64,
-    worlds=10,
+    worlds=12,
     max_tokens=64,
+    cohorts=((4, 1), (2, 2)),
 )
 
 

@@ -9,6 +9,7 @@ from evaluation.attacks.detection import auc, auc_interval
 from evaluation.attacks.patients import part
 from evaluation.attacks.reported import (
     FACTS,
+    FILTER,
     MARGIN,
     SEALED,
     Workbench,
@@ -16,8 +17,10 @@ from evaluation.attacks.reported import (
     auc_intervals,
     features,
     judged,
+    matched,
     power,
     run,
+    taught,
     worlds,
 )
 from evaluation.attacks.scores import AGGREGATOR, NETWORK
@@ -39,17 +42,39 @@ def made_up(count: int, leak: float, rng: np.random.Generator) -> tuple[list[Wor
 
 @pytest.mark.parametrize("known", [False, True])
 def test_a_loss_drawn_towards_the_patients_is_found(known: bool) -> None:
-    worlds, pairs = made_up(300, 1.0, np.random.default_rng(1))
-    inside = np.array([w.inside for w in worlds])
-    scores = judged(features(worlds, known), inside, pairs)
+    worlds, pairs = made_up(600, 1.0, np.random.default_rng(1))
+    inside, teaching = np.array([w.inside for w in worlds]), taught(pairs)
+    scores = judged(features(worlds, known), inside, teaching)
+    assert auc(scores[inside[~teaching]], scores[~inside[~teaching]]) > 0.7
+    scores = matched(worlds, known)
     assert auc(scores[inside], scores[~inside]) > 0.8
 
 
+def test_the_filter_knows_what_is_expected_of_others() -> None:
+    """By hand: others at 3, P at 5, and 3 or 4 nats reported."""
+    rest = np.array([10.0, 3000.0, 3.0]), np.array([2.0, 300.0, 5.0])
+    told = [World(np.array([1.0, 1.0, loss, 0.0, 1.0]), rest[1], rest[0], loss > 3.0) for loss in (3.0, 4.0)]
+    assert matched(told, True).tolist() == [0.0, 2.0]
+
+
 def test_nothing_is_found_where_there_is_nothing() -> None:
-    worlds, pairs = made_up(600, 0.0, np.random.default_rng(2))
-    inside = np.array([w.inside for w in worlds])
-    scores = judged(features(worlds, False), inside, pairs)
-    assert 0.42 < auc(scores[inside], scores[~inside]) < 0.58
+    worlds, pairs = made_up(900, 0.0, np.random.default_rng(2))
+    inside, teaching = np.array([w.inside for w in worlds]), taught(pairs)
+    assert teaching.sum() == 300
+    scores = judged(features(worlds, False), inside, teaching)
+    assert 0.42 < auc(scores[inside[~teaching]], scores[~inside[~teaching]]) < 0.58
+    assert 0.42 < auc(matched(worlds, False)[inside], matched(worlds, False)[~inside]) < 0.58
+
+
+def test_intervals_of_a_learned_attack_that_knows_nothing_hold_nothing_as_often_as_they_say() -> None:
+    rng, covered = np.random.default_rng(8), 0
+    who = np.repeat(np.arange(60.0), 2)
+    inside, teaching = np.arange(120) % 2 == 0, taught(who)
+    for _ in range(60):
+        scores = judged(rng.normal(size=(120, 12)), inside, teaching)
+        (low, high), _ = auc_intervals(scores, inside[~teaching], who[~teaching])
+        covered += low <= 0.5 <= high
+    assert covered >= 52  # 57 are expected
 
 
 def test_who_knows_the_others_subtracts_them() -> None:
@@ -59,15 +84,10 @@ def test_who_knows_the_others_subtracts_them() -> None:
     assert np.all(features(worlds, True)[:, 0] == 0.0)  # the same count in all worlds tells nothing
 
 
-def test_worlds_of_one_patient_are_never_apart() -> None:
-    rng = np.random.default_rng(5)
-    who = np.repeat(rng.permutation(40), 10).astype(np.float64)
-    values = rng.normal(0, 1, (40, 30))[who.astype(int)]  # a patient's features are those of all its worlds
-    inside = (who % 2).astype(bool) ^ (rng.random(400) < 0.1)  # and so, nearly, is the answer
-    scores = judged(values, inside, who)
-    assert auc(scores[inside], scores[~inside]) < 0.7
-    apart = judged(values, inside, np.arange(400.0))
-    assert auc(apart[inside], apart[~inside]) > 0.8
+def test_worlds_of_one_patient_all_teach_or_are_all_judged() -> None:
+    who = np.repeat(np.random.default_rng(5).permutation(40), 10).astype(np.float64)
+    teaching = taught(who)
+    assert not set(who[teaching]) & set(who[~teaching]) and len(set(who[teaching])) == 14
 
 
 def test_the_aucs_interval_is_by_patient() -> None:
@@ -88,7 +108,9 @@ def test_the_aucs_interval_is_by_patient() -> None:
 
 
 def test_the_power_is_that_of_the_worlds_there_are() -> None:
-    assert FULL.worlds == 1200 and power(FULL.worlds) == pytest.approx(0.825, abs=0.001)  # as the margin's comment says
+    assert FULL.worlds == 1800 and power(FULL.worlds * 2 // 3) == pytest.approx(
+        0.825, abs=0.001
+    )  # as the margin's comment says
     assert power(40) == 0.0
     for wanted in (0.82, 0.93):
         count = 2 * sample_size(MARGIN, (1 / 6) ** 0.5, wanted)
@@ -96,7 +118,7 @@ def test_the_power_is_that_of_the_worlds_there_are() -> None:
 
 
 def test_real_updates_of_known_hospitals_tell_by_their_number_of_examples(bench: Bench) -> None:
-    work = Workbench(bench, part(bench.sites[0].shadow, range(10)))
+    work = Workbench(bench, part(bench.sites[0].shadow, range(10)), 4, 1)
     found, who = worlds(work, 6, np.random.default_rng(4), known=True)
     excess = np.array([w.facts[0] - w.others[0] for w in found])
     notes = np.array([w.patient[0] for w in found])
@@ -108,9 +130,21 @@ def test_real_updates_of_known_hospitals_tell_by_their_number_of_examples(bench:
     assert len(set(work.bytes)) == 1 and len(work.bytes) == SEALED and work.bytes[0] > 70_000
 
 
-def test_every_attacker_has_a_row(bench: Bench) -> None:
-    unknown, known, counted, network = run(bench)
-    assert {s.view for s in (unknown, known, counted)} == {AGGREGATOR} and unknown.samples == 10
+def test_every_attacker_has_a_row_for_every_size(bench: Bench) -> None:
+    found = run(bench)
+    assert len(found) == 12 and all("hospital of 5 patients" in s.setting for s in found[:6])
+    assert all("hospital of 3 patients" in s.setting and "2 steps" in s.note for s in found[6:])
+    loss, known_loss, unknown, known, counted, network = found[:6]
+    assert {s.view for s in (loss, known_loss, unknown, known, counted)} == {AGGREGATOR}
+    assert {s.attack for s in (loss, known_loss)} == {FILTER} and {s.samples for s in (loss, known_loss)} == {12}
+    assert unknown.samples == known.samples == network.samples == 8
     assert "examples" in counted.note and "examples" not in known.note.split(";")[0] + unknown.note.split(";")[0]
     assert network.view == NETWORK and network.note.startswith("facts: seconds;")
     assert unknown.low <= unknown.value - 0.5 <= unknown.high and unknown.margin == MARGIN
+
+
+def test_too_few_patients_for_the_worlds_are_named(bench: Bench) -> None:
+    with pytest.raises(
+        ValueError, match="worlds of 20 other patients need 42 to draw from, there are 10: lower cohorts"
+    ):
+        Workbench(bench, part(bench.sites[0].shadow, range(10)), 20, 1)
