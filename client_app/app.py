@@ -20,7 +20,7 @@ from client_app.keys import hospital_key, simulated_key
 from client_app.logs import show_log
 from client_app.node import Node
 from client_app.payloads import Vault
-from client_app.settings import NodeSettings, TrainSettings
+from client_app.settings import TrainSettings, read_node_settings
 from client_app.spec import LearnerSpec
 from encryption.settings import SENSITIVE, EncryptionSettings
 from protocol.hospital_privacy import hospital_mechanism, run_schedule
@@ -38,6 +38,10 @@ def build(context: Context, task: Task) -> Node:
     run, encryption = read_settings(RunSettings, config), read_settings(EncryptionSettings, config)
     privacy, lifetime = read_settings(PrivacySettings, config), None
     if "partition-id" in node:
+        if own_keys := sorted(node.keys() - {"partition-id", "num-partitions"}):  # its demands would not be read
+            raise SettingsError(
+                f"node config: partition-id is given by simulations and {own_keys[0]} by a hospital: remove one of them"
+            )
         partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
         own, state = f"site-{partition}", run.state_root
         folder, identity = state / task.lineage / own, state / "identities" / f"{own}.pem"
@@ -48,15 +52,13 @@ def build(context: Context, task: Task) -> Node:
         spec = LearnerSpec.of(config, partition, partitions)
     else:
         show_log()
-        if isinstance(flag := node.get("gradient-checkpointing"), bool):
-            node["gradient-checkpointing"] = str(flag).lower()
-        given = read_settings(NodeSettings, node, "node config")
+        given = read_node_settings(node)
         if not given.state_dir or not Path(given.state_dir).is_absolute():
             raise SettingsError(
                 f"node config: state-dir = {given.state_dir!r} is not an absolute folder. Start the SuperNode with "
                 '--node-config \'state-dir="/var/lib/crossward" data-path="..."\''
             )
-        check_demands(encryption, privacy, given)
+        check_demands(config, given)
         if given.privacy_total_epsilon:
             lifetime = Lifetime(given.privacy_unit, given.privacy_total_epsilon, given.privacy_delta)
         key = hospital_key(encryption, given)

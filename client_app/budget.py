@@ -9,16 +9,20 @@ Not for: the record (``client_app.spending``), the mechanism (``privacy``), the 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_app.spending import Record, RecordError, Spending
-from protocol.privacy_settings import EXAMPLE, GIVEN_BY, LOCAL_UNITS, PLD, PrivacySettings
+from protocol.privacy_settings import EXAMPLE, LOCAL_UNITS, RDP, PrivacySettings
 from protocol.schedule import Schedule
 
 if TYPE_CHECKING:
     from privacy.accounting import Spent
+
+
+logger = logging.getLogger("crossward.node")
 
 
 class BudgetError(RuntimeError):
@@ -36,7 +40,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Lifetime:
-    """A hospital's own budget: ``epsilon`` at ``delta`` for ``unit`` over all runs that its records tell of."""
+    """A hospital's own budget: ``epsilon`` at ``delta`` for ``unit`` over all runs that its records tell of.
+
+    By RDP: later runs' noise and sampling may be chosen in sight of what earlier ones gave, and for RDP the sum stays
+    a bound when it is stopped before the budget (privacy filters, arXiv 2008.11193). What other runs spent is the
+    hospital's affair: it stands in the node's log, not in what the server is told.
+    """
 
     unit: str
     epsilon: float
@@ -52,22 +61,32 @@ class Lifetime:
         """
         from privacy.accounting import epsilon
 
+        told = "this hospital's own budget over all its runs (node config: privacy-total-epsilon) does not allow it"
         for name, other in others.items():
-            if other.unit not in GIVEN_BY[self.unit]:
-                raise BudgetError(
-                    f"this hospital took part in run {name} under privacy.unit = {other.unit!r}, which says nothing of "
-                    f"one {self.unit}: no budget over all runs can be kept. Set node config's privacy-total-epsilon to "
-                    "0.0, or its privacy-unit to what all runs protected"
+            if other.unit != self.unit:
+                logger.warning(
+                    "run %s trained here under privacy.unit = %r, which says nothing of one %s: no budget over all "
+                    "runs can be kept. Set privacy-total-epsilon to 0.0, or privacy-unit to what all runs protected",
+                    name,
+                    other.unit,
+                    self.unit,
                 )
+                raise BudgetError(f"{told}: an earlier run protected another unit than {self.unit!r}")
         before = [training for other in others.values() for training in other.trainings]
-        total = epsilon([*before, *planned], self.delta, PLD)
+        total = epsilon([*before, *planned], self.delta, RDP)
         if total > self.epsilon:
             what = "all of this run" if whole else "another training"
-            raise BudgetError(
-                f"{what} would bring this hospital's {self.unit}-level epsilon over all runs to {total:.4g}, beyond "
-                f"its own privacy-total-epsilon = {self.epsilon:g} (delta {self.delta:g}; {len(others)} other runs): "
-                "it takes no further part in this run"
+            logger.warning(
+                "%s would bring this hospital's %s-level epsilon over all runs (%d others) to %.4g at delta %g; "
+                "privacy-total-epsilon is %g",
+                what,
+                self.unit,
+                len(others),
+                total,
+                self.delta,
+                self.epsilon,
             )
+            raise BudgetError(f"{told}: {what} would exceed it, and it takes no further part in this run")
 
 
 @dataclass
@@ -146,9 +165,9 @@ class Budget:
         before = self._record.read() or Spending(p.unit)
         if before.unit != p.unit:
             raise RecordError(
-                f"the record {self.path} of the privacy budget is of privacy.unit = {before.unit!r}, the run's is now "
-                f"{p.unit!r}, and what was spent for one is not known for the other: resume with privacy.unit = "
-                f"{before.unit!r}, or start a new run"
+                f"the record {self._record.name} of the privacy budget is of privacy.unit = {before.unit!r}, the run "
+                f"now has {p.unit!r}, and what was spent for one is not known for the other: resume with privacy.unit "
+                f"= {before.unit!r}, or start a new run"
             )
         known, spent = dict(before.noise), list(before.trainings)
         noise = self._multiplier(known)

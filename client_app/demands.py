@@ -3,32 +3,47 @@
 A run's own settings come from the aggregator's side. A hospital says in its node config what they must at least be, and
 its node refuses any run that asks for less, before notes are read, a model is loaded or anything is sent.
 
+A note's protection does not follow from a patient's at the same epsilon (without one of their notes, a patient's
+clipped mean may turn around: twice the sensitivity), nor a patient's from a hospital's, whose noise others make. So a
+unit is given by itself alone.
+
 Not for: keys (``client_app.keys``), what goes together within one run (``protocol.privacy_checks``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from client_app.settings import NodeSettings
 from encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
-from protocol.privacy_settings import GIVEN_BY, PrivacySettings
-from protocol.settings import SettingsError
+from protocol.privacy_checks import FLAT_SOURCES
+from protocol.privacy_settings import NO_UNIT, PATIENT, PrivacySettings
+from protocol.settings import SettingsError, read_settings
 
 _STRENGTH = {NONE: 0, SENSITIVE: 1, ALL: 2}
 
 
-def check_demands(encryption: EncryptionSettings, privacy: PrivacySettings, node: NodeSettings) -> None:
-    """Refuse a run that would seal less than this hospital demands, or protect somebody else or less.
+def check_demands(config: Mapping[str, Any], node: NodeSettings) -> None:
+    """Refuse a run, by its run config, that would seal less than this hospital demands, or protect others or less.
 
     Raises
     ------
     SettingsError
         names the run's value, the hospital's, and where to change which.
     """
+    encryption, privacy = read_settings(EncryptionSettings, config), read_settings(PrivacySettings, config)
     if _STRENGTH[encryption.policy] < _STRENGTH[node.policy]:
         raise _refused("encryption.policy", encryption.policy, "policy", node.policy, f"{node.policy!r} or more")
-    if privacy.unit not in GIVEN_BY[node.privacy_unit]:
-        enough = " or ".join(repr(unit) for unit in GIVEN_BY[node.privacy_unit])
-        raise _refused("privacy.unit", privacy.unit, "privacy-unit", node.privacy_unit, enough)
+    if node.privacy_unit != NO_UNIT and privacy.unit != node.privacy_unit:
+        raise _refused("privacy.unit", privacy.unit, "privacy-unit", node.privacy_unit, repr(node.privacy_unit))
+    source = config.get("data.source")
+    if node.privacy_unit == PATIENT and source in FLAT_SOURCES and not node.patient_column:
+        raise SettingsError(
+            f"node config: privacy-unit = 'patient', and the run reads this hospital's {source} file, but which of its "
+            "columns names a patient is the hospital's to say, not the run's: set patient-column beside privacy-unit. "
+            "Nothing was trained or sent"
+        )
     if not node.privacy_epsilon:
         return
     if not 0.0 < privacy.epsilon <= node.privacy_epsilon:  # 0 is a run without a budget

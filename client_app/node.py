@@ -175,6 +175,7 @@ class Node:
             said = "".join(c if c.isprintable() else " " for c in task.refused[:500])
             logger.warning("the server refused this node's last update: %s", said)
         state = self.store.load(self.layout)
+        state.under(self.privacy_unit)
         payloads, plan = self._payloads(task), FieldPlan(*task.plan)
         began = self.clock()
         if task.snapshot is not None:

@@ -5,11 +5,13 @@ Not for: keys that the server needs too (``protocol.schedule``).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT, UNITS
+from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT
+from protocol.settings import SettingsError, read_settings
 
 IN_PROCESS, WORKER_GROUP, FSDP = "in-process", "worker-group", "fsdp"
 
@@ -217,9 +219,8 @@ class NodeSettings:
         default=NO_UNIT,
         metadata={
             "key": "privacy-unit",
-            "help": "The privacy.unit this hospital demands ('example' is also given by 'patient'); it refuses any run "
-            "without it.",
-            "choices": UNITS,
+            "help": "The privacy.unit this hospital demands; it refuses a run under any other. 'none': takes any.",
+            "choices": (NO_UNIT, *LOCAL_UNITS),
         },
     )
     privacy_epsilon: float = field(
@@ -248,6 +249,15 @@ class NodeSettings:
             "max": 0.1,
         },
     )
+    patient_column: str = field(
+        default="",
+        metadata={
+            "key": "patient-column",
+            "instead": "data.patient-column",
+            "help": "The column of this hospital's csv or jsonl that names the patient, in place of "
+            "data.patient-column; with privacy-unit 'patient' it has to be given.",
+        },
+    )
     site: str = field(default="", metadata={"key": "site", "help": "Name under which this hospital appears."})
     engine: str = field(default="", metadata=_own("node.engine", "", "auto", IN_PROCESS, WORKER_GROUP))
     processes: int = field(default=-1, metadata=_own("node.num-processes", -1))
@@ -269,12 +279,12 @@ class NodeSettings:
         if self.privacy_epsilon and self.privacy_unit == NO_UNIT:
             raise ValueError(
                 f"privacy-epsilon = {self.privacy_epsilon:g} bounds nothing while privacy-unit = 'none': say whom it "
-                "is for, 'example', 'patient' or 'hospital'"
+                "is for, 'example' or 'patient'"
             )
-        if self.privacy_total_epsilon and self.privacy_unit not in LOCAL_UNITS:
+        if self.privacy_total_epsilon and self.privacy_unit == NO_UNIT:
             raise ValueError(
-                f"privacy-total-epsilon = {self.privacy_total_epsilon:g} is kept by this node, which can count for "
-                f"privacy-unit = 'example' or 'patient'; it is {self.privacy_unit!r}"
+                f"privacy-total-epsilon = {self.privacy_total_epsilon:g} counts nothing while privacy-unit = 'none': "
+                "say whom it is for, 'example' or 'patient'"
             )
 
     def over(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,3 +299,23 @@ class NodeSettings:
         if self.bases_path and config.get("lora.factors") == "core":
             out["lora.bases"] = self.bases_path
         return out
+
+
+def read_node_settings(given: Mapping[str, Any]) -> NodeSettings:
+    """The settings of a SuperNode's node config.
+
+    Raises
+    ------
+    SettingsError
+        a value is not what is expected, or a key is unknown: a demand that is misspelt would demand nothing.
+    """
+    node, where = dict(given), "node config"
+    known = [entry.metadata["key"] for entry in fields(NodeSettings)]
+    for key in node:
+        if key not in known:
+            near = difflib.get_close_matches(key.replace("_", "-"), known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise SettingsError(f"{where}: there is no key {key}; {hint}")
+    if isinstance(flag := node.get("gradient-checkpointing"), bool):
+        node["gradient-checkpointing"] = str(flag).lower()
+    return read_settings(NodeSettings, node, where)

@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
     from privacy.accounting import Spent
 
-_FORMAT = 1
+_FORMAT = 2  # 2: with the unit
 _PATIENCE = 600.0  # seconds for another spending to end; calibrating noise takes some
 
 
@@ -44,6 +44,11 @@ class Record:
 
     path: Path
     durable: bool = True
+
+    @property
+    def name(self) -> str:
+        """The file as messages name it: the server need not know where a hospital keeps it."""
+        return f"{self.path.parent.name}/{self.path.name}"
 
     def read(self) -> Spending | None:
         """What this lineage spent; None where it has spent nothing yet.
@@ -76,9 +81,10 @@ class Record:
             trainings = tuple(Spent(**entry) for entry in facts["spent"])
             return Spending(str(facts["unit"]), trainings, dict(facts["noise"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
+            why = str(error) if isinstance(error, ValueError) else type(error).__name__
             raise RecordError(
-                f"the record of the privacy budget cannot be read ({type(error).__name__}): nothing is trained without "
-                f"it. Restore the file {path} of this node, or take part in a new run"
+                f"the record of the privacy budget cannot be read ({why}): nothing is trained without it. Restore "
+                f"{path.parent.name}/{path.name} in this node's state-dir from a backup"
             ) from error
 
     def write(self, spending: Spending) -> None:
@@ -121,8 +127,9 @@ class Record:
             yield
         except OSError as error:
             raise RecordError(
-                f"the record of the privacy budget could not be written ({error}): nothing is trained without it. Free "
-                "disk space or point state-dir elsewhere"
+                f"the record of the privacy budget could not be written ({error.strerror or type(error).__name__}): "
+                "nothing is trained without it. Free disk space, or see who may write to the node's state-dir; another "
+                "state-dir would forget what was spent"
             ) from error
 
     @contextlib.contextmanager
@@ -131,7 +138,13 @@ class Record:
         lock = FileLock(self.path.parent / "spending.lock")
         with self._written():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=_PATIENCE)
+            try:
+                lock.acquire(timeout=_PATIENCE)
+            except Timeout as error:  # an OSError, but nothing is wrong with the disk
+                raise RecordError(
+                    f"another task of this node has kept the record of the privacy budget for {_PATIENCE:g} s: nothing "
+                    "is trained without it. If no other run trains here, restart the SuperNode"
+                ) from error
         try:
             yield
         finally:

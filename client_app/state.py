@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from client_app.accumulators import Accumulators
 from protocol.messages import Head
+from protocol.privacy_settings import NO_UNIT
 
 Vector = NDArray[np.float32]
 _FORMAT = 2
@@ -39,7 +40,8 @@ class NodeState:
     """What a node remembers of one run lineage.
 
     ``residual`` is what earlier accepted updates left over; ``pending`` is what it becomes if the update of
-    task ``pending_task`` turns out to be accepted. ``layout`` is the fingerprint the state belongs to.
+    task ``pending_task`` turns out to be accepted. ``layout`` is the fingerprint the state belongs to, ``unit`` the
+    run's privacy unit under which both were made.
     """
 
     layout: str
@@ -48,6 +50,12 @@ class NodeState:
     pending_task: int = -1
     pending: Vector | None = None
     head: Head = NO_HEAD
+    unit: str = NO_UNIT
+
+    def under(self, unit: str) -> None:
+        """Go on under ``unit``: what was left over under another one was not protected as this one has it."""
+        if self.unit != unit:
+            self.residual, self.pending_task, self.pending, self.unit = None, -1, None, unit
 
     def settle(self, accepted: tuple[int, ...]) -> str:
         """Commit or roll back the pending residual; says which: '', 'committed' or 'rolled back'."""
@@ -94,6 +102,7 @@ class StateFolder:
                 facts["pending_task"],
                 arrays.get("pending"),
                 Head(*facts["head"]),
+                facts.get("unit", NO_UNIT),
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise StateError(
@@ -113,6 +122,7 @@ class StateFolder:
         facts = {
             "format": _FORMAT,
             "layout": state.layout,
+            "unit": state.unit,
             "version": state.copy.version,
             "pending_task": state.pending_task,
             "head": list(state.head),

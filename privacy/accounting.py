@@ -29,6 +29,7 @@ from dp_accounting import dp_event, pld, rdp
 
 RDP, PLD = "rdp", "pld"
 GRID = 128  # noise multipliers are whole multiples of 1/GRID
+LEAST_NOISE = 1 / GRID  # below it epsilon runs into the thousands, and far below accountants lose their numbers
 # Orders of RDP: between whole numbers only where large epsilons have their best one, as those take long to compute.
 ORDERS = (*(1 + i / 4 for i in range(1, 16)), *range(5, 64), 80, 96, 128, 256, 512, 1024)
 _MOST_NOISE = 1 << 20  # in units of 1/GRID
@@ -38,7 +39,10 @@ logging.getLogger("absl").addFilter(lambda record: "_compute_log_a_frac" not in 
 
 @dataclass(frozen=True)
 class Spent:
-    """``steps`` steps of the subsampled Gaussian at ``sampling_rate`` in (0, 1] and ``noise_multiplier`` above 0."""
+    """``steps`` steps of the subsampled Gaussian at ``sampling_rate`` in (0, 1].
+
+    ``noise_multiplier`` is at least ``LEAST_NOISE``.
+    """
 
     sampling_rate: float
     noise_multiplier: float
@@ -47,8 +51,10 @@ class Spent:
     def __post_init__(self) -> None:
         if not 0.0 < self.sampling_rate <= 1.0:
             raise ValueError(f"a sampling rate of {self.sampling_rate} was given; it lies above 0 and is at most 1")
-        if not (0.0 < self.noise_multiplier < math.inf):
-            raise ValueError(f"a noise multiplier of {self.noise_multiplier} was given; it must be above 0 and finite")
+        if not (LEAST_NOISE <= self.noise_multiplier < math.inf):
+            raise ValueError(
+                f"a noise multiplier of {self.noise_multiplier} was given; it must be at least {LEAST_NOISE} and finite"
+            )
         if self.steps < 0:
             raise ValueError(f"{self.steps} steps were given; there cannot be fewer than 0")
 

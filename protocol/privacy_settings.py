@@ -13,9 +13,7 @@ from typing import Any
 NO_UNIT, EXAMPLE, PATIENT, HOSPITAL = "none", "example", "patient", "hospital"
 UNITS = (NO_UNIT, EXAMPLE, PATIENT, HOSPITAL)
 LOCAL_UNITS = (EXAMPLE, PATIENT)  # DP-SGD within a hospital; HOSPITAL is noise on the sum of hospitals' updates
-# Under which units somebody who asks for one is protected. A patient's notes hold each single note, so that a patient's
-# protection is also an example's. Hospital level rests on other hospitals' noise, too: it replaces neither.
-GIVEN_BY = {NO_UNIT: UNITS, EXAMPLE: (EXAMPLE, PATIENT), PATIENT: (PATIENT,), HOSPITAL: (HOSPITAL,)}
+LEAST_NOISE = 1 / 128  # of a noise multiplier; below it no epsilon worth the name is left, and accountants fail
 RDP, PLD = "rdp", "pld"
 
 
@@ -67,7 +65,8 @@ class PrivacySettings:
             "clip",
             "L2 bound of what one unit adds to a sum: of an example's or a patient's gradient, or of a hospital's "
             "update at the first scale epoch (it halves with every further one).",
-            above=0.0,
+            min=1e-6,
+            max=1e6,
         ),
     )
     batch: int = field(
@@ -130,6 +129,11 @@ class PrivacySettings:
             raise ValueError(
                 f"privacy.unit = {self.unit!r} says what to protect but not how well: set privacy.epsilon, or "
                 "privacy.noise-multiplier, or both"
+            )
+        if 0.0 < self.noise_multiplier < LEAST_NOISE:
+            raise ValueError(
+                f"privacy.noise-multiplier = {self.noise_multiplier:g} is next to no noise: at least {LEAST_NOISE:g} "
+                "is expected, or 0 to have it calibrated to privacy.epsilon"
             )
         if self.micro_batch > 1 and self.unit != EXAMPLE:
             raise ValueError(

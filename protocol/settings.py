@@ -39,7 +39,11 @@ def _checked(value: Any, kind: type[Any], meta: Mapping[str, Any], where: str) -
     expected = _describe(meta, kind)
     wrong = SettingsError(
         f"{where}: {meta['key']} = {value!r} is not {expected}. {meta['help']} "
-        f'Set it with --run-config "{meta["key"]}=..." or in the [tool.flwr.app.config] table of pyproject.toml.'
+        + (
+            f"Set it with --node-config '{meta['key']}=...' or in the [node-config] table of hospital.toml."
+            if where == "node config"
+            else f'Set it with --run-config "{meta["key"]}=..." or in [tool.flwr.app.config] of pyproject.toml.'
+        )
     )
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

@@ -92,7 +92,9 @@ class Workbench:
         self.shop = bench.shop
         data = dataclasses.replace(bench.data, max_tokens=WINDOW)
         self.schedule = Schedule(versions=1, local_steps=steps)
-        self.learner = LoraLearner(bench.shop, bench.sites[0].hospital, data, self.schedule, TrainSettings())
+        settings = TrainSettings()
+        self.batch = settings.batch_size
+        self.learner = LoraLearner(bench.shop, bench.sites[0].hospital, data, self.schedule, settings)
         self.learner.told = lambda report: None
         lengths = np.diff(self.tokens.offsets)
         count = len(self.tokens.patient_ids)
@@ -172,13 +174,16 @@ def features(found: list[World], known: bool, facts: tuple[str, ...] = FACTS) ->
 def matched(found: list[World], known: bool) -> Floats:
     """How far the reported loss is drawn towards P's own, float64 [worlds]; larger: inside.
 
-    Both are differences to what is expected without P: of the others, or of anybody where these are not known.
+    Both are differences to what is expected without P: of the others, or of anybody where these are not known. That a
+    training lowers the loss, which the base losses of others do not say, is the mean over worlds and taken off.
     """
     told, own = np.array([w.facts[FACTS.index("mean loss")] for w in found]), np.array([w.patient[2] for w in found])
     if known:
         others = np.array([w.others[2] for w in found])
-        return np.asarray((told - others) * (own - others), dtype=np.float64)
-    return np.asarray((told - told.mean()) * (own - own.mean()), dtype=np.float64)
+        told, own = told - others, own - others
+    else:
+        own = own - own.mean()
+    return np.asarray((told - told.mean()) * own, dtype=np.float64)
 
 
 def taught(who: Floats) -> NDArray[np.bool_]:
@@ -275,7 +280,7 @@ def cohort(bench: Bench, tokens: TokenDataset, others: int, steps: int, rng: np.
         bench.progress(f"aggregator: {bench.size.worlds} worlds of a {size}; the {who_knows}")
         found, who = made[known] = worlds(work, bench.size.worlds, rng, known)
         inside = np.array([w.inside for w in found])
-        note = f"matched filter; {steps} steps"
+        note = f"matched filter; {steps} steps of {work.batch} sequences of {WINDOW} tokens"
         out.append(_row(FILTER, AGGREGATOR, f"{size}; {who_knows}", matched(found, known), inside, who, note))
     for view, known, kept, what in LOOKS:
         found, who = made[known]

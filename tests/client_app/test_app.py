@@ -208,24 +208,30 @@ def test_no_run_can_make_a_hospital_send_more_in_the_clear_than_it_allows(
 
 
 def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_demands(
-    tmp_path: Path, notes: Path, key: dict[str, str]
+    tmp_path: Path, notes: Path, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "engine": "in-process"} | key
-    given |= {"privacy-unit": "patient", "privacy-epsilon": 3.0}
+    given |= {"privacy-unit": "patient", "privacy-epsilon": 3.0, "patient-column": "subject"}
     run = CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
-    for config, told in (
-        (CSV, "privacy.unit = 'none'"),
-        (run | {"privacy__unit": "example"}, "privacy.unit = 'example'"),
-        (run | {"privacy__epsilon": 3.5}, "privacy.epsilon = 3.5"),
-    ):
-        for kind in (TRAIN, EVALUATE, ALONE):
-            got = failure(TASK, context(given, **config), kind)
-            assert got.kind == FAILED and told in got.reason and "nothing was trained or sent" in got.reason
+    with monkeypatch.context() as patch:
+        patch.setattr("client_app.app.open_learner", lambda *given: pytest.fail("notes were read"))
+        for config, told in (
+            (CSV, "privacy.unit = 'none'"),
+            (run | {"privacy__unit": "example"}, "privacy.unit = 'example'"),
+            (run | {"privacy__epsilon": 3.5}, "privacy.epsilon = 3.5"),
+        ):
+            for kind in (TRAIN, EVALUATE, ALONE):
+                got = failure(TASK, context(given, **config), kind)
+                assert got.kind == FAILED and told in got.reason and "nothing was trained or sent" in got.reason
+        misspelt = failure(TASK, context(given | {"privacy_epsilon": 1.0}, **run)).reason
+        assert "no key privacy_epsilon; did you mean privacy-epsilon" in misspelt
+        both = failure(TASK, context(given | {"partition-id": 0, "num-partitions": 2}, **run)).reason
+        assert "partition-id is given by simulations and data-path by a hospital" in both
     assert not (tmp_path / "state").exists()
-    assert isinstance(answer(TASK, context(given, **run)), Update)
+    assert isinstance(answer(TASK, context(given, **run | {"data__patient_column": "text"})), Update)
     own = given | {"privacy-total-epsilon": 0.001}
     got = failure(replace(TASK, lineage="another1", task=2), context(own, **run))
-    assert got.kind == BUDGET and "own privacy-total-epsilon = 0.001 (delta 1e-05; 1 other runs)" in got.reason
+    assert got.kind == BUDGET and "privacy-total-epsilon" in got.reason
 
 
 def test_a_hospital_may_allow_a_run_in_the_clear(tmp_path: Path, notes: Path) -> None:

@@ -106,7 +106,7 @@ def test_two_trainings_at_once_are_both_paid_for(path: Path, monkeypatch: pytest
     assert sorted(file.name for file in path.parent.iterdir() if file.suffix != ".lock") == ["line.json"]
 
 
-CUT_OFF = '{"format": 1, "unit": "patient", "noise": {}, "spent": [{"steps": 3}]}'
+CUT_OFF = '{"format": 2, "unit": "patient", "noise": {}, "spent": [{"steps": 3}]}'
 
 
 @pytest.mark.parametrize("text", ["", "{}", CUT_OFF, "[]"])
@@ -118,22 +118,24 @@ def test_a_record_that_cannot_be_read_stops_all_training(path: Path, text: str) 
 
 
 def of_run(path: Path, name: str, total: float, unit: str = "patient", epsilon: float = 3.0, **more: Any) -> Budget:
-    lifetime = Lifetime(more.pop("demanded", "patient"), total, 1e-5) if total else None
+    lifetime = Lifetime(unit, total, 1e-5) if total else None
     privacy = replace(PRIVACY, unit=unit, epsilon=epsilon, **more)
     return Budget(path.with_stem(name), privacy, SCHEDULE, 100, durable=False, lifetime=lifetime)
 
 
-def test_a_hospitals_own_budget_is_over_all_its_runs(path: Path) -> None:
+def test_a_hospitals_own_budget_is_over_all_its_runs(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What two runs spend is composed as one run's trainings are; a third that would exceed it does not begin."""
     for name in ("one", "two"):
         for _ in range(SCHEDULE.versions):
             cost = of_run(path, name, 5.0).spend()
         assert cost.total <= 3.0  # the run is told its own epsilon, not what the hospital did elsewhere
     noise = noise_for(3.0, 1e-5, 0.5, 20, "rdp")
-    three = epsilon([Spent(0.5, noise, 60)], 1e-5, "pld")
-    assert epsilon([Spent(0.5, noise, 40)], 1e-5, "pld") < 5.0 < three
-    with pytest.raises(BudgetError, match=rf"all of this run would .* over all runs to {three:.4g}, beyond its own"):
+    three = epsilon([Spent(0.5, noise, 60)], 1e-5, "rdp")
+    assert epsilon([Spent(0.5, noise, 40)], 1e-5, "rdp") < 5.0 < three
+    # the server is told that it is so, not what other runs spent
+    with pytest.raises(BudgetError, match="all of this run would exceed it, and it takes no further part") as refused:
         of_run(path, "three", 5.0).spend()
+    assert f"{three:.4g}" in caplog.text and f"{three:.4g}" not in str(refused.value)
     assert not path.with_stem("three").exists()
     assert of_run(path, "three", three).spend().total < 3.0
     assert of_run(path, "four", 0.0).spend().total < 3.0  # a hospital that keeps no account over runs
@@ -143,20 +145,21 @@ def test_a_run_that_another_overtook_stops_within_the_hospitals_budget(path: Pat
     first = of_run(path, "one", 3.0)
     first.spend()
     of_run(path, "two", 0.0).spend()  # the hospital lifted its demand for a while
-    with pytest.raises(BudgetError, match="another training would bring"):
+    with pytest.raises(BudgetError, match="another training would exceed it"):
         for _ in range(SCHEDULE.versions):
             first.spend()
     spent = [
         Spent(**entry) for name in ("one", "two") for entry in json.loads(path.with_stem(name).read_text())["spent"]
     ]
-    assert 2 <= len(spent) < 5 and epsilon(spent, 1e-5, "pld") <= 3.0
+    assert 2 <= len(spent) < 5 and epsilon(spent, 1e-5, "rdp") <= 3.0
 
 
-def test_what_protected_notes_says_nothing_of_patients(path: Path) -> None:
-    of_run(path, "notes", 0.0, unit="example").spend()
-    with pytest.raises(BudgetError, match=r"run notes under privacy\.unit = 'example', .* one patient"):
-        of_run(path, "patients", 100.0).spend()
-    assert of_run(path, "patients", 100.0, demanded="example").spend()  # a patient's protection is also a note's
+@pytest.mark.parametrize(("first", "then"), [("example", "patient"), ("patient", "example")])
+def test_what_protected_one_says_nothing_of_another(path: Path, first: str, then: str) -> None:
+    of_run(path, "one", 0.0, unit=first).spend()
+    with pytest.raises(BudgetError, match=f"an earlier run protected another unit than '{then}'"):
+        of_run(path, "two", 100.0, unit=then).spend()
+    assert of_run(path, "two", 0.0, unit=then).spend()
 
 
 def test_a_damaged_record_of_another_run_stops_a_hospital_that_counts_them(path: Path) -> None:
@@ -167,9 +170,34 @@ def test_a_damaged_record_of_another_run_stops_a_hospital_that_counts_them(path:
     assert of_run(path, "one", 0.0).spend()
 
 
+def test_two_runs_at_once_do_not_spend_the_same_rest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One reads what the other wrote: of two runs that each would fit, the second does not."""
+    both, write = threading.Barrier(2), Record.write
+
+    def slowly(self: Record, *given: Any) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        write(self, *given)
+
+    monkeypatch.setattr(Record, "write", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(of_run(path, name, 3.0).spend) for name in ("one", "two")]
+        refused = [isinstance(future.exception(), BudgetError) for future in futures]
+    assert sorted(refused) == [False, True] and len(list(path.parent.glob("*.json"))) == 1
+
+
+def test_a_record_that_somebody_keeps_is_not_blamed_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("client_app.spending._PATIENCE", 0.05)
+    with (
+        Record(path).alone(),
+        pytest.raises(RecordError, match=r"has kept the record of the privacy budget for 0\.05 s"),
+    ):
+        budget(path).spend()
+
+
 def test_a_lineage_that_goes_on_under_another_unit_is_not_mixed(path: Path) -> None:
     of_run(path, "one", 0.0, unit="example").spend()
-    with pytest.raises(RecordError, match=r"is of privacy\.unit = 'example', the run's is now 'patient'"):
+    with pytest.raises(RecordError, match=r"is of privacy\.unit = 'example', the run now has 'patient'"):
         of_run(path, "one", 0.0).spend()
 
 
@@ -273,6 +301,18 @@ def test_what_was_trained_alone_and_without_noise_is_measured_for_this_node_only
     assert isinstance(reply, Evaluation) and sorted(reply.measures) == ["base", "global"]
     assert "alone, this hospital reaches" in caplog.text and not path.exists()
     assert made.own_path.exists()
+
+
+def test_what_was_left_over_without_privacy_does_not_enter_a_private_update(tmp_path: Path, path: Path) -> None:
+    """A lineage that goes on under another unit: the rounding's remainder of an unprotected update is dropped."""
+    open_node = Node(ToyLearner(0, SCHEDULE), tmp_path / "node", toy_identity(1), SCHEDULE, 0, durable=False)
+    assert isinstance(open_node.train(TASK), Update)
+    left = open_node.store.load(open_node.layout)
+    assert left.pending is not None and left.pending.any()
+    private, _ = node(tmp_path / "node", path)
+    assert isinstance(private.train(replace(TASK, task=2, accepted=(1,))), Update)
+    state = private.store.load(private.layout)
+    assert state.residual is None and (state.unit, state.pending_task) == ("patient", 2)
 
 
 def test_the_module_imports_no_torch() -> None:

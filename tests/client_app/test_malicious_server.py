@@ -29,7 +29,6 @@ from encryption.secret import Secret
 from encryption.settings import EncryptionSettings
 from protocol.messages import Evaluation, Failure, Head, RecordHead, SnapshotHead, Task, Update
 from protocol.parts import Part, PartHead, Payload, join
-from protocol.privacy_settings import PrivacySettings
 from protocol.schedule import Schedule
 from protocol.settings import SettingsError
 from protocol.wire import read_reply, write_task
@@ -119,7 +118,7 @@ def test_a_task_that_cannot_be_is_refused_and_leaves_the_state_alone(
 @pytest.mark.parametrize("policy", ["none", "sensitive"])
 def test_a_run_that_seals_less_is_refused_by_a_hospital_that_did_not_agree(policy: str) -> None:
     with pytest.raises(SettingsError, match="nothing was trained or sent"):
-        check_demands(EncryptionSettings(policy=policy), PrivacySettings(), NodeSettings())
+        check_demands({"encryption.policy": policy}, NodeSettings())
 
 
 def test_no_task_makes_a_sealing_node_send_a_clear_value(node: Node) -> None:

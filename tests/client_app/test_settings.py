@@ -12,6 +12,7 @@ from protocol.settings import SettingsError, read_settings
 
 RUN = {
     "data.path": "/run/notes",
+    "data.patient-column": "",
     "lora.bases": "/run/bases",
     "lora.factors": "core",
     "node.engine": "auto",
@@ -34,6 +35,7 @@ RUN = {
 }
 OWN: list[tuple[str, Any, str, Any]] = [
     ("data-path", "/own/notes", "data.path", "/own/notes"),
+    ("patient-column", "subject", "data.patient-column", "subject"),
     ("bases-path", "/own/bases", "lora.bases", "/own/bases"),
     ("engine", "worker-group", "node.engine", "worker-group"),
     ("num-processes", 0, "node.num-processes", 0),

@@ -76,7 +76,7 @@ def test_each_trouble_is_named_and_the_rest_still_looked_at(file: Path, tmp_path
     all_of_it = found(file)
     wrong = {what: told for what, (verdict, told) in all_of_it.items() if verdict == WRONG}
     assert set(wrong) == {"node config", "consortium key", "notes"} and len(all_of_it) == 7
-    assert "unknown keys: thraeds" in wrong["node config"] and "notes is not there" in wrong["notes"]
+    assert "no key thraeds; did you mean threads?" in wrong["node config"] and "notes is not there" in wrong["notes"]
 
 
 def test_a_strangers_aggregator_and_none_at_all(file: Path, tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def test_careless_noise_is_accounted_for_in_reasonable_time() -> None:
         (lambda: Spent(0.0, 1.0, 1), "sampling rate of 0.0"),
         (lambda: Spent(1.5, 1.0, 1), "sampling rate of 1.5"),
         (lambda: Spent(0.5, 0.0, 1), "noise multiplier of 0.0"),
+        (lambda: Spent(0.5, 1e-154, 1), "noise multiplier of 1e-154"),  # of which RDP would say that it costs nothing
         (lambda: Spent(0.5, float("inf"), 1), "noise multiplier of inf"),
         (lambda: Spent(0.5, 1.0, -1), "-1 steps"),
         (lambda: epsilon([], 0.0), "delta = 0.0"),
@@ -97,3 +98,18 @@ def test_what_cannot_be_accounted_for_is_refused(make: object, says: str) -> Non
     assert callable(make)
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_settings_refuse_what_accounting_does() -> None:
+    from privacy.accounting import LEAST_NOISE
+    from protocol import privacy_settings
+
+    assert LEAST_NOISE == privacy_settings.LEAST_NOISE
+
+
+@pytest.mark.parametrize("accountant", [RDP, PLD])
+def test_the_least_noise_that_is_allowed_costs_more_than_twice_as_much_noise(accountant: str) -> None:
+    from privacy.accounting import LEAST_NOISE
+
+    costs = [epsilon([Spent(0.1, noise * LEAST_NOISE, 5)], DELTA, accountant) for noise in (1, 2, 4, 8)]
+    assert costs == sorted(costs, reverse=True) and costs[0] > 1000 and costs[-1] > 50

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,17 @@ def test_the_filter_knows_what_is_expected_of_others() -> None:
     """By hand: others at 3, P at 5, and 3 or 4 nats reported."""
     rest = np.array([10.0, 3000.0, 3.0]), np.array([2.0, 300.0, 5.0])
     told = [World(np.array([1.0, 1.0, loss, 0.0, 1.0]), rest[1], rest[0], loss > 3.0) for loss in (3.0, 4.0)]
-    assert matched(told, True).tolist() == [0.0, 2.0]
+    assert matched(told, True).tolist() == [-1.0, 1.0]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_the_filter_is_not_blinded_by_what_training_takes_off_every_loss(known: bool) -> None:
+    worlds, _ = made_up(600, 0.5, np.random.default_rng(9))
+    inside = np.array([w.inside for w in worlds])
+    lower = [replace(w, facts=w.facts - np.array([0.0, 0.0, 0.3, 0.0, 0.0])) for w in worlds]
+    scores = [matched(found, known) for found in (worlds, lower)]
+    np.testing.assert_allclose(scores[1], scores[0], atol=1e-9)
+    assert auc(scores[1][inside], scores[1][~inside]) > 0.7
 
 
 def test_nothing_is_found_where_there_is_nothing() -> None:
