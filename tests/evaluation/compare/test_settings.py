@@ -42,7 +42,7 @@ def test_methods_differ_in_what_makes_them_and_take_as_many_updates(setting: Com
         rounds = setting.rounds if task == NOTES else setting.label_rounds
         updates = setting.versions(METHODS[ENCRYPTED], task) * setting.buffer
         assert setting.versions(METHODS[FL], task) == rounds
-        assert 0 <= updates - rounds * setting.hospitals < setting.buffer
+        assert updates == rounds * setting.hospitals  # or one of them trains more than the other
     assert setting.seeds >= 3
 
 
