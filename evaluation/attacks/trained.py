@@ -3,7 +3,7 @@
 Patients are shared out by chance, hospital by hospital, into members (trained on), nonmembers (held out) and shadow
 patients (an attacker's own, from the same distribution); identifiers are planted as notes of their own among one
 hospital's members. Two settings: ``DEFAULT`` is a run of the default length on as many patients as a default run has,
-``LONG`` takes as many steps over a small part of the patients, so that every note is read some twenty times.
+``LONG`` takes more steps over a small part of the patients, so that what is planted often enough is learned by heart.
 
 A version adds the mean of all hospitals' updates, weighted by their patients' notes, in floats: what encryption opens
 to, without rounding and without waiting, since neither hides a note from who holds the adapter.
@@ -83,7 +83,7 @@ FULL = Size(
     hospitals=4,
     versions=16,
     local_steps=10,
-    long_versions=24,
+    long_versions=60,
     long_share=8,
     victims=300,
     read=100_000,
