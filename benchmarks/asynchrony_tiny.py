@@ -22,8 +22,8 @@ from benchmarks.asynchrony_jobs import Job, Outcome, constant
 from benchmarks.asynchrony_run import SYNC, Run
 from client_app.learner import LoraLearner, workshop
 from client_app.measuring import measure_batches
-from client_app.node import Trained, Vector
 from client_app.settings import TrainSettings
+from client_app.trained import Trained, Vector
 from data import DataConfig, load_hospitals, test_batches
 
 HOLD = 3  # updates: a synchronous round is the next point, whatever its size

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.asynchrony_clock import computes, links
 from benchmarks.asynchrony_config import Config
-from client_app.node import Trained, Vector
+from client_app.trained import Trained, Vector
 from protocol.measures import Measure
 from protocol.schedule import Schedule
 

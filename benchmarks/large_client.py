@@ -17,8 +17,9 @@ from flwr.clientapp import ClientApp
 from benchmarks.encryption_sizes import llama_blocks
 from client_app.handlers import make_app
 from client_app.keys import simulated_key
-from client_app.node import Node, Trained, Vector
+from client_app.node import Node
 from client_app.payloads import Vault
+from client_app.trained import Trained, Vector
 from encryption.settings import EncryptionSettings
 from protocol.measures import Measure, measure
 from protocol.messages import Task

@@ -21,9 +21,10 @@ import numpy as np
 from flwr.app import Context, Error, Message, RecordDict
 
 from client_app.handlers import make_app
-from client_app.node import Node, Trained
+from client_app.node import Node
 from client_app.payloads import Payloads, Vault
 from client_app.state import StateFolder
+from client_app.trained import Trained
 from encryption.plan import FieldPlan
 from protocol.messages import Task, Update
 from protocol.schedule import Schedule

@@ -87,6 +87,7 @@ def build(context: Context, task: Task) -> Node:
         noise=HospitalNoise(mechanism) if (mechanism := hospital_mechanism(config)) is not None else None,
         feedback=read_settings(TrainSettings, config).error_feedback,
         counts=config.get("strategy.weighting") == "examples",  # the only weighting that is made of it
+        loss_grid=read_settings(TrainSettings, dict(spec.config)).loss_grid,
     )
 
 

@@ -28,11 +28,11 @@ from adapters import (
 )
 from client_app.measuring import measure_batches
 from client_app.meter import Meter, Report, log_report
-from client_app.node import Trained, Vector
 from client_app.settings import FSDP, EngineSettings, TrainSettings
 from client_app.sharding import before_sharding, shard
 from client_app.spec import LearnerSpec
 from client_app.team import SOLO, Team
+from client_app.trained import Trained, Vector
 from client_app.training import Pace, TrainingError, train_steps
 from data import (
     DataConfig,

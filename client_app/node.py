@@ -13,13 +13,12 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from numpy.typing import NDArray
 
 from client_app.accumulators import from_snapshot, take_snapshot
 from client_app.budget import Budget, BudgetError
@@ -29,6 +28,7 @@ from client_app.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from client_app.quantise import quantise
 from client_app.state import NodeState, StateFolder
 from client_app.strikes import Strikes, StruckOutError
+from client_app.trained import Trained, Vector, coarse, uncounted, unreported
 from encryption.plan import FieldPlan
 from protocol.measures import Measure
 from protocol.messages import BEHIND, BUDGET, FAILED, WRONG_KEY, Evaluation, Failure, RecordHead, Reply, Task, Update
@@ -36,29 +36,7 @@ from protocol.parts import LARGE, ProtocolError
 from protocol.privacy_settings import NO_UNIT
 from protocol.schedule import Schedule
 
-Vector = NDArray[np.float32]
 logger = logging.getLogger("crossward.node")
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Outcome of a local training: ``vector`` float32 [total], which becomes the node's own, and public facts.
-
-    ``loss_sum`` (nats) is summed over exactly ``num_tokens`` predicted tokens; ``num_examples`` is the size of the
-    training set in examples. Of a private training ``loss_sum`` is 0.0, as it would tell of the notes, and both counts
-    are public numbers.
-    """
-
-    vector: Vector
-    num_examples: int
-    num_tokens: int
-    loss_sum: float
-    steps: int
-
-
-def unreported(trained: Trained, schedule: Schedule) -> Trained:
-    """``trained`` with public constants in place of what would tell of the notes: one example, one token, no loss."""
-    return replace(trained, num_examples=1, num_tokens=1, loss_sum=0.0, steps=schedule.local_steps)
 
 
 class Learner(Protocol):
@@ -120,8 +98,8 @@ class Node:
     ``privacy_unit`` is the run's; with one that hospitals protect, ``budget`` decides on every training before it
     begins, and ``learner`` is a :class:`PrivateLearner`.
     Without ``counts`` an update does not tell the size of the training set: who knows all patients but one could tell
-    from it whether that one is there. Without ``feedback`` what quantising cuts off is dropped. ``open_seconds`` is
-    what the last task's records took to open.
+    from it whether that one is there. The mean loss is told as a power of ``loss_grid``. Without ``feedback`` what
+    quantising cuts off is dropped. ``open_seconds`` is what the last task's records took to open.
     """
 
     learner: Learner
@@ -139,6 +117,7 @@ class Node:
     noise: HospitalNoise | None = None
     feedback: bool = True
     counts: bool = True
+    loss_grid: float = 1.0
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
@@ -263,8 +242,8 @@ class Node:
         self.store.save(state)
         if self.noise is not None:
             trained = unreported(trained, self.schedule)
-        elif not self.counts:
-            trained = replace(trained, num_examples=1)
+        else:
+            trained = coarse(trained if self.counts else uncounted(trained), self.loss_grid)
         return sign(
             Update(
                 lineage=task.lineage,

@@ -88,6 +88,16 @@ class TrainSettings:
             "drops it (to measure what it is worth).",
         },
     )
+    loss_grid: float = field(
+        default=1.25,
+        metadata={
+            "key": "train.loss-grid",
+            "help": "A node tells its training loss rounded to a power of this: the exact one tells a little of "
+            "single patients of a small hospital; 1.0 = exactly.",
+            "min": 1.0,
+            "max": 16.0,
+        },
+    )
     gradient_checkpointing: bool = field(
         default=False,
         metadata={
@@ -266,6 +276,7 @@ class NodeSettings:
     stall_timeout: float = field(default=-1.0, metadata=_own("node.stall-timeout", -1.0))
     threads: int = field(default=-1, metadata=_own("node.threads", -1))
     local_seconds: float = field(default=-1.0, metadata=_own("train.local-seconds", -1.0))
+    loss_grid: float = field(default=-1.0, metadata=_own("train.loss-grid", -1.0))
     batch_size: int = field(default=-1, metadata=_own("train.batch-size", -1))
     accumulation: int = field(default=-1, metadata=_own("train.accumulation", -1))
     gradient_checkpointing: str = field(default="", metadata=_own("train.gradient-checkpointing", "", "true", "false"))

@@ -17,8 +17,9 @@ from flwr.clientapp import ClientApp
 
 from client_app.handlers import make_app
 from client_app.hospital_noise import HospitalNoise
-from client_app.node import Node, Trained, Vector
+from client_app.node import Node
 from client_app.payloads import Vault
+from client_app.trained import Trained, Vector
 from protocol.measures import Measure, measure
 from protocol.messages import Task
 from protocol.privacy_settings import HOSPITAL, NO_UNIT

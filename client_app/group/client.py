@@ -16,9 +16,9 @@ import numpy as np
 from client_app.group import frames
 from client_app.group.place import GroupError, Options, code_version, connect, owner
 from client_app.meter import Report, log_report
-from client_app.node import Trained, Vector
 from client_app.settings import EngineSettings
 from client_app.spec import LearnerSpec
+from client_app.trained import Trained, Vector
 from protocol.measures import Measure
 
 SILENCE = 60.0  # a supervisor speaks every ten seconds; without a word for this long it is no more

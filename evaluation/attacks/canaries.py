@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from adapters import write_vector
 from client_app.learner import Workshop
-from client_app.node import Vector
+from client_app.trained import Vector
 from evaluation.attacks.planted import DIGITS, SPACE, Canary, Ids, digit_tokens
 from evaluation.attacks.scores import RELEASED, Score
 from evaluation.attacks.statistics import difference_interval, share_interval

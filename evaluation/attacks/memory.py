@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 
 from client_app.learner import LoraLearner
-from client_app.node import Vector
+from client_app.trained import Vector
 from data.sampling import count_units
 from evaluation.attacks import canaries as canary_attack
 from evaluation.attacks import membership as membership_attack

@@ -36,6 +36,7 @@ from client_app.learner import LoraLearner
 from client_app.payloads import Payloads, Vault
 from client_app.quantise import quantise
 from client_app.settings import TrainSettings
+from client_app.trained import coarse
 from data import TokenDataset
 from encryption.key_format import ConsortiumKey
 from encryption.plan import FieldPlan
@@ -93,7 +94,7 @@ class Workbench:
         data = dataclasses.replace(bench.data, max_tokens=WINDOW)
         self.schedule = Schedule(versions=1, local_steps=steps)
         settings = TrainSettings()
-        self.batch = settings.batch_size
+        self.batch, self.grid = settings.batch_size, settings.loss_grid
         self.learner = LoraLearner(bench.shop, bench.sites[0].hospital, data, self.schedule, settings)
         self.learner.told = lambda report: None
         lengths = np.diff(self.tokens.offsets)
@@ -115,7 +116,7 @@ class Workbench:
         self.learner.train_tokens = part(self.tokens, [*others, *extra])
         start = self.shop.initial
         began = time.perf_counter()
-        trained = self.learner.train(start, 0, seed)
+        trained = coarse(self.learner.train(start, 0, seed), self.grid)
         seconds = time.perf_counter() - began
         rounded = quantise(
             trained.vector - start,

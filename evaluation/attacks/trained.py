@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from adapters import LoraSettings, ModelConfig, write_vector
 from client_app.learner import LoraLearner, Workshop, workshop
 from client_app.losses import to_device, token_losses
-from client_app.node import Vector
 from client_app.settings import TrainSettings
+from client_app.trained import Vector
 from data import DataConfig, Hospital, TokenDataset, load_hospitals, test_batches
 from evaluation.attacks.patients import joined, part, planted, shortened
 from evaluation.attacks.planted import draw_canaries

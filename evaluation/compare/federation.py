@@ -24,7 +24,8 @@ from client_app.app import build
 from client_app.handlers import make_app
 from client_app.keys import simulated_key
 from client_app.learner import LoraLearner
-from client_app.node import Node, Vector
+from client_app.node import Node
+from client_app.trained import Vector
 from encryption.aggregator import Arithmetic
 from encryption.packing import Buffer
 from encryption.settings import EncryptionSettings

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from client_app.node import Learner, Trained, Vector
+from client_app.node import Learner
+from client_app.trained import Trained, Vector
 from protocol.measures import Measure
 
 _TRAINS = ("model.", "lora.", "data.", "train.", "privacy.")

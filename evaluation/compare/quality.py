@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from client_app.learner import LoraLearner
-from client_app.node import Vector
+from client_app.trained import Vector
 from evaluation.compare.memory import Remembering
 from evaluation.labels import label_scores
 from protocol.measures import Measure

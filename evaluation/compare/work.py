@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from client_app.learner import LoraLearner, local_learner
-from client_app.node import Vector
 from client_app.settings import EngineSettings
 from client_app.spec import LearnerSpec
 from client_app.threads import share_cores
+from client_app.trained import Vector
 from evaluation.collect import centralised
 from evaluation.compare.federation import Cost, Federated, UnavailableError, federate
 from evaluation.compare.memory import Memory, Remembering, vector_digest

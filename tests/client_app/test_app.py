@@ -234,6 +234,21 @@ def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_dem
     assert got.kind == BUDGET and "privacy-total-epsilon" in got.reason
 
 
+def test_the_loss_is_told_to_a_grid_that_the_hospital_may_widen(
+    tmp_path: Path, notes: Path, key: dict[str, str]
+) -> None:
+    means, given = [], {"data-path": str(notes), "engine": "in-process"} | key
+    for own, grid in (({"loss-grid": 1.0}, 4.0), ({}, 1.25), ({"loss-grid": 4.0}, 1.25)):
+        where = given | own | {"state-dir": str(tmp_path / f"state{len(means)}")}
+        got = answer(TASK, context(where, **CSV, train__loss_grid=grid))
+        assert isinstance(got, Update)
+        means.append(got.loss_sum / got.num_tokens)
+    exact, told, wide = means
+    assert (
+        told != exact and 1.25**-0.5 <= told / exact <= 1.25**0.5 and wide in (pytest.approx(1.0), pytest.approx(4.0))
+    )
+
+
 def test_a_hospital_may_allow_a_run_in_the_clear(tmp_path: Path, notes: Path) -> None:
     given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "policy": "none", "engine": "in-process"}
     got = answer(TASK, context(given, **CSV, encryption__policy="none"))

@@ -17,8 +17,9 @@ pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use
 
 from client_app import budget as module
 from client_app.budget import Budget, BudgetError, Lifetime
-from client_app.node import Node, Trained
+from client_app.node import Node
 from client_app.spending import Record, RecordError
+from client_app.trained import Trained
 from privacy.accounting import Spent, epsilon, noise_for
 from protocol.messages import BUDGET, Evaluation, Failure, Head, Task, Update
 from protocol.privacy_settings import PrivacySettings

@@ -22,9 +22,10 @@ from flwr.app import Message
 
 from client_app.handlers import make_app
 from client_app.hospital_noise import HospitalNoise
-from client_app.node import Node, Trained
+from client_app.node import Node
 from client_app.payloads import Payloads, Vault
 from client_app.state import NodeState, StateFolder
+from client_app.trained import Trained
 from encryption.aggregator import arithmetic
 from encryption.plan import FieldPlan
 from protocol.messages import ACCEPTED, EVALUATE, OUTCOMES, WRONG_LAYOUT, Update

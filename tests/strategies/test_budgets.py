@@ -14,7 +14,8 @@ pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use
 
 from client_app.budget import Budget
 from client_app.handlers import make_app
-from client_app.node import Node, Trained
+from client_app.node import Node
+from client_app.trained import Trained
 from encryption.plan import FieldPlan
 from privacy.accounting import Spent, epsilon
 from protocol.privacy_settings import PrivacySettings

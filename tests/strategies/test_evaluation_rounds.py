@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.node import Trained
+from client_app.trained import Trained
 from protocol.measures import Measure
 from protocol.schedule import Schedule
 from simulation.toy import ToyLearner

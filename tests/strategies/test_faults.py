@@ -13,9 +13,9 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
 
 from client_app.identity import sign
-from client_app.node import Trained
 from client_app.payloads import Vault
 from client_app.state import StateFolder
+from client_app.trained import Trained
 from encryption.plan import FieldPlan
 from protocol.messages import VERSION, Failure, Update
 from protocol.schedule import Schedule

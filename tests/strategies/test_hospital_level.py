@@ -14,8 +14,8 @@ import pytest
 from flwr.app import Message
 
 from client_app.hospital_noise import HospitalNoise, bounded
-from client_app.node import Trained
 from client_app.payloads import Vault
+from client_app.trained import Trained
 from encryption.key_format import ConsortiumKey
 from encryption.plan import FieldPlan
 from encryption.secret import Secret

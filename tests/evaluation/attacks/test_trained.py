@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from client_app.learner import LoraLearner
-from client_app.node import Vector
+from client_app.trained import Vector
 from evaluation.attacks.patients import joined, part, planted, shortened
 from evaluation.attacks.trained import DEFAULT, LONG, PLANTED, Bench
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.node import Trained
+from client_app.trained import Trained
 from evaluation.compare import frontier, work
 from evaluation.compare.federation import UnavailableError, epsilon_of
 from evaluation.compare.frontier import point
