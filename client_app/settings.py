@@ -93,7 +93,7 @@ class TrainSettings:
         metadata={
             "key": "train.loss-grid",
             "help": "A node tells its training loss rounded to a power of this: the exact one tells a little of "
-            "single patients of a small hospital; 1.0 = exactly.",
+            "single patients of a small hospital; 1.0 = exactly. Weights by loss are made of what is told.",
             "min": 1.0,
             "max": 16.0,
         },

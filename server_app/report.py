@@ -68,7 +68,8 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         hospital_section(history),
         section(
             "Training loss of each hospital's updates",
-            "Mean over the notes that an accepted update was trained on, as its hospital reported it.",
+            "Mean over the notes that an accepted update was trained on, as its hospital told it (to a power of "
+            "train.loss-grid).",
             train_figure(history),
             f"Withheld: it would tell of what privacy.unit = {protected!r} protects."
             if (protected := history.privacy_unit or ("hospital" if history.hospital_privacy is not None else ""))
