@@ -41,6 +41,7 @@ RUN_CONFIG = {
     "node.num-processes": 1,
     "train.learning-rate": 5e-3,
     "train.warmup": 0.0,
+    "train.loss-grid": 1.0,  # losses are compared
 }
 Member = tuple[int, float]
 
