@@ -89,7 +89,7 @@ class TrainSettings:
         },
     )
     loss_grid: float = field(
-        default=1.25,
+        default=1.5,
         metadata={
             "key": "train.loss-grid",
             "help": "A node tells its training loss rounded to a power of this: the exact one tells a little of "
