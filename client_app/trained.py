@@ -54,6 +54,10 @@ def coarse(trained: Trained, grid: float) -> Trained:
     """
     if grid <= 1.0 or not trained.loss_sum > 0.0:
         return trained
+    return replace(trained, loss_sum=on_grid(trained.loss_sum / trained.num_tokens, grid) * trained.num_tokens)
+
+
+def on_grid(mean: float, grid: float) -> float:
+    """The power of ``grid`` (above 1.0) that is nearest, by ratio, to ``mean`` (above 0.0)."""
     step = math.log(grid)
-    mean = math.exp(round(math.log(trained.loss_sum / trained.num_tokens) / step) * step)
-    return replace(trained, loss_sum=mean * trained.num_tokens)
+    return math.exp(round(math.log(mean) / step) * step)

@@ -12,7 +12,8 @@ Either has two attacks. The matched filter needs no teaching: P's presence draws
 learned one weighs all facts; it is taught by worlds of some patients and judged by those of others (cross-validation
 would do with fewer worlds, but what it says of them hangs together, and its intervals come out too narrow).
 
-One patient of few shows more than one of many: hospitals are of several sizes.
+A node rounds the loss that it tells (``train.loss-grid``); the filter is also given the exact one, to see what that is
+worth. One patient of few shows more than one of many: hospitals are of several sizes.
 
 Not for: attacks on adapters (``evaluation.attacks.membership``).
 """
@@ -36,7 +37,7 @@ from client_app.learner import LoraLearner
 from client_app.payloads import Payloads, Vault
 from client_app.quantise import quantise
 from client_app.settings import TrainSettings
-from client_app.trained import coarse
+from client_app.trained import on_grid
 from data import TokenDataset
 from encryption.key_format import ConsortiumKey
 from encryption.plan import FieldPlan
@@ -65,7 +66,7 @@ FILTER, LEARNED = "membership inference, reported loss", "membership inference, 
 
 @dataclass(frozen=True)
 class World:
-    """What the aggregator is told in one world (``FACTS``, float64 [5]), what is known, and the truth.
+    """What a training came to in one world (``FACTS``, float64 [5], exactly), what is known, and the truth.
 
     ``patient`` is (notes, tokens, base loss) of P, ``others`` the same of all other patients together.
     """
@@ -116,7 +117,7 @@ class Workbench:
         self.learner.train_tokens = part(self.tokens, [*others, *extra])
         start = self.shop.initial
         began = time.perf_counter()
-        trained = coarse(self.learner.train(start, 0, seed), self.grid)
+        trained = self.learner.train(start, 0, seed)
         seconds = time.perf_counter() - began
         rounded = quantise(
             trained.vector - start,
@@ -158,18 +159,18 @@ def features(found: list[World], known: bool, facts: tuple[str, ...] = FACTS) ->
 
     Who knows the other patients takes off what they alone would come to.
     """
-    told = np.stack([w.facts for w in found])
+    said = np.stack([w.facts for w in found])
     if known:
         others = np.stack([w.others for w in found])
-        told[:, FACTS.index("examples")] -= others[:, 0]
-        told[:, FACTS.index("mean loss")] -= others[:, 2]
-    told = told[:, [FACTS.index(name) for name in facts]]
+        said[:, FACTS.index("examples")] -= others[:, 0]
+        said[:, FACTS.index("mean loss")] -= others[:, 2]
+    said = said[:, [FACTS.index(name) for name in facts]]
     about = np.stack([w.patient for w in found])
     if known:
         about[:, 2] -= np.stack([w.others for w in found])[:, 2]
-    told, about = StandardScaler().fit_transform(told), StandardScaler().fit_transform(about)
-    products = told[:, :, None] * about[:, None, :]
-    return np.concatenate([told, about, products.reshape(len(found), -1)], axis=1)
+    said, about = StandardScaler().fit_transform(said), StandardScaler().fit_transform(about)
+    products = said[:, :, None] * about[:, None, :]
+    return np.concatenate([said, about, products.reshape(len(found), -1)], axis=1)
 
 
 def matched(found: list[World], known: bool) -> Floats:
@@ -178,13 +179,25 @@ def matched(found: list[World], known: bool) -> Floats:
     Both are differences to what is expected without P: of the others, or of anybody where these are not known. That a
     training lowers the loss, which the base losses of others do not say, is the mean over worlds and taken off.
     """
-    told, own = np.array([w.facts[FACTS.index("mean loss")] for w in found]), np.array([w.patient[2] for w in found])
+    loss, own = np.array([w.facts[FACTS.index("mean loss")] for w in found]), np.array([w.patient[2] for w in found])
     if known:
         others = np.array([w.others[2] for w in found])
-        told, own = told - others, own - others
+        loss, own = loss - others, own - others
     else:
         own = own - own.mean()
-    return np.asarray((told - told.mean()) * own, dtype=np.float64)
+    return np.asarray((loss - loss.mean()) * own, dtype=np.float64)
+
+
+def told(found: list[World], grid: float) -> list[World]:
+    """The worlds as the aggregator is told of them: the mean loss as a power of ``grid``; 1.0: exactly."""
+    if grid <= 1.0:
+        return found
+    out, at = [], FACTS.index("mean loss")
+    for world in found:
+        facts = world.facts.copy()
+        facts[at] = on_grid(float(facts[at]), grid)
+        out.append(dataclasses.replace(world, facts=facts))
+    return out
 
 
 def taught(who: Floats) -> NDArray[np.bool_]:
@@ -273,7 +286,7 @@ LOOKS = (  # who looks at what, and whether all other patients are known
 
 
 def cohort(bench: Bench, tokens: TokenDataset, others: int, steps: int, rng: np.random.Generator) -> list[Score]:
-    """What the facts beside the sealed update of a hospital of ``others`` patients and P tell of P: six rows."""
+    """What the facts beside the sealed update of a hospital of ``others`` patients and P tell of P: eight rows."""
     work, out = Workbench(bench, tokens, others, steps), []
     size = f"hospital of {others + 1} patients"
     made: dict[bool, tuple[list[World], Floats]] = {}
@@ -281,12 +294,14 @@ def cohort(bench: Bench, tokens: TokenDataset, others: int, steps: int, rng: np.
         bench.progress(f"aggregator: {bench.size.worlds} worlds of a {size}; the {who_knows}")
         found, who = made[known] = worlds(work, bench.size.worlds, rng, known)
         inside = np.array([w.inside for w in found])
-        note = f"matched filter; {steps} steps of {work.batch} sequences of {WINDOW} tokens"
-        out.append(_row(FILTER, AGGREGATOR, f"{size}; {who_knows}", matched(found, known), inside, who, note))
+        for grid, how in ((1.0, "; told exactly (train.loss-grid = 1)"), (work.grid, "")):
+            note = f"matched filter; loss grid {grid:g}; {steps} steps of {work.batch} sequences of {WINDOW} tokens"
+            scores = matched(told(found, grid), known)
+            out.append(_row(FILTER, AGGREGATOR, f"{size}; {who_knows}{how}", scores, inside, who, note))
     for view, known, kept, what in LOOKS:
         found, who = made[known]
         inside, teaching = np.array([w.inside for w in found]), taught(who)
-        scores = judged(features(found, known, kept), inside, teaching)
+        scores = judged(features(told(found, work.grid), known, kept), inside, teaching)
         note = f"facts: {', '.join(kept)}; {steps} steps; {int(teaching.sum())} worlds of other patients taught it"
         if view == NETWORK:
             sizes = sorted(set(work.bytes))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from client_app.trained import Trained, coarse
 from evaluation.attacks.detection import auc, auc_interval
 from evaluation.attacks.patients import part
 from evaluation.attacks.reported import (
@@ -23,6 +24,7 @@ from evaluation.attacks.reported import (
     power,
     run,
     taught,
+    told,
     worlds,
 )
 from evaluation.attacks.scores import AGGREGATOR, NETWORK
@@ -55,8 +57,8 @@ def test_a_loss_drawn_towards_the_patients_is_found(known: bool) -> None:
 def test_the_filter_knows_what_is_expected_of_others() -> None:
     """By hand: others at 3, P at 5, and 3 or 4 nats reported."""
     rest = np.array([10.0, 3000.0, 3.0]), np.array([2.0, 300.0, 5.0])
-    told = [World(np.array([1.0, 1.0, loss, 0.0, 1.0]), rest[1], rest[0], loss > 3.0) for loss in (3.0, 4.0)]
-    assert matched(told, True).tolist() == [-1.0, 1.0]
+    found = [World(np.array([1.0, 1.0, loss, 0.0, 1.0]), rest[1], rest[0], loss > 3.0) for loss in (3.0, 4.0)]
+    assert matched(found, True).tolist() == [-1.0, 1.0]
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -67,6 +69,15 @@ def test_the_filter_is_not_blinded_by_what_training_takes_off_every_loss(known: 
     scores = [matched(found, known) for found in (worlds, lower)]
     np.testing.assert_allclose(scores[1], scores[0], atol=1e-9)
     assert auc(scores[1][inside], scores[1][~inside]) > 0.7
+
+
+def test_the_aggregator_is_told_what_a_node_tells() -> None:
+    worlds, _ = made_up(40, 1.0, np.random.default_rng(7))
+    assert told(worlds, 1.0) is worlds
+    for world, rounded in zip(worlds, told(worlds, 1.5), strict=True):
+        sent = coarse(Trained(np.zeros(1, np.float32), 1, 100, float(world.facts[2]) * 100, 1), 1.5)
+        assert rounded.facts[2] == pytest.approx(sent.loss_sum / 100) and rounded.facts[2] != world.facts[2]
+        assert np.array_equal(np.delete(rounded.facts, 2), np.delete(world.facts, 2))
 
 
 def test_nothing_is_found_where_there_is_nothing() -> None:
@@ -144,9 +155,10 @@ def test_real_updates_of_known_hospitals_tell_by_their_number_of_examples(bench:
 
 def test_every_attacker_has_a_row_for_every_size(bench: Bench) -> None:
     found = run(bench)
-    assert len(found) == 12 and all("hospital of 5 patients" in s.setting for s in found[:6])
-    assert all("hospital of 3 patients" in s.setting and "2 steps" in s.note for s in found[6:])
-    loss, known_loss, unknown, known, counted, network = found[:6]
+    assert len(found) == 16 and all("hospital of 5 patients" in s.setting for s in found[:8])
+    assert all("hospital of 3 patients" in s.setting and "2 steps" in s.note for s in found[8:])
+    exact, loss, known_exact, known_loss, unknown, known, counted, network = found[:8]
+    assert "loss grid 1;" in exact.note and "exactly" in known_exact.setting and "exactly" not in loss.setting
     assert {s.view for s in (loss, known_loss, unknown, known, counted)} == {AGGREGATOR}
     assert {s.attack for s in (loss, known_loss)} == {FILTER} and {s.samples for s in (loss, known_loss)} == {12}
     assert unknown.samples == known.samples == network.samples == 8
