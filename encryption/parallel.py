@@ -52,6 +52,12 @@ class _Context(SpawnContext):
     def __init__(self) -> None:
         super().__init__()
         self.started: list[_Process] = []
+        self.results: list[Any] = []
+
+    def SimpleQueue(self) -> Any:
+        """The queue on which results come back."""
+        self.results.append(super().SimpleQueue())
+        return self.results[-1]
 
     def Process(self, *args: Any, **keywords: Any) -> _Process:  # type: ignore[override]
         process = _Process(*args, **keywords)
@@ -62,6 +68,19 @@ class _Context(SpawnContext):
     def broken(self) -> bool:
         """Whether one has ended that nobody has asked to."""
         return any(process.exitcode is not None for process in self.started)
+
+    def end(self) -> None:
+        """Kill all of them, and let the executor's thread see that nothing more comes.
+
+        A process that dies while it sends a result leaves that thread in the middle of a message, where it would wait
+        for ever: this process holds the pipe's other end open, too.
+        """
+        for process in self.started:
+            process.kill()
+        for process in self.started:
+            process.join()
+        for queue in self.results:
+            queue._writer.close()
 
 
 def _begin(scheme: str, plan: tuple[int, int, int], material: bytes) -> None:
@@ -114,8 +133,7 @@ class SealingPool:
     def __exit__(self, *failure: object) -> None:
         if self._pool is not None:
             if self._context.broken:  # the others may wait for a lock that the dead one held
-                for process in self._context.started:
-                    process.kill()
+                self._context.end()
             self._pool.shutdown(cancel_futures=True)
             self._pool, self._context = None, _Context()
 

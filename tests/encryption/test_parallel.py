@@ -136,6 +136,29 @@ def test_a_worker_that_dies_is_an_error_and_leaves_nobody_behind(monkeypatch: py
     assert len(gone) == 2 and not alive
 
 
+# In a worker: begin a message of 1 GiB on the pipe of results, send one byte of it, and die.
+CUT_OFF = (
+    "next(i.frame.f_locals['result_queue'] for i in __import__('inspect').stack() if 'result_queue' in "
+    "i.frame.f_locals)._writer._send(bytes([64, 0, 0, 0, 1])) or __import__('os').kill(__import__('os').getpid(), 9)"
+)
+
+
+@pytest.mark.timeout(60)
+def test_a_worker_that_dies_while_it_sends_a_result_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "WORTHWHILE", 1)
+    with SealingPool("bfv", PLAN, SEED, workers=2) as pool:
+        list(pool.close(rows(3), 1))
+        running = processes(pool)
+        assert pool._pool is not None
+        pool._pool.submit(eval, CUT_OFF)
+        with pytest.raises(SealingProcessError, match="killed for memory"):
+            while True:
+                list(pool.close(rows(3), 1))
+    assert not psutil.wait_procs(running, timeout=20)[1]
+    assert len(list(pool.close(rows(2), 1))) == 2  # in processes of its own
+    pool.__exit__()
+
+
 def test_the_error_of_a_worker_that_died_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "WORTHWHILE", 1)
     with SealingPool("bfv", PLAN, SEED, workers=2) as pool:
