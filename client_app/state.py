@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client_app.accumulators import Accumulators
+from client_app.trained import Vector
 from protocol.messages import Head
 from protocol.privacy_settings import NO_UNIT
 
-Vector = NDArray[np.float32]
 _FORMAT = 2
 NO_HEAD = Head(-1, "")
 

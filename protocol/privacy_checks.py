@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from protocol.hospital_privacy import check_hospital
-from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT, PATIENT, PrivacySettings
+from protocol.privacy_settings import HOSPITAL, LOCAL_UNITS, NO_UNIT, PATIENT, PrivacySettings
 from protocol.settings import SettingsError, read_settings
 
 FLAT_SOURCES = ("csv", "jsonl")  # whose patients are told apart by a column that the configuration names
@@ -31,14 +31,21 @@ def _local_weighting(privacy: PrivacySettings, config: Mapping[str, Any]) -> str
     )
 
 
-def _local_convergence(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
+def _convergence(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
+    """With a hospital's unit ``check_hospital`` asks the same."""
     stops = [key for key in ("strategy.patience", "strategy.target-loss") if config.get(key)]
-    if privacy.unit not in LOCAL_UNITS or config.get("strategy.evaluate-every", 8) or not stops:
+    if privacy.unit == HOSPITAL or config.get("strategy.evaluate-every", 8) or not stops:
         return ""
-    return (
-        f"{stops[0]} would judge by the training loss, as strategy.evaluate-every = 0, but no node reports it under "
-        f"privacy.unit = {privacy.unit!r}: set strategy.evaluate-every"
-    )
+    would = f"{stops[0]} would judge by the training loss, as strategy.evaluate-every = 0, but"
+    if privacy.unit in LOCAL_UNITS:
+        return f"{would} no node reports it under privacy.unit = {privacy.unit!r}: set strategy.evaluate-every"
+    grid = config.get("train.loss-grid", 1.5)
+    if grid > 1.0:
+        return (
+            f"{would} nodes tell it as a power of train.loss-grid = {grid:g} only, so that most progress would not "
+            "show: set strategy.evaluate-every, or train.loss-grid to 1.0"
+        )
+    return ""
 
 
 def _local_engine(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
@@ -100,7 +107,7 @@ def _strategy(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
     return "strategy.name = 'dp-fedavg' is differentially private averaging, but privacy.unit is 'none': set it"
 
 
-CHECKS: tuple[Check, ...] = (_local_weighting, _local_convergence, _local_engine, _patients, _chosen_notes, _strategy)
+CHECKS: tuple[Check, ...] = (_local_weighting, _convergence, _local_engine, _patients, _chosen_notes, _strategy)
 
 
 def check_private(config: Mapping[str, Any], where: str = "run config") -> None:

@@ -90,8 +90,9 @@ def test_a_hospital_that_grew_is_charged_at_its_new_rate(path: Path) -> None:
     assert after.total == epsilon(expected, 1e-5, "rdp") and after.noise_multiplier < noise
 
 
-def test_two_trainings_at_once_are_both_paid_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second is only let to the record when the first has written it: else both would write after one reading."""
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody writes before two have read, unless the second is kept from reading."""
     both, write = threading.Barrier(2), Record.write
 
     def slowly(self: Record, *given: Any) -> None:
@@ -100,6 +101,11 @@ def test_two_trainings_at_once_are_both_paid_for(path: Path, monkeypatch: pytest
         write(self, *given)
 
     monkeypatch.setattr(Record, "write", slowly)
+
+
+@pytest.mark.usefixtures("together")
+def test_two_trainings_at_once_are_both_paid_for(path: Path) -> None:
+    """The second is only let to the record when the first has written it: else both would write after one reading."""
     with ThreadPoolExecutor(2) as pool:
         costs = [future.result() for future in [pool.submit(budget(path).spend) for _ in range(2)]]
     assert len(json.loads(path.read_text())["spent"]) == 2
@@ -173,16 +179,9 @@ def test_a_damaged_record_of_another_run_stops_a_hospital_that_counts_them(path:
     assert of_run(path, "one", 0.0).spend()
 
 
-def test_two_runs_at_once_do_not_spend_the_same_rest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("together")
+def test_two_runs_at_once_do_not_spend_the_same_rest(path: Path) -> None:
     """One reads what the other wrote: of two runs that each would fit, the second does not."""
-    both, write = threading.Barrier(2), Record.write
-
-    def slowly(self: Record, *given: Any) -> None:
-        with contextlib.suppress(threading.BrokenBarrierError):
-            both.wait(0.2)
-        write(self, *given)
-
-    monkeypatch.setattr(Record, "write", slowly)
     with ThreadPoolExecutor(2) as pool:
         futures = [pool.submit(of_run(path, name, 3.0).spend) for name in ("one", "two")]
         refused = [isinstance(future.exception(), BudgetError) for future in futures]

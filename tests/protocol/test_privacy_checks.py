@@ -71,3 +71,12 @@ def test_the_launcher_asks_before_a_run() -> None:
     check_settings(SOUND)
     with pytest.raises(SettingsError, match=r"train\.local-seconds"):
         check_settings(SOUND | {"train.local-seconds": 3.0})
+
+
+@pytest.mark.parametrize("key", ["strategy.patience", "strategy.target-loss"])
+def test_a_run_is_not_ended_by_losses_that_are_told_coarsely(key: str) -> None:
+    run = {key: 3, "strategy.evaluate-every": 0}
+    with pytest.raises(SettingsError, match=rf"{key} would judge .* train\.loss-grid = 1\.5 only, .* to 1\.0"):
+        check_private(run)
+    for sound in ({"train.loss-grid": 1.0}, {"strategy.evaluate-every": 2}):
+        check_private(run | sound)
