@@ -15,6 +15,7 @@ import pytest
 
 from deploy import keeper
 from deploy.keeper import Keeper, Service
+from tests.processes import runs
 
 
 @pytest.fixture
@@ -84,4 +85,4 @@ def test_everything_is_ended_last_started_first_with_what_it_left(handlers: obje
     keep([first, second], lambda: len([line for line in order if line == "up" or line.isdigit()]) == 2)
     assert order[-2:] == ["second ended", "first ended"]
     (grandchild,) = [int(line) for line in order if line.isdigit()]
-    assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
+    assert grandchild not in [p.pid for p in psutil.process_iter() if runs(p)]

@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
+from tests.processes import below, kill, runs
+
 ROOT = Path(__file__).resolve().parents[2]
 
 PROJECT = """
@@ -83,10 +85,6 @@ class Launcher:
             assert self.process.poll() is None and time.monotonic() < deadline, self.text()
             time.sleep(0.1)
 
-    def below(self, name: str = "") -> list[psutil.Process]:
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        return [p for p in found if any(name in word for word in p.cmdline()[:2])]
-
 
 @pytest.fixture
 def home() -> Iterator[Path]:
@@ -112,14 +110,15 @@ def test_launches_side_by_side_end_truthfully_and_leave_nothing_behind(tmp_path:
     try:
         crashed.until_up()
         stopped.until_up()
-        started.update(*(one.below() for one in everyone if one.process.poll() is None))
-        for worker in crashed.below("flwr-simulation"):
-            worker.kill()
+        started.update(*(below(one.process.pid) for one in everyone if one.process.poll() is None))
+        for worker in below(crashed.process.pid, "flwr-simulation"):
+            kill(worker)
         stopped.process.send_signal(signal.SIGINT)
         codes = [one.process.wait(120) for one in everyone]
     finally:
         for one in everyone:
             one.process.kill()
+            one.process.wait()
     texts = "\n".join(one.text() for one in everyone)
 
     assert codes == [1, 128 + signal.SIGINT, 1], texts
@@ -127,5 +126,5 @@ def test_launches_side_by_side_end_truthfully_and_leave_nothing_behind(tmp_path:
     assert "was killed or crashed" in crashed.text() and "full log: " in crashed.text()
     assert "stopping (SIGINT)" in stopped.text() and "Traceback" not in stopped.text()
     assert "Flower" not in stopped.text()
-    assert len(started) > 10 and not [p for p in started if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    assert len(started) > 10 and not [p for p in started if runs(p)]
     assert not list(home.iterdir())

@@ -27,6 +27,7 @@ from client_app.group.place import Options, code_version
 from client_app.settings import EngineSettings
 from client_app.spec import LearnerSpec
 from protocol.settings import read_settings
+from tests.processes import below, cmdline, kill, runs
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 60.0  # of a test that waits for what is to come
@@ -164,20 +165,6 @@ class Group:
             assert read(self.folder / "group.json").get("pid") != self.supervisor.pid
 
 
-def runs(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def cmdline(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.Error:
-        return []
-
-
 def read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text()))
@@ -245,8 +232,8 @@ class Hospital:
     def end_groups(self) -> None:
         """Launchers first: one that has just begun would outlive its supervisor for a while."""
         for supervisor in self.supervisors():
-            for process in (*supervisor.children(recursive=True), supervisor):
-                process.kill()
+            for process in (*below(supervisor.pid), supervisor):
+                kill(process)
 
 
 @pytest.fixture(scope="session")
@@ -273,7 +260,7 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
         hospital.end_groups()
     for process in psutil.process_iter():  # what had no supervisor any more
         if any(str(rooms) in word for word in cmdline(process)):
-            process.kill()
+            kill(process)
     shutil.rmtree(rooms)
 
 
