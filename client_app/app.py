@@ -20,13 +20,14 @@ from client_app.keys import hospital_key, simulated_key
 from client_app.logs import show_log
 from client_app.node import Node
 from client_app.payloads import Vault
+from client_app.selection import FEWEST_HELD_OUT, keep_selection
 from client_app.settings import TrainSettings, read_node_settings
 from client_app.spec import LearnerSpec
 from encryption.settings import SENSITIVE, EncryptionSettings
 from protocol.hospital_privacy import hospital_mechanism, run_schedule
 from protocol.messages import TRAIN, Task
 from protocol.privacy_checks import check_private
-from protocol.privacy_settings import LOCAL_UNITS, PrivacySettings
+from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT, PrivacySettings
 from protocol.run_settings import RunSettings, SimulationSettings
 from protocol.settings import SettingsError, read_settings
 from protocol.simulated import Pretence, write_pretence
@@ -36,7 +37,7 @@ def build(context: Context, task: Task) -> Node:
     """This node for a task: its learner (kept by the process or the worker group), state folder and identity."""
     config, node = dict(context.run_config), dict(context.node_config)
     run, encryption = read_settings(RunSettings, config), read_settings(EncryptionSettings, config)
-    privacy, lifetime = read_settings(PrivacySettings, config), None
+    privacy, lifetime, fewest_held_out = read_settings(PrivacySettings, config), None, 0
     if "partition-id" in node:
         if own_keys := sorted(node.keys() - {"partition-id", "num-partitions"}):  # its demands would not be read
             raise SettingsError(
@@ -59,6 +60,9 @@ def build(context: Context, task: Task) -> Node:
                 '--node-config \'state-dir="/var/lib/crossward" data-path="..."\''
             )
         check_demands(config, given)
+        if given.privacy_unit != NO_UNIT:
+            keep_selection(Path(given.state_dir) / "selection.json", given.over(config))
+            fewest_held_out = FEWEST_HELD_OUT
         if given.privacy_total_epsilon:
             lifetime = Lifetime(given.privacy_unit, given.privacy_total_epsilon, given.privacy_delta)
         key = hospital_key(encryption, given)
@@ -88,6 +92,7 @@ def build(context: Context, task: Task) -> Node:
         feedback=read_settings(TrainSettings, config).error_feedback,
         counts=config.get("strategy.weighting") == "examples",  # the only weighting that is made of it
         loss_grid=read_settings(TrainSettings, dict(spec.config)).loss_grid,
+        fewest_held_out=fewest_held_out,
     )
 
 

@@ -28,6 +28,8 @@ logger = logging.getLogger("crossward.node")
 class BudgetError(RuntimeError):
     """A training would cost more than is left of the run's privacy budget, or of the hospital's."""
 
+    tellable = True  # see client_app.refusals
+
 
 @dataclass(frozen=True)
 class Cost:

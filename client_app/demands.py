@@ -35,9 +35,18 @@ def check_demands(config: Mapping[str, Any], node: NodeSettings) -> None:
     encryption, privacy = read_settings(EncryptionSettings, config), read_settings(PrivacySettings, config)
     if _STRENGTH[encryption.policy] < _STRENGTH[node.policy]:
         raise _refused("encryption.policy", encryption.policy, "policy", node.policy, f"{node.policy!r} or more")
+    fewest = config.get("strategy.min-contributors", node.min_contributors)
+    if fewest < node.min_contributors:
+        most = f"at least {node.min_contributors}"
+        raise _refused("strategy.min-contributors", fewest, "min-contributors", node.min_contributors, most)
     if node.privacy_unit != NO_UNIT and privacy.unit != node.privacy_unit:
         raise _refused("privacy.unit", privacy.unit, "privacy-unit", node.privacy_unit, repr(node.privacy_unit))
     source = config.get("data.source")
+    if node.privacy_unit != NO_UNIT and source not in (None, "synthetic") and not node.data_path:
+        raise SettingsError(
+            f"node config: privacy-unit = {node.privacy_unit!r}, but which notes are protected, the hospital does not "
+            "say: set data-path beside it. Nothing was trained or sent"
+        )
     if node.privacy_unit == PATIENT and source in FLAT_SOURCES and not node.patient_column:
         raise SettingsError(
             f"node config: privacy-unit = 'patient', and the run reads this hospital's {source} file, but which of its "

@@ -1,7 +1,8 @@
 """From a Flower message to a node's reply and back. Whatever happens, a Message returns.
 
 A handler that raises or returns nothing wedges its SuperNode, so this is the one place that turns any
-exception into a reply that names it. The trace goes to the node's own log, never to the server.
+exception into a reply that names it. The trace goes to the node's own log, never to the server, nor does any text that
+could be of notes (``client_app.refusals``).
 
 Not for: what a node does (``client_app.node``).
 """
@@ -16,6 +17,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from client_app.node import Node
+from client_app.refusals import in_full, told
 from protocol.messages import FAILED, MALFORMED, Failure, Reply, Task
 from protocol.parts import LARGE, ProtocolError
 from protocol.wire import PAYLOAD, content_size, read_task, write_reply
@@ -39,7 +41,8 @@ def respond(message: Message, context: Context, build: Build, act: Callable[[Nod
             reply = _told(_act(build(context, task), task, act, entered))
         except Exception as error:
             logger.exception("task %s (%s) failed", task.task, message.metadata.message_type)
-            reply = Failure(task.lineage, task.task, FAILED, f"{type(error).__name__}: {error}"[:2000], -1)
+            say = in_full if "partition-id" in context.node_config else told  # a simulation is all one machine
+            reply = Failure(task.lineage, task.task, FAILED, say(error), -1)
     return Message(content=write_reply(reply), reply_to=message)
 
 

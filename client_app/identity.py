@@ -20,6 +20,8 @@ from protocol.messages import Update
 class IdentityError(ValueError):
     """The identity file cannot be used."""
 
+    tellable = True  # see client_app.refusals
+
 
 def load_identity(path: Path) -> Ed25519PrivateKey:
     """The key in ``path`` (PEM, PKCS#8, mode 0600), made on first use.

@@ -77,9 +77,13 @@ class PrivateLearner(Learner, Protocol):
 class BehindError(RuntimeError):
     """The task's records do not begin where this node is."""
 
+    tellable = True  # see client_app.refusals
+
 
 class NotOpenedError(RuntimeError):
     """A record does not open here."""
+
+    tellable = True  # see client_app.refusals
 
     def __init__(self, record: RecordHead, reason: str) -> None:
         super().__init__(f"the record of versions {record.first} to {record.last} does not open: {reason}")
@@ -99,7 +103,8 @@ class Node:
     begins, and ``learner`` is a :class:`PrivateLearner`.
     Without ``counts`` an update does not tell the size of the training set: who knows all patients but one could tell
     from it whether that one is there. The mean loss is told as a power of ``loss_grid``. Without ``feedback`` what
-    quantising cuts off is dropped. ``open_seconds`` is what the last task's records took to open.
+    quantising cuts off is dropped. Measures of fewer than ``fewest_held_out`` patients are not told. ``open_seconds``
+    is what the last task's records took to open.
     """
 
     learner: Learner
@@ -118,6 +123,7 @@ class Node:
     feedback: bool = True
     counts: bool = True
     loss_grid: float = 1.0
+    fewest_held_out: int = 0
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
@@ -289,6 +295,14 @@ class Node:
             if self.own_path.exists():
                 models["own"] = np.load(self.own_path)
         measures = self.learner.evaluate(models)
+        if (patients := measures["global"].patients) < self.fewest_held_out:
+            logger.info(
+                "the held-out loss is %.4f; it is of %d patients, and of fewer than %d only this log is told",
+                measures["global"].loss,
+                patients,
+                self.fewest_held_out,
+            )
+            measures = {}
         if self.budget is not None and (own := measures.pop("own", None)) is not None:
             logger.info(  # trained without noise: what it measures would tell of the patients that it was trained on
                 "alone, this hospital reaches a held-out loss of %.4f (together: %.4f); with privacy.unit = %r only "

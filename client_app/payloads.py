@@ -34,6 +34,8 @@ _SNAPSHOT_CHUNK = 1 << 20
 class MissingKeyError(RuntimeError):
     """This node does not hold the key that something is, or must be, sealed under."""
 
+    tellable = True  # see client_app.refusals
+
 
 class UnopenedError(RuntimeError):
     """Something sealed under a key that this node holds does not open, or to nothing that a sum can be."""

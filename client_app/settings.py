@@ -225,11 +225,21 @@ class NodeSettings:
             "choices": ("all", "sensitive", "none"),
         },
     )
+    min_contributors: int = field(
+        default=3,
+        metadata={
+            "key": "min-contributors",
+            "help": "The smallest strategy.min-contributors this hospital takes part under: of two in a version each "
+            "sees the other's update.",
+            "min": 1,
+        },
+    )
     privacy_unit: str = field(
         default=NO_UNIT,
         metadata={
             "key": "privacy-unit",
-            "help": "The privacy.unit this hospital demands; it refuses a run under any other. 'none': takes any.",
+            "help": "The privacy.unit this hospital demands; it refuses a run under any other. 'none': takes any. "
+            "Needs privacy-epsilon, privacy-total-epsilon or both.",
             "choices": (NO_UNIT, *LOCAL_UNITS),
         },
     )
@@ -296,6 +306,11 @@ class NodeSettings:
             raise ValueError(
                 f"privacy-total-epsilon = {self.privacy_total_epsilon:g} counts nothing while privacy-unit = 'none': "
                 "say whom it is for, 'example' or 'patient'"
+            )
+        if self.privacy_unit != NO_UNIT and not (self.privacy_epsilon or self.privacy_total_epsilon):
+            raise ValueError(
+                f"privacy-unit = {self.privacy_unit!r} bounds nothing by itself, since a run's noise may be next to "
+                "none: set privacy-epsilon (for each run), privacy-total-epsilon (for all together), or both"
             )
 
     def over(self, config: Mapping[str, Any]) -> dict[str, Any]:

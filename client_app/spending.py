@@ -28,6 +28,8 @@ _PATIENCE = 600.0  # seconds for another spending to end; calibrating noise take
 class RecordError(RuntimeError):
     """What was spent cannot be read or written, so nothing more may be."""
 
+    tellable = True  # see client_app.refusals
+
 
 @dataclass(frozen=True)
 class Spending:

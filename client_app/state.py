@@ -34,6 +34,8 @@ NO_HEAD = Head(-1, "")
 class StateError(RuntimeError):
     """The node's state on disk cannot be used or written."""
 
+    tellable = True  # see client_app.refusals
+
 
 @dataclass
 class NodeState:

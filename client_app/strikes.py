@@ -20,6 +20,8 @@ MOST = 3
 class StruckOutError(RuntimeError):
     """Too much under this key did not open; the node takes no more part under it."""
 
+    tellable = True  # see client_app.refusals
+
 
 class Strikes:
     """Fingerprint -> what did not open, in ``path`` (JSON)."""

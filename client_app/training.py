@@ -32,9 +32,13 @@ from data.batches import IGNORED
 class TrainingError(RuntimeError):
     """Local training could not be done; the message says why."""
 
+    tellable = True  # see client_app.refusals
+
 
 class CancelledError(RuntimeError):
     """Whoever asked for the training does not want it any more."""
+
+    tellable = True  # see client_app.refusals
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ _SALT, _NONCE, _KEY = 16, 12, 32
 class KeyFileError(ValueError):
     """A key file cannot be used; says why and what to do. Never holds anything secret."""
 
+    tellable = True  # see client_app.refusals
+
 
 @dataclass(frozen=True)
 class ConsortiumKey:

@@ -107,6 +107,8 @@ def _open(data: bytes, bits: int, count: int, weight_sum: int) -> Any:
 class SealingProcessError(RuntimeError):
     """A sealing process is gone."""
 
+    tellable = True  # see client_app.refusals
+
 
 class SealingPool:
     """Seals and opens the parts of one message. Use as a context manager.

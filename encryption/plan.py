@@ -23,6 +23,8 @@ FRESH_NOISE = 21.5  # SEAL's centred binomial noise is at most 21, rounding the 
 class PlanError(ValueError):
     """Numbers of a field plan clash."""
 
+    tellable = True  # see client_app.refusals
+
 
 @dataclass(frozen=True)
 class FieldPlan:

@@ -24,6 +24,8 @@ _NONCE = 12
 class SnapshotError(ValueError):
     """A part of a snapshot does not open."""
 
+    tellable = True  # see client_app.refusals
+
 
 def wrap(key: bytes, values: NDArray[np.int64], bits: int, belongs_to: str) -> bytes:
     """Unsigned int64 [n], ``bits`` bits each, sealed under the 32-byte ``key``: nonce, ciphertext, tag."""

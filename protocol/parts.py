@@ -21,6 +21,8 @@ LARGE = 16 << 20  # bytes from which a payload that is done with is worth lettin
 class ProtocolError(ValueError):
     """A message or file does not follow the protocol; the text says which rule it breaks."""
 
+    tellable = True  # see client_app.refusals
+
 
 class PartHead(NamedTuple):
     """Index entry: what kind of part, how many fields, how many bits a field, how many bytes in all."""

@@ -21,6 +21,8 @@ S = TypeVar("S")
 class SettingsError(ValueError):
     """A configuration value is missing, of the wrong type or out of range."""
 
+    tellable = True  # see client_app.refusals
+
 
 def _describe(meta: Mapping[str, Any], kind: type) -> str:
     name = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}[kind]

@@ -26,7 +26,11 @@ logger = logging.getLogger("crossward.node")
 
 
 class WorkerError(RuntimeError):
-    """A rank could not do what was asked; the message is its own."""
+    """A rank could not do what was asked; the message is its own, and so is what of it may leave the hospital."""
+
+    def __init__(self, message: str, leaves: str = "") -> None:
+        super().__init__(message)
+        self.told = f"{type(self).__name__}: {leaves}"
 
 
 class GroupLearner:
@@ -74,9 +78,9 @@ class GroupLearner:
             ) from error
         if "failed" in header:
             self.sock.close()
-            kind = GroupError if header["failed"] == GroupError.__name__ else WorkerError
-            name = "" if kind is GroupError else f"{header['failed']}: "
-            raise kind(f"{name}{header['reason']}")
+            if header["failed"] == GroupError.__name__:
+                raise GroupError(header["reason"])
+            raise WorkerError(f"{header['failed']}: {header['reason']}", header["told"])
         return header, blobs
 
     @functools.cached_property

@@ -32,6 +32,7 @@ from client_app.group.lifeline import die_with_parent
 from client_app.group.supervisor import IDLE, LOADING, WORKING
 from client_app.learner import LoraLearner, local_learner
 from client_app.meter import Report
+from client_app.refusals import told
 from client_app.spec import LearnerSpec
 from client_app.team import Team, present_team
 from client_app.training import CancelledError, TrainingError
@@ -159,7 +160,8 @@ class Worker:
             last = not isinstance(error, ORDINARY)
             if last:
                 logging.getLogger("crossward.node").exception("request %s failed", header["do"])
-            answer = {"failed": type(error).__name__, "reason": explain(error, _private(header)), "last": last}
+            reason, leaves = explain(error, _private(header))
+            answer = {"failed": type(error).__name__, "reason": reason, "told": leaves, "last": last}
             self.link.say({"job": header["job"], **answer})
         else:
             leads = self.team.leads
@@ -172,20 +174,22 @@ def _private(header: dict[str, Any]) -> bool:
     return header.get("spec", {}).get("config", {}).get("privacy.unit") in LOCAL_UNITS
 
 
-def explain(error: BaseException, private: bool = False) -> str:
-    """What went wrong, and what to do where that is known; ``private``: of what ``protocol.privacy_checks`` allows."""
+def explain(error: BaseException, private: bool = False) -> tuple[str, str]:
+    """What went wrong, and what to do where that is known; then as much of it as may leave the hospital.
+
+    ``private``: only what ``protocol.privacy_checks`` allows is advised.
+    """
     text = " ".join(str(error).split())[:1000]
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in _NO_MEMORY):
-        if private:
-            return (
-                f"out of memory ({text}). Lower train.batch-size (with privacy.unit example or patient it changes "
-                "nothing about the result), or set model.quantization='4bit'"
-            )
-        return (
-            f"out of memory ({text}). Lower train.batch-size (and raise train.accumulation), set "
-            "train.gradient-checkpointing=true, model.quantization='4bit', or node.sharding='fsdp'"
-        )
-    return text
+    if not (isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in _NO_MEMORY)):
+        return text, told(error)
+    advice = (
+        "Lower train.batch-size (with privacy.unit example or patient it changes nothing about the result), or set "
+        "model.quantization='4bit'"
+        if private
+        else "Lower train.batch-size (and raise train.accumulation), set train.gradient-checkpointing=true, "
+        "model.quantization='4bit', or node.sharding='fsdp'"
+    )
+    return f"out of memory ({text}). {advice}", f"{type(error).__name__}: out of memory. {advice}"
 
 
 def form_team(room: Path, device: str, rank: int, size: int, stall: float) -> Team:
@@ -218,7 +222,7 @@ def main(argv: list[str], serve: Callable[[Worker, Link], None] | None = None) -
         device = place(asked, local)
         team = form_team(room, device, rank, size, stall)
     except Exception as error:
-        link.say({"fatal": f"{type(error).__name__}: {explain(error)}"})
+        link.say({"fatal": f"{type(error).__name__}: {explain(error)[0]}"})
         raise
     worker = Worker(link, team, device)
     link.stage = IDLE

@@ -262,7 +262,7 @@ class Supervisor:
             self.job, self.used = None, time.monotonic()
         if job.failure:
             if wanted:
-                await _tell(writer, {"failed": job.failure["failed"], "reason": job.failure["reason"]})
+                await _tell(writer, {key: job.failure.get(key, "") for key in ("failed", "reason", "told")})
             if job.failure.get("last"):
                 self._end(f"{job.failure['failed']}: {job.failure['reason']}")
         elif wanted and job.result is not None:

@@ -216,6 +216,7 @@ def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_dem
     with monkeypatch.context() as patch:
         patch.setattr("client_app.app.open_learner", lambda *given: pytest.fail("notes were read"))
         for config, told in (
+            (run | {"strategy__min_contributors": 2}, "strategy.min-contributors = 2"),
             (CSV, "privacy.unit = 'none'"),
             (run | {"privacy__unit": "example"}, "privacy.unit = 'example'"),
             (run | {"privacy__epsilon": 3.5}, "privacy.epsilon = 3.5"),
@@ -326,20 +327,78 @@ def test_node_config_of_another_type_is_refused(tmp_path: Path, given: dict[str,
     assert got.kind == FAILED and "node config" in got.reason and next(iter(given)) in got.reason
 
 
-def test_notes_that_are_not_there_make_a_failed_reply_that_names_them(tmp_path: Path, key: dict[str, str]) -> None:
+def test_notes_that_are_not_there_make_a_failed_reply_that_names_them_at_home(
+    tmp_path: Path, key: dict[str, str], caplog: Any
+) -> None:
     gone = tmp_path / "gone.csv"
     given = {"data-path": str(gone), "state-dir": str(tmp_path / "state")} | key
     for kind in (TRAIN, EVALUATE, ALONE):
+        caplog.clear()
         got = failure(TASK, context(given, **CSV), kind)
-        assert got.kind == FAILED and str(gone) in got.reason
+        assert got.kind == FAILED and got.reason.startswith("DataError in data/notes_file.py, notes_file: its text")
+        assert "hospital's own log" in got.reason and str(gone) in caplog.text
 
 
-def test_notes_that_cannot_be_read_make_a_failed_reply_that_names_them(tmp_path: Path, key: dict[str, str]) -> None:
+SECRET = "Mrs Jane Doe, born 1.1.1950, lives in Elm Street 7"
+
+
+@pytest.mark.parametrize("unit", ["none", "patient"])
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"data__source": "csv", "data__text_column": "note"},  # a column that is not there: what is there would be told
+        {"data__source": "csv", "data__task": "label", "data__label_column": "name"},
+        {"data__source": "csv", "data__site_column": "name", "data__note_types": "zzz"},
+        {"data__source": "jsonl"},
+        {"data__source": "mimic-iii"},
+    ],
+)
+def test_no_run_config_makes_an_error_tell_of_notes(
+    tmp_path: Path, key: dict[str, str], run: dict[str, Any], unit: str
+) -> None:
+    """The first line is a note, as in a file without a header, and names stand in a column of their own."""
+    path = tmp_path / "notes.csv"
+    path.write_text(f'"{SECRET}",name,text\n' + "".join(f'"{SECRET}",{SECRET} {i},pain\n' for i in range(20)))
+    given = {"data-path": str(path), "state-dir": str(tmp_path / "state")} | key
+    if unit == "patient":
+        given |= {"privacy-unit": "patient", "privacy-epsilon": 3.0, "patient-column": "name"}
+        run = run | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
+    got = failure(TASK, context(given, **run))
+    assert got.kind == FAILED and "Error in data/" in got.reason and "hospital's own log" in got.reason
+    assert "Jane" not in got.reason and "20" not in got.reason and str(path) not in got.reason
+
+
+def test_a_simulation_says_what_is_wrong_with_its_notes(tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("a,b\n1,2\n")
-    given = {"data-path": str(bad), "state-dir": str(tmp_path / "state")} | key
-    got = failure(TASK, context(given, **CSV))
+    got = failure(TASK, context(**CSV, data__path=str(bad)))
     assert got.kind == FAILED and str(bad) in got.reason and "text" in got.reason
+
+
+def test_held_out_patients_are_the_same_in_every_run_of_a_protected_hospital(
+    tmp_path: Path, key: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    caplog.set_level("INFO", "crossward.node")
+    path = tmp_path / "notes.csv"
+    path.write_text("subject,text\n" + "".join(f"p{i},Patient {i} was sent home.\n" for i in range(90)))
+    given = {"data-path": str(path), "state-dir": str(tmp_path / "state"), "patient-column": "subject"} | key
+    given |= {"privacy-unit": "patient", "privacy-epsilon": 3.0}
+    run = CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
+    told = answer(TASK, context(given, **run), EVALUATE)
+    assert isinstance(told, Evaluation) and told.measures["global"].patients >= 10
+    with monkeypatch.context() as patch:
+        patch.setattr("client_app.app.open_learner", lambda *given: pytest.fail("notes were read"))
+        for other in ({"data__seed": 1}, {"data__note_types": "x"}, {"data__test_fraction": 0.5}):
+            got = failure(replace(TASK, lineage="another1"), context(given, **run | other), EVALUATE)
+            assert (
+                next(iter(other)).replace("__", ".").replace("_", "-") in got.reason
+                and "Nothing was read" in got.reason
+            )
+    few = context(given | {"state-dir": str(tmp_path / "another")}, **run | {"data__test_fraction": 0.02})
+    for kind in (EVALUATE, ALONE):
+        told = answer(replace(TASK, steps=1), few, kind)
+        assert isinstance(told, Evaluation) and not told.measures
+    assert "only this log is told" in caplog.text
 
 
 # ---------------------------------------------------------------------- a Message, whatever happens

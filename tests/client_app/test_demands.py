@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,8 @@ def given(own: NodeSettings, run: dict[str, Any]) -> bool:
 def test_which_runs_give_a_unit(demanded: str, enough: set[str]) -> None:
     """Not a patient's a note's: a patient without one note may have a mean gradient that points elsewhere."""
     runs = {unit: RUN | {"privacy.unit": unit} for unit in UNITS} | {NO_UNIT: {}}
-    assert {unit for unit, run in runs.items() if given(NodeSettings(privacy_unit=demanded), run)} == enough
+    own = NodeSettings(privacy_unit=demanded, privacy_total_epsilon=9.0) if demanded != NO_UNIT else NodeSettings()
+    assert {unit for unit, run in runs.items() if given(own, run)} == enough
 
 
 @pytest.mark.parametrize("policy", ["none", "sensitive", "all"])
@@ -69,18 +71,40 @@ def test_a_budget_is_not_kept_by_noise_that_is_none(noise: float) -> None:
 
 
 def test_delta_alone_demands_nothing() -> None:
-    check_demands(RUN | {"privacy.delta": 0.1}, NodeSettings(privacy_unit=PATIENT, privacy_delta=1e-9))
+    own = NodeSettings(privacy_unit=PATIENT, privacy_total_epsilon=9.0, privacy_delta=1e-9)
+    check_demands(
+        RUN | {"privacy.delta": 0.1}, own
+    )  # the budget of all runs is at the hospital's delta, whatever theirs
+
+
+def test_a_unit_without_a_budget_is_refused() -> None:
+    """Noise may be next to none: of a multiplier of 1/128, ten steps have an epsilon of 100,000."""
+    with pytest.raises(SettingsError, match=r"privacy-unit = 'patient' bounds nothing by itself.*set privacy-epsilon"):
+        read_node_settings({"privacy-unit": "patient"})
+
+
+@pytest.mark.parametrize(("run", "own", "taken"), [(3, {}, True), (2, {}, False), (1, {"min-contributors": 1}, True)])
+def test_no_version_is_of_fewer_hospitals_than_are_demanded(run: int, own: dict[str, int], taken: bool) -> None:
+    assert given(read_node_settings(own), {"strategy.min-contributors": run}) == taken
+
+
+def test_whose_notes_are_protected_the_run_does_not_say() -> None:
+    own = NodeSettings(privacy_unit=EXAMPLE, privacy_total_epsilon=9.0)
+    run = RUN | {"privacy.unit": EXAMPLE, "data.source": "mimic-iii", "data.path": "/data/of/somebody"}
+    with pytest.raises(SettingsError, match=r"set data-path beside it\. Nothing was trained or sent"):
+        check_demands(run, own)
 
 
 @pytest.mark.parametrize("source", ["csv", "jsonl"])
 def test_who_a_patient_is_the_run_does_not_say(source: str) -> None:
     run = RUN | {"data.source": source, "data.patient-column": "note"}
     with pytest.raises(SettingsError, match=f"hospital's {source} file, .* set patient-column beside privacy-unit"):
-        check_demands(run, OWN)
-    own = read_node_settings({"privacy-unit": PATIENT, "patient-column": "subject"})
+        check_demands(run, replace(OWN, data_path="/notes"))
+    demands = {"privacy-unit": PATIENT, "privacy-epsilon": 4.0, "data-path": "/notes"}
+    own = read_node_settings(demands | {"patient-column": "subject"})
     check_demands(run, own)
     assert own.over(run)["data.patient-column"] == "subject"
-    check_demands(run | {"privacy.unit": EXAMPLE}, NodeSettings(privacy_unit=EXAMPLE))
+    check_demands(run | {"privacy.unit": EXAMPLE}, replace(own, privacy_unit=EXAMPLE, patient_column=""))
 
 
 @pytest.mark.parametrize("key", ["privacy-epsilon", "privacy-total-epsilon"])

@@ -98,15 +98,20 @@ def test_a_message_needs_no_torch_and_the_group_goes_with_the_runs_last_one(
     assert "its run is over" in (group.folder / "group.log").read_text()
 
 
-def test_what_goes_wrong_in_the_group_is_the_reply(tmp_path: Path, shared: Any, given: dict[str, Any]) -> None:
-    """Bad notes, found by the ranks of a group that stays; no trace of it leaves the node."""
+def test_what_goes_wrong_in_the_group_is_the_reply(
+    tmp_path: Path, shared: Any, given: dict[str, Any], caplog: Any
+) -> None:
+    """Bad notes, found by the ranks of a group that stays; what they hold does not leave the node."""
     node = given | {"state-dir": str(tmp_path), "engine": "worker-group", "data-path": str(tmp_path / "gone.csv")}
     (tmp_path / "workers").symlink_to(shared.folder)
     shared.learner().initial()
     group = shared.group()
     got = ask(TASK, shared.config(encryption__policy="none"), node)
-    assert isinstance(got, Failure) and got.reason.startswith("WorkerError: DataError: ")
-    assert str(tmp_path / "gone.csv") in got.reason and "Traceback" not in got.reason
+    assert isinstance(got, Failure) and got.reason.startswith(
+        "WorkerError: DataError in data/notes_file.py, notes_file"
+    )
+    assert "gone.csv" not in got.reason and "Traceback" not in got.reason
+    assert f"WorkerError: DataError: {tmp_path / 'gone.csv'}" in caplog.text
     assert isinstance(
         ask(TASK, shared.config(encryption__policy="none"), node | {"data-path": str(shared.notes)}), Update
     )

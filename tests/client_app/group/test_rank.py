@@ -16,6 +16,7 @@ from client_app.group import rank as ranks
 from client_app.group.rank import ORDINARY, Worker
 from client_app.learner import LoraLearner, workshop
 from client_app.team import SOLO
+from data import DataError
 
 
 class Notebook:
@@ -94,7 +95,8 @@ def test_out_of_memory_ends_the_group_and_says_what_to_change(
     assert header["failed"] == kind.__name__ and header["last"] is True
     assert "Tried to allocate 20.00 GiB. GPU 0 has 1 MiB free." in header["reason"]
     for key in ("train.batch-size", "train.accumulation", "train.gradient-checkpointing", "model.quantization"):
-        assert key in header["reason"]
+        assert key in header["reason"] and key in header["told"]
+    assert header["told"].startswith(f"{kind.__name__}: out of memory. Lower") and "GPU 0" not in header["told"]
 
 
 def test_out_of_memory_on_a_cpu_says_what_to_change_too(
@@ -119,7 +121,9 @@ def test_what_happens_on_every_rank_alike_leaves_the_group(
     with monkeypatch.context() as patch:
         patch.setattr(LoraLearner, "train", refused)
         header, _ = told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
+    leaves = header.pop("told")
     assert header == {"failed": kind.__name__, "reason": "set train.clip", "last": False}
+    assert leaves.startswith(kind.__name__) and ("train.clip" in leaves) == (kind is not DataError)
     header, _ = told(worker, request(shared, "train", version=0, seed=1), start.tobytes())
     assert header["done"]
 
