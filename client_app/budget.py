@@ -184,7 +184,10 @@ class Budget:
                     f"privacy.epsilon = {p.epsilon:g}: raise the noise or the budget, or lower strategy.num-versions, "
                     "train.local-steps or privacy.batch"
                 )
-        total = epsilon([*spent, this], p.delta, p.accountant)
+        # A run that went on with other settings may have chosen them in sight of what it got. For RDP the sum stays a
+        # bound then (privacy filters, arXiv 2008.11193); for privacy loss distributions that is not known.
+        same = {(one.sampling_rate, one.noise_multiplier) for one in spent} <= {(this.sampling_rate, noise)}
+        total = epsilon([*spent, this], p.delta, p.accountant if same else RDP)
         if p.epsilon and total > p.epsilon:
             raise BudgetError(
                 f"another training would bring this hospital's {p.unit}-level epsilon to {total:.4g}, beyond "

@@ -104,6 +104,16 @@ def together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("together")
+def test_a_run_that_changes_its_noise_is_accounted_as_one_that_chose_it_in_sight_of_what_it_got(path: Path) -> None:
+    sharp = PrivacySettings("patient", noise_multiplier=8.0, batch=25, accountant="pld")
+    budget(path, sharp).spend()
+    one, other = Spent(0.5, 8.0, 5), Spent(0.5, 9.0, 5)
+    assert budget(path, sharp).spend().total == epsilon([one, one], 1e-5, "pld")
+    changed = budget(path, replace(sharp, noise_multiplier=9.0)).spend().total
+    assert changed == epsilon([one, one, other], 1e-5, "rdp") > epsilon([one, one, other], 1e-5, "pld")
+    assert budget(path, sharp).spend().total == epsilon([one, one, other, one], 1e-5, "rdp")
+
+
 def test_two_trainings_at_once_are_both_paid_for(path: Path) -> None:
     """The second is only let to the record when the first has written it: else both would write after one reading."""
     with ThreadPoolExecutor(2) as pool:
