@@ -184,6 +184,7 @@ class Soak:
         own = (
             "no reply within",
             "under way when the run",
+            "the server lost this update",
             "the message could not",
             "a rollback moved",
             "version 1 fix",
