@@ -15,13 +15,12 @@ import numpy as np
 from benchmarks.soak_hospitals import DIMENSION, Books, Hospital
 from client_app.payloads import Payloads, UnopenedError, Vault
 from evaluation.replay import Run, global_vector
-from protocol.messages import ACCEPTED, LATE, OUTCOMES, WRONG_KEY, WRONG_LAYOUT
+from protocol.messages import ACCEPTED, OUTCOMES
 from protocol.schedule import Schedule
 from server_app.files import read_payload
 from server_app.ledger import FILE_NAME, read_heads, verify
-from strategies.restore import standing
+from strategies.restore import REVOKED, standing
 
-REVOKED = (LATE, WRONG_KEY, WRONG_LAYOUT)  # what an update that waits may become after all
 SIZES = (DIMENSION // 2, DIMENSION - DIMENSION // 2)
 
 

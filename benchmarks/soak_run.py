@@ -19,7 +19,7 @@ from benchmarks import soak_faults, soak_lies
 from benchmarks.soak_checks import Checks
 from benchmarks.soak_hospitals import DIMENSION, Books, Hospital, SoakGrid
 from benchmarks.soak_memory import Memory
-from benchmarks.soak_server import Deaths, FaultyFolder, Killed
+from benchmarks.soak_server import LOSSES, Deaths, FaultyFolder, Killed, lose
 from benchmarks.soak_trouble import Faults
 from client_app.payloads import Payloads, Vault
 from encryption.aggregator import arithmetic
@@ -99,6 +99,7 @@ class Soak:
         self.memory = Memory(versions)
         self.out.memory = self.memory.found
         self._lines = 0
+        self._losses: list[str] = []
 
     def _new(self) -> Hospital:
         number = len(self.hospitals)
@@ -137,6 +138,9 @@ class Soak:
             self.clock.time += self.rng.uniform(1, 300)
             lost = self.grid.forget(self.rng, self.rng.choice((0.0, 0.5, 1.0)))
             self.faults.counts["reply lost with the ServerApp"] += lost
+            self._losses = self._losses or list(LOSSES)
+            if self.out.sittings % 2 and (way := lose(run_folder, self._losses, self.deaths.rng)):
+                self.faults.counts[way] += 1
             if not key and self._version() >= rotate_at:
                 key = self._rotate()
             config = self.config | ({"encryption.key": key} if key else {})
@@ -184,6 +188,7 @@ class Soak:
         own = (
             "no reply within",
             "under way when the run",
+            "the server lost this update",
             "the message could not",
             "a rollback moved",
             "version 1 fix",

@@ -1,4 +1,4 @@
-"""A run folder on a machine that dies, and on a disk that fills up, at any operation.
+"""A run folder on a machine that dies, and on a disk that fills up at any operation, or loses updates that wait.
 
 Not for: what nodes and the network do (``benchmarks.soak_faults``).
 """
@@ -10,11 +10,13 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from protocol.parts import Part
-from server_app.ledger import FILE_NAME
+from server_app.ledger import FILE_NAME, read_entries
 from server_app.run_folder import RunFolder
+from strategies.restore import standing
 
 KILLS = {
     "record": (
@@ -31,6 +33,11 @@ KILLS = {
     ),
     "drop": ("ServerApp killed before a payload goes", "ServerApp killed after a payload went"),
 }
+LOSSES = (
+    "waiting update gone from the disk",
+    "waiting update cut off on the disk",
+    "waiting update changed on the disk",
+)
 
 
 class Killed(BaseException):
@@ -63,6 +70,24 @@ class Deaths:
             self.counts[way] += 1
             self._left = self._draw()
         return way
+
+
+def lose(folder: Path, losses: list[str], rng: random.Random) -> str:
+    """Do the first of ``losses`` to an update that waits in ``folder`` while no server runs; empty when none waits."""
+    past = standing({"event": entry.event, **entry.facts} for entry in read_entries(folder / FILE_NAME))
+    paths = [folder / f"{update.name}.payload" for update in past.buffer.values()]
+    if not (paths := [path for path in paths if path.exists()]):
+        return ""
+    path, way = rng.choice(paths), losses.pop(0)
+    data = path.read_bytes()
+    at = rng.randrange(len(data))
+    if "gone" in way:
+        path.unlink()
+    else:
+        path.write_bytes(
+            data[:at] + (b"" if "cut" in way else bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :])
+        )
+    return way
 
 
 class _FullDisk:

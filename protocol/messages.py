@@ -25,7 +25,7 @@ EMPTY = Payload((), b"")
 # Outcomes of a task. The node's own names for what went wrong come first.
 FAILED, BEHIND, WRONG_LAYOUT = "failed", "behind", "wrong-layout"
 ACCEPTED, LATE, MALFORMED, WRONG_KEY, DUPLICATE = "accepted", "late", "malformed", "wrong-key", "duplicate"
-BUDGET = "budget"  # the node's privacy budget does not allow the training: it trains no more in this run
+BUDGET = "budget"  # the node's privacy budget does not allow the training: it trains no more before it comes anew
 MODELS = ("base", "global", "own")  # whose held-out measures a node reports
 NODE_OUTCOMES = (FAILED, BEHIND, MALFORMED, WRONG_KEY, BUDGET)  # what a node may say of its own task
 OUTCOMES = (ACCEPTED, LATE, FAILED, BEHIND, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BUDGET)

@@ -32,6 +32,7 @@ from strategies.snapshots import snapshot_name
 Observer = Callable[[Facts], None]
 MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
 SPENDING = "run.state-dir"  # where simulated nodes keep what they spent: another one would forget it
+METRICS = "metrics.jsonl"
 METRIC_EVENTS = ("version", "evaluated", "measured")
 
 
@@ -99,11 +100,24 @@ class RunFolder:
         snapshot = past.snapshot
         needed = {self._file(update.name) for update in past.buffer.values()}
         needed |= {self._file(snapshot_name(snapshot, epoch)) for epoch in snapshot.epochs} if snapshot else set()
+        self._rewrite_metrics()
         shutil.rmtree(self.path / "sums", ignore_errors=True)
         for path in [*self.path.glob("*/*.payload"), *self.path.glob("*/.*.payload.*")]:
             kept = path.parent.name == "versions" and not path.name.startswith(".")
             if not kept and path not in needed:
                 path.unlink(missing_ok=True)
+
+    def _rewrite_metrics(self) -> None:
+        """Make the metrics anew from the ledger: an interruption may have torn the last row, or kept it out."""
+        draft = self.path / ".metrics.jsonl"
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.writelines(json.dumps(line) + "\n" for line in self.events() if line["event"] in METRIC_EVENTS)
+            draft.replace(self.path / METRICS)
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.path / METRICS} cannot be made anew ({error}): free disk space, then resume the run"
+            ) from error
 
     def _checked_events(self) -> Iterator[Facts]:
         """All events; every version that they name is there, whole and unchanged."""
@@ -130,7 +144,7 @@ class RunFolder:
         entry = self.ledger.append(event, **facts)
         line = {"time": entry.time, "event": event, **facts}
         if event in METRIC_EVENTS:
-            with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            with (self.path / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         for observer in self.observers:
             observer(line)
@@ -145,6 +159,17 @@ class RunFolder:
     def open(self, name: str) -> tuple[Facts, Payload]:
         facts, payload, _ = read_payload(self._file(name))
         return facts, payload
+
+    def damage(self, name: str, digest: str) -> str:
+        path = self._file(name)
+        if not path.exists():
+            return "it is missing"
+        try:
+            found = read_payload(path, check=True)[2]
+        except PayloadError as error:
+            cause = error.__cause__ or error
+            return f"it cannot be read: {cause.strerror if isinstance(cause, OSError) else cause}"
+        return "" if found == (digest or found) else f"its digest is {found}"
 
     def drop(self, name: str) -> None:
         self._file(name).unlink(missing_ok=True)

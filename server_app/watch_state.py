@@ -216,7 +216,7 @@ class WatchState:
                 return None  # of an earlier sitting, or never asked
             node = self._nodes[name] = _Node(at)
         elif event == "joined":
-            node.present = True
+            node.present, node.spent = True, False  # it is asked again
             node.rest(at)
         key, site = str(line.get("hospital", "")), clean(line.get("site", ""), NAME)
         if not key or key.startswith(NODE):  # the server itself knows a node only by the update that it signed

@@ -31,6 +31,7 @@ from strategies.clock import Clock, SystemClock
 from strategies.dispatch import compose, send
 from strategies.ending import Ending
 from strategies.hospital_budget import EVENT, HospitalBudget
+from strategies.intact import drop_damaged
 from strategies.journal import Journal
 from strategies.reception import ATTEMPTS, expire, receive
 from strategies.replies import Replies
@@ -253,6 +254,7 @@ class AsyncHybrid(Strategy):
             reason = "under way when the run was interrupted"
             facts = {name: line[name] for name in ("task", "node", "hospital", "kind", "version")}
             s.journal.record(FAILED, **facts, reason=reason)
+        drop_damaged(s)
         if s.layout:
             drop_others(s)  # the run may have been resumed under another key
         roll_back(s, s.reverting)  # what an interrupted run had begun
@@ -326,6 +328,8 @@ class AsyncHybrid(Strategy):
         if not chosen:
             return None
         if s.budget is not None and (refusal := s.budget.refusal([update.hospital for update in chosen])):
+            if not s.version:
+                raise RunError(f"no version can be made: {refusal}")
             self.ending.stop(f"privacy budget: {refusal}")
             return None
         line = make_version(s, chosen)

@@ -13,6 +13,7 @@ from flwr.serverapp.strategy import Result
 
 from protocol.messages import ALONE, FAILED, TRAIN
 from strategies.reception import ATTEMPTS, fail
+from strategies.restore import SPENT
 from strategies.state import RunError, ServerState
 from strategies.versions import roll_back
 
@@ -23,6 +24,7 @@ class Ending:
     def __init__(self, state: ServerState, result: Result, last_version: int) -> None:
         self.state, self.result, self.last_version = state, result, last_version
         self.began = 0.0
+        self._told = False  # that a run waits for hospitals with budget left
 
     def close_round(self) -> MetricRecord | None:
         """End the evaluation round under way and judge its loss: go on, stop or roll back."""
@@ -76,26 +78,33 @@ class Ending:
     def stop_without_budget(self) -> None:
         """Stop where privacy budgets leave fewer hospitals than a version needs: the run is complete, as it is.
 
+        A hospital that is away, or has yet to join, counts as having budget left; for these ``check_stall`` waits.
+
         Raises
         ------
         RunError
-            before anything was ever accepted: the settings do not fit the budget.
+            there is no version yet: the settings do not fit the budgets of those who came, and nobody joined them
+            within ``strategy.max-wait``.
         """
         s = self.state
-        views = [s.roster.nodes[node] for node in s.roster.present]
-        spent = [view for view in views if view.exhausted]
-        left = sum(map(s.may_contribute, views))
-        if s.stop_reason or not spent or left >= s.settings.min_contributors:
+        if s.stop_reason or not any(view.exhausted for view in s.roster.nodes.values()):
             return
-        if not s.version and not s.accepted:
-            raise RunError(
-                f"{len(spent)} of {len(views)} nodes refused their first training for its price in privacy, fewer than "
-                f"strategy.min-contributors = {s.settings.min_contributors} are left; the last said: {spent[-1].reason}"
-            )
-        self.stop(
-            f"the privacy budget is spent: {left} of {len(views)} hospitals may train on, a version needs "
-            f"{s.settings.min_contributors}"
+        (left, known), needed = s.with_budget(), s.settings.min_contributors
+        if left >= needed:
+            return
+        if s.version:
+            self.stop(f"{SPENT}: {left} of {known} hospitals may train on, a version needs {needed}")
+            return
+        last = next(view.reason for view in reversed(s.roster.nodes.values()) if view.exhausted)
+        told = (
+            f"{known - left} of {known} nodes refused their first training for its price in privacy, fewer than "
+            f"strategy.min-contributors = {needed} are left; the last said: {last}"
         )
+        if not left or s.clock.now() - self.began >= s.settings.max_wait:
+            raise RunError(f"no version was made: {told}")
+        if not self._told:
+            self._told = True
+            log(WARNING, "%s. Waiting up to strategy.max-wait = %g s for others to join", told, s.settings.max_wait)
 
     def done(self) -> bool:
         """Whether nothing is under way or owed any more."""
@@ -143,8 +152,10 @@ class Ending:
             if s.stop_reason:
                 self._leave_behind()
                 return
+            spent = sum(view.exhausted for view in s.roster.nodes.values())
+            budgets = f", {spent} have spent their privacy budget" if spent else ""
             raise RunError(
                 f"no update was accepted for {patience:g} s (strategy.stall-timeout): {len(s.buffer)} "
                 f"updates of {s.settings.min_contributors} needed wait and {len(s.roster.present)} nodes are "
-                "connected. The ledger's last lines say what failed; the run can be resumed"
+                f"connected{budgets}. The ledger's last lines say what failed; the run can be resumed"
             )

@@ -9,6 +9,7 @@ Not for: nodes of very different speed; that is what AsyncHybrid is for.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,14 +37,35 @@ class FedAvg(AsyncHybrid):
         """
         s = self.state
         if self._cohort_version != s.version or self._cohort.isdisjoint(s.roster.present):
-            present = sorted(n for n in s.roster.present if not s.roster.nodes[n].exhausted) or sorted(s.roster.present)
-            size = min(s.settings.buffer_size or len(present), len(present))
-            s.plan.check_buffer(size)
-            self._cohort = frozenset(random.Random(f"{s.journal.lineage}:{s.version}").sample(present, size))
-            self._cohort_version = s.version
-            for node in self._cohort:
-                s.roster.nodes[node].failures = 0
+            self._cohort, self._cohort_version = self._sampled(frozenset()), s.version
+        elif self._short():
+            self._cohort = self._sampled(frozenset(n for n in self._cohort if self._able(n)))
         return self._cohort
+
+    def _able(self, node: int) -> bool:
+        return self.state.may_contribute(self.state.roster.nodes[node])
+
+    def _short(self) -> bool:
+        """Whether the cohort can make no version while others, who are not in it, could: some of its hospitals have
+        spent their privacy budget since, or it was sampled while the others were away."""
+        needed = self.state.settings.min_contributors
+        if sum(1 for _ in itertools.islice(filter(self._able, self._cohort), needed)) == needed:
+            return False
+        return any(self._able(node) for node in self.state.roster.present - self._cohort)
+
+    def _sampled(self, kept: frozenset[int]) -> frozenset[int]:
+        """``kept`` and, up to the round's size, a sample of the others."""
+        s = self.state
+        present = sorted(filter(self._able, s.roster.present)) or sorted(s.roster.present)
+        others = [node for node in present if node not in kept]
+        everybody = len(kept) + len(others)
+        size = min(s.settings.buffer_size or everybody, everybody)
+        s.plan.check_buffer(size)
+        draw = random.Random(f"{s.journal.lineage}:{s.version}")
+        added = frozenset(draw.sample(others, max(size - len(kept), 0)))
+        for node in added:
+            s.roster.nodes[node].failures = 0
+        return kept | added
 
     def may_train(self, view: NodeView) -> bool:
         """Nodes of the round's cohort that have neither answered nor failed for good."""

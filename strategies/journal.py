@@ -38,6 +38,12 @@ class Journal(Protocol):
     def open(self, name: str) -> tuple[Facts, Payload]:
         """What :meth:`keep` kept; the bytes may be on disk still, read as they are asked for."""
 
+    def damage(self, name: str, digest: str) -> str:
+        """What is wrong with what is kept under ``name``, in words; empty where it is the payload of ``digest``.
+
+        Without a ``digest`` it must be what was once kept, as far as that can be told.
+        """
+
     def drop(self, name: str) -> None:
         """Forget a payload; nothing happens when there is none."""
 
@@ -69,6 +75,12 @@ class MemoryJournal:
 
     def open(self, name: str) -> tuple[Facts, Payload]:
         return self.payloads[name]
+
+    def damage(self, name: str, digest: str) -> str:
+        if name not in self.payloads:
+            return "it is missing"
+        found = self.payloads[name][1].digest()
+        return "" if found == (digest or found) else f"its digest is {found}"
 
     def drop(self, name: str) -> None:
         self.payloads.pop(name, None)

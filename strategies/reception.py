@@ -205,14 +205,24 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     )
     name, shape = hospital(update), update.payload.shape
     times = (update.seal_seconds, update.open_seconds)
+    digest = update.payload.digest()
     kept = Buffered(
-        flight.task, view.node, name, update.site, flight.version, update.layout, update.key, shape, contribution, times
+        flight.task,
+        view.node,
+        name,
+        update.site,
+        flight.version,
+        update.layout,
+        update.key,
+        shape,
+        contribution,
+        digest,
+        times,
     )
     state.journal.keep(kept.name, {}, update.payload)
     state.journal.record(
         ACCEPTED,
         **buffered_facts(kept),
-        digest=update.payload.digest(),
         signature=update.signature.hex(),
         state_hash=update.state_hash,
         bytes=size,
@@ -234,7 +244,13 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     if update.snapshot is not None and update.snapshot[0].version == flight.version:
         state.snapshots.offer(*update.snapshot, update.state_hash)
     if (confirmed := state.snapshots.confirm()) is not None:
-        state.journal.record("snapshot", version=confirmed.version, epochs=list(confirmed.epochs), key=confirmed.key)
+        state.journal.record(
+            "snapshot",
+            version=confirmed.version,
+            epochs=list(confirmed.epochs),
+            key=confirmed.key,
+            digests=list(state.snapshots.digests),
+        )
         state.snapshots.drop_replaced()
 
 

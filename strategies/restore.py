@@ -11,17 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from protocol.messages import ACCEPTED, LATE, OUTCOMES, WRONG_KEY, WRONG_LAYOUT, SnapshotHead
+from protocol.messages import ACCEPTED, FAILED, LATE, OUTCOMES, WRONG_KEY, WRONG_LAYOUT, SnapshotHead
 from strategies.catchup import VersionFacts
 from strategies.journal import Facts
 from strategies.weighting import Contribution
+
+REVOKED = (LATE, FAILED, WRONG_KEY, WRONG_LAYOUT)  # what an update that waits may become after all
+SPENT = "the privacy budget is spent"  # how the reason of a run begins that ended for want of hospitals with budget
 
 
 @dataclass(frozen=True)
 class Buffered:
     """An accepted update that waits for its version; its payload lies in the journal under :attr:`name`.
 
-    ``times`` are the seconds that the node took to seal it and to open what came with its task.
+    ``digest`` is the payload's; ``times`` are the seconds that the node took to seal it and to open what came with its
+    task.
     """
 
     task: int
@@ -33,6 +37,7 @@ class Buffered:
     key: str
     shape: tuple[tuple[str, int], ...]
     contribution: Contribution
+    digest: str
     times: tuple[float, float] = (0.0, 0.0)
 
     @property
@@ -56,6 +61,7 @@ class Standing:
     shape: tuple[tuple[str, int], ...] = ()
     losses: list[tuple[int, float]] = field(default_factory=list)
     snapshot: SnapshotHead | None = None
+    snapshot_digests: tuple[str, ...] = ()
     reverting: list[int] = field(default_factory=list)
     train_losses: list[tuple[int, float]] = field(default_factory=list)
     under_way: dict[int, Facts] = field(default_factory=dict)
@@ -78,6 +84,7 @@ def buffered_facts(update: Buffered) -> Facts:
         "seal_seconds": update.times[0],
         "open_seconds": update.times[1],
         "shape": [list(row) for row in update.shape],
+        "digest": update.digest,
         "loss_sum": c.loss_sum,
         "num_tokens": c.num_tokens,
         "num_examples": c.num_examples,
@@ -105,6 +112,7 @@ def _buffered(line: Facts) -> Buffered:
             line["staleness"],
             line["multiplier"],
         ),
+        line["digest"],
         (line["seal_seconds"], line["open_seconds"]),
     )
 
@@ -127,7 +135,7 @@ def standing(events: Iterable[Facts]) -> Standing:
             c = update.contribution
             examples = now.claims.get(update.hospital, (0.0, 0, c.num_examples))[2]
             now.claims[update.hospital] = (c.loss_sum, c.num_tokens, examples)
-        elif event in (WRONG_LAYOUT, WRONG_KEY, LATE) and line["task"] in now.buffer:
+        elif event in REVOKED and line["task"] in now.buffer:
             update = now.buffer.pop(line["task"])
             now.accepted.pop(update.hospital, None)
         elif event == "version":
@@ -156,8 +164,10 @@ def standing(events: Iterable[Facts]) -> Standing:
             now.losses.append((line["version"], line["loss"] if judged is None else judged))
         elif event == "snapshot":
             now.snapshot = SnapshotHead(line["version"], tuple(line["epochs"]), line["key"])
+            now.snapshot_digests = tuple(line.get("digests", ()))  # a ledger of before has none
         elif event == "snapshot-dropped":
             now.snapshot = None
         elif event == "finished":
-            now.finished = line["reason"]
+            # budgets may have been raised, and others have joined: whoever resumes such a run asks the hospitals again
+            now.finished = "" if line["reason"].startswith(SPENT) else line["reason"]
     return now

@@ -31,8 +31,8 @@ class NodeView:
     ``held``: version it has (0 until it said otherwise); ``waiting``: its update is in the buffer; ``todo``: a
     kind of task it is owed before the next training, ``attempts`` made at it; ``reason``: of the last failure;
     ``refused``: why its last update was refused, empty when it was not, or was only late; ``refusing``: its
-    last answer was that it takes no part under the run's key; ``exhausted``: its privacy budget allows no further
-    training.
+    last answer was that it takes no part under the run's key; ``exhausted``: since it last joined it said that its
+    privacy budget allows no further training.
     """
 
     node: int
@@ -72,7 +72,7 @@ class Roster:
         joined, left = sorted(now - self.present), sorted(self.present - now)
         self.present = now
         for node in joined:
-            self.nodes.setdefault(node, NodeView(node))
+            self.nodes.setdefault(node, NodeView(node)).exhausted = False  # its budget may have been raised meanwhile
         return joined, left
 
     def idle(self, now: float) -> list[NodeView]:

@@ -57,7 +57,9 @@ class Snapshots:
         self.journal = journal
         self.hashes = hashes
         self.confirmed: SnapshotHead | None = None
+        self.digests: tuple[str, ...] = ()  # of the confirmed one's payloads
         self.candidate: tuple[SnapshotHead, str] | None = None
+        self._offered: tuple[str, ...] = ()  # of the candidate's
         self._replaced: list[SnapshotHead] = []
 
     def offer(self, head: SnapshotHead, payloads: tuple[Payload, ...], digest: str) -> None:
@@ -67,8 +69,10 @@ class Snapshots:
             return
         if self.candidate is not None and self.candidate[0] != head:
             self._drop(self.candidate[0])
-        for epoch, payload in zip(head.epochs, payloads, strict=True):
+        self._offered = tuple(
             self.journal.keep(snapshot_name(head, epoch), {**head._asdict(), "epoch": epoch}, payload)
+            for epoch, payload in zip(head.epochs, payloads, strict=True)
+        )
         self.candidate = (head, digest)
 
     def confirm(self) -> SnapshotHead | None:
@@ -83,7 +87,7 @@ class Snapshots:
             return None
         if self.confirmed is not None:
             self._replaced.append(self.confirmed)
-        self.confirmed, self.candidate = head, None
+        self.confirmed, self.digests, self.candidate = head, self._offered, None
         return head
 
     def drop_replaced(self) -> None:
@@ -91,9 +95,18 @@ class Snapshots:
         while self._replaced:
             self._drop(self._replaced.pop())
 
-    def restore(self, head: SnapshotHead) -> None:
+    def restore(self, head: SnapshotHead, digests: tuple[str, ...]) -> None:
         """Take up a confirmed snapshot of an earlier run of the lineage."""
-        self.confirmed = head
+        self.confirmed, self.digests = head, digests
+
+    def damage(self) -> str:
+        """What is wrong with the confirmed snapshot's payloads, and with which; empty when nothing is."""
+        if (head := self.confirmed) is None:
+            return ""
+        for epoch, digest in zip(head.epochs, self.digests or ("",) * len(head.epochs), strict=True):
+            if wrong := self.journal.damage(name := snapshot_name(head, epoch), digest):
+                return f"{name}: {wrong}" + (f", the ledger has {digest}" if digest else "")
+        return ""
 
     def forget(self) -> None:
         """Drop the confirmed snapshot: a node found that it does not match."""

@@ -43,7 +43,8 @@ class ServerState:
     ``version`` is the newest version; ``layout`` and ``shape`` are fixed by version 1 (empty before); ``accepted``
     is every hospital's last accepted task; ``progress`` is when an answer last helped the run;
     ``reverting`` are versions that a rollback still has to subtract, ``ended`` why the run
-    stopped before it was resumed, ``doubts`` which hospitals could not open
+    stopped before it was resumed, ``expected`` how many hospitals there are at least (``strategy.min-nodes``, or as
+    many as the lineage has heard of), ``doubts`` which hospitals could not open
     which version, ``void_groups`` who contributed to each void version, ``budget`` what versions cost hospitals of
     their privacy (None without hospital-level privacy),
     ``excluded`` who is asked no more for that, ``under_way`` the tasks that its interruption left without an outcome.
@@ -94,12 +95,13 @@ class ServerState:
         self.buffer, self.accepted = list(past.buffer.values()), past.accepted
         for hospital, claimed in past.claims.items():
             self.claims.seen(hospital, *claimed)
+        self.expected = max(self.settings.min_nodes, len(past.claims))
         self.next_task = past.starts << 32  # ids of a resumed run never meet those of the run before
         self.ended, self.under_way = past.finished, past.under_way
         for version, loss in past.losses if self.settings.evaluate_every else past.train_losses:
             self.ended = self.convergence.observe(version, loss) or self.ended
         if past.snapshot is not None:
-            self.snapshots.restore(past.snapshot)
+            self.snapshots.restore(past.snapshot, past.snapshot_digests)
         if self.budget is not None:
             self.budget.replay(self.journal.events())
 
@@ -118,6 +120,17 @@ class ServerState:
     def may_contribute(self, view: NodeView) -> bool:
         """Whether updates of this node's hospital are still to be had: it is not excluded and has budget left."""
         return not view.exhausted and view.hospital not in self.excluded
+
+    def with_budget(self) -> tuple[int, int]:
+        """Of how many hospitals updates are still to be had, and how many hospitals there are.
+
+        Whoever is away may return, whoever is expected may join. Of a hospital's nodes the one that is there, and came
+        last, counts.
+        """
+        views = sorted(self.roster.nodes.values(), key=lambda view: view.node in self.roster.present)
+        able = {view.hospital: self.may_contribute(view) for view in views}
+        missing = max(self.expected - len(able), 0)
+        return sum(able.values()) + missing, len(able) + missing
 
     def accepted_of(self, view: NodeView) -> tuple[int, ...]:
         """What a node is told was accepted: its hospital's last task, everybody's while it has not said whose it is.

@@ -58,7 +58,7 @@ def _now(state: ServerState, update: Buffered) -> Contribution:
     )
 
 
-def _discard(state: ServerState, update: Buffered, outcome: str, reason: str) -> None:
+def discard(state: ServerState, update: Buffered, outcome: str, reason: str) -> None:
     """Refuse, after all, an update that waits."""
     state.buffer.remove(update)
     state.journal.drop(update.name)
@@ -82,12 +82,12 @@ def drop_others(state: ServerState) -> None:
     for other in list(state.buffer):
         if (other.layout, other.shape) != (state.layout, state.shape):
             reason = f"version 1 fixed layout {state.layout[:12]}, this update has {other.layout[:12]}"
-            _discard(state, other, WRONG_LAYOUT, reason)
+            discard(state, other, WRONG_LAYOUT, reason)
         elif other.key != state.key:
             reason = (
                 f"updates of this run are made under key {state.key or 'none'}, this one under {other.key or 'none'}"
             )
-            _discard(state, other, WRONG_KEY, reason)
+            discard(state, other, WRONG_KEY, reason)
 
 
 def weigh(contributions: list[Contribution], most: int, settings: StrategySettings) -> tuple[list[float], list[int]]:
@@ -166,7 +166,7 @@ def _drop_coarse(state: ServerState) -> None:
     """Discard updates that wait but have become too coarse for W, or for the noise that a version counts on."""
     for update in list(state.buffer):
         if multiplier(state, update.version) > multiplier_room(state):
-            _discard(state, update, LATE, "the run has moved to a scale epoch that it does not fit")
+            discard(state, update, LATE, "the run has moved to a scale epoch that it does not fit")
 
 
 def roll_back(state: ServerState, versions: list[int]) -> None:

@@ -71,8 +71,11 @@ def test_it_is_a_journal_like_the_one_in_memory(folder: RunFolder, journal: str)
     assert j.open("versions/000001") == ({"version": 1}, join(PARTS))
     j.keep("versions/000001", {"version": 2}, PARTS * 2)
     assert j.open("versions/000001")[0] == {"version": 2}
+    assert j.damage("versions/000001", join(PARTS * 2).digest()) == j.damage("versions/000001", "") == ""
+    assert j.damage("versions/000001", digest) == f"its digest is {join(PARTS * 2).digest()}"
     j.drop("versions/000001")
     j.drop("versions/000001")
+    assert j.damage("versions/000001", digest) == "it is missing"
     with pytest.raises((PayloadError, KeyError)):
         j.open("versions/000001")
 
@@ -85,6 +88,34 @@ def test_observers_see_every_line_and_metrics_get_theirs(folder: RunFolder) -> N
     assert [line["event"] for line in seen] == ["started", "version", "accepted", "evaluated", "measured"]
     metrics = [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
     assert metrics == [line for line in seen if line["event"] in ("version", "evaluated", "measured")]
+
+
+@pytest.mark.parametrize("damage", ["torn", "row missing", "gone"])
+def test_metrics_that_an_interruption_tore_are_made_anew(folder: RunFolder, damage: str) -> None:
+    for number in range(3):
+        folder.record("evaluated", n=number, reverts=[], complete=False)
+        folder.record("left", node=str(number))
+    folder.close()
+    path = folder.path / "metrics.jsonl"
+    rows = path.read_text().splitlines(keepends=True)
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_text("".join(rows[:-1]) + (rows[-1][:20] if damage == "torn" else ""))
+    again = RunFolder.resume(folder.path, CONFIG, durable=False)
+    again.record("evaluated", n=3)
+    again.close()
+    metrics = [json.loads(line) for line in path.read_text().splitlines()]
+    assert metrics[:3] == [json.loads(row) for row in rows]
+    assert [row["n"] for row in metrics] == [0, 1, 2, 3]
+    assert not (folder.path / ".metrics.jsonl").exists()
+
+
+def test_metrics_that_cannot_be_made_anew_are_named(folder: RunFolder) -> None:
+    folder.close()
+    (folder.path / ".metrics.jsonl").mkdir()
+    with pytest.raises(RunFolderError, match=r"metrics.jsonl cannot be made anew .* then resume the run"):
+        RunFolder.resume(folder.path, CONFIG, durable=False)
 
 
 def test_the_ledger_holds_and_goes_on_after_resuming(folder: RunFolder) -> None:

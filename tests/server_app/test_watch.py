@@ -697,3 +697,6 @@ def test_a_hospital_without_budget_says_so_and_does_not_pause(story: Callable[..
     run.refuse(0, run.ask(0, 1), "budget", "another training would bring it beyond privacy.epsilon")
     assert states(run)["North"] == "privacy budget spent"
     assert "1 budget" in view(run) and "beyond privacy.epsilon" in view(run)
+    run.record("left", node=run.nodes[0])
+    run.record("joined", node=run.nodes[0])
+    assert states(run)["North"] != "privacy budget spent"  # it is asked again

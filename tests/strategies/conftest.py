@@ -28,7 +28,7 @@ from client_app.state import NodeState, StateFolder
 from client_app.trained import Trained
 from encryption.aggregator import arithmetic
 from encryption.plan import FieldPlan
-from protocol.messages import ACCEPTED, EVALUATE, OUTCOMES, WRONG_LAYOUT, Update
+from protocol.messages import ACCEPTED, EVALUATE, FAILED, OUTCOMES, WRONG_LAYOUT, Update
 from protocol.parts import Payload
 from protocol.privacy_settings import HOSPITAL, NO_UNIT
 from protocol.schedule import Schedule
@@ -163,12 +163,13 @@ class Federation:
         return Counter(line["event"] for line in self.journal.events())
 
     def check_accounts(self) -> None:
-        """Every task has one outcome; only version 1 may revoke an acceptance; nothing accepted is lost or doubled."""
+        """Every task has one outcome, unless an acceptance was revoked; nothing accepted is lost or doubled."""
         dispatched = [line["task"] for line in self.lines("dispatched")]
         assert len(dispatched) == len(set(dispatched))
         outcomes = self.outcomes()
         assert set(outcomes) == set(dispatched)
-        assert all(len(o) == 1 or o == [ACCEPTED, WRONG_LAYOUT] for o in outcomes.values()), outcomes
+        revoked = ([ACCEPTED, WRONG_LAYOUT], [ACCEPTED, FAILED])  # by version 1, or as its file was lost
+        assert all(len(o) == 1 or o in revoked for o in outcomes.values()), outcomes
         used = [task for line in self.made() for task in line["tasks"]]
         waiting = [update.task for update in self.strategy.state.buffer]
         kept = [task for task, o in outcomes.items() if o == [ACCEPTED]]

@@ -51,6 +51,7 @@ class Run:
         kind: type[AsyncHybrid] = AsyncHybrid,
         schedule: Schedule = SCHEDULE,
         unit: str = "patient",
+        journal: MemoryJournal | None = None,
         **given: Any,
     ) -> None:
         def build(context: Any, task: Any) -> Node:
@@ -72,9 +73,15 @@ class Run:
             bandwidth_exponent=0.0,
             **given,
         )
-        self.journal = MemoryJournal()
+        self.journal = journal or MemoryJournal()
         self.strategy = kind(settings, FieldPlan(8, 7, 2), schedule, self.journal, clock=clock, privacy_unit=unit)
-        self.grid = VirtualGrid(nodes, clock)
+        self.clock, self.grid = clock, VirtualGrid(nodes, clock)
+
+    def away(self, node: int, *stretches: tuple[float, float]) -> None:
+        """Take a node from the grid from one second to another, and again."""
+        ids, now = self.grid.get_node_ids, self.clock.now
+        gone = lambda: any(first <= now() < last for first, last in stretches)  # noqa: E731
+        self.grid.get_node_ids = lambda: [n for n in ids() if n != node or not gone()]  # type: ignore[method-assign]
 
     def go(self) -> list[dict[str, Any]]:
         self.strategy.start(self.grid)
@@ -136,6 +143,121 @@ def test_a_run_that_nobody_can_afford_fails_before_the_first_step(tmp_path: Path
     with pytest.raises(RunError, match=r"refused their first training .* strategy.num-versions"):
         Run(tmp_path, [poor] * 3, toy).go()
     assert not list(tmp_path.glob("*.json"))
+
+
+# ---------------------------------------------------------------------- who is away, comes later, or comes back
+
+NOISE = PrivacySettings("patient", noise_multiplier=3.0, batch=10, accountant="rdp")
+POOR = replace(NOISE, epsilon=1.001 * epsilon([Spent(1.0, 3.0, 5)], 1e-5, "rdp"))  # for one training
+ONE = Schedule(versions=1, local_steps=5, peak=0.05)
+
+
+def spent(folder: Path, *numbers: int) -> None:
+    """What a shorter run costs hospitals: in this one they can afford nothing more."""
+    for number in numbers:
+        Budget(folder / f"{number}.json", POOR, ONE, 10, durable=False).spend()
+
+
+@pytest.mark.parametrize("kind", [AsyncHybrid, FedAvg])
+def test_hospitals_that_are_away_for_a_moment_do_not_end_the_run(tmp_path: Path, kind: type[AsyncHybrid]) -> None:
+    """One of five has spent its budget, two are away for 20 s: two are left there, and no version is made meanwhile."""
+    run = Run(tmp_path, [NOISE] * 4 + [POOR], toy, kind, buffer_size=0 if kind is FedAvg else 3)
+    spent(tmp_path, 4)
+    for node in (3, 4):
+        run.away(node, (15.0, 35.0))
+    lines = run.go()
+    (end,) = of(lines, "finished")
+    assert end["reason"] == "all 6 versions are made" and len(of(lines, "left")) == len(of(lines, "joined")) - 5 == 2
+    assert [line["node"] for line in of(lines, "budget")] == ["5"]
+
+
+def test_hospitals_that_stay_away_leave_a_run_that_can_be_resumed(tmp_path: Path) -> None:
+    """Not a run that calls itself complete: with the two that left three hospitals have budget."""
+    run = Run(tmp_path, [NOISE] * 3 + [POOR], toy, stall_timeout=300.0, max_wait=60.0)
+    spent(tmp_path, 3)
+    run.away(3, (15.0, 1e9))
+    with pytest.raises(RunError, match=r"3 nodes are connected, 1 have spent their privacy budget.*can be resumed"):
+        run.go()
+    assert not of(list(run.journal.events()), "finished")
+    again = Run(tmp_path, [NOISE] * 3 + [POOR], toy, journal=run.journal)
+    assert of(again.go(), "finished")[0]["reason"] == "all 6 versions are made"
+
+
+def test_hospitals_of_the_lineage_that_have_not_come_yet_count_in_a_resumed_run(tmp_path: Path) -> None:
+    poor = replace(NOISE, epsilon=1.001 * epsilon([Spent(1.0, 3.0, 10)], 1e-5, "rdp"))
+    budgets, journal = [NOISE] * 3 + [poor], MemoryJournal()
+    spent(tmp_path, 3)
+    first = Run(tmp_path, budgets, toy, journal=journal, buffer_size=4)
+    first.strategy.start(first.grid, num_rounds=1)
+    assert len(first.strategy.state.claims._tokens) == 4
+    journal.log = [line for line in journal.log if line["event"] != "finished"]
+    second = Run(tmp_path, budgets, toy, journal=journal)
+    second.away(3, (0.0, 50.0))
+    lines = second.go()
+    assert of(lines, "finished")[0]["reason"] == "all 6 versions are made" and of(lines, "budget")
+
+
+def test_a_run_without_a_version_waits_for_others_to_join(tmp_path: Path) -> None:
+    """One of the three that came has too few patients: the fourth, which comes later, makes up for it."""
+    run = Run(tmp_path, [replace(NOISE, batch=16)] + [NOISE] * 3, toy)
+    run.away(4, (0.0, 100.0))
+    lines = run.go()
+    assert of(lines, "finished")[0]["reason"] == "all 6 versions are made"
+    assert [line["node"] for line in of(lines, "budget")] == ["1"]
+
+
+def test_a_run_without_a_version_is_no_complete_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, [replace(NOISE, batch=16)] + [NOISE] * 2, toy, max_wait=60.0)
+    told = r"no version was made: 1 of 3 nodes refused .*min-contributors = 3 .* privacy.batch = 16 is more"
+    with pytest.raises(RunError, match=told):
+        run.go()
+    assert 60.0 <= run.clock.now() < 70.0 and not of(list(run.journal.events()), "finished")
+    again = Run(tmp_path, [NOISE] * 3, toy, journal=run.journal)  # put right: what was accepted still counts
+    assert of(again.go(), "finished")[0]["reason"] == "all 6 versions are made"
+
+
+def test_a_hospital_that_comes_back_is_asked_again_once(tmp_path: Path) -> None:
+    """It comes back twice: at first with its budget as it was, then with more."""
+    budgets = [NOISE] * 3 + [POOR]
+    run = Run(tmp_path, budgets, toy, schedule=Schedule(versions=20, local_steps=5, peak=0.05))
+    spent(tmp_path, 3)
+    run.away(4, (15.0, 25.0), (45.0, 65.0))
+    ids = run.grid.get_node_ids
+
+    def raised() -> Any:
+        budgets[3] = NOISE if run.clock.now() >= 60.0 else POOR
+        return ids()
+
+    run.grid.get_node_ids = raised  # type: ignore[method-assign]
+    lines = run.go()
+    assert of(lines, "finished")[0]["reason"] == "all 20 versions are made"
+    asked = [line["task"] for line in of(lines, "dispatched") if line["node"] == "4" and line["kind"] == "train"]
+    assert [(line["node"], line["task"]) for line in of(lines, "budget")] == [("4", task) for task in asked[:2]]
+    assert [line["task"] for line in of(lines, "accepted") if line["node"] == "4"] == asked[2:] != []
+
+
+def test_a_run_that_ended_for_its_budgets_goes_on_once_they_are_raised(tmp_path: Path) -> None:
+    poor = replace(NOISE, epsilon=1.001 * epsilon([Spent(1.0, 3.0, 10)], 1e-5, "rdp"))
+    budgets = [NOISE, NOISE, poor, poor]
+    spent(tmp_path, 2, 3)
+    first = Run(tmp_path, budgets, toy)
+    (end,) = of(first.go(), "finished")
+    assert end["reason"].startswith("the privacy budget is spent: 2 of 4") and end["version"] < 6
+    same = of(Run(tmp_path, budgets, toy, journal=first.journal).go(), "finished")  # as they were: the same again
+    assert same[1]["reason"] == end["reason"] and same[1]["version"] == end["version"]
+    budgets[2:] = [NOISE] * 2
+    lines = Run(tmp_path, budgets, toy, journal=first.journal).go()
+    assert of(lines, "finished")[2]["reason"] == "all 6 versions are made"
+
+
+def test_a_round_takes_in_others_for_those_whose_budget_is_spent(tmp_path: Path) -> None:
+    """Three of five are sampled, two of them at least cannot train: the round does not wait for them for ever."""
+    run = Run(tmp_path, [POOR, POOR] + [NOISE] * 3, toy, FedAvg, buffer_size=3)
+    spent(tmp_path, 0, 1)
+    lines = run.go()
+    assert of(lines, "finished")[0]["reason"] == "all 6 versions are made"
+    assert sorted(line["node"] for line in of(lines, "budget")) in (["1"], ["1", "2"], ["2"])
+    assert all(len(line["tasks"]) == 3 for line in of(lines, "version"))
 
 
 def test_an_update_of_another_unit_than_the_runs_is_refused(tmp_path: Path) -> None:

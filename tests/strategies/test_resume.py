@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +21,10 @@ from protocol.wire import read_task, write_reply
 from server_app.run_folder import RunFolder, RunFolderError, read_config
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
+from strategies.intact import drop_damaged
 from strategies.journal import MemoryJournal
 from strategies.restore import standing
+from strategies.snapshots import snapshot_name
 
 CONFIG = {"strategy.num-versions": 4, "run.seed": 0}
 PLAN = FieldPlan(4, 7, 2)
@@ -254,23 +257,14 @@ def test_other_settings_are_refused_by_name(federation: Any, whole: Any) -> None
     RunFolder.resume(whole.journal.path, CONFIG | {"run.resume": "x", "run.seed": 1}, durable=False).close()
 
 
+@pytest.mark.parametrize("version", ["000002", "000004"])
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "swapped"])
-def test_a_damaged_version_is_refused_clearly(whole: Any, damage: str) -> None:
+def test_a_damaged_version_is_refused_clearly(whole: Any, damage: str, version: str) -> None:
     whole.journal.close()
-    path = whole.journal.path / "versions" / "000002.payload"
-    data = path.read_bytes()
-    match damage:
-        case "cut":
-            path.write_bytes(data[:-5])
-        case "flip":
-            path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
-        case "gone":
-            path.unlink()
-        case "swapped":
-            path.write_bytes((path.parent / "000001.payload").read_bytes())
+    hurt(whole.journal.path / "versions" / f"{version}.payload", damage)
     with pytest.raises(RunFolderError) as caught:
         RunFolder.resume(whole.journal.path, CONFIG, durable=False)
-    assert "000002" in str(caught.value) and "restore it from a backup" in str(caught.value)
+    assert version in str(caught.value) and "restore it from a backup" in str(caught.value)
 
 
 def test_a_refused_folder_can_be_resumed_once_it_is_put_right(whole: Any) -> None:
@@ -366,3 +360,87 @@ def test_the_snapshot_that_the_ledger_names_is_there_after_any_interruption(
     if snapshots.confirmed is not None:
         assert all(payload.data for payload in snapshots.load()[1])
     assert (snapshots.confirmed is None) == (event == "snapshot-dropped" and not before)
+
+
+# ---------------------------------------------------------------------- what a disk lost meanwhile
+
+
+def hurt(path: Path, damage: str) -> None:
+    """Damage a payload file."""
+    data = path.read_bytes()
+    match damage:
+        case "flip":
+            path.write_bytes(bytes([data[0] ^ 0xFF]) + data[1:])
+        case "cut":
+            path.write_bytes(data[: len(data) // 2])
+        case "empty":
+            path.write_bytes(b"")
+        case "gone":
+            path.unlink()
+        case "swapped":  # whole in itself, but another one's
+            other = next(p for p in sorted(path.parent.glob("*.payload"), reverse=True) if p != path)
+            path.write_bytes(other.read_bytes())
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone", "swapped"])
+def test_an_update_whose_file_is_damaged_is_left_out_and_its_hospital_is_asked_again(
+    federation: Any, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two updates wait for version 2 when the server goes down, one of them is not as it was when it comes back."""
+    monkeypatch.setattr(logging.getLogger("flwr"), "propagate", True)
+    folder = RunFolder.create(tmp_path / "run", CONFIG, PLAN, durable=False)
+    first, record = run(federation, folder), folder.record
+
+    def gone(name: str, **facts: Any) -> None:
+        record(name, **facts)
+        if len(first.strategy.state.accepted) == 4 and sum(1 for _ in first.lines("accepted")) == 6:
+            raise Gone
+
+    folder.record = gone  # type: ignore[method-assign]
+    with pytest.raises(Gone):
+        first.start()
+    folder.close()
+    kept = sorted((tmp_path / "run" / "buffer").glob("*.payload"))
+    lost, line = int(kept[0].stem), next(x for x in first.lines("accepted") if x["task"] == int(kept[0].stem))
+    assert len(kept) == 2
+    hurt(kept[0], damage)
+    second = run(federation, RunFolder.resume(tmp_path / "run", CONFIG, durable=False), first)
+    second.start()
+    (failed,) = [x for x in second.lines("failed") if x["task"] == lost]
+    assert failed["hospital"] == line["hospital"] and failed["kind"] == "train"
+    assert failed["reason"].startswith(f"the server lost this update: buffer/{lost}: ")
+    assert line["digest"] in failed["reason"]
+    assert f"buffer/{lost}.payload" in caplog.text and "toy-0 is asked again" in caplog.text
+    assert all(lost not in x["tasks"] for x in second.made()) and second.strategy.state.version == 4
+    assert all(len(set(x["hospitals"])) == 4 for x in second.made())
+    second.check_accounts()
+    second.check_agreement()
+    second.check_residuals()
+    second.journal.close()
+    RunFolder.resume(tmp_path / "run", CONFIG, durable=False).close()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "swapped", "unsaid"])
+def test_a_snapshot_whose_file_is_damaged_is_dropped(federation: Any, whole: Any, damage: str) -> None:
+    """``unsaid``: changed, and named by a ledger that has no digests yet."""
+    past = standing(whole.journal.events())
+    assert past.snapshot is not None and past.snapshot_digests
+    whole.journal.close()
+    path = whole.journal.path / f"{snapshot_name(past.snapshot, past.snapshot.epochs[0])}.payload"
+    again = RunFolder.resume(whole.journal.path, CONFIG, durable=False)
+    (path.parent / "other.payload").write_bytes((path.parents[1] / "versions" / "000001.payload").read_bytes())
+    hurt(path, "flip" if damage == "unsaid" else damage)
+    f = run(federation, again, whole, joins={5: 0.0}, compute=(1, 2, 3, 4, 5))
+    if damage == "unsaid":
+        f.strategy.state.snapshots.digests = ()
+    f.start()  # the newcomer is sent the records instead
+    (dropped,) = f.lines("snapshot-dropped")
+    assert dropped["reason"].startswith(f"snapshots/{path.stem}: ")
+    assert f.strategy.state.snapshots.confirmed is None and not path.exists()
+    f.check_agreement()
+
+
+def test_whole_files_are_taken_up_as_they_are(federation: Any, whole: Any) -> None:
+    again = run(federation, whole.journal, whole)
+    drop_damaged(again.strategy.state)
+    assert not again.lines("failed", "snapshot-dropped") and again.strategy.state.snapshots.confirmed is not None

@@ -18,6 +18,16 @@ def test_nodes_join_leave_and_keep_what_is_known_of_them() -> None:
     assert r.nodes[1].held == 7
 
 
+def test_a_node_that_comes_anew_is_not_exhausted_any_more() -> None:
+    r = Roster()
+    r.update([1, 2])
+    r.nodes[1].exhausted = r.nodes[2].exhausted = True
+    r.update([2])
+    assert r.nodes[1].exhausted  # while it is away
+    r.update([1, 2])
+    assert (r.nodes[1].exhausted, r.nodes[2].exhausted) == (False, True)
+
+
 def test_idle_nodes_come_least_trained_first_without_the_busy_and_the_pausing() -> None:
     r = Roster()
     r.update([1, 2, 3, 4])

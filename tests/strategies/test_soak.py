@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.soak import soak, table
 from benchmarks.soak_run import Soaked
-from benchmarks.soak_server import KILLS
+from benchmarks.soak_server import KILLS, LOSSES
 from benchmarks.soak_trouble import KINDS
 
 VERSIONS = 70
@@ -23,7 +23,7 @@ def test_after_faults_of_every_kind_everything_holds(soaked: Soaked) -> None:
 
 
 def test_every_kind_of_fault_took_place(soaked: Soaked) -> None:
-    rotated = {"consortium key rotated", "reply lost with the ServerApp"}
+    rotated = {"consortium key rotated", "reply lost with the ServerApp", *LOSSES}
     missing = {kind.name for kind in KINDS} | {way for ways in KILLS.values() for way in ways} | rotated
     assert missing - set(soaked.faults) == set()
     assert sum(soaked.faults.values()) > 150 and soaked.sittings > 10
