@@ -150,14 +150,14 @@ def test_no_bit_of_the_arrays_can_flip_unseen(tmp_path: Path) -> None:
     """Numpy's header is Python, zip's has lengths and methods: what a damaged one raises is of a dozen kinds."""
     store, kept, arrays = small(tmp_path)
     raw = arrays.read_bytes()
-    seen = 0
+    seen = tried = 0
     for place in range(len(raw)):
-        for bit in range(8):
+        for bit in range(8) if place < 192 else [place % 8]:  # all of the headers before the values
             arrays.write_bytes(raw[:place] + bytes([raw[place] ^ 1 << bit]) + raw[place + 1 :])
             found = damaged(store)
             assert found or same(store.load("layout"), kept), (place, bit)  # dates and the like are read by nobody
-            seen += found
-    assert seen > 4 * len(raw)
+            seen, tried = seen + found, tried + 1
+    assert seen > tried / 2
 
 
 def test_no_length_of_the_arrays_is_enough_but_the_whole(tmp_path: Path) -> None:
