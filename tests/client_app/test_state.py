@@ -168,6 +168,16 @@ def test_no_length_of_the_arrays_is_enough_but_the_whole(tmp_path: Path) -> None
         assert damaged(store), length
 
 
+def test_a_header_that_asks_for_less_than_there_is_is_damage(tmp_path: Path) -> None:
+    """The checksum is only compared where a member ends, which who reads less does not come to."""
+    store = StateFolder(tmp_path, durable=False)
+    store.save(NodeState("layout", residual=np.ones(5000, np.float32)))
+    (arrays,) = tmp_path.glob("arrays-*")
+    raw = arrays.read_bytes()
+    arrays.write_bytes(raw.replace(b"(5000,)", b"(4000,)"))  # one bit
+    assert arrays.read_bytes() != raw and damaged(store)
+
+
 def test_a_header_that_asks_for_more_than_all_memory_is_damage_but_too_little_memory_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
