@@ -292,10 +292,10 @@ class Node:
         models = {"global": self._vector(state, task)}
         if task.last:
             models = {"base": self.learner.initial(), **models}
-            if self.own_path.exists():
-                models["own"] = np.load(self.own_path)
+            if (own := self._own(len(models["base"]))) is not None:
+                models["own"] = own
         measures = self.learner.evaluate(models)
-        if (patients := measures["global"].patients) < self.fewest_held_out:
+        if self.fewest_held_out and (patients := measures["global"].patients) < self.fewest_held_out:
             logger.info(
                 "the held-out loss is %.4f; it is of %d patients, and of fewer than %d only this log is told",
                 measures["global"].loss,
@@ -322,6 +322,25 @@ class Node:
             seconds=self.clock() - began,
             measures=measures,
         )
+
+    def _own(self, total: int) -> Vector | None:
+        """The adapter that this node trained alone; None without one, or with one that cannot be read."""
+        if not self.own_path.exists():
+            return None
+        try:
+            with self.own_path.open("rb") as file:
+                found = np.lib.format.read_array(file, allow_pickle=False)
+            if found.shape != (total,) or found.dtype != np.float32:
+                raise ValueError(f"{found.dtype} {found.shape} instead of float32 ({total},)")
+        except Exception as error:  # a damaged header makes numpy raise what it likes
+            logger.warning(
+                "%s, the adapter trained alone, cannot be read (%s: %s): it is not measured",
+                self.own_path,
+                type(error).__name__,
+                error,
+            )
+            return None
+        return cast(Vector, found)
 
     @property
     def own_path(self) -> Path:

@@ -8,20 +8,22 @@ Not for: whether more may be spent (``client_app.budget``).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
     from privacy.accounting import Spent
 
-_FORMAT = 2  # 2: with the unit
+_FORMAT = 3  # 2: with the unit; 3: with a digest
+_KEYS = {2: {"format", "unit", "noise", "spent"}, 3: {"format", "unit", "noise", "spent", "digest"}}  # that are read
 _PATIENCE = 600.0  # seconds for another spending to end; calibrating noise takes some
 
 
@@ -29,6 +31,12 @@ class RecordError(RuntimeError):
     """What was spent cannot be read or written, so nothing more may be."""
 
     tellable = True  # see client_app.refusals
+
+
+def _digest(facts: dict[str, Any]) -> str:
+    """SHA-256, hex, of what a record says beside its digest: against damage, not against who may write the file."""
+    said = {key: value for key, value in facts.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -78,8 +86,12 @@ class Record:
 
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            if facts["format"] != _FORMAT:
+            if facts["format"] not in _KEYS:
                 raise ValueError(f"format {facts['format']}, expected {_FORMAT}")
+            if facts.keys() != _KEYS[facts["format"]]:  # so that damage makes none of the format without a digest
+                raise ValueError(f"keys {', '.join(facts)} are not those of format {facts['format']}")
+            if facts["format"] == _FORMAT and facts["digest"] != _digest(facts):
+                raise ValueError("its digest is not of what it says: it was damaged, or changed by hand")
             trainings = tuple(Spent(**entry) for entry in facts["spent"])
             return Spending(str(facts["unit"]), trainings, dict(facts["noise"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -97,12 +109,13 @@ class Record:
         RecordError
             it could not be written; what was there stays.
         """
-        facts = {
+        facts: dict[str, Any] = {
             "format": _FORMAT,
             "unit": spending.unit,
             "noise": spending.noise,
             "spent": [asdict(entry) for entry in spending.trainings],
         }
+        facts["digest"] = _digest(facts)
         with self._written():
             handle, draft = tempfile.mkstemp(".draft", f"{self.path.stem}.", self.path.parent)
             try:

@@ -18,7 +18,12 @@ def parted(text: str) -> tuple[str, int]:
     """
     host, _, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
-    if not bare or not port.isdigit() or not 0 < int(port) < 65536 or (":" in bare and bare == host):
+    if (
+        not bare
+        or not (port.isascii() and port.isdigit())
+        or not 0 < int(port) < 65536
+        or (":" in bare and bare == host)
+    ):
         raise DeployError(f"{text!r} is not HOST:PORT (an IPv6 address in brackets)")
     return bare, int(port)
 

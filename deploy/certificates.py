@@ -10,6 +10,7 @@ Not for: telling hospitals apart; that is what node keys are for (``deploy.node_
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,8 @@ from deploy.files import check_private, write_new
 
 CA_DAYS, SERVER_DAYS, WARN_DAYS = 3650, 397, 30
 _BEFORE = timedelta(minutes=10)  # clocks differ
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # of a host name: RFC 1123, section 2.1
+_LONGEST = 253  # characters of a host name: RFC 1035's 255 octets on the wire
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -81,13 +84,10 @@ def check_names(names: Sequence[str]) -> list[str]:
     Raises
     ------
     DeployError
-        names the one that is neither a host name in ASCII nor an address.
+        names the one that is neither a host name (RFC 1123, in ASCII) nor an address.
     """
     for name in names:
-        try:
-            _alternative(name)
-        except ValueError as error:
-            raise DeployError(f"{name!r} is no host name or address for a certificate: {error}") from error
+        _alternative(name)
     return list(dict.fromkeys(names))
 
 
@@ -95,7 +95,28 @@ def _alternative(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        pass
+    if wrong := _wrong_with(name):
+        raise DeployError(
+            f"{name!r} is no host name or address for a certificate: {wrong}. Expected is a host name (letters, digits "
+            "and inner hyphens between dots; other alphabets in their xn-- form), or an IPv4 or IPv6 address"
+        )
+    return x509.DNSName(name)
+
+
+def _wrong_with(name: str) -> str:
+    """Why ``name`` is no host name; nothing where it is one."""
+    if len(name) > _LONGEST:
+        return f"it has {len(name)} characters, more than {_LONGEST}"
+    labels = name.split(".")
+    for label in labels:
+        if not label:
+            return "a part of it is empty"
+        if not _LABEL.fullmatch(label):
+            return f"{label!r} is not 1 to 63 letters, digits and hyphens with no hyphen at either end"
+    if labels[-1].isdigit():  # who resolves it would take it for an address (RFC 1123, section 2.1)
+        return "it ends in a number as addresses do, and is none"
+    return ""
 
 
 def make_server_certificate(authority: Path, folder: Path, names: Sequence[str]) -> None:

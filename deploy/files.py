@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import itertools
 import os
 import secrets
 import tomllib
@@ -51,9 +52,19 @@ def write_new(path: Path, data: bytes, secret: bool = False) -> None:
 
 
 def replace(path: Path, new: Path) -> None:
-    """Put the file ``new`` in ``path``'s place; what was there stays beside it, with the time in its name."""
-    if path.exists():
-        path.rename(path.with_name(f"{path.name}{datetime.now(UTC):.%Y%m%dT%H%M%SZ}"))
+    """Put the file ``new`` in ``path``'s place; what was there stays beside it, with the time in its name.
+
+    An earlier one that was put aside within the same second stays too: the next one's name ends in a number.
+    """
+    kept = path.with_name(f"{path.name}{datetime.now(UTC):.%Y%m%dT%H%M%SZ}")
+    for name in itertools.chain([kept], (kept.with_name(f"{kept.name}-{number}") for number in itertools.count(2))):
+        try:
+            os.link(path, name, follow_symlinks=False)  # unlike a rename, it overwrites nothing
+        except FileExistsError:
+            continue
+        except FileNotFoundError:  # there was nothing
+            pass
+        break
     new.rename(path)
 
 

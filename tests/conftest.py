@@ -1,7 +1,7 @@
 """Where processes share the tests, as in ``make test``: one torch thread in each; the longest files begin first.
 
 Two processes with two threads each on two cores are ten times slower than with one each. Started by hand, pytest runs
-in one process and leaves torch its threads.
+in one process and leaves torch its threads. Nowhere is an example of Hypothesis refused for the time that it took.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from client_app.threads import share_cores  # also tells OpenMP to wait passively, before torch is there to read it
 
@@ -35,6 +36,9 @@ LONG = (
     "strategies/test_resume",
     "benchmarks/test_encryption",
 )
+
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     share_cores(1)  # of this process alone: what tests start finds its own number

@@ -92,9 +92,9 @@ def test_several_processes_at_once(fresh_home: Path) -> None:
     children = [context.Process(target=_unpack, args=(barrier, results)) for _ in range(4)]
     for child in children:
         child.start()
-    answers = [results.get(timeout=60) for _ in children]
+    answers = [results.get(timeout=180) for _ in children]
     for child in children:
-        child.join(60)
+        child.join(180)
     assert [child.exitcode for child in children] == [0] * 4
     assert len(set(answers)) == 1, answers
     models = home() / "cache" / "models"

@@ -202,6 +202,17 @@ def test_an_evaluation_measures_base_global_and_the_adapter_trained_alone(node: 
     assert sorted(p.name for p in node.folder.glob("own*")) == ["own.npy"]
 
 
+def test_a_damaged_adapter_of_ones_own_costs_only_its_own_measure(node: Node, caplog: Any) -> None:
+    node.alone(task(2, 3, 3, steps=4, last=True))
+    sound = node.own_path.read_bytes()
+    for damaged in (b"", sound[:-3], sound.replace(b"<f4", b"<f8"), sound.replace(b"{'", b"({"), sound[::-1]):
+        node.own_path.write_bytes(damaged)
+        caplog.clear()
+        got = node.evaluate(task(3, 3, 3, last=True))
+        assert isinstance(got, Evaluation) and set(got.measures) == {"base", "global"}
+        assert "trained alone, cannot be read" in caplog.text
+
+
 def test_heads_are_kept_for_the_audit(node: Node) -> None:
     node.train(task(1, 0, 1))
     node.evaluate(task(2, 1, 2, accepted=(1,)))

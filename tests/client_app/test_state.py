@@ -126,6 +126,75 @@ def test_a_state_that_cannot_be_read_says_what_to_do(tmp_path: Path, damage: str
     assert str(tmp_path) in str(caught.value) and "Delete that folder" in str(caught.value)
 
 
+def small(tmp_path: Path) -> tuple[StateFolder, NodeState, Path]:
+    """A state of one array, and the file that holds it."""
+    store = StateFolder(tmp_path / "node", durable=False)
+    kept = NodeState("layout", residual=np.arange(1, 11, dtype=np.float32))
+    store.save(kept)
+    (arrays,) = store.folder.glob("arrays-*")
+    return store, kept, arrays
+
+
+def damaged(store: StateFolder) -> bool:
+    """Whether it is told what to do; nothing else may be raised."""
+    try:
+        store.load("layout")
+    except StateError as error:
+        assert "Delete that folder" in str(error)
+        return True
+    return False
+
+
+@pytest.mark.filterwarnings("default")  # as in a run: numpy only warns of some headers
+def test_no_bit_of_the_arrays_can_flip_unseen(tmp_path: Path) -> None:
+    """Numpy's header is Python, zip's has lengths and methods: what a damaged one raises is of a dozen kinds."""
+    store, kept, arrays = small(tmp_path)
+    raw = arrays.read_bytes()
+    seen = tried = 0
+    for place in range(len(raw)):
+        for bit in range(8) if place < 192 else [place % 8]:  # all of the headers before the values
+            arrays.write_bytes(raw[:place] + bytes([raw[place] ^ 1 << bit]) + raw[place + 1 :])
+            found = damaged(store)
+            assert found or same(store.load("layout"), kept), (place, bit)  # dates and the like are read by nobody
+            seen, tried = seen + found, tried + 1
+    assert seen > tried / 2
+
+
+def test_no_length_of_the_arrays_is_enough_but_the_whole(tmp_path: Path) -> None:
+    store, _, arrays = small(tmp_path)
+    raw = arrays.read_bytes()
+    for length in range(len(raw)):
+        arrays.write_bytes(raw[:length])
+        assert damaged(store), length
+
+
+def test_a_header_that_asks_for_less_than_there_is_is_damage(tmp_path: Path) -> None:
+    """The checksum is only compared where a member ends, which who reads less does not come to."""
+    store = StateFolder(tmp_path, durable=False)
+    store.save(NodeState("layout", residual=np.ones(5000, np.float32)))
+    (arrays,) = tmp_path.glob("arrays-*")
+    raw = arrays.read_bytes()
+    arrays.write_bytes(raw.replace(b"(5000,)", b"(4000,)"))  # one bit
+    assert arrays.read_bytes() != raw and damaged(store)
+
+
+def test_a_header_that_asks_for_more_than_all_memory_is_damage_but_too_little_memory_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _, arrays = small(tmp_path)
+    raw = arrays.read_bytes()
+    arrays.write_bytes(raw.replace(b"(10,), }" + b" " * 15, b"(10" + b"0" * 15 + b",), }"))
+    assert len(arrays.read_bytes()) == len(raw) and damaged(store)
+    arrays.write_bytes(raw)
+
+    def full(*args: object, **keywords: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("client_app.state.read_array", full)
+    with pytest.raises(MemoryError):
+        store.load("layout")
+
+
 def test_a_full_disk_keeps_the_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = StateFolder(tmp_path)
     store.save(state(1))

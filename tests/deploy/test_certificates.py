@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from deploy.certificates import days_left, host_names, make_authority, make_server_certificate
+from deploy.certificates import check_names, days_left, host_names, make_authority, make_server_certificate
 from deploy.errors import DeployError
 
 
@@ -39,7 +39,7 @@ def handshake(made: Path, authority: Path, name: str) -> str:
     thread.start()
     try:
         with (
-            socket.create_connection(listening.getsockname(), timeout=5) as raw,
+            socket.create_connection(listening.getsockname(), timeout=60) as raw,
             ssl.create_default_context(cafile=str(authority)).wrap_socket(raw, server_hostname=name) as tls,
         ):
             return str(tls.version())
@@ -94,3 +94,35 @@ def test_lifetimes_and_names_are_read_back(made: Path, tmp_path: Path) -> None:
         days_left(tmp_path / "none.crt")
     with pytest.raises(DeployError, match=r"ca\.crt holds no certificate for named hosts"):
         host_names(made / "ca" / "ca.crt")
+
+
+def test_host_names_and_addresses_are_taken_once_each() -> None:
+    names = ["hub.example.org", "a", "3com.com", "x-1.xn--zrich-kva.ch", "a" * 63 + ".b", "10.0.0.5", "2001:db8::1"]
+    assert check_names([*names, *names]) == names
+    assert check_names([".".join(["a" * 49] * 5) + ".bcd"]) != []  # 253 characters
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("bad name!", "'bad name!' is not 1 to 63 letters"),
+        ("under_score.org", "'under_score' is not"),
+        ("*.example.org", r"'\*' is not"),
+        ("-x-", "'-x-' is not 1 to 63 letters, digits and hyphens with no hyphen at either end"),
+        ("x-.org", "'x-' is not"),
+        ("a" * 64, "'a+' is not 1 to 63"),
+        ("a.b\n", r"'b\\n' is not"),
+        ("a..b", "a part of it is empty"),
+        ("hub.example.org.", "a part of it is empty"),
+        ("", "a part of it is empty"),
+        (".".join(["a" * 49] * 5) + ".bcde", "it has 254 characters, more than 253"),
+        ("300.1.1.1", "it ends in a number as addresses do, and is none"),
+        ("10.0.0", "it ends in a number"),
+    ],
+)
+def test_what_is_neither_name_nor_address_gets_no_certificate(made: Path, name: str, wrong: str) -> None:
+    with pytest.raises(DeployError, match=rf"{wrong}.*\. Expected is a host name .*, or an IPv4 or IPv6 address"):
+        check_names(["localhost", name])
+    with pytest.raises(DeployError, match="is no host name or address for a certificate"):
+        make_server_certificate(made / "ca", made / "again", [name])
+    assert not (made / "again").exists()

@@ -31,7 +31,7 @@ SETTINGS = (
     "data.max-tokens=64 data.min-patients=2"
 )
 
-pytestmark = [pytest.mark.deployment, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.deployment, pytest.mark.timeout(960)]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_deployment_survives_its_kills_and_ends_in_an_evaluated_adapter(folder
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=400,
+        timeout=900,
         check=False,
     )
     logs = {path: path.read_text(errors="replace")[-3000:] for path in place.glob("*/*.log")}

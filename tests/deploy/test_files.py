@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from deploy import files
 from deploy.errors import DeployError
-from deploy.files import check_private, read_table, write_new
+from deploy.files import check_private, read_table, replace, write_new
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,38 @@ def test_secrets_are_written_once_and_privately(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DeployError, match="could not be written"):
         write_new(tmp_path / "file" / "a.key", b"", secret=True)
+
+
+class Stopped(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: object = None) -> Stopped:
+        return cls(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+
+def test_every_file_that_is_replaced_is_kept_however_soon_the_next_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "datetime", Stopped)
+    path, new = tmp_path / "a.key", tmp_path / "new"
+    for content in (b"first", b"second", b"third"):
+        write_new(new, content, secret=True)
+        replace(path, new)
+        check_private(path, "a key")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
+        "a.key": b"third",
+        "a.key.20260203T040506Z": b"first",
+        "a.key.20260203T040506Z-2": b"second",
+    }
+
+
+def test_a_link_that_is_replaced_stays_a_link_beside_it(tmp_path: Path) -> None:
+    path, new = tmp_path / "a.crt", tmp_path / "new"
+    (tmp_path / "store.crt").write_bytes(b"old")
+    path.symlink_to("store.crt")
+    new.write_bytes(b"new")
+    replace(path, new)
+    (kept,) = tmp_path.glob("a.crt.*")
+    assert path.read_bytes() == b"new" and not path.is_symlink()
+    assert kept.is_symlink() and kept.read_bytes() == b"old"

@@ -32,7 +32,7 @@ def service(name: str, code: str, **more: object) -> Service:
     return Service(name, [sys.executable, "-c", code], dict(os.environ), **more)  # type: ignore[arg-type]
 
 
-def keep(services: list[Service], until: Callable[[], bool], patience: float = 20.0) -> list[str]:
+def keep(services: list[Service], until: Callable[[], bool], patience: float = 60.0) -> list[str]:
     """Run a keeper until something holds; what it said."""
     said: list[str] = []
     deadline = time.monotonic() + patience
@@ -62,7 +62,7 @@ def test_what_ends_is_started_again_with_growing_pauses(handlers: object, monkey
 def test_a_kill_is_told_and_lines_are_passed_on(handlers: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "SHORTEST", 0.01)
     heard: list[str] = []
-    code = "import time; print('SuperNode ID: 7', flush=True); time.sleep(60)"
+    code = "import time; print('SuperNode ID: 7', flush=True); time.sleep(600)"
     one = service("node", code, heard=heard.append)
 
     def until() -> bool:
@@ -77,9 +77,9 @@ def test_a_kill_is_told_and_lines_are_passed_on(handlers: object, monkeypatch: p
 
 def test_everything_is_ended_last_started_first_with_what_it_left(handlers: object, tmp_path: Path) -> None:
     order: list[str] = []
-    child = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
-    first = service("first", f"{child}; print(p.pid, flush=True); time.sleep(60)", heard=order.append)
-    second = service("second", "import time; print('up', flush=True); time.sleep(60)", heard=order.append)
+    child = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    first = service("first", f"{child}; print(p.pid, flush=True); time.sleep(600)", heard=order.append)
+    second = service("second", "import time; print('up', flush=True); time.sleep(600)", heard=order.append)
     first.ended = lambda code: order.append("first ended")
     second.ended = lambda code: order.append("second ended")
     keep([first, second], lambda: len([line for line in order if line == "up" or line.isdigit()]) == 2)

@@ -167,7 +167,7 @@ def test_a_slow_flower_holds_nobody_up(members: Any, tmp_path: Path) -> None:
     found, flower, _ = members
     join(found, "north", tmp_path)
     waiting = threading.Event()
-    call, flower.call = flower.call, lambda *args: (waiting.wait(20), call(*args))[1]  # type: ignore[func-returns-value]
+    call, flower.call = flower.call, lambda *args: (waiting.wait(60), call(*args))[1]  # type: ignore[func-returns-value]
     found._next = 0.0
     found.look()
     found.look()

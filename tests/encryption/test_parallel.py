@@ -132,7 +132,7 @@ def test_a_worker_that_dies_is_an_error_and_leaves_nobody_behind(monkeypatch: py
         running[0].kill()
         with pytest.raises(SealingProcessError, match="killed for memory"):
             list(made)
-    gone, alive = psutil.wait_procs(running, timeout=20)
+    gone, alive = psutil.wait_procs(running, timeout=60)
     assert len(gone) == 2 and not alive
 
 
@@ -143,7 +143,7 @@ CUT_OFF = (
 )
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_a_worker_that_dies_while_it_sends_a_result_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "WORTHWHILE", 1)
     with SealingPool("bfv", PLAN, SEED, workers=2) as pool:
@@ -154,7 +154,7 @@ def test_a_worker_that_dies_while_it_sends_a_result_keeps_nobody_waiting(monkeyp
         with pytest.raises(SealingProcessError, match="killed for memory"):
             while True:
                 list(pool.close(rows(3), 1))
-    assert not psutil.wait_procs(running, timeout=20)[1]
+    assert not psutil.wait_procs(running, timeout=60)[1]
     assert len(list(pool.close(rows(2), 1))) == 2  # in processes of its own
     pool.__exit__()
 

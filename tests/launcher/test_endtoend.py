@@ -79,7 +79,7 @@ class Launcher:
     def text(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def until_up(self, limit_s: float = 120) -> None:
+    def until_up(self, limit_s: float = 240) -> None:
         deadline = time.monotonic() + limit_s
         while "toy: up" not in self.text():
             assert self.process.poll() is None and time.monotonic() < deadline, self.text()
@@ -94,7 +94,7 @@ def home() -> Iterator[Path]:
 
 
 @pytest.mark.endtoend
-@pytest.mark.timeout(480)  # the limits below are shorter, and say more
+@pytest.mark.timeout(900)  # the limits below are shorter, and say more
 def test_launches_side_by_side_end_truthfully_and_leave_nothing_behind(tmp_path: Path, home: Path) -> None:
     app = tmp_path / "an app"
     (app / "toy").mkdir(parents=True)
@@ -114,7 +114,7 @@ def test_launches_side_by_side_end_truthfully_and_leave_nothing_behind(tmp_path:
         for worker in below(crashed.process.pid, "flwr-simulation"):
             kill(worker)
         stopped.process.send_signal(signal.SIGINT)
-        codes = [one.process.wait(120) for one in everyone]
+        codes = [one.process.wait(240) for one in everyone]
     finally:
         for one in everyone:
             one.process.kill()

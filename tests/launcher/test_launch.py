@@ -159,7 +159,7 @@ def test_messages_and_logs_lose_their_noise(tmp_path: Path) -> None:
 
 
 def test_orphans_with_sessions_of_their_own_are_found_and_ended() -> None:
-    orphan = "import subprocess, sys; print(subprocess.Popen(['sleep', '60'], start_new_session=True).pid, flush=True)"
+    orphan = "import subprocess, sys; print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid, flush=True)"
     code = f"""
 import sys
 from launcher.processes import ProcessTree
@@ -170,12 +170,12 @@ process.wait()
 assert [p.pid for p in tree.named("sleep")] == [pid], tree.alive()
 assert tree.stop() == [] and tree.alive() == []
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_what_ignores_a_polite_request_is_killed() -> None:
     deaf = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     )
     code = f"""
 import sys
@@ -186,25 +186,25 @@ process.stdout.readline()
 assert tree.stop(keep=lambda p: p.pid == process.pid) != [process] and process.poll() is None
 assert tree.stop(patience=0.2) == [] and process.wait() == -9
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_the_keeper_ends_its_command_when_the_launcher_is_killed() -> None:
     code = """
 import subprocess, sys, time
 from launcher.processes import ProcessTree
-keeper = ProcessTree().start([sys.executable, "-m", "launcher.keeper", "/", "sleep", "60"], bound=False, stdin=-1)
+keeper = ProcessTree().start([sys.executable, "-m", "launcher.keeper", "/", "sleep", "600"], bound=False, stdin=-1)
 print(keeper.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as launcher:
         assert launcher.stdout is not None
         keeper = psutil.Process(int(launcher.stdout.readline()))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (kept := keeper.children()) and time.monotonic() < deadline:
             time.sleep(0.02)
         launcher.send_signal(signal.SIGKILL)
-    gone, alive = psutil.wait_procs([keeper, *kept], timeout=20)
+    gone, alive = psutil.wait_procs([keeper, *kept], timeout=60)
     assert kept and not alive and len(gone) == 2
 
 

@@ -33,7 +33,7 @@ class FakeStream:
             if line := self.readline():
                 return line
             if self._owner._open:
-                self._owner._killed.wait(10)
+                self._owner._killed.wait(60)
             raise StopIteration
 
     def poll(self) -> int | None:

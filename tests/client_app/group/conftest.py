@@ -30,7 +30,7 @@ from protocol.settings import read_settings
 from tests.processes import below, cmdline, kill, runs
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE = 60.0  # of a test that waits for what is to come
+PATIENCE = 120.0  # of a test that waits for what is to come, or for an end: no measure of either
 TINY = {
     "model.device": "cpu",
     "lora.rank": 2,
@@ -157,7 +157,7 @@ class Group:
         """Its processes that still run."""
         return [p for p in self.processes if runs(p)]
 
-    def await_end(self, seconds: float = 20.0, room: bool = True) -> None:
+    def await_end(self, seconds: float = PATIENCE, room: bool = True) -> None:
         """It is gone: its processes and (unless its supervisor could not see to that) what it left on disk."""
         until(lambda: not self.left(), f"the end of {self.left()}", seconds)
         if room:
@@ -296,16 +296,18 @@ class Hung:
 
     def _run(self) -> None:
         self.node.keeps = True
+        limit = 30.0
         while not self.said:
-            message = self.node.endless(node__num_processes=1, node__stall_timeout=30.0)
+            message = self.node.endless(node__num_processes=1, node__stall_timeout=limit)
             if message.until("log", "failed").startswith("failed"):  # this machine is busy: no rank came in time
+                limit *= 2
                 continue
             self.group = self.node.group()
             self.group.ranks[0].suspend()
-            self.said = message.failure(120.0)
+            self.said = message.failure(limit + PATIENCE)
 
     def outcome(self) -> str:
-        self.thread.join(200.0)
+        self.thread.join(4 * PATIENCE)
         return self.said
 
 

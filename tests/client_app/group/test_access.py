@@ -23,7 +23,7 @@ os.setgroups([])
 os.setgid(int(sys.argv[2]))
 os.setuid(int(sys.argv[2]))
 sock = socket.socket(socket.AF_UNIX)
-sock.settimeout(20)
+sock.settimeout(60)
 try:
     sock.connect(sys.argv[1])
     text = json.dumps({"do": "leave", "blobs": []}).encode()
@@ -42,7 +42,7 @@ def mode(path: Path) -> int:
 def stranger(path: Path) -> str:
     """What a process of another user gets to hear there."""
     command = [sys.executable, "-I", "-S", "-c", STRANGER, str(path), str(NOBODY)]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout.strip()
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=True).stdout.strip()
 
 
 def test_files_and_socket_are_their_owners_alone(shared: Any) -> None:
@@ -112,13 +112,13 @@ def test_garbage_on_the_socket_does_no_harm(shared: Any, sent: bytes) -> None:
     shared.learner().initial()
     group = shared.group()
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(20)
+        sock.settimeout(60)
         sock.connect(group.info["socket"])
         sock.sendall(sent)
         sock.shutdown(socket.SHUT_WR)
         assert sock.recv(100) == b""
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(20)
+        sock.settimeout(60)
         sock.connect(group.info["socket"])
         frames.send(sock, {"do": "fly", "spec": shared.spec().to_json()})
         header, _ = frames.receive(sock)

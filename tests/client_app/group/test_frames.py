@@ -26,7 +26,7 @@ def packed(text: bytes) -> bytes:
 def received(sent: bytes) -> frames.Frame:
     """What a receiver makes of these bytes and the end of the connection."""
     with (pair := socket.socketpair())[0] as ours, pair[1] as theirs:
-        theirs.settimeout(20)
+        theirs.settimeout(60)
         ours.sendall(sent)  # less than what the socket buffers
         ours.shutdown(socket.SHUT_WR)
         return frames.receive(theirs)
@@ -50,8 +50,8 @@ both = pytest.mark.parametrize("take", [received, awaited])
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     one, other = socket.socketpair()
-    one.settimeout(20)
-    other.settimeout(20)
+    one.settimeout(60)
+    other.settimeout(60)
     with one, other:
         yield one, other
 
@@ -67,7 +67,7 @@ headers = st.dictionaries(
 def test_what_is_sent_arrives(header: dict[str, Any], blobs: list[bytes]) -> None:
     one, other = socket.socketpair()
     with one, other:
-        other.settimeout(20)
+        other.settimeout(60)
         frames.send(one, header, blobs)
         assert frames.receive(other) == (header, [bytearray(blob) for blob in blobs])
 

@@ -71,6 +71,53 @@ def same_measures(group: Any, alone: LoraLearner) -> None:
     assert wanted["own"].loss_sum < wanted["base"].loss_sum
 
 
+# ---------------------------------------------------------------------- sharded
+
+IDLE = 15.0  # seconds; more than lies between two things that are asked, on a busy machine too
+SHARDED = UNPACKED | {"train__accumulation": 2, "train__evaluation_batch_tokens": 1}
+
+
+@pytest.fixture(scope="module")
+def node(hospitals: Any) -> Any:
+    """A node whose group holds the model in two parts, and goes away while other groups are tested."""
+    return hospitals()
+
+
+def sharded(node: Any) -> Any:
+    group = node.learner(**SHARDED, node__sharding="fsdp", node__idle_timeout=IDLE)
+    node.last = node.group()
+    assert len(node.last.ranks) == 2
+    return group
+
+
+def test_a_sharded_model_trains_after_it_was_measured(node: Any) -> None:
+    alone, group = local_learner(node.spec(**SHARDED)), sharded(node)
+    same_measures(group, alone)
+    same(group, alone, "sharded, after measuring")
+
+
+def test_a_sharded_model_trains_and_measures_as_one_process_does(node: Any) -> None:
+    alone, group = local_learner(node.spec(**SHARDED)), sharded(node)
+    assert group.initial().tobytes() == alone.initial().tobytes()
+    same(group, alone, "sharded")
+    same_measures(group, alone)
+    same(group, alone, "sharded, once more")
+
+
+def test_a_sharded_model_is_checkpointed_too(node: Any) -> None:
+    alone = local_learner(node.spec(**SHARDED))
+    group = node.learner(**SHARDED, node__sharding="fsdp", node__idle_timeout=IDLE, train__gradient_checkpointing=True)
+    same(group, alone, "sharded and checkpointed")
+
+
+def test_a_sharded_model_finds_no_sensitive_blocks(node: Any) -> None:
+    with pytest.raises(WorkerError, match="sharded base model"):
+        sharded(node).sensitive_blocks(0.3)
+
+
+# ---------------------------------------------------------------------- whole
+
+
 def test_the_cases_are_what_they_say(shared: Any) -> None:
     learner = local_learner(shared.spec(**UNPACKED))
     batches = train_batches(learner.train_tokens, 4, np.random.default_rng(0))
@@ -129,46 +176,11 @@ def test_a_time_budget_ends_the_training_of_all_ranks(shared: Any) -> None:
     assert got.num_tokens == alone.train(alone.initial(), 0, 1).num_tokens
 
 
-# ---------------------------------------------------------------------- sharded
-
-SHARDED = UNPACKED | {"train__accumulation": 2, "train__evaluation_batch_tokens": 1}
+# ---------------------------------------------------------------------- after all of them
 
 
-@pytest.fixture(scope="module")
-def node(hospitals: Any) -> Any:
-    """A node whose group holds the model in two parts, and goes away soon."""
-    return hospitals()
-
-
-def sharded(node: Any) -> Any:
-    group = node.learner(**SHARDED, node__sharding="fsdp", node__idle_timeout=3.0)
-    assert len(node.group().ranks) == 2
-    return group
-
-
-def test_a_sharded_model_trains_after_it_was_measured(node: Any) -> None:
-    alone, group = local_learner(node.spec(**SHARDED)), sharded(node)
-    same_measures(group, alone)
-    same(group, alone, "sharded, after measuring")
-
-
-def test_a_sharded_model_trains_and_measures_as_one_process_does(node: Any) -> None:
-    alone, group = local_learner(node.spec(**SHARDED)), sharded(node)
-    assert group.initial().tobytes() == alone.initial().tobytes()
-    same(group, alone, "sharded")
-    same_measures(group, alone)
-    same(group, alone, "sharded, once more")
-
-
-def test_a_sharded_model_is_checkpointed_too(node: Any) -> None:
-    alone = local_learner(node.spec(**SHARDED))
-    group = node.learner(**SHARDED, node__sharding="fsdp", node__idle_timeout=3.0, train__gradient_checkpointing=True)
-    same(group, alone, "sharded and checkpointed")
-
-
-def test_a_sharded_model_finds_no_sensitive_blocks_and_a_group_goes_when_it_is_idle(node: Any) -> None:
-    with pytest.raises(WorkerError, match="sharded base model"):
-        sharded(node).sensitive_blocks(0.3)
-    group = node.group()
-    group.await_end()
-    assert "nothing was asked of it for 3 s" in (node.folder / "group.log").read_text()
+def test_a_group_goes_when_it_is_idle(node: Any) -> None:
+    if not hasattr(node, "last"):
+        sharded(node)
+    node.last.await_end()
+    assert "nothing was asked of it for 15 s" in (node.folder / "group.log").read_text()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 ONE = {"node__num_processes": 1}
-SOON = 20.0  # seconds in which all of a group is gone
+SOON = 60.0  # seconds in which all of a group is gone: a stall would only be noticed after 900
 
 
 def killed_node(node: Any) -> None:
@@ -119,11 +119,11 @@ def test_a_supervisor_that_is_killed_takes_its_group_with_it_and_the_next_clears
 
 
 def test_a_node_that_is_killed_takes_the_group_with_it(beside: Future[None]) -> None:
-    beside.result(180)
+    beside.result(400)
 
 
 def test_a_rank_that_hangs_is_noticed(hung: Any) -> None:
     said, pid = hung.outcome(), hung.group.ranks[0].pid
     assert said.startswith("GroupError the worker group ended while it worked: rank 0")
-    assert re.search(rf"process {pid}\) (gives no sign of life|makes no progress) for 30 s", said)
+    assert re.search(rf"process {pid}\) (gives no sign of life|makes no progress) for \d+ s", said)
     hung.group.await_end(SOON)

@@ -10,7 +10,7 @@ import pytest
 from evaluation.compare.__main__ import main
 from evaluation.compare.methods import METHODS
 
-pytestmark = [pytest.mark.comparison, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.comparison, pytest.mark.timeout(3600)]
 
 
 def test_the_quick_comparison_shows_what_is_claimed(tmp_path: Path) -> None:

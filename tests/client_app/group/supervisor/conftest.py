@@ -43,7 +43,7 @@ class Line:
         with contextlib.suppress(ConnectionError):  # it has ended
             await frames.write(self.writer, header, blobs)
 
-    async def hear(self, seconds: float = 20.0) -> tuple[dict[str, Any], list[bytearray]]:
+    async def hear(self, seconds: float = 60.0) -> tuple[dict[str, Any], list[bytearray]]:
         return await asyncio.wait_for(frames.read(self.reader), seconds)
 
     async def answer(self, job: dict[str, Any], blobs: Any = (), **header: Any) -> None:
@@ -123,13 +123,13 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
             while not (tmp_path / "group.json").exists():
                 await asyncio.sleep(0.005)
             try:
-                await asyncio.wait_for(play(stage, clock), 30)
+                await asyncio.wait_for(play(stage, clock), 60)
                 assert end or not stage.ended.done(), stage.ended.result()
                 if not end:
                     stage._end(OVER)
                 for line in stage.asked:  # who is still there is waited for
                     await line.hang_up()
-                why = await asyncio.wait_for(group, 20)
+                why = await asyncio.wait_for(group, 60)
             finally:
                 stage._end(OVER)
                 for line in stage.lines:
@@ -138,7 +138,7 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
             assert not stage.room.exists() and not (tmp_path / "group.json").exists()
             assert stage.launcher.returncode is not None
             for process in stage.acted:
-                assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
+                assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGKILL
             return why.removeprefix("the worker group ends: ")
 
         return asyncio.run(main())
