@@ -292,8 +292,8 @@ class Node:
         models = {"global": self._vector(state, task)}
         if task.last:
             models = {"base": self.learner.initial(), **models}
-            if (own := self._own(len(models["base"]))) is not None:
-                models["own"] = own
+            if (alone := self._own(len(models["base"]))) is not None:
+                models["own"] = alone
         measures = self.learner.evaluate(models)
         if self.fewest_held_out and (patients := measures["global"].patients) < self.fewest_held_out:
             logger.info(

@@ -203,6 +203,7 @@ def test_an_evaluation_measures_base_global_and_the_adapter_trained_alone(node: 
 
 
 def test_a_damaged_adapter_of_ones_own_costs_only_its_own_measure(node: Node, caplog: Any) -> None:
+    node.evaluate(task(1, 0, 3))
     node.alone(task(2, 3, 3, steps=4, last=True))
     sound = node.own_path.read_bytes()
     for damaged in (b"", sound[:-3], sound.replace(b"<f4", b"<f8"), sound.replace(b"{'", b"({"), sound[::-1]):
