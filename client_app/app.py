@@ -20,7 +20,7 @@ from client_app.keys import hospital_key, simulated_key
 from client_app.logs import show_log
 from client_app.node import Node
 from client_app.payloads import Vault
-from client_app.selection import FEWEST_HELD_OUT, keep_selection
+from client_app.selection import FEWEST_HELD_OUT, Selection
 from client_app.settings import TrainSettings, read_node_settings
 from client_app.spec import LearnerSpec
 from encryption.settings import SENSITIVE, EncryptionSettings
@@ -37,7 +37,8 @@ def build(context: Context, task: Task) -> Node:
     """This node for a task: its learner (kept by the process or the worker group), state folder and identity."""
     config, node = dict(context.run_config), dict(context.node_config)
     run, encryption = read_settings(RunSettings, config), read_settings(EncryptionSettings, config)
-    privacy, lifetime, fewest_held_out = read_settings(PrivacySettings, config), None, 0
+    privacy, lifetime = read_settings(PrivacySettings, config), None
+    selection, fewest_held_out = None, 0
     if "partition-id" in node:
         if own_keys := sorted(node.keys() - {"partition-id", "num-partitions"}):  # its demands would not be read
             raise SettingsError(
@@ -61,7 +62,8 @@ def build(context: Context, task: Task) -> Node:
             )
         check_demands(config, given)
         if given.privacy_unit != NO_UNIT:
-            keep_selection(Path(given.state_dir) / "selection.json", given.over(config))
+            its_own = ("data.patient-column",) if given.patient_column else ()
+            selection = Selection(Path(given.state_dir) / "selection.json", given.over(config), its_own)
             fewest_held_out = FEWEST_HELD_OUT
         if given.privacy_total_epsilon:
             lifetime = Lifetime(given.privacy_unit, given.privacy_total_epsilon, given.privacy_delta)
@@ -71,13 +73,17 @@ def build(context: Context, task: Task) -> Node:
         spec = LearnerSpec.of(given.over(config), site=given.site)
     check_private(dict(spec.config), "run config, or what node config has instead")
     vault = Vault(encryption, key)  # refuses a missing key before the model is loaded
+    if selection is not None:
+        selection.check()
     learner = open_learner(spec, state / "workers")
     if encryption.policy == SENSITIVE:
         vault = replace(vault, blocks=learner.sensitive_blocks(encryption.fraction))
     schedule, budget = run_schedule(config), None
     if privacy.unit in LOCAL_UNITS:  # beside the lineage's folder: deleting that must not make spending forgotten
         spent = identity.with_suffix(".spent") / f"{task.lineage}.json"
-        budget = Budget(spent, privacy, schedule, learner.units, lifetime=lifetime)
+        budget = Budget(spent, privacy, schedule, learner.units, lifetime=lifetime)  # units: the notes are read
+    if selection is not None:
+        selection.keep()
     return Node(
         learner,
         folder,

@@ -10,14 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from client_app.durable import Timeout, locked, replace_text
 
 if TYPE_CHECKING:
     from privacy.accounting import Spent
@@ -117,23 +115,7 @@ class Record:
         }
         facts["digest"] = _digest(facts)
         with self._written():
-            handle, draft = tempfile.mkstemp(".draft", f"{self.path.stem}.", self.path.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump(facts, file)
-                    file.flush()
-                    if self.durable:
-                        os.fsync(file.fileno())
-                Path(draft).replace(self.path)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
-            if self.durable:
-                folder = os.open(self.path.parent, os.O_RDONLY)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
+            replace_text(self.path, json.dumps(facts), self.durable)
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:
@@ -150,12 +132,10 @@ class Record:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """No other thread or process of this hospital reads or writes a record of this folder within."""
-        lock = FileLock(self.path.parent / "spending.lock")
         with self._written():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                lock.acquire(timeout=_PATIENCE)
-            except Timeout as error:  # an OSError, but nothing is wrong with the disk
+                lock = locked(self.path.parent / "spending.lock", _PATIENCE)
+            except Timeout as error:  # nothing is wrong with the disk
                 raise RecordError(
                     f"another task of this node has kept the record of the privacy budget for {_PATIENCE:g} s: nothing "
                     "is trained without it. If no other run trains here, restart the SuperNode"
