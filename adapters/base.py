@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from adapters.config import ModelConfig
 from adapters.digests import base_digest, tokenizer_digest
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, LocalFilesError
 from adapters.find import find_model
 
 PADDING = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]", "<|pad|>")
@@ -99,11 +99,11 @@ def _load_model(config: ModelConfig, folder: Path, device: torch.device) -> Any:
             **extra,
         )
     except torch.OutOfMemoryError as error:
-        raise AdapterError(
+        raise LocalFilesError(
             f"{folder} does not fit on {device} in {dtype}: set model.quantization to '8bit' or '4bit'. ({error})"
         ) from error
     except Exception as error:  # transformers raises anything from KeyError to SafetensorError for a bad folder
-        raise AdapterError(
+        raise LocalFilesError(
             f"the model in {folder} cannot be loaded (dtype {dtype}, quantization {config.quantization}, attention "
             f"{config.attention}, device {device}): {type(error).__name__}: {error}"
         ) from error
@@ -112,7 +112,7 @@ def _load_model(config: ModelConfig, folder: Path, device: torch.device) -> Any:
             progress.enable_progress_bar()
     model, report = loaded
     if missing := sorted(report["missing_keys"]):
-        raise AdapterError(
+        raise LocalFilesError(
             f"the weights in {folder} lack {len(missing)} tensors that {type(model).__name__} has, such as "
             f"{missing[0]}: fetch or copy the model again."
         )
@@ -129,12 +129,12 @@ def _load_tokenizer(folder: Path, rows: int) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # as for the model: any kind of exception for a bad folder
-        raise AdapterError(
+        raise LocalFilesError(
             f"the tokenizer in {folder} cannot be loaded: {type(error).__name__}: {error}. "
             "The folder needs tokenizer.json, or the vocabulary files of its kind."
         ) from error
     if len(tokenizer) == 0:
-        raise AdapterError(f"{folder} holds a model but no tokenizer: it needs tokenizer.json or vocabulary files.")
+        raise LocalFilesError(f"{folder} holds a model but no tokenizer: it needs tokenizer.json or vocabulary files.")
     if tokenizer.pad_token_id is None:
         # An existing token, so that the embeddings keep their size. Padding is masked, whatever its id.
         vocabulary = tokenizer.get_vocab()
@@ -145,7 +145,7 @@ def _load_tokenizer(folder: Path, rows: int) -> Any:
     for role in ("bos", "eos", "pad"):
         token = getattr(tokenizer, f"{role}_token_id")
         if token is not None and not 0 <= token < rows:
-            raise AdapterError(
+            raise LocalFilesError(
                 f"the tokenizer in {folder} does not belong to its model: {role} token {token}, {rows} embeddings."
             )
     return tokenizer

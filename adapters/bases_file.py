@@ -20,7 +20,7 @@ from typing import Any
 import safetensors
 import torch
 
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, LocalFilesError
 
 FORMAT = "crossward-bases-1"
 Shapes = Mapping[str, tuple[int, int]]  # layer -> (out, in)
@@ -120,19 +120,19 @@ def open_bases(path: Path, shapes: Shapes, rank: int, base: str) -> Bases:
             keys = set(file.keys())
             if facts.get("format") != FORMAT:
                 got = facts.get("format", "no format")
-                raise AdapterError(f"{path} is no file of bases: it has {got!r}, expected {FORMAT!r}. {advice}")
+                raise LocalFilesError(f"{path} is no file of bases: it has {got!r}, expected {FORMAT!r}. {advice}")
             for what, got, wanted in (
                 ("base model", facts.get("base", ""), base),
                 ("rank", facts.get("rank", ""), str(rank)),
             ):
                 if got != wanted:
-                    raise AdapterError(
+                    raise LocalFilesError(
                         f"{path}: the bases are of {what} {got[:12]}, expected {wanted[:12]} "
                         f"(model.name and lora.rank of this run). {advice}"
                     )
             missing = [name for name in shapes if not {f"{name}.lora_A.weight", f"{name}.lora_B.weight"} <= keys]
             if missing:
-                raise AdapterError(
+                raise LocalFilesError(
                     f"{path} lacks the bases of {len(missing)} of {len(shapes)} layers, first {missing[0]}: it was "
                     f"made for other lora.target-modules. {advice}"
                 )
@@ -142,21 +142,21 @@ def open_bases(path: Path, shapes: Shapes, rank: int, base: str) -> Bases:
                 rows, columns = shapes.get(name, (b.shape[0], a.shape[-1]))
                 got = f"{a.dtype} {list(a.shape)} and {b.dtype} {list(b.shape)}"
                 if got != f"torch.float32 {[rank, columns]} and torch.float32 {[rows, rank]}":
-                    raise AdapterError(
+                    raise LocalFilesError(
                         f"{path}: the bases of {name} are {got}, expected float32 {[rank, columns]} and "
                         f"{[rows, rank]}. {advice}"
                     )
                 if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
-                    raise AdapterError(f"{path}: the bases of {name} hold values that are not finite. {advice}")
+                    raise LocalFilesError(f"{path}: the bases of {name} hold values that are not finite. {advice}")
                 layers[name] = layer_digest(a, b)
     except (OSError, ValueError, IndexError, safetensors.SafetensorError) as error:
         if isinstance(error, AdapterError):
             raise
-        raise AdapterError(
+        raise LocalFilesError(
             f"the bases in {path} cannot be read, or are cut off: {type(error).__name__}: {error}. {advice}"
         ) from error
     if bases_digest(layers) != facts.get("digest"):
-        raise AdapterError(
+        raise LocalFilesError(
             f"{path} was altered: its values have digest {bases_digest(layers)[:12]}, it says "
             f"{facts.get('digest', 'none')[:12]}. {advice}"
         )

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from adapters.cache import home, write_atomic
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, LocalFilesError
 
 VOLATILE = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "use_cache")
 VOCABULARIES = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "merges.txt", "vocab.txt")
@@ -60,7 +60,7 @@ def _hash_safetensors(files: list[Path], sha: Any) -> None:
             continue
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             if end > len(view):
-                raise AdapterError(f"{path} is cut off: fetch or copy it again.")
+                raise LocalFilesError(f"{path} is cut off: fetch or copy it again.")
             for at in range(first, end, CHUNK):
                 sha.update(view[at : min(at + CHUNK, end)])
 
@@ -103,7 +103,7 @@ def base_digest(folder: Path, model: torch.nn.Module) -> str:
     except (struct.error, KeyError, ValueError) as error:
         if isinstance(error, AdapterError):
             raise
-        raise AdapterError(f"the weights in {folder} are not sound safetensors files: {error!r}.") from error
+        raise LocalFilesError(f"the weights in {folder} are not sound safetensors files: {error!r}.") from error
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not correctness
         write_atomic(cached, sha.hexdigest().encode())
     return sha.hexdigest()

@@ -5,3 +5,16 @@ class AdapterError(ValueError):
     """A base model, an adapter or a layout is not what it should be; the text says what to do."""
 
     tellable = True  # see client_app.refusals
+
+
+class LocalFilesError(AdapterError):
+    """Files that ``model.name`` or ``lora.bases`` names are missing, unsound or of something else.
+
+    Both are paths of the run's choice. What is, or is not, on a hospital's disk is not for whoever chose them, so one
+    text is told for all.
+    """
+
+    told = (
+        "AdapterError: what model.name or lora.bases names cannot be used on this hospital's machine; why stands in "
+        "the hospital's own log"
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from adapters.config import EMBEDDED, ModelConfig
 from adapters.digests import weight_files
 from adapters.embedded import unpack_model
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, LocalFilesError
 
 TEXT = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
 ELSEWHERE = ["original/*", "onnx/*", "consolidated*", "*.gguf", "*/*"]
@@ -72,7 +72,7 @@ def find_model(config: ModelConfig) -> tuple[Path, str]:
     """
     local = Path(config.name).expanduser().absolute()
     if config.revision and (config.name == EMBEDDED or local.is_dir()):
-        raise AdapterError(
+        raise (AdapterError if config.name == EMBEDDED else LocalFilesError)(
             f"model.revision = {config.revision!r}: {config.name!r} is no hub model and has no revisions; "
             "leave it empty."
         )
@@ -93,7 +93,7 @@ def find_model(config: ModelConfig) -> tuple[Path, str]:
         else:
             tried.append("hub: the name is not of the form 'organisation/model'")
     report = "".join(f"\n  - {line}" for line in tried)
-    raise AdapterError(
+    raise LocalFilesError(
         f"model.name = {config.name!r} (revision {config.revision or 'main'!r}) cannot be had. Tried:{report}\n"
         "Copy the model to a folder on this machine and give its absolute path, fetch it beforehand with "
         f"`hf download {config.name}`, or set model.name to {EMBEDDED!r}."

@@ -9,6 +9,7 @@ Not for: telling hospitals apart; that is what node keys are for (``deploy.node_
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -87,21 +88,23 @@ def check_names(names: Sequence[str]) -> list[str]:
         names the one that is neither a host name (RFC 1123, in ASCII) nor an address.
     """
     for name in names:
-        _alternative(name)
+        if not _is_address(name) and (wrong := _wrong_with(name)):
+            raise DeployError(
+                f"{name!r} is no host name or address for a certificate: {wrong}. Expected is a host name (letters, "
+                "digits and inner hyphens between dots; other alphabets in their xn-- form), or an IPv4 or IPv6 address"
+            )
     return list(dict.fromkeys(names))
 
 
+def _is_address(name: str) -> bool:
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(name)
+        return True
+    return False
+
+
 def _alternative(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        pass
-    if wrong := _wrong_with(name):
-        raise DeployError(
-            f"{name!r} is no host name or address for a certificate: {wrong}. Expected is a host name (letters, digits "
-            "and inner hyphens between dots; other alphabets in their xn-- form), or an IPv4 or IPv6 address"
-        )
-    return x509.DNSName(name)
+    return x509.IPAddress(ipaddress.ip_address(name)) if _is_address(name) else x509.DNSName(name)
 
 
 def _wrong_with(name: str) -> str:
@@ -125,7 +128,8 @@ def make_server_certificate(authority: Path, folder: Path, names: Sequence[str])
     Raises
     ------
     DeployError
-        there is no usable authority, or a name is none.
+        there is no usable authority, or a name is none that certificates have. What an operator enters is held to
+        more (:func:`check_names`); a certificate that is renewed keeps the names that it has.
     """
     check_private(authority / "ca.key", "the certificate authority's private key")
     try:

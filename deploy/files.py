@@ -5,6 +5,7 @@ Not for: what is in them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import itertools
@@ -64,6 +65,11 @@ def replace(path: Path, new: Path) -> None:
             continue
         except FileNotFoundError:  # there was nothing
             pass
+        except OSError:  # a file system without hard links
+            if name.exists():
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(name)
         break
     new.rename(path)
 

@@ -129,8 +129,12 @@ class VirtualGrid(Grid):
         return message_id
 
     def _next_event(self) -> float:
-        moments = [self._queue[0][0]] if self._queue else []
         now = self.clock.now()
+        moments = [self._queue[0][0]] if self._queue else []
+        if (
+            moments and moments[0] <= now
+        ):  # a reply that nobody pulled, to a task that was given up, is no event any more
+            moments = [arrival for arrival, _, _ in self._queue if arrival > now]
         for node in self.nodes.values():
             moments += [moment for moment in (node.joins, node.leaves) if now < moment < float("inf")]
         return min(moments, default=float("inf"))

@@ -1,8 +1,8 @@
 """FedAvg (arXiv 1602.05629): synchronous rounds, through the same code as AsyncHybrid.
 
 Every round samples ``strategy.buffer-size`` nodes (all when 0), sends each one task and waits until all have
-answered, failed for good or left; ``max-wait`` ends a round early with at least ``min-contributors``. Use it with
-``strategy.weighting = "examples"``.
+answered, failed for good or left; ``max-wait`` ends a round early with at least ``min-contributors``, and where too few
+are left for that, others step in for members that are lost. Use it with ``strategy.weighting = "examples"``.
 
 Not for: nodes of very different speed; that is what AsyncHybrid is for.
 """
@@ -37,35 +37,51 @@ class FedAvg(AsyncHybrid):
         """
         s = self.state
         if self._cohort_version != s.version or self._cohort.isdisjoint(s.roster.present):
-            self._cohort, self._cohort_version = self._sampled(frozenset()), s.version
+            present = filter(self._able, s.roster.present)
+            self._cohort, self._cohort_version = self._sampled(frozenset(), sorted(present)), s.version
+            for node in self._cohort:
+                s.roster.nodes[node].failures = 0
         elif self._short():
-            self._cohort = self._sampled(frozenset(n for n in self._cohort if self._able(n)))
+            kept = frozenset(filter(self._serves, self._cohort))
+            self._cohort = self._sampled(kept, sorted(filter(self._free, s.roster.present - kept)))
         return self._cohort
 
     def _able(self, node: int) -> bool:
         return self.state.may_contribute(self.state.roster.nodes[node])
 
+    def _free(self, node: int) -> bool:
+        """Whether a node that is here may step in for a member."""
+        return self._able(node) and self.state.roster.nodes[node].failures < ATTEMPTS
+
+    def _serves(self, node: int) -> bool:
+        """Whether the round has, or may still have, something of a member.
+
+        It waits ``max-wait`` for one that is away or failed; after that only for one that has not failed in it.
+        """
+        s, view = self.state, self.state.roster.nodes[node]
+        if view.waiting or not self._able(node):
+            return self._able(node)
+        if s.clock.now() < s.version_began + s.settings.max_wait:
+            return view.failures < ATTEMPTS
+        return node in s.roster.present and not view.failures
+
     def _short(self) -> bool:
         """Whether the cohort can make no version while others, who are not in it, could: some of its hospitals have
-        spent their privacy budget since, or it was sampled while the others were away."""
+        spent their privacy budget since, fail or left, or it was sampled while the others were away."""
         needed = self.state.settings.min_contributors
-        if sum(1 for _ in itertools.islice(filter(self._able, self._cohort), needed)) == needed:
+        if sum(1 for _ in itertools.islice(filter(self._serves, self._cohort), needed)) == needed:
             return False
-        return any(self._able(node) for node in self.state.roster.present - self._cohort)
+        return any(self._free(node) for node in self.state.roster.present - self._cohort)
 
-    def _sampled(self, kept: frozenset[int]) -> frozenset[int]:
-        """``kept`` and, up to the round's size, a sample of the others."""
+    def _sampled(self, kept: frozenset[int], others: list[int]) -> frozenset[int]:
+        """``kept`` and, up to the round's size, a sample of ``others``; of all who are here where there is nobody."""
         s = self.state
-        present = sorted(filter(self._able, s.roster.present)) or sorted(s.roster.present)
-        others = [node for node in present if node not in kept]
+        others = others or sorted(s.roster.present - kept)
         everybody = len(kept) + len(others)
         size = min(s.settings.buffer_size or everybody, everybody)
         s.plan.check_buffer(size)
         draw = random.Random(f"{s.journal.lineage}:{s.version}")
-        added = frozenset(draw.sample(others, max(size - len(kept), 0)))
-        for node in added:
-            s.roster.nodes[node].failures = 0
-        return kept | added
+        return kept | frozenset(draw.sample(others, max(size - len(kept), 0)))
 
     def may_train(self, view: NodeView) -> bool:
         """Nodes of the round's cohort that have neither answered nor failed for good."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from adapters import AdapterError
+from adapters import AdapterError, ModelConfig
+from adapters.bases_file import open_bases
+from adapters.errors import LocalFilesError
+from adapters.find import find_model
 from client_app.budget import BudgetError
 from client_app.group.client import WorkerError
 from client_app.refusals import in_full, told
@@ -33,6 +38,21 @@ def test_the_place_is_told_within_the_project() -> None:
     with pytest.raises(AttributeError) as wrong:
         icd_chapter(3, 9)  # type: ignore[arg-type]
     assert told(wrong.value).startswith("AttributeError in data/labels.py, icd_chapter: ")
+
+
+def test_paths_of_the_runs_choice_are_told_alike_whatever_is_there(tmp_path: Path) -> None:
+    (tmp_path / "Jane").mkdir()
+    (tmp_path / "cut.safetensors").write_bytes(b"\xff" * 64)
+    texts = set()
+    for name in ("Jane", "John", "cut.safetensors"):
+        with pytest.raises(LocalFilesError) as model:
+            find_model(ModelConfig(name=str(tmp_path / name)))
+        with pytest.raises(LocalFilesError) as bases:
+            open_bases(tmp_path / name, {}, 2, "b")
+        texts |= {told(model.value), told(bases.value)}
+        assert str(tmp_path / name) in in_full(model.value) and str(tmp_path / name) in in_full(bases.value)
+    (text,) = texts
+    assert str(tmp_path) not in text and "hospital's own log" in text
 
 
 def test_a_workers_error_is_told_as_the_worker_says() -> None:

@@ -120,9 +120,13 @@ def test_host_names_and_addresses_are_taken_once_each() -> None:
         ("10.0.0", "it ends in a number"),
     ],
 )
-def test_what_is_neither_name_nor_address_gets_no_certificate(made: Path, name: str, wrong: str) -> None:
+def test_what_is_neither_name_nor_address_gets_no_certificate(name: str, wrong: str) -> None:
     with pytest.raises(DeployError, match=rf"{wrong}.*\. Expected is a host name .*, or an IPv4 or IPv6 address"):
         check_names(["localhost", name])
-    with pytest.raises(DeployError, match="is no host name or address for a certificate"):
-        make_server_certificate(made / "ca", made / "again", [name])
-    assert not (made / "again").exists()
+
+
+def test_a_certificate_that_is_renewed_keeps_names_that_would_not_be_taken_any_more(made: Path) -> None:
+    names = ["super_link", "*.example.org", "10.0.0.1"]
+    make_server_certificate(made / "ca", made / "old", names)
+    make_server_certificate(made / "ca", made / "again", host_names(made / "old" / "server.crt"))
+    assert host_names(made / "again" / "server.crt") == names

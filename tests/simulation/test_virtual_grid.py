@@ -106,3 +106,13 @@ def test_send_and_receive_waits_for_all_or_the_timeout() -> None:
     g, clock = grid(n1=node(Speed(latency=0.0, compute=1.0)), n2=node(Speed(latency=0.0, compute=100.0)))
     assert len(list(g.send_and_receive([message(1), message(2)], timeout=10.0))) == 1
     assert clock.now() == 10.0
+
+
+def test_a_reply_that_nobody_waits_for_any_more_does_not_stop_the_clock() -> None:
+    g, clock = grid(
+        n1=node(Speed(mbit=1e15, latency=0.0, compute=1.0)), n2=node(Speed(mbit=1e15, latency=0.0, compute=2.0))
+    )
+    g.push_messages([message(1), message(2)])
+    for expected in (1.0, 2.0, 9.0):
+        clock.pause(0.2, 9.0)
+        assert clock.now() == expected

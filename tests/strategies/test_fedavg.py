@@ -77,6 +77,24 @@ def test_a_member_that_leaves_or_fails_for_good_ends_no_round(federation: Any) -
     f.check_agreement([1, 2, 3])
 
 
+@pytest.mark.parametrize("lost", range(1, 6))
+@pytest.mark.parametrize("how", ["leaves", "fails"])
+def test_who_was_not_sampled_steps_in_for_a_member_that_is_lost(federation: Any, lost: int, how: str) -> None:
+    """Of five a round takes three, and a version needs them all."""
+
+    def never(who: int, message: Message, reply: Message) -> list[tuple[float, Message]]:
+        return [] if who == lost and message.metadata.message_type == "train" else [(0.0, reply)]
+
+    given = {"leaves": {lost: 0.5}} if how == "leaves" else {"fault": never, "retry_seconds": 1.0}
+    f = fedavg(federation, compute=(1,) * 5, buffer_size=3, max_wait=60.0, task_timeout=10.0, **given)
+    made = f.made()
+    assert len(made) == 3 and all(len(line["sites"]) == 3 for line in made)
+    assert f"toy-{lost - 1}" not in {site for line in made for site in line["sites"]}
+    assert max(line["seconds"] for line in made) < 600.0  # the deadlines of who never answers double
+    f.check_accounts()
+    f.check_agreement([node for node in range(1, 6) if node != lost])
+
+
 def test_a_newcomer_is_in_the_next_round(federation: Any) -> None:
     f = fedavg(federation, compute=(5, 5, 5, 5), joins={4: 2.0})
     assert [len(line["tasks"]) for line in f.made()] == [3, 4, 4]
