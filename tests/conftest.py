@@ -6,6 +6,7 @@ in one process and leaves torch its threads. Nowhere is an example of Hypothesis
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,16 @@ settings.load_profile("patient")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     share_cores(1)  # of this process alone: what tests start finds its own number
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _levels() -> Iterator[None]:
+    """Commands that tests call make loggers quieter; the next module finds them as they were."""
+    loggers = [logging.getLogger(name) for name in ("flwr", "crossward", "crossward.node", "crossward.data")]
+    before = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="module")
