@@ -38,7 +38,7 @@ from adapters.bases_file import FORMAT, Bases, open_bases, write_bases
 from adapters.cache import home
 from adapters.config import LoraSettings, ModelConfig
 from adapters.core import lora_layers
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, LocalFilesError
 from adapters.svd import top_svd
 
 logger = logging.getLogger("crossward.adapters")
@@ -124,6 +124,13 @@ def _cached(layers: Layers, rank: int, base: BaseModel) -> Bases:
     return open_bases(path, _shapes(layers), rank, base.digest)
 
 
+def _expanded(bases: str) -> Path:
+    try:
+        return Path(bases).expanduser()
+    except RuntimeError as error:
+        raise LocalFilesError(f"lora.bases = {bases!r} cannot be looked for: {error}") from error
+
+
 def bases_for(peft_model: Any, base: BaseModel, settings: LoraSettings) -> Bases:
     """The bases of every layer with factors: from ``settings.bases``, else cached under home(), computed if absent.
 
@@ -131,7 +138,7 @@ def bases_for(peft_model: Any, base: BaseModel, settings: LoraSettings) -> Bases
     """
     layers = dict(lora_layers(peft_model))
     if settings.bases:
-        return open_bases(Path(settings.bases).expanduser(), _shapes(layers), settings.rank, base.digest)
+        return open_bases(_expanded(settings.bases), _shapes(layers), settings.rank, base.digest)
     return _cached(layers, settings.rank, base)
 
 

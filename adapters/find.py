@@ -70,18 +70,23 @@ def find_model(config: ModelConfig) -> tuple[Path, str]:
     AdapterError
         once, naming every place that was tried and what was wrong there.
     """
-    local = Path(config.name).expanduser().absolute()
-    if config.revision and (config.name == EMBEDDED or local.is_dir()):
+    try:
+        local = Path(config.name).expanduser().absolute()
+        folder = local.is_dir()
+        complete = folder and _complete(local)
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, no right to look, no path at all
+        raise LocalFilesError(f"model.name = {config.name!r} cannot be looked for: {error}") from error
+    if config.revision and (config.name == EMBEDDED or folder):
         raise (AdapterError if config.name == EMBEDDED else LocalFilesError)(
             f"model.revision = {config.revision!r}: {config.name!r} is no hub model and has no revisions; "
             "leave it empty."
         )
     if config.name == EMBEDDED:
-        folder = unpack_model()
-        return folder, str(folder)
+        unpacked = unpack_model()
+        return unpacked, str(unpacked)
     tried = [f"embedded: only the name {EMBEDDED!r} means the model that ships with the app"]
-    if local.is_dir():
-        if _complete(local):
+    if folder:
+        if complete:
             return local, str(local)
         tried.append(f"local folder: {local} has no config.json with all its safetensors or PyTorch weights")
     else:

@@ -66,13 +66,13 @@ class Selection:
         with self._alone():
             record = self._read()
             if record.kept is not None:
-                self._compare(record.kept)
+                self._compare(record.kept, "Nothing was read, trained or sent")
             elif self.now not in record.tried:
                 if len(record.tried) >= MOST_TRIED:
                     raise SettingsError(
-                        f"{MOST_TRIED} runs with privacy-unit selected notes that could not be read at this hospital, "
-                        "and each such answer tells something of them: no further selection is tried. Nothing was "
-                        "read, trained or sent. Let the hospital see in its log what was wrong, and remove "
+                        f"{MOST_TRIED} runs with privacy-unit, each with another selection, came to no notes of this "
+                        "hospital, and each such answer may tell something of them: no further one is tried. Nothing "
+                        "was read, trained or sent. Let the hospital see in its log what was wrong, and remove "
                         f"{self.path.name} in its state-dir if it agrees to another try"
                     )
                 self._write(_Record(None, [*record.tried, self.now]))
@@ -85,10 +85,10 @@ class Selection:
             record = self._read()
             if record.kept is None:
                 self._write(_Record(self.now, []))
-            else:
-                self._compare(record.kept)
+            else:  # another run was first to read its notes
+                self._compare(record.kept, "Nothing was trained or sent")
 
-    def _compare(self, kept: Mapping[str, Any]) -> None:
+    def _compare(self, kept: Mapping[str, Any], done: str) -> None:
         before = {key: kept.get(key, _DEFAULTS[key]) for key in self.now}
         wrong = sorted(key for key in self.now if self.now[key] != before[key])
         if wrong:
@@ -96,8 +96,8 @@ class Selection:
             held = ", ".join(f"{key} = {before[key]!r}" for key in wrong)
             raise SettingsError(
                 f"the run has {run}, this hospital's first run under privacy-unit had {held}: with another selection "
-                "patients whom a run trained on would be measured outside of every budget. Nothing was read, trained "
-                f"or sent. Run with the first one's, or, if the hospital agrees to another for good, it removes "
+                f"patients whom a run trained on would be measured outside of every budget. {done}. Run with the first "
+                f"one's, or, if the hospital agrees to another for good, it removes "
                 f"{self.path.name} in its state-dir"
             )
 

@@ -83,6 +83,11 @@ def stamp(file: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
+def renewed(file: Path, before: tuple[int, int, int] | None) -> bool:
+    """Whether the file is there, and not the one that had the stamp ``before``: a resumed run begins by removing it."""
+    return stamp(file) not in (None, before)
+
+
 def _check(run_config: dict[str, Value]) -> None:
     """Wrong values are told now, not by every node in turn once the run has started."""
     from launcher.settings_table import check_settings  # imports the readers' libraries, which takes a second
@@ -132,7 +137,7 @@ class Launch:
         words = tail(self.log, TAIL_LINES)
         self.close()
         seconds = time.monotonic() - began
-        if problem := self._problem(ending, stamp(self.folder / MARKER) != before):
+        if problem := self._problem(ending, renewed(self.folder / MARKER, before)):
             print(f"--- the last lines of {self.log}\n{words}\n---", file=sys.stderr)
             raise LauncherError(f"the run has failed after {seconds:.0f} s: {problem}\nfull log: {self.log}")
         self._say(f"run completed in {seconds:.0f} s; its log: {self.log}")

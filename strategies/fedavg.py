@@ -9,7 +9,6 @@ Not for: nodes of very different speed; that is what AsyncHybrid is for.
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +28,7 @@ class FedAvg(AsyncHybrid):
         super().__init__(replace(settings, max_staleness=0), *args, **kwargs)
         self._cohort_version = -1
         self._cohort: frozenset[int] = frozenset()
+        self._drawn = 0.0
 
     def _choose(self) -> frozenset[int]:
         """The round's nodes: sampled once per version, the same in every run of the lineage, among those connected.
@@ -37,41 +37,33 @@ class FedAvg(AsyncHybrid):
         """
         s = self.state
         if self._cohort_version != s.version or self._cohort.isdisjoint(s.roster.present):
+            for node in s.roster.present:
+                s.roster.nodes[node].failures = 0
             present = filter(self._able, s.roster.present)
             self._cohort, self._cohort_version = self._sampled(frozenset(), sorted(present)), s.version
-            for node in self._cohort:
-                s.roster.nodes[node].failures = 0
-        elif self._short():
-            kept = frozenset(filter(self._serves, self._cohort))
-            self._cohort = self._sampled(kept, sorted(filter(self._free, s.roster.present - kept)))
+            self._drawn = s.clock.now()
         return self._cohort
 
     def _able(self, node: int) -> bool:
         return self.state.may_contribute(self.state.roster.nodes[node])
 
-    def _free(self, node: int) -> bool:
-        """Whether a node that is here may step in for a member."""
-        return self._able(node) and self.state.roster.nodes[node].failures < ATTEMPTS
+    def _step_in(self) -> None:
+        """Have others join a cohort that can make no version any more: some of its hospitals have spent their privacy
+        budget since, or failed for good, or ``max-wait`` after it was drawn too few have answered.
 
-    def _serves(self, node: int) -> bool:
-        """Whether the round has, or may still have, something of a member.
-
-        It waits ``max-wait`` for one that is away or failed; after that only for one that has not failed in it.
+        Whoever is dropped and answers after all is still in time: its update is of this version.
         """
-        s, view = self.state, self.state.roster.nodes[node]
-        if view.waiting or not self._able(node):
-            return self._able(node)
-        if s.clock.now() < s.version_began + s.settings.max_wait:
-            return view.failures < ATTEMPTS
-        return node in s.roster.present and not view.failures
-
-    def _short(self) -> bool:
-        """Whether the cohort can make no version while others, who are not in it, could: some of its hospitals have
-        spent their privacy budget since, fail or left, or it was sampled while the others were away."""
-        needed = self.state.settings.min_contributors
-        if sum(1 for _ in itertools.islice(filter(self._serves, self._cohort), needed)) == needed:
-            return False
-        return any(self._free(node) for node in self.state.roster.present - self._cohort)
+        s, cohort = self.state, self._choose()
+        patient = s.clock.now() < self._drawn + s.settings.max_wait
+        able = {node: view for node, view in s.roster.nodes.items() if self._able(node)}
+        kept = frozenset(
+            node for node, v in able.items() if v.waiting or (patient and node in cohort and v.failures < ATTEMPTS)
+        )
+        if len(kept) >= s.settings.min_contributors:
+            return
+        free = sorted(n for n in s.roster.present - cohort - kept if n in able and able[n].failures < ATTEMPTS)
+        if free:
+            self._cohort, self._drawn = self._sampled(kept, free), s.clock.now()
 
     def _sampled(self, kept: frozenset[int], others: list[int]) -> frozenset[int]:
         """``kept`` and, up to the round's size, a sample of ``others``; of all who are here where there is nobody."""
@@ -89,6 +81,7 @@ class FedAvg(AsyncHybrid):
 
     def worth_asking(self) -> Callable[[NodeView], bool]:
         """A round waits for whoever it sampled."""
+        self._step_in()  # once a turn
         return lambda view: True
 
     def ready(self) -> list[Buffered]:
@@ -98,4 +91,5 @@ class FedAvg(AsyncHybrid):
         settled = all(v.waiting or v.failures >= ATTEMPTS or not s.may_contribute(v) for v in members)
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
         group = max(self.groups(), key=len, default=[])
-        return group if (settled or waited) and len(group) >= s.settings.min_contributors else []
+        most = s.settings.buffer_size or s.plan.total_weight // 4  # see FieldPlan.check_buffer
+        return group[:most] if (settled or waited) and len(group) >= s.settings.min_contributors else []

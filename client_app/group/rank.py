@@ -180,7 +180,8 @@ def explain(error: BaseException, private: bool = False) -> tuple[str, str]:
     ``private``: only what ``protocol.privacy_checks`` allows is advised.
     """
     text = " ".join(str(error).split())[:1000]
-    if not (isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in _NO_MEMORY)):
+    full = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in _NO_MEMORY)
+    if isinstance(error, AdapterError) or not full:  # that one says itself what to do
         return text, told(error)
     advice = (
         "Lower train.batch-size (with privacy.unit example or patient it changes nothing about the result), or set "

@@ -51,6 +51,9 @@ def test_paths_of_the_runs_choice_are_told_alike_whatever_is_there(tmp_path: Pat
             open_bases(tmp_path / name, {}, 2, "b")
         texts |= {told(model.value), told(bases.value)}
         assert str(tmp_path / name) in in_full(model.value) and str(tmp_path / name) in in_full(bases.value)
+    with pytest.raises(LocalFilesError) as model:
+        find_model(ModelConfig(name="~nobody-of-this-name/Jane"))
+    texts.add(told(model.value))
     (text,) = texts
     assert str(tmp_path) not in text and "hospital's own log" in text
 

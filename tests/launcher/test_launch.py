@@ -20,7 +20,7 @@ from launcher.control import reason
 from launcher.environment import command, environment, free_ports, make_home
 from launcher.errors import LauncherError
 from launcher.flower import tail
-from launcher.launch import Launch, Options, federation, run_name, stamp
+from launcher.launch import Launch, Options, federation, renewed, run_name, stamp
 from launcher.watch import Ending
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,12 +124,15 @@ def test_only_completed_and_marked_is_success(ending: Ending, marked: bool, prob
 
 def test_a_marker_from_an_earlier_run_does_not_count(tmp_path: Path) -> None:
     marker = tmp_path / "result.json"
-    assert stamp(marker) is None
+    assert stamp(marker) is None and not renewed(marker, None)
     marker.write_text("{}")
+    assert renewed(marker, None)
     before = stamp(marker)
-    assert before == stamp(marker)
+    assert not renewed(marker, before)
     marker.write_text("{ }")
-    assert before != stamp(marker)
+    assert renewed(marker, before)
+    marker.unlink()  # as a run that is resumed does first
+    assert not renewed(marker, before)
 
 
 def test_a_resumed_run_goes_on_in_its_own_folder(tmp_path: Path) -> None:

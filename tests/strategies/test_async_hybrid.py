@@ -260,9 +260,7 @@ def test_async_hybrid_needs_no_more_than_its_own_hooks_to_be_fedavg() -> None:
     assert set(vars(FedAvg)) - {"__module__", "__doc__", "__init__", "__abstractmethods__", "_abc_impl"} == {
         "_choose",
         "_able",
-        "_free",
-        "_serves",
-        "_short",
+        "_step_in",
         "_sampled",
         "may_train",
         "ready",
