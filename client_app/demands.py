@@ -36,7 +36,7 @@ def check_demands(config: Mapping[str, Any], node: NodeSettings) -> None:
     if _STRENGTH[encryption.policy] < _STRENGTH[node.policy]:
         raise _refused("encryption.policy", encryption.policy, "policy", node.policy, f"{node.policy!r} or more")
     fewest = config.get("strategy.min-contributors", node.min_contributors)
-    if fewest < node.min_contributors:
+    if not isinstance(fewest, int) or fewest < node.min_contributors:
         most = f"at least {node.min_contributors}"
         raise _refused("strategy.min-contributors", fewest, "min-contributors", node.min_contributors, most)
     if node.privacy_unit != NO_UNIT and privacy.unit != node.privacy_unit:

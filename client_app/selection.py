@@ -97,8 +97,8 @@ class Selection:
             raise SettingsError(
                 f"the run has {run}, this hospital's first run under privacy-unit had {held}: with another selection "
                 f"patients whom a run trained on would be measured outside of every budget. {done}. Run with the first "
-                f"one's, or, if the hospital agrees to another for good, it removes "
-                f"{self.path.name} in its state-dir"
+                f"one's, or, if the hospital agrees to another for good, it removes {self.path.name} "
+                "in its state-dir"
             )
 
     @contextlib.contextmanager

@@ -5,7 +5,6 @@ Not for: what is in them.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import fcntl
 import itertools
@@ -65,11 +64,6 @@ def replace(path: Path, new: Path) -> None:
             continue
         except FileNotFoundError:  # there was nothing
             pass
-        except OSError:  # a file system without hard links
-            if name.exists():
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                path.rename(name)
         break
     new.rename(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -83,8 +84,11 @@ def test_a_unit_without_a_budget_is_refused() -> None:
         read_node_settings({"privacy-unit": "patient"})
 
 
-@pytest.mark.parametrize(("run", "own", "taken"), [(3, {}, True), (2, {}, False), (1, {"min-contributors": 1}, True)])
-def test_no_version_is_of_fewer_hospitals_than_are_demanded(run: int, own: dict[str, int], taken: bool) -> None:
+@pytest.mark.parametrize(
+    ("run", "own", "taken"),
+    [(3, {}, True), (2, {}, False), (1, {"min-contributors": 1}, True), ("x", {}, False), (math.nan, {}, False)],
+)
+def test_no_version_is_of_fewer_hospitals_than_are_demanded(run: Any, own: dict[str, int], taken: bool) -> None:
     assert given(read_node_settings(own), {"strategy.min-contributors": run}) == taken
 
 

@@ -94,22 +94,6 @@ def test_every_file_that_is_replaced_is_kept_however_soon_the_next_comes(
     }
 
 
-def test_a_file_system_without_hard_links_keeps_what_is_replaced_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def none(*_: object, **__: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(files, "datetime", Stopped)
-    monkeypatch.setattr("deploy.files.os.link", none)
-    path, new = tmp_path / "a.key", tmp_path / "new"
-    for content in (b"first", b"second", b"third"):
-        new.write_bytes(content)
-        replace(path, new)
-    assert sorted(file.read_bytes() for file in tmp_path.iterdir()) == [b"first", b"second", b"third"]
-    assert path.read_bytes() == b"third"
-
-
 def test_a_link_that_is_replaced_stays_a_link_beside_it(tmp_path: Path) -> None:
     path, new = tmp_path / "a.crt", tmp_path / "new"
     (tmp_path / "store.crt").write_bytes(b"old")
