@@ -26,6 +26,7 @@ from client_app.handlers import make_app
 from client_app.node import Learner, Node
 from client_app.payloads import Payloads, Vault
 from client_app.state import NodeState
+from encryption.dither import KNOWN
 from encryption.plan import FieldPlan
 from protocol.messages import Head, RecordHead, Task
 from protocol.schedule import Schedule
@@ -99,8 +100,9 @@ class Trace(MemoryJournal):
 
     def _measure(self, facts: Mapping[str, Any]) -> None:
         run, version = self.run, facts["version"]
-        head = RecordHead(version, version, facts["epoch"], facts["weight_sum"], facts["sign"], facts["key"])
-        opened = self.opener.open(self.open(version_name(version))[1], head.weight_sum, head.key)
+        of = (facts["epoch"], facts["weight_sum"], facts["sign"], facts["key"], facts["dithered"])
+        head = RecordHead(version, version, *of)
+        opened = self.opener.open(self.open(version_name(version))[1], head.weight_sum, head.key, head.dithered)
         self.copy.add(head, opened, self.initial.size, self.plan, run.schedule.versions)
         self.updates += len(facts["tasks"])
         x = self.copy.vector(self.initial, self.plan, run.schedule)
@@ -192,7 +194,7 @@ class Run:
         nodes = {i + 1: VirtualNode(app, toy_context(i), speed) for i, speed in enumerate(self.speeds)}
         trace = Trace(self, WireSize.of(self.values, plan), clock, plan)
         kind = FedAvg if self.strategy == SYNC else AsyncHybrid
-        strategy = kind(settings, plan, self.schedule, trace, clock=clock, bandwidths=bandwidths)
+        strategy = kind(settings, plan, self.schedule, trace, clock=clock, bandwidths=bandwidths, dither=KNOWN)
         with contextlib.suppress(Enough):
             strategy.start(VirtualGrid(nodes, clock, size=trace))
         return trace.curve

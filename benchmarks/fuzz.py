@@ -178,11 +178,12 @@ class Door:
         state.catch_up._forget()
         got = np.zeros(DIMENSION, np.int64)
         try:
-            for place, values in Payloads((8, 8), self.plan, self.vault).open(payload, line["weight_sum"], line["key"]):
+            opener = Payloads((8, 8), self.plan, self.vault)
+            for place, values in opener.open(payload, line["weight_sum"], line["key"], line["dithered"]):
                 got[place] = values
         except UnopenedError as error:
             return f"the version does not open: {str(error).split(':')[0]}"
-        honest = line["weight_sum"] * self.plan.q_max
+        honest = self.plan.largest_sum(line["weight_sum"], line["dithered"])
         return (
             "opens, within what honest updates sum to" if abs(got).max() <= honest else "opens, beyond any honest sum"
         )

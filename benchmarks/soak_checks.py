@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.soak_hospitals import DIMENSION, Books, Hospital
 from client_app.payloads import Payloads, UnopenedError, Vault
+from encryption.dither import KNOWN
 from evaluation.replay import Run, global_vector
 from protocol.messages import ACCEPTED, OUTCOMES
 from protocol.schedule import Schedule
@@ -71,7 +72,7 @@ class Checks:
                 _, payload, digest = read_payload(self.run.folder / "versions" / f"{number:06d}.payload", check=True)
                 got = opened[number] = np.zeros(DIMENSION, np.int64)
                 try:
-                    for place, values in payloads.open(payload, line["weight_sum"], line["key"]):
+                    for place, values in payloads.open(payload, line["weight_sum"], line["key"], line["dithered"]):
                         got[place] = values
                 except UnopenedError:
                     if number not in self.run.void:
@@ -81,6 +82,7 @@ class Checks:
                     fits = bool((got == opened[line["reverts"]]).all())
                 else:
                     rows = [self.rows[task]["integers"] for task in line["tasks"]]
+                    got = got - self._dither(line)
                     fits = bool((got == sum(w * q for w, q in zip(line["weights"], rows, strict=True))).all())
                     fits &= line["weight_sum"] == sum(line["weights"]) <= self.run.plan.total_weight
                     fits &= len(set(line["hospitals"])) == len(line["tasks"])
@@ -88,6 +90,13 @@ class Checks:
                 if not fits or digest != line["digest"]:
                     wrong.append(f"version {number} is not the sum of its updates {line['tasks']}")
         return wrong
+
+    def _dither(self, line: Mapping[str, Any]) -> np.ndarray:
+        """The dither that a version's opened sum carries, without its mean."""
+        plan = self.run.plan
+        made = KNOWN.version(plan.total_weight, line["version"], line["hospitals"], line["weights"])
+        assert made is not None and line["dithered"] == 1
+        return made(0, sum(length for _, length in line["shape"])) - plan.dither_mean
 
     def arrived(self) -> list[Hospital]:
         """Hospitals that answered from the last version, and whose state the ledger does not call another."""
@@ -105,7 +114,7 @@ class Checks:
                     continue
                 payload = read_payload(self.run.folder / "versions" / f"{line['version']:06d}.payload")[1]
                 held = total.setdefault(line["epoch"], np.zeros(DIMENSION, np.int64))
-                for place, values in payloads.open(payload, line["weight_sum"], line["key"]):
+                for place, values in payloads.open(payload, line["weight_sum"], line["key"], line["dithered"]):
                     held[place] += values * line["sign"]
         initial = np.zeros(DIMENSION, np.float32)
         vector = global_vector(self.run, initial, f"toy-layout-{DIMENSION}", SIZES, vault=self.vault).tobytes()

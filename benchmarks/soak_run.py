@@ -23,6 +23,7 @@ from benchmarks.soak_server import LOSSES, Deaths, FaultyFolder, Killed, lose
 from benchmarks.soak_trouble import Faults
 from client_app.payloads import Payloads, Vault
 from encryption.aggregator import arithmetic
+from encryption.dither import KNOWN
 from encryption.key_format import ConsortiumKey
 from encryption.plan import FieldPlan
 from encryption.secret import Secret
@@ -156,7 +157,9 @@ class Soak:
         """One life of the ServerApp; whether it went to its end."""
         before, self._lines = self.grid.delivered, 0
         kinds = arithmetic(PLAN, "all", "bfv")
-        self.strategy = AsyncHybrid(self.settings, PLAN, self.schedule, folder, clock=self.clock, kinds=kinds, key=key)
+        self.strategy = AsyncHybrid(
+            self.settings, PLAN, self.schedule, folder, clock=self.clock, kinds=kinds, key=key, dither=KNOWN
+        )
         finished = False
         try:
             self.strategy.start(self.grid)

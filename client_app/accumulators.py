@@ -1,8 +1,8 @@
 """The node's exact copy of the global adapter: one integer accumulator per scale epoch.
 
-A version record is ``sum_k w_k (q_k + offset)`` with its exact ``sum_k w_k``. Adding integers is associative, so
-a node's state does not depend on how its records were grouped; floats are made from the accumulators in a
-fixed order, so every node that reached a version holds the same bits.
+A version record is ``sum_k w_k (q_k + offset)`` and its dither, with its exact ``sum_k w_k``. Adding integers is
+associative, so a node's state does not depend on how its records were grouped; floats are made from the accumulators
+in a fixed order, so every node that reached a version holds the same bits.
 
 Accumulators are int32 where the run is short enough for it, else int64, and are worked on a stretch at a time: an
 adapter of 8B-model size takes little more than its own bytes.
@@ -49,6 +49,10 @@ class Accumulators:
             )
         if head.sign not in (1, -1) or not 0 < head.weight_sum <= plan.total_weight * (head.last - head.first + 1):
             raise ProtocolError(f"the record of version {head.last} has sign {head.sign}, weights {head.weight_sum}")
+        if not 0 <= head.dithered <= head.last - head.first + 1:
+            raise ProtocolError(
+                f"the record of versions {head.first}..{head.last} says that {head.dithered} of them are dithered"
+            )
         held = self.values.get(head.epoch)
         if held is None:
             kind = np.int32 if plan.snapshot_bits(versions) <= 32 else np.int64

@@ -184,7 +184,7 @@ class Node:
                     continue
                 if record.key:
                     self.strikes.check(record.key)
-                opened = payloads.open(payload, record.weight_sum, record.key)
+                opened = payloads.open(payload, record.weight_sum, record.key, record.dithered)
                 try:
                     state.copy.add(record, opened, self.total, plan, task.versions)
                 except UnopenedError as error:

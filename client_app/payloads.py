@@ -142,8 +142,10 @@ class Payloads:
             data = self.clear.close(piece.gather(values))
             yield Part(PartHead(CLEAR, piece.length, bits, len(data)), data)
 
-    def open(self, payload: Payload, weight_sum: int, key: str) -> Opened:
+    def open(self, payload: Payload, weight_sum: int, key: str, dithered: int = 0) -> Opened:
         """``sum w*q`` of a record's payload, as (place in the adapter, int64 values), part by part.
+
+        ``dithered`` is how many of its versions carry a dither.
 
         Raises
         ------
@@ -155,19 +157,19 @@ class Payloads:
             it does not open.
         """
         if not self.vault.fingerprint:
-            yield from self._opened_clear(payload, weight_sum, self._pieces(1)[1], 0)
+            yield from self._opened_clear(payload, (weight_sum, dithered), self._pieces(1)[1], 0)
             return
         pool = self._pool(self.vault.secret(key))
         hidden, plain = self._pieces(pool.local.chunk)
         self._check(payload, hidden, plain)
         sealed = (part for part, _ in zip(payload, hidden, strict=False))
-        jobs = ((p.data, p.head.bits, p.head.length, weight_sum) for p in sealed)
+        jobs = ((p.data, p.head.bits, p.head.length, weight_sum, dithered) for p in sealed)
         try:
             for piece, values in zip(hidden, pool.open(jobs, sum(p.length for p in hidden)), strict=True):
                 yield from piece.spread(values)
         except CiphertextError as error:
             raise UnopenedError(str(error)) from error
-        yield from self._opened_clear(payload, weight_sum, plain, len(hidden))
+        yield from self._opened_clear(payload, (weight_sum, dithered), plain, len(hidden))
 
     def _check(self, payload: Payload, hidden: Sequence[Piece], plain: Sequence[Piece]) -> None:
         expected = [(self.kind, p.length) for p in hidden] + [(CLEAR, p.length) for p in plain]
@@ -176,7 +178,7 @@ class Payloads:
                 f"a record of {len(payload.heads)} parts does not follow the {len(expected)} of the layout and policy"
             )
 
-    def _opened_clear(self, payload: Payload, weight_sum: int, plain: Sequence[Piece], skip: int) -> Opened:
+    def _opened_clear(self, payload: Payload, made_of: tuple[int, int], plain: Sequence[Piece], skip: int) -> Opened:
         if not skip:
             self._check(payload, (), plain)
         if not plain:
@@ -184,7 +186,7 @@ class Payloads:
         for number, part in enumerate(payload):
             if number >= skip:
                 data, head = part.data, part.head
-                yield from plain[number - skip].spread(self.clear.open(data, head.bits, head.length, weight_sum))
+                yield from plain[number - skip].spread(self.clear.open(data, head.bits, head.length, *made_of))
 
     # ------------------------------------------------------------------ snapshots
 

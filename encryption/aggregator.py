@@ -10,10 +10,11 @@ Not for: making or opening parts (``encryption.holder``), which needs a key.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tenseal.sealapi as seal
+from numpy.typing import NDArray
 
 from encryption.bfv import CIPHERTEXTS, SEALED, Bfv, CiphertextError
 from encryption.packing import CLEAR, Buffer, pack, packed_size, unpack
@@ -34,8 +35,12 @@ class Arithmetic(Protocol):
         bits_in: Sequence[int],
         bits_out: int,
         count: int,
+        plain: NDArray[np.int64] | None = None,
     ) -> bytes:
-        """``sum_i weights[i] * parts[i]``, field by field, as a part of ``bits_out`` bits a field."""
+        """``sum_i weights[i] * parts[i] + plain``, field by field, as a part of ``bits_out`` bits a field.
+
+        ``plain`` is int64 [count], not negative; None adds nothing.
+        """
 
 
 class ClearArithmetic:
@@ -54,15 +59,16 @@ class ClearArithmetic:
         bits_in: Sequence[int],
         bits_out: int,
         count: int,
+        plain: NDArray[np.int64] | None = None,
     ) -> bytes:
-        total = np.zeros(count, dtype=np.int64)
+        total = np.zeros(count, dtype=np.int64) if plain is None else plain.copy()
         for data, weight, bits in zip(parts, weights, bits_in, strict=True):
             total += unpack(data, bits, count) * np.int64(weight)
         return pack(total, bits_out)
 
 
 class BfvArithmetic:
-    """BFV ciphertexts of a plan: ``sum_i w_i c_i`` by plaintext multiplication and addition, exact within the plan."""
+    """BFV ciphertexts of a plan: ``sum_i w_i c_i + plain`` by plaintext operations, exact within the plan."""
 
     def __init__(self, plan: FieldPlan) -> None:
         self.bfv = Bfv(plan)
@@ -83,6 +89,7 @@ class BfvArithmetic:
         bits_in: Sequence[int],
         bits_out: int,
         count: int,
+        plain: NDArray[np.int64] | None = None,
     ) -> bytes:
         number = self.bfv.ciphertexts(count)
         sizes = [len(data) // max(number, 1) for data in parts]
@@ -103,8 +110,16 @@ class BfvArithmetic:
                     total = term
                 else:
                     self._evaluator.add_inplace(total, term)
+            if plain is not None:
+                self._evaluator.add_plain_inplace(total, self._encoded(plain[index * self.bfv.capacity :]))
             out.append(self.bfv.words(total))
         return b"".join(out)
+
+    def _encoded(self, fields: NDArray[np.int64]) -> Any:
+        """The first ciphertext's worth of ``fields`` as a plaintext."""
+        encoded = seal.Plaintext()
+        self.bfv.encoder.encode(self.bfv.to_slots(fields[: self.bfv.capacity]).tolist(), encoded)
+        return encoded
 
 
 Kinds = Mapping[str, Arithmetic]

@@ -13,7 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from encryption.ckks import CHUNK, MAX_SUM_BITS, CkksError, join, load_context, read
+import numpy as np
+from numpy.typing import NDArray
+
+from encryption.ckks import CHUNK, MAX_SUM_BITS, SLOTS, CkksError, join, load_context, read
 from encryption.packing import Buffer
 
 
@@ -56,8 +59,9 @@ class CkksArithmetic:
         bits_in: Sequence[int],
         bits_out: int,
         count: int,
+        plain: NDArray[np.int64] | None = None,
     ) -> bytes:
-        """``sum_i weights[i] * parts[i]``, value by value. The sizes in bits only have to be possible ones.
+        """``sum_i weights[i] * parts[i] + plain``, value by value. The sizes in bits only have to be possible ones.
 
         Raises
         ------
@@ -73,7 +77,11 @@ class CkksArithmetic:
         used = [(data, weight) for data, weight in zip(parts, weights, strict=True) if weight]
         columns = zip(*(read(self._context, data, count) for data, _ in used), strict=True)
         try:
-            return join([_combine(column, [weight for _, weight in used]).serialize() for column in columns])
+            totals = [_combine(column, [weight for _, weight in used]) for column in columns]
+            if plain is not None:
+                for number, total in enumerate(totals):
+                    total.add_(plain[number * SLOTS : (number + 1) * SLOTS].astype(np.float64).tolist())
+            return join([total.serialize() for total in totals])
         except RuntimeError as error:  # what SEAL makes of parts that were chosen to cancel one another
             raise CkksError(f"the parts cannot be added ({error})") from error
 

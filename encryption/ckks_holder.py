@@ -111,8 +111,10 @@ class CkksSealer:
         starts = range(0, exact.size, SLOTS)
         return join([ts.ckks_vector(self._context, exact[at : at + SLOTS]).serialize() for at in starts])
 
-    def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> NDArray[np.int64]:
-        """``sum w*q``, int64 [count], of a part that is ``sum w*q`` with ``sum w = weight_sum``; ``bits`` is unused.
+    def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> NDArray[np.int64]:
+        """``sum w*q``, int64 [count], of a part that is that, of weights ``weight_sum``, and ``dithered`` dithers.
+
+        ``bits`` is unused. What the dithers' mean leaves of them stays in the values.
 
         Raises
         ------
@@ -122,13 +124,15 @@ class CkksSealer:
         """
         opened = [np.asarray(vector.decrypt(), dtype=np.float64) for vector in read(self._context, data, count)]
         exact = np.concatenate(opened) if opened else np.zeros(0)
+        exact -= self._plan.dither_mean * dithered
+        most = self._plan.largest_sum(weight_sum, dithered)
         rounded = np.rint(exact)
         farthest = float(np.abs(exact - rounded).max(initial=0.0))
         largest = float(np.abs(rounded).max(initial=0.0))
         # "not below" so that a decryption that is not a number is refused too
-        if not farthest < FARTHEST or not largest <= weight_sum * self._plan.q_max:
+        if not farthest < FARTHEST or not largest <= most:
             raise CkksError(
-                f"a CKKS part opens to values up to {largest:.4g} (at most {weight_sum * self._plan.q_max} expected), "
+                f"a CKKS part opens to values up to {largest:.4g} (at most {most} expected), "
                 f"{farthest:.3g} away from integers (below {FARTHEST} expected): it was made under another key, or "
                 "its weights do not sum to what it says"
             )

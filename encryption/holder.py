@@ -35,8 +35,11 @@ class Sealer(Protocol):
     def close(self, values: NDArray[Any]) -> bytes:
         """A node's part: [n] of any integer type, in [-q_max, q_max]."""
 
-    def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> Integers:
-        """``sum w*q``, int64 [count], of a part that is ``sum w*(q + offset)`` with ``sum w = weight_sum``."""
+    def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Integers:
+        """``sum w*q``, int64 [count], of a part that is ``sum w*(q + offset)`` with ``sum w = weight_sum``.
+
+        ``dithered`` is how many of its versions carry a dither: its mean is removed, the rest stays in the values.
+        """
 
 
 def _fields(values: NDArray[Any], plan: FieldPlan) -> Integers:
@@ -58,8 +61,8 @@ class ClearSealer:
     def close(self, values: NDArray[Any]) -> bytes:
         return pack(_fields(values, self.plan), self.plan.update_bits)
 
-    def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> Integers:
-        return unpack(data, bits, count) - np.int64(self.plan.offset * weight_sum)
+    def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Integers:
+        return unpack(data, bits, count) - np.int64(self.plan.removed(weight_sum, dithered))
 
 
 class BfvSealer:
@@ -86,7 +89,7 @@ class BfvSealer:
                 return data
         raise CiphertextError("SEAL compresses every ciphertext: its randomness is broken")
 
-    def open(self, data: Buffer, bits: int, count: int, weight_sum: int) -> Integers:
+    def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Integers:
         number = self.bfv.ciphertexts(count)
         size = len(data) // max(number, 1)
         if size not in (FRESH_BYTES, SUM_BYTES) or size * number != len(data):
@@ -97,7 +100,7 @@ class BfvSealer:
             here = min(self.bfv.capacity, count - start)
             ciphertext = self.bfv.load(view[index * size : (index + 1) * size])
             try:
-                out[start : start + here] = self._decrypt(ciphertext, here, weight_sum)
+                out[start : start + here] = self._decrypt(ciphertext, here, weight_sum, dithered)
             except CiphertextError as error:
                 if self._decryptor.invariant_noise_budget(ciphertext) > 0:
                     raise
@@ -106,7 +109,7 @@ class BfvSealer:
                 ) from error
         return out
 
-    def _decrypt(self, ciphertext: object, count: int, weight_sum: int) -> Integers:
+    def _decrypt(self, ciphertext: object, count: int, weight_sum: int, dithered: int) -> Integers:
         """``sum w*q`` of one ciphertext, int64 [count].
 
         What decrypts wrongly, for too much noise or another key, is random in every slot: among thousands of fields
@@ -115,8 +118,8 @@ class BfvSealer:
         plaintext = seal.Plaintext()
         self._decryptor.decrypt(ciphertext, plaintext)
         slots = np.array(self.bfv.encoder.decode_uint64(plaintext), dtype=np.int64)
-        values = self.bfv.from_slots(slots, count) - np.int64(self.plan.offset * weight_sum)
-        most = self.plan.q_max * weight_sum
+        values = self.bfv.from_slots(slots, count) - np.int64(self.plan.removed(weight_sum, dithered))
+        most = self.plan.largest_sum(weight_sum, dithered)
         if max(int(values.max()), -int(values.min())) > most:
             raise CiphertextError(
                 f"a part opens to {int(np.abs(values).max())}, weights of {weight_sum} allow {most}: a hospital "

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encryption.holder import Integers, Sealer, sealer
-from encryption.packing import Buffer
 from encryption.plan import FieldPlan
 
 WORTHWHILE = 1 << 22  # values from which a pool's start of about a second pays off
@@ -98,9 +97,9 @@ def _close(values: Any) -> bytes:
     return _SEALER.close(values)
 
 
-def _open(data: bytes, bits: int, count: int, weight_sum: int) -> Any:
+def _open(data: bytes, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Any:
     assert _SEALER is not None
-    values = _SEALER.open(data, bits, count, weight_sum)
+    values = _SEALER.open(data, bits, count, weight_sum, dithered)
     return _small(values, int(max(values.max(), -values.min())).bit_length() + 1)
 
 
@@ -145,8 +144,8 @@ class SealingPool:
             return (self.local.close(values) for values in pieces)
         return self._run(_close, ((values,) for values in pieces))
 
-    def open(self, parts: Iterable[tuple[Buffer, int, int, int]], total: int) -> Iterator[Integers]:
-        """``sum w*q`` of each part, int64 [count]; a part is (data, bits, count, weight_sum)."""
+    def open(self, parts: Iterable[tuple[Any, ...]], total: int) -> Iterator[Integers]:
+        """``sum w*q`` of each part, int64 [count]; a part is what :meth:`encryption.holder.Sealer.open` takes."""
         if not self._parallel(total):
             return (self.local.open(*part) for part in parts)
         opened = self._run(_open, ((bytes(data), *numbers) for data, *numbers in parts))

@@ -1,8 +1,9 @@
 """The field plan: how many bits a value, a weight and a sum of versions may take.
 
 A node's value q lies in [-q_max, q_max]. It travels as the unsigned field ``q + offset``. A version is
-``sum_k w_k (q_k + offset)`` with ``sum_k w_k <= W``, so it fits ``value_bits + log2 W`` bits; a sum of up to
-V versions fits ``log2 V`` (the guard bits) more. Nothing here depends on a hospital's data.
+``sum_k w_k (q_k + offset) + d`` with ``sum_k w_k <= W`` and a dither d of 0 to W - 2 (``encryption.dither``). It is at
+most ``W (2 offset - 1) + W - 2``, so it fits ``value_bits + log2 W`` bits; a sum of up to V versions fits ``log2 V``
+(the guard bits) more. Nothing here depends on a hospital's data.
 
 Sealed fields share plaintext slots: k fields of ``field_bits`` bits each in a slot, under a prime plain modulus of
 ``k * field_bits`` bits. BFV adds them exactly while the noise of the sum has room (:meth:`FieldPlan.margin`).
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 RING = 4096  # coefficients of a ciphertext's polynomials, and slots of a plaintext
 MODULUS_BITS = 60  # of the one prime of the ciphertext modulus
 FRESH_NOISE = 21.5  # SEAL's centred binomial noise is at most 21, rounding the scaled message adds a half
+PLAIN_NOISE = 0.5  # of adding a plaintext: rounding the scaled message
 
 
 class PlanError(ValueError):
@@ -56,24 +58,25 @@ class FieldPlan:
     def margin(self, fields: int) -> float:
         """Bits of noise room left with ``fields`` fields a slot; sums are exact while it is above 0.
 
-        ``60 - (k * field + 1 + log2(21.5 W V))``: a ciphertext of W V times the fresh noise still decrypts.
+        ``60 - (k * field + 1 + log2((21.5 W + 0.5) V))``: V versions, each of W times the fresh noise and of a dither,
+        which adds a rounding error, still decrypt.
         """
-        noise = math.log2(FRESH_NOISE) + self.weight_bits + self.guard_bits
+        noise = math.log2(FRESH_NOISE * self.total_weight + PLAIN_NOISE) + self.guard_bits
         return MODULUS_BITS - (self.plain_bits(fields) + 1 + noise)
 
     def plain_bits(self, fields: int) -> int:
         """Bits of the plain modulus for ``fields`` fields a slot: those of the slot, or one more.
 
         The modulus is the largest batching prime of so many bits. Those lie within about 2**20 of the power of two, and
-        the largest slot stays ``W V 2**((k-1) field)`` below it: where that is less, the modulus takes another bit.
+        the largest slot stays ``2 V 2**((k-1) field)`` below it: where that is less, the modulus takes another bit.
         """
-        below = self.weight_bits + self.guard_bits + (fields - 1) * self.field_bits
+        below = 1 + self.guard_bits + (fields - 1) * self.field_bits
         return fields * self.field_bits + (0 if below >= 22 else 1)
 
     @property
     def largest_slot(self) -> int:
-        """What a slot holds at most: every value at its largest, W and V used up."""
-        largest = (2 * self.offset - 1) * self.total_weight * self.max_versions
+        """What a slot holds at most: every value and dither at its largest, W and V used up."""
+        largest = ((2 * self.offset - 1) * self.total_weight + self.total_weight - 2) * self.max_versions
         return sum(largest << (number * self.field_bits) for number in range(self.fields_per_slot))
 
     def snapshot_bits(self, versions: int) -> int:
@@ -99,8 +102,8 @@ class FieldPlan:
         if self.fields_per_slot < 1:
             raise PlanError(
                 f"encryption: a field of {self.value_bits} value + {self.weight_bits} weight + {self.guard_bits} guard "
-                f"bits needs {MODULUS_BITS - self.margin(1):.1f} bits with its noise (modulus + 1 + log2(21.5 W V)), a "
-                f"ciphertext has {MODULUS_BITS}: lower encryption.value-bits, weight-bits or guard-bits by "
+                f"bits needs {MODULUS_BITS - self.margin(1):.1f} bits with its noise (modulus + 1 + log2(21.5 W V + "
+                f"V / 2)), a ciphertext has {MODULUS_BITS}: lower encryption.value-bits, weight-bits or guard-bits by "
                 f"{math.ceil(-self.margin(1)) or 1} in all, or use encryption.policy = 'none'"
             )
 
@@ -118,6 +121,19 @@ class FieldPlan:
     def total_weight(self) -> int:
         """W: the most that a version's integer weights may sum to, and the constant divisor."""
         return 1 << self.weight_bits
+
+    @property
+    def dither_mean(self) -> int:
+        """Mean of a version's dither, which is uniform over 0 .. W-2; opening removes it."""
+        return self.total_weight // 2 - 1
+
+    def removed(self, weight_sum: int, dithered: int) -> int:
+        """What opening subtracts from every field of a sum of weights ``weight_sum`` and ``dithered`` dithers."""
+        return self.offset * weight_sum + self.dither_mean * dithered
+
+    def largest_sum(self, weight_sum: int, dithered: int) -> int:
+        """Largest magnitude of an opened value of such a sum."""
+        return self.q_max * weight_sum + self.dither_mean * dithered
 
     @property
     def max_versions(self) -> int:

@@ -121,8 +121,8 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, line: dict[str, Any]
     if digest != line["digest"]:
         raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
     number, key = line["version"], line["key"]
-    head = RecordHead(number, number, line["epoch"], line["weight_sum"], line["sign"], key)
+    head = RecordHead(number, number, line["epoch"], line["weight_sum"], line["sign"], key, line.get("dithered", 0))
     try:
-        state.add(head, payloads.open(payload, head.weight_sum, key), payloads.total, run.plan, versions)
+        state.add(head, payloads.open(payload, head.weight_sum, key, head.dithered), payloads.total, run.plan, versions)
     except (MissingKeyError, UnopenedError, ValueError) as error:
         raise EvaluationError(f"version {number} of {run.folder} does not open: {error}") from error

@@ -18,7 +18,7 @@ from protocol.measures import Measure
 from protocol.parts import Payload
 from protocol.privacy_settings import NO_UNIT
 
-VERSION = 3
+VERSION = 4
 TRAIN, EVALUATE, ALONE = "train", "evaluate", "train.alone"
 EMPTY = Payload((), b"")
 
@@ -41,7 +41,8 @@ class Head(NamedTuple):
 class RecordHead(NamedTuple):
     """What a catch-up record covers: versions first..last of one scale epoch, and the exact sum of their weights.
 
-    ``key`` is the fingerprint of the consortium key that opens it, empty when nothing in it is sealed.
+    ``key`` is the fingerprint of the consortium key that opens it, empty when nothing in it is sealed. ``dithered`` is
+    how many of its versions carry a dither (``encryption.dither``).
     """
 
     first: int
@@ -50,6 +51,7 @@ class RecordHead(NamedTuple):
     weight_sum: int
     sign: int
     key: str = ""
+    dithered: int = 0
 
 
 class SnapshotHead(NamedTuple):

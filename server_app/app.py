@@ -18,6 +18,7 @@ from protocol.privacy_checks import check_private
 from protocol.run_settings import RunSettings
 from protocol.settings import read_settings
 from server_app import cost
+from server_app.dither_key import run_dither
 from server_app.progress import Progress
 from server_app.report import write_report
 from server_app.run_folder import RunFolder, read_config
@@ -54,7 +55,8 @@ def main(grid: Grid, context: Context) -> None:
         folder = RunFolder.create(Path(run.folder) if run.folder else None, config, plan)
     progress = Progress(folder.path, schedule.versions)
     folder.observers.append(progress)
-    strategy = make_strategy(config, plan, folder, clock, bandwidths)
+    dither = run_dither(folder.lineage, bool(run.resume))
+    strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither)
     try:
         strategy.start(SimulatedLinks(unhurried(grid), clock, bandwidths), num_rounds=schedule.versions)
         measures = last_measures(folder.events())

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from encryption.aggregator import Kinds, arithmetic
+from encryption.dither import Dither
 from encryption.plan import FieldPlan
 from encryption.settings import ALL, EncryptionSettings
 from protocol.hospital_privacy import hospital_mechanism, run_schedule
@@ -39,8 +40,12 @@ def make_strategy(
     clock: Clock,
     bandwidths: Bandwidths,
     kinds: Kinds | None = None,
+    dither: Dither | None = None,
 ) -> AsyncHybrid:
-    """The strategy of a run with ``config``; ``kinds`` replaces its arithmetic (:func:`kinds_of`)."""
+    """The strategy of a run with ``config``.
+
+    ``kinds`` replaces its arithmetic (:func:`kinds_of`), ``dither`` a dither under a random key.
+    """
     settings, run = read_settings(StrategySettings, config), read_settings(RunSettings, config)
     encryption, privacy = read_settings(EncryptionSettings, config), read_settings(PrivacySettings, config)
     named: dict[str, Callable[..., AsyncHybrid]] = {"fedavg": FedAvg, "dp-fedavg": partial(DpFedAvg, unit=privacy.unit)}
@@ -61,4 +66,5 @@ def make_strategy(
         key=encryption.key,
         privacy_unit=privacy.unit,
         budget=budget,
+        dither=dither,
     )

@@ -21,6 +21,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from encryption.aggregator import Kinds, clear_arithmetic
+from encryption.dither import Dither
 from encryption.plan import FieldPlan
 from protocol.messages import EVALUATE, FAILED, TRAIN
 from protocol.privacy_settings import NO_UNIT
@@ -93,6 +94,8 @@ class AsyncHybrid(Strategy):
         The run's ``privacy.unit``, which every update must name.
     budget : HospitalBudget (default: none)
         With hospital-level privacy: what versions cost hospitals, and how much they may.
+    dither : Dither (default: under a random key)
+        What every version carries so that its sum does not separate into updates. A resumed run needs its own.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class AsyncHybrid(Strategy):
         key: str = "",
         privacy_unit: str = NO_UNIT,
         budget: HospitalBudget | None = None,
+        dither: Dither | None = None,
     ) -> None:
         plan.check_buffer(max(settings.buffer_size, 1))
         self.state = ServerState(
@@ -125,6 +129,7 @@ class AsyncHybrid(Strategy):
             key,
             privacy_unit,
             budget,
+            dither or Dither(),
         )
         self.result = Result()
         self.ending = Ending(self.state, self.result, schedule.versions)

@@ -25,7 +25,10 @@ Record = tuple[RecordHead, Payload]
 
 @dataclass(frozen=True)
 class VersionFacts:
-    """What catching up needs of a version: ``void`` ones are stepped over, ``alone`` ones sent by themselves."""
+    """What catching up needs of a version: ``void`` ones are stepped over, ``alone`` ones sent by themselves.
+
+    ``dithered`` is 1 where it carries a dither, else 0.
+    """
 
     epoch: int
     weight_sum: int
@@ -33,6 +36,7 @@ class VersionFacts:
     key: str = ""
     void: bool = False
     alone: bool = False
+    dithered: int = 0
 
     def adds_to(self, other: VersionFacts) -> bool:
         """Whether this version and ``other`` may be in one sum."""
@@ -89,7 +93,7 @@ class CatchUp:
         facts = self.versions[version]
         if facts.void:
             return RecordHead(version, version, facts.epoch, 0, facts.sign), EMPTY
-        head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign, facts.key)
+        head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign, facts.key, facts.dithered)
         return head, self.journal.open(version_name(version))[1]
 
     def _aligned(self, first: int, length: int) -> Record:
@@ -111,7 +115,11 @@ class CatchUp:
     def _add(self, records: list[Record], name: str) -> Record:
         """The sum of ``records``, kept under ``name``: it is never whole in memory."""
         heads = [head for head, _ in records]
-        total = heads[0]._replace(last=heads[-1].last, weight_sum=sum(h.weight_sum for h in heads))
+        total = heads[0]._replace(
+            last=heads[-1].last,
+            weight_sum=sum(h.weight_sum for h in heads),
+            dithered=sum(h.dithered for h in heads),
+        )
         bits = self.plan.sum_bits(total.last - total.first + 1)
         summed = combine([payload for _, payload in records], [1] * len(records), bits, self.kinds)
         self.journal.keep(name, total._asdict(), summed)

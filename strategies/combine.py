@@ -11,11 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from encryption.aggregator import Kinds
+from encryption.dither import VersionDither
 from protocol.parts import Part, PartHead, Payload
 
 
-def combine(payloads: Sequence[Payload], weights: Sequence[int], bits: int, kinds: Kinds) -> Iterator[Part]:
+def combine(
+    payloads: Sequence[Payload], weights: Sequence[int], bits: int, kinds: Kinds, dither: VersionDither | None = None
+) -> Iterator[Part]:
     """``sum_i weights[i] payloads[i]`` part by part, with fields of ``bits`` bits; ``kinds`` know how to add.
+
+    ``dither`` gives the integers that are added to the fields (None: none).
 
     Raises
     ------
@@ -25,7 +30,10 @@ def combine(payloads: Sequence[Payload], weights: Sequence[int], bits: int, kind
     shape = payloads[0].shape
     if any(p.shape != shape for p in payloads):
         raise ValueError("payloads of different shapes cannot be added")
+    first = 0
     for parts in zip(*payloads, strict=True):
         kind, length = parts[0].head.kind, parts[0].head.length
-        data = kinds[kind].combine([p.data for p in parts], weights, [p.head.bits for p in parts], bits, length)
+        plain = dither(first, length) if dither is not None else None
+        data = kinds[kind].combine([p.data for p in parts], weights, [p.head.bits for p in parts], bits, length, plain)
+        first += length
         yield Part(PartHead(kind, length, bits, len(data)), data)

@@ -140,7 +140,9 @@ def standing(events: Iterable[Facts]) -> Standing:
             now.accepted.pop(update.hospital, None)
         elif event == "version":
             now.version = line["version"]
-            now.versions[now.version] = VersionFacts(line["epoch"], line["weight_sum"], line["sign"], line["key"])
+            now.versions[now.version] = VersionFacts(
+                line["epoch"], line["weight_sum"], line["sign"], line["key"], dithered=line.get("dithered", 0)
+            )
             if "reverts" not in line:
                 now.key = line["key"]
             now.layout, now.shape = line["layout"], tuple((kind, length) for kind, length in line["shape"])

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 from encryption.aggregator import Kinds
+from encryption.dither import Dither
 from encryption.plan import FieldPlan
 from protocol.privacy_settings import NO_UNIT
 from protocol.schedule import Schedule
@@ -46,7 +47,7 @@ class ServerState:
     stopped before it was resumed, ``expected`` how many hospitals there are at least (``strategy.min-nodes``, or as
     many as the lineage has heard of), ``doubts`` which hospitals could not open
     which version, ``void_groups`` who contributed to each void version, ``budget`` what versions cost hospitals of
-    their privacy (None without hospital-level privacy),
+    their privacy (None without hospital-level privacy), ``dither`` what hides updates in versions' sums,
     ``excluded`` who is asked no more for that, ``under_way`` the tasks that its interruption left without an outcome.
     ``privacy_unit`` is the run's ``privacy.unit``.
     """
@@ -63,6 +64,7 @@ class ServerState:
     key: str = ""
     privacy_unit: str = NO_UNIT
     budget: HospitalBudget | None = None
+    dither: Dither = field(default_factory=Dither)
     roster: Roster = field(default_factory=Roster)
     hashes: StateHashes = field(default_factory=StateHashes)
     version: int = 0

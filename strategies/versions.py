@@ -34,6 +34,7 @@ def _append(
         "weight_sum": facts.weight_sum,
         "sign": facts.sign,
         "key": facts.key,
+        "dithered": facts.dithered,
     }
     digest = state.journal.keep(version_name(version), line, parts)
     line |= {
@@ -115,8 +116,8 @@ def _weigh(
 def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
     """Combine ``chosen``, of one layout and key, into the next version; the facts of its ledger line.
 
-    ``version = sum_k n_k m_k (q_k + offset)`` with ``sum_k n_k m_k <= W``: n_k are the integer weights, m_k = 2**(scale
-    epochs behind) brings an older update to the present unit.
+    ``version = sum_k n_k m_k (q_k + offset) + d`` with ``sum_k n_k m_k <= W``: n_k are the integer weights, m_k =
+    2**(scale epochs behind) brings an older update to the present unit, d is a dither (``encryption.dither``).
     """
     if not state.layout:
         state.layout, state.shape, state.key = chosen[0].layout, chosen[0].shape, chosen[0].key
@@ -125,11 +126,12 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
     hospitals, budget = [update.hospital for update in chosen], state.budget
     share, weights = _weigh(state, hospitals, contributions)
     payloads = [state.journal.open(update.name)[1] for update in chosen]
+    dither = state.dither.version(state.plan.total_weight, state.version + 1, hospitals, weights)
     now = state.clock.now()
     line = _append(
         state,
-        combine(payloads, weights, state.plan.sum_bits(1), state.kinds),
-        VersionFacts(state.schedule.epoch(state.version), sum(weights), 1, state.key),
+        combine(payloads, weights, state.plan.sum_bits(1), state.kinds, dither),
+        VersionFacts(state.schedule.epoch(state.version), sum(weights), 1, state.key, dithered=int(dither is not None)),
         lambda: {"add_seconds": state.clock.now() - now},
         tasks=[update.task for update in chosen],
         hospitals=hospitals,
@@ -179,7 +181,7 @@ def roll_back(state: ServerState, versions: list[int]) -> None:
         if facts.void:
             continue
         record = state.journal.open(version_name(version))[1]
-        reverse = VersionFacts(facts.epoch, facts.weight_sum, -facts.sign, facts.key)
+        reverse = VersionFacts(facts.epoch, facts.weight_sum, -facts.sign, facts.key, dithered=facts.dithered)
         _append(state, record, reverse, tasks=[], reverts=version)
     state.reverting = []
     _drop_coarse(state)

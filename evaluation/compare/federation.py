@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message, RecordDict
+from numpy.typing import NDArray
 
 from client_app.app import build
 from client_app.handlers import make_app
@@ -27,6 +29,7 @@ from client_app.learner import LoraLearner
 from client_app.node import Node
 from client_app.trained import Vector
 from encryption.aggregator import Arithmetic
+from encryption.dither import KNOWN
 from encryption.packing import Buffer
 from encryption.settings import EncryptionSettings
 from evaluation.compare.memory import Memory, Remembering
@@ -100,11 +103,17 @@ class _Timed:
             self.cost.add += time.perf_counter() - began
 
     def combine(
-        self, parts: Sequence[Buffer], weights: Sequence[int], bits_in: Sequence[int], bits_out: int, count: int
+        self,
+        parts: Sequence[Buffer],
+        weights: Sequence[int],
+        bits_in: Sequence[int],
+        bits_out: int,
+        count: int,
+        plain: NDArray[np.int64] | None = None,
     ) -> bytes:
         began = time.perf_counter()
         try:
-            return self.inner.combine(parts, weights, bits_in, bits_out, count)
+            return self.inner.combine(parts, weights, bits_in, bits_out, count, plain)
         finally:
             self.cost.add += time.perf_counter() - began
 
@@ -215,7 +224,7 @@ def federate(
     journal.observers.append(watch.line)
     journal.observers.append(lambda line: heard(line["version"]) if line["event"] == "version" else None)
     kinds = {name: _Timed(inner, watch.cost) for name, inner in kinds_of(given, plan).items()}
-    strategy = make_strategy(given, plan, journal, clock, bandwidths, kinds)
+    strategy = make_strategy(given, plan, journal, clock, bandwidths, kinds, KNOWN)
     try:
         strategy.start(VirtualGrid(nodes, clock, watch.message), num_rounds=schedule.versions)
     finally:

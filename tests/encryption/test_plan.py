@@ -83,8 +83,9 @@ def test_a_buffer_beyond_every_preset_is_refused_with_the_bits_it_takes() -> Non
 
 
 def test_the_exactness_condition_is_the_one_of_the_design() -> None:
-    """60 > k * field + 1 + log2(21.5 W V), by hand."""
-    assert FieldPlan(8, 7, 0).margin(3) == pytest.approx(60 - (45 + 1 + math.log2(21.5 * 128)))
+    """60 > k * field + 1 + log2((21.5 W + 0.5) V), by hand."""
+    assert FieldPlan(8, 7, 0).margin(3) == pytest.approx(60 - (45 + 1 + math.log2(21.5 * 128 + 0.5)))
+    assert FieldPlan(8, 6, 6).margin(2) == pytest.approx(60 - (40 + 1 + math.log2((21.5 * 64 + 0.5) * 64)))
     assert {name: plan.fields_per_slot for name, plan in PRESETS.items()} == {"compact": 3, "balanced": 2, "precise": 2}
     assert FieldPlan(24, 16, 6).fields_per_slot == 0
 

@@ -30,6 +30,7 @@ from client_app.learner import Workshop, workshop
 from client_app.payloads import Vault
 from client_app.state import NodeState, StateFolder
 from encryption.aggregator import arithmetic
+from encryption.dither import KNOWN
 from encryption.settings import EncryptionSettings
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
@@ -140,6 +141,7 @@ def federate(
         last_steps=run.alone_steps,
         kinds=arithmetic(plan, encryption.policy, encryption.scheme),
         key=encryption.key,
+        dither=KNOWN,
     )
     try:
         strategy.start(Bounded(nodes, clock), num_rounds=schedule.versions)

@@ -27,6 +27,7 @@ from client_app.payloads import Payloads, Vault
 from client_app.state import NodeState, StateFolder
 from client_app.trained import Trained
 from encryption.aggregator import arithmetic
+from encryption.dither import KNOWN, Dither
 from encryption.plan import FieldPlan
 from protocol.messages import ACCEPTED, EVALUATE, FAILED, OUTCOMES, WRONG_LAYOUT, Update
 from protocol.parts import Payload
@@ -72,6 +73,7 @@ class Federation:
     key: str = ""
     noise: Callable[[int], HospitalNoise | None] = lambda number: None
     budget: HospitalBudget | None = None
+    dither: Dither = KNOWN
     sent: dict[int, tuple[int, Update]] = field(default_factory=dict)
     starts: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     deltas: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
@@ -121,6 +123,7 @@ class Federation:
             kinds=arithmetic(self.plan, self.vault.settings.policy, self.vault.settings.scheme),
             key=self.key,
             budget=self.budget,
+            dither=self.dither,
             privacy_unit=self.unit,
         )
 
@@ -191,12 +194,23 @@ class Federation:
         layout = self.vault.layout(learner.layout, len(learner.sizes))
         return StateFolder(self.folder / self.journal.lineage / str(node - 1)).load(layout)
 
-    def opened(self, payload: Payload, weight_sum: int, key: str) -> np.ndarray:
+    def opened(self, payload: Payload, weight_sum: int, key: str, dithered: int = 0) -> np.ndarray:
         """``sum w*q`` of a payload, int64 [DIMENSION]."""
         out = np.zeros(DIMENSION, np.int64)
-        for place, values in Payloads((8, 8), self.plan, self.vault).open(payload, weight_sum, key):
+        for place, values in Payloads((8, 8), self.plan, self.vault).open(payload, weight_sum, key, dithered):
             out[place] = values
         return out
+
+    def version_sum(self, line: Mapping[str, Any], exact: bool = False) -> np.ndarray:
+        """What the version of a ledger line opens to, int64 [DIMENSION]; ``exact``: without its dither."""
+        payload = self.journal.open(f"versions/{line['version']:06d}")[1]
+        opened = self.opened(payload, line["weight_sum"], line["key"], line["dithered"])
+        if not exact:
+            return opened
+        made = self.dither.version(self.plan.total_weight, line["version"], line["hospitals"], line["weights"])
+        if made is None:
+            return opened
+        return opened - made(0, DIMENSION) + self.plan.dither_mean
 
     def integers(self, last: int | None = None) -> dict[int, np.ndarray]:
         """Scale epoch -> accumulated integers, from the journal's version records alone, by Python's own integers."""
@@ -204,8 +218,7 @@ class Federation:
         for line in self.made():
             if last is not None and line["version"] > last:
                 break
-            payload = self.journal.open(f"versions/{line['version']:06d}")[1]
-            signed = self.opened(payload, line["weight_sum"], line["key"]) * line["sign"]
+            signed = self.version_sum(line) * line["sign"]
             total[line["epoch"]] = total.get(line["epoch"], np.zeros(DIMENSION, np.int64)) + signed
         return total
 

@@ -92,7 +92,7 @@ def test_what_a_version_holds_is_its_updates_and_every_contributors_noise(federa
     ]
     for line in f.made():
         noise = sum(sampler.draw(16).astype(np.int64) for sampler in samplers)
-        held = f.opened(f.journal.open(f"versions/{line['version']:06d}")[1], line["weight_sum"], line["key"])
+        held = f.version_sum(line, exact=True)
         assert line["weights"] == [8] * 4 and np.array_equal(held, 8 * noise)
     assert all(not f.state_of(node).residual.any() for node in f.nodes)  # no noise in what is left over
 
@@ -103,7 +103,7 @@ def test_the_noise_of_a_sum_has_the_variance_that_was_accounted_for(federation: 
     f = run(federation, schedule=constant, learner=Still, compute=(1, 1, 1), snapshot_every=0, budget=None)
     sums = []
     for line in f.made():
-        held = f.opened(f.journal.open(f"versions/{line['version']:06d}")[1], line["weight_sum"], line["key"])
+        held = f.version_sum(line, exact=True)
         sums.append(held / line["weights"][0])
     values = np.concatenate(sums)
     assert values.size == 90 * 16
@@ -164,7 +164,7 @@ def test_the_largest_update_with_the_largest_noise_still_fits_its_field(federati
         schedule=schedule(2),
     )
     for line in f.made():
-        held = f.opened(f.journal.open(f"versions/{line['version']:06d}")[1], line["weight_sum"], line["key"])
+        held = f.version_sum(line, exact=True)
         assert held[3] == 30 * (SHARES.bound + SHARES.tail) and (np.delete(held, 3) == 30 * SHARES.tail).all()
     assert SHARES.bound + SHARES.tail <= PLAN.q_max
 

@@ -55,8 +55,7 @@ def integers(f: Any) -> list[tuple[int, int, list[int], list[int]]]:
     """Version -> what it holds, opened: epoch, weights, integers."""
     out = []
     for line in f.made():
-        payload = f.journal.open(f"versions/{line['version']:06d}")[1]
-        opened = f.opened(payload, line["weight_sum"], line["key"])
+        opened = f.version_sum(line)
         out.append((line["version"], line["epoch"], line["weights"], opened.tolist()))
     return out
 
