@@ -94,7 +94,7 @@ class Checks:
     def _dither(self, line: Mapping[str, Any]) -> np.ndarray:
         """The dither that a version's opened sum carries, without its mean."""
         plan = self.run.plan
-        made = KNOWN.version(plan.total_weight, line["version"], line["hospitals"], line["weights"])
+        made = KNOWN.version(plan.total_weight, line["version"], line["sites"], line["weights"])
         assert made is not None and line["dithered"] == 1
         return made(0, sum(length for _, length in line["shape"])) - plan.dither_mean
 

@@ -6,9 +6,9 @@ therefore adds an integer, uniform over 0 .. W-2, to every field of every versio
 is removed on opening; what stays has a standard deviation of 0.29 quantisation steps after the division by W. The sum
 then says what the same sum in real numbers, rounded to a step, would say.
 
-The integers are an AES-256-CTR keystream under a key that HKDF-SHA256 (RFC 5869) derives from the run's dither key and
-the version's number, its contributors and their weights. A version that an interruption made the server make again is
-thus the same version, and two different sums do not share a dither, which their difference would lose.
+The integers are an AES-256-CTR keystream under a key that HKDF-SHA256 (RFC 5869) derives from the run's dither key, the
+version's number, its contributors' names and their weights. A version that an interruption makes the server make again
+is thus the same version, and two different sums do not share a dither, which their difference would cancel.
 
 The aggregator holds the key, and a single update is sealed against it: the dither hides updates from whoever opens
 sums. A reader of sums who also holds the dither key (a hospital that colludes with the aggregator) is not kept from
@@ -59,13 +59,13 @@ class Dither:
             raise ValueError(f"a dither key of {len(self.key)} bytes: expected {KEY_BYTES}")
 
     def version(
-        self, total_weight: int, version: int, hospitals: Sequence[str], weights: Sequence[int]
+        self, total_weight: int, version: int, sites: Sequence[str], weights: Sequence[int]
     ) -> VersionDither | None:
-        """The dither of version ``version``, to which ``hospitals`` contribute with ``weights``; W is ``total_weight``.
+        """The dither of version ``version``, to which ``sites`` contribute with ``weights``; W is ``total_weight``.
 
         In which order they are named makes no difference.
         """
-        contributors = sorted(zip(hospitals, weights, strict=True))
+        contributors = sorted(zip(sites, weights, strict=True))
         decides = json.dumps([version, contributors, total_weight]).encode()
         key = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"crossward version dither 1 " + decides).derive(self.key)
 
@@ -84,9 +84,9 @@ KNOWN = Dither(bytes(KEY_BYTES))  # for tests and benchmarks, whose runs are the
 
 @dataclass(frozen=True)
 class NoDither(Dither):
-    """Exact sums, for measurements and tests: a contributor to such a version can separate the others' updates."""
+    """Exact sums, for measurements and tests: a contributor can separate the others' updates."""
 
     key: bytes = field(default=bytes(KEY_BYTES), repr=False)
 
-    def version(self, total_weight: int, version: int, tasks: Sequence[int], weights: Sequence[int]) -> None:
+    def version(self, total_weight: int, version: int, sites: Sequence[str], weights: Sequence[int]) -> None:
         """No dither."""

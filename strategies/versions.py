@@ -126,7 +126,8 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
     hospitals, budget = [update.hospital for update in chosen], state.budget
     share, weights = _weigh(state, hospitals, contributions)
     payloads = [state.journal.open(update.name)[1] for update in chosen]
-    dither = state.dither.version(state.plan.total_weight, state.version + 1, hospitals, weights)
+    sites = [update.site for update in chosen]
+    dither = state.dither.version(state.plan.total_weight, state.version + 1, sites, weights)
     now = state.clock.now()
     line = _append(
         state,
@@ -135,7 +136,7 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
         lambda: {"add_seconds": state.clock.now() - now},
         tasks=[update.task for update in chosen],
         hospitals=hospitals,
-        sites=[update.site for update in chosen],
+        sites=sites,
         weights=weights,
         staleness=[c.staleness for c in contributions],
         bandwidths=[c.bandwidth for c in contributions],

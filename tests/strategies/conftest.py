@@ -207,7 +207,7 @@ class Federation:
         opened = self.opened(payload, line["weight_sum"], line["key"], line["dithered"])
         if not exact:
             return opened
-        made = self.dither.version(self.plan.total_weight, line["version"], line["hospitals"], line["weights"])
+        made = self.dither.version(self.plan.total_weight, line["version"], line["sites"], line["weights"])
         if made is None:
             return opened
         return opened - made(0, DIMENSION) + self.plan.dither_mean

@@ -28,7 +28,7 @@ def test_a_version_is_the_weighted_sum_of_its_updates_in_integers(
         expected = [
             sum(w * v for w, v in zip(line["weights"], column, strict=True)) for column in zip(*updates, strict=True)
         ]
-        dither = f.dither.version(f.plan.total_weight, line["version"], line["hospitals"], line["weights"])
+        dither = f.dither.version(f.plan.total_weight, line["version"], line["sites"], line["weights"])
         expected = [value + int(d) for value, d in zip(expected, dither(0, len(expected)), strict=True)]
         assert fields(f.journal.open(f"versions/{line['version']:06d}")[1]) == expected
     f.check_accounts()
