@@ -164,7 +164,8 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
         say(f"{config.certificate} expires in {left:.0f} days: `python -m deploy renew {path}`")
     home = config.state / "flower"
     home.mkdir(exist_ok=True)
-    env = environment(home, config.chunk)
+    # a ServerApp keeps what is not for a run folder (dither keys) with the rest of this aggregator's state
+    env = environment(home, config.chunk) | {"CROSSWARD_HOME": str(config.state)}
     superlink = [sys.executable, "-m", "deploy.superlink", "--isolation", "process", "--enable-supernode-auth"]
     superlink += ["--ssl-ca-certfile", str(config.authority), "--ssl-certfile", str(config.certificate)]
     superlink += ["--ssl-keyfile", str(config.private_key), "--host", config.host, "--port", str(config.port)]

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy import superlink
+from deploy import aggregator, superlink
 from deploy.addresses import parted
 from deploy.aggregator import init_aggregator, read_aggregator, renew
 from deploy.certificates import host_names, make_authority
 from deploy.errors import DeployError
 from deploy.files import only_one
+from deploy.keeper import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,3 +161,23 @@ print(dict(sql_mixin.SQLITE_PRAGMAS)["busy_timeout"], dict(sql_mixin.SQLITE_PRAG
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["25000", "WAL"], done.stderr
+
+
+def test_its_serverapps_keep_dither_keys_in_its_state_and_in_no_run_folder(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Service] = []
+
+    class Recorder:
+        def __init__(self, services: list[Service], *_: object) -> None:
+            started.extend(services)
+
+        def run(self) -> int:
+            return 0
+
+    monkeypatch.setenv("CROSSWARD_HOME", "/somewhere/else")
+    monkeypatch.setattr(aggregator, "Keeper", Recorder)
+    assert aggregator.keep_aggregator(file, print) == 0
+    config = aggregator.read_aggregator(file)
+    assert {service.env["CROSSWARD_HOME"] for service in started} == {str(config.state)}
+    assert config.state / "dither" not in (config.runs, *config.runs.parents)
