@@ -29,7 +29,7 @@ from client_app.learner import LoraLearner
 from client_app.node import Node
 from client_app.trained import Vector
 from encryption.aggregator import Arithmetic
-from encryption.dither import KNOWN
+from encryption.dither import KNOWN, Dither
 from encryption.packing import Buffer
 from encryption.settings import EncryptionSettings
 from evaluation.compare.memory import Memory, Remembering
@@ -186,6 +186,7 @@ def federate(
     learner: LoraLearner,
     memory: Memory,
     heard: Callable[[int], None] = lambda version: None,
+    dither: Dither = KNOWN,
 ) -> Federated:
     """Run ``config`` to its end in ``folder``; ``learner`` knows the model, ``heard`` every version.
 
@@ -224,7 +225,7 @@ def federate(
     journal.observers.append(watch.line)
     journal.observers.append(lambda line: heard(line["version"]) if line["event"] == "version" else None)
     kinds = {name: _Timed(inner, watch.cost) for name, inner in kinds_of(given, plan).items()}
-    strategy = make_strategy(given, plan, journal, clock, bandwidths, kinds, KNOWN)
+    strategy = make_strategy(given, plan, journal, clock, bandwidths, kinds, dither)
     try:
         strategy.start(VirtualGrid(nodes, clock, watch.message), num_rounds=schedule.versions)
     finally:
