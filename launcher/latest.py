@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"test-latest: {error}", file=sys.stderr)
         return 2
     failed = run(executable, project, args.pytest)
-    print(f"\ntest-latest: {len(lines) or 'no'} packages differ from the lock", *lines, sep="\n  ")
+    print(f"\ntest-latest: packages that differ from the lock: {len(lines)}", *lines, sep="\n  ")
     print("test-latest: " + ("these failed" if failed else "ruff, mypy and pytest passed"), *failed, sep="\n  ")
     return 1 if failed else 0
 
