@@ -12,6 +12,7 @@ from launcher import latest
 from launcher.install import TORCH, InstallError
 from launcher.latest import changed, failures, installed, main, run
 
+ROOT = Path(__file__).resolve().parents[2]
 LOCK = """\
 flwr==1.41.0 \\
 numpy==2.4.6 ; python_version < '3.12' \\
@@ -108,6 +109,19 @@ def test_an_environment_that_cannot_be_made_is_no_failed_test(
 
     monkeypatch.setattr(latest, "make", broken)
     assert main([]) == 2 and "test-latest: no network" in capsys.readouterr().err
+
+
+def test_make_runs_both_from_the_projects_folder_and_hands_on_what_pytest_is_given() -> None:
+    command = ["make", "-n", "-C", str(ROOT), "lock", "test-latest", f"PYTHON={sys.executable}"]
+    done = subprocess.run([*command, "PYTEST_ARGS=-k 'one or two'"], capture_output=True, text=True, check=True)
+    assert '"$python" -m launcher.lock\n' in done.stdout
+    assert "--dist loadfile --no-loadscope-reorder -k 'one or two'\n" in done.stdout.partition("-m launcher.latest")[2]
+    assert "install.py" not in done.stdout  # neither needs .venv
+
+
+def test_no_bundle_no_image_and_no_commit_takes_the_environment_along() -> None:
+    for name in (".gitignore", ".dockerignore"):  # Flower's bundle leaves out what git ignores
+        assert {latest.VENV, f"{latest.VENV}/"} & {*(ROOT / name).read_text("utf-8").splitlines()}, name
 
 
 def test_the_environment_is_another_one_made_of_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
