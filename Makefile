@@ -5,8 +5,10 @@
 # make compare  the methods side by side: quality, leakage, bytes, seconds, epsilon     ARGS="--quick ..."
 # make test-comparison  the quick comparison as a test: six to ten minutes, beside make test
 # make lint    ruff and mypy only
-# make install what run needs, into .venv                   TORCH="torch==2.13.0 --index-url ..." for a GPU build
-# make clean   remove .venv and caches; runs/ stays
+# make install what run needs, into .venv, as locked        TORCH="torch==2.13.0 --index-url ..." for a GPU build
+# make lock    write requirements/ anew with the newest versions that pyproject.toml allows
+# make test-latest  make test with those versions, in an environment of its own; reports what changed and what failed
+# make clean   remove the environments and caches; runs/ stays
 #
 # Needs Python 3.11 or 3.12, git and make. PYTHON=... chooses the interpreter that .venv is made with.
 
@@ -25,6 +27,8 @@ FIND_PYTHON := for python in $(CANDIDATES); do \
 	echo "  $$python: $$("$$python" --version 2>/dev/null || echo not found)" >&2; done; \
 	echo "Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; fi
 INSTALL := $(FIND_PYTHON); "$$python" launcher/install.py --torch "$$TORCH"
+# Three processes share the tests, see tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger works.
+PYTEST := -n 3 --dist loadfile --no-loadscope-reorder
 
 export RUN_CONFIG TORCH
 # Spinning OpenMP threads make small models many times slower when processes share cores.
@@ -32,7 +36,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run deploy-local compare test test-deployment test-comparison lint install install-dev clean
+.PHONY: run deploy-local compare test test-deployment test-comparison test-latest lint install install-dev lock clean
 
 run: install
 	@.venv/bin/python -m launcher --run-config "$$RUN_CONFIG" $(ARGS)
@@ -43,17 +47,19 @@ deploy-local: install
 compare: install
 	@.venv/bin/python -m evaluation.compare $(ARGS)
 
-# Lint findings do not keep the tests from running; either makes this fail. Three processes share the tests, see
-# tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger can be used.
+# Lint findings do not keep the tests from running; either makes this fail.
 test: install-dev
 	@code=0; $(MAKE) lint || code=$$?; \
-	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) && exit $$code
+	.venv/bin/python -m pytest $(PYTEST) $(PYTEST_ARGS) && exit $$code
 
 test-deployment: install-dev
 	@.venv/bin/python -m pytest -n 0 -m deployment $(PYTEST_ARGS)
 
 test-comparison: install-dev
 	@.venv/bin/python -m pytest -n 0 -m comparison $(PYTEST_ARGS)
+
+test-latest:
+	@$(FIND_PYTHON); "$$python" -m launcher.latest --torch "$$TORCH" -- $(PYTEST) $(PYTEST_ARGS)
 
 lint: install-dev
 	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy
@@ -64,5 +70,8 @@ install:
 install-dev:
 	@$(INSTALL) --dev
 
+lock:
+	@$(FIND_PYTHON); "$$python" -m launcher.lock
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-latest .mypy_cache .ruff_cache .pytest_cache .hypothesis

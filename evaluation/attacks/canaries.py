@@ -68,9 +68,10 @@ def model_scorer(shop: Workshop, vector: Vector) -> Scorer:
         found = shop.model(input_ids=ids, use_cache=True)
         logits = found.logits[:, -1:].expand(n, 1, -1)
         if k:
-            past = copy.deepcopy(found.past_key_values)
+            name = "cache" if "cache" in found else "past_key_values"  # transformers 5.24 renamed it
+            past = copy.deepcopy(found[name])
             past.batch_repeat_interleave(n)
-            inner = shop.model(input_ids=torch.from_numpy(digits[heads].astype(np.int64)), past_key_values=past)
+            inner = shop.model(input_ids=torch.from_numpy(digits[heads].astype(np.int64)), **{name: past})
             logits = torch.cat([logits, inner.logits], dim=1)
         losses = torch.logsumexp(logits.float(), -1, keepdim=True) - logits[..., digits.tolist()].float()
         return np.asarray(losses.double().numpy(), dtype=np.float64)

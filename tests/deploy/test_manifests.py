@@ -96,13 +96,19 @@ def test_no_manifest_holds_a_secret_or_the_name_of_a_floating_image() -> None:
 
 
 def test_the_image_extends_the_flower_and_python_that_the_project_asks_for() -> None:
-    image = re.search(r"^ARG FLOWER_IMAGE=flwr/\w+:(\d+\.\d+)\.\d+-py(3\.\d+)-ubuntu24\.04$", DOCKERFILE, re.MULTILINE)
+    image = re.search(
+        r"^ARG FLOWER_IMAGE=flwr/\w+:((\d+\.\d+)\.\d+)-py(3\.\d+)-ubuntu24\.04$", DOCKERFILE, re.MULTILINE
+    )
     assert image is not None
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert f"flwr[simulation]>={image[1]}," in project
-    assert image[2] in ("3.11", "3.12")
-    from launcher.install import TORCH
+    assert f"flwr[simulation]>={image[2]}," in project
+    assert image[3] in ("3.11", "3.12")
+    from launcher.install import RUN, TORCH
 
+    assert f"COPY {RUN} requirements/\n" in DOCKERFILE and f"--no-deps --require-hashes -r {RUN} " in DOCKERFILE
+    assert f"\nflwr=={image[1]} " in (ROOT / RUN).read_text(encoding="utf-8"), (
+        "the image's Flower is not the locked one"
+    )
     assert f'ARG TORCH="{TORCH} ' in DOCKERFILE
     assert DOCKERFILE.rindex(f"USER {UID}:{UID}") > DOCKERFILE.rindex("USER 0")
     assert 'ENTRYPOINT ["python", "-m", "deploy"]' in DOCKERFILE

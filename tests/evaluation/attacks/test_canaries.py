@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,6 +127,32 @@ def test_the_models_scores_are_its_losses_without_a_cache(bench: Bench) -> None:
             losses = -torch.log_softmax(bench.shop.model(input_ids=ids).logits[0].float(), -1)
         at = range(ids.shape[1] - DIGITS - 1, ids.shape[1] - 1)
         assert got[row] == pytest.approx(sum(float(losses[i, ids[0, i + 1]]) for i in at), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_the_cache_goes_by_the_name_that_the_models_output_gives_it(
+    bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """transformers 5.23 calls it past_key_values, 5.24 cache; the real model answers here under either name."""
+    real = bench.shop.model.forward
+    expected = secret_losses(model_scorer(bench.shop, bench.shop.initial), PREFIX, np.array([[1, 2, 3, 4, 5, 6]]))
+    assert not [record for record in caplog.records if "deprecated" in record.getMessage()]
+    names: list[set[str]] = []
+
+    class Output(dict[str, Any]):
+        logits: torch.Tensor
+
+    def renamed(input_ids: torch.Tensor, **given: Any) -> Output:
+        names.append(set(given))
+        found = real(input_ids=input_ids, **{installed if key == name else key: value for key, value in given.items()})
+        out = Output({name if key == installed else key: value for key, value in found.items()})
+        out.logits = found.logits
+        return out
+
+    installed = next(key for key in ("cache", "past_key_values") if key in real(input_ids=torch.tensor([[1]])))
+    monkeypatch.setattr(bench.shop.model, "forward", renamed)
+    got = secret_losses(model_scorer(bench.shop, bench.shop.initial), PREFIX, np.array([[1, 2, 3, 4, 5, 6]]))
+    assert names == [{"use_cache"}, {name}] and got == pytest.approx(expected)
 
 
 def test_rows_take_the_never_planted_as_the_guess() -> None:
