@@ -32,6 +32,7 @@ Run = Callable[["Laboratory", Callable[[str], None]], list[Score]]
 REGISTRY = {  # module and function
     "recovery": "evaluation.attacks.recovery:run",
     "aggregate": "evaluation.attacks.aggregate:run",
+    "sums": "evaluation.attacks.sums:run",
     "frontier": "evaluation.attacks.frontier:run",
     "membership": "evaluation.attacks.memory:membership",
     "reported": "evaluation.attacks.memory:reported",
