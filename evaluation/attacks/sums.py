@@ -44,6 +44,7 @@ from evaluation.compare.memory import Memory
 Told = Callable[[str], None]
 ROUNDED, UNROUNDED = "rounded to a step", "unrounded"
 ALIKE, APART = (43, 43), (42, 43)  # others' weights in W = 128, own 42 and 43
+OTHERWISE = "separation, other weights"
 BESIDE = "separation, beside a sum in real numbers"
 
 
@@ -198,14 +199,13 @@ class Table:
             attack, MEMBER, method, setting, metric, value, guess, gain, low, high, len(values), margin, verdict, note
         )
 
-    def circumstance(self, name: str, method: str, setting: str, note: str = "") -> tuple[Score, Score]:
+    def circumstance(self, name: str, attack: str, method: str, setting: str) -> tuple[Score, Score]:
         """Of one circumstance: the share of values that came out exactly, and the bits left of those before."""
-        code = f"a true value takes {self.values(name, 'code').mean():.2f} bits"
-        note = f"{code}; {note}" if note else code
+        note = f"a true value takes {self.values(name, 'code').mean():.2f} bits"
         found = [(self.values(name, a), self.values(name, b)) for a, b in (("exact", "guessed"), ("left", "before"))]
         return (
-            self.score(SEPARATION, method, setting, "all others exact", *found[0], note=note),
-            self.score(f"{SEPARATION}, bits", method, setting, "bits left", *found[1], note=note),
+            self.score(attack, method, setting, "all others exact", *found[0], note=note),
+            self.score(f"{attack}, bits", method, setting, "bits left", *found[1], note=note),
         )
 
     def separations(self) -> list[Score]:
@@ -214,7 +214,7 @@ class Table:
         for dither in (False, True):
             for weights in (KNOWN, INFERRED):
                 method = "dither" if dither else "no dither"
-                exact, bits = self.circumstance(f"{weights}{_name(dither)}", method, f"weights {weights}")
+                exact, bits = self.circumstance(f"{weights}{_name(dither)}", SEPARATION, method, f"weights {weights}")
                 row = {field.name: getattr(exact, field.name) for field in dataclasses.fields(Score)}
                 out += [Separation(**row, unknown=self.unknown, weights=weights, dither=dither,
                                    bits_left=bits.value, bits_before=bits.guess), bits]  # fmt: skip
@@ -275,5 +275,5 @@ def run(lab: Laboratory, told: Told) -> list[Score]:
             table = Table(unknown, [[other_weights(made, c, size.every) for c in mine] for mine in members], rng)
             for weights in (ALIKE, APART):
                 setting = f"weights {weights[0]} and {weights[1]}"
-                out += table.circumstance(str(weights), "no dither", setting)
+                out += table.circumstance(str(weights), OTHERWISE, "no dither", setting)
     return out
