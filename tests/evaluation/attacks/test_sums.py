@@ -14,23 +14,23 @@ from evaluation.attacks.controls import LEAST_EXACT, broken
 from evaluation.attacks.integers import Run
 from evaluation.attacks.laboratory import Laboratory
 from evaluation.attacks.margins import BITS, EXACT
-from evaluation.attacks.scores import INFERRED, KNOWN, MEMBER, SEPARATION, Score, Separation
-from evaluation.attacks.separation import NOTHING, dithered
-from evaluation.attacks.sums import (
+from evaluation.attacks.members import (
     ALIKE,
     APART,
-    BESIDE,
     ROUNDED,
     UNROUNDED,
     Case,
     Found,
-    Table,
     attack,
     cases,
+    name_of,
     other_weights,
     views,
     weights_right,
 )
+from evaluation.attacks.scores import INFERRED, KNOWN, MEMBER, SEPARATION, Score, Separation
+from evaluation.attacks.separation import NOTHING, dithered
+from evaluation.attacks.sums import BESIDE, Table
 
 FIELDS = ["attack", "unknown", "weights", "dither", "exact", "bits_left", "bits_before"]
 EVERY = 28  # two of 56 blocks
@@ -71,8 +71,8 @@ def test_the_weights_need_not_be_told(three: Run, found: dict[str, Found]) -> No
 def test_with_the_dither_they_do_not_come_out_and_no_more_is_told_than_by_real_numbers(
     found: dict[str, Found],
 ) -> None:
-    hidden, steps, real = found[f"{KNOWN}, dither"], found[ROUNDED], found[UNROUNDED]
-    assert hidden.exact < 0.03 and found[f"{INFERRED}, dither"].exact < 0.03
+    hidden, steps, real = found[name_of(KNOWN, True)], found[ROUNDED], found[UNROUNDED]
+    assert hidden.exact < 0.03 and found[name_of(INFERRED, True)].exact < 0.03
     assert hidden.left > found[KNOWN].left + 3.0
     assert abs(hidden.exact - steps.exact) < EXACT and abs(hidden.left - steps.left) < BITS
     assert hidden.exact < real.exact + EXACT and hidden.left > real.left - BITS
