@@ -3,8 +3,8 @@ leaks.
 
 Steps: make the laboratory (embedded model, synthetic hospitals); run the registry's attacks; print a table a view;
 write scores and settings as JSON and figures as PNG. ``--quick`` takes ten minutes on one core. The full suite takes
-hours: on a core shared with other work half an hour for recovery, fifty minutes for membership and canaries together
-and half an hour for reported facts; the full aggregate and frontier have not been timed.
+hours: on a core shared with other work half an hour for recovery, fifty minutes for membership and canaries together,
+half an hour for reported facts and eleven minutes for sums; the full aggregate and frontier have not been timed.
 
 Not for: a run's own record of privacy (``server_app``), comparing methods (``evaluation.compare``).
 """
@@ -32,6 +32,7 @@ Run = Callable[["Laboratory", Callable[[str], None]], list[Score]]
 REGISTRY = {  # module and function
     "recovery": "evaluation.attacks.recovery:run",
     "aggregate": "evaluation.attacks.aggregate:run",
+    "sums": "evaluation.attacks.sums:run",
     "frontier": "evaluation.attacks.frontier:run",
     "membership": "evaluation.attacks.memory:membership",
     "reported": "evaluation.attacks.memory:reported",

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 
 from evaluation.attacks.margins import RECOVERED
 from evaluation.attacks.planted import SPACE
-from evaluation.attacks.scores import RELEASED, Score
+from evaluation.attacks.scores import KNOWN, RELEASED, SEPARATION, Score, Separation
 from evaluation.attacks.trained import LONG
 
 # Fixed before any result.
 LEAST_AUC = 0.9
 LEAST_EXPOSURE = 0.9  # of log2 |R|
+LEAST_EXACT = 0.3  # of all values, where two terms with known weights are added up without a dither
+MOST_BITS_LEFT = 0.5  # of those before, there
 CONTROL = "positive control"  # in the note of a control of token recovery
 TOKENS, MEMBERSHIP, CANARIES = "token recovery", "membership inference", "canaries"
 
@@ -39,4 +41,12 @@ def broken(scores: Sequence[Score]) -> dict[str, str]:
         bits, least = max((s.value for s in plain if s.metric == "exposure, bits"), default=0.0), LEAST_EXPOSURE
         if bits < least * math.log2(SPACE):
             out[CANARIES] = f"{bits:.1f} bits were exposed; at least {least * math.log2(SPACE):.1f} are expected"
+    for row in (s for s in scores if isinstance(s, Separation)):
+        control = row.unknown == 2 and row.weights == KNOWN and not row.dither
+        if control and (row.value < LEAST_EXACT or row.bits_left > MOST_BITS_LEFT * row.bits_before):
+            out[SEPARATION] = (
+                f"without a dither {row.value:.3f} of the values came out and {row.bits_left:.2f} of "
+                f"{row.bits_before:.2f} bits were left; at least {LEAST_EXACT} of the values and at most "
+                f"{MOST_BITS_LEFT} of the bits are expected"
+            )
     return out

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 NETWORK, AGGREGATOR, HOSPITAL, RELEASED = "network", "aggregator", "another hospital", "released adapter"
-VIEWS = (NETWORK, AGGREGATOR, HOSPITAL, RELEASED)
+MEMBER = "a member of a version"
+VIEWS = (NETWORK, AGGREGATOR, MEMBER, HOSPITAL, RELEASED)
+SEPARATION, KNOWN, INFERRED = "separation", "known", "inferred"
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,31 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Separation(Score):
+    """How far a version's sum was separated into the updates of ``unknown`` contributors.
+
+    ``value`` is the share of values at which all of them came out exactly; ``guess`` that of the most probable values.
+    ``weights`` says whether theirs were known or inferred, ``dither`` whether the version carried one. ``bits_before``
+    and ``bits_left`` are the entropies of one contributor's value before and after its sum was seen. A row of its own
+    in JSON.
+    """
+
+    unknown: int = 0
+    weights: str = ""
+    dither: bool = False
+    bits_left: float = 0.0
+    bits_before: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "attack": self.attack,
+            "unknown": self.unknown,
+            "weights": self.weights,
+            "dither": self.dither,
+            "exact": self.value,
+            "bits_left": self.bits_left,
+            "bits_before": self.bits_before,
+        }

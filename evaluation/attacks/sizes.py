@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 AUXILIARY, SHADOW, VICTIM = "auxiliary", "shadow", "victim"
 
@@ -58,6 +59,9 @@ class Size:
     profile_tokens: int = 30000
     fractions: tuple[float, ...] = (0.0, 0.3, 0.6, 0.75, 0.9, 1.0)
     memory: str = "full"  # size of what membership inference and canaries attack
+    versions: tuple[int, int] = (24, 8)  # of two runs whose sums are separated, with two and with three unknown terms
+    every: int = 1  # one of so many blocks is separated
+    run: tuple[tuple[str, Any], ...] = ()  # run config of those runs where it is not the app's default
 
 
 FULL = Size()
@@ -74,4 +78,6 @@ QUICK = Size(
     profile_tokens=8000,
     fractions=(0.0, 0.3, 0.6, 0.9, 1.0),
     memory="quick",
+    versions=(2, 2),
+    every=14,
 )

@@ -161,7 +161,7 @@ class _Watch:
             )
 
 
-def _identities(state: Path, hospitals: int) -> None:
+def fixed_identities(state: Path, hospitals: int) -> None:
     """Give the hospitals the identities that they have in every run.
 
     What whole numbers cannot share out evenly goes by the order of identities: with new ones in every run, methods that
@@ -205,7 +205,7 @@ def federate(
     encryption, privacy = read_settings(EncryptionSettings, given), read_settings(PrivacySettings, given)
     noised = privacy.unit == HOSPITAL
     plan = encryption.plan(hospitals, settings.buffer_size or hospitals, noised=noised)
-    _identities(read_settings(RunSettings, given).state_root, hospitals)
+    fixed_identities(read_settings(RunSettings, given).state_root, hospitals)
     watch, trainings = _Watch(privacy.unit != NO_UNIT), list[float]()
 
     def built(context: Context, task: Task) -> Node:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from evaluation.attacks import trained
+from evaluation.attacks import integers, trained
 from evaluation.attacks.laboratory import Laboratory
 from evaluation.attacks.sizes import REAL, WORST, Size
 from evaluation.attacks.trained import Bench
 
+RUN = {  # of a run that takes a second and whose updates are spread as those of a longer one
+    "data.synthetic-patients": 24,
+    "data.min-patients": 2,
+    "data.max-tokens": 48,
+    "train.local-steps": 6,
+    "train.batch-size": 2,
+    "node.threads": 1,
+}
 TINY = Size(
     patients=96,
     hospitals=2,
@@ -27,6 +36,9 @@ TINY = Size(
     spans=3,
     profile_tokens=800,
     fractions=(0.0, 1.0),
+    versions=(2, 2),
+    every=28,
+    run=tuple(RUN.items()),
 )
 TINY_BENCH = trained.Size(
     patients=60,
@@ -56,3 +68,11 @@ def lab() -> Laboratory:
 @pytest.fixture(scope="session")
 def bench() -> Bench:
     return Bench(3, TINY_BENCH)
+
+
+@pytest.fixture(scope="session")
+def three(home: Path) -> integers.Run:
+    """Two versions of three hospitals each, as a real run makes them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSWARD_HOME", str(home))
+        return integers.run(2, 3, RUN)
