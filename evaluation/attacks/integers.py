@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from client_app.app import build
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.payloads import Payloads
+from encryption.dither import KNOWN
 from encryption.plan import FieldPlan
 from encryption.settings import EncryptionSettings
 from evaluation.compare.federation import fixed_identities
@@ -78,12 +79,6 @@ class Run:
     versions: tuple[Version, ...]
 
 
-def dither(total_weight: int, version: int, tasks: Sequence[int], weights: Sequence[int], count: int) -> Ints:
-    """What a version's dither leaves in its ``count`` values once its mean is removed, int64 [count]."""
-    seed = np.random.SeedSequence([total_weight, version, *tasks, *weights])
-    return np.random.default_rng(seed).integers(0, total_weight - 1, count) - (total_weight // 2 - 1)
-
-
 class _Enough(Exception):
     """The versions asked for are made."""
 
@@ -133,8 +128,7 @@ class _Watch:
             return
         values = np.stack([self.updates.pop(task) for task in line["tasks"]])
         record = read_payload(self.folder / "versions" / f"{line['version']:06d}.payload")[1]
-        opened = self._open(record, line["weight_sum"], line["key"])
-        opened += dither(self.plan.total_weight, line["version"], line["tasks"], line["weights"], opened.size)
+        opened = self._open(record, line["weight_sum"], line["key"], line["dithered"])
         self.versions.append(Version(line["version"], tuple(line["sites"]), tuple(line["weights"]), values, opened))
         self.told(f"version {line['version']} of {self.wanted}")
         if len(self.versions) == self.wanted:
@@ -184,7 +178,7 @@ def run(
             bandwidths.configure(number + 1, speed.mbit)
         journal = RunFolder.create(folder, config, plan, durable=False)
         journal.observers.append(watch.line)
-        strategy = make_strategy(config, plan, journal, clock, bandwidths)
+        strategy = make_strategy(config, plan, journal, clock, bandwidths, dither=KNOWN)
         flower = logging.getLogger("flwr")
         level = flower.level
         flower.setLevel(logging.ERROR)

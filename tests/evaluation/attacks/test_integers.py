@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.attacks.integers import Run, dither, run
+from evaluation.attacks.integers import Run, run
 from evaluation.attacks.separation import dithered
 from evaluation.compare.memory import Memory
 from evaluation.replay import EvaluationError
@@ -25,14 +25,6 @@ def test_versions_open_to_the_weighted_sums_of_what_was_sent_and_a_dither(three:
         assert apart.min() == noise.first and apart.max() == noise.last
         assert abs(apart.mean()) < 5 * apart.std() / np.sqrt(apart.size)
     assert not np.array_equal(three.versions[0].values, three.versions[1].values)
-
-
-def test_a_dither_is_uniform_and_of_its_version() -> None:
-    made = dither(128, 4, [1, 2, 3], [25, 45, 58], 127_000)
-    noise = dithered(128)
-    counts = np.bincount(made - noise.first, minlength=len(noise.shares))
-    assert len(counts) == 127 and np.sum((counts - 1000) ** 2 / 1000) < 126 + 5 * np.sqrt(2 * 126)  # chi-squared
-    assert not np.array_equal(made, dither(128, 5, [1, 2, 3], [25, 45, 58], 127_000))
 
 
 def test_a_run_is_the_same_again_and_trains_nothing_that_is_remembered(three: Run) -> None:
