@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import field
 from typing import Any
 
@@ -121,6 +122,12 @@ class DataConfig:
             raise DataError(
                 f"data.task = 'label' on a {self.source} file needs data.label-column, the column of the label"
             )
+
+    @property
+    def given_labels(self) -> tuple[str, ...]:
+        """The labels of ``labels``, each once, as the readers write them: ``1.0`` is ``1``."""
+        names = (re.sub(r"^([+-]?[0-9]+)\.0*$", r"\1", name.strip()) for name in self.labels.split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @property
     def grouping_column(self) -> str:
