@@ -21,6 +21,7 @@ from adapters import (
     LoraSettings,
     ModelConfig,
     attach_lora,
+    check_length,
     layout_of,
     load_base,
     read_vector,
@@ -117,6 +118,7 @@ class LoraLearner:
         self.beat: Callable[[], None] = lambda: None
         self.layout: str = shop.layout.fingerprint
         self.sizes: tuple[int, ...] = tuple(block.size for block in shop.layout.blocks)
+        check_length(shop.base.model, shop.base.name, data.max_tokens)
         tokenizer = shop.base.tokenizer
         self.train_tokens = tokenise(hospital.train, tokenizer, data, hospital.labels)
         by_patient = self.privacy.unit == PATIENT
