@@ -106,7 +106,10 @@ class DataConfig:
         default=0.2,
         metadata=_key("test-fraction", "Share of patients whose notes are held out.", above=0.0, max=0.9),
     )
-    max_tokens: int = field(default=256, metadata=_key("max-tokens", "Longest token sequence.", min=16, max=131072))
+    max_tokens: int = field(
+        default=256,
+        metadata=_key("max-tokens", "Longest token sequence; at most the positions of the model.", min=16, max=131072),
+    )
     packing: bool = field(
         default=True,
         metadata=_key("packing", "Join notes to full sequences in training; false: one note a sequence."),
