@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from adapters.cache import home
     from adapters.files import load_adapter, save_adapter
     from adapters.layout import Block, Layout, layout_of
+    from adapters.limits import check_length
     from adapters.lora import attach_lora, detach_lora
     from adapters.vector import read_vector, write_vector
 
@@ -32,6 +33,7 @@ __all__ = [
     "LoraSettings",
     "ModelConfig",
     "attach_lora",
+    "check_length",
     "detach_lora",
     "home",
     "layout_of",
@@ -48,6 +50,7 @@ _MODULE_OF = {
     "BaseModel": "base",
     "Block": "layout",
     "Layout": "layout",
+    "check_length": "limits",
     "attach_lora": "lora",
     "detach_lora": "lora",
     "home": "cache",

@@ -19,6 +19,7 @@ from adapters.config import ModelConfig
 from adapters.digests import base_digest, tokenizer_digest
 from adapters.errors import AdapterError, LocalFilesError
 from adapters.find import find_model
+from adapters.limits import check_vocabulary
 
 PADDING = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]", "<|pad|>")
 
@@ -142,12 +143,7 @@ def _load_tokenizer(folder: Path, rows: int) -> Any:
         tokenizer.pad_token = (
             reserved or tokenizer.unk_token or tokenizer.eos_token or min(vocabulary, key=vocabulary.__getitem__)
         )
-    for role in ("bos", "eos", "pad"):
-        token = getattr(tokenizer, f"{role}_token_id")
-        if token is not None and not 0 <= token < rows:
-            raise LocalFilesError(
-                f"the tokenizer in {folder} does not belong to its model: {role} token {token}, {rows} embeddings."
-            )
+    check_vocabulary(folder, tokenizer, rows)
     return tokenizer
 
 

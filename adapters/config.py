@@ -93,7 +93,8 @@ class LoraSettings:
         default=ALL_LINEAR,
         metadata={
             "key": "lora.target-modules",
-            "help": "'all-linear' (every linear layer but the output head) or a comma list such as 'q_proj,v_proj'.",
+            "help": "'all-linear' (every linear layer but the output head, and all experts of a mixture) or a comma "
+            "list such as 'q_proj,v_proj'.",
         },
     )
     factors: str = field(

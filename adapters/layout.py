@@ -16,8 +16,10 @@ from peft import PeftModel
 
 from adapters.base import BaseModel
 from adapters.config import LoraSettings
+from adapters.core import lora_layers
 from adapters.errors import AdapterError
 from adapters.lora import factor_parameters
+from adapters.targets import experts_of
 
 TRAVELLING = {"both": ("lora_A", "lora_B"), "b": ("lora_B",), "core": ("lora_core",)}
 
@@ -55,6 +57,11 @@ def layout_of(peft_model: PeftModel, base: BaseModel, settings: LoraSettings) ->
         raise AdapterError("this model has no recorded initial factors: attach them with attach_lora.")
     blocks: list[Block] = []
     total = 0
+    experts = {
+        f"{name}.{factor}.weight": experts_of(layer)
+        for name, layer in lora_layers(peft_model)
+        for factor in ("lora_A", "lora_B", "lora_core")
+    }
     for name, parameter in factor_parameters(peft_model):
         factor = name.rsplit(".", 2)[1]
         travels = factor in TRAVELLING[settings.factors]
@@ -63,8 +70,8 @@ def layout_of(peft_model: PeftModel, base: BaseModel, settings: LoraSettings) ->
                 f"{name} is {'trained' if parameter.requires_grad else 'frozen'}, which does not fit "
                 f"lora.factors = {settings.factors!r}: give layout_of the settings that attach_lora had."
             )
-        rank = parameter.shape[0] if factor == "lora_A" else parameter.shape[1]
-        if rank != settings.rank:
+        rank, left = divmod(parameter.shape[0] if factor == "lora_A" else parameter.shape[1], experts[name])
+        if rank != settings.rank or left:
             raise AdapterError(f"{name} has rank {rank}, lora.rank is {settings.rank}: give the same settings.")
         if travels:
             blocks.append(Block(name, tuple(parameter.shape), total, parameter.numel()))

@@ -13,12 +13,14 @@ Not for: reading, writing or saving the factors.
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 from typing import Any, cast
 
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora.layer import LoraLayer
 from transformers.pytorch_utils import Conv1D
 
 from adapters.base import BaseModel
@@ -27,23 +29,9 @@ from adapters.bases_file import bases_digest
 from adapters.config import ALL_LINEAR, LoraSettings
 from adapters.core import lora_layers, set_bases
 from adapters.errors import AdapterError
+from adapters.targets import adapted_weights, described, find_targets, refuse_parameters
 
-
-def _check_targets(model: torch.nn.Module, targets: tuple[str, ...]) -> None:
-    if targets == (ALL_LINEAR,):
-        return
-    modules = dict(model.named_modules())
-    linear = [name for name, module in modules.items() if isinstance(module, torch.nn.Linear | Conv1D)]
-    known = sorted({name.rsplit(".", 1)[-1] for name in linear})
-    for target in targets:
-        matches = [name for name in modules if name == target or name.endswith(f".{target}")]
-        wrong = [name for name in matches if name not in set(linear)]
-        if not matches or wrong:
-            what = f"{wrong[0]} is no linear layer" if wrong else "the model has no such module"
-            raise AdapterError(
-                f"lora.target-modules: {target!r}: {what}. Its linear layers are {', '.join(known)}; "
-                f"{ALL_LINEAR!r} takes all but the output head."
-            )
+logger = logging.getLogger("crossward.adapters")
 
 
 def initial_factor(name: str, shape: tuple[int, int], seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -78,22 +66,52 @@ def put_factors(base: BaseModel, settings: LoraSettings) -> Any:
     model = base.model
     if getattr(model, "peft_config", None):
         raise AdapterError(f"the base model {base.name!r} carries LoRA factors already: call detach_lora first.")
-    _check_targets(model, settings.targets)
+    targets = find_targets(model, settings.targets)
+    if settings.factors == "core":
+        refuse_parameters(targets, "lora.factors = 'core' needs linear layers")
+    if settings.dropout:
+        refuse_parameters(targets, f"lora.dropout = {settings.dropout:g} needs linear layers")
     alpha = float(settings.alpha)
+    named: Any = ALL_LINEAR if settings.targets == (ALL_LINEAR,) else list(settings.targets)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
         lora_alpha=int(alpha) if alpha.is_integer() else alpha,  # type: ignore[arg-type]
         lora_dropout=settings.dropout,
-        target_modules=ALL_LINEAR if settings.targets == (ALL_LINEAR,) else list(settings.targets),
+        target_modules=list(targets.modules) if targets.exact else named,
+        target_parameters=list(targets.parameters) or None,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
-    with torch.random.fork_rng(), warnings.catch_warnings():  # peft draws factors of its own, replaced later
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft 0.21, transformers 5
-        peft_model: Any = get_peft_model(model, config, autocast_adapter_dtype=True)
+    try:
+        with torch.random.fork_rng(), warnings.catch_warnings():  # peft draws factors of its own, replaced later
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft 0.21, transformers 5
+            peft_model: Any = get_peft_model(model, config, autocast_adapter_dtype=True)
+    except ValueError as error:
+        _strip(model)
+        raise AdapterError(
+            f"PEFT does not adapt {settings.target_modules!r} (lora.target-modules) of this model: {error}"
+        ) from error
+    if wrong := sorted(set(adapted_weights(peft_model)) ^ targets.weights):
+        detach_lora(peft_model)
+        raise AdapterError(
+            f"lora.target-modules = {settings.target_modules!r}: PEFT and this program differ in {len(wrong)} of the "
+            f"weights that it means, such as {wrong[0]}. Name the modules to adapt."
+        )
+    peft_model.crossward_targets = targets
     config.base_model_name_or_path = base.source or base.name
     config.revision = base.revision or None
     return peft_model
+
+
+def _strip(model: Any) -> None:
+    """Undo what PEFT has done to a model before it failed."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, LoraLayer) and not name.endswith("base_layer"):
+            parent, _, own = name.rpartition(".")
+            setattr(model.get_submodule(parent), own, module.get_base_layer())
+    if hasattr(model, "peft_config"):
+        del model.peft_config
+    model.requires_grad_(False)
 
 
 @torch.no_grad()
@@ -148,6 +166,7 @@ def attach_lora(base: BaseModel, settings: LoraSettings, seed: int) -> PeftModel
         detach_lora(peft_model)
         raise
     peft_model.crossward_initial_factors = initial
+    logger.info("LoRA of rank %s: %s", settings.rank, described(peft_model))
     return cast(PeftModel, peft_model)
 
 

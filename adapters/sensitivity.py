@@ -45,6 +45,11 @@ FEWEST_TEXTS, FEWEST_TOKENS = 3, 8
 _STEPS = 8  # rounded scores an octave
 _TIE = 1e-5  # of a score's size: closer ones count as equal, so that rounding errors decide nothing
 
+_IMMEASURABLE = (
+    "{} is no weight of a linear map of its own: it cannot be measured. Set encryption.policy to 'all', or "
+    "lora.target-modules to linear layers alone."
+)
+
 Pair = list[torch.Tensor]
 Scores = NDArray[np.float64]
 
@@ -81,9 +86,11 @@ class _Watch:
 
     def __init__(self, peft_model: PeftModel, layout: Layout) -> None:
         present = dict(factor_parameters(peft_model))
+        self.blocks = layout.blocks
         self.parameters = [present[block.name] for block in layout.blocks]
         self.gradients: list[Pair] = []  # of the last two texts, newest last, each scaled so that |G' G|_F = 1
         self.words: list[NDArray[np.int64]] = []
+        self.called: set[int] = set()  # blocks that the text at hand has gone through
         self.sides: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]] = []
         self.wins = np.zeros((2, len(layout.blocks)))
         self.pairs = np.zeros((2, len(layout.blocks)))
@@ -98,7 +105,8 @@ class _Watch:
         def heard(module: torch.nn.Module, given: tuple[Any, ...], made: Any) -> None:
             fits = isinstance(made, torch.Tensor) and isinstance(given[0], torch.Tensor)
             if not fits or (made.shape[-1], given[0].shape[-1]) != block.shape:
-                raise AdapterError(f"{block.name} is no weight of a linear map of its own: it cannot be measured.")
+                raise AdapterError(_IMMEASURABLE.format(block.name))
+            self.called.add(number)
             if self.sides:
                 self._judge(0, number, given[0].detach()[0])
                 made.register_hook(lambda gradient: self._judge(1, number, gradient.detach()[0]))
@@ -107,6 +115,7 @@ class _Watch:
 
     def begin(self, text: torch.Tensor) -> None:
         """Note, for both sides, where in ``text`` [1, t] the word is of the older or the newer text alone."""
+        self.called = set()
         self.words = [*self.words, text[0, 1:].cpu().numpy()][-3:]
         if len(self.words) == 3:
             older, newer, now = self.words
@@ -133,7 +142,9 @@ class _Watch:
     def remember(self, gradients: Sequence[torch.Tensor | None]) -> None:
         """Keep the gradients of the text at hand, of any scale; forget the oldest."""
         scaled = []
-        for gradient, parameter in zip(gradients, self.parameters, strict=True):
+        for number, (gradient, parameter) in enumerate(zip(gradients, self.parameters, strict=True)):
+            if gradient is not None and number not in self.called:  # factors of a parameter: experts have such
+                raise AdapterError(_IMMEASURABLE.format(self.blocks[number].name))
             matrix = torch.zeros_like(parameter) if gradient is None else gradient.detach()
             matrix = matrix / matrix.abs().max().clamp_min(1e-38)
             small = matrix @ matrix.T if matrix.shape[0] < matrix.shape[1] else matrix.T @ matrix

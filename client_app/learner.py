@@ -21,11 +21,13 @@ from adapters import (
     LoraSettings,
     ModelConfig,
     attach_lora,
+    check_length,
     layout_of,
     load_base,
     read_vector,
     write_vector,
 )
+from adapters.targets import refuse_parameters
 from client_app.measuring import measure_batches
 from client_app.meter import Meter, Report, log_report
 from client_app.settings import FSDP, EngineSettings, TrainSettings
@@ -75,6 +77,7 @@ def workshop(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bool = 
     layout = layout_of(peft_model, base, lora)
     initial = read_vector(peft_model, layout)
     if sharded:
+        refuse_parameters(peft_model.crossward_targets, "node.sharding = 'fsdp' needs linear layers")
         shard(peft_model, model.device)
     return Workshop(base, peft_model, layout, initial, sharded)
 
@@ -117,6 +120,10 @@ class LoraLearner:
         self.beat: Callable[[], None] = lambda: None
         self.layout: str = shop.layout.fingerprint
         self.sizes: tuple[int, ...] = tuple(block.size for block in shop.layout.blocks)
+        check_length(shop.base.model, shop.base.name, data.max_tokens)
+        if self.privacy.unit in LOCAL_UNITS:  # rather than in the first step
+            what = f"privacy.unit = {self.privacy.unit!r} clips each sequence's gradient, which needs linear layers"
+            refuse_parameters(shop.model.crossward_targets, what)
         tokenizer = shop.base.tokenizer
         self.train_tokens = tokenise(hospital.train, tokenizer, data, hospital.labels)
         by_patient = self.privacy.unit == PATIENT

@@ -31,6 +31,7 @@ import client_app.threads  # noqa: F401 - before torch, so that OpenMP waits pas
 from adapters import AdapterError, LoraSettings, ModelConfig, attach_lora, layout_of, load_base
 from adapters.cache import write_atomic
 from adapters.layout import Layout
+from adapters.limits import positions
 from adapters.sensitivity import FEWEST_TOKENS, MEASURE, block_sensitivity, choose, ranking
 from data import DataConfig
 from data.synthetic.general import general_text
@@ -102,7 +103,7 @@ def scores(base: Any, peft_model: Any, layout: Layout) -> NDArray[np.float64]:
     AdapterError
         the model cannot be measured.
     """
-    limit = getattr(base.model.config, "max_position_embeddings", None) or TOKENS
+    limit = positions(base.model) or TOKENS
     ids = public_ids(base.tokenizer, limit)
     key = _key(layout, ids)
     path = home() / "sensitivity" / f"{key}.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import field
 from typing import Any
 
@@ -105,7 +106,10 @@ class DataConfig:
         default=0.2,
         metadata=_key("test-fraction", "Share of patients whose notes are held out.", above=0.0, max=0.9),
     )
-    max_tokens: int = field(default=256, metadata=_key("max-tokens", "Longest token sequence.", min=16, max=131072))
+    max_tokens: int = field(
+        default=256,
+        metadata=_key("max-tokens", "Longest token sequence; at most the positions of the model.", min=16, max=131072),
+    )
     packing: bool = field(
         default=True,
         metadata=_key("packing", "Join notes to full sequences in training; false: one note a sequence."),
@@ -121,6 +125,12 @@ class DataConfig:
             raise DataError(
                 f"data.task = 'label' on a {self.source} file needs data.label-column, the column of the label"
             )
+
+    @property
+    def given_labels(self) -> tuple[str, ...]:
+        """The labels of ``labels``, each once, as the readers write them: ``1.0`` is ``1``."""
+        names = (re.sub(r"^([+-]?[0-9]+)\.0*$", r"\1", name.strip()) for name in self.labels.split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @property
     def grouping_column(self) -> str:

@@ -14,10 +14,11 @@ from datasets import Dataset
 
 from data.cache import cached, digest
 from data.config import DataConfig
-from data.errors import DataError, listed
+from data.errors import DataError
 from data.labels import CHAPTERS, MORTALITY
 from data.notes_file import notes_file
 from data.plan import Plan, plan
+from data.quoting import listed, no_text_of_others
 from data.splits import Ints
 from data.synthetic.houses import HOUSES
 
@@ -71,7 +72,7 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
             f"{_MOST_LABELS} that can be told apart. "
             "Set data.label-column to a column of few, or data.labels to those meant."
         )
-    given = tuple(dict.fromkeys(name.strip() for name in config.labels.split(",") if name.strip()))
+    given = config.given_labels
     if config.source not in ("csv", "jsonl"):
         given = MORTALITY if config.label == "mortality" else CHAPTERS
     elif not given and not whole:
@@ -81,8 +82,8 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
         )
     if len(found.labels) < 2:
         raise DataError(
-            f"{config.path}: every usable note has the label {listed(found.labels)!r}, so there is nothing to learn. "
-            "Check data.label and data.note-types, or bring more notes."
+            f"{config.path}: every usable note has the label {listed(found.labels, config.given_labels)}, so there is "
+            "nothing to learn. Check data.label and data.note-types, or bring more notes."
         )
     return given or tuple(found.labels)
 
@@ -119,6 +120,7 @@ def _hospital(prepared: tuple[Path, Plan, tuple[str, ...], str], index: int, alo
     return Hospital(known if alone else name, _dataset(notes, train, "train"), _dataset(notes, test, "test"), labels)
 
 
+@no_text_of_others("the notes cannot be read")
 def load_hospital(config: DataConfig, partition_id: int | None = None, num_partitions: int | None = None) -> Hospital:
     """One hospital's notes.
 
@@ -137,6 +139,7 @@ def load_hospital(config: DataConfig, partition_id: int | None = None, num_parti
     return _hospital(_prepare(config, num_partitions), partition_id, False)
 
 
+@no_text_of_others("the notes cannot be read")
 def load_hospitals(config: DataConfig, num_partitions: int) -> list[Hospital]:
     """All ``num_partitions`` hospitals that a data set is shared out to, in the order of their partition ids."""
     prepared = _prepare(config, num_partitions)

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from data.cache import cached, digest, stamp
 from data.cleaning import clean, text_hashes
 from data.config import DataConfig
-from data.errors import DataError, listed
+from data.errors import DataError
+from data.quoting import SHARED, listed, no_text_of_others
 from data.readers import COLUMNS, Counts, read_flat, read_mimic_iii, read_mimic_iv
 
 log = logging.getLogger("crossward.data")
@@ -38,6 +39,7 @@ _FIELDS = (
     "keep_discharge_summaries",
     "note_hours",
 )
+Seen = dict[str, set[str]]  # note type -> patients who have notes of it, of many some
 _READERS = {"mimic-iii": read_mimic_iii, "mimic-iv": read_mimic_iv, "csv": read_flat, "jsonl": read_flat}
 
 
@@ -57,13 +59,21 @@ def drops_discharge_summaries(config: DataConfig) -> bool:
     )
 
 
-def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: set[str]) -> Iterator[pa.Table]:
+def _note_types(piece: pa.Table, seen: Seen) -> None:
+    """Add the note types of ``piece`` to ``seen``, and of the patients who have each as many as matter."""
+    pairs = piece.select(["category", "patient_id"]).group_by(["category", "patient_id"]).aggregate([])
+    for category, patient in zip(pairs["category"].to_pylist(), pairs["patient_id"].to_pylist(), strict=True):
+        if len(patients := seen.setdefault(category, set())) < SHARED:
+            patients.add(patient)
+
+
+def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: Seen) -> Iterator[pa.Table]:
     types = {kind.strip().lower() for kind in config.note_types.split(",") if kind.strip()}
-    labels = pa.array([name.strip() for name in config.labels.split(",") if name.strip()], pa.string())
+    labels = pa.array(config.given_labels, pa.string())
     for piece in pieces:
         kinds = pc.utf8_lower(piece["category"])
         if types:
-            seen.update(pc.unique(piece["category"]).to_pylist())
+            _note_types(piece, seen)
             piece = counts.keep(piece, pc.is_in(kinds, pa.array(sorted(types), pa.string())), "of another note type")
         if drops_discharge_summaries(config):
             summary = pc.match_substring(pc.utf8_lower(piece["category"]), "discharge")
@@ -85,8 +95,8 @@ def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: 
 
 
 def _write(folder: Path, path: Path, config: DataConfig) -> None:
-    counts, seen = Counts(), set[str]()
-    reported = 0
+    counts, reported = Counts(), 0
+    seen: Seen = {}
     pieces = _READERS[config.source](path, config, counts)
     with pa.OSFile(str(folder / "notes.arrow"), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
         for piece in _kept(pieces, config, counts, seen):
@@ -98,7 +108,8 @@ def _write(folder: Path, path: Path, config: DataConfig) -> None:
     log.info("%s: %s", path, ", ".join(f"{number} {reason}" for reason, number in counts.items()))
     if not counts["kept"]:
         reasons = ", ".join(f"{number} {why}" for why, number in counts.items() if why not in ("read", "kept"))
-        kinds = f" Note types found: {listed(sorted(seen))}." if seen else ""
+        found = {category: len(seen[category]) for category in sorted(seen)}
+        kinds = f" Note types found: {listed(found, config.note_types.split(','))}." if seen else ""
         raise DataError(
             f"{path}: no usable note of {counts['read']} rows ({reasons or 'the file has no rows'}).{kinds} "
             "Loosen data.note-types, data.labels or data.note-hours, or check the columns named in data.*-column."
@@ -115,4 +126,5 @@ def notes_file(path: Path, config: DataConfig) -> Path:
     stamps = [stamp(p) for p in _sources(path, config.source)]
     settings = {name: getattr(config, name) for name in _FIELDS}
     key = digest("notes", stamps, settings, config.labels if config.task == "label" else "")
-    return cached("notes", key, lambda folder: _write(folder, path, config))
+    with no_text_of_others(f"{path}: the notes cannot be read"):
+        return cached("notes", key, lambda folder: _write(folder, path, config))

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from data import splits
 from data.cache import cached, digest
 from data.config import DataConfig
-from data.errors import DataError, listed
+from data.errors import DataError
+from data.quoting import is_quotable, quoted
 from data.splits import Ints
 
 log = logging.getLogger("crossward.data")
@@ -40,7 +41,7 @@ class Plan:
     names: list[str]
     train: list[Ints]
     test: list[Ints]
-    labels: list[str]
+    labels: dict[str, int]  # in order, and how many patients have each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class _Table:
     site: Ints  # code of each row, -1 for none
     patients: list[str]
     sites: list[str]
-    labels: list[str]  # distinct labels that occur
+    labels: dict[str, int]  # that occur, in order, and how many patients have each
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
@@ -71,7 +72,7 @@ def _small_columns(folder: Path) -> _Table:
         table = pa.ipc.open_stream(file).read_all()
         patient, patients = _codes(table["patient_id"])
         site, sites = _codes(table["site"])
-        labels = sorted(pc.unique(table["label"]).to_pylist())
+        label, labels = _codes(table["label"])
         hashes = np.concatenate([chunk.to_numpy() for chunk in table["hash"].chunks])
         del table
     mixed = hashes ^ (patient.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))  # one number: patient and text
@@ -81,7 +82,10 @@ def _small_columns(folder: Path) -> _Table:
         log.info("%d notes are repeated word for word by the same patient and counted once", repeated)
     if sites and sites[0] == "":
         site, sites = site - 1, sites[1:]
-    return _Table(rows, patient[rows], site[rows], patients, sites, labels)
+    pairs = np.unique(label * max(1, len(patients)) + patient)
+    owners = np.bincount(pairs // max(1, len(patients)), minlength=len(labels))
+    having = {name: int(owners[code]) for code, name in enumerate(labels)}
+    return _Table(rows, patient[rows], site[rows], patients, sites, having)
 
 
 def _sizes(table: _Table, of_patient: Ints) -> list[int]:
@@ -91,7 +95,12 @@ def _sizes(table: _Table, of_patient: Ints) -> list[int]:
 def _by_size(table: _Table, sizes: list[int]) -> str:
     """The largest sites with their numbers of patients."""
     order = sorted((s for s in range(len(sizes)) if sizes[s]), key=lambda s: (-sizes[s], s))
-    return "; ".join(f"{listed([table.sites[s]])}: {sizes[s]} patients" for s in order[:12])
+    return "; ".join(f"{quoted(table.sites[s], sizes[s])}: {sizes[s]} patients" for s in order[:12])
+
+
+def _name(table: _Table, site: int, patients: int) -> str:
+    """What a site is called in reports: its value in the file, or its number where that may not be repeated."""
+    return table.sites[site] if is_quotable(table.sites[site], patients) else f"site {site + 1}"
 
 
 def _by_site(table: _Table, config: DataConfig, hospitals: int) -> tuple[Ints, list[str]]:
@@ -112,7 +121,7 @@ def _by_site(table: _Table, config: DataConfig, hospitals: int) -> tuple[Ints, l
     for hospital, group in enumerate(groups):
         members = [used[i] for i in group]
         to_hospital[members] = hospital
-        first = " + ".join(listed([table.sites[s]]) for s in members[:3])
+        first = " + ".join(_name(table, s, sizes[s]) for s in members[:3])
         names.append(first + (f" + {len(members) - 3} more" if len(members) > 3 else ""))
     return to_hospital[of_patient], names
 
@@ -128,7 +137,8 @@ def _by_dirichlet(table: _Table, config: DataConfig, hospitals: int) -> tuple[In
     names = []
     for hospital in range(hospitals):
         there = np.bincount(group[(found == hospital) & (group >= 0)], minlength=len(table.sites))
-        names.append(f"hospital {hospital + 1}, mostly {listed([table.sites[int(there.argmax())]])}")
+        most = int(there.argmax())
+        names.append(f"hospital {hospital + 1}, mostly {_name(table, most, _sizes(table, group)[most])}")
     return found, names
 
 

@@ -7,6 +7,7 @@ answer fit. Not for batches: see batches.py.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ import numpy.typing as npt
 
 from data.cache import cached, digest
 from data.config import DataConfig
-from data.errors import DataError, listed
+from data.errors import DataError
+from data.quoting import listed, no_text_of_others
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -141,6 +143,7 @@ def _tokens(dataset: Dataset, tokenizer: Any, room: int | None, stop: Ids) -> tu
     return ids, np.load(folder / "offsets.npy")
 
 
+@no_text_of_others("the notes cannot be made tokens")
 def tokenise(dataset: Dataset, tokenizer: Any, config: DataConfig, labels: Sequence[str] = ()) -> TokenDataset:
     """The notes of ``dataset`` (columns note_id, patient_id, text, label) as tokens of ``tokenizer``.
 
@@ -156,12 +159,15 @@ def tokenise(dataset: Dataset, tokenizer: Any, config: DataConfig, labels: Seque
     room = None
     if config.task == "label":
         if len(labels) < 2:
-            raise DataError(f"data.task = 'label' needs at least two labels, not {list(labels)}")
+            raise DataError(f"data.task = 'label' needs at least two labels, not {listed(labels, config.given_labels)}")
         known = {label: index for index, label in enumerate(labels)}
         found = dataset["label"][:]
         if strange := sorted(set(found) - set(known)):
+            owners = set(zip(found, dataset["patient_id"][:], strict=True))
+            having = collections.Counter(label for label, _ in owners)
             raise DataError(
-                f"column 'label': {listed(strange)} among {len(found)} notes are none of the labels {listed(labels)}. "
+                f"column 'label': {listed({label: having[label] for label in strange})} among {len(found)} notes are "
+                f"none of the labels {listed(labels, config.given_labels)}. "
                 "Set data.labels to the labels of all hospitals."
             )
         answers = np.array([known[label] for label in found], dtype=np.int64)

@@ -44,12 +44,13 @@ def sample_gradients(
         a layer of which no sequence's part can be told.
     """
     hooks = GradSampleHooks(model, loss_reduction="sum")
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
 
     def taken(losses: torch.Tensor) -> list[torch.Tensor]:
         with warnings.catch_warnings():  # the first layer's input is no function of anything trained
             warnings.filterwarnings("ignore", "Full backward hook is firing")
             losses.sum().backward()  # type: ignore[no-untyped-call]
-        return [_read(parameter, len(losses)) for parameter in parameters]
+        return [_read(p, len(losses), names.get(id(p), "")) for p in parameters]
 
     try:
         yield taken
@@ -61,15 +62,24 @@ def sample_gradients(
                     delattr(module, name)
 
 
-def _read(parameter: Any, count: int) -> torch.Tensor:
+def _place(name: str) -> tuple[str, str]:
+    """The base model's layer that a parameter belongs to, LoRA factors or others, and what it is there."""
+    whole = name.removeprefix("base_model.model.").replace(".default.", ".").replace(".base_layer.", ".")
+    layer, factor, rest = whole.partition(".lora_")
+    layer, own = (layer, f"lora_{rest}") if factor else whole.rpartition(".")[::2]
+    return layer or "the model itself", own
+
+
+def _read(parameter: Any, count: int, name: str) -> torch.Tensor:
     found, parameter.grad_sample = parameter.grad_sample, None
     whole, parameter.grad = parameter.grad, None
     if found is None and whole is None:  # it had no part in these losses
         return torch.zeros((count, *parameter.shape), dtype=torch.float32, device=parameter.device)
     if not isinstance(found, torch.Tensor) or found.shape != (count, *parameter.shape):
+        layer, own = _place(name)
         raise SampleGradientError(  # no counts: how many sequences were drawn is not for others
-            f"a parameter of shape {list(parameter.shape)} has no gradient for each sequence by itself: its layer "
-            "joins sequences (as a mixture of experts does), so that none can be clipped. Choose lora.target-modules "
-            "outside of such layers, or set privacy.unit to 'none' or 'hospital'"
+            f"layer {layer} (its trained {own}, of shape {list(parameter.shape)}) has no gradient for each sequence "
+            "by itself: it joins sequences, as a mixture of experts does, so that none can be clipped. Choose "
+            "lora.target-modules without it, or set privacy.unit to 'none' or 'hospital'"
         )
     return found.float()

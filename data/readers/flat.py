@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from data.config import DataConfig
+from data.csv_files import stream_csv
 from data.errors import DataError
+from data.ids import same_ids, without_decimals
+from data.jsonl_files import stream_jsonl
 from data.readers.pieces import Counts
-from data.tables import stream_csv, stream_jsonl
 
 
 def read_flat(path: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
@@ -27,15 +28,15 @@ def read_flat(path: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Tab
         counts["read"] += rows
         numbers = pa.array([f"row-{start + i + 1}" for i in range(rows)], pa.string())
         empty = pa.array([""] * rows, pa.string())
-        patients = pc.utf8_trim_whitespace(piece[config.patient_column]) if config.patient_column else numbers
-        site = pc.utf8_trim_whitespace(piece[site_from]) if site_from else empty
+        patients = same_ids(piece[config.patient_column]) if config.patient_column else numbers
+        site = without_decimals(piece[site_from]) if site_from else empty
         yield pa.table(
             {
                 "note_id": numbers,
                 "patient_id": patients,
                 "site": site,
                 "category": site,
-                "label": pc.utf8_trim_whitespace(piece[label]) if label else empty,
+                "label": without_decimals(piece[label]) if label else empty,
                 "text": piece[config.text_column],
             }
         )

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.config import DataConfig
+from data.csv_files import header, match_columns, stream_csv
+from data.ids import as_ids, same_ids, without_decimals
 from data.readers.pieces import Counts, Early, Sites, default_site, labels
-from data.tables import as_ids, find_table, header, match_columns, stream_csv
+from data.tables import find_table
 
 _SITE_TABLES = (
     ("icustays", "intime"),
@@ -28,7 +30,7 @@ def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator
     path = find_table(folder, "noteevents")
     assert path is not None
     wanted = ["row_id", "subject_id", "hadm_id", "category", "iserror", "text"]
-    match_columns(path, header(path, config.encoding), wanted)
+    match_columns(str(path), header(path, config.encoding), wanted)
     label = labels(folder, config, "icd9_code", "")
     sites = Sites(folder, path, default_site(folder, config, "category"), config.encoding, _SITE_TABLES)
     early = Early(folder, config)
@@ -36,7 +38,7 @@ def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator
     wanted += [sites.column] if sites.of_note and sites.column not in wanted else []
     for piece in stream_csv(path, wanted, config.encoding):
         counts["read"] += piece.num_rows
-        right = pc.invert(pc.is_in(pc.utf8_trim_whitespace(piece["iserror"]), pa.array(["1", "1.0"])))
+        right = pc.not_equal(without_decimals(piece["iserror"]), "1")
         piece = counts.keep(piece, right, "marked as an error")
         hadms = as_ids(piece["hadm_id"], path, "hadm_id")
         if early.hours:
@@ -47,7 +49,7 @@ def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator
         yield pa.table(
             {
                 "note_id": piece["row_id"],
-                "patient_id": piece["subject_id"],
+                "patient_id": same_ids(piece["subject_id"]),
                 "site": sites.get(piece, subjects, hadms),
                 "category": pc.utf8_trim_whitespace(piece["category"]),
                 "label": label.get(hadms) if label else pa.array([""] * piece.num_rows, pa.string()),

@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.config import DataConfig
+from data.csv_files import stream_csv
 from data.errors import DataError
+from data.ids import as_ids, same_ids
 from data.readers.pieces import Counts, Early, Sites, default_site, labels
-from data.tables import as_ids, find_table, stream_csv
+from data.tables import find_table
 
 _SITE_TABLES = (
     ("icustays", "intime"),
@@ -51,7 +53,7 @@ def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[
             yield pa.table(
                 {
                     "note_id": pc.utf8_trim_whitespace(piece["note_id"]),
-                    "patient_id": piece["subject_id"],
+                    "patient_id": same_ids(piece["subject_id"]),
                     "site": sites.get(piece, subjects, hadms) if sites else category,
                     "category": category,
                     "label": label.get(hadms) if label else pa.array([""] * piece.num_rows, pa.string()),

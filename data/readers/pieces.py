@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.config import DataConfig
+from data.csv_files import header, stream_csv
 from data.errors import DataError
+from data.ids import Ids, as_ids, without_decimals
 from data.labels import MORTALITY, icd_chapter
-from data.tables import Lookup, as_ids, find_table, header, stream_csv
+from data.tables import Lookup, find_table
 
 COLUMNS = ("note_id", "patient_id", "site", "category", "label", "text")
-Ids = npt.NDArray[np.int64]
 
 
 class Counts(collections.Counter[str]):
@@ -42,13 +42,13 @@ def lookup(path: Path, key: str, column: str, encoding: str, order: str = "") ->
     table = load(path, [key, column, *([order] if order else [])], encoding)
     if order:
         table = table.take(pc.sort_indices(table, sort_keys=[(order, "ascending")]))
-    return Lookup(as_ids(table[key], path, key), table[column])
+    return Lookup(as_ids(table[key], path, key), without_decimals(table[column]))
 
 
 def mortality(path: Path, encoding: str) -> Lookup:
     """Admission -> "survived" or "died", from the HOSPITAL_EXPIRE_FLAG of the table of admissions."""
     table = load(path, ["hadm_id", "hospital_expire_flag"], encoding)
-    flags = pc.utf8_trim_whitespace(table["hospital_expire_flag"])
+    flags = without_decimals(table["hospital_expire_flag"])
     said = pc.if_else(pc.equal(flags, "1"), MORTALITY[1], pc.if_else(pc.equal(flags, "0"), MORTALITY[0], ""))
     return Lookup(as_ids(table["hadm_id"], path, "hadm_id"), said)
 
@@ -59,7 +59,7 @@ def chapters(path: Path, code: str, version: str, encoding: str) -> Lookup:
     ids: list[Ids] = []
     values: list[str] = []
     for piece in stream_csv(path, columns, encoding):
-        firsts = piece.filter(pc.equal(pc.replace_substring_regex(piece["seq_num"], r"\.0$", ""), "1"))
+        firsts = piece.filter(pc.equal(without_decimals(piece["seq_num"]), "1"))
         ids.append(as_ids(firsts["hadm_id"], path, "hadm_id"))
         revisions = firsts[version].to_pylist() if version else ["9"] * firsts.num_rows
         values += [
@@ -118,7 +118,7 @@ class Sites:
     def get(self, piece: pa.Table, subjects: Ids, hadms: Ids) -> pa.Array:
         """The site of each note of ``piece``, "" where it has none."""
         if self.of_note:
-            return pc.utf8_trim_whitespace(piece[self.column])
+            return without_decimals(piece[self.column])
         assert self.lookup is not None
         return self.lookup.get(subjects if self.by_patient else hadms)
 

@@ -354,9 +354,12 @@ SECRET = "Mrs Jane Doe, born 1.1.1950, lives in Elm Street 7"
     ],
 )
 def test_no_run_config_makes_an_error_tell_of_notes(
-    tmp_path: Path, key: dict[str, str], run: dict[str, Any], unit: str
+    tmp_path: Path, key: dict[str, str], run: dict[str, Any], unit: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first line is a note, as in a file without a header, and names stand in a column of their own."""
+    """The first line is a note, as in a file without a header, and names stand in a column of their own.
+
+    The hospital's own log says what is wrong, and quotes no note either.
+    """
     path = tmp_path / "notes.csv"
     path.write_text(f'"{SECRET}",name,text\n' + "".join(f'"{SECRET}",{SECRET} {i},pain\n' for i in range(20)))
     given = {"data-path": str(path), "state-dir": str(tmp_path / "state")} | key
@@ -366,6 +369,7 @@ def test_no_run_config_makes_an_error_tell_of_notes(
     got = failure(TASK, context(given, **run))
     assert got.kind == FAILED and "Error in data/" in got.reason and "hospital's own log" in got.reason
     assert "Jane" not in got.reason and "20" not in got.reason and str(path) not in got.reason
+    assert str(path.parent) in caplog.text and "Jane" not in caplog.text and "Elm Street" not in caplog.text
 
 
 def test_a_simulation_says_what_is_wrong_with_its_notes(tmp_path: Path) -> None:

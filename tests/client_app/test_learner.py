@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
-from adapters import LoraSettings, ModelConfig, read_vector
+from adapters import AdapterError, LoraSettings, ModelConfig, read_vector
 from client_app import learner as module
 from client_app.learner import LoraLearner, site_name, workshop
 from client_app.settings import TrainSettings
@@ -61,6 +61,14 @@ def test_the_workshop_is_made_once_a_process_and_again_for_other_settings() -> N
     assert other is not shop and other.layout.fingerprint != shop.layout.fingerprint
     again = workshop(MODEL, LORA, 0)
     assert again.layout.fingerprint == shop.layout.fingerprint and np.array_equal(again.initial, shop.initial)
+
+
+def test_sequences_that_are_longer_than_the_model_takes_are_refused_before_a_step(hospitals: list[Hospital]) -> None:
+    shop = workshop(MODEL, LORA, 0)
+    LoraLearner(shop, hospitals[0], replace(DATA, max_tokens=1024), SCHEDULE, SETTINGS)
+    said = r"data\.max-tokens = 1025 is more than the 1024 positions of the model \(model\.name = 'embedded'\)"
+    with pytest.raises(AdapterError, match=said):
+        LoraLearner(shop, hospitals[0], replace(DATA, max_tokens=1025), SCHEDULE, SETTINGS)
 
 
 def test_notes_are_loaded_once_a_process(make: Make) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from data import DataConfig, DataError, load_hospital, load_hospitals
-from data.tables import find_table, stream_csv, stream_jsonl
+from data.csv_files import stream_csv
+from data.jsonl_files import stream_jsonl
+from data.tables import find_table
 
 Write = Callable[..., Path]
 ROWS = [[f"p{i}", f"note number {i} about the heart", "yes" if i % 2 else "no", "AB"[i % 2]] for i in range(40)]
@@ -137,7 +139,7 @@ def test_labels_have_to_be_known_and_two(write_csv: Write) -> None:
     assert {
         h.labels for h in load_hospitals(flat(path, task="label", label_column="outcome", partition="even"), 2)
     } == {("no", "yes")}
-    refused(flat(path, task="label", label_column="outcome", labels="no,maybe"), "every usable note", "'no'")
+    refused(flat(path, task="label", label_column="outcome", labels="no,maybe"), "every usable note", "the label no,")
     one = write_csv(HEADER, [[r[0], r[1], "no", r[3]] for r in ROWS], "one.csv")
     refused(flat(one, task="label", label_column="outcome", labels="no,yes"), "every usable note", "nothing to learn")
 

@@ -14,9 +14,9 @@ from data.synthetic.bulk import write_bulk
 SCRIPT = """
 import json, sys
 import pyarrow
-import data.tables
+import data.csv_files
 from data import DataConfig, load_hospital
-data.tables.BLOCK = 1 << 18  # so that a small file has many pieces
+data.csv_files.BLOCK = 1 << 18  # so that a small file has many pieces
 assert "torch" not in sys.modules
 peaks = []
 for path in sys.argv[1:]:

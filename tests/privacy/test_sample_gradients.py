@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
-from adapters import LoraSettings, ModelConfig, attach_lora, detach_lora, layout_of, load_base, write_vector
+from adapters import (
+    BaseModel,
+    LoraSettings,
+    ModelConfig,
+    attach_lora,
+    detach_lora,
+    layout_of,
+    load_base,
+    write_vector,
+)
 from client_app.losses import token_losses
 from privacy.sample_gradients import SampleGradientError, sample_gradients
+from tests.adapters.mixtures import save_mixture
 
 LENGTHS = [19, 7, 12]
 
@@ -99,5 +111,63 @@ def test_a_layer_that_joins_sequences_is_refused() -> None:
             return self.layer(x.flatten(0, 1)).view(len(x), -1).sum(1)
 
     model = Joined()
-    with sample_gradients(model, list(model.parameters())) as taken, pytest.raises(SampleGradientError, match="joins"):
+    said = r"^layer layer \(its trained weight, of shape \[1, 3\]\) .* it joins"
+    with sample_gradients(model, list(model.parameters())) as taken, pytest.raises(SampleGradientError, match=said):
         taken(model(torch.ones(2, 4, 3)))
+
+
+@pytest.fixture(scope="module")
+def mixtures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Mixtures of experts, of which Jet's routers are linear layers that see all tokens of a batch in one row."""
+    kinds = ("Mixtral", "JetMoe")
+    folders = {kind: save_mixture(tmp_path_factory.mktemp(kind), kind, vocab_size=2048) for kind in kinds}
+    return {kind: AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) for kind, folder in folders.items()}
+
+
+@contextlib.contextmanager
+def adapted(model: Any, targets: str) -> Iterator[Any]:
+    """The model with factors, in float32: grouped products take no float64."""
+    base = BaseModel(model.requires_grad_(False).eval(), None, "mixture", "", "")
+    found: Any = attach_lora(base, LoraSettings(rank=2, target_modules=targets), 0)
+    try:
+        for name, parameter in found.named_parameters():
+            if ".lora_B." in name:
+                torch.nn.init.normal_(parameter, std=0.2)
+        yield found.train()
+    finally:
+        detach_lora(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "targets", "layer"),
+    [
+        ("Mixtral", "all-linear", "experts (its trained lora_A.weight, of shape [8, 32])"),
+        ("Mixtral", "experts.down_proj", "experts (its trained lora_A.weight, of shape [8, 48])"),
+        ("JetMoe", "mlp.router.layer", "router.layer (its trained lora_A.weight, of shape [2, 32])"),
+    ],
+)
+def test_a_refusal_names_the_layer_and_what_is_trained_in_it(
+    mixtures: dict[str, Any], kind: str, targets: str, layer: str
+) -> None:
+    with (
+        adapted(mixtures[kind], targets) as model,
+        sample_gradients(model, trained(model)) as taken,
+        pytest.raises(SampleGradientError) as error,
+    ):
+        taken(losses(model, [0, 1, 2]))
+    assert str(error.value).startswith(
+        f"layer model.layers.0.mlp.{layer} has no gradient for each sequence by itself"
+    ), error.value
+    assert "lora.target-modules" in str(error.value)
+
+
+def test_attention_beside_experts_tells_sequences_apart(mixtures: dict[str, Any]) -> None:
+    """Experts see tokens of all sequences at once, but none of them enters another's gradient."""
+    with adapted(mixtures["Mixtral"], "q_proj,k_proj,v_proj,o_proj") as model:
+        parameters = trained(model)
+        with sample_gradients(model, parameters) as taken:
+            found = taken(losses(model, [0, 1, 2]))
+        for row in range(3):
+            alone = torch.autograd.grad(losses(model, [row])[0], parameters)
+            for mine, wanted in zip(found, alone, strict=True):
+                assert wanted.norm() > 0 and (mine[row] - wanted).norm() <= 1e-4 * wanted.norm()
