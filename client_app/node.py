@@ -9,6 +9,7 @@ Not for: gradient steps (``client_app.learner``) or Flower's records (``protocol
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import time
@@ -130,7 +131,7 @@ class Node:
         self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
         self.total = sum(self.learner.sizes)
         self.open_seconds = 0.0
-        self.strikes = Strikes(self.strikes_path or self.folder / "unopened.json")
+        self.strikes = Strikes(self.strikes_path or self.folder / "unopened.json", self.durable)
 
     def _began(self) -> float:
         return self.clock() if self.entered is None else self.entered
@@ -182,13 +183,12 @@ class Node:
                 if record.weight_sum == 0 and not payload.heads:
                     state.copy.skip(record)
                     continue
-                if record.key:
-                    self.strikes.check(record.key)
-                opened = payloads.open(payload, record.weight_sum, record.key)
+                what = f"versions {record.first} to {record.last}"
                 try:
-                    state.copy.add(record, opened, self.total, plan, task.versions)
+                    with self.strikes.counting(record.key, what) if record.key else contextlib.nullcontext():
+                        opened = payloads.open(payload, record.weight_sum, record.key)
+                        state.copy.add(record, opened, self.total, plan, task.versions)
                 except UnopenedError as error:
-                    self.strikes.add(record.key, f"versions {record.first} to {record.last}: {error}")
                     raise NotOpenedError(record, str(error)) from error
                 if payload.size > LARGE:
                     payload.release()  # training needs the room

@@ -12,6 +12,7 @@ from protocol.parts import Part, PartHead
 from server_app.run_folder import RunFolder
 from strategies.journal import Journal, MemoryJournal
 
+
 @pytest.fixture(params=["memory", "run folder"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
     if request.param == "memory":
