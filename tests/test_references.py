@@ -108,9 +108,9 @@ class Tree:
                 yield name
         for sentence in re.findall(r"Not for:? (.*?)(?:\.(?=\s|$)|$)", " ".join(documented.split())):
             for inside in BESIDE.findall(sentence):
-                for name in TICKED.findall(inside):
+                for name in filter(re.compile(r"[a-z_]+").fullmatch, TICKED.findall(inside)):
                     beside = [path.with_name(f"{name}.py"), path.with_name(name), self.root / name]
-                    if re.fullmatch(r"[a-z_]+", name) and not any(place.exists() for place in beside):
+                    if not any(place.exists() for place in beside):
                         yield name
         for name in FILE.findall(documented):
             if name not in ELSEWHERE and not any((place / name).exists() for place in (self.root, path.parent)):
