@@ -23,6 +23,7 @@ from client_app.payloads import Vault
 from client_app.selection import FEWEST_HELD_OUT, Selection
 from client_app.settings import TrainSettings, read_node_settings
 from client_app.spec import LearnerSpec
+from client_app.spending import RECORDS, check_records_kept
 from encryption.settings import SENSITIVE, EncryptionSettings
 from protocol.hospital_privacy import hospital_mechanism, run_schedule
 from protocol.messages import TRAIN, Task
@@ -62,6 +63,7 @@ def build(context: Context, task: Task) -> Node:
             )
         check_demands(config, given)
         if given.privacy_unit != NO_UNIT:
+            check_records_kept(Path(given.state_dir) / RECORDS)
             its_own = ("data.patient-column",) if given.patient_column else ()
             selection = Selection(Path(given.state_dir) / "selection.json", given.over(config), its_own)
             fewest_held_out = FEWEST_HELD_OUT

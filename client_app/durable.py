@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 PATIENCE = 60.0  # seconds that a task waits for another
-__all__ = ["PATIENCE", "Timeout", "locked", "replace_text"]
+__all__ = ["PATIENCE", "Timeout", "locked", "replace_text", "sync_folder"]
 
 
 def locked(path: Path, patience: float = PATIENCE) -> FileLock:
@@ -51,8 +51,13 @@ def replace_text(path: Path, text: str, durable: bool = True) -> None:
         Path(draft).unlink(missing_ok=True)
         raise
     if durable:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Put the names in the folder ``path`` on disk: a new file's, or one that was replaced."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

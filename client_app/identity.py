@@ -14,6 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from client_app.durable import sync_folder
 from protocol.messages import Update
 
 
@@ -39,8 +40,11 @@ def load_identity(path: Path) -> Ed25519PrivateKey:
         draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())  # after a power cut a name without its bytes is no identity
         try:
             os.link(draft, path)  # of two processes that start at once, one wins and both use its key
+            sync_folder(path.parent)
         except FileExistsError:
             pass
         finally:

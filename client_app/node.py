@@ -9,6 +9,7 @@ Not for: gradient steps (``client_app.learner``) or Flower's records (``protocol
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import time
@@ -29,6 +30,7 @@ from client_app.quantise import quantise
 from client_app.state import NodeState, StateFolder
 from client_app.strikes import Strikes, StruckOutError
 from client_app.trained import Trained, Vector, coarse, uncounted, unreported
+from client_app.training_log import log_training
 from encryption.plan import FieldPlan
 from protocol.measures import Measure
 from protocol.messages import BEHIND, BUDGET, FAILED, WRONG_KEY, Evaluation, Failure, RecordHead, Reply, Task, Update
@@ -130,7 +132,7 @@ class Node:
         self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
         self.total = sum(self.learner.sizes)
         self.open_seconds = 0.0
-        self.strikes = Strikes(self.strikes_path or self.folder / "unopened.json")
+        self.strikes = Strikes(self.strikes_path or self.folder / "unopened.json", self.durable)
 
     def _began(self) -> float:
         return self.clock() if self.entered is None else self.entered
@@ -182,13 +184,12 @@ class Node:
                 if record.weight_sum == 0 and not payload.heads:
                     state.copy.skip(record)
                     continue
-                if record.key:
-                    self.strikes.check(record.key)
-                opened = payloads.open(payload, record.weight_sum, record.key, record.dithered)
+                what = f"versions {record.first} to {record.last}"
                 try:
-                    state.copy.add(record, opened, self.total, plan, task.versions)
+                    with self.strikes.counting(record.key, what) if record.key else contextlib.nullcontext():
+                        opened = payloads.open(payload, record.weight_sum, record.key, record.dithered)
+                        state.copy.add(record, opened, self.total, plan, task.versions)
                 except UnopenedError as error:
-                    self.strikes.add(record.key, f"versions {record.first} to {record.last}: {error}")
                     raise NotOpenedError(record, str(error)) from error
                 if payload.size > LARGE:
                     payload.release()  # training needs the room
@@ -246,10 +247,13 @@ class Node:
         seal_seconds = self.clock() - seal_began
         state.pending_task, state.pending = task.task, rounded.residual if self.feedback else None
         self.store.save(state)
+        exact = trained
         if self.noise is not None:
             trained = unreported(trained, self.schedule)
         else:
             trained = coarse(trained if self.counts else uncounted(trained), self.loss_grid)
+        if cost is None:
+            log_training(self.folder, task, exact, trained)
         return sign(
             Update(
                 lineage=task.lineage,
@@ -303,6 +307,8 @@ class Node:
                 self.fewest_held_out,
             )
             measures = {}
+        else:
+            logger.info("held-out loss %.4f at version %d", measures["global"].loss, task.version)
         if self.budget is not None and (own := measures.pop("own", None)) is not None:
             logger.info(  # trained without noise: what it measures would tell of the patients that it was trained on
                 "alone, this hospital reaches a held-out loss of %.4f (together: %.4f); with privacy.unit = %r only "

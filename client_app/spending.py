@@ -20,6 +20,7 @@ from client_app.durable import Timeout, locked, replace_text
 if TYPE_CHECKING:
     from privacy.accounting import Spent
 
+RECORDS = "identity.spent"  # a hospital's folder of records in its state-dir, beside its identity
 _FORMAT = 3  # 2: with the unit; 3: with a digest
 _KEYS = {2: {"format", "unit", "noise", "spent"}, 3: {"format", "unit", "noise", "spent", "digest"}}  # that are read
 _PATIENCE = 600.0  # seconds for another spending to end; calibrating noise takes some
@@ -29,6 +30,23 @@ class RecordError(RuntimeError):
     """What was spent cannot be read or written, so nothing more may be."""
 
     tellable = True  # see client_app.refusals
+
+
+def check_records_kept(folder: Path) -> None:
+    """Refuse to begin where ``folder``, which holds all records of a hospital, is not: a lost one is no empty one.
+
+    Raises
+    ------
+    RecordError
+        there is no such folder; it says what to do.
+    """
+    if not folder.is_dir():
+        raise RecordError(
+            f"{folder.name}, the record of what private runs spent here, is not in this node's state-dir, and this "
+            "hospital demands privacy-unit: nothing was read, trained or sent. If the folder was deleted, or state-dir "
+            "is another than before, restore it from the backup. If no private run has trained on these notes yet, "
+            f"say so with an empty folder: mkdir -m 700 STATE-DIR/{folder.name}"
+        )
 
 
 def _digest(facts: dict[str, Any]) -> str:

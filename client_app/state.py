@@ -24,6 +24,7 @@ from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
 from client_app.accumulators import Accumulators
+from client_app.durable import sync_folder
 from client_app.trained import Vector
 from protocol.messages import Head
 from protocol.privacy_settings import NO_UNIT
@@ -182,6 +183,8 @@ class StateFolder:
             if self.durable:
                 os.fsync(file.fileno())
         draft.replace(self.path)
+        if self.durable:
+            sync_folder(self.folder)  # before what the earlier state names is deleted
 
     def _clear(self, name: str) -> None:
         """Delete arrays that no state names, but those that another process of this node is just writing."""
@@ -197,3 +200,6 @@ class StateFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "heads.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"seq": head.seq, "hash": head.hash}) + "\n")
+            file.flush()
+            if self.durable:
+                os.fsync(file.fileno())

@@ -11,23 +11,67 @@ Not for: what did not open (``client_app.payloads``).
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+from client_app.durable import Timeout, locked, replace_text
+from client_app.payloads import UnopenedError
+
 MOST = 3
+_PATIENCE = 600.0  # seconds for another task's record to be opened; a large adapter's takes a while
 
 
 class StruckOutError(RuntimeError):
-    """Too much under this key did not open; the node takes no more part under it."""
+    """Too much under this key did not open, or it cannot be counted; the node takes no more part under it."""
 
     tellable = True  # see client_app.refusals
 
 
 class Strikes:
-    """Fingerprint -> what did not open, in ``path`` (JSON)."""
+    """Fingerprint -> what did not open, in ``path`` (JSON), on disk before anybody learns of it if ``durable``.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    One question at a time: tasks that run at once, of one run or several, get no more wrong answers than one after
+    another would.
+    """
+
+    def __init__(self, path: Path, durable: bool = True) -> None:
+        self.path, self.durable = path, durable
+
+    @contextlib.contextmanager
+    def counting(self, key: str, what: str) -> Iterator[None]:
+        """Open ``what``, sealed under ``key``, within: an :class:`UnopenedError` is counted before it leaves.
+
+        Raises
+        ------
+        StruckOutError
+            three failures under ``key`` were counted before, or the count cannot be read or written; it says what
+            failed and what to do.
+        """
+        with self._alone():
+            self._check(key)
+            try:
+                yield
+            except UnopenedError as error:
+                self._add(key, f"{what}: {error}")
+                raise
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        try:
+            lock = locked(self.path.with_name(f"{self.path.name}.lock"), _PATIENCE)
+        except Timeout as error:
+            raise StruckOutError(
+                f"another task of this node has kept {self.path.name} for {_PATIENCE:g} s: nothing was opened. If no "
+                "other run opens records here, restart the SuperNode"
+            ) from error
+        except OSError as error:
+            raise self._unwritten(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _read(self) -> dict[str, list[str]]:
         if not self.path.exists():
@@ -41,23 +85,15 @@ class Strikes:
                 "it, or delete it if you know why nothing was wrong"
             ) from error
 
-    def add(self, key: str, what: str) -> None:
-        """Something under ``key`` did not open. Written before anybody is told."""
+    def _add(self, key: str, what: str) -> None:
         found = self._read()
         found.setdefault(key, []).append(what[:500])
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".draft")
-        draft.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        draft.replace(self.path)
+        try:
+            replace_text(self.path, json.dumps(found, indent=1), self.durable)
+        except OSError as error:
+            raise self._unwritten(error) from error
 
-    def check(self, key: str) -> None:
-        """Refuse to open anything more under ``key`` after three failures.
-
-        Raises
-        ------
-        StruckOutError
-            says what failed and what to do.
-        """
+    def _check(self, key: str) -> None:
         reasons = self._read().get(key, [])
         if len(reasons) >= MOST:
             raise StruckOutError(
@@ -65,3 +101,10 @@ class Strikes:
                 "the aggregator is misbehaving, and more answers would give the key away: this node takes no more part "
                 f"under it. Find the cause, then `python -m encryption.keys rotate`; the count is in {self.path}"
             )
+
+    def _unwritten(self, error: OSError) -> StruckOutError:
+        return StruckOutError(
+            f"{self.path.name}, the count of what did not open under a key, could not be written to this node's "
+            f"state-dir ({error.strerror or type(error).__name__}): nothing more is opened without it. Free disk "
+            "space, or see who may write there"
+        )

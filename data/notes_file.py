@@ -44,9 +44,11 @@ _READERS = {"mimic-iii": read_mimic_iii, "mimic-iv": read_mimic_iv, "csv": read_
 
 
 def _sources(path: Path, source: str) -> list[Path]:
+    """Every file that a reader may take notes from, whatever its format: one that changes makes the entry another."""
     if source in ("csv", "jsonl") or not path.is_dir():
         return [path]
-    return sorted(p for pattern in ("*", "*/*") for p in path.glob(pattern) if ".csv" in p.name.lower())
+    found = (p for pattern in ("*", "*/*") for p in path.glob(pattern) if not p.name.startswith("."))
+    return sorted(p for p in found if p.is_file())
 
 
 def drops_discharge_summaries(config: DataConfig) -> bool:

@@ -83,6 +83,9 @@ def _settings(node: dict[str, Any]) -> tuple[str, str]:
 
 
 def _state(node: dict[str, Any]) -> tuple[str, str]:
+    from client_app.spending import RECORDS
+    from protocol.privacy_settings import NO_UNIT
+
     folder = Path(str(node["state-dir"]))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +94,13 @@ def _state(node: dict[str, Any]) -> tuple[str, str]:
         probe.unlink()
     except OSError as error:
         return WRONG, f"state-dir {folder} cannot be written: {error.strerror}"
+    unit = node.get("privacy-unit", NO_UNIT)
+    if unit != NO_UNIT and not (folder / RECORDS).is_dir():
+        return WRONG, (
+            f"privacy-unit = {unit!r}, but {folder / RECORDS}, the record of what private runs spent, is missing: no "
+            "run would be taken part in. Restore it from the backup, or, if no private run has trained on these notes "
+            f"yet: mkdir -m 700 {folder / RECORDS}"
+        )
     free = shutil.disk_usage(folder).free
     what = f"state-dir {folder}, {free / 2**30:.1f} GiB free"
     return (OK if free >= ROOM else WARNING), what

@@ -1,6 +1,6 @@
 """The adapters to compare: untuned base, global, each hospital's own, centralised.
 
-Not for: measuring them (``evaluation.measures``).
+Not for: measuring them (``evaluation.report``).
 """
 
 from __future__ import annotations

@@ -40,7 +40,10 @@ def _share(text: str) -> float:
 def parser() -> argparse.ArgumentParser:
     app = Path(__file__).resolve().parents[1]
     made = argparse.ArgumentParser(
-        prog="python -m launcher", description="Simulate a federated run on this machine and evaluate its result."
+        prog="python -m launcher",
+        description="Simulate a federated run on this machine and evaluate its result.",
+        epilog="`python -m launcher watch RUN_FOLDER` shows what its hospitals are doing, `python -m launcher report "
+        "RUN_FOLDER` draws its report again.",
     )
     add = made.add_argument
     add("--run-config", action="append", default=[], metavar="'KEY=VALUE ...'|FILE.toml", help="may be given again")

@@ -1,4 +1,4 @@
-"""What ends a launch early. Not for: a run that failed by itself (see `launcher.watch.Outcome`)."""
+"""What ends a launch early. Not for: a run that failed by itself (see `launcher.watch.Ending`)."""
 
 
 class LauncherError(Exception):

@@ -22,10 +22,12 @@ from pathlib import Path
 
 from launcher.environment import make_home
 from launcher.errors import LauncherError
+from launcher.exact_losses import ExactLosses
 from launcher.flower import Flower, tail
 from launcher.lines import Screen
 from launcher.overrides import Value, app_defaults, read_overrides, to_toml
 from launcher.processes import ProcessTree
+from launcher.views import draw_report
 from launcher.watch import Ending, Watch
 from protocol.run_settings import simulation_keys
 
@@ -141,6 +143,8 @@ class Launch:
             print(f"--- the last lines of {self.log}\n{words}\n---", file=sys.stderr)
             raise LauncherError(f"the run has failed after {seconds:.0f} s: {problem}\nfull log: {self.log}")
         self._say(f"run completed in {seconds:.0f} s; its log: {self.log}")
+        if problem := draw_report(self.folder):
+            self._say(f"the report was not drawn again with exact training losses: {problem}")
         return self._evaluate()
 
     def _simulate(self) -> Ending:
@@ -151,7 +155,8 @@ class Launch:
         run_config = flower.home / "run-config.toml"
         run_config.write_text(self._run_config, "utf-8")
         self._run_id = flower.run(options.app, run_config, self._federation)
-        write: Callable[[str], None] = (lambda _: None) if options.quiet else self._say
+        exact = ExactLosses(self.folder)
+        write: Callable[[str], None] = (lambda _: None) if options.quiet else lambda line: self._say(exact.shown(line))
         return Watch(flower, self._tree, self._run_id, self.log, Screen(write), self._say).follow()
 
     @staticmethod

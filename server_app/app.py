@@ -21,6 +21,7 @@ from server_app import cost
 from server_app.dither_key import run_dither
 from server_app.progress import Progress
 from server_app.report import write_report
+from server_app.reported_loss import rounding
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
 from server_app.strategy import make_strategy
@@ -53,7 +54,7 @@ def main(grid: Grid, context: Context) -> None:
         if mechanism is not None:
             mechanism.shares(plan.q_max)  # refuses too few bits before there is a run folder
         folder = RunFolder.create(Path(run.folder) if run.folder else None, config, plan)
-    progress = Progress(folder.path, schedule.versions)
+    progress = Progress(folder.path, schedule.versions, rounding=rounding(config))
     folder.observers.append(progress)
     dither = run_dither(folder.lineage, bool(run.resume))
     strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither)

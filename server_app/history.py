@@ -15,6 +15,7 @@ from protocol.measures import Measure
 from protocol.messages import ACCEPTED, OUTCOMES, TRAIN
 from server_app import cost
 from server_app.lanes import Hospital, named
+from server_app.reported_loss import ExactLoss, exact_mean
 from server_app.table import Rows, last_measures
 from strategies.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
@@ -76,7 +77,9 @@ class Trouble:
 class History:
     """A run. ``heldout``: (version, loss, whether every node answered); ``by_hospital``: loss by lane and version.
 
-    ``privacy_unit`` is what hospitals protect themselves, empty where they do not."""
+    ``privacy_unit`` is what hospitals protect themselves, empty where they do not. ``rounding`` says how the training
+    losses here were rounded by who reported them; empty: they are exact.
+    """
 
     hospitals: list[Hospital] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
@@ -94,6 +97,7 @@ class History:
     privacy_unit: str = ""
     hospital_privacy: Mapping[str, Any] | None = None
     hospital_epsilons: list[tuple[int, float]] = field(default_factory=list)
+    rounding: str = ""
 
     def count(self, *outcomes: str) -> int:
         """How many tasks came to one of ``outcomes``."""
@@ -106,10 +110,10 @@ class History:
 
 
 class _Reader:
-    """Takes the ledger's lines one by one into a :class:`History`."""
+    """Takes the ledger's lines one by one into a :class:`History`; ``exact`` losses stand in for reported ones."""
 
-    def __init__(self, hospitals: list[Hospital], lane: dict[str, int]) -> None:
-        self.out, self.lane = History(hospitals), lane
+    def __init__(self, hospitals: list[Hospital], lane: dict[str, int], rounding: str, exact: ExactLoss | None) -> None:
+        self.out, self.lane, self.exact = History(hospitals, rounding=rounding if exact is None else ""), lane, exact
         self.open: dict[int, Span] = {}
         self.by_task: dict[int, Span] = {}
         self.waiting: dict[int, Span] = {}  # accepted, but in no version yet
@@ -172,6 +176,8 @@ class _Reader:
             span.up, self.waiting[line["task"]] = int(line.get("bytes", 0)), span
             if "local_epsilon" in line:
                 span.epsilon, self.out.privacy_unit = float(line["local_epsilon"]), str(line["privacy_unit"])
+            elif self.exact is not None:
+                span.loss = self.exact(line["task"])
             elif not withheld:
                 span.loss = line["loss_sum"] / line["num_tokens"] if line.get("num_tokens") else None
         if event == MEASURED and line.get("global_tokens"):
@@ -190,6 +196,8 @@ class _Reader:
                 weights[span.hospital], staleness[span.hospital] = int(weight), int(stale)
         reverts = line.get("reverts")
         loss = line.get("train_loss") if self.out.hospital_privacy is None else None
+        if self.exact is not None:
+            loss = exact_mean(line["tasks"], line["weights"], self.exact) if line["tasks"] else None
         if "hospital_epsilon" in line:
             self.out.hospital_epsilons.append((int(line["version"]), float(line["hospital_epsilon"])))
         key, part = str(line.get("key", "")), cost.share(line)
@@ -198,11 +206,14 @@ class _Reader:
         )
 
 
-def read_history(events: Iterable[Mapping[str, Any]]) -> History:
-    """The run that ``events`` (a ledger's lines as flat dicts) tell of."""
+def read_history(events: Iterable[Mapping[str, Any]], rounding: str = "", exact: ExactLoss | None = None) -> History:
+    """The run that ``events`` (a ledger's lines as flat dicts) tell of.
+
+    ``rounding``: how hospitals rounded the losses they reported; ``exact`` ones are taken instead, where there are any.
+    """
     lines = list(events)
     hospitals, lane = named(lines)
-    reader = _Reader(hospitals, lane)
+    reader = _Reader(hospitals, lane, rounding, exact)
     for line in lines:
         reader(line)
     out = reader.out

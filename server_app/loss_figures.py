@@ -16,6 +16,7 @@ from server_app.axes import FIGURE, lane_height, version_axis, y_axis
 from server_app.history import History, total
 from server_app.lanes import Hospital
 from server_app.palette import ALERT, INK, MUTED
+from server_app.rounded_figure import rounded_figure
 from server_app.svg import Drawing, log_ticks, scale, short, spread
 
 MODELS = {
@@ -91,7 +92,7 @@ def _lines(
 
 
 def loss_figure(history: History) -> str:
-    """Held-out loss by version over all (thick) and by hospital (thin), and the train loss (dashed)."""
+    """Held-out loss by version over all (thick) and by hospital (thin); training loss (dashed) where it is exact."""
     homes = [
         Series(history.hospitals[lane], sorted(points.items())) for lane, points in sorted(history.by_hospital.items())
     ]
@@ -99,22 +100,29 @@ def loss_figure(history: History) -> str:
     heldout = {version: (loss, whole) for version, loss, whole in history.heldout}
     hollow = {version for version, (_, whole) in heldout.items() if not whole}
     everyone = [(version, loss) for version, (loss, _) in sorted(heldout.items())]
+    name = "training loss (weighted)"
     series = [
         *homes,
-        Series(Hospital("train loss (weighted)", "train loss (weighted)", MUTED), train, 2.0, "6 4"),
+        Series(Hospital(name, name, MUTED), [] if history.rounding else train, 2.0, "6 4"),
         Series(Hospital("all hospitals", "all hospitals", INK), everyone, 3.2, hollow=hollow),
     ]
     return _lines("loss by version", series, history, 330.0, "version (0 = untuned base)")
 
 
 def train_figure(history: History) -> str:
-    """Mean train loss of every accepted update, by hospital and by the version that it was trained from."""
+    """Mean training loss of every accepted update, by hospital and by the version that it was trained from.
+
+    Rounded losses are marks on the few values that there are, side by side, and no lines: a step is no change.
+    """
     found: dict[int, dict[int, float]] = {}
     for span in history.spans:
         if span.loss is not None:
             found.setdefault(span.hospital, {})[span.version] = span.loss
+    title = "version that the update was trained from"
+    if history.rounding:
+        return rounded_figure(found, history, title)
     series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
-    return _lines("train loss by hospital", series, history, 230.0, "version that the update was trained from")
+    return _lines("training loss by hospital", series, history, 230.0, title)
 
 
 def epsilon_figure(history: History) -> str:

@@ -1,10 +1,14 @@
 """Progress of a run for people: one line an event that matters, as it happens.
 
+In a simulation the launcher puts exact training losses into these lines where it shows them
+(``launcher.exact_losses``), by the patterns below.
+
 Not for: machines (``ledger.jsonl`` and ``metrics.jsonl`` are).
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +22,24 @@ from strategies.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
 Facts = dict[str, Any]
 
+_CLOCK = r"^\[ *[\d.]+ s\] "
+UPDATE_LINE = re.compile(_CLOCK + r"  update (?P<task>\d+) from ")
+VERSION_LINE = re.compile(_CLOCK + r"version (?P<version>\d+)/\d+: ")
+REPORTED_LOSS = re.compile(r"reported training loss \S+ \(rounded to powers of [^)]*\)")
+TRAINING_LOSS = "training loss {:.3f}"
+
 
 class Progress:
-    """Prints events; give it to ``RunFolder.observers``."""
+    """Prints events; give it to ``RunFolder.observers``. ``rounding``: how hospitals round the loss they report."""
 
-    def __init__(self, folder: Path, versions: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, folder: Path, versions: int, clock: Callable[[], float] = time.monotonic, rounding: str = ""
+    ) -> None:
         self.console = Console(width=None if Console().is_terminal else 140)
         self.versions, self.clock, self.began = versions, clock, clock()
         self.sites: dict[str, str] = {}
-        self.withheld = False
+        self.withheld, self.rounding = False, rounding
+        self.heldout = ""
         self.console.print(f"Run folder: {folder}", highlight=False, soft_wrap=True)
 
     def say(self, what: RenderableType) -> None:
@@ -54,10 +67,10 @@ class Progress:
             )
         elif event == "accepted":
             stale = f"{line['staleness']} stale" if line["staleness"] else "fresh"
-            told = "" if self.withheld else f"{_told(line)}, "
+            told = "" if self.withheld else f"{self._told(line)}, "
             self._line(
-                f"  update from {name}: based on version {line['version']} ({stale}), {line['steps']} steps, "
-                f"{told}{line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
+                f"  update {line['task']} from {name}: based on version {line['version']} ({stale}), "
+                f"{line['steps']} steps, {told}{line['bytes'] / 1e3:.0f} kB in {line['seconds']:.1f} s"
             )
             if clamped := line.get("clamped"):
                 self._line(f"  clamped: {name}: {'; '.join(map(str, clamped))[:300]}")
@@ -69,13 +82,12 @@ class Progress:
                 for site, weight, stale in zip(line["sites"], line["weights"], line["staleness"], strict=True)
             )
             crypto = f"; encryption {cost.seconds(line):.2f} s, {cost.share(line):.1%}" if line["key"] else ""
-            first = f"train loss {line['train_loss']:.3f}" if "train_loss" in line else "train losses withheld"
-            if "hospital_epsilon" in line:
-                first = f"hospital epsilon {line['hospital_epsilon']:.3g}"
-            self._line(f"version {line['version']}/{self.versions}: {first}; weights {members}{crypto}")
+            facts = "; ".join([*self._fit(line), f"weights {members}"])
+            self._line(f"version {line['version']}/{self.versions}: {facts}{crypto}")
         elif event == "measured" and "own_loss_sum" in line:
             self._line(f"  {name}: trained alone and measured in {line['seconds']:.1f} s")
         elif event == "evaluated" and line["loss"] is not None:
+            self.heldout = f"held-out loss {line['loss']:.3f} at version {line['version']}"
             self._line(f"evaluated (asked at version {line['version']}): held-out loss {line['loss']:.3f}")
         elif event in (FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BEHIND, BUDGET):
             reason = next(iter(str(line.get("reason", "")).strip().splitlines()), "no reason given")
@@ -88,9 +100,19 @@ class Progress:
             detail = {"snapshot": "version", "finished": "reason", "disagreement": "hospitals"}.get(event, "node")
             self._line(f"{event}: {line.get(detail, '')}")
 
+    def _fit(self, line: Facts) -> list[str]:
+        """What a version's line says of how well the model fits, or of what that cost."""
+        if "hospital_epsilon" in line:
+            said = [f"hospital epsilon {line['hospital_epsilon']:.3g}"]
+        elif "train_loss" not in line:
+            said = ["training losses withheld"]
+        else:
+            said = [] if self.rounding else [TRAINING_LOSS.format(line["train_loss"])]
+        return [*said, *filter(None, [self.heldout])]
 
-def _told(line: Facts) -> str:
-    """An update's loss or, where that is withheld, what the hospital has spent."""
-    if "local_epsilon" in line:
-        return f"{line['privacy_unit']}-level epsilon {line['local_epsilon']:.3g}"
-    return f"loss {line['loss_sum'] / line['num_tokens']:.3f}"
+    def _told(self, line: Facts) -> str:
+        """An update's loss or, where that is withheld, what the hospital has spent."""
+        if "local_epsilon" in line:
+            return f"{line['privacy_unit']}-level epsilon {line['local_epsilon']:.3g}"
+        loss = line["loss_sum"] / line["num_tokens"]
+        return f"reported training loss {loss:.3g} ({self.rounding})" if self.rounding else TRAINING_LOSS.format(loss)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from server_app.loss_figures import epsilon_figure, loss_figure, perplexity_figu
 from server_app.privacy_figures import hospital_section
 from server_app.report_parts import measures, sealed, section, settings, state, tiles, trend, troubles
 from server_app.report_style import STYLE
+from server_app.reported_loss import ExactLoss, rounding
 from server_app.run_folder import RunFolderError, read_config
 from server_app.svg import count, escape
 from server_app.timeline import shares_figure, timeline_figure
@@ -63,18 +64,10 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             trend(history),
             "Held-out notes stay where they are: each hospital reports sums over its own. Hollow: not all answered.",
             loss_figure(history),
-            "No version was made and nothing was measured.",
+            "No hospital has measured its held-out notes yet.",
         ),
         hospital_section(history),
-        section(
-            "Training loss of each hospital's updates",
-            "Mean over the notes that an accepted update was trained on, as its hospital told it (to a power of "
-            "train.loss-grid).",
-            train_figure(history),
-            f"Withheld: it would tell of what privacy.unit = {protected!r} protects."
-            if (protected := history.privacy_unit or ("hospital" if history.hospital_privacy is not None else ""))
-            else "No update was accepted.",
-        ),
+        _training(history, config),
         *_spent(history, config),
         section(
             "The global adapter against the untuned base" + (" and against training alone" if alone else ""),
@@ -128,6 +121,26 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
     )
 
 
+def _training(history: History, config: dict[str, Any]) -> str:
+    """The training losses, under the name of what they are."""
+    of = "Mean over the notes that an accepted update was trained on"
+    title, says = "Training loss of each hospital's updates", f"{of}, as each hospital reported it."
+    if history.rounding:
+        title = f"Reported training loss of each hospital's updates, {history.rounding}"
+        says = (
+            f"{of}. Hospitals round it before they report it, so that it tells little of single patients: smaller "
+            "changes do not show. The held-out loss above shows how well the run does."
+        )
+    elif rounded := rounding(config):
+        says = (
+            f"{of}: exact, as the simulated hospitals keep it on this machine. They report it {rounded}; an aggregator "
+            "sees nothing finer."
+        )
+    unit = history.privacy_unit or ("hospital" if history.hospital_privacy is not None else "")
+    withheld = f"Withheld: it would tell of what privacy.unit = {unit!r} protects."
+    return section(title, says, train_figure(history), withheld if unit else "No update was accepted.")
+
+
 def _spent(history: History, config: dict[str, Any]) -> list[str]:
     """What hospitals spent of their privacy budgets, in a run that has any."""
     if not history.privacy_unit:
@@ -144,8 +157,10 @@ def _spent(history: History, config: dict[str, Any]) -> list[str]:
     ]
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:
     """Write ``report.html`` into the run folder ``folder``; its path. The run may be under way.
+
+    ``exact`` training losses, which only who runs a simulation has, are drawn in place of those that were reported.
 
     Raises
     ------
@@ -161,18 +176,23 @@ def write_report(folder: Path) -> Path:
         {"time": entry.time, "event": entry.event, **{k: v for k, v in entry.facts.items() if k not in _BULKY}}
         for entry in read_entries(folder / FILE_NAME)
     )
-    text = page(read_history(events), began["config"], began["lineage"], folder.name)
+    text = page(read_history(events, rounding(began["config"]), exact), began["config"], began["lineage"], folder.name)
     path, draft = folder / NAME, folder / f".{NAME}"
     draft.write_text(text, encoding="utf-8")
     return draft.replace(path)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m server_app.report", description="Draw a run folder's report.html.")
+def main(
+    argv: Sequence[str] | None = None,
+    prog: str = "python -m server_app.report",
+    exact: Callable[[Path], ExactLoss | None] = lambda folder: None,
+) -> int:
+    """The command line; ``exact`` as for :func:`write_report`, of a run folder."""
+    parser = argparse.ArgumentParser(prog=prog, description="Draw a run folder's report.html.")
     parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
     try:
-        print(write_report(parser.parse_args(argv).folder))
+        folder = parser.parse_args(argv).folder
+        print(write_report(folder, exact(folder)))
     except (RunFolderError, LedgerError, OSError) as error:
         print(f"no report: {error}", file=sys.stderr)
         return 1

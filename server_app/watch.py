@@ -28,15 +28,18 @@ from rich.text import Text
 from protocol.messages import Head
 from server_app.ledger import FILE_NAME, LedgerError
 from server_app.ledger_chain import EMPTY, checked
+from server_app.reported_loss import ExactLoss, rounding_in
 from server_app.svg import clean
 from server_app.watch_state import NOTES, WatchState
-from server_app.watch_view import WIDTH, headline, note, table
+from server_app.watch_view import REPORTED, WIDTH, headline, note, table
 
 QUIET = 5.0  # seconds without a line after which one asks who writes
 
 
 class Follower:
     """Takes a run folder's ledger in as it grows. ``dead``: the run has not finished, and no process writes any more.
+
+    ``exact`` gives the hospitals' exact training losses to who runs a simulation (``launcher.views``).
 
     Raises
     ------
@@ -46,12 +49,19 @@ class Follower:
         the ledger cannot be read.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self.path, self.clock = folder / FILE_NAME, clock
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], float] = time.time,
+        exact: ExactLoss | None = None,
+    ) -> None:
+        self.path, self.clock, self.exact = folder / FILE_NAME, clock, exact
+        self.rounding = rounding_in(folder)
         self._start_over()
 
     def _start_over(self) -> None:
-        self.state, self.dead, self._head, self._offset = WatchState(), False, EMPTY, 0
+        self.state, self.dead = WatchState(self.rounding, self.exact), False
+        self._head, self._offset = EMPTY, 0
 
     def refresh(self) -> None:
         """Take in the whole lines that were added."""
@@ -99,24 +109,31 @@ class Follower:
         now = self.clock()
         rows = self.state.rows(self.state.last if self.dead else now)
         shown = rows[:room] if room else rows
-        parts: list[RenderableType] = [headline(self.state, now, self.dead), table(shown, self.state.version, width)]
+        drawn = table(shown, self.state.version, width, self.state.rounding)
+        parts: list[RenderableType] = [headline(self.state, now, self.dead), drawn]
         if more := Counter(row.state for row in rows[len(shown) :]):
             counts = ", ".join(f"{count} {state}" for state, count in more.most_common())
             parts.append(Text(f"and {more.total()} more: {counts}"))
+        if any(column.header == REPORTED for column in drawn.columns):
+            parts.append(Text(f"reported loss: of a hospital's last training, {self.state.rounding}", "dim"))
         parts += [Text(""), *(note(*found) for found in self.state.notes)]
         return Group(*parts)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m server_app.watch", description="What every node is doing now.")
+def main(
+    argv: Sequence[str] | None = None,
+    prog: str = "python -m server_app.watch",
+    exact: Callable[[Path], ExactLoss | None] = lambda folder: None,
+) -> int:
+    """The command line; ``exact`` as for :class:`Follower`, of a run folder."""
+    parser = argparse.ArgumentParser(prog=prog, description="What every node is doing now.")
     parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
     parser.add_argument("--once", action="store_true", help="print it once, as plain text")
     args = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # names in letters that the terminal lacks
     terminal = sys.stdout.isatty()
-    follower = Follower(args.folder)
+    follower = Follower(args.folder, exact=exact(args.folder))
     with contextlib.suppress(KeyboardInterrupt):
         try:
             if not follower.path.is_file():

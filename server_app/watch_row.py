@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from server_app.reported_loss import ExactLoss
+
 TRAINING, EVALUATING, TRAINING_ALONE = "training", "evaluating", "training alone"
 WAITING, IDLE, PAUSING = "update awaits version", "idle", "pausing"
 SPENT = "privacy budget spent"
@@ -20,7 +22,8 @@ CLAMPED = "clamped"  # facts that a node reported were out of bounds and brought
 class Updates:
     """A hospital's site and accepted updates; from ``steps`` on, what is known of the last of them.
 
-    ``bytes_up`` of all of them, ``bytes_down`` of all tasks; ``loss`` in nats a token; ``round_trip`` in seconds.
+    ``bytes_up`` of all of them, ``bytes_down`` of all tasks; ``loss`` of the training in nats a token, ``heldout`` that
+    of the newest global adapter on the hospital's held-out notes; ``round_trip`` in seconds.
     ``epsilon`` of ``unit`` is what the hospital has spent, where it protects examples or patients: its loss is then
     withheld, and its tokens are a public number, not a count.
     """
@@ -35,9 +38,10 @@ class Updates:
     round_trip: float | None = None
     unit: str = ""
     epsilon: float | None = None
+    heldout: float | None = None
 
-    def add(self, line: Mapping[str, Any]) -> None:
-        """Take in an ``accepted`` line."""
+    def add(self, line: Mapping[str, Any], exact: ExactLoss | None = None) -> None:
+        """Take in an ``accepted`` line; the ``exact`` loss stands in for the one that was reported."""
         tokens, seconds = float(line["num_tokens"]), float(line["train_seconds"])
         self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + int(line["bytes"])
         self.steps = int(line["steps"]) if "steps" in line else None
@@ -47,6 +51,8 @@ class Updates:
         if "local_epsilon" in line:
             self.unit, self.epsilon = str(line["privacy_unit"]), float(line["local_epsilon"])
             self.tokens_per_second = self.loss = None
+        if exact is not None:
+            self.loss = exact(int(line["task"]))
 
 
 class Row(NamedTuple):

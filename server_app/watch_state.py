@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from protocol.messages import ACCEPTED, ALONE, BEHIND, BUDGET, EVALUATE, LATE, OUTCOMES, TRAIN
+from server_app.reported_loss import ExactLoss
 from server_app.svg import clean
 from server_app.watch_row import (
     ABSENT,
@@ -67,9 +68,12 @@ class WatchState:
     ``last`` is the last line's time, ``heldout`` the last evaluation's (loss, version, whether every node answered),
     ``finished`` why the run ended, ``notes`` the last notable lines, each with its hospital's name. ``accepted`` and
     the bytes are the whole run's; ``failures`` counts by kind what came to nothing or was clamped.
+
+    ``rounding``: how the training losses of its rows are rounded. Empty: they are exact, as always with ``exact``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rounding: str = "", exact: ExactLoss | None = None) -> None:
+        self.rounding, self._exact = rounding if exact is None else "", exact
         self.last, self.version, self.planned = 0.0, 0, 0
         self.finished: str | None = None
         self.heldout: tuple[float, int, bool] | None = None
@@ -254,4 +258,6 @@ class WatchState:
             node.reason = "" if at_once else clean(line.get("reason", ""), REASON) or "no reason given"
         if event == ACCEPTED:
             self._waiting[task] = (node, at)
-            self._hospitals[node.key].add(line)
+            self._hospitals[node.key].add(line, self._exact)
+        if event == "measured" and line.get("global_tokens"):
+            self._hospitals[node.key].heldout = line["global_loss_sum"] / line["global_tokens"]

@@ -27,6 +27,7 @@ SPACIOUS = 120  # from this width on columns stand two apart
 LEGIBLE = 18  # characters that a hospital's name, or its state, is given before columns go
 STYLES = {PAUSING: "yellow", WAITING: "cyan", SPENT: "yellow", LEFT: "dim", ABSENT: "dim", EXCLUDED: "red"}
 AT_MOST = "of at\nmost"
+HELDOUT, TRAINED, REPORTED = "held-out\nloss", "training\nloss", "reported\nloss"
 EPSILON = "epsilon"  # with the unit that it protects above it
 # (title, narrowest terminal that shows the column)
 COLUMNS = (
@@ -37,7 +38,8 @@ COLUMNS = (
     ("updates", 0),
     ("steps", 140),
     ("tokens/s", 140),
-    ("loss", 0),
+    (HELDOUT, 0),
+    (TRAINED, 112),
     (EPSILON, 0),
     ("round\ntrip", 96),
     ("bytes\nup", 88),
@@ -109,6 +111,7 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
         str(last.accepted),
         "-" if last.steps is None else str(last.steps),
         _number(last.tokens_per_second),
+        _number(last.heldout),
         _number(last.loss),
         "-" if last.epsilon is None else f"{last.epsilon:.3g}",
         brief(last.round_trip),
@@ -117,14 +120,18 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
     )
 
 
-def table(rows: Sequence[Row], newest: int, width: int = WIDTH) -> Table:
-    """A line a hospital; ``newest`` is the newest version, ``width`` the terminal's in characters."""
+def table(rows: Sequence[Row], newest: int, width: int = WIDTH, rounding: str = "") -> Table:
+    """A line a hospital; ``newest`` is the newest version, ``width`` the terminal's in characters.
+
+    With ``rounding`` the training losses are not exact, and are called what they are.
+    """
     told = any(row.at_most is not None for row in rows)
     unit = next((row.updates.unit for row in rows if row.updates.unit), "")
     idle = {AT_MOST: not told, EPSILON: not unit}  # columns that would hold nothing
     shown = [i for i, (title, least) in enumerate(COLUMNS) if width >= least and not idle.get(title)]
     cells, titles = [_cells(row, newest) for row in rows], [COLUMNS[i][0] for i in shown]
-    titles = [f"{unit}\n{title}" if title == EPSILON else title for title in titles]
+    names = {EPSILON: f"{unit}\n{EPSILON}"} | ({TRAINED: REPORTED} if rounding else {})
+    titles = [names.get(title, title) for title in titles]
     states = [clean(f"{row.state}: {row.detail}" if row.detail else row.state, 62) for row in rows]
     gap = 2 if width >= SPACIOUS else 1
     widths = [

@@ -34,10 +34,11 @@ from strategies.ending import Ending
 from strategies.hospital_budget import EVENT, HospitalBudget
 from strategies.intact import drop_damaged
 from strategies.journal import Journal
+from strategies.launches import adopt
 from strategies.reception import ATTEMPTS, expire, receive
 from strategies.replies import Replies
 from strategies.restore import Buffered
-from strategies.roster import Flight, NodeView
+from strategies.roster import NodeView
 from strategies.settings import StrategySettings
 from strategies.state import RunError, ServerState
 from strategies.versions import drop_others, make_version, roll_back
@@ -199,15 +200,22 @@ class AsyncHybrid(Strategy):
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
-    ) -> list[Message]:
-        """Training tasks for the idle nodes that may train now, from version ``server_round - 1``."""
-        return [message for message, _ in self._train_drafts()]
+    ) -> Iterator[Message]:
+        """Training tasks at the newest version for the idle nodes that may train now, as :meth:`start` sends them.
+
+        Each is composed when it is asked for, since it may carry records as large as the adapter: push it before the
+        next. (Where a Grid goes through its messages twice, give it lists.) A task names its version, records and
+        settings by itself; ``server_round``, ``arrays`` and ``config`` have no part in it.
+        """
+        self._meet(grid)
+        return self._drafted(self._train_kind())
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
-    ) -> list[Message]:
-        """Evaluation tasks for the idle nodes that owe one."""
-        return [message for message, _ in self._evaluate_drafts()]
+    ) -> Iterator[Message]:
+        """Evaluation tasks for the idle nodes that owe one; otherwise as :meth:`configure_train`."""
+        self._meet(grid)
+        return self._drafted(lambda view: view.todo)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -217,6 +225,7 @@ class AsyncHybrid(Strategy):
         Returns the version's record (what nodes are sent, not the adapter itself) and its metrics, or two Nones.
         """
         metrics = self._take(replies)
+        expire(self.state)
         return (None, None) if metrics is None else (self._last_record(), metrics)
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
@@ -246,6 +255,8 @@ class AsyncHybrid(Strategy):
             too few nodes came, or none of them got anything accepted within ``strategy.stall-timeout``.
         """
         s = self.state
+        arrays, train_config = initial_arrays or ArrayRecord(), train_config or ConfigRecord()
+        evaluate_config = evaluate_config or ConfigRecord()
         self.ending.last_version = min(num_rounds or s.schedule.versions, s.schedule.versions)
         self.summary()
         event = "resumed" if s.resumed else "started"
@@ -268,9 +279,8 @@ class AsyncHybrid(Strategy):
             self.ending.stop(s.ended)
         self._advance()  # a full buffer that an interruption left becomes its version before anybody trains
         while not self.ending.done():
-            self._meet(grid)
-            send(s, grid, self._evaluate_drafts())
-            send(s, grid, self._train_drafts())
+            send(s, grid, self.configure_evaluate(s.version + 1, arrays, evaluate_config, grid))
+            send(s, grid, self.configure_train(s.version + 1, arrays, train_config, grid))
             moved = expire(s)
             for message in self._replies.pull(grid, s.roster.flights):
                 moved = True
@@ -293,24 +303,22 @@ class AsyncHybrid(Strategy):
 
     # ------------------------------------------------------------------ asking
 
-    def _drafts(self, kind_for: Callable[[NodeView], str]) -> Iterator[tuple[Message, Flight]]:
-        """Tasks for idle nodes for which ``kind_for`` names one, as many as ``concurrency`` has room for.
-
-        Composed one at a time, as they are sent: a task may carry records as large as the adapter.
-        """
+    def _drafted(self, kind_for: Callable[[NodeView], str]) -> Iterator[Message]:
+        """Tasks for idle nodes for which ``kind_for`` names one, as many as ``concurrency`` has room for."""
         s = self.state
+        adopt(s)
         room = max(s.settings.concurrency - len(s.roster.flights), 0) if s.settings.concurrency else None
         idle = s.roster.idle(s.clock.now()) if room != 0 else []
-        wanted = itertools.islice(((view, kind) for view in idle if (kind := kind_for(view))), room)
-        return (compose(s, view, kind) for view, kind in list(wanted))
+        wanted = list(itertools.islice(((view, kind) for view in idle if (kind := kind_for(view))), room))
+        for view, kind in wanted:
+            message, flight = compose(s, view, kind)
+            s.roster.draft(message.metadata, flight)
+            yield message
 
-    def _train_drafts(self) -> Iterator[tuple[Message, Flight]]:
+    def _train_kind(self) -> Callable[[NodeView], str]:
         training = not self.state.stop_reason
         worth = self.worth_asking()
-        return self._drafts(lambda view: TRAIN if training and self.may_train(view) and worth(view) else "")
-
-    def _evaluate_drafts(self) -> Iterator[tuple[Message, Flight]]:
-        return self._drafts(lambda view: view.todo)
+        return lambda view: TRAIN if training and self.may_train(view) and worth(view) else ""
 
     def _kind(self, message: Message) -> str:
         flight = self.state.roster.flights.get(message.metadata.reply_to_message_id)

@@ -14,6 +14,7 @@ from flwr.serverapp import Grid
 from protocol.messages import FAILED, TRAIN, SnapshotHead, Task
 from protocol.parts import Payload
 from protocol.wire import write_task
+from strategies.launches import launched
 from strategies.reception import fail
 from strategies.roster import Flight, NodeView
 from strategies.state import ServerState
@@ -46,7 +47,7 @@ def _wants_snapshot(state: ServerState, view: NodeView, kind: str) -> bool:
 
 
 def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Flight]:
-    """A task of ``kind`` for a node, at the newest version, and the flight it becomes when sent."""
+    """A task of ``kind`` for a node, at the newest version, and the flight that it becomes when it is sent."""
     held = min(view.held, state.version)
     if (snapshot := _from_snapshot(state, held)) is not None:
         held = snapshot[0].version
@@ -79,24 +80,12 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
     return message, Flight(view.node, task.task, kind, state.version, task.epoch, now, now + ttl, size, answers)
 
 
-def send(state: ServerState, grid: Grid, drafts: Iterable[tuple[Message, Flight]]) -> None:
-    """Push composed tasks, one at a time, and take them into the roster and the journal."""
-    for message, flight in drafts:
+def send(state: ServerState, grid: Grid, messages: Iterable[Message]) -> None:
+    """Push tasks that the roster has as drafts, one at a time, and take them into the roster and the journal."""
+    for message in messages:
         message_id = next(iter(grid.push_messages([message])), "")
-        view = state.roster.nodes[flight.node]
-        if not message_id:
+        _, flight = state.roster.drafts.pop(message.metadata.dst_node_id)
+        if message_id:
+            launched(state, message_id, flight)
+        else:
             fail(state, flight, FAILED, "the message could not be handed to Flower")
-            continue
-        state.roster.launch(message_id, flight)
-        if flight.kind == TRAIN:
-            view.trained += 1
-        state.journal.record(
-            "dispatched",
-            task=flight.task,
-            node=str(flight.node),
-            hospital=view.hospital,
-            kind=flight.kind,
-            version=flight.version,
-            bytes=flight.bytes_down,
-            deadline_seconds=flight.deadline - flight.sent,
-        )

@@ -24,7 +24,7 @@ class Journal(Protocol):
     lineage: str
 
     def head(self) -> Head:
-        """The last event's number and hash."""
+        """The last event's number and hash; events count from 1, and 0 is the head of a journal without any."""
 
     def record(self, event: str, **facts: Any) -> None:
         """Append an event."""
@@ -58,7 +58,7 @@ class MemoryJournal:
         self._hash = ""
 
     def head(self) -> Head:
-        return Head(len(self.log) - 1, self._hash)
+        return Head(len(self.log), self._hash)
 
     def record(self, event: str, **facts: Any) -> None:
         entry = {"event": event, **facts}

@@ -28,6 +28,7 @@ from protocol.parts import ProtocolError
 from protocol.privacy_settings import LOCAL_UNITS
 from protocol.wire import read_reply
 from strategies.admission import Expected, Refusal, examine
+from strategies.launches import adopt
 from strategies.restore import Buffered, buffered_facts
 from strategies.roster import Flight, NodeView
 from strategies.state import ServerState, multiplier, multiplier_room
@@ -76,6 +77,9 @@ def expire(state: ServerState) -> bool:
 def receive(state: ServerState, message: Message) -> None:
     """Take in one reply."""
     flight = state.roster.land(message.metadata.reply_to_message_id)
+    if flight is None:
+        adopt(state)
+        flight = state.roster.land(message.metadata.reply_to_message_id)
     if flight is None:
         node = str(message.metadata.src_node_id)
         state.journal.record(DUPLICATE, task=-1, node=node, reason="a reply to no task under way")

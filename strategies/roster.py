@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from flwr.app import Metadata
+
 
 @dataclass
 class Flight:
@@ -58,12 +60,13 @@ class NodeView:
 
 
 class Roster:
-    """Nodes by id and tasks by message id."""
+    """Nodes by id, tasks by message id, and ``drafts``: composed tasks by node that are not known to be sent."""
 
     def __init__(self) -> None:
         self.nodes: dict[int, NodeView] = {}
         self.present: set[int] = set()
         self.flights: dict[str, Flight] = {}
+        self.drafts: dict[int, tuple[Metadata, Flight]] = {}
         self._busy: set[int] = set()
 
     def update(self, ids: Iterable[int]) -> tuple[list[int], list[int]]:
@@ -79,6 +82,10 @@ class Roster:
         """Nodes that can take a task, least trained first."""
         free = [self.nodes[n] for n in self.present - self._busy if self.nodes[n].not_before <= now]
         return sorted(free, key=lambda view: (view.trained, view.node))
+
+    def draft(self, metadata: Metadata, flight: Flight) -> None:
+        """A task was composed, as the message of ``metadata``; one that was not sent before is forgotten."""
+        self.drafts[flight.node] = (metadata, flight)
 
     def launch(self, message_id: str, flight: Flight) -> None:
         """A task was sent."""

@@ -7,7 +7,7 @@ leaves bandwidth to scheduling (q-FFL's form, arXiv 1905.10497); ``equal`` count
 hospital says of itself and however stale it is, and a version with fewer of them is a shorter step. Weights that depend
 on a loss or a count depend on data: differential privacy of hospitals takes ``equal``.
 
-Not for: which updates are aggregated (``strategies.buffer``).
+Not for: which updates are aggregated (``strategies.async_hybrid``).
 """
 
 from __future__ import annotations

@@ -179,6 +179,15 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert len({e["state_hash"] for e in measured if "state_hash" in e}) <= 1
     assert (run / "launcher.log").exists() and not list(elsewhere.iterdir())
 
+    # the simulation's report has the exact training losses that the nodes kept; the run's own records have none
+    trainings = [line for path in (home / "state").rglob("trainings.jsonl") for line in lines(path)]
+    assert {t["task"] for t in trainings} >= {e["task"] for e in accepted}
+    assert "an aggregator sees nothing finer" in (run / "report.html").read_text()
+    told = {e["task"]: e["loss_sum"] / e["num_tokens"] for e in accepted}
+    assert all(abs(t["loss"] - told[t["task"]]) > 1e-6 for t in trainings if t["task"] in told)
+    recorded = (run / "ledger.jsonl").read_text() + (run / "metrics.jsonl").read_text()
+    assert trainings and not [t for t in trainings if str(t["loss"])[:9] in recorded]
+
     heads = sorted((home / "state" / config["lineage"]).glob("site-*/heads.jsonl"))
     assert len(heads) == 3
     checked = python(elsewhere, env, "server_app.ledger", "verify", str(run), "--heads", *map(str, heads))

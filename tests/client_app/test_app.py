@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import tomllib
 import warnings
 from collections.abc import Callable, Iterator
@@ -229,6 +230,7 @@ def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_dem
         both = failure(TASK, context(given | {"partition-id": 0, "num-partitions": 2}, **run)).reason
         assert "partition-id is given by simulations and data-path by a hospital" in both
     assert not (tmp_path / "state").exists()
+    (tmp_path / "state" / "identity.spent").mkdir(parents=True)
     assert isinstance(answer(TASK, context(given, **run | {"data__patient_column": "text"})), Update)
     own = given | {"privacy-total-epsilon": 0.001}
     got = failure(replace(TASK, lineage="another1", task=2), context(own, **run))
@@ -366,6 +368,7 @@ def test_no_run_config_makes_an_error_tell_of_notes(
     if unit == "patient":
         given |= {"privacy-unit": "patient", "privacy-epsilon": 3.0, "patient-column": "name"}
         run = run | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
+        (tmp_path / "state" / "identity.spent").mkdir(parents=True)
     got = failure(TASK, context(given, **run))
     assert got.kind == FAILED and "Error in data/" in got.reason and "hospital's own log" in got.reason
     assert "Jane" not in got.reason and "20" not in got.reason and str(path) not in got.reason
@@ -388,6 +391,8 @@ def test_held_out_patients_are_the_same_in_every_run_of_a_protected_hospital(
     given = {"data-path": str(path), "state-dir": str(tmp_path / "state"), "patient-column": "subject"} | key
     given |= {"privacy-unit": "patient", "privacy-epsilon": 3.0}
     run = CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
+    for state in ("state", "another"):
+        (tmp_path / state / "identity.spent").mkdir(parents=True)
     told = answer(TASK, context(given, **run), EVALUATE)
     assert isinstance(told, Evaluation) and told.measures["global"].patients >= 10
     with monkeypatch.context() as patch:
@@ -403,6 +408,27 @@ def test_held_out_patients_are_the_same_in_every_run_of_a_protected_hospital(
         told = answer(replace(TASK, steps=1), few, kind)
         assert isinstance(told, Evaluation) and not told.measures
     assert "only this log is told" in caplog.text
+
+
+def test_a_deleted_state_folder_gives_a_protected_hospital_no_new_budget(
+    tmp_path: Path, notes: Path, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    given = {"data-path": str(notes), "state-dir": str(state), "engine": "in-process"} | key
+    given |= {"privacy-unit": "patient", "privacy-total-epsilon": 3.0, "patient-column": "subject"}
+    where = context(given, **CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0})
+    (state / "identity.spent").mkdir(parents=True)  # the hospital says that nothing has been spent
+    assert isinstance(answer(TASK, where), Update)
+    assert (state / "identity.spent" / f"{TASK.lineage}.json").exists()
+    shutil.rmtree(state)
+    with monkeypatch.context() as patch:
+        patch.setattr("client_app.app.open_learner", lambda *given: pytest.fail("notes were read"))
+        for kind in (TRAIN, EVALUATE, ALONE):
+            got = failure(replace(TASK, lineage="another1"), where, kind)
+            assert got.kind == FAILED and "identity.spent, the record of what private runs spent here" in got.reason
+            assert "restore it from the backup" in got.reason and "mkdir -m 700 STATE-DIR/identity.spent" in got.reason
+            assert str(tmp_path) not in got.reason
+    assert not state.exists()
 
 
 # ---------------------------------------------------------------------- a Message, whatever happens

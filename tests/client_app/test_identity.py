@@ -1,5 +1,6 @@
 """A hospital's identity: one lasting key, readable by its owner alone."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -86,3 +87,18 @@ def test_who_comes_second_takes_the_firsts_key(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("client_app.identity.secrets.token_hex", meanwhile)
     assert raw(load_identity(path)) == b"1" * 32
     assert [p.name for p in tmp_path.iterdir()] == ["identity.pem"]
+
+
+def test_a_new_key_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut may lose the identity that was never used, but leave no file without a key."""
+    path, synced = tmp_path / "identity.pem", []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        what = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((what.read_bytes() if what.is_file() else what, path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    load_identity(path)
+    assert synced == [(path.read_bytes(), False), (tmp_path, True)]

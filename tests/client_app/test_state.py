@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -256,3 +257,29 @@ def test_heads_are_kept_line_by_line(tmp_path: Path) -> None:
     store.keep_head(Head(5, "b"))
     lines = (tmp_path / "new" / "heads.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [{"seq": 1, "hash": "a"}, {"seq": 5, "hash": "b"}]
+
+
+def test_the_new_state_is_on_the_disk_before_the_old_arrays_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut at any moment must leave a state whose arrays are there."""
+    store = StateFolder(tmp_path)
+    store.save(state(1))
+    (old,) = tmp_path.glob("arrays-*")
+    seen = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        what = Path(f"/proc/self/fd/{descriptor}").readlink()
+        seen.append((what.is_dir(), old.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    store.save(state(2))
+    assert seen[-1] == (True, True) and len(seen) == 3 and not old.exists()
+
+
+def test_a_ledger_head_is_on_the_disk_before_the_node_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bytes] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append((tmp_path / "heads.jsonl").read_bytes()))
+    StateFolder(tmp_path).keep_head(Head(7, "ab"))
+    StateFolder(tmp_path, durable=False).keep_head(Head(8, "cd"))
+    assert synced == [b'{"seq": 7, "hash": "ab"}\n']

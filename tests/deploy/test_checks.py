@@ -79,6 +79,16 @@ def test_each_trouble_is_named_and_the_rest_still_looked_at(file: Path, tmp_path
     assert "no key thraeds; did you mean threads?" in wrong["node config"] and "notes is not there" in wrong["notes"]
 
 
+def test_a_hospital_that_demands_privacy_needs_its_record_of_spending(file: Path) -> None:
+    record = file.parent / "state" / "identity.spent"
+    demands = 'privacy-unit = "patient"\nprivacy-epsilon = 8.0\npatient-column = "subject_id"\n'
+    file.write_text(file.read_text() + demands)
+    verdict, told = found(file)["state"]
+    assert verdict == WRONG and str(record) in told and "Restore it from the backup" in told
+    record.mkdir(mode=0o700)
+    assert found(file)["state"][0] in (OK, WARNING)
+
+
 def test_a_strangers_aggregator_and_none_at_all(file: Path, tmp_path: Path) -> None:
     make_authority(tmp_path / "other")
     (file.parent / "ca.crt").write_bytes((tmp_path / "other" / "ca.crt").read_bytes())

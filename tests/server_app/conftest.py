@@ -13,15 +13,17 @@ import pytest
 from server_app.history import History, read_history
 from server_app.ledger import FILE_NAME, Ledger
 from server_app.report import write_report
+from server_app.reported_loss import ExactLoss
 
 
 class Story:
-    """Writes a run folder as a run would, with a clock of its own."""
+    """Writes a run folder as a run would, with a clock of its own. ``grid``: its ``train.loss-grid``."""
 
-    def __init__(self, path: Path, names: list[str], planned: int = 4) -> None:
+    def __init__(self, path: Path, names: list[str], planned: int = 4, grid: float = 1.0) -> None:
         self.path, self.names, self.planned, self.now, self.task = path, names, planned, 1000.0, 0
         path.mkdir(parents=True)
-        config = {"strategy.name": "async-hybrid", "strategy.buffer-size": 3, "model.name": "<embedded>"}
+        config: dict[str, Any] = {"strategy.name": "async-hybrid", "strategy.buffer-size": 3, "train.loss-grid": grid}
+        config["model.name"] = "<embedded>"
         (path / "config.json").write_text(json.dumps({"lineage": "ab" * 8, "plan": [8, 7, 0], "config": config}))
         self.ledger = Ledger(path / FILE_NAME, clock=lambda: self.now, durable=False)
         self.nodes = [str(10**18 + i) for i in range(len(names))]
@@ -75,8 +77,8 @@ class Story:
     def history(self) -> History:
         return read_history({"time": e.time, "event": e.event, **e.facts} for e in self.ledger.entries())
 
-    def page(self) -> tuple[str, ElementTree.Element]:
-        text = write_report(self.path).read_text(encoding="utf-8")
+    def page(self, exact: ExactLoss | None = None) -> tuple[str, ElementTree.Element]:
+        text = write_report(self.path, exact).read_text(encoding="utf-8")
         return text, ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>\n"))
 
     def full_run(self, versions: int, buffer: int) -> None:
@@ -136,8 +138,8 @@ class Story:
 def story(tmp_path: Path) -> Iterator[Callable[..., Story]]:
     told: list[Story] = []
 
-    def tell(names: Sequence[str] = ("North", "South", "East", "West"), planned: int = 4) -> Story:
-        told.append(Story(tmp_path / "run", list(names), planned))
+    def tell(names: Sequence[str] = ("North", "South", "East", "West"), planned: int = 4, grid: float = 1.0) -> Story:
+        told.append(Story(tmp_path / "run", list(names), planned, grid))
         return told[-1]
 
     yield tell

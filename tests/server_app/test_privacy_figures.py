@@ -54,7 +54,7 @@ def test_the_report_draws_what_was_spent_and_says_what_it_covers(story: Callable
     lines = protected(run)
     text, root = run.page()
     labels = [svg.get("aria-label") for svg in root.iter("{http://www.w3.org/2000/svg}svg")]
-    assert "hospital epsilon by version" in labels and "train loss by hospital" not in labels
+    assert "hospital epsilon by version" in labels and "training loss by hospital" not in labels
     said = " ".join(root.itertext())
     spent = [line["hospital_epsilon"] for line in lines if line["event"] == "version"]
     assert [line["hospital_versions"] for line in lines if line["event"] == "version"] == [1, 2, 3, 3]
@@ -62,14 +62,14 @@ def test_the_report_draws_what_was_spent_and_says_what_it_covers(story: Callable
         assert f"version {version}: epsilon {epsilon:.4g}" in said
     assert f"epsilon {MECHANISM.epsilon(24, 1e-5):.4g} of the 8 allowed at delta 1e-05" in said
     assert "Not covered: held-out losses" in said and "what privacy.unit = 'hospital' protects" in said
-    assert "Only sums can be opened" in said and "train loss" not in text
+    assert "Only sums can be opened" in said and "training loss" not in text
 
 
 def test_a_run_without_it_shows_nothing_of_it(story: Callable[..., Any]) -> None:
     run = story()
     run.full_run(4, 3)
     text, _ = run.page()
-    assert "Privacy of a hospital" not in text and "train loss by hospital" in text
+    assert "Privacy of a hospital" not in text and "training loss by hospital" in text
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from server_app.progress import Progress
+from server_app.progress import REPORTED_LOSS, UPDATE_LINE, VERSION_LINE, Progress
 
 
 def failed(reason: str) -> dict[str, Any]:
@@ -30,11 +32,48 @@ def test_a_nodes_words_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[s
 def test_a_version_names_its_hospitals_weights_and_staleness(capsys: pytest.CaptureFixture[str]) -> None:
     line = {"event": "version", "version": 2, "train_loss": 1.5, "sites": ["A", "B"], "weights": [96, 32], "key": ""}
     Progress(Path("/runs/x"), 4, clock=lambda: 0.0)(line | {"staleness": [0, 3]})
-    assert "version 2/4: train loss 1.500; weights A 96 (staleness 0), B 32 (staleness 3)" in capsys.readouterr().out
+    assert "version 2/4: training loss 1.500; weights A 96 (staleness 0), B 32 (staleness 3)" in capsys.readouterr().out
+
+
+UPDATE = {"event": "accepted", "task": 7, "hospital": "ab", "site": "North", "version": 3, "staleness": 0, "steps": 5}
+UPDATE |= {"loss_sum": 22.5, "num_tokens": 10, "bytes": 500, "seconds": 2.0}
+VERSION = {"event": "version", "version": 4, "train_loss": 2.25, "sites": ["A"], "weights": [96], "key": ""}
+VERSION |= {"staleness": [0]}
+
+
+def said(rounding: str, *lines: dict[str, Any]) -> list[str]:
+    progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0, rounding=rounding)
+    progress.console = Console(file=io.StringIO(), width=140)
+    for line in lines:
+        progress(line)
+    return str(progress.console.file.getvalue()).splitlines()  # type: ignore[attr-defined]
+
+
+def test_a_rounded_loss_is_named_for_what_it_is_and_no_versions_loss() -> None:
+    evaluated = {"event": "evaluated", "version": 3, "loss": 2.5}
+    first, second, _, third = said("rounded to powers of 1.5", UPDATE, VERSION, evaluated, VERSION)
+    assert first.startswith("[   0.0 s]   update 7 from North: based on version 3 (fresh), 5 steps, reported training")
+    assert "reported training loss 2.25 (rounded to powers of 1.5), 0 kB" in first
+    assert second == "[   0.0 s] version 4/4: weights A 96 (staleness 0)"
+    assert third == "[   0.0 s] version 4/4: held-out loss 2.500 at version 3; weights A 96 (staleness 0)"
+
+
+def test_an_exact_loss_stands_in_both_lines() -> None:
+    first, second = said("", UPDATE, VERSION)
+    assert ", training loss 2.250, 0 kB" in first and "reported" not in first
+    assert second == "[   0.0 s] version 4/4: training loss 2.250; weights A 96 (staleness 0)"
+
+
+def test_the_patterns_are_of_these_lines() -> None:
+    """With them the launcher puts a simulation's exact losses in."""
+    first, second = said("rounded to powers of 1.5", UPDATE, VERSION)
+    assert UPDATE_LINE.match(first)["task"] == "7" and VERSION_LINE.match(second)["version"] == "4"  # type: ignore[index]
+    assert REPORTED_LOSS.search(first) and not REPORTED_LOSS.search(second)
+    assert not UPDATE_LINE.match(second) and not VERSION_LINE.match(first)
 
 
 def test_clamped_claims_have_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    line = {"event": "accepted", "hospital": "ab", "site": "North", "version": 3, "staleness": 0, "steps": 5}
+    line = {"event": "accepted", "task": 7, "hospital": "ab", "site": "North", "version": 3, "staleness": 0, "steps": 5}
     line |= {"loss_sum": 20.0, "num_tokens": 10, "bytes": 500, "seconds": 2.0}
     progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0)
     progress(line)
@@ -44,12 +83,12 @@ def test_clamped_claims_have_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_private_update_tells_its_price_and_no_loss(capsys: pytest.CaptureFixture[str]) -> None:
-    line = {"event": "accepted", "hospital": "ab", "site": "North", "version": 3, "staleness": 0, "steps": 5}
+    line = {"event": "accepted", "task": 7, "hospital": "ab", "site": "North", "version": 3, "staleness": 0, "steps": 5}
     line |= {"loss_sum": 0.0, "num_tokens": 10, "bytes": 500, "seconds": 2.0, "privacy_unit": "patient"}
     progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0)
     progress(line | {"local_epsilon": 1.234, "local_epsilon_step": 0.5})
     progress({"event": "version", "version": 2, "sites": ["A"], "weights": [96], "key": "", "staleness": [0]})
     progress({"event": "budget", "hospital": "ab", "reason": "no more"})
     said = capsys.readouterr().out
-    assert "5 steps, patient-level epsilon 1.23, 0 kB" in said and "train losses withheld" in said
+    assert "5 steps, patient-level epsilon 1.23, 0 kB" in said and "training losses withheld" in said
     assert "budget: North: no more" in said

@@ -38,7 +38,7 @@ def test_a_whole_run(story: Callable[..., Any]) -> None:
     text, root = told.page()
     assert set(figures(root)) == {
         "loss by version",
-        "train loss by hospital",
+        "training loss by hospital",
         "held-out perplexity by hospital",
         "tasks of every hospital over time",
         "what every hospital's time went into",
@@ -249,8 +249,68 @@ def test_train_losses_are_drawn_by_hospital_without_any_evaluation(story: Callab
     told.start()
     for number, loss in enumerate((30.0, 20.0, 15.0)):
         told.accept(0, told.ask(0, number), number, loss_sum=loss)
-    figure = figures(told.page()[1])["train loss by hospital"]
+    figure = figures(told.page()[1])["training loss by hospital"]
     assert "North  1.500" in words(figure) and "North, version 0: 3" in words(figure)
+
+
+def rounded(story: Callable[..., Any]) -> Any:
+    """Two versions of two hospitals that round: North reported 3.375 and 2.25, South 2.25 twice."""
+    told = story(["North", "South"], grid=1.5)
+    told.start()
+    for number, losses in enumerate(((33.75, 22.5), (22.5, 22.5))):
+        tasks = [told.ask(i, number) for i in (0, 1)]
+        for i, (task, loss) in enumerate(zip(tasks, losses, strict=True)):
+            told.accept(i, task, number, loss_sum=loss)
+        told.version(number + 1, [(0, tasks[0], 30, 0), (1, tasks[1], 10, 0)], 2.25)
+    return told
+
+
+def dashed(svg: ElementTree.Element) -> list[ElementTree.Element]:
+    return [mark for mark in svg.iter(f"{SVG}polyline") if mark.get("stroke-dasharray")]
+
+
+def test_rounded_losses_are_marks_under_their_own_name_and_no_curve(story: Callable[..., Any]) -> None:
+    told = rounded(story)
+    for i in (0, 1):
+        told.measure(i, told.ask(i, 2, "evaluate"), 2, {"base": 3.0, "global": 2.0})
+    told.record("evaluated", version=2, loss=2.0, complete=True, sites=[])
+    text, root = told.page()
+    assert "Reported training loss of each hospital&#x27;s updates, rounded to powers of 1.5" in text
+    drawn = figures(root)
+    assert "training loss by hospital" not in drawn and not dashed(drawn["loss by version"])
+    assert "training loss" not in words(drawn["loss by version"]) and "all hospitals" in words(drawn["loss by version"])
+    figure = drawn["reported training loss by hospital"]
+    assert not list(figure.iter(f"{SVG}polyline"))
+    marks = list(figure.iter(f"{SVG}circle"))
+    assert len(marks) == 4 and len({mark.attrib["cy"] for mark in marks}) == 2
+    assert len({mark.attrib["cx"] for mark in marks}) == 4  # none hides another
+    assert "North, version 0: 3.38, rounded to powers of 1.5" in words(figure)
+    assert [mark.text for mark in figure.iter(f"{SVG}text")][:2] == ["2.25", "3.38"]
+
+
+def test_without_a_measurement_no_rounded_loss_stands_in_for_one(story: Callable[..., Any]) -> None:
+    text, root = rounded(story).page()
+    assert "loss by version" not in figures(root) and "No hospital has measured its held-out notes yet." in text
+
+
+def test_exact_losses_of_a_simulation_are_curves(story: Callable[..., Any]) -> None:
+    exact = {1: 3.1, 2: 2.6, 3: 2.4, 4: 2.2}
+    text, root = rounded(story).page(exact.get)
+    drawn = figures(root)
+    assert "reported training loss by hospital" not in drawn and "exact, as the simulated hospitals keep it" in text
+    assert "They report it rounded to powers of 1.5" in text
+    figure = words(drawn["training loss by hospital"])
+    assert "North, version 0: 3.1" in figure and "South  2.200" in figure
+    weighted = (2.4 * 30 + 2.2 * 10) / 40
+    assert f"training loss (weighted)  {weighted:.3f}" in words(drawn["loss by version"])
+    assert len(dashed(drawn["loss by version"])) == 1
+
+
+def test_a_version_of_which_one_loss_is_unknown_has_none(story: Callable[..., Any]) -> None:
+    _, root = rounded(story).page({1: 3.1, 2: 2.6, 3: 2.4}.get)
+    drawn = figures(root)
+    assert "training loss (weighted)  2.975" in words(drawn["loss by version"])
+    assert "South, version 1" not in words(drawn["training loss by hospital"])
 
 
 def test_names_that_are_cut_stay_distinct_and_are_whole_in_a_tooltip(story: Callable[..., Any]) -> None:
@@ -275,7 +335,7 @@ def test_spent_budgets_are_drawn_by_hospital_and_withheld_losses_are_said_to_be(
     assert "North  4.500" in figure and "South  5.500" in figure and "patient-level epsilon" in figure
     assert "Patient-level epsilon, per hospital" in text and "there is no budget" in text
     assert "Withheld: it would tell of what privacy.unit = &#x27;patient&#x27; protects" in text
-    assert "train loss by hospital" not in figures(root) and "beyond privacy.epsilon" in text
+    assert "training loss by hospital" not in figures(root) and "beyond privacy.epsilon" in text
 
 
 def test_a_run_without_privacy_has_no_epsilon(story: Callable[..., Any]) -> None:

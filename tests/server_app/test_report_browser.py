@@ -14,7 +14,7 @@ from tests.browser import Browser, find
 
 FIGURES = [
     "loss by version",
-    "train loss by hospital",
+    "training loss by hospital",
     "held-out perplexity by hospital",
     "tasks of every hospital over time",
     "what every hospital's time went into",
@@ -102,10 +102,10 @@ def colours_of(picture: bytes) -> set[str]:
     return {f"#{value:06x}" for value in np.flatnonzero(seen)}
 
 
-def examined(browser: Browser, width: int, path: Path) -> None:
+def examined(browser: Browser, width: int, path: Path, figures: list[str] = FIGURES) -> None:
     browser.open(path.as_uri(), width)
     names, faults = browser.evaluate(EXAMINE)
-    assert sorted(names) == sorted(FIGURES) and faults == []
+    assert sorted(names) == sorted(figures) and faults == []
     assert complaints(browser) == []
 
 
@@ -132,6 +132,17 @@ def test_figures_are_drawn_whole_and_nothing_is_logged(browser: Browser, story: 
     seen = colours_of(browser.screenshot())
     assert {hospital.colour for hospital in told.history().hospitals} <= seen
     assert run != "eventful" or {colour for colour, _, _ in LOOKS.values()} <= seen
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_rounded_losses_are_drawn_whole_too(browser: Browser, story: Callable[..., Any], run: str) -> None:
+    names, planned, happens = RUNS[run]
+    told = story(names, planned, grid=1.5)
+    happens(told)
+    told.page()
+    figures = [name.replace("training loss", "reported training loss") for name in FIGURES]
+    for width in (400, 1280):
+        examined(browser, width, told.path / "report.html", figures)
 
 
 def test_the_examination_finds_what_is_wrong(browser: Browser, story: Callable[..., Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import time
@@ -435,10 +436,10 @@ def test_only_what_is_new_is_read_and_a_torn_last_line_waits(
     whole = path.read_bytes()
     path.write_bytes(whole[:-9])  # as a reader may find it while it is being written
     follower.refresh()
-    assert len(parsed) == 5 and "training" not in plain(follower.draw())
+    assert len(parsed) == 5 and " training " not in plain(follower.draw(100))
     path.write_bytes(whole)
     follower.refresh()
-    assert len(parsed) == 6 and "training" in plain(follower.draw())
+    assert len(parsed) == 6 and " training " in plain(follower.draw(100))
 
 
 def test_a_torn_line_that_a_resumed_run_set_aside_is_nothing_to_the_view(story: Callable[..., Any]) -> None:
@@ -638,7 +639,7 @@ def test_in_a_terminal_the_view_follows_the_run_to_its_end(
     monkeypatch.setattr(watch.time, "sleep", lambda seconds: next(steps)())
     follower, out = Follower(one.path, lambda: one.now), io.StringIO()
     follower.refresh()
-    watch._follow(follower, Console(file=out, width=150, height=40, force_terminal=True))
+    watch._follow(follower, Console(file=out, width=100, height=40, force_terminal=True))
     said = out.getvalue()
     assert said.index("training") < said.index(WAITING) < said.index("finished: enough")
 
@@ -700,3 +701,54 @@ def test_a_hospital_without_budget_says_so_and_does_not_pause(story: Callable[..
     run.record("left", node=run.nodes[0])
     run.record("joined", node=run.nodes[0])
     assert states(run)["North"] != "privacy budget spent"  # it is asked again
+
+
+# ---------------------------------------------------------------------- losses
+
+
+def cells(text: str, name: str) -> list[str]:
+    """A hospital's line, cell by cell."""
+    return next(re.split(r" {2,}", line.strip()) for line in text.splitlines() if line.startswith(name))
+
+
+def rounded(story: Callable[..., Any]) -> Any:
+    """A run whose hospitals round: North reported 2.25 and measured 2.4."""
+    one = story(grid=1.5)
+    one.start()
+    one.accept(0, one.ask(0, 0), 0, loss_sum=22.5)
+    one.measure(0, one.ask(0, 0, "evaluate"), 0, {"global": 2.4})
+    return one
+
+
+def test_held_out_losses_stand_first_and_rounded_ones_are_named_for_what_they_are(story: Callable[..., Any]) -> None:
+    one = rounded(story)
+    text = view(one)
+    heads = text.splitlines()
+    head = next(i for i, line in enumerate(heads) if line.startswith("hospital"))
+    above, below = heads[head - 1], heads[head]
+    held, reported = above.index("held-out"), above.index("reported")
+    assert held < reported and below[held : held + 8].strip() == below[reported : reported + 8].strip() == "loss"
+    assert cells(text, "North")[8:10] == ["2.400", "2.250"] and "training" not in above
+    assert "reported loss: of a hospital's last training, rounded to powers of 1.5" in text
+    follower = Follower(one.path, lambda: one.now)
+    follower.refresh()
+    narrow = plain(follower.draw(90), 90)
+    assert "held-out" in narrow and "reported" not in narrow and "2.400" in narrow and "2.250" not in narrow
+
+
+def test_exact_losses_of_who_runs_a_simulation_stand_in_for_rounded_ones(story: Callable[..., Any]) -> None:
+    one = rounded(story)
+    follower = Follower(one.path, lambda: one.now, {1: 2.3456}.get)
+    follower.refresh()
+    text = plain(follower.draw())
+    assert cells(text, "North")[8:10] == ["2.400", "2.346"] and "reported" not in text and "training" in text
+
+
+def test_losses_that_are_reported_exactly_are_training_losses(story: Callable[..., Any]) -> None:
+    one = story(grid=1.0)
+    one.start()
+    one.accept(0, one.ask(0, 0), 0, loss_sum=22.5)
+    text = view(one)
+    assert "reported" not in text and cells(text, "North")[8:10] == ["-", "2.250"]
+    (one.path / "config.json").write_text("{")  # nothing is known of the settings
+    assert "reported" not in view(one)

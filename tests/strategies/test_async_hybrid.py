@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from flwr.app import ArrayRecord, ConfigRecord
+from flwr.serverapp.strategy import Strategy
 
 from protocol.messages import ALONE
 from protocol.schedule import Schedule
 from strategies.async_hybrid import AsyncHybrid
+from strategies.fedavg import FedAvg
 from strategies.state import RunError
 
 
@@ -100,14 +104,13 @@ def test_the_newest_record_is_what_start_and_aggregate_train_return(federation: 
 
 
 def test_flowers_hooks_work_one_by_one(federation: Any) -> None:
-    """A user who drives configure_train and aggregate_train by hand gets what start does."""
+    """Whoever drives configure_train and aggregate_train by hand gets what start does."""
     f = federation(versions=1, compute=(1, 1, 1))
     s = f.strategy
-    s._meet(f.grid)
-    drafts = s._train_drafts()
-    from strategies.dispatch import send
-
-    send(s.state, f.grid, drafts)
+    messages = list(s.configure_train(1, ArrayRecord(), ConfigRecord(), f.grid))
+    assert sorted(message.metadata.dst_node_id for message in messages) == [1, 2, 3]
+    f.grid.push_messages(messages)
+    assert list(s.configure_train(1, ArrayRecord(), ConfigRecord(), f.grid)) == []  # all are at work
     f.clock.time = 1.0
     replies = f.grid.pull_messages([])
     assert s.aggregate_train(1, replies[:2]) == (None, None)
@@ -115,6 +118,60 @@ def test_flowers_hooks_work_one_by_one(federation: Any) -> None:
     assert metrics["contributors"] == 3
     assert record["record"].data == bytes(f.journal.open("versions/000001")[1].data)
     assert s.aggregate_evaluate(1, []) is None
+    assert [line["event"] for line in f.journal.events() if "task" in line] == ["dispatched"] * 3 + ["accepted"] * 3
+
+
+@pytest.mark.parametrize("kind", [AsyncHybrid, FedAvg])
+def test_flowers_own_loop_makes_the_versions_that_start_makes(
+    federation: Any, tmp_path: Path, kind: type[AsyncHybrid]
+) -> None:
+    """Flower's Strategy.start knows the hooks alone: it composes, sends and hands in with them."""
+    given = {"versions": 4, "compute": (1, 1, 1), "evaluate_every": 2, "kind": kind}
+    mine, flowers = (federation(folder=tmp_path / name, **given) for name in ("mine", "flowers"))
+    mine.start()
+    result = Strategy.start(flowers.strategy, flowers.grid, ArrayRecord(), num_rounds=4)
+    assert [line["digest"] for line in flowers.made()] == [line["digest"] for line in mine.made()]
+    assert len(flowers.made()) == 4 and result.arrays is not None
+    assert not [line for line in flowers.journal.events() if line["event"] in ("duplicate", "failed")]
+    trained = [[line["task"] for line in f.lines("accepted")] for f in (flowers, mine)]
+    assert len(trained[0]) == len(trained[1]) == 12 and len(flowers.lines("measured")) == 6
+    assert {line["task"] for line in flowers.lines("dispatched")} >= set(trained[0])
+
+
+def test_start_sends_what_configure_train_composes(federation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    f = federation(versions=2, compute=(1, 1, 1))
+    composed: list[str] = []
+    configure = f.strategy.configure_train
+
+    def watched(*args: Any) -> Any:
+        for message in configure(*args):
+            yield message
+            composed.append(message.metadata.message_id)  # it was pushed before the next is composed
+
+    monkeypatch.setattr(f.strategy, "configure_train", watched)
+    f.start()
+    assert composed and all(composed) and len(composed) == len(f.lines("dispatched")) - len(f.lines("measured"))
+
+
+def test_a_task_that_was_composed_and_never_sent_leaves_its_node_idle(federation: Any) -> None:
+    f = federation(versions=1, compute=(1, 1, 1))
+    s, ask = f.strategy, (1, ArrayRecord(), ConfigRecord(), f.grid)
+    first = list(s.configure_train(*ask))
+    second = list(s.configure_train(*ask))
+    assert len(first) == len(second) == 3
+    f.grid.push_messages(second)
+    f.clock.time = 1.0
+    assert s.aggregate_train(1, f.grid.pull_messages([]))[1]["contributors"] == 3
+
+
+def test_a_task_sent_by_hand_that_nobody_answers_is_given_up_at_its_deadline(federation: Any) -> None:
+    f = federation(versions=1, compute=(1, 1, 1), fault=lambda node, message, reply: [])
+    s, ask = f.strategy, (1, ArrayRecord(), ConfigRecord(), f.grid)
+    f.grid.push_messages(list(s.configure_train(*ask)))
+    assert list(s.configure_train(*ask)) == []
+    f.clock.time = max(flight.deadline for flight in s.state.roster.flights.values())
+    assert s.aggregate_train(1, []) == (None, None)
+    assert [line["reason"].startswith("no reply within") for line in f.lines("failed")] == [True] * 3
 
 
 def test_an_evaluation_of_an_older_version_does_not_answer_a_newer_round(federation: Any) -> None:

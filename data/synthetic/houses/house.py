@@ -2,7 +2,8 @@
 
 A note is a list of sections. A section is written in one line: ``heading ; kind ; layout ; low-high ; probability``.
 Kind names the templates to draw from (``phrases``), layout how they are joined (``prose``, ``lines``, ``bullets``,
-``numbers``, ``commas``). Not for what is ill with the patient: see specialties.py and patients.py.
+``numbers``, ``commas``). Not for what is ill with the patient: see ``data.synthetic.specialties`` and
+``data.synthetic.patients``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,180 @@
+"""Every module that docstrings and documents name exists, with what they say is in it; so does every command.
+
+In backticks: dotted names (``client_app.node``, :class:`~client_app.node.Node`), bare ones in parentheses after "Not
+for" (modules beside the one that says so), and folders or files of ours. Anywhere: ``python -m`` of ours and ``x.py``.
+Names of run-config keys (``data.path``) are keys, not modules.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HIDDEN = re.compile(r"(^|/)(\.|__pycache__|runs/|build/|dist/)")
+TICKED = re.compile(r"`+~?([^`]+)`+")
+DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?")
+BESIDE = re.compile(r"\(([^()]*)\)")
+FILE = re.compile(r"(?<![\w/.<>-])[\w/.-]*\w\.py\b")
+COMMAND = re.compile(r"\bpython3? -m ([\w.]+)")
+TEXTS = ("README.md", "Makefile", "docs/*.md", "deploy/**/*.yaml", "deploy/**/*.service", "deploy/**/Dockerfile")
+ELSEWHERE = {"nvflare/lighter/impl/he.py"}  # files of other projects
+
+
+def keys(table: dict[str, Any], before: str = "") -> Iterator[str]:
+    """Run-config keys and the beginnings of keys, as documents name them."""
+    for key, value in table.items():
+        yield before + key
+        if isinstance(value, dict):
+            yield from keys(value, f"{before}{key}.")
+
+
+class Tree:
+    """The project below ``root``: what may be named, and what is."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        found = (p for p in sorted(root.rglob("*.py")) if not HIDDEN.search(p.relative_to(root).as_posix()))
+        self.files = [p for p in found if p != Path(__file__)]  # which names what is not there
+        self.packages = {p.relative_to(root).parts[0] for p in self.files if p.parent != root}
+        settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
+        self.keys = {key for key in keys(settings) if "." in key}
+        self.trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in self.files}
+        self.names: dict[Path, set[str]] = {}
+
+    def texts(self) -> Iterator[tuple[Path, str, str]]:
+        """(file, docstring or document, all that is said in its strings)."""
+        for path, tree in self.trees.items():
+            said = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+            docs = [ast.get_docstring(n) or "" for n in ast.walk(tree) if isinstance(n, documented)]
+            yield path, "\n\n".join(docs), "\n".join(said)
+        for pattern in TEXTS:
+            for path in sorted(self.root.glob(pattern)):
+                text = path.read_text(encoding="utf-8")
+                yield path, text if path.suffix == ".md" else "", text
+
+    def module(self, name: str) -> tuple[Path | None, list[str]]:
+        """The file (or folder, of a package) that ``name`` begins with, and what of ``name`` is left."""
+        parts = name.split(".")
+        for length in range(len(parts), 0, -1):
+            place = self.root.joinpath(*parts[:length])
+            for path in (place.with_suffix(".py"), place / "__init__.py", place):
+                if path.is_file() or (path == place and path.is_dir()):
+                    return path, parts[length:]
+        return None, parts
+
+    def holds(self, path: Path, name: str) -> bool:
+        """Whether the module at ``path`` defines or imports ``name`` at any depth."""
+        if path not in self.names:
+            found: set[str] = set()
+            for node in ast.walk(self.trees[path]) if path in self.trees else ():
+                if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                    found.add(node.name)
+                elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                    found.add(node.id if isinstance(node, ast.Name) else node.attr)
+                elif isinstance(node, ast.alias):
+                    found.add((node.asname or node.name).split(".")[0])
+            self.names[path] = found
+        return name in self.names[path]
+
+    def exists(self, name: str) -> bool:
+        path, rest = self.module(name)
+        return path is not None and all(self.holds(path, part) for part in rest)
+
+    def runs(self, name: str) -> bool:
+        path, rest = self.module(name)
+        return path is not None and not rest and (path.name != "__init__.py" or (path.parent / "__main__.py").exists())
+
+    def missing(self) -> list[str]:
+        """What is named and is not there, with where it is named."""
+        found = ((path, what) for path, *texts in self.texts() for what in self._missing(path, *texts))
+        return sorted({f"{path.relative_to(self.root)}: {what}" for path, what in found})
+
+    def _missing(self, path: Path, documented: str, said: str) -> Iterator[str]:
+        ours = "|".join(sorted(self.packages))
+        for token in TICKED.findall(documented):
+            name = token.strip().removesuffix("()")
+            if DOTTED.fullmatch(name) and name.split(".")[0] in self.packages:
+                if name not in self.keys and not name.endswith((".json", ".toml")) and not self.exists(name):
+                    yield name
+            elif re.fullmatch(rf"({ours})/[\w/.*-]*", name) and not list(self.root.glob(name.rstrip("/"))):
+                yield name
+        for sentence in re.findall(r"Not for:? (.*?)(?:\.(?=\s|$)|$)", " ".join(documented.split())):
+            for inside in BESIDE.findall(sentence):
+                for name in filter(re.compile(r"[a-z_]+").fullmatch, TICKED.findall(inside)):
+                    beside = [path.with_name(f"{name}.py"), path.with_name(name), self.root / name]
+                    if not any(place.exists() for place in beside):
+                        yield name
+        for name in FILE.findall(documented):
+            if name not in ELSEWHERE and not any((place / name).exists() for place in (self.root, path.parent)):
+                yield name
+        for name in COMMAND.findall(said.replace("\\.", ".")):  # as patterns spell it, too
+            name = name.rstrip(".")
+            if name.isupper() or name.split(".")[-1].isupper():
+                continue  # stands for any
+            if name.split(".")[0] in self.packages and not self.runs(name):
+                yield f"python -m {name}"
+
+
+def test_every_module_file_and_command_that_is_named_exists() -> None:
+    assert Tree(ROOT).missing() == []
+
+
+def test_the_project_was_looked_at() -> None:
+    tree = Tree(ROOT)
+    assert {"client_app", "strategies", "server_app", "tests", "benchmarks", "scripts", "deploy"} <= tree.packages
+    texts = {path.relative_to(ROOT).as_posix(): text for path, text, _ in tree.texts()}
+    assert len(texts) > 500 and "docs/threat-model.md" in texts and "strategies.settings" not in tree.keys
+    named = {name for text in texts.values() for name in TICKED.findall(text)}
+    assert len({name for name in named if DOTTED.fullmatch(name) and tree.module(name)[0] is not None}) > 150
+
+
+# ---------------------------------------------------------------------- the check, on a made-up tree
+
+CLEAN = {
+    "pyproject.toml": '[tool.flwr.app.config.data]\npath = ""\n',
+    "README.md": "`python -m data.show` draws `data/`; `data.path` is a key, `data.json` a file. See `data.notes`.",
+    "docs/guide.md": "See data/notes.py and `data.notes.Note.text`.",
+    "Makefile": "show:\n\tpython -m data.show\n",
+    "data/__init__.py": '"""Not for: drawing (``show``), reading (``data.notes``)."""',
+    "data/notes.py": '"""A note. Not for drawing: see show.py."""\n'
+    'class Note:\n    """See :meth:`~data.notes.Note.read`."""\n    text: str\n    def read(self): ...\n',
+    "data/show.py": '"""Uses :class:`~data.notes.Note`; try `python -m data.show`."""\nprint("python -m data.show")\n',
+}
+
+
+def tree(root: Path, changes: dict[str, str]) -> Tree:
+    for name, text in (CLEAN | changes).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return Tree(root)
+
+
+def test_a_clean_tree_passes(tmp_path: Path) -> None:
+    assert tree(tmp_path, {}).missing() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("data/show.py", '"""Not for: reading (``data.reader``)."""', "data.reader"),
+        ("data/show.py", '"""Not for: reading (``reader``)."""', "reader"),
+        ("data/show.py", 'def f():\n    """See `data.notes.gone`."""', "data.notes.gone"),
+        ("data/show.py", 'class A:\n    """As :meth:`~data.notes.Note.write`."""', "data.notes.Note.write"),
+        ("data/show.py", '"""Not for reading: see\nreader.py."""', "reader.py"),
+        ("data/show.py", '"""Draws."""\nraise ValueError("try `python -m data.draw`")', "python -m data.draw"),
+        ("README.md", "Folders: `data/readers/`.", "data/readers/"),
+        ("README.md", "`python -m data` does it.", "python -m data"),
+        ("docs/guide.md", "`data.paths` is misspelt.", "data.paths"),
+        ("Makefile", "draw:\n\tpython -m data.draw\n", "python -m data.draw"),
+    ],
+)
+def test_what_is_named_and_is_not_there_is_found(tmp_path: Path, name: str, text: str, what: str) -> None:
+    assert tree(tmp_path, {name: text}).missing() == [f"{name}: {what}"]
