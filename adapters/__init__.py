@@ -18,7 +18,6 @@ from adapters.quiet import quiet_bitsandbytes
 
 if TYPE_CHECKING:
     from adapters.base import BaseModel, load_base
-    from adapters.cache import home
     from adapters.files import load_adapter, save_adapter
     from adapters.layout import Block, Layout, layout_of
     from adapters.lora import attach_lora, detach_lora
@@ -33,7 +32,6 @@ __all__ = [
     "ModelConfig",
     "attach_lora",
     "detach_lora",
-    "home",
     "layout_of",
     "load_adapter",
     "load_base",
@@ -50,7 +48,6 @@ _MODULE_OF = {
     "Layout": "layout",
     "attach_lora": "lora",
     "detach_lora": "lora",
-    "home": "cache",
     "layout_of": "layout",
     "load_adapter": "files",
     "load_base": "base",

@@ -16,6 +16,7 @@ from deploy.addresses import parted
 from deploy.errors import DeployError
 from deploy.node_keys import replace_node_key
 from launcher.errors import LauncherError
+from machine.paths import path_argument
 
 
 def say(line: str) -> None:
@@ -43,49 +44,57 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     one = commands.add_parser("init-aggregator", help="certificates, secret and aggregator.toml in a new folder")
-    one.add_argument("folder", type=Path)
+    one.add_argument("folder", type=path_argument)
     one.add_argument("--address", type=_address, required=True, metavar="HOST:PORT", help="as hospitals reach it")
     one.add_argument("--host", default="0.0.0.0", help="interface to listen on (default: all)")
     one.add_argument("--port", type=_port, help="to listen on, behind a gateway (default: that of --address)")
-    one.add_argument("--authority", type=Path, metavar="FOLDER", help="the CA's folder, to be kept elsewhere")
-    one.add_argument("--state", type=Path, metavar="FOLDER", help="for database and runs (default: in the new folder)")
+    one.add_argument("--authority", type=path_argument, metavar="FOLDER", help="the CA's folder, to be kept elsewhere")
+    one.add_argument(
+        "--state", type=path_argument, metavar="FOLDER", help="for database and runs (default: in the new folder)"
+    )
 
     one = commands.add_parser("renew", help="a new server certificate from the same authority")
-    one.add_argument("config", type=Path, metavar="aggregator.toml")
-    one.add_argument("--authority", type=Path, metavar="FOLDER", help="the CA's folder (default: beside the file)")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml")
+    one.add_argument(
+        "--authority", type=path_argument, metavar="FOLDER", help="the CA's folder (default: beside the file)"
+    )
 
     one = commands.add_parser("aggregator", help="run the SuperLink and what runs its ServerApps")
-    one.add_argument("config", type=Path, metavar="aggregator.toml")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml")
 
     one = commands.add_parser("init-hospital", help="node key and hospital.toml in a new folder")
-    one.add_argument("folder", type=Path)
+    one.add_argument("folder", type=path_argument)
     one.add_argument("--superlink", required=True, metavar="HOST:PORT", help="the aggregator's address")
     one.add_argument("--site", required=True, metavar="NAME", help="the name under which this hospital appears")
-    one.add_argument("--data", type=Path, required=True, metavar="PATH", help="this hospital's notes")
-    one.add_argument("--authority", type=Path, required=True, metavar="ca.crt", help="from the aggregator")
-    one.add_argument("--key", type=Path, metavar="consortium.key", help="where it is or will be (default: in FOLDER)")
+    one.add_argument("--data", type=path_argument, required=True, metavar="PATH", help="this hospital's notes")
+    one.add_argument("--authority", type=path_argument, required=True, metavar="ca.crt", help="from the aggregator")
+    one.add_argument(
+        "--key", type=path_argument, metavar="consortium.key", help="where it is or will be (default: in FOLDER)"
+    )
     one.add_argument("--port", type=_port, default=9094, help="on the loopback (default: %(default)s)")
-    one.add_argument("--state", type=Path, metavar="FOLDER", help="for this node's state (default: in the new folder)")
+    one.add_argument(
+        "--state", type=path_argument, metavar="FOLDER", help="for this node's state (default: in the new folder)"
+    )
 
     one = commands.add_parser("node-key", help="a new node key; the old one stays beside it")
-    one.add_argument("config", type=Path, metavar="hospital.toml")
+    one.add_argument("config", type=path_argument, metavar="hospital.toml")
 
     one = commands.add_parser("check", help="find whatever would keep a hospital from taking part")
-    one.add_argument("config", type=Path, metavar="hospital.toml")
+    one.add_argument("config", type=path_argument, metavar="hospital.toml")
 
     one = commands.add_parser("hospital", help="run the SuperNode")
-    one.add_argument("config", type=Path, metavar="hospital.toml")
+    one.add_argument("config", type=path_argument, metavar="hospital.toml")
 
     one = commands.add_parser("health", help="whether the SuperLink or SuperNode answers now")
-    one.add_argument("config", type=Path, metavar="aggregator.toml|hospital.toml")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml|hospital.toml")
 
     one = commands.add_parser("run", help="start a run and follow it")
-    one.add_argument("config", type=Path, metavar="aggregator.toml")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml")
     one.add_argument("--run-config", action="append", default=[], metavar="'KEY=VALUE ...'|FILE.toml")
     one.add_argument("--detach", action="store_true", help="do not follow it")
 
     one = commands.add_parser("local", help="a whole deployment on this machine, a run, its evaluation, a clean stop")
-    one.add_argument("--folder", type=Path, default=Path("deployment"), help="(default: ./%(default)s)")
+    one.add_argument("--folder", type=path_argument, default=Path("deployment"), help="(default: ./%(default)s)")
     one.add_argument("--hospitals", type=int, default=4, metavar="N", help="(default: %(default)s)")
     one.add_argument("--patients", type=int, default=600, metavar="N", help="of all together (default: %(default)s)")
     one.add_argument("--run-config", action="append", default=[], metavar="'KEY=VALUE ...'|FILE.toml")

@@ -72,10 +72,14 @@ class AggregatorConfig:
     host: str = field(default="127.0.0.1", metadata=field_of("host", "interface to listen on"))
 
     @property
+    def own_host(self) -> str:
+        """Host by which processes of this machine reach the SuperLink."""
+        return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+
+    @property
     def own_address(self) -> str:
-        """Host and port by which processes of this machine reach the SuperLink."""
-        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return joined(host, self.port)
+        """The same with the port."""
+        return joined(self.own_host, self.port)
 
 
 def init_aggregator(
@@ -142,7 +146,7 @@ def control(config: AggregatorConfig, tree: ProcessTree) -> Control:
         encoding="utf-8",
     )
     draft.replace(home / "config.toml")
-    return Control(home, environment(home), tree, CONNECTION)
+    return Control(home, environment(home, config.chunk, config.own_host), tree, CONNECTION)
 
 
 def healthy(config: AggregatorConfig, timeout: float = 2.0) -> bool:
@@ -164,7 +168,7 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
         say(f"{config.certificate} expires in {left:.0f} days: `python -m deploy renew {path}`")
     home = config.state / "flower"
     home.mkdir(exist_ok=True)
-    env = environment(home, config.chunk)
+    env = environment(home, config.chunk, config.own_host)
     superlink = [sys.executable, "-m", "deploy.superlink", "--isolation", "process", "--enable-supernode-auth"]
     superlink += ["--ssl-ca-certfile", str(config.authority), "--ssl-certfile", str(config.certificate)]
     superlink += ["--ssl-keyfile", str(config.private_key), "--host", config.host, "--port", str(config.port)]

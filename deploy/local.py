@@ -29,9 +29,9 @@ from deploy.hospital import init_hospital, read_hospital
 from deploy.members import BOOK
 from deploy.node_keys import PUBLIC
 from deploy.run import APP, DeployedRun
-from launcher.environment import free_ports
 from launcher.errors import LauncherError
 from launcher.processes import ProcessTree
+from machine.ports import free_ports
 
 SETTINGS = (
     "data.source=mimic-iii run.alone=false strategy.num-versions=8 strategy.evaluate-every=4 node.num-processes=1 "

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from launcher.control import Control
-from launcher.environment import command, environment, free_ports
+from launcher.environment import command, environment
 from launcher.errors import LauncherError
 from launcher.processes import ProcessTree
+from machine.ports import free_ports
 
 CONNECTION = "local"
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from machine.paths import path_argument
 from protocol.messages import ACCEPTED
 from server_app.figures import bytes_figure, staleness_figure, weight_figure
 from server_app.history import History, read_history
@@ -170,7 +171,7 @@ def write_report(folder: Path) -> Path:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m server_app.report", description="Draw a run folder's report.html.")
-    parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
+    parser.add_argument("folder", type=path_argument, metavar="RUN_FOLDER")
     try:
         print(write_report(parser.parse_args(argv).folder))
     except (RunFolderError, LedgerError, OSError) as error:

@@ -14,19 +14,19 @@ import argparse
 import re
 import sys
 import time
-from pathlib import Path
 
 from data.synthetic.bulk import write_bulk
 from data.synthetic.houses import HOUSES
 from data.synthetic.tables import records, shares
 from data.synthetic.tables_iii import write_mimic_iii
 from data.synthetic.tables_iv import write_mimic_iv
+from machine.paths import path_argument
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m data.synthetic", description=__doc__.splitlines()[0])
     parser.add_argument("--form", choices=("mimic-iii", "mimic-iv"), default="mimic-iii")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write into")
+    parser.add_argument("--out", type=path_argument, required=True, help="the folder to write into")
     parser.add_argument("--hospitals", type=int, default=4, help=f"how many, 1 to {len(HOUSES)} (default: 4)")
     parser.add_argument("--patients", type=int, default=600, help="of all hospitals together (default: 600)")
     parser.add_argument("--seed", type=int, default=0)

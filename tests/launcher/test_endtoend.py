@@ -52,7 +52,7 @@ server = ServerApp()
 @server.main()
 def main(grid, context):
     folder = Path(context.run_config["run.folder"])
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     print("toy: up", flush=True)
     behaviour = context.run_config["run.behaviour"]
     if behaviour == "raise":
