@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from deploy.errors import DeployError
 from deploy.node_keys import replace_node_key
 from launcher.errors import LauncherError
 from machine.paths import path_argument
+from machine.proxies import go_direct, trouble
+
+STARTS = ("aggregator", "hospital", "run", "local")  # commands that start Flower's processes
 
 
 def say(line: str) -> None:
@@ -79,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("node-key", help="a new node key; the old one stays beside it")
     one.add_argument("config", type=path_argument, metavar="hospital.toml")
 
-    one = commands.add_parser("check", help="find whatever would keep a hospital from taking part")
-    one.add_argument("config", type=path_argument, metavar="hospital.toml")
+    one = commands.add_parser("check", help="find whatever would keep a hospital or the aggregator from taking part")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml|hospital.toml")
 
     one = commands.add_parser("hospital", help="run the SuperNode")
     one.add_argument("config", type=path_argument, metavar="hospital.toml")
@@ -111,7 +115,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
     args = parser().parse_args(argv)
+    go_direct()
     try:
+        if args.command in STARTS and (unusable := trouble(os.environ)):
+            raise DeployError(unusable)
         return _do(args)
     except (DeployError, LauncherError) as error:
         print(f"deploy: {error}", file=sys.stderr)
@@ -122,52 +129,52 @@ def main(argv: list[str] | None = None) -> int:
 
 def _do(args: argparse.Namespace) -> int:
     from deploy import aggregator, checks, hospital
+    from deploy.health import answers, is_hospital
 
     if args.command == "init-aggregator":
         host, port = args.address
-        folder, listen = args.folder.absolute(), args.port or port
-        state = args.state.absolute() if args.state else None
+        folder, listen = args.folder, args.port or port
+        state = args.state
         path = aggregator.init_aggregator(folder, host, listen, args.host, args.authority, state)
         say(f"{path}\nto every hospital: {path.parent / 'ca.crt'}; from every hospital, into nodes/: its node.pub")
         return 0
     if args.command == "renew":
-        path = args.config.absolute()
+        path = args.config
         names = aggregator.renew(path, args.authority or path.parent / "authority")
         say(f"a new certificate for {', '.join(names)}; restart the aggregator")
         return 0
     if args.command == "aggregator":
-        return aggregator.keep_aggregator(args.config.absolute(), say)
+        return aggregator.keep_aggregator(args.config, say)
     if args.command == "init-hospital":
-        folder = args.folder.absolute()
-        key, state = (args.key or folder / "consortium.key").absolute(), (args.state or folder / "state").absolute()
+        folder = args.folder
+        key, state = args.key or folder / "consortium.key", args.state or folder / "state"
         path = hospital.init_hospital(
-            folder, args.superlink, args.site, args.data.absolute(), args.authority, key, args.port, state
+            folder, args.superlink, args.site, args.data, args.authority, key, args.port, state
         )
         say(f"{path}\nto the aggregator: {folder / 'node.pub'}; then: python -m deploy check {path}")
         return 0
     if args.command == "check":
         wrong = False
-        for what, verdict, told in checks.findings(args.config.absolute()):
+        found = checks.hospital_findings if is_hospital(args.config) else checks.aggregator_findings
+        for what, verdict, told in found(args.config):
             say(f"{verdict:>7}  {what}: {told}")
             wrong = wrong or verdict == checks.WRONG
         return int(wrong)
     if args.command == "health":
-        from deploy.health import answers
-
-        well, whom = answers(args.config.absolute())
+        well, whom = answers(args.config)
         say(f"{whom} {'answers' if well else 'does not answer'}")
         return int(not well)
     if args.command == "node-key":
-        config, _ = hospital.read_hospital(args.config.absolute())
+        config, _ = hospital.read_hospital(args.config)
         public = replace_node_key(config.node_key)
         say(f"to the aggregator, in place of the old one: {public}; then restart the node")
         return 0
     if args.command == "hospital":
-        return hospital.keep_hospital(args.config.absolute(), say)
+        return hospital.keep_hospital(args.config, say)
     if args.command == "run":
         from deploy.run import DeployedRun
 
-        run = DeployedRun(aggregator.read_aggregator(args.config.absolute()), args.run_config, say)
+        run = DeployedRun(aggregator.read_aggregator(args.config), args.run_config, say)
         run.submit()
         if not args.detach:
             run.follow(say)

@@ -38,8 +38,10 @@ from deploy.members import Members
 from launcher.control import Control
 from launcher.environment import command
 from launcher.processes import ProcessTree
+from machine.ports import trouble
 
 CONNECTION = "crossward"
+SETTING = "end what holds it, or change `port` in {path} (and in the gateway that passes calls on to it)"
 _TEMPLATE = """\
 # The aggregator of a Crossward consortium; read by `python -m deploy aggregator`. Paths are from this file's folder.
 address = "{address}"          # as hospitals and the certificate have it
@@ -176,7 +178,15 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
     superlink += ["--superexec-auth-secret-file", str(config.secret)]
     superexec = [command("flower-superexec", home), "--runtime-api-address", config.own_address]
     superexec += ["--root-certificates", str(config.authority), "--superexec-auth-secret-file", str(config.secret)]
+
+    def before() -> None:
+        if why := trouble(config.host, config.port):
+            raise DeployError(f"{why}: {SETTING.format(path=path)}")
+
     members = Members(config.nodes, config.state, control(config, ProcessTree()), lambda: healthy(config), say)
-    services = [Service("SuperLink", superlink, env, heard=members.heard), Service("SuperExec", superexec, env)]
+    services = [
+        Service("SuperLink", superlink, env, before=before, heard=members.heard),
+        Service("SuperExec", superexec, env),
+    ]
     with lock:
         return Keeper(services, say, members.look).run()

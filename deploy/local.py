@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -120,12 +119,7 @@ class LocalDeployment:
         log = config.parent / f"{command}.log"
         with log.open("ab") as file:
             args = [sys.executable, "-m", "deploy", command, str(config)]
-            self.keepers[name] = self.tree.start(args, stdout=file, stderr=file, cwd=APP, env=self._env())
-
-    @staticmethod
-    def _env() -> dict[str, str]:
-        loopback = ",".join(filter(None, [os.environ.get("no_proxy", ""), "127.0.0.1,localhost"]))
-        return dict(os.environ) | {"no_proxy": loopback, "NO_PROXY": loopback}
+            self.keepers[name] = self.tree.start(args, stdout=file, stderr=file, cwd=APP)
 
     def log_of(self, name: str) -> Path:
         """Where a keeper's output goes."""

@@ -2,7 +2,8 @@
 
 ``<node's state>/workers/`` (0700) holds ``group.json`` (the supervisor's process, its socket, what it serves),
 ``options.json`` (what it is started with) and ``group.log``. The socket lies in a fresh private folder of the system's
-temporary directory, or of /tmp where that is too long for a socket's path. A lock makes one group of two requests that come at once.
+temporary directory, or of /tmp where that is too long for a socket's path. A lock makes one group of two requests that
+come at once.
 
 Not for: what is asked of a group (``client_app.group.client``).
 """
