@@ -20,6 +20,7 @@ from typing import Any
 
 from client_app.settings import NodeSettings
 from deploy.addresses import parted
+from deploy.awaiting import Awaiting
 from deploy.certificates import days_left
 from deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from deploy.errors import DeployError
@@ -187,11 +188,18 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
     presence = Presence(config, state, say)
     env = environment(home, config.chunk)
 
+    awaiting = Awaiting(config.superlink, say)
+
     def before() -> None:
         if why := trouble(LOOPBACK, config.port):
             raise DeployError(f"{why}: {SETTING.format(path=path)}")
         presence.before()
+        awaiting.begins()
 
-    service = Service("SuperNode", args, env, before=before, heard=presence.heard, ended=presence.ended)
+    def heard(line: str) -> None:
+        awaiting.heard(line)
+        presence.heard(line)
+
+    service = Service("SuperNode", args, env, before=before, heard=heard, ended=presence.ended)
     with lock:
-        return Keeper([service], say, lambda: None).run()
+        return Keeper([service], say, awaiting.look).run()
