@@ -32,7 +32,7 @@ class Awaiting:
         if "SuperNode ID:" in line or "Sent successfully" in line or "Ignoring reply message" in line:
             self._for(f"a task from {self.superlink}: none is sent without a run, or before enough hospitals have come")
         elif found := _RECEIVING.search(line):
-            self._for(f"this hospital's own work on a {found[1]} task, which logs its steps here or in workers/group.log")
+            self._for(f"this hospital's own work on a {found[1]} task, whose steps stand here or in workers/group.log")
 
     def _for(self, what: str) -> None:
         self.what = what
