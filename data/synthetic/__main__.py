@@ -40,6 +40,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f"--patients {found.patients}: at least two for each of {found.hospitals} hospitals are needed")
     if found.megabytes and (found.form != "mimic-iii" or found.split or found.gzip):
         parser.error("--megabytes goes with --form mimic-iii alone, neither --split nor --gzip")
+    if found.out.exists() and (not found.out.is_dir() or any(found.out.iterdir())):  # it may hold real notes
+        parser.error(f"--out {found.out} is not empty: name a folder that is empty or does not exist")
     return found
 
 
