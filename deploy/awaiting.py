@@ -9,9 +9,10 @@ import re
 import time
 from collections.abc import Callable
 
-from machine.waiting import Reminder
+from machine.waiting import FIRST, Reminder
 
 LONGEST = 3600.0  # seconds: a service that is idle for days need not say so more often
+WORKING = 15.0  # seconds without a line while it works, which logs its steps
 _RECEIVING = re.compile(r"Receiving: (\S+) message")
 
 
@@ -28,14 +29,16 @@ class Awaiting:
         self._for(f"{self.superlink} to let this SuperNode in")
 
     def heard(self, line: str) -> None:
-        """Take in what the SuperNode printed."""
+        """Take in what the SuperNode, or a process of it, printed."""
         if "SuperNode ID:" in line or "Sent successfully" in line or "Ignoring reply message" in line:
             self._for(f"a task from {self.superlink}: none is sent without a run, or before enough hospitals have come")
         elif found := _RECEIVING.search(line):
-            self._for(f"this hospital's own work on a {found[1]} task, whose steps stand here or in workers/group.log")
+            self._for(f"this hospital's own work ({found[1]}); workers/group.log may say more", WORKING)
+        elif self._reminder.first == WORKING:
+            self._reminder.reset(self.clock())
 
-    def _for(self, what: str) -> None:
-        self.what = what
+    def _for(self, what: str, first: float = FIRST) -> None:
+        self.what, self._reminder.first = what, first
         self._reminder.reset(self.clock())
 
     def look(self) -> None:
