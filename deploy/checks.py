@@ -22,6 +22,7 @@ from deploy.hospital import SETTING as HOSPITAL_PORT
 from deploy.node_keys import public_text
 from deploy.reach import reach
 from machine import proxies
+from machine.paths import HOME, PathError, home
 from machine.ports import trouble
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
@@ -122,7 +123,7 @@ def _found(checks: dict[str, Check]) -> Iterator[Finding]:
     for what, check in checks.items():
         try:
             yield what, *check()
-        except (OSError, DeployError) as error:
+        except (OSError, DeployError, PathError) as error:
             yield what, WRONG, str(error)
 
 
@@ -143,6 +144,7 @@ def hospital_findings(path: Path) -> Iterator[Finding]:
             "consortium key": lambda: _consortium_key(node),
             "notes": lambda: _notes(node),
             "state": lambda: _state(state, "state-dir"),
+            "cache": lambda: _state(home(), HOME),
             "port": lambda: _port(LOOPBACK, config.port, "SuperNode", HOSPITAL_PORT.format(path=path), state),
             "proxies": _proxies,
             "aggregator": lambda: _connection(config),

@@ -63,8 +63,9 @@ def file(aggregator: tuple[Path, int], tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever proxy this machine has, the tests choose theirs."""
+def _own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever proxy and folder this user has, the tests choose theirs."""
+    monkeypatch.setenv("CROSSWARD_HOME", str(tmp_path / "home"))
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -142,6 +143,7 @@ def test_all_is_well(file: Path) -> None:
         "consortium key",
         "notes",
         "state",
+        "cache",
         "port",
         "proxies",
         "aggregator",
@@ -156,7 +158,7 @@ def test_each_trouble_is_named_and_the_rest_still_looked_at(file: Path, tmp_path
     file.write_text(file.read_text() + "thraeds = 2\n")
     all_of_it = found(file)
     wrong = {what: told for what, (verdict, told) in all_of_it.items() if verdict == WRONG}
-    assert set(wrong) == {"node config", "consortium key", "notes"} and len(all_of_it) == 9
+    assert set(wrong) == {"node config", "consortium key", "notes"} and len(all_of_it) == 10
     assert "no key thraeds; did you mean threads?" in wrong["node config"] and "notes is not there" in wrong["notes"]
 
 
@@ -179,6 +181,14 @@ def test_what_cannot_even_be_read_is_one_finding(file: Path) -> None:
     file.write_text("rubbish")
     ((what, verdict, told),) = hospital_findings(file)
     assert (what, verdict) == ("files", WRONG) and "is not TOML" in told
+
+
+def test_a_cache_that_no_process_would_find_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSWARD_HOME", "here")
+    verdict, told = found(file)["cache"]
+    assert verdict == WRONG and "CROSSWARD_HOME = 'here' is a relative path" in told
+    monkeypatch.setenv("CROSSWARD_HOME", str(file))
+    assert found(file)["cache"] == (WRONG, f"CROSSWARD_HOME {file} cannot be written: File exists")
 
 
 # ---------------------------------------------------------------------- proxies

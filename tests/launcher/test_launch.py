@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,8 +20,9 @@ from launcher.cli import main, options
 from launcher.control import reason
 from launcher.environment import command, environment, make_home
 from launcher.errors import LauncherError
-from launcher.flower import tail
+from launcher.flower import Flower, tail
 from launcher.launch import Launch, Options, federation, renewed, run_name, stamp
+from launcher.processes import ProcessTree
 from launcher.watch import Ending
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,6 +151,16 @@ for text in ("", "run.folder=here", {f"run.resume={tmp_path / 'old'}"!r}):
     assert fresh.startswith("/runs/2") and 'run.folder = "/runs/2' in fresh
     assert chosen == f'{ROOT}/here run.folder = "{ROOT}/here"'
     assert resumed == f'{tmp_path}/old run.resume = "{tmp_path}/old"'
+
+
+def test_ports_that_are_taken_meanwhile_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flower = Flower(tmp_path, {}, ProcessTree(), offline=True, bound=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as too:
+        ports = [taken.getsockname()[1], too.getsockname()[1]]
+        monkeypatch.setattr("launcher.flower.free_ports", lambda count: ports)
+        with pytest.raises(LauncherError, match=rf"own SuperLink: port {ports[0]} on 127\.0\.0\.1 is taken by .*again"):
+            flower.start()
+    assert not flower.alive and not flower.log.exists()
 
 
 def test_messages_and_logs_lose_their_noise(tmp_path: Path) -> None:
