@@ -131,8 +131,11 @@ class Launch:
         notes = self._notes()
         if not self._resumed:  # a resumed run adds to the log of its earlier launches
             self.log = new_log(self.folder)
-        with self.log.open("a", encoding="utf-8") as log:
-            log.writelines(f"{line}\n" for line in notes)
+        try:
+            with self.log.open("a", encoding="utf-8") as log:
+                log.writelines(f"{line}\n" for line in notes)
+        except OSError as error:
+            raise LauncherError(f"the run's log {self.log} cannot be written: {error.strerror}") from error
         before = stamp(self.folder / MARKER)
         self._say(f"run folder: {self.folder}")
         ending = self._simulate()
@@ -225,12 +228,15 @@ class Launch:
         if not (self.options.app / "evaluation" / "__main__.py").exists():
             self._say("this app has no evaluation package: nothing is evaluated")
             return 0
-        args = [sys.executable, "-m", "evaluation", "--run", str(self.folder)]
+        # In the caller's directory, from which its arguments name files; a data.py lying there is not imported.
+        args = [sys.executable, "-P", "-m", "evaluation", "--run", str(self.folder)]
         args += shlex.split(self.options.evaluation_args)
         args += self._key(args)
-        self._say(f"evaluation: {shlex.join(args[1:])}")
+        self._say(f"evaluation: {shlex.join(args[2:])}")
         sys.stdout.flush()
-        process = self._tree.start(args, env=dict(os.environ), stdout=sys.stdout.fileno(), cwd=self.options.app)
+        path = os.pathsep.join(filter(None, [str(self.options.app), os.environ.get("PYTHONPATH", "")]))
+        env = os.environ | {"PYTHONPATH": path}
+        process = self._tree.start(args, env=env, stdout=sys.stdout.fileno())
         try:
             return process.wait()
         finally:

@@ -237,6 +237,14 @@ raise SystemExit(Launch(options, print)._evaluate())
     assert done.returncode == 0 and "no evaluation package" in done.stdout
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "__init__.py").touch()  # without it the installed package of that name would win
-    (tmp_path / "evaluation" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\nsys.exit(5)\n")
-    done = subprocess.run(run, capture_output=True, text=True)
+    (tmp_path / "evaluation" / "__main__.py").write_text(
+        "import os, sys\nprint(sys.argv[1:], os.getcwd())\nsys.exit(5)\n"
+    )
+    (elsewhere := tmp_path / "else where").mkdir()
+    (elsewhere / "evaluation.py").write_text("raise SystemExit('a file of the caller stood in for the app')")
+    # the arguments may name files by relative paths: they are of the caller's directory
+    done = subprocess.run(
+        run, capture_output=True, text=True, cwd=elsewhere, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert done.stdout.endswith(f"'a b'] {elsewhere}\n")
     assert done.returncode == 5 and "'--key', 'a b']" in done.stdout and f"['--run', '{tmp_path}/runs/" in done.stdout
