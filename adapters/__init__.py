@@ -18,7 +18,6 @@ from adapters.quiet import quiet_bitsandbytes
 
 if TYPE_CHECKING:
     from adapters.base import BaseModel, load_base
-    from adapters.cache import home
     from adapters.files import load_adapter, save_adapter
     from adapters.layout import Block, Layout, layout_of
     from adapters.limits import check_length
@@ -35,7 +34,6 @@ __all__ = [
     "attach_lora",
     "check_length",
     "detach_lora",
-    "home",
     "layout_of",
     "load_adapter",
     "load_base",
@@ -53,7 +51,6 @@ _MODULE_OF = {
     "check_length": "limits",
     "attach_lora": "lora",
     "detach_lora": "lora",
-    "home": "cache",
     "layout_of": "layout",
     "load_adapter": "files",
     "load_base": "base",

@@ -35,11 +35,12 @@ from transformers.pytorch_utils import Conv1D
 
 from adapters.base import BaseModel, load_base
 from adapters.bases_file import FORMAT, Bases, open_bases, write_bases
-from adapters.cache import home
+from adapters.cache import cache_folder
 from adapters.config import LoraSettings, ModelConfig
 from adapters.core import lora_layers
-from adapters.errors import AdapterError, LocalFilesError
+from adapters.errors import AdapterError
 from adapters.svd import top_svd
+from machine.paths import checked, path_argument
 
 logger = logging.getLogger("crossward.adapters")
 SCALE = 4.0
@@ -95,7 +96,7 @@ def make_bases(path: Path, layers: Layers, rank: int, base: BaseModel) -> str:
 def _cached(layers: Layers, rank: int, base: BaseModel) -> Bases:
     kinds = sorted({f"{type(w).__name__} {w.dtype}" for w in (x.get_base_layer().weight for x in layers.values())})
     facts = [FORMAT, base.digest, rank, kinds, sorted(_shapes(layers).items())]
-    folder = home() / "cache" / "bases"
+    folder = cache_folder("bases")
     path = folder / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()}.safetensors"
 
     def found() -> Bases | None:
@@ -110,7 +111,6 @@ def _cached(layers: Layers, rank: int, base: BaseModel) -> Bases:
     if bases := found():
         return bases
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if bases := found():  # another process was faster
                 return bases
@@ -124,21 +124,14 @@ def _cached(layers: Layers, rank: int, base: BaseModel) -> Bases:
     return open_bases(path, _shapes(layers), rank, base.digest)
 
 
-def _expanded(bases: str) -> Path:
-    try:
-        return Path(bases).expanduser()
-    except RuntimeError as error:
-        raise LocalFilesError(f"lora.bases = {bases!r} cannot be looked for: {error}") from error
-
-
 def bases_for(peft_model: Any, base: BaseModel, settings: LoraSettings) -> Bases:
-    """The bases of every layer with factors: from ``settings.bases``, else cached under home(), computed if absent.
+    """The bases of every layer with factors: of ``settings.bases``, else cached in CROSSWARD_HOME, computed if absent.
 
     Of several processes that start at once one computes and the others wait. Raises AdapterError.
     """
     layers = dict(lora_layers(peft_model))
     if settings.bases:
-        return open_bases(_expanded(settings.bases), _shapes(layers), settings.rank, base.digest)
+        return open_bases(Path(checked(settings.bases, "lora.bases")), _shapes(layers), settings.rank, base.digest)
     return _cached(layers, settings.rank, base)
 
 
@@ -165,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
                     choices=meta.get("choices"),
                     help=f"{meta['help'].replace('%', '%%')} (default: {field.default!r})",
                 )
-    p.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+    p.add_argument("--out", type=path_argument, required=True, metavar="FILE", help="the file to write")
     return p
 
 
@@ -175,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
 
     args = vars(parser().parse_args(argv))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    out: Path = args.pop("out").expanduser().absolute()
+    out: Path = args.pop("out")
     try:
         config, lora = (kind(**{n: args[n] for n in names}) for kind, names in OPTIONS)
         base = load_base(config)

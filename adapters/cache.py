@@ -10,10 +10,28 @@ import os
 import uuid
 from pathlib import Path
 
+from adapters.errors import AdapterError
+from machine.paths import PathError, own_folder
 
-def home() -> Path:
-    """The folder for caches and local state: ``$CROSSWARD_HOME``, else ``~/.crossward``. Not created."""
-    return Path(os.environ.get("CROSSWARD_HOME") or Path.home() / ".crossward").expanduser().absolute()
+
+def cache_folder(kind: str) -> Path:
+    """The folder ``cache/<kind>`` of :func:`machine.paths.home`, made if it does not exist.
+
+    Raises
+    ------
+    AdapterError
+        it cannot be made, or belongs to another user.
+    """
+    try:
+        folder = own_folder("cache") / kind
+        folder.mkdir(exist_ok=True)
+    except PathError as error:
+        raise AdapterError(str(error)) from error
+    except OSError as error:
+        raise AdapterError(
+            f"{error.filename} cannot be made ({error.strerror}): set CROSSWARD_HOME to a folder that can be written"
+        ) from error
+    return folder
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from adapters.errors import AdapterError
+from machine.paths import PathError, checked
 
 EMBEDDED = "embedded"
 ALL_LINEAR = "all-linear"
@@ -27,6 +27,7 @@ class ModelConfig:
         default=EMBEDDED,
         metadata={
             "key": "model.name",
+            "path": "name or path",
             "help": "'embedded' (a 1 M parameter Llama that ships with the app), a local folder, or a "
             "Hugging Face hub id.",
         },
@@ -110,8 +111,9 @@ class LoraSettings:
         default="",
         metadata={
             "key": "lora.bases",
-            "help": "For lora.factors 'core': absolute path of a file made by `python -m adapters.bases`, the same on "
-            "every node; empty: computed here and cached.",
+            "path": "path",
+            "help": "For lora.factors 'core': a file made by `python -m adapters.bases`, the same on every node; "
+            "empty: computed here and cached.",
         },
     )
 
@@ -123,8 +125,10 @@ class LoraSettings:
                 f"lora.bases = {self.bases!r}: only lora.factors = 'core' has bases, and it is {self.factors!r}. "
                 "Leave lora.bases empty or set lora.factors to 'core'."
             )
-        if self.bases and not Path(self.bases).expanduser().is_absolute():
-            raise AdapterError(f"lora.bases = {self.bases!r}: expected an absolute path.")
+        try:
+            checked(self.bases, "lora.bases")
+        except PathError as error:
+            raise AdapterError(str(error)) from error
         if self.rank < 1:
             raise AdapterError(f"lora.rank = {self.rank}: expected at least 1.")
         if not (math.isfinite(self.alpha) and self.alpha > 0):

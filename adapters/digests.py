@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from adapters.cache import home, write_atomic
+from adapters.cache import cache_folder, write_atomic
 from adapters.errors import AdapterError, LocalFilesError
 
 VOLATILE = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "use_cache")
@@ -80,7 +80,7 @@ def _canonical(path: Path, *without: str) -> bytes:
 def base_digest(folder: Path, model: torch.nn.Module) -> str:
     """sha256 hex over the configuration and weights in ``folder`` (the loaded state where it has no safetensors).
 
-    Streams the files; the result is cached under home() by path, size and time of change. Raises AdapterError for
+    Streams the files; the result is cached in CROSSWARD_HOME by path, size and time of change. Raises AdapterError for
     a file that is no safetensors file.
     """
     files = weight_files(folder)
@@ -90,13 +90,10 @@ def base_digest(folder: Path, model: torch.nn.Module) -> str:
         return sha.hexdigest()
     stats = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in [folder / "config.json", *files]]
     key = hashlib.sha256(json.dumps(["digest-1", stats]).encode()).hexdigest()
-    cached = home() / "cache" / "digests" / key
-    try:
-        known = cached.read_text()
+    with contextlib.suppress(AdapterError, OSError, ValueError):
+        known = (cache_folder("digests") / key).read_text()
         if len(known) == 64:
             return known
-    except (OSError, ValueError):
-        pass
     sha = hashlib.sha256(_canonical(folder / "config.json", *VOLATILE))
     try:
         _hash_safetensors(files, sha)
@@ -104,8 +101,8 @@ def base_digest(folder: Path, model: torch.nn.Module) -> str:
         if isinstance(error, AdapterError):
             raise
         raise LocalFilesError(f"the weights in {folder} are not sound safetensors files: {error!r}.") from error
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not correctness
-        write_atomic(cached, sha.hexdigest().encode())
+    with contextlib.suppress(AdapterError, OSError):  # a cache that cannot be written costs time, not correctness
+        write_atomic(cache_folder("digests") / key, sha.hexdigest().encode())
     return sha.hexdigest()
 
 

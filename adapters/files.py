@@ -53,7 +53,8 @@ def save_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
     Of a core model A is A0 and B is B0 R: an ordinary adapter, with nothing of ours needed to load it.
 
     The same values give the same bytes. Each file is replaced atomically, the weights last. Raises AdapterError when
-    the layout is not the model's, a value is not finite, or the folder cannot be written.
+    the layout is not the model's, a value is not finite, or the folder cannot be written or holds an adapter that was
+    not made here.
     """
     names = {name for name, _ in factor_parameters(peft_model)}
     absent = [block.name for block in layout.blocks if block.name not in names]
@@ -69,11 +70,27 @@ def save_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
             raise AdapterError(f"{key} holds values that are not finite: training diverged? Nothing was saved.")
     metadata = {"format": "pt", LAYOUT_KEY: layout.fingerprint}
     config = json.dumps(_config(peft_model), indent=2, sort_keys=True)
+    _check_ours(Path(folder), config)
     try:
         write_atomic(Path(folder) / CONFIG, config.encode())
         write_atomic(Path(folder) / WEIGHTS, _canonical(safetensors.torch.save(tensors, metadata=metadata)))
     except OSError as error:
         raise AdapterError(f"the adapter cannot be saved to {folder}: {error}") from error
+
+
+def _check_ours(folder: Path, config: str) -> None:
+    """Refuse to replace an adapter of somebody else's."""
+    weights = folder / WEIGHTS
+    try:
+        if weights.exists():
+            with safetensors.safe_open(weights, framework="pt", device="cpu") as file:
+                ours = LAYOUT_KEY in (file.metadata() or {})
+        else:  # the configuration is written first: what an interruption left is what is written now
+            ours = not (folder / CONFIG).exists() or (folder / CONFIG).read_text() == config
+    except (OSError, ValueError, safetensors.SafetensorError):
+        ours = False
+    if not ours:
+        raise AdapterError(f"{folder} holds an adapter that was not made here, and it is kept: name another folder")
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], str | None]:

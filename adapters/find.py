@@ -14,6 +14,7 @@ from adapters.config import EMBEDDED, ModelConfig
 from adapters.digests import weight_files
 from adapters.embedded import unpack_model
 from adapters.errors import AdapterError, LocalFilesError
+from machine.paths import absolute
 
 TEXT = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
 ELSEWHERE = ["original/*", "onnx/*", "consolidated*", "*.gguf", "*/*"]
@@ -71,10 +72,10 @@ def find_model(config: ModelConfig) -> tuple[Path, str]:
         once, naming every place that was tried and what was wrong there.
     """
     try:
-        local = Path(config.name).expanduser().absolute()
+        local = absolute(config.name, "model.name")
         folder = local.is_dir()
         complete = folder and _complete(local)
-    except (OSError, RuntimeError, ValueError) as error:  # no such user, no right to look, no path at all
+    except (OSError, ValueError) as error:  # no such user, no right to look, no path at all
         raise LocalFilesError(f"model.name = {config.name!r} cannot be looked for: {error}") from error
     if config.revision and (config.name == EMBEDDED or folder):
         raise (AdapterError if config.name == EMBEDDED else LocalFilesError)(

@@ -15,7 +15,6 @@ import math
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -24,6 +23,7 @@ from benchmarks import asynchrony_figures, asynchrony_rows, asynchrony_tables
 from benchmarks.asynchrony_config import RATES, SETTINGS, read_config, read_rates
 from benchmarks.asynchrony_studies import SPEED, STUDIES, run_studies
 from benchmarks.asynchrony_tuning import tune
+from machine.paths import path_argument
 
 BEGAN = time.perf_counter()
 WIDTH = 168
@@ -50,10 +50,14 @@ def main(argv: list[str] | None = None) -> None:
         "--quick", action="store_true", help="the headline's compute, AsyncHybrid and fedavg, one seed, the toy"
     )
     p.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
-    p.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
-    p.add_argument("--out", type=Path, metavar="FOLDER", help="write drawings (SVG and PNG)")
-    p.add_argument("--config", type=Path, default=SETTINGS, metavar="FILE", help="settings (default: asynchrony.toml)")
-    p.add_argument("--rates", type=Path, default=RATES, metavar="FILE", help="server learning rates found by --tune")
+    p.add_argument("--json", type=path_argument, metavar="FILE", help="write every figure")
+    p.add_argument("--out", type=path_argument, metavar="FOLDER", help="write drawings (SVG and PNG)")
+    p.add_argument(
+        "--config", type=path_argument, default=SETTINGS, metavar="FILE", help="settings (default: asynchrony.toml)"
+    )
+    p.add_argument(
+        "--rates", type=path_argument, default=RATES, metavar="FILE", help="server learning rates found by --tune"
+    )
     p.add_argument("--tune", action="store_true", help="search the server learning rates, write them, and stop")
     args = p.parse_args(argv)
     logging.getLogger("flwr").setLevel(logging.WARNING)

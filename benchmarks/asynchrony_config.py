@@ -5,10 +5,11 @@ Not for: what the numbers mean; their sources stand beside them in the file.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from machine.text import TextError, read_toml
 
 HERE = Path(__file__).parent
 SETTINGS, RATES = HERE / "asynchrony.toml", HERE / "asynchrony_rates.toml"
@@ -171,9 +172,9 @@ def _section(name: str, given: Any, kind: type[T]) -> T:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        return read_toml(path)
+    except TextError as error:
+        raise ConfigError(str(error)) from error
 
 
 def read_config(path: Path = SETTINGS) -> Config:

@@ -12,11 +12,11 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from benchmarks import encryption_llama, encryption_rows, encryption_sizes, encryption_tables
 from encryption.plan import PRESETS
+from machine.paths import path_argument
 
 SECTIONS = ("rows", "llama", "rounds", "virtual")
 BEGAN = time.perf_counter()
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     p.add_argument("--grid", action="store_true", help="the large adapter through a real run, nothing else (minutes)")
     p.add_argument("--quick", action="store_true", help="small sizes: whether it works, not how fast it is")
-    p.add_argument("--json", type=Path, metavar="FILE")
+    p.add_argument("--json", type=path_argument, metavar="FILE")
     args = p.parse_args(argv)
     if args.quick:
         args.values, args.repeats, args.versions, args.presets = 20_000, 1, 12, ["compact"]

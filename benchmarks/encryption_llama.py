@@ -36,6 +36,7 @@ from encryption.parallel import SealingPool
 from encryption.plan import FRESH_BYTES, PRESETS, RING, SUM_BYTES, FieldPlan
 from encryption.policy import Piece, pieces
 from encryption.settings import BFV
+from machine.paths import path_argument
 from protocol.parts import Part, PartHead, join
 
 SEED = bytes(range(64))
@@ -234,7 +235,7 @@ def main() -> None:
     p = argparse.ArgumentParser(prog="python -m benchmarks.encryption_llama", description=__doc__)
     p.add_argument("--role", choices=tuple(ROLES), required=True)
     p.add_argument("--preset", choices=tuple(PRESETS), default="compact")
-    p.add_argument("--folder", type=Path, required=True)
+    p.add_argument("--folder", type=path_argument, required=True)
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--share", type=float, default=1.0, help="share of the layers")
     args = p.parse_args()

@@ -38,6 +38,7 @@ from encryption.key_format import ConsortiumKey
 from encryption.plan import FieldPlan
 from encryption.secret import Secret
 from encryption.settings import EncryptionSettings
+from machine.paths import path_argument
 from protocol.messages import ACCEPTED, OUTCOMES, TRAIN, Update
 from protocol.schedule import Schedule
 from protocol.wire import read_reply, read_task, write_reply
@@ -252,7 +253,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--mutations", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="write the tally there as well")
+    parser.add_argument("--json", type=path_argument, help="write the tally there as well")
     options = parser.parse_args()
     began = time.perf_counter()
     tally = fuzz(options.mutations, options.seed)

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks import gpu_loops, gpu_model, gpu_node
+from machine.paths import path_argument
 
 BEGAN = time.perf_counter()
 SECTIONS = ("loops", "messages", "sealing")
@@ -140,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--messages", type=int, default=3 if cuda else 1, help="messages after the first")
     p.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     p.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    p.add_argument("--json", type=Path, metavar="FILE")
+    p.add_argument("--json", type=path_argument, metavar="FILE")
     args = p.parse_args(argv)
     found = measure(args)
     show(found)

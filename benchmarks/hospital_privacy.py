@@ -37,6 +37,7 @@ from client_app.settings import TrainSettings
 from client_app.state import StateFolder
 from data import DataConfig, load_hospitals, test_batches
 from encryption.settings import EncryptionSettings
+from machine.paths import path_argument
 from privacy.hospital import HospitalMechanism, calibrate
 from protocol.privacy_settings import HOSPITAL, NO_UNIT
 from protocol.schedule import Schedule
@@ -160,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--versions", type=int, default=8)
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=path_argument)
     args = parser.parse_args(argv)
     logging.getLogger("flwr").setLevel(logging.WARNING)
     for hospitals, factors in itertools.product(args.hospitals, args.factors):

@@ -34,6 +34,7 @@ from encryption.aggregator import arithmetic
 from encryption.bfv import CIPHERTEXTS, SEALED
 from encryption.plan import FRESH_BYTES, PRESETS, RING, FieldPlan
 from encryption.settings import ALL
+from machine.paths import path_argument
 from protocol.measures import measure as measure_of
 from protocol.messages import TRAIN, Evaluation, Task, Update
 from protocol.parts import PartHead, Payload
@@ -144,7 +145,7 @@ def main() -> None:
     """One run in this process; its figures as JSON."""
     p = argparse.ArgumentParser(prog="python -m benchmarks.large_server", description=__doc__)
     p.add_argument("--preset", choices=tuple(PRESETS), default="compact")
-    p.add_argument("--folder", type=Path, required=True)
+    p.add_argument("--folder", type=path_argument, required=True)
     p.add_argument("--nodes", type=int, default=8)
     p.add_argument("--versions", type=int, default=2)
     p.add_argument("--share", type=float, default=1.0, help="share of the layers")

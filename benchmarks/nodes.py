@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from encryption.settings import EncryptionSettings
+from machine.paths import path_argument
 from protocol.parts import Payload
 from protocol.schedule import Schedule
 from simulation.toy import toy_app, toy_context
@@ -85,7 +86,7 @@ def main() -> None:
     p.add_argument("--versions", type=int, default=200)
     p.add_argument("--buffer", type=int, default=10)
     p.add_argument("--concurrency", type=int, default=100)
-    p.add_argument("--json", type=Path, metavar="FILE")
+    p.add_argument("--json", type=path_argument, metavar="FILE")
     args = p.parse_args()
     rows = [run(args.nodes, v, args.buffer, args.concurrency) for v in (args.versions // 2, args.versions)]
     for name in rows[0]:

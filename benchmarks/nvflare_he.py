@@ -39,6 +39,7 @@ from encryption.ckks_aggregator import CkksArithmetic
 from encryption.ckks_holder import CkksSealer, make_context
 from encryption.plan import PRESETS, FieldPlan
 from encryption.policy import pieces
+from machine.paths import path_argument
 
 WORKER = Path(__file__).with_name("nvflare_he_worker.py")
 TENSORS = 56  # of the embedded model's adapter: two factors of seven layers in four blocks
@@ -230,11 +231,13 @@ def main(argv: list[str] | None = None) -> int:
     raw = argparse.RawDescriptionHelpFormatter
     p = argparse.ArgumentParser(prog="python -m benchmarks.nvflare_he", description=__doc__, formatter_class=raw)
     here = Path(sys.executable)
-    p.add_argument("--python", type=Path, default=here, metavar="FILE", help="one that has nvflare (default: this one)")
+    p.add_argument(
+        "--python", type=path_argument, default=here, metavar="FILE", help="one that has nvflare (default: this one)"
+    )
     p.add_argument("--values", type=int, default=77_824, help="values of an update (default: the embedded model's)")
     p.add_argument("--clients", type=int, default=4)
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--json", type=Path, metavar="FILE")
+    p.add_argument("--json", type=path_argument, metavar="FILE")
     args = p.parse_args(argv)
     try:
         found = measure(args.python, args.values, args.clients, args.rounds)

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from machine.paths import path_argument
 from server_app.ledger import FILE_NAME, read_entries
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +29,7 @@ def main() -> None:
     p = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
     p.add_argument("--versions", type=int, default=6)
     p.add_argument("--steps", type=int, default=10)
-    p.add_argument("--json", type=Path, metavar="FILE")
+    p.add_argument("--json", type=path_argument, metavar="FILE")
     args = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         command = [

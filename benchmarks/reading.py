@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from machine.paths import path_argument
+
 MEMORY_LIMIT_MB = 600  # what reading 500 MB may take
 
 
@@ -68,8 +70,8 @@ def main(argv: list[str] | None = None) -> int:
     """Print the figures; status 1 when reading took more memory than it may."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reading", description=__doc__)
     parser.add_argument("--megabytes", type=int, default=500)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=path_argument, help="write the figures to this file")
+    parser.add_argument("--read", type=path_argument, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.read:
         print(json.dumps(_read(options.read)))

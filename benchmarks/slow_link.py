@@ -30,8 +30,9 @@ from deploy.aggregator import healthy, init_aggregator, read_aggregator
 from deploy.hospital import init_hospital
 from deploy.run import APP, DeployedRun
 from encryption.key_file import simulation_key
-from launcher.environment import free_ports
 from launcher.processes import ProcessTree
+from machine.paths import path_argument
+from machine.ports import free_ports
 from server_app.ledger import FILE_NAME
 
 HOSPITALS, SLOW = 4, 1
@@ -199,7 +200,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--updates", type=int, default=2, help="of the slow hospital to wait for (default: %(default)s)"
     )
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=path_argument)
     args = parser.parse_args(argv)
     console = Console()
     if os.geteuid() or subprocess.run(["ip", "netns"], capture_output=True, check=False).returncode:

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.soak_run import Soak, Soaked
+from machine.paths import path_argument
 
 
 def soak(versions: int, seed: int = 0, deaths: int = 25) -> Soaked:
@@ -67,7 +68,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--versions", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts there as well")
+    parser.add_argument("--json", type=path_argument, metavar="FILE", help="write the counts there as well")
     options = parser.parse_args()
     out = soak(options.versions, options.seed)
     print(table(out))

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from benchmarks import training_messages, training_node, training_ranks, training_tables
 from client_app.settings import IN_PROCESS, WORKER_GROUP
+from machine.paths import path_argument
 
 BEGAN = time.perf_counter()
 WIDTH = 132
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument("--lifetimes", type=int, default=3, help="first messages of each engine (default: 3)")
     p.add_argument("--only", nargs="+", choices=tuple(SECTIONS), default=list(SECTIONS))
     p.add_argument("--quick", action="store_true", help="few steps, once: whether it works, not how fast it is")
-    p.add_argument("--json", type=Path, metavar="FILE")
+    p.add_argument("--json", type=path_argument, metavar="FILE")
     args = p.parse_args(argv)
     if args.quick:
         args.repeats, args.steps, args.lifetimes = 0, 2, 1

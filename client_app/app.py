@@ -25,6 +25,7 @@ from client_app.settings import TrainSettings, read_node_settings
 from client_app.spec import LearnerSpec
 from client_app.spending import RECORDS, check_records_kept
 from encryption.settings import SENSITIVE, EncryptionSettings
+from machine.paths import own_folder
 from protocol.hospital_privacy import hospital_mechanism, run_schedule
 from protocol.messages import TRAIN, Task
 from protocol.privacy_checks import check_private
@@ -46,7 +47,7 @@ def build(context: Context, task: Task) -> Node:
                 f"node config: partition-id is given by simulations and {own_keys[0]} by a hospital: remove one of them"
             )
         partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
-        own, state = f"site-{partition}", run.state_root
+        own, state = f"site-{partition}", Path(run.state) if run.state else own_folder("state")
         folder, identity = state / task.lineage / own, state / "identities" / f"{own}.pem"
         key = simulated_key(encryption)
         if config.get("train.local-seconds"):  # a hospital that pretends to be slow gets less done in its time
@@ -56,9 +57,9 @@ def build(context: Context, task: Task) -> Node:
     else:
         show_log()
         given = read_node_settings(node)
-        if not given.state_dir or not Path(given.state_dir).is_absolute():
+        if not given.state_dir:
             raise SettingsError(
-                f"node config: state-dir = {given.state_dir!r} is not an absolute folder. Start the SuperNode with "
+                "node config: state-dir is missing. Start the SuperNode with "
                 '--node-config \'state-dir="/var/lib/crossward" data-path="..."\''
             )
         check_demands(config, given)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from client_app.settings import NodeSettings
 from encryption.key_file import load_key, read_passphrase, simulation_key
-from encryption.key_format import ConsortiumKey
+from encryption.key_format import ConsortiumKey, KeyFileError
 from encryption.settings import CKKS, NONE, EncryptionSettings
+from machine.paths import PathError, own_folder
 from protocol.run_settings import simulation_keys
-from protocol.settings import SettingsError
 
 logger = logging.getLogger("crossward.node")
 
@@ -31,16 +31,12 @@ def hospital_key(settings: EncryptionSettings, node: NodeSettings) -> Consortium
 
     Raises
     ------
-    SettingsError
-        the path is not absolute.
     KeyFileError
         the file cannot be used; the message says why.
     """
     if settings.policy == NONE or not node.key_path:
         return None
     path = Path(node.key_path)
-    if not path.is_absolute():
-        raise SettingsError(f"node config: key-path = {node.key_path!r} is relative: give an absolute path")
     changed = path.stat().st_mtime_ns if path.exists() else 0
     return _load(path, Path(node.passphrase_path) if node.passphrase_path else None, changed)
 
@@ -54,7 +50,22 @@ def _simulation(folder: Path, ckks: bool) -> ConsortiumKey:
 
 
 def simulated_key(settings: EncryptionSettings) -> ConsortiumKey | None:
-    """The key that all hospitals of this machine's simulations share; None when the run seals nothing."""
+    """The key that all hospitals of this machine's simulations share; None when the run seals nothing.
+
+    Raises
+    ------
+    KeyFileError
+        the folder of the key cannot be made, or it or the file is another user's.
+    """
     if settings.policy == NONE:
         return None
-    return _simulation(simulation_keys(), settings.scheme == CKKS)
+    folder = simulation_keys()
+    try:
+        own_folder(folder.name)
+    except PathError as error:
+        raise KeyFileError(str(error)) from error
+    except OSError as error:
+        raise KeyFileError(
+            f"{error.filename}: {error.strerror}: set CROSSWARD_HOME to a folder that can be written"
+        ) from error
+    return _simulation(folder, settings.scheme == CKKS)

@@ -36,8 +36,9 @@ from adapters.sensitivity import FEWEST_TOKENS, MEASURE, block_sensitivity, choo
 from data import DataConfig
 from data.synthetic.general import general_text
 from data.tokens import make_frame
-from protocol.run_settings import RunSettings, home
-from protocol.settings import SettingsError, read_settings, settings_rows
+from machine.paths import PathError, own_folder, path_argument
+from protocol.run_settings import RunSettings
+from protocol.settings import SettingsError, read_settings, resolve_paths, settings_rows
 
 TEXTS, TOKENS, SEED = 32, 256, 20230310
 _SETTINGS = (ModelConfig, LoraSettings, RunSettings)
@@ -106,9 +107,8 @@ def scores(base: Any, peft_model: Any, layout: Layout) -> NDArray[np.float64]:
     limit = positions(base.model) or TOKENS
     ids = public_ids(base.tokenizer, limit)
     key = _key(layout, ids)
-    path = home() / "sensitivity" / f"{key}.json"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = own_folder("sensitivity") / f"{key}.json"
         with FileLock(path.with_suffix(".lock")):
             found = _read(path, key, len(layout.blocks))
             if found is not None:
@@ -119,9 +119,11 @@ def scores(base: Any, peft_model: Any, layout: Layout) -> NDArray[np.float64]:
             content = {"key": key, "measure": MEASURE, "blocks": names, "scores": values, "sha256": _digest(values)}
             write_atomic(path, json.dumps(content, indent=1).encode())
             return found
+    except PathError as error:
+        raise SensitivityError(str(error)) from error
     except OSError as error:
         raise SensitivityError(
-            f"the sensitivity of blocks cannot be kept in {path.parent}: {error}. Set CROSSWARD_HOME to a folder that "
+            f"the sensitivity of blocks cannot be kept in CROSSWARD_HOME: {error}. Set CROSSWARD_HOME to a folder that "
             "can be written"
         ) from error
 
@@ -176,6 +178,7 @@ def _settings(pairs: Sequence[str]) -> list[Any]:
             given[key] = text if kinds[key] is str else tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             given[key] = text
+    given = resolve_paths(_SETTINGS, given)
     return [read_settings(cls, given, "--set") for cls in _SETTINGS]
 
 
@@ -192,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a setting of model, lora or run",
     )
     made.add_argument("--fraction", type=float, default=0.3, help="of the values to seal, 0 to 1 (default: 0.3)")
-    made.add_argument("--out", type=Path, metavar="FILE", help="draw a heat map (.svg, .png or .pdf)")
+    made.add_argument("--out", type=path_argument, metavar="FILE", help="draw a heat map (.svg, .png or .pdf)")
     return made
 
 

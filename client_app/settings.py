@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT
-from protocol.settings import SettingsError, read_settings
+from protocol.settings import PATH, SettingsError, read_settings
 
 IN_PROCESS, WORKER_GROUP, FSDP = "in-process", "worker-group", "fsdp"
 
@@ -194,26 +194,34 @@ class NodeSettings:
     """What a SuperNode is given with ``--node-config``; a simulation sets ``partition-id`` instead."""
 
     data_path: str = field(
-        default="", metadata={"key": "data-path", "help": "This hospital's notes, in place of data.path."}
+        default="",
+        metadata={"key": "data-path", "path": PATH, "help": "This hospital's notes, in place of data.path."},
     )
     state_dir: str = field(
-        default="", metadata={"key": "state-dir", "help": "Folder for this node's state and identity (absolute)."}
+        default="",
+        metadata={"key": "state-dir", "path": PATH, "help": "Folder for this node's state and identity."},
     )
     key_path: str = field(
         default="",
         metadata={
             "key": "key-path",
-            "help": "The consortium's key file (absolute), from `python -m encryption.keys`.",
+            "path": PATH,
+            "help": "The consortium's key file, from `python -m encryption.keys`.",
         },
     )
     passphrase_path: str = field(
         default="",
-        metadata={"key": "passphrase-path", "help": "File (0600) with the key file's passphrase, if it has one."},
+        metadata={
+            "key": "passphrase-path",
+            "path": PATH,
+            "help": "File (0600) with the key file's passphrase, if it has one.",
+        },
     )
     bases_path: str = field(
         default="",
         metadata={
             "key": "bases-path",
+            "path": PATH,
             "help": "File of frozen bases handed out for lora.factors core, in place of lora.bases.",
         },
     )

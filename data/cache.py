@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from data.errors import DataError
+from machine.paths import PathError, own_folder
 
 FORMAT = 5  # counts up whenever readers, cleaning, splits or tokens change what an entry holds
 _DONE = "complete.json"
-
-
-def home() -> Path:
-    """The application's folder on this machine: CROSSWARD_HOME or ~/.crossward."""
-    return Path(os.environ.get("CROSSWARD_HOME") or Path.home() / ".crossward").expanduser().absolute()
 
 
 def digest(*parts: object) -> str:
@@ -47,16 +42,24 @@ def _is_whole(folder: Path) -> bool:
 
 
 def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
-    """The folder of entry ``key``; ``build`` fills an empty folder when there is none, or a broken one."""
-    target = home() / "cache" / kind / key
-    if _is_whole(target):
-        return target
+    """The folder of entry ``key``; ``build`` fills an empty folder when there is none, or a broken one.
+
+    Raises
+    ------
+    DataError
+        the cache cannot be written, or is another user's.
+    """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target = own_folder("cache") / kind / key
+        if _is_whole(target):
+            return target
+        target.parent.mkdir(exist_ok=True, mode=0o700)
         building = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=target.parent))
+    except PathError as error:
+        raise DataError(str(error)) from error
     except OSError as error:
         raise DataError(
-            f"{target.parent}: cannot keep derived data here ({error.strerror}). "
+            f"{error.filename}: cannot keep derived data here ({error.strerror}). "
             "Set CROSSWARD_HOME to a writable folder."
         ) from error
     try:

@@ -26,7 +26,7 @@ class DataConfig:
             choices=("synthetic", "mimic-iii", "mimic-iv", "csv", "jsonl"),
         ),
     )
-    path: str = field(default="", metadata=_key("path", "The folder or file of notes, an absolute path."))
+    path: str = field(default="", metadata=_key("path", "The folder or file of notes.", path="path"))
     encoding: str = field(default="utf-8", metadata=_key("encoding", "Text encoding of the files in data.path."))
     text_column: str = field(
         default="text", metadata=_key("text-column", "The column that holds the note (csv and jsonl).")

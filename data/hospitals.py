@@ -21,6 +21,7 @@ from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
 from data.splits import Ints
 from data.synthetic.houses import HOUSES
+from machine.paths import absolute
 
 log = logging.getLogger("crossward.data")
 
@@ -100,7 +101,7 @@ def _prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tup
             f"data.source = {config.source!r} needs the folder or file of the notes: data.path in the run config, or "
             "data-path in the node config"
         )
-    path = Path(config.path).expanduser().absolute()
+    path = absolute(config.path, "data.path")
     notes = notes_file(path, config)
     found = plan(notes, config, hospitals)
     return notes, found, _labels(config, found, hospitals is not None), known or path.name.split(".")[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from deploy.addresses import parted
 from deploy.errors import DeployError
 from deploy.node_keys import replace_node_key
 from launcher.errors import LauncherError
+from machine.paths import path_argument
+from machine.proxies import go_direct, trouble
+
+STARTS = ("aggregator", "hospital", "run", "local")  # commands that start Flower's processes
 
 
 def say(line: str) -> None:
@@ -43,49 +48,57 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     one = commands.add_parser("init-aggregator", help="certificates, secret and aggregator.toml in a new folder")
-    one.add_argument("folder", type=Path)
+    one.add_argument("folder", type=path_argument)
     one.add_argument("--address", type=_address, required=True, metavar="HOST:PORT", help="as hospitals reach it")
     one.add_argument("--host", default="0.0.0.0", help="interface to listen on (default: all)")
     one.add_argument("--port", type=_port, help="to listen on, behind a gateway (default: that of --address)")
-    one.add_argument("--authority", type=Path, metavar="FOLDER", help="the CA's folder, to be kept elsewhere")
-    one.add_argument("--state", type=Path, metavar="FOLDER", help="for database and runs (default: in the new folder)")
+    one.add_argument("--authority", type=path_argument, metavar="FOLDER", help="the CA's folder, to be kept elsewhere")
+    one.add_argument(
+        "--state", type=path_argument, metavar="FOLDER", help="for database and runs (default: in the new folder)"
+    )
 
     one = commands.add_parser("renew", help="a new server certificate from the same authority")
-    one.add_argument("config", type=Path, metavar="aggregator.toml")
-    one.add_argument("--authority", type=Path, metavar="FOLDER", help="the CA's folder (default: beside the file)")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml")
+    one.add_argument(
+        "--authority", type=path_argument, metavar="FOLDER", help="the CA's folder (default: beside the file)"
+    )
 
     one = commands.add_parser("aggregator", help="run the SuperLink and what runs its ServerApps")
-    one.add_argument("config", type=Path, metavar="aggregator.toml")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml")
 
     one = commands.add_parser("init-hospital", help="node key and hospital.toml in a new folder")
-    one.add_argument("folder", type=Path)
+    one.add_argument("folder", type=path_argument)
     one.add_argument("--superlink", required=True, metavar="HOST:PORT", help="the aggregator's address")
     one.add_argument("--site", required=True, metavar="NAME", help="the name under which this hospital appears")
-    one.add_argument("--data", type=Path, required=True, metavar="PATH", help="this hospital's notes")
-    one.add_argument("--authority", type=Path, required=True, metavar="ca.crt", help="from the aggregator")
-    one.add_argument("--key", type=Path, metavar="consortium.key", help="where it is or will be (default: in FOLDER)")
+    one.add_argument("--data", type=path_argument, required=True, metavar="PATH", help="this hospital's notes")
+    one.add_argument("--authority", type=path_argument, required=True, metavar="ca.crt", help="from the aggregator")
+    one.add_argument(
+        "--key", type=path_argument, metavar="consortium.key", help="where it is or will be (default: in FOLDER)"
+    )
     one.add_argument("--port", type=_port, default=9094, help="on the loopback (default: %(default)s)")
-    one.add_argument("--state", type=Path, metavar="FOLDER", help="for this node's state (default: in the new folder)")
+    one.add_argument(
+        "--state", type=path_argument, metavar="FOLDER", help="for this node's state (default: in the new folder)"
+    )
 
     one = commands.add_parser("node-key", help="a new node key; the old one stays beside it")
-    one.add_argument("config", type=Path, metavar="hospital.toml")
+    one.add_argument("config", type=path_argument, metavar="hospital.toml")
 
-    one = commands.add_parser("check", help="find whatever would keep a hospital from taking part")
-    one.add_argument("config", type=Path, metavar="hospital.toml")
+    one = commands.add_parser("check", help="find whatever would keep a hospital or the aggregator from taking part")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml|hospital.toml")
 
     one = commands.add_parser("hospital", help="run the SuperNode")
-    one.add_argument("config", type=Path, metavar="hospital.toml")
+    one.add_argument("config", type=path_argument, metavar="hospital.toml")
 
     one = commands.add_parser("health", help="whether the SuperLink or SuperNode answers now")
-    one.add_argument("config", type=Path, metavar="aggregator.toml|hospital.toml")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml|hospital.toml")
 
     one = commands.add_parser("run", help="start a run and follow it")
-    one.add_argument("config", type=Path, metavar="aggregator.toml")
+    one.add_argument("config", type=path_argument, metavar="aggregator.toml")
     one.add_argument("--run-config", action="append", default=[], metavar="'KEY=VALUE ...'|FILE.toml")
     one.add_argument("--detach", action="store_true", help="do not follow it")
 
     one = commands.add_parser("local", help="a whole deployment on this machine, a run, its evaluation, a clean stop")
-    one.add_argument("--folder", type=Path, default=Path("deployment"), help="(default: ./%(default)s)")
+    one.add_argument("--folder", type=path_argument, default=Path("deployment"), help="(default: ./%(default)s)")
     one.add_argument("--hospitals", type=int, default=4, metavar="N", help="(default: %(default)s)")
     one.add_argument("--patients", type=int, default=600, metavar="N", help="of all together (default: %(default)s)")
     one.add_argument("--run-config", action="append", default=[], metavar="'KEY=VALUE ...'|FILE.toml")
@@ -102,7 +115,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
     args = parser().parse_args(argv)
+    go_direct()
     try:
+        if args.command in STARTS and (unusable := trouble(os.environ)):
+            raise DeployError(unusable)
         return _do(args)
     except (DeployError, LauncherError) as error:
         print(f"deploy: {error}", file=sys.stderr)
@@ -113,52 +129,52 @@ def main(argv: list[str] | None = None) -> int:
 
 def _do(args: argparse.Namespace) -> int:
     from deploy import aggregator, checks, hospital
+    from deploy.health import answers, is_hospital
 
     if args.command == "init-aggregator":
         host, port = args.address
-        folder, listen = args.folder.absolute(), args.port or port
-        state = args.state.absolute() if args.state else None
+        folder, listen = args.folder, args.port or port
+        state = args.state
         path = aggregator.init_aggregator(folder, host, listen, args.host, args.authority, state)
         say(f"{path}\nto every hospital: {path.parent / 'ca.crt'}; from every hospital, into nodes/: its node.pub")
         return 0
     if args.command == "renew":
-        path = args.config.absolute()
+        path = args.config
         names = aggregator.renew(path, args.authority or path.parent / "authority")
         say(f"a new certificate for {', '.join(names)}; restart the aggregator")
         return 0
     if args.command == "aggregator":
-        return aggregator.keep_aggregator(args.config.absolute(), say)
+        return aggregator.keep_aggregator(args.config, say)
     if args.command == "init-hospital":
-        folder = args.folder.absolute()
-        key, state = (args.key or folder / "consortium.key").absolute(), (args.state or folder / "state").absolute()
+        folder = args.folder
+        key, state = args.key or folder / "consortium.key", args.state or folder / "state"
         path = hospital.init_hospital(
-            folder, args.superlink, args.site, args.data.absolute(), args.authority, key, args.port, state
+            folder, args.superlink, args.site, args.data, args.authority, key, args.port, state
         )
         say(f"{path}\nto the aggregator: {folder / 'node.pub'}; then: python -m deploy check {path}")
         return 0
     if args.command == "check":
         wrong = False
-        for what, verdict, told in checks.findings(args.config.absolute()):
+        found = checks.hospital_findings if is_hospital(args.config) else checks.aggregator_findings
+        for what, verdict, told in found(args.config):
             say(f"{verdict:>7}  {what}: {told}")
             wrong = wrong or verdict == checks.WRONG
         return int(wrong)
     if args.command == "health":
-        from deploy.health import answers
-
-        well, whom = answers(args.config.absolute())
+        well, whom = answers(args.config)
         say(f"{whom} {'answers' if well else 'does not answer'}")
         return int(not well)
     if args.command == "node-key":
-        config, _ = hospital.read_hospital(args.config.absolute())
+        config, _ = hospital.read_hospital(args.config)
         public = replace_node_key(config.node_key)
         say(f"to the aggregator, in place of the old one: {public}; then restart the node")
         return 0
     if args.command == "hospital":
-        return hospital.keep_hospital(args.config.absolute(), say)
+        return hospital.keep_hospital(args.config, say)
     if args.command == "run":
         from deploy.run import DeployedRun
 
-        run = DeployedRun(aggregator.read_aggregator(args.config.absolute()), args.run_config, say)
+        run = DeployedRun(aggregator.read_aggregator(args.config), args.run_config, say)
         run.submit()
         if not args.detach:
             run.follow(say)

@@ -38,8 +38,10 @@ from deploy.members import Members
 from launcher.control import Control
 from launcher.environment import command
 from launcher.processes import ProcessTree
+from machine.ports import trouble
 
 CONNECTION = "crossward"
+SETTING = "end what holds it, or change `port` in {path} (and in the gateway that passes calls on to it)"
 _TEMPLATE = """\
 # The aggregator of a Crossward consortium; read by `python -m deploy aggregator`. Paths are from this file's folder.
 address = "{address}"          # as hospitals and the certificate have it
@@ -72,10 +74,14 @@ class AggregatorConfig:
     host: str = field(default="127.0.0.1", metadata=field_of("host", "interface to listen on"))
 
     @property
+    def own_host(self) -> str:
+        """Host by which processes of this machine reach the SuperLink."""
+        return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+
+    @property
     def own_address(self) -> str:
-        """Host and port by which processes of this machine reach the SuperLink."""
-        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return joined(host, self.port)
+        """The same with the port."""
+        return joined(self.own_host, self.port)
 
 
 def init_aggregator(
@@ -142,7 +148,7 @@ def control(config: AggregatorConfig, tree: ProcessTree) -> Control:
         encoding="utf-8",
     )
     draft.replace(home / "config.toml")
-    return Control(home, environment(home), tree, CONNECTION)
+    return Control(home, environment(home, config.chunk, config.own_host), tree, CONNECTION)
 
 
 def healthy(config: AggregatorConfig, timeout: float = 2.0) -> bool:
@@ -165,7 +171,7 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
     home = config.state / "flower"
     home.mkdir(exist_ok=True)
     # a ServerApp keeps what is not for a run folder (dither keys) with the rest of this aggregator's state
-    env = environment(home, config.chunk) | {"CROSSWARD_HOME": str(config.state)}
+    env = environment(home, config.chunk, config.own_host) | {"CROSSWARD_HOME": str(config.state)}
     superlink = [sys.executable, "-m", "deploy.superlink", "--isolation", "process", "--enable-supernode-auth"]
     superlink += ["--ssl-ca-certfile", str(config.authority), "--ssl-certfile", str(config.certificate)]
     superlink += ["--ssl-keyfile", str(config.private_key), "--host", config.host, "--port", str(config.port)]
@@ -173,7 +179,15 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
     superlink += ["--superexec-auth-secret-file", str(config.secret)]
     superexec = [command("flower-superexec", home), "--runtime-api-address", config.own_address]
     superexec += ["--root-certificates", str(config.authority), "--superexec-auth-secret-file", str(config.secret)]
+
+    def before() -> None:
+        if why := trouble(config.host, config.port):
+            raise DeployError(f"{why}: {SETTING.format(path=path)}")
+
     members = Members(config.nodes, config.state, control(config, ProcessTree()), lambda: healthy(config), say)
-    services = [Service("SuperLink", superlink, env, heard=members.heard), Service("SuperExec", superexec, env)]
+    services = [
+        Service("SuperLink", superlink, env, before=before, heard=members.heard),
+        Service("SuperExec", superexec, env),
+    ]
     with lock:
         return Keeper(services, say, members.look).run()

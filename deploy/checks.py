@@ -1,44 +1,39 @@
-"""``python -m deploy check hospital.toml``: whatever would keep a hospital from taking part, found before it tries.
+"""``python -m deploy check FILE.toml``: whatever would keep a party from taking part, found before it tries.
 
-Not for: the aggregator's opinion (its SuperLink's log says whom it refused and why).
+Not for: the aggregator's opinion of a hospital (its SuperLink's log says whom it refused and why).
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
-import ssl
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.addresses import parted
+from deploy.aggregator import SETTING as AGGREGATOR_PORT
+from deploy.aggregator import AggregatorConfig, read_aggregator
 from deploy.certificates import WARN_DAYS, days_left
 from deploy.errors import DeployError
-from deploy.hospital import HospitalConfig, read_hospital
+from deploy.files import in_use
+from deploy.hospital import LOOPBACK, HospitalConfig, read_hospital
+from deploy.hospital import SETTING as HOSPITAL_PORT
+from deploy.node_keys import public_text
+from deploy.reach import reach
+from machine import proxies
+from machine.paths import HOME, PathError, home
+from machine.ports import trouble
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 ROOM = 2 << 30  # bytes free below which a state folder is worth a warning
 Finding = tuple[str, str, str]
+Check = Callable[[], tuple[str, str]]
 
 
 def _connection(config: HospitalConfig) -> tuple[str, str]:
-    name, port = parted(config.superlink)
-    try:
-        context = ssl.create_default_context(cafile=str(config.authority))
-        with (
-            socket.create_connection((name, port), timeout=10) as raw,
-            context.wrap_socket(raw, server_hostname=name) as tls,
-        ):
-            return OK, f"{config.superlink} answers with {tls.version()} and a certificate of {config.authority}"
-    except ssl.SSLCertVerificationError as error:
-        return WRONG, (
-            f"{config.superlink} shows a certificate that {config.authority} does not vouch for "
-            f"({error.verify_message}): get the aggregator's present ca.crt, and mind the host name in superlink"
-        )
-    except (OSError, ssl.SSLError) as error:
-        return WRONG, f"{config.superlink} cannot be reached ({error}): is the port open towards it?"
+    well, told = reach(config.superlink, config.authority)
+    return OK if well else WRONG, told
 
 
 def _consortium_key(node: dict[str, Any]) -> tuple[str, str]:
@@ -82,50 +77,115 @@ def _settings(node: dict[str, Any]) -> tuple[str, str]:
     return OK, "node config"
 
 
-def _state(node: dict[str, Any]) -> tuple[str, str]:
+def _state(folder: Path, what: str) -> tuple[str, str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        return WRONG, f"{what} {folder} cannot be written: {error.strerror}"
+    free = shutil.disk_usage(folder).free
+    told = f"{what} {folder}, {free / 2**30:.1f} GiB free"
+    return (OK if free >= ROOM else WARNING), told
+
+
+def _node_state(node: dict[str, Any], folder: Path) -> tuple[str, str]:
+    """The state folder, and in it the record of privacy spending where the hospital demands one."""
     from client_app.spending import RECORDS
     from protocol.privacy_settings import NO_UNIT
 
-    folder = Path(str(node["state-dir"]))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        return WRONG, f"state-dir {folder} cannot be written: {error.strerror}"
+    found = _state(folder, "state-dir")
     unit = node.get("privacy-unit", NO_UNIT)
-    if unit != NO_UNIT and not (folder / RECORDS).is_dir():
+    if found[0] != WRONG and unit != NO_UNIT and not (folder / RECORDS).is_dir():
         return WRONG, (
             f"privacy-unit = {unit!r}, but {folder / RECORDS}, the record of what private runs spent, is missing: no "
             "run would be taken part in. Restore it from the backup, or, if no private run has trained on these notes "
             f"yet: mkdir -m 700 {folder / RECORDS}"
         )
-    free = shutil.disk_usage(folder).free
-    what = f"state-dir {folder}, {free / 2**30:.1f} GiB free"
-    return (OK if free >= ROOM else WARNING), what
+    return found
 
 
-def findings(path: Path) -> Iterator[Finding]:
-    """(what was checked, ok | warning | wrong, in words), as each is found."""
+def _port(host: str, port: int, who: str, setting: str, state: Path) -> tuple[str, str]:
+    why = trouble(host, port)
+    if why and in_use(state):
+        return OK, f"port {port} on {host}: the {who} runs already"
+    if why:
+        return WRONG, f"{why}, and the {who} needs it: {setting}"
+    return OK, f"port {port} on {host} is free for the {who}"
+
+
+def _proxies() -> tuple[str, str]:
+    if wrong := proxies.trouble(os.environ):
+        return WRONG, wrong
+    found = proxies.found(proxies.direct(os.environ))
+    named = ", ".join(f"{name}={value}" for name, value in found.items() if name.lower() != "no_proxy")
+    return OK, f"{named}; not used for {found['no_proxy']}" if named else "none is set"
+
+
+def _validity(path: Path, what: str) -> tuple[str, str]:
+    left = days_left(path)
+    told = f"the {what}'s certificate is valid for {left:.0f} days"
+    return WRONG if left < 0 else WARNING if left < WARN_DAYS else OK, told
+
+
+def _members(folder: Path) -> tuple[str, str]:
+    found = sorted(path for path in folder.iterdir() if path.suffix == ".pub" and not path.name.startswith("."))
+    for path in found:
+        public_text(path)
+    return (OK, f"{len(found)} public keys in {folder}") if found else (WARNING, f"no public key (*.pub) in {folder}")
+
+
+def _found(checks: dict[str, Check]) -> Iterator[Finding]:
+    for what, check in checks.items():
+        try:
+            yield what, *check()
+        except (OSError, DeployError, PathError) as error:
+            yield what, WRONG, str(error)
+
+
+def hospital_findings(path: Path) -> Iterator[Finding]:
+    """(what was checked, ok | warning | wrong, in words) of ``hospital.toml``, as each is found."""
     try:
         config, node = read_hospital(path)
-        left = days_left(config.authority)
+        authority = _validity(config.authority, "authority")
     except DeployError as error:
         yield "files", WRONG, str(error)
         return
     yield "files", OK, f"{path}, node key and authority"
-    told = f"the authority's certificate is valid for {left:.0f} days"
-    yield "authority", WRONG if left < 0 else WARNING if left < WARN_DAYS else OK, told
-    checks: dict[str, Callable[[], tuple[str, str]]] = {
-        "node config": lambda: _settings(node),
-        "consortium key": lambda: _consortium_key(node),
-        "notes": lambda: _notes(node),
-        "state": lambda: _state(node),
-        "aggregator": lambda: _connection(config),
-    }
-    for what, check in checks.items():
-        try:
-            yield what, *check()
-        except OSError as error:
-            yield what, WRONG, str(error)
+    state = Path(str(node["state-dir"]))
+    yield from _found(
+        {
+            "authority": lambda: authority,
+            "node config": lambda: _settings(node),
+            "consortium key": lambda: _consortium_key(node),
+            "notes": lambda: _notes(node),
+            "state": lambda: _node_state(node, state),
+            "cache": lambda: _state(home(), HOME),
+            "port": lambda: _port(LOOPBACK, config.port, "SuperNode", HOSPITAL_PORT.format(path=path), state),
+            "proxies": _proxies,
+            "aggregator": lambda: _connection(config),
+        }
+    )
+
+
+def aggregator_findings(path: Path) -> Iterator[Finding]:
+    """The same of ``aggregator.toml``."""
+    try:
+        config: AggregatorConfig = read_aggregator(path)
+    except DeployError as error:
+        yield "files", WRONG, str(error)
+        return
+    yield "files", OK, f"{path}, certificate, keys and secret"
+    yield from _found(
+        {
+            "authority": lambda: _validity(config.authority, "authority"),
+            "certificate": lambda: _validity(config.certificate, "server"),
+            "members": lambda: _members(config.nodes),
+            "state": lambda: _state(config.state, "state"),
+            "runs": lambda: _state(config.runs, "runs"),
+            "port": lambda: _port(
+                config.host, config.port, "SuperLink", AGGREGATOR_PORT.format(path=path), config.state
+            ),
+            "proxies": _proxies,
+        }
+    )

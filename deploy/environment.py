@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from launcher.environment import QUIETLY, UNLESS_SET
+from machine.proxies import direct
 
 # Flower sends an array in pieces, two at a time, gives each 30 s to be taken in, and forgets a message of which no
 # piece has arrived for 180 s. With its own pieces of 5 MiB a link of 2 Mbit/s loses large updates; with 1 MiB, one of
@@ -18,11 +19,12 @@ CHUNK_KIB = 1024
 CHUNK_HELP = "KiB of the pieces that arrays are sent in; smaller ones for links slower than 1 Mbit/s"
 
 
-def environment(home: Path, chunk: int = CHUNK_KIB) -> dict[str, str]:
+def environment(home: Path, chunk: int = CHUNK_KIB, *local: str) -> dict[str, str]:
     """This process's environment with Flower's state in ``home`` and this installation's commands first.
 
-    Arrays travel in pieces of ``chunk`` KiB.
+    Arrays travel in pieces of ``chunk`` KiB. ``local`` are this machine's own addresses, called without a proxy as the
+    loopback is.
     """
     pieces = {"FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE": str(chunk << 10)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return UNLESS_SET | dict(os.environ) | pieces | QUIETLY | {"FLWR_HOME": str(home), "PATH": path}
+    return UNLESS_SET | direct(os.environ, *local) | pieces | QUIETLY | {"FLWR_HOME": str(home), "PATH": path}

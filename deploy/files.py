@@ -10,12 +10,13 @@ import fcntl
 import itertools
 import os
 import secrets
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar, get_type_hints
 
 from deploy.errors import DeployError
+from machine.paths import PathError, absolute
+from machine.text import TextError, read_toml
 
 T = TypeVar("T")
 
@@ -89,6 +90,18 @@ def only_one(folder: Path, what: str) -> IO[bytes]:
     return lock
 
 
+def in_use(folder: Path) -> bool:
+    """Whether a process keeps ``folder`` now, as :func:`only_one` has it."""
+    try:
+        with (folder / ".lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def check_private(path: Path, what: str) -> None:
     """Refuse a secret that is missing or that others can read."""
     if not path.is_file():
@@ -97,10 +110,24 @@ def check_private(path: Path, what: str) -> None:
         raise DeployError(f"{path}, {what}, can be read by others: chmod 600 {path}")
 
 
+def path_in(file: Path, key: str, value: str) -> Path:
+    """The path that ``key`` has in the configuration ``file``, relative ones from its folder.
+
+    Raises
+    ------
+    DeployError
+        it cannot be expanded.
+    """
+    try:
+        return absolute(value, key, file.absolute().parent)
+    except PathError as error:
+        raise DeployError(f"{file}: {error}") from error
+
+
 def read_table(cls: type[T], path: Path, extra: str = "") -> tuple[T, dict[str, Any]]:
     """A ``cls`` (frozen dataclass; every field has ``key`` and ``help``) from a TOML file, and its table ``extra``.
 
-    Paths (fields of type Path) are taken from the file's folder.
+    Paths (fields of type Path) are taken from the file's folder, after ``~`` is expanded.
 
     Raises
     ------
@@ -108,11 +135,9 @@ def read_table(cls: type[T], path: Path, extra: str = "") -> tuple[T, dict[str, 
         names the file, the key and what was expected.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DeployError(f"{path} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DeployError(f"{path} is not TOML: {error}") from error
+        table = read_toml(path)
+    except TextError as error:
+        raise DeployError(str(error)) from error
     more = table.pop(extra, {}) if extra else {}
     if not isinstance(more, dict):
         raise DeployError(f"{path}: [{extra}] must be a table")
@@ -124,7 +149,7 @@ def read_table(cls: type[T], path: Path, extra: str = "") -> tuple[T, dict[str, 
             raise DeployError(f"{path}: unknown key {key!r}; there are {', '.join(sorted(fields))}")
         kind = hints[fields[key].name]
         if kind is Path and isinstance(value, str):
-            given[fields[key].name] = Path(os.path.abspath(path.parent / value))  # noqa: PTH100 - a link stays one
+            given[fields[key].name] = path_in(path, key, value)
         elif kind in (str, int) and type(value) is kind:
             given[fields[key].name] = value
         else:

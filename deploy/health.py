@@ -9,12 +9,12 @@ Not for: finding out what is wrong (``deploy.checks``), or starting things again
 from __future__ import annotations
 
 import http.client
-import tomllib
 from pathlib import Path
 
 from deploy.aggregator import AggregatorConfig, healthy
 from deploy.files import read_table
 from deploy.hospital import HospitalConfig
+from machine.text import TextError, read_toml
 
 PATIENCE = 5.0  # seconds
 
@@ -27,17 +27,18 @@ def answers(path: Path) -> tuple[bool, str]:
     DeployError
         the file cannot be read.
     """
-    if _is_hospital(path):
+    if is_hospital(path):
         hospital, _ = read_table(HospitalConfig, path, "node-config")
         return _listens(hospital.port), f"the SuperNode on 127.0.0.1:{hospital.port}"
     aggregator, _ = read_table(AggregatorConfig, path)
     return healthy(aggregator, PATIENCE), f"the SuperLink on {aggregator.own_address}"
 
 
-def _is_hospital(path: Path) -> bool:
+def is_hospital(path: Path) -> bool:
+    """Whether ``path`` is a hospital's configuration file, or else an aggregator's."""
     try:
-        return "superlink" in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return "superlink" in read_toml(path)
+    except TextError:
         return False  # read_table says what is wrong
 
 

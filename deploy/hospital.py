@@ -18,21 +18,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from client_app.settings import NodeSettings
 from deploy.addresses import parted
+from deploy.awaiting import Awaiting
 from deploy.certificates import days_left
 from deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from deploy.errors import DeployError
-from deploy.files import field_of, only_one, read_table, write_new
+from deploy.files import field_of, only_one, path_in, read_table, write_new
 from deploy.keeper import Keeper, Service
 from deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
 from launcher.environment import command
 from launcher.overrides import to_toml
+from machine.ports import trouble
+from protocol.settings import path_keys
 
+LOOPBACK = "127.0.0.1"
+SETTING = "end what holds it, or change `port` in {path}"
 SEEN_GONE = 3.0  # seconds between "it is gone" and a new start; the aggregator looks several times a second
 _NODE_ID = re.compile(r"SuperNode ID: (\d+)")
 _REFUSALS = {
     "[code: 2004]": "{config.superlink} does not let this SuperNode in. Its key {fingerprint} is not registered there "
     "(send node.pub to the aggregator's operator), or an earlier SuperNode with it still counts as connected",
+    "address already in use": "port {config.port} on 127.0.0.1, which the SuperNode needs, was taken meanwhile: end "
+    "what holds it, or change port in hospital.toml",
     "CERTIFICATE_VERIFY_FAILED": "{config.superlink} shows a certificate that {config.authority} does not vouch for: "
     "get the aggregator's present ca.crt, and mind the host name in superlink",
 }
@@ -43,7 +51,7 @@ authority = "ca.crt"           # from the aggregator
 node-key = "node.key"          # made here; its public half node.pub goes to the aggregator
 port = {port}                  # for this machine's own processes, on the loopback only
 
-[node-config]                  # see README, "Node config"; paths here are absolute
+[node-config]                  # see README, "Node config"
 site = {site}
 data-path = {data}
 state-dir = {state}
@@ -96,11 +104,14 @@ def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
     load_node_key(config.node_key)
     if not config.authority.is_file():
         raise DeployError(f"{config.authority}, the aggregator's CA certificate, is missing: ask the aggregator for it")
-    if not Path(str(node.get("state-dir", ""))).is_absolute():
-        raise DeployError(f"{path}: [node-config] state-dir = {node.get('state-dir')!r} is not an absolute folder")
     for key, value in node.items():
         if not isinstance(value, bool | int | float | str):
             raise DeployError(f"{path}: [node-config] {key} = {value!r} is not one plain value")
+    for key in path_keys(NodeSettings):
+        if isinstance(value := node.get(key), str) and value:
+            node[key] = str(path_in(path, f"[node-config] {key}", value))
+    if not isinstance(node.get("state-dir"), str) or not node["state-dir"]:
+        raise DeployError(f"{path}: [node-config] state-dir is missing: the folder for this node's state and identity")
     return config, node
 
 
@@ -176,6 +187,19 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
     args += ["--port", str(config.port), "--node-config", str(write_node_config(node, state))]
     presence = Presence(config, state, say)
     env = environment(home, config.chunk)
-    service = Service("SuperNode", args, env, before=presence.before, heard=presence.heard, ended=presence.ended)
+
+    awaiting = Awaiting(config.superlink, say)
+
+    def before() -> None:
+        if why := trouble(LOOPBACK, config.port):
+            raise DeployError(f"{why}: {SETTING.format(path=path)}")
+        presence.before()
+        awaiting.begins()
+
+    def heard(line: str) -> None:
+        awaiting.heard(line)
+        presence.heard(line)
+
+    service = Service("SuperNode", args, env, before=before, heard=heard, ended=presence.ended)
     with lock:
-        return Keeper([service], say, lambda: None).run()
+        return Keeper([service], say, awaiting.look).run()

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deploy.errors import DeployError
 from launcher.processes import ProcessTree
 
 SHORTEST, LONGEST, SETTLED = 1.0, 30.0, 60.0  # seconds: first and longest pause; alive so long, pauses begin anew
@@ -20,7 +21,10 @@ SHORTEST, LONGEST, SETTLED = 1.0, 30.0, 60.0  # seconds: first and longest pause
 
 @dataclass
 class Service:
-    """A process to keep: ``before`` is called before every start, ``heard`` with every line that it prints."""
+    """A process to keep: ``before`` is called before every start, ``heard`` with every line that it prints.
+
+    A :class:`deploy.errors.DeployError` that ``before`` raises says why it cannot be started yet.
+    """
 
     name: str
     args: Sequence[str]
@@ -70,15 +74,25 @@ class Keeper:
             service.process = None
             service.ended(code)
             service.failures = 0 if now - service.began > SETTLED else service.failures + 1
-            pause = min(SHORTEST * 2.0 ** min(service.failures, 10), LONGEST)
-            service.not_before = now + pause
             how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-            self.say(f"{service.name} {how}; it is started again in {pause:g} s")
-        if now >= service.not_before and not self._stopping.is_set():
+            self.say(f"{service.name} {how}; it is started again in {self._pause(service):g} s")
+        if time.monotonic() >= service.not_before and not self._stopping.is_set():
             self._start(service)
 
+    @staticmethod
+    def _pause(service: Service) -> float:
+        """Seconds until the next start; longer after every failure."""
+        pause = min(SHORTEST * 2.0 ** min(service.failures, 10), LONGEST)
+        service.not_before = time.monotonic() + pause
+        return pause
+
     def _start(self, service: Service) -> None:
-        service.before()
+        try:
+            service.before()
+        except DeployError as error:
+            service.failures += 1
+            self.say(f"{service.name} cannot be started: {error}; tried again in {self._pause(service):g} s")
+            return
         service.process = self.tree.start(
             service.args, env=dict(service.env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )

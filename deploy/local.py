@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,22 +21,24 @@ from typing import IO, Any
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from data.synthetic.houses import HOUSES
-from deploy.aggregator import healthy, init_aggregator, read_aggregator
+from deploy.aggregator import AggregatorConfig, healthy, init_aggregator, read_aggregator
 from deploy.drill import SERVERAPP, Drill
 from deploy.errors import DeployError
 from deploy.files import only_one
-from deploy.hospital import init_hospital, read_hospital
+from deploy.hospital import LOOPBACK, init_hospital, read_hospital
 from deploy.members import BOOK
 from deploy.node_keys import PUBLIC
 from deploy.run import APP, DeployedRun
-from launcher.environment import free_ports
 from launcher.errors import LauncherError
 from launcher.processes import ProcessTree
+from machine.ports import free_ports, trouble
+from machine.waiting import announced
 
 SETTINGS = (
     "data.source=mimic-iii run.alone=false strategy.num-versions=8 strategy.evaluate-every=4 node.num-processes=1 "
     "node.threads=1 model.device=cpu strategy.buffer-size=3 strategy.min-nodes={hospitals}"
 )
+BOOKLET = "deployment.json"  # what a folder was made for
 PATIENCE = 90.0  # seconds for a process to be up
 
 
@@ -64,6 +66,7 @@ class LocalDeployment:
 
     def prepare(self) -> None:
         """Make what is not there yet: CA, certificate, keys, configuration, made-up notes."""
+        self._is_ours()
         self._lock = only_one(self.folder, "deployment")
         self._same()
         ports = free_ports(self.hospitals + 1)
@@ -81,9 +84,23 @@ class LocalDeployment:
             member = config.nodes / f"{folder.name}.pub"
             member.write_bytes((folder / PUBLIC).read_bytes())
 
+    def _is_ours(self) -> None:
+        """A folder that holds somebody else's files is left alone."""
+        try:
+            names = sorted(path.name for path in self.folder.iterdir())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DeployError(f"--folder {self.folder} cannot be used: {error.strerror}") from error
+        if BOOKLET not in names and (others := [name for name in names if name != ".lock"]):
+            raise DeployError(
+                f"--folder {self.folder} is no deployment and not empty (it holds {', '.join(others[:3])}): name one "
+                "that is empty or does not exist"
+            )
+
     def _same(self) -> None:
         """A folder is for one number of hospitals and patients: who is a member, and of which notes, stays so."""
-        path, mine = self.folder / "deployment.json", {"hospitals": self.hospitals, "patients": self.patients}
+        path, mine = self.folder / BOOKLET, {"hospitals": self.hospitals, "patients": self.patients}
         if not path.exists():
             path.write_text(json.dumps(mine), encoding="utf-8")
         elif (made := _table(path)) != mine:
@@ -97,9 +114,10 @@ class LocalDeployment:
         folder = self.folder / f"notes-{self.hospitals}-{self.patients}"
         if not folder.exists():
             args = ("--hospitals", str(self.hospitals), "--patients", str(self.patients), "--split")
-            draft = folder.with_name(f".{folder.name}")
-            self._python("data.synthetic", "--form", "mimic-iii", "--out", str(draft), *args)
-            draft.rename(folder)
+            with tempfile.TemporaryDirectory(prefix=".notes-", dir=self.folder) as draft:
+                made = Path(draft) / "notes"
+                self._python("data.synthetic", "--form", "mimic-iii", "--out", str(made), *args)
+                made.rename(folder)
         found = sorted(folder.iterdir())
         return [(house.name, path) for house, path in zip(HOUSES, found, strict=False)]
 
@@ -120,12 +138,7 @@ class LocalDeployment:
         log = config.parent / f"{command}.log"
         with log.open("ab") as file:
             args = [sys.executable, "-m", "deploy", command, str(config)]
-            self.keepers[name] = self.tree.start(args, stdout=file, stderr=file, cwd=APP, env=self._env())
-
-    @staticmethod
-    def _env() -> dict[str, str]:
-        loopback = ",".join(filter(None, [os.environ.get("no_proxy", ""), "127.0.0.1,localhost"]))
-        return dict(os.environ) | {"no_proxy": loopback, "NO_PROXY": loopback}
+            self.keepers[name] = self.tree.start(args, stdout=file, stderr=file, cwd=APP)
 
     def log_of(self, name: str) -> Path:
         """Where a keeper's output goes."""
@@ -135,19 +148,30 @@ class LocalDeployment:
 
     def _await(self, what: str, name: str, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not holds():
-            if self.keepers[name].poll() is not None or time.monotonic() > deadline:
-                raise DeployError(f"{what} did not happen; see {self.log_of(name)}")
-            time.sleep(0.2)
+        with announced(self.say, f"waiting for {what}"):
+            while not holds():
+                if self.keepers[name].poll() is not None or time.monotonic() > deadline:
+                    raise DeployError(f"{what} did not happen; see {self.log_of(name)}")
+                time.sleep(0.2)
 
     def start(self) -> None:
         """Start the aggregator, then the hospitals."""
         config = read_aggregator(self.aggregator)
+        self._ports(config)
         self._keep("aggregator", "aggregator", self.aggregator)
         self._await("the SuperLink's answer", "aggregator", lambda: healthy(config))
         self._await("registering all hospitals", "aggregator", lambda: len(self.members()) >= self.hospitals)
         for number in range(1, self.hospitals + 1):
             self._keep(f"hospital-{number}", "hospital", self.hospital(number))
+
+    def _ports(self, config: AggregatorConfig) -> None:
+        """The ports that the folder was made with are free now as they were then."""
+        setting = "end what holds it, or name another --folder, which gets other ports"
+        if why := trouble(config.host, config.port):
+            raise DeployError(f"{why}, and the SuperLink of {self.aggregator} needs it: {setting}")
+        for number in range(1, self.hospitals + 1):
+            if why := trouble(LOOPBACK, read_hospital(self.hospital(number))[0].port):
+                raise DeployError(f"{why}, and the SuperNode of {self.hospital(number)} needs it: {setting}")
 
     def members(self) -> dict[str, Any]:
         """Who is registered at the SuperLink, by public key."""

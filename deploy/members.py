@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -163,10 +164,14 @@ class Members:
         return ""
 
     def _register(self, path: Path) -> tuple[str, str]:
+        """Flower is given the key in a file of ours: it reads no byte order mark, and ``path`` may change meanwhile."""
         try:
-            answer = self.flower.call("supernode", "register", str(path), self.flower.connection, "--name", path.stem)
-            return str(answer["node-id"]), ""
-        except LauncherError as error:
+            with tempfile.NamedTemporaryFile("w", suffix=".pub", encoding="ascii") as file:
+                file.write(f"{public_text(path)}\n")
+                file.flush()
+                given = ("supernode", "register", file.name, self.flower.connection, "--name", path.stem)
+                return str(self.flower.call(*given)["node-id"]), ""
+        except (LauncherError, DeployError, OSError) as error:
             return "", "" if _THERE_ALREADY in str(error) else str(error)
 
     def heard(self, line: str) -> None:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from deploy.errors import DeployError
 from deploy.files import check_private, replace, write_new
+from machine.text import read_text
 
 PRIVATE, PUBLIC = "node.key", "node.pub"
 
@@ -78,7 +79,7 @@ def text_of(key: ec.EllipticCurvePublicKey) -> str:
 def public_text(path: Path) -> str:
     """A public key file's key as OpenSSH writes it, without its comment; the SuperLink knows nodes by it."""
     try:
-        words = path.read_text(encoding="ascii").split()
+        words = read_text(path).split()
         serialization.load_ssh_public_key(" ".join(words[:2]).encode())
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise DeployError(f"{path} holds no OpenSSH public key: {error}") from error

@@ -8,17 +8,22 @@ Not for: simulated runs (``launcher``).
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.aggregator import AggregatorConfig, control
 from launcher.errors import LauncherError
+from launcher.folder import check_new, check_resumed, new_log
 from launcher.launch import FOLDER_KEY, MARKER, RESUME_KEY, run_name, stamp
 from launcher.lines import Screen
 from launcher.overrides import app_defaults, read_overrides, to_toml
 from launcher.processes import ProcessTree
 from launcher.watch import Watch
+from machine.waiting import announced
+from protocol.run_settings import RunSettings
+from protocol.settings import SettingsError, resolve_paths
 
 APP = Path(__file__).resolve().parents[1]
 
@@ -29,12 +34,15 @@ class DeployedRun:
     def __init__(
         self, config: AggregatorConfig, run_config: Sequence[str], say: Callable[[str], None], app: Path = APP
     ) -> None:
-        from launcher.settings_table import check_settings  # imports the readers' libraries, which takes a second
-        from protocol.settings import SettingsError
+        from launcher.settings_table import check_settings  # imports every package's settings: half a second
 
         self.app = app
         defaults = app_defaults(app)
         overrides = read_overrides(run_config, defaults)
+        try:
+            overrides = resolve_paths([RunSettings], overrides)  # of this machine; all others are of the hospitals'
+        except SettingsError as error:
+            raise LauncherError(f"run config: {error}") from error
         if app == APP:
             try:
                 check_settings(defaults | overrides)
@@ -42,22 +50,23 @@ class DeployedRun:
                 raise LauncherError(str(error)) from error
         resumed = overrides.get(RESUME_KEY)
         chosen = resumed or overrides.get(FOLDER_KEY) or config.runs / run_name(datetime.now(UTC))
-        self.folder = Path(str(chosen)).expanduser().absolute()
+        self.folder = Path(str(chosen))
+        (check_resumed if resumed else check_new)(self.folder)
         self._text = to_toml(overrides | {RESUME_KEY if resumed else FOLDER_KEY: str(self.folder)})
         self.tree, self._say, self.run_id = ProcessTree(), say, ""
         self.flower = control(config, self.tree)
-        self.log = self.folder.parent / f"{self.folder.name}.log"
+        self.log = self._logs = config.state / "logs"  # a file in it, once the run has an id
         self._before = stamp(self.folder / MARKER)
 
     def submit(self) -> str:
         """Hand the run to the SuperLink; its id."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        file = self.flower.home / f"{self.folder.name}.toml"
-        file.write_text(self._text, encoding="utf-8")
-        try:
-            self.run_id = self.flower.run(self.app, file)
-        finally:
-            file.unlink()
+        with tempfile.NamedTemporaryFile("w", suffix=".toml", dir=self.flower.home, encoding="utf-8") as file:
+            file.write(self._text)
+            file.flush()
+            with announced(self._say, "waiting for the SuperLink to take the run"):
+                self.run_id = self.flower.run(self.app, Path(file.name))
+        self.log = new_log(self._logs, f"{self.folder.name}-{self.run_id}")
         self._say(f"run {self.run_id} in {self.folder}")
         return self.run_id
 

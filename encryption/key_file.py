@@ -6,6 +6,7 @@ module.
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import secrets
@@ -124,7 +125,7 @@ def write_public_context(path: Path, key: ConsortiumKey) -> None:
 
 
 def read_passphrase(path: Path) -> bytes:
-    """The passphrase in a file that only its owner can read, without the line end.
+    """The passphrase in a file that only its owner can read, without the line end and UTF-8's byte order mark.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def read_passphrase(path: Path) -> bytes:
     data = _read(path, _PASSPHRASE_MOST, "passphrase file")
     text = None
     with suppress(UnicodeDecodeError):  # which would carry the bytes along
-        text = data.decode()
+        text = data.removeprefix(codecs.BOM_UTF8).decode()
     if text is None:
         raise KeyFileError(f"{path} is not UTF-8 text: expected one line with the passphrase")
     return clean_passphrase(text.removesuffix("\n").removesuffix("\r"), str(path))

@@ -29,6 +29,7 @@ from encryption.key_file import (
     write_public_context,
 )
 from encryption.key_format import ConsortiumKey, KeyFileError
+from machine.paths import path_argument
 
 __all__ = ["ConsortiumKey", "KeyFileError", "create_key", "load_key", "main", "rotate_key", "simulation_key"]
 
@@ -70,14 +71,16 @@ def _parser() -> argparse.ArgumentParser:
         ("rotate", "put a new key into the file; earlier ones keep opening what they sealed"),
     ):
         command = commands.add_parser(name, help=about, description=about)
-        command.add_argument("path", type=Path, metavar="PATH", help="the key file")
+        command.add_argument("path", type=path_argument, metavar="PATH", help="the key file")
         asked = command.add_mutually_exclusive_group()
         asked.add_argument("--passphrase", action="store_true", help="ask for the file's passphrase")
-        asked.add_argument("--passphrase-file", type=Path, metavar="FILE", help="file (0600) that holds it")
+        asked.add_argument("--passphrase-file", type=path_argument, metavar="FILE", help="file (0600) that holds it")
         if name == "create":
             command.add_argument("--ckks", action="store_true", help="with a CKKS context, for the baseline")
         elif name == "show":
-            command.add_argument("--public-context", type=Path, metavar="OUT", help="write the public CKKS context")
+            command.add_argument(
+                "--public-context", type=path_argument, metavar="OUT", help="write the public CKKS context"
+            )
         else:
             command.add_argument("--forget", action="store_true", help="drop every earlier key, the one in use too")
     return parser

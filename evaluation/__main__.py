@@ -12,17 +12,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from client_app import threads  # noqa: F401 - before torch, so that OpenMP waits passively
+from machine.paths import path_argument
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m evaluation", description="Open a run's global adapter and measure it.")
-    p.add_argument("--run", type=Path, required=True, metavar="FOLDER", help="the run folder")
-    p.add_argument("--key", type=Path, metavar="FILE", help="the consortium's key file: opens a sealed adapter")
-    p.add_argument("--passphrase-file", type=Path, metavar="FILE", help="the key file's passphrase, if it has one")
+    p.add_argument("--run", type=path_argument, required=True, metavar="FOLDER", help="the run folder")
+    p.add_argument(
+        "--key", type=path_argument, metavar="FILE", help="the consortium's key file: opens a sealed adapter"
+    )
+    p.add_argument(
+        "--passphrase-file", type=path_argument, metavar="FILE", help="the key file's passphrase, if it has one"
+    )
     p.add_argument("--version", type=int, metavar="V", help="measure this version (default: the last)")
     p.add_argument(
         "--set",
@@ -48,7 +52,10 @@ def parser() -> argparse.ArgumentParser:
         "--generations", type=int, default=2, metavar="N", help="continuations to print side by side (default: 2)"
     )
     p.add_argument(
-        "--adapter", type=Path, metavar="FOLDER", help="where to write the PEFT folder (default: <run>/adapter)"
+        "--adapter",
+        type=path_argument,
+        metavar="FOLDER",
+        help="where to write the PEFT folder (default: <run>/adapter)",
     )
     return p
 
@@ -61,11 +68,12 @@ def main(argv: list[str] | None = None) -> int:
     from encryption.key_format import KeyFileError
     from evaluation.replay import EvaluationError
     from evaluation.report import evaluate
+    from machine.paths import PathError
     from protocol.settings import SettingsError
 
     try:
         evaluate(args)
-    except (EvaluationError, AdapterError, DataError, KeyFileError, SettingsError) as error:
+    except (EvaluationError, AdapterError, DataError, KeyFileError, SettingsError, PathError) as error:
         print(f"evaluation: {error}", file=sys.stderr)
         return 1
     return 0

@@ -27,10 +27,11 @@ from evaluation.generations import continuations
 from evaluation.labels import label_scores
 from evaluation.opening import consortium_key, vault_of
 from evaluation.replay import EvaluationError, Run, global_vector, open_run
+from machine.paths import absolute
 from protocol.measures import Measure
 from protocol.run_settings import RunSettings
 from protocol.schedule import Schedule
-from protocol.settings import read_settings
+from protocol.settings import read_settings, resolve_paths
 from server_app.table import ALL, Rows, measure_table, with_totals
 
 Vector = NDArray[np.float32]
@@ -51,7 +52,7 @@ def overrides(pairs: list[str], config: dict[str, Any]) -> dict[str, Any]:
             out[key] = _FLAGS[text.lower()] if kind is bool else kind(text)
         except (ValueError, KeyError) as error:
             raise EvaluationError(f"--set {pair}: {key} takes {_TAKES[kind]}, not {text!r}") from error
-    return out
+    return resolve_paths((DataConfig, ModelConfig, LoraSettings, RunSettings), out)
 
 
 def hospitals_of(data: DataConfig, notes: list[str], sites: int) -> list[Hospital]:
@@ -60,7 +61,7 @@ def hospitals_of(data: DataConfig, notes: list[str], sites: int) -> list[Hospita
     for pair, (name, equals, path) in zip(notes, pairs, strict=True):
         if not (name and equals and path):
             raise EvaluationError(f"--notes {pair}: expected NAME=PATH, a hospital's name and where its notes are")
-    found = [load_hospital(replace(data, name=name, path=str(Path(path).absolute()))) for name, _, path in pairs]
+    found = [load_hospital(replace(data, name=name, path=str(absolute(path, "--notes")))) for name, _, path in pairs]
     return found or load_hospitals(data, sites)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from types import FrameType
 
 from launcher.errors import Interrupted, LauncherError
 from launcher.launch import Launch, Options
+from machine.paths import PathError, path_argument
+from machine.proxies import go_direct, trouble
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -51,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
     add("--cpus-per-client", type=_count, default=1, metavar="N", help="(default: %(default)s)")
     add("--gpus-per-client", type=_share, default=0.0, metavar="X", help="may be a fraction (default: %(default)g)")
     add("--cpus", type=_count, default=0, metavar="N", help="for all clients together (default: what the machine has)")
-    add("--runs-dir", type=Path, metavar="DIR", help="where run folders go (default: runs/ beside the app)")
-    add("--app", type=Path, default=app, metavar="DIR", help="the Flower app to run (default: this one)")
+    add("--runs-dir", type=path_argument, metavar="DIR", help="where run folders go (default: runs/ beside the app)")
+    add("--app", type=path_argument, default=app, metavar="DIR", help="the Flower app to run (default: this one)")
     add("--no-evaluation", action="store_true", help="do not run `python -m evaluation` afterwards")
     add("--evaluation-args", default="", metavar="'...'", help="further arguments for the evaluation")
     add("--keep-superlink", action="store_true", help="leave the SuperLink up afterwards, for `flwr ls` and `flwr log`")
@@ -63,10 +66,10 @@ def parser() -> argparse.ArgumentParser:
 
 def options(argv: list[str] | None) -> Options:
     args = parser().parse_args(argv)
-    app = args.app.expanduser().resolve()
+    app = args.app.resolve()
     return Options(
         app=app,
-        runs_dir=(args.runs_dir or app / "runs").expanduser().resolve(),
+        runs_dir=(args.runs_dir or app / "runs").resolve(),
         run_config=tuple(args.run_config),
         num_supernodes=args.num_supernodes,
         cpus_per_client=args.cpus_per_client,
@@ -95,9 +98,12 @@ def _say(line: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     wanted = options(argv)
+    go_direct()
     try:
+        if unusable := trouble(os.environ):
+            raise LauncherError(unusable)
         launch = Launch(wanted, _say)
-    except LauncherError as error:
+    except (LauncherError, PathError) as error:
         print(f"launcher: {error}", file=sys.stderr)
         return 2
     for one in _SIGNALS:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from launcher.errors import LauncherError
+from machine.temporary import short_folder
 
 # Ray puts sockets some 75 characters below its folder, and the kernel allows 107 (macOS 103).
 _LONGEST_RAY_FOLDER = 28
@@ -41,25 +40,9 @@ UNLESS_SET = {
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
 def make_home() -> Path:
     """A fresh folder for Flower's and Ray's state, short and plain enough for Ray where that is possible."""
-    home = Path(tempfile.mkdtemp(prefix="cw-"))
-    if (len(str(home)) > _LONGEST_RAY_FOLDER or _spaced(home)) and os.access("/tmp", os.W_OK):
-        home.rmdir()
-        home = Path(tempfile.mkdtemp(prefix="cw-", dir="/tmp"))
-    return home
+    return short_folder("cw-", _LONGEST_RAY_FOLDER, lambda folder: not _spaced(folder))
 
 
 def _spaced(path: Path) -> bool:
@@ -95,9 +78,6 @@ def environment(base: Mapping[str, str], home: Path, port: int, control_port: in
         "RAY_TMPDIR": str(home),
         "PATH": f"{scripts(home)}{os.pathsep}{base.get('PATH', os.defpath)}",
     }
-    # A proxy must not catch the loopback.
-    loopback = "127.0.0.1,localhost"
-    own |= {name: f"{base[name]},{loopback}" if base.get(name) else loopback for name in ("no_proxy", "NO_PROXY")}
     return UNLESS_SET | dict(base) | QUIETLY | (_OFFLINE if offline else {}) | own
 
 

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from launcher.control import Control
-from launcher.environment import command, environment, free_ports
+from launcher.environment import command, environment
 from launcher.errors import LauncherError
 from launcher.processes import ProcessTree
+from machine.ports import free_ports, trouble
 
 CONNECTION = "local"
 
@@ -42,12 +43,26 @@ class Flower(Control):
         return self._process.pid if self._process else 0
 
     def start(self, patience_s: float = 90.0) -> None:
-        """Start the SuperLink and wait until it answers; another port is tried when one was taken meanwhile."""
+        """Start the SuperLink and wait until it answers; another port is tried when one was taken meanwhile.
+
+        Raises
+        ------
+        LauncherError
+            it does not start, or does not answer within ``patience_s``.
+        """
+        why = ""
         for _ in range(3):
             port, control = free_ports(2)
+            if why := trouble("127.0.0.1", port) or trouble("127.0.0.1", control):
+                continue
             self.env = environment(self._base, self.home, port, control, offline=self._offline)
             if self._start_on(port, patience_s):
                 return
+        if why:
+            raise LauncherError(
+                f"no port for the launch's own SuperLink: {why}. Each launch takes ports that are free at that moment: "
+                "start it again"
+            )
         raise LauncherError(f"the SuperLink ended while starting; its last words:\n{tail(self.log, 15)}")
 
     def _start_on(self, port: int, patience_s: float) -> bool:

@@ -9,6 +9,7 @@ Not for: reading options (`launcher.cli`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shlex
@@ -24,14 +25,17 @@ from launcher.environment import make_home
 from launcher.errors import LauncherError
 from launcher.exact_losses import ExactLosses
 from launcher.flower import Flower, tail
+from launcher.folder import check_new, check_resumed, new_log
 from launcher.lines import Screen
-from launcher.overrides import Value, app_defaults, read_overrides, to_toml
+from launcher.overrides import absolute_texts, app_defaults, read_overrides, to_toml
 from launcher.processes import ProcessTree
 from launcher.views import draw_report
 from launcher.watch import Ending, Watch
+from machine.paths import absolute
+from machine.waiting import announced
 from protocol.run_settings import simulation_keys
 
-MARKER = "result.json"
+MARKER, LOG = "result.json", "launcher.log"
 FOLDER_KEY, RESUME_KEY = "run.folder", "run.resume"
 TAIL_LINES = 40
 
@@ -90,17 +94,6 @@ def renewed(file: Path, before: tuple[int, int, int] | None) -> bool:
     return stamp(file) not in (None, before)
 
 
-def _check(run_config: dict[str, Value]) -> None:
-    """Wrong values are told now, not by every node in turn once the run has started."""
-    from launcher.settings_table import check_settings  # imports the readers' libraries, which takes a second
-    from protocol.settings import SettingsError
-
-    try:
-        check_settings(run_config)
-    except SettingsError as error:
-        raise LauncherError(str(error)) from error
-
-
 class Launch:
     """Call `run` once, and `close` in any case."""
 
@@ -109,30 +102,42 @@ class Launch:
         self._flower: Flower | None = None
         self._run_id = ""
         self._kept: set[int] = set()
+        self._ours = options.app == Path(__file__).resolve().parents[1]
         defaults = app_defaults(options.app)
         overrides = read_overrides(options.run_config, defaults)
-        if options.app == Path(__file__).resolve().parents[1]:
-            _check(defaults | overrides)
+        if self._ours:
+            from launcher.preflight import check_run, resolved  # imports every package's settings: half a second
+
+            overrides = resolved(overrides)
+            check_run(defaults | overrides, options.num_supernodes)
+        else:
+            overrides = absolute_texts(overrides)
         if FOLDER_KEY not in defaults:
             raise LauncherError(f"{options.app}/pyproject.toml: [tool.flwr.app.config] lacks {FOLDER_KEY}")
-        resumed = overrides.get(RESUME_KEY)
-        chosen = resumed or overrides.get(FOLDER_KEY) or options.runs_dir / run_name(datetime.now(UTC))
-        self.folder = Path(str(chosen)).expanduser().absolute()
-        own = {RESUME_KEY if resumed else FOLDER_KEY: str(self.folder)}
+        self._resumed = bool(overrides.get(RESUME_KEY))
+        chosen = (
+            overrides.get(RESUME_KEY) or overrides.get(FOLDER_KEY) or options.runs_dir / run_name(datetime.now(UTC))
+        )
+        self.folder = absolute(str(chosen), FOLDER_KEY)
+        (check_resumed if self._resumed else check_new)(self.folder)
+        own = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
         self._run_config = to_toml(overrides | own)
         self._config = defaults | overrides
         self._federation = federation(options, usable_cpus())
-        self.log = self.folder.parent / f"{self.folder.name}.log"
+        self.log = self.folder / LOG
         self._tree = ProcessTree()
 
     def run(self) -> int:
         """The exit code: 0 only when the run has completed and its evaluation, if any, has too."""
         began = time.monotonic()
+        notes = self._notes()
+        if not self._resumed:  # a resumed run adds to the log of its earlier launches
+            self.log = new_log(self.folder)
         try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            self.log.touch()
+            with self.log.open("a", encoding="utf-8") as log:
+                log.writelines(f"{line}\n" for line in notes)
         except OSError as error:
-            raise LauncherError(f"cannot write {self.log} ({error.strerror}); choose another --runs-dir") from error
+            raise LauncherError(f"the run's log {self.log} cannot be written: {error.strerror}") from error
         before = stamp(self.folder / MARKER)
         self._say(f"run folder: {self.folder}")
         ending = self._simulate()
@@ -147,14 +152,29 @@ class Launch:
             self._say(f"the report was not drawn again with exact training losses: {problem}")
         return self._evaluate()
 
+    def _notes(self) -> list[str]:
+        """Read the notes before anything is started; what was said of them."""
+        said: list[str] = []
+        if self._ours:
+            from launcher.preflight import read_notes
+
+            def say(line: str) -> None:
+                said.append(line)
+                self._say(line)
+
+            read_notes(self._config, self.options.num_supernodes, say)
+        return said
+
     def _simulate(self) -> Ending:
         options = self.options
         flower = Flower(make_home(), os.environ, self._tree, offline=options.offline, bound=not options.keep_superlink)
         self._flower = flower
-        flower.start()
+        with announced(self._say, "waiting for the SuperLink to answer"):
+            flower.start()
         run_config = flower.home / "run-config.toml"
         run_config.write_text(self._run_config, "utf-8")
-        self._run_id = flower.run(options.app, run_config, self._federation)
+        with announced(self._say, "waiting for the SuperLink to take the run"):
+            self._run_id = flower.run(options.app, run_config, self._federation)
         exact = ExactLosses(self.folder)
         write: Callable[[str], None] = (lambda _: None) if options.quiet else lambda line: self._say(exact.shown(line))
         return Watch(flower, self._tree, self._run_id, self.log, Screen(write), self._say).follow()
@@ -169,7 +189,7 @@ class Launch:
         return ""
 
     def close(self) -> None:
-        """End every process of this launch (but a SuperLink that is to be kept) and put the log into the run folder."""
+        """End every process of this launch, but a SuperLink that is to be kept."""
         flower, self._flower = self._flower, None
         if flower is None:
             return
@@ -179,15 +199,8 @@ class Launch:
             except LauncherError as error:
                 self._say(f"the run could not be stopped by Flower ({error}); its processes are ended instead")
         self._end_processes(flower)
-        if self.log.exists():
-            with self.log.open("a", encoding="utf-8") as log:
-                log.write(f"--- the SuperLink's log\n{tail(flower.log, 200)}\n")
-            if self.folder.is_dir():
-                # A resumed run adds to the log of its earlier launches.
-                with self.log.open("rb") as source, (self.folder / "launcher.log").open("ab") as target:
-                    shutil.copyfileobj(source, target)
-                self.log.unlink()
-                self.log = self.folder / "launcher.log"
+        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
+            log.write(f"--- the SuperLink's log\n{tail(flower.log, 200)}\n")
         if self.options.keep_superlink and flower.alive:
             settings = [f"{k}={shlex.quote(v)}" for k, v in flower.env.items() if k.startswith("FLWR_")]
             self._say(f"the SuperLink goes on; look at it with: {' '.join(settings)} flwr ls local")
@@ -220,12 +233,15 @@ class Launch:
         if not (self.options.app / "evaluation" / "__main__.py").exists():
             self._say("this app has no evaluation package: nothing is evaluated")
             return 0
-        args = [sys.executable, "-m", "evaluation", "--run", str(self.folder)]
+        # In the caller's directory, from which its arguments name files; a data.py lying there is not imported.
+        args = [sys.executable, "-P", "-m", "evaluation", "--run", str(self.folder)]
         args += shlex.split(self.options.evaluation_args)
         args += self._key(args)
-        self._say(f"evaluation: {shlex.join(args[1:])}")
+        self._say(f"evaluation: {shlex.join(args[2:])}")
         sys.stdout.flush()
-        process = self._tree.start(args, env=dict(os.environ), stdout=sys.stdout.fileno(), cwd=self.options.app)
+        path = os.pathsep.join(filter(None, [str(self.options.app), os.environ.get("PYTHONPATH", "")]))
+        env = os.environ | {"PYTHONPATH": path}
+        process = self._tree.start(args, env=env, stdout=sys.stdout.fileno())
         try:
             return process.wait()
         finally:

@@ -56,9 +56,11 @@ class Screen:
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write, self._in_traceback = write, False
 
-    def show(self, line: str) -> None:
+    def show(self, line: str) -> bool:
+        """Write the line if it is for people; whether it is."""
         if (text := self._readable(line)) is not None:
             self._write(text)
+        return text is not None
 
     def _readable(self, line: str) -> str | None:
         text, level = plain(line), ""

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import LauncherError
+from machine.paths import PathError, absolute, looks_like_path
+from machine.text import TextError, read_toml
 
 Value = bool | int | float | str
 
@@ -35,13 +37,12 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def app_defaults(app: Path) -> dict[str, Any]:
     """The app's own run config: every key it knows, with its default."""
     file = app / "pyproject.toml"
+    if not file.is_file():
+        raise LauncherError(f"no Flower app in {app} ({file.name} is missing); name its folder with --app")
     try:
-        project = tomllib.loads(file.read_text("utf-8"))
-        return flatten(project["tool"]["flwr"]["app"].get("config", {}))
-    except OSError as error:
-        raise LauncherError(f"no Flower app in {app} ({error.strerror}: {file}); name its folder with --app") from error
-    except tomllib.TOMLDecodeError as error:
-        raise LauncherError(f"{file} is not valid TOML: {error}") from error
+        return flatten(read_toml(file)["tool"]["flwr"]["app"].get("config", {}))
+    except TextError as error:
+        raise LauncherError(str(error)) from error
     except KeyError as error:
         raise LauncherError(f"{file} has no [tool.flwr.app] table: it is not a Flower app") from error
 
@@ -75,16 +76,18 @@ def _pairs(text: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
 def read_overrides(texts: Iterable[str], defaults: Mapping[str, Any]) -> dict[str, Value]:
     """Overrides from ``--run-config`` values, each key=value pairs or a TOML file; later ones win.
 
-    Text that begins with ``./``, ``../`` or ``~/`` is a path and made absolute, because the app runs elsewhere.
+    Raises
+    ------
+    LauncherError
+        something cannot be read, or is no key of the app.
     """
     given: dict[str, Any] = {}
     for text in texts:
         if text.strip().endswith(".toml") and "=" not in text:
-            file = Path(text.strip()).expanduser()
             try:
-                given |= flatten(tomllib.loads(file.read_text("utf-8")))
-            except (OSError, tomllib.TOMLDecodeError) as error:
-                raise LauncherError(f"run config: cannot read {file}: {error}") from error
+                given |= flatten(read_toml(absolute(text.strip(), "--run-config")))
+            except (TextError, PathError) as error:
+                raise LauncherError(f"run config: {error}") from error
         else:
             given |= _pairs(text, defaults)
     for key, value in given.items():
@@ -92,11 +95,20 @@ def read_overrides(texts: Iterable[str], defaults: Mapping[str, Any]) -> dict[st
             near = difflib.get_close_matches(key, defaults, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "see [tool.flwr.app.config] in its pyproject.toml"
             raise LauncherError(f"run config: the app has no key {key!r}; {hint}")
-        if isinstance(value, str) and value.startswith(("./", "../", "~/")):
-            given[key] = str(Path(value).expanduser().resolve())
         if not isinstance(value, bool | int | float | str):
             raise LauncherError(f"run config: {key} = {value!r} is a {type(value).__name__}; expected one plain value")
     return given
+
+
+def absolute_texts(given: Mapping[str, Value]) -> dict[str, Value]:
+    """``given`` with every text that begins with ``./``, ``../`` or ``~`` made an absolute path.
+
+    For an app whose settings are not known here; it runs in another directory than the caller's.
+    """
+    return {
+        key: str(absolute(value, key)) if isinstance(value, str) and looks_like_path(value) else value
+        for key, value in given.items()
+    }
 
 
 def to_toml(overrides: Mapping[str, Value]) -> str:

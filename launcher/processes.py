@@ -21,6 +21,8 @@ from typing import Any, cast
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
+from machine.proxies import direct
+
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -40,8 +42,12 @@ class ProcessTree:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def start(self, args: Sequence[str], *, bound: bool = True, **options: Any) -> subprocess.Popen[bytes]:
-        """Start a process that a terminal's Ctrl-C does not reach; a ``bound`` one ends with this process."""
+        """Start a process that a terminal's Ctrl-C does not reach; a ``bound`` one ends with this process.
+
+        Whatever its environment says, it calls this machine without a proxy.
+        """
         options = {"stdin": subprocess.DEVNULL, "preexec_fn": die_with_parent if bound else None} | options
+        options["env"] = direct(options["env"] if options.get("env") is not None else os.environ)
         process = cast(subprocess.Popen[bytes], subprocess.Popen(args, start_new_session=True, **options))
         self._started.add(process.pid)
         return process

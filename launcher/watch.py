@@ -19,6 +19,7 @@ from launcher.control import Control
 from launcher.errors import LauncherError
 from launcher.lines import Screen, plain
 from launcher.processes import ProcessTree
+from machine.waiting import Reminder
 
 COMPLETED = "finished:completed"
 WORKER = "flwr-simulation"
@@ -57,8 +58,8 @@ class LogReader(threading.Thread):
                 line = plain(raw.decode(errors="replace"))
                 self._file.write(line + "\n")
                 self._file.flush()
-                self.last_news = time.monotonic()
-                self._screen.show(line)
+                if self._screen.show(line):
+                    self.last_news = time.monotonic()
         self._process.wait()
         stream.close()
         self.ended.set()
@@ -90,7 +91,7 @@ class Watch:
         drain_s: float = 5.0,
         grace_s: float = 5.0,
         start_limit_s: float = 120.0,
-        silence_s: float = 600.0,
+        silence_s: float = 15.0,
     ) -> None:
         self._flower, self._tree, self._run_id, self._log, self._note = flower, tree, run_id, log, note
         self._screen, self._look_every_s, self._drain_s = screen, look_every_s, drain_s
@@ -104,7 +105,7 @@ class Watch:
             reader = self._read(file)
             try:
                 now = time.monotonic()
-                asked, next_look, next_note = now - 1.0, now, now + self._silence_s
+                asked, next_look, reminder = now - 1.0, now, Reminder(now, self._silence_s)
                 while True:
                     reader.ended.wait(0.2)
                     now = time.monotonic()
@@ -125,11 +126,10 @@ class Watch:
                             return stalled
                         if reader.ended.is_set():
                             reader = self._read(file, max(reader.skip, reader.lines))
-                    if now - reader.last_news > self._silence_s and now >= next_note:
-                        next_note = now + self._silence_s
-                        self._note(
-                            f"no news from the run for {(now - reader.last_news) / 60:.0f} min; log: {self._log}"
-                        )
+                    if reader.last_news > reminder.began:
+                        reminder.reset(reader.last_news)
+                    if reminder.due(now):
+                        self._note(f"no news from the run for {reminder.waited(now):.0f} s: {self._doing()}")
             finally:
                 reader.close()
 
@@ -150,6 +150,12 @@ class Watch:
             self._worker_seen, self._gone_since = True, None
         elif self._worker_seen or now > self._started_by:
             self._gone_since = self._gone_since or now
+
+    def _doing(self) -> str:
+        """What the run is waited for."""
+        if self._worker and not self._worker_seen:
+            return "waiting for Flower to start its ServerApp"
+        return f"waiting for its next line; all of them are in {self._log}"
 
     def _stalled(self, now: float) -> Ending | None:
         """A worker that is gone for longer than a normal ending takes."""

@@ -5,11 +5,15 @@ Not for: keys of one side only.
 
 from __future__ import annotations
 
-import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from machine.paths import home
 from protocol.messages import ALONE, EVALUATE
+from protocol.settings import PATH
+
+LAUNCHER_LOG = re.compile(r"launcher(-\d+)?\.log")  # what a launcher puts into a run folder before there is a run
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,17 @@ class RunSettings:
         default="",
         metadata={
             "key": "run.folder",
-            "help": "Run folder to make (absolute); empty: runs/<UTC time>-<id> in CROSSWARD_HOME (~/.crossward).",
+            "path": PATH,
+            "help": "Run folder to make; empty: runs/<UTC time>-<id> in CROSSWARD_HOME (~/.crossward).",
         },
     )
     resume: str = field(
         default="",
-        metadata={"key": "run.resume", "help": "Run folder (absolute) whose run is to go on from its last version."},
+        metadata={
+            "key": "run.resume",
+            "path": PATH,
+            "help": "Run folder whose run is to go on from its last version.",
+        },
     )
     alone: bool = field(
         default=True,
@@ -51,17 +60,12 @@ class RunSettings:
         default="",
         metadata={
             "key": "run.state-dir",
-            "help": "Where simulated nodes keep their state (absolute); empty: state/ in CROSSWARD_HOME.",
+            "path": PATH,
+            "help": "Where simulated nodes keep their state; empty: state/ in CROSSWARD_HOME.",
         },
     )
 
     def __post_init__(self) -> None:
-        for key, value in (("folder", self.folder), ("resume", self.resume), ("state-dir", self.state)):
-            if value and not Path(value).is_absolute():
-                raise ValueError(
-                    f"run.{key} = {value!r} is a relative path, but Flower's processes work in folders of their own: "
-                    "give an absolute one"
-                )
         if self.folder and self.resume:
             raise ValueError("run.folder and run.resume exclude each other: a resumed run keeps its folder")
 
@@ -79,11 +83,6 @@ class RunSettings:
 def simulation_keys() -> Path:
     """Folder of the consortium keys that simulations make for themselves."""
     return home() / "keys"
-
-
-def home() -> Path:
-    """CROSSWARD_HOME, or ~/.crossward."""
-    return Path(os.environ.get("CROSSWARD_HOME") or Path.home() / ".crossward")
 
 
 def _numbers(key: str, text: str) -> tuple[float, ...]:

@@ -2,8 +2,9 @@
 
 Flower refuses unknown run-config keys but checks no types or ranges. A settings class is a frozen
 dataclass whose every field carries ``metadata`` with ``key`` (the run-config key), ``help`` (one
-line) and, where they apply, ``min``/``max`` (inclusive), ``above`` (exclusive lower bound) or ``choices``. The README's
-configuration table is generated from the same metadata.
+line) and, where they apply, ``min``/``max`` (inclusive), ``above`` (exclusive lower bound), ``choices`` or ``path``
+(``PATH``, or ``NAME_OR_PATH``). Paths come out expanded and absolute. The README's configuration table is generated
+from the same metadata.
 
 Not for: what the values mean. Each package defines its own settings class.
 """
@@ -12,10 +13,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from machine.paths import PathError, absolute, checked, looks_like_path
+
 S = TypeVar("S")
+PATH, NAME_OR_PATH = "path", "name or path"  # what a setting's metadata says under "path"
 
 
 class SettingsError(ValueError):
@@ -25,6 +30,8 @@ class SettingsError(ValueError):
 
 
 def _describe(meta: Mapping[str, Any], kind: type) -> str:
+    if "path" in meta:
+        return "an absolute path" if meta["path"] == PATH else "a name or an absolute path"
     name = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}[kind]
     if "choices" in meta:
         return "one of " + ", ".join(repr(c) for c in meta["choices"])
@@ -61,7 +68,40 @@ def _checked(value: Any, kind: type[Any], meta: Mapping[str, Any], where: str) -
         raise wrong
     if "max" in meta and value > meta["max"]:
         raise wrong
+    if meta.get("path") == PATH or ("path" in meta and looks_like_path(value)):
+        return checked(value, meta["key"])
     return value
+
+
+def path_keys(cls: type[Any], kinds: Collection[str] = (PATH, NAME_OR_PATH)) -> list[str]:
+    """The keys of a settings class whose values are paths of one of ``kinds``."""
+    return [f.metadata["key"] for f in dataclasses.fields(cls) if f.metadata.get("path") in kinds]
+
+
+def resolve_paths(classes: Iterable[type[Any]], values: Mapping[str, Any], base: Path | None = None) -> dict[str, Any]:
+    """``values`` with the paths that belong to ``classes`` made absolute, relative ones from ``base``.
+
+    For commands: their caller's directory (the default) is not that of the processes which read the settings. A value
+    that may be a name is a path if it is written as one, or if there is such a directory.
+
+    Raises
+    ------
+    SettingsError
+        a path cannot be expanded.
+    """
+    out = dict(values)
+    for field in (field for cls in classes for field in dataclasses.fields(cls) if "path" in field.metadata):
+        key = field.metadata["key"]
+        value = out.get(key, field.default)
+        if not isinstance(value, str) or value == field.default:
+            continue
+        try:
+            path = absolute(value, key, base)
+        except PathError as error:
+            raise SettingsError(str(error)) from error
+        if field.metadata["path"] == PATH or looks_like_path(value) or path.is_dir():
+            out[key] = str(path)
+    return out
 
 
 def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run config") -> S:
@@ -77,7 +117,10 @@ def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run con
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         key = field.metadata["key"]
         if key in values:
-            given[field.name] = _checked(values[key], hints[field.name], field.metadata, where)
+            try:
+                given[field.name] = _checked(values[key], hints[field.name], field.metadata, where)
+            except PathError as error:
+                raise SettingsError(f"{where}: {error}") from error
     try:
         return cls(**given)
     except ValueError as error:

@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from adapters.embedded import MODEL_JSON, pack_model  # noqa: E402
+from machine.paths import path_argument  # noqa: E402
 
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 POSITIONS = 1024
@@ -185,7 +186,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--report", type=int, default=100, help="print every so many steps")
-    parser.add_argument("--out", type=Path, default=MODEL_JSON)
+    parser.add_argument("--out", type=path_argument, default=MODEL_JSON)
     return parser.parse_args()
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from machine.paths import path_argument
 from protocol.messages import Head
 from server_app.ledger_chain import (
     EMPTY,
@@ -178,8 +179,10 @@ class Ledger:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m server_app.ledger", description="Check a run's audit trail.")
     command = parser.add_subparsers(dest="command", required=True).add_parser("verify", help="check chain and heads")
-    command.add_argument("path", type=Path, metavar="RUN_FOLDER_OR_FILE")
-    command.add_argument("--heads", type=Path, nargs="+", default=[], metavar="FILE", help="heads that nodes kept")
+    command.add_argument("path", type=path_argument, metavar="RUN_FOLDER_OR_FILE")
+    command.add_argument(
+        "--heads", type=path_argument, nargs="+", default=[], metavar="FILE", help="heads that nodes kept"
+    )
     args = parser.parse_args(argv)
     path: Path = args.path / FILE_NAME if args.path.is_dir() else args.path
     try:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from machine.paths import path_argument
 from protocol.messages import ACCEPTED
 from server_app.figures import bytes_figure, staleness_figure, weight_figure
 from server_app.history import History, read_history
@@ -189,7 +190,7 @@ def main(
 ) -> int:
     """The command line; ``exact`` as for :func:`write_report`, of a run folder."""
     parser = argparse.ArgumentParser(prog=prog, description="Draw a run folder's report.html.")
-    parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
+    parser.add_argument("folder", type=path_argument, metavar="RUN_FOLDER")
     try:
         folder = parser.parse_args(argv).folder
         print(write_report(folder, exact(folder)))

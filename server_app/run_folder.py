@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from encryption.plan import FieldPlan
+from machine.paths import home
 from protocol.messages import Head
 from protocol.parts import Part, Payload
 from protocol.privacy_settings import LOCAL_UNITS
-from protocol.run_settings import home
+from protocol.run_settings import LAUNCHER_LOG
 from server_app.files import Facts, PayloadError, read_payload, write_payload
 from server_app.ledger import FILE_NAME, Ledger, LedgerError
 from strategies.restore import standing
@@ -33,6 +34,7 @@ Observer = Callable[[Facts], None]
 MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
 SPENDING = "run.state-dir"  # where simulated nodes keep what they spent: another one would forget it
 METRICS = "metrics.jsonl"
+PAYLOADS = ("versions", "buffer", "snapshots")  # folders of a run that survive its interruption
 METRIC_EVENTS = ("version", "evaluated", "measured")
 
 
@@ -54,7 +56,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path | None, config: Facts, plan: FieldPlan, durable: bool = True) -> RunFolder:
-        """A new run folder at ``path``, or in ``runs/`` of :func:`protocol.run_settings.home`."""
+        """A new run folder at ``path``, or in ``runs/`` of :func:`machine.paths.home`."""
         lineage = secrets.token_hex(8)
         if path is None:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -65,6 +67,11 @@ class RunFolder:
             )
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if others := sorted(p.name for p in path.iterdir() if not LAUNCHER_LOG.fullmatch(p.name)):
+                raise RunFolderError(
+                    f"{path} is not empty (it holds {', '.join(others[:3])}): give run.folder a path that is empty or "
+                    "does not exist"
+                )
             (path / "config.json").write_text(
                 json.dumps({"lineage": lineage, "plan": astuple(plan), "config": config}, indent=2) + "\n"
             )
@@ -103,10 +110,12 @@ class RunFolder:
         (self.path / "result.json").unlink(missing_ok=True)  # of an end that this sitting may go beyond, or not reach
         self._rewrite_metrics()
         shutil.rmtree(self.path / "sums", ignore_errors=True)
-        for path in [*self.path.glob("*/*.payload"), *self.path.glob("*/.*.payload.*")]:
-            kept = path.parent.name == "versions" and not path.name.startswith(".")
-            if not kept and path not in needed:
-                path.unlink(missing_ok=True)
+        for folder in PAYLOADS:
+            drafts = list((self.path / folder).glob(".*.payload.*"))
+            whole = [] if folder == "versions" else [*(self.path / folder).glob("*.payload")]
+            for path in (*drafts, *whole):
+                if path not in needed:
+                    path.unlink(missing_ok=True)
 
     def _rewrite_metrics(self) -> None:
         """Make the metrics anew from the ledger: an interruption may have torn the last row, or kept it out."""

@@ -25,6 +25,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from machine.paths import path_argument
 from protocol.messages import Head
 from server_app.ledger import FILE_NAME, LedgerError
 from server_app.ledger_chain import EMPTY, checked
@@ -127,7 +128,7 @@ def main(
 ) -> int:
     """The command line; ``exact`` as for :class:`Follower`, of a run folder."""
     parser = argparse.ArgumentParser(prog=prog, description="What every node is doing now.")
-    parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
+    parser.add_argument("folder", type=path_argument, metavar="RUN_FOLDER")
     parser.add_argument("--once", action="store_true", help="print it once, as plain text")
     args = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -23,6 +23,7 @@ from flwr.serverapp.strategy import Result, Strategy
 from encryption.aggregator import Kinds, clear_arithmetic
 from encryption.dither import Dither
 from encryption.plan import FieldPlan
+from machine.waiting import Reminder
 from protocol.messages import EVALUATE, FAILED, TRAIN
 from protocol.privacy_settings import NO_UNIT
 from protocol.schedule import Schedule
@@ -43,6 +44,7 @@ from strategies.settings import StrategySettings
 from strategies.state import RunError, ServerState
 from strategies.versions import drop_others, make_version, roll_back
 from strategies.void import apart
+from strategies.waiting import Waiting
 
 _SLACK = 1.5  # a forecast may be wrong by so much before a node is not asked any more
 
@@ -55,9 +57,20 @@ def wait_for_nodes(grid: Grid, settings: StrategySettings, clock: Clock) -> int:
     RunError
         they did not come within ``strategy.stall-timeout``.
     """
-    began = clock.now()
+    reminder = Reminder(clock.now())
     while (count := len(list(grid.get_node_ids()))) < settings.min_nodes:
-        if clock.now() - began > settings.stall_timeout:
+        now = clock.now()
+        if reminder.due(now):
+            log(
+                INFO,
+                "Waiting for nodes for %.0f s: %s of strategy.min-nodes = %s are connected; given up after "
+                "strategy.stall-timeout = %g s",
+                reminder.waited(now),
+                count,
+                settings.min_nodes,
+                settings.stall_timeout,
+            )
+        if reminder.waited(now) > settings.stall_timeout:
             raise RunError(
                 f"{count} nodes connected within strategy.stall-timeout = {settings.stall_timeout:g} s, "
                 f"strategy.min-nodes asks for {settings.min_nodes}: start more SuperNodes or lower the key"
@@ -278,6 +291,7 @@ class AsyncHybrid(Strategy):
         if s.ended:
             self.ending.stop(s.ended)
         self._advance()  # a full buffer that an interruption left becomes its version before anybody trains
+        waiting = Waiting(s)
         while not self.ending.done():
             send(s, grid, self.configure_evaluate(s.version + 1, arrays, evaluate_config, grid))
             send(s, grid, self.configure_train(s.version + 1, arrays, train_config, grid))
@@ -292,7 +306,10 @@ class AsyncHybrid(Strategy):
             made = self._advance()
             self.ending.stop_without_budget()
             self.aggregate_evaluate(s.version, ())
-            if not (moved or made):
+            if moved or made:
+                waiting.over()
+            else:
+                waiting.look()
                 self.ending.check_stall()
                 s.clock.pause(s.settings.poll_seconds, self._next_moment())
         if s.version:

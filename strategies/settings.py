@@ -187,6 +187,24 @@ class StrategySettings:
         ),
     )
 
+    def check_size(self, nodes: int) -> None:
+        """Refuse what no more than ``nodes`` nodes can ever meet.
+
+        Raises
+        ------
+        ValueError
+            a setting waits for more nodes than that.
+        """
+        keys = {"min-nodes": self.min_nodes, "min-contributors": self.min_contributors}
+        if self.name == "async-hybrid":  # fedavg samples all when there are fewer
+            keys["buffer-size"] = self.buffer_size
+        if over := [f"strategy.{key} = {value}" for key, value in keys.items() if value > nodes]:
+            raise ValueError(
+                f"{' and '.join(over)} cannot be met by {nodes} hospital{'s' if nodes > 1 else ''}: simulate "
+                f"{max(keys.values())} or more, or lower the setting (of fewer than 3 contributors one sees another's "
+                "update)"
+            )
+
     def __post_init__(self) -> None:
         if self.name == "async-hybrid" and self.buffer_size < 1:
             raise ValueError("strategy.buffer-size = 0 is for fedavg; async-hybrid needs a buffer of at least 1")

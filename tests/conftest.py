@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from client_app.threads import share_cores  # also tells OpenMP to wait passively, before torch is there to read it
+from machine.proxies import go_direct
 
 # files that take longest, the longest first; those that wait for processes are apart, lest they wait for one another
 LONG = (
@@ -40,6 +41,8 @@ LONG = (
 
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+go_direct()  # what tests start talks over the loopback, whatever proxy this machine has
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     share_cores(1)  # of this process alone: what tests start finds its own number

@@ -1,13 +1,21 @@
 """Looking at processes that may end while they are looked at: a test that expects their end must not fall over it.
 
-Not for: starting or awaiting them.
+Also an environment to start them in. Not for: starting or awaiting them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 
 import psutil
+
+
+def behind_a_dead_proxy() -> dict[str, str]:
+    """This environment with proxies that nobody answers at, and without exceptions from them."""
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy")
+    kept = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    return kept | dict.fromkeys(names, "http://127.0.0.1:9")
 
 
 def runs(process: psutil.Process) -> bool:

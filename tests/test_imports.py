@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = frozenset(
     {
+        "machine",
         "data",
         "adapters",
         "encryption",
@@ -31,12 +32,14 @@ ACCOUNTING = {"privacy.accounting", "privacy.hospital"}
 # room -> what its modules may import of ours, and through any chain (a package stands for all of its modules, and a
 # module for itself and the packages that it is in)
 MAY_IMPORT = {
-    "data": {"data"},
-    "adapters": {"adapters"},
-    "encryption": {"encryption"},
-    "privacy": {"privacy"},
-    "protocol": {"protocol", *ACCOUNTING},
+    "machine": {"machine"},
+    "data": {"data", "machine"},
+    "adapters": {"adapters", "machine"},
+    "encryption": {"encryption", "machine"},
+    "privacy": {"privacy", "machine"},
+    "protocol": {"protocol", "machine", *ACCOUNTING},
     "client_app": {
+        "machine",
         "client_app",
         "data",
         "adapters",
@@ -44,9 +47,10 @@ MAY_IMPORT = {
         "protocol",
         "encryption",
     },
-    "strategies": {"strategies", "protocol", "encryption", *ACCOUNTING},
-    "server_app": {"server_app", "strategies", "protocol", "encryption", *ACCOUNTING},
+    "strategies": {"strategies", "protocol", "encryption", "machine", *ACCOUNTING},
+    "server_app": {"server_app", "strategies", "protocol", "encryption", "machine", *ACCOUNTING},
     "simulation": {
+        "machine",
         "simulation",
         "client_app",
         "privacy",
@@ -162,7 +166,17 @@ def test_every_import_is_one_that_the_design_allows() -> None:
 
 def test_every_room_of_the_table_was_looked_at() -> None:
     names = modules(ROOT)
-    for room in ("data", "adapters", "encryption", "protocol", "client_app", "strategies", "server_app", "simulation"):
+    for room in (
+        "machine",
+        "data",
+        "adapters",
+        "encryption",
+        "protocol",
+        "client_app",
+        "strategies",
+        "server_app",
+        "simulation",
+    ):
         assert sum(within(name, room) for name in names) > 2, room
     assert {"encryption.holder", "encryption.aggregator", "server_app.app", "client_app.node"} <= set(names)
 

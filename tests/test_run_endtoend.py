@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import pytest
 
 from encryption.key_file import load_key
 from encryption.key_format import ConsortiumKey
+from tests.processes import behind_a_dead_proxy
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = (
@@ -144,7 +144,8 @@ def leaks(key: ConsortiumKey, texts: Iterable[tuple[str, bytes]]) -> list[str]:
 def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> None:
     elsewhere, home, runs = tmp_path / "else where", tmp_path / "home", tmp_path / "the runs"
     elsewhere.mkdir()
-    env = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(short), "CROSSWARD_HOME": str(home)}
+    env = behind_a_dead_proxy() | {"PYTHONPATH": str(ROOT), "TMPDIR": str(short)}
+    env |= {"HOME": str(tmp_path), "CROSSWARD_HOME": "~/home"}  # as a file of environment variables leaves it
     env["RAY_worker_niceness"] = "0"  # else Ray's workers give way to everything else, such as other tests
     launch = ["launcher", "--num-supernodes", "3", "--cpus", "1", "--runs-dir", str(runs), "--offline", "--quiet"]
 

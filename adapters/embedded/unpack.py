@@ -21,7 +21,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 
-from adapters.cache import home
+from adapters.cache import cache_folder
 from adapters.embedded.pack import FORMAT, content_digest
 from adapters.errors import AdapterError
 
@@ -73,7 +73,7 @@ def _write(document: dict[str, Any], folder: Path) -> None:
 
 
 def unpack_model(source: Path = MODEL_JSON) -> Path:
-    """The folder ``home()/cache/models/<sha256>``, unpacked from ``source`` if it is absent or spoilt.
+    """The folder ``cache/models/<sha256>`` of CROSSWARD_HOME, unpacked from ``source`` if it is absent or spoilt.
 
     Raises
     ------
@@ -81,12 +81,11 @@ def unpack_model(source: Path = MODEL_JSON) -> Path:
         when ``source`` is unreadable or altered, or the cache cannot be written.
     """
     document = _read(source)
-    models = home() / "cache" / "models"
+    models = cache_folder("models")
     folder = models / str(document["sha256"])
     if _sound(folder):
         return folder
     try:
-        models.mkdir(parents=True, exist_ok=True)
         with FileLock(models / f".{folder.name}.lock"):
             if _sound(folder):  # another process was faster
                 return folder

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,16 @@ from client_app.meter import Report, log_report
 from client_app.settings import EngineSettings
 from client_app.spec import LearnerSpec
 from client_app.trained import Trained, Vector
+from machine.waiting import Reminder, announced
 from protocol.measures import Measure
 
 SILENCE = 60.0  # a supervisor speaks every ten seconds; without a word for this long it is no more
+_DOING = {"open": "load the model and the notes", "initial": "make version 0", "sensitive": "rank the blocks"}
 logger = logging.getLogger("crossward.node")
+
+
+def _say(line: str) -> None:
+    logger.info("%s", line)
 
 
 class WorkerError(RuntimeError):
@@ -45,7 +52,8 @@ class GroupLearner:
             idle_timeout=settings.idle_timeout,
             stall_timeout=settings.stall_timeout,
         )
-        self.spec, self.sock = spec, connect(folder, options)
+        with announced(_say, "waiting for the worker group to start, or to end what it does"):
+            self.spec, self.sock = spec, connect(folder, options)
         self.sock.settimeout(SILENCE)
         about, _ = self._ask("open")
         self.layout: str = about["layout"]
@@ -62,14 +70,19 @@ class GroupLearner:
             the work failed; the group itself did.
         """
         request = {"do": what, "spec": self.spec.to_json(), "owner": owner(), **facts}
+        reminder = Reminder(time.monotonic())
         try:
             frames.send(self.sock, request, arrays)
             while True:
                 header, blobs = frames.receive(self.sock)
+                now = time.monotonic()
                 if "progress" in header:
                     log_report(Report(**header["progress"]))
+                    reminder.reset(now)
                 elif "alive" not in header:
                     break
+                elif reminder.due(now):
+                    _say(f"waiting for the worker group to {_DOING.get(what, what)} ({reminder.waited(now):.0f} s)")
         except (OSError, EOFError, frames.FrameError) as error:
             self.sock.close()
             raise GroupError(

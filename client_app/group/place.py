@@ -2,7 +2,8 @@
 
 ``<node's state>/workers/`` (0700) holds ``group.json`` (the supervisor's process, its socket, what it serves),
 ``options.json`` (what it is started with) and ``group.log``. The socket lies in a fresh private folder of the system's
-temporary directory, since its path must be short. A lock makes one group of two requests that come at once.
+temporary directory, or of /tmp where that is too long for a socket's path. A lock makes one group of two requests that
+come at once.
 
 Not for: what is asked of a group (``client_app.group.client``).
 """
@@ -33,7 +34,7 @@ START_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
 PREFIX = "crossward-"  # of the private folders that sockets lie in
 _INFO = {"pid": int, "created": float, "key": str, "socket": str}
-_ROOMS = ("client_app", "adapters", "data", "privacy", "protocol")
+_ROOMS = ("client_app", "adapters", "data", "privacy", "protocol", "machine")
 # what a launcher leaves in its children's environment would be taken for the ranks' own
 _FOREIGN = (
     "RANK",

@@ -17,7 +17,6 @@ import signal
 import socket
 import struct
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,9 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from client_app.group import frames
 from client_app.group.place import PREFIX, Options, alive, announce, read_info, started
+from machine.temporary import socket_folder
 
+SOCKET = "group.sock"
 REPLACED = "the worker group ends: another one was started in its place"
 LOADING, WORKING, IDLE = "loading", "working", "idle"
 POLL, ALIVE_EVERY, GRACE = 0.25, 10.0, 10.0
@@ -80,8 +81,8 @@ class Supervisor:
         self.clients: set[asyncio.Task[None]] = set()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._end, f"it was sent {number.name}")
-        room = Path(tempfile.mkdtemp(prefix=PREFIX))
-        path = room / "group.sock"
+        room = socket_folder(PREFIX, SOCKET)
+        path = room / SOCKET
         launcher: asyncio.subprocess.Process | None = None
         try:
             server = await asyncio.start_unix_server(self._met, path=str(path))

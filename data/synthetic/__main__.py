@@ -14,19 +14,19 @@ import argparse
 import re
 import sys
 import time
-from pathlib import Path
 
 from data.synthetic.bulk import write_bulk
 from data.synthetic.houses import HOUSES
 from data.synthetic.tables import records, shares
 from data.synthetic.tables_iii import write_mimic_iii
 from data.synthetic.tables_iv import write_mimic_iv
+from machine.paths import path_argument
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m data.synthetic", description=__doc__.splitlines()[0])
     parser.add_argument("--form", choices=("mimic-iii", "mimic-iv"), default="mimic-iii")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write into")
+    parser.add_argument("--out", type=path_argument, required=True, help="the folder to write into")
     parser.add_argument("--hospitals", type=int, default=4, help=f"how many, 1 to {len(HOUSES)} (default: 4)")
     parser.add_argument("--patients", type=int, default=600, help="of all hospitals together (default: 600)")
     parser.add_argument("--seed", type=int, default=0)
@@ -40,6 +40,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f"--patients {found.patients}: at least two for each of {found.hospitals} hospitals are needed")
     if found.megabytes and (found.form != "mimic-iii" or found.split or found.gzip):
         parser.error("--megabytes goes with --form mimic-iii alone, neither --split nor --gzip")
+    if found.out.exists() and (not found.out.is_dir() or any(found.out.iterdir())):  # it may hold real notes
+        parser.error(f"--out {found.out} is not empty: name a folder that is empty or does not exist")
     return found
 
 

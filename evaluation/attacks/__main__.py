@@ -18,11 +18,11 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from client_app import threads  # noqa: F401 - before torch, so that OpenMP waits passively
 from evaluation.attacks.scores import VIEWS, Score
+from machine.paths import path_argument
 
 if TYPE_CHECKING:
     from evaluation.attacks.laboratory import Laboratory
@@ -48,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m evaluation.attacks", description="Measure what observers can find out.")
     p.add_argument("--quick", action="store_true", help="few victims and short trainings: minutes, wide intervals")
-    p.add_argument("--json", type=Path, metavar="FILE", help="write scores and settings here")
-    p.add_argument("--figures", type=Path, metavar="FOLDER", help="draw the figures here, as PNG")
+    p.add_argument("--json", type=path_argument, metavar="FILE", help="write scores and settings here")
+    p.add_argument("--figures", type=path_argument, metavar="FOLDER", help="draw the figures here, as PNG")
     p.add_argument("--only", default="", metavar="A,B", help=f"these attacks alone, of {', '.join(REGISTRY)}")
     p.add_argument("--seed", type=int, default=0, help="of patients, victims and noise (default: 0)")
     p.add_argument("--rank", type=int, default=8, help="LoRA's rank (default: 8)")

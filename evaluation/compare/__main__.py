@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from client_app import threads  # noqa: F401 - before torch, so that OpenMP waits passively
+from machine.paths import path_argument
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--no-attacks", action="store_true", help="leave leakage out: minutes less")
     p.add_argument(
         "--out",
-        type=Path,
+        type=path_argument,
         metavar="FOLDER",
         help="where results go; a folder of an interrupted comparison is gone on with "
         "(default: runs/comparison-<UTC time> in CROSSWARD_HOME)",
@@ -71,14 +72,15 @@ def main(argv: list[str] | None = None) -> int:
     from evaluation.replay import EvaluationError
     from launcher.errors import LauncherError
     from launcher.overrides import app_defaults, read_overrides
-    from protocol.run_settings import home
-    from protocol.settings import SettingsError
+    from launcher.settings_table import RUN_CONFIG
+    from machine.paths import PathError, home
+    from protocol.settings import SettingsError, resolve_paths
 
-    out = args.out or home() / "runs" / f"comparison-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     console = Console(width=None if Console().is_terminal else 200)
     try:
+        out = args.out or home() / "runs" / f"comparison-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         defaults = app_defaults(Path(__file__).resolve().parents[2])
-        overrides = tuple(sorted(read_overrides(args.set, defaults).items()))
+        overrides = tuple(sorted(resolve_paths(RUN_CONFIG, read_overrides(args.set, defaults)).items()))
         setting = adjusted(
             QUICK if args.quick else FULL,
             seeds=args.seeds,
@@ -89,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         compare(
             setting, Wanted(tuple(args.methods), args.ablations, not args.no_attacks), out.resolve(), defaults, console
         )
-    except (EvaluationError, AdapterError, DataError, SettingsError, LauncherError, OSError) as error:
+    except (EvaluationError, AdapterError, DataError, SettingsError, LauncherError, PathError, OSError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 1
     return 0

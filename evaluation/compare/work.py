@@ -117,6 +117,11 @@ class Workplace:
                     f"{self.out} holds a comparison of other settings: {shown}. Go on with the same, or give --out "
                     "another folder"
                 )
+        elif self.out.exists() and (others := sorted(one.name for one in self.out.iterdir())):
+            raise EvaluationError(
+                f"{self.out} is no comparison and not empty (it holds {', '.join(others[:3])}): give --out a folder "
+                "that is empty or does not exist"
+            )
         else:
             _write(path, wanted)
 

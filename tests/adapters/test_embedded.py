@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from adapters import AdapterError, ModelConfig, home, load_base
+from adapters import AdapterError, ModelConfig, load_base
 from adapters.embedded import MODEL_JSON, pack_model, unpack_model
 
 
@@ -97,7 +97,7 @@ def test_several_processes_at_once(fresh_home: Path) -> None:
         child.join(180)
     assert [child.exitcode for child in children] == [0] * 4
     assert len(set(answers)) == 1, answers
-    models = home() / "cache" / "models"
+    models = fresh_home / "cache" / "models"
     assert [entry.name for entry in models.iterdir() if entry.is_dir()] == [Path(answers[0][0]).name]
 
 

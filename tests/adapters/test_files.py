@@ -12,7 +12,7 @@ import peft
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save, save_file
 
 from adapters import (
     AdapterError,
@@ -109,6 +109,25 @@ def test_saving_again_replaces_whole_files(base: BaseModel, tmp_path: Path, monk
     save_adapter(model, tmp_path, layout)
     assert (tmp_path / WEIGHTS).read_bytes() != first
     assert sorted(path.name for path in tmp_path.iterdir()) == [CONFIG, WEIGHTS]
+
+
+def test_an_adapter_from_elsewhere_is_not_replaced(base: BaseModel, tmp_path: Path) -> None:
+    model, layout = _tuned(base, LoraSettings(rank=2))
+    save_adapter(model, tmp_path, layout)
+    ours = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    theirs = save(load(ours[WEIGHTS]), metadata={"format": "pt"})
+    for files in ({CONFIG: ours[CONFIG], WEIGHTS: theirs}, {CONFIG: b"{}"}, {WEIGHTS: b"rubbish"}):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        for name, content in files.items():
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(AdapterError, match="an adapter that was not made here, and it is kept"):
+            save_adapter(model, tmp_path, layout)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    (tmp_path / WEIGHTS).unlink()
+    (tmp_path / CONFIG).write_bytes(ours[CONFIG])  # as an interrupted save leaves it
+    save_adapter(model, tmp_path, layout)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ours
 
 
 def test_values_that_are_not_finite_are_not_saved(base: BaseModel, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_settings_hold_what_the_comparison_promises() -> None:
         ("target_share ", "target_share = 1.5", r"toy\.target_share = 1\.5: expected less than 1"),
         ("compute = \\[", 'compute = ["fast"]', r"task\.compute = 'fast': expected one of half-normal"),
         ("nodes = 20", "nodes = true", r"weighting\.nodes = True: expected int"),
-        ("latency", "latency = [", r"cannot be read"),
+        ("latency", "latency = [", r"is not TOML"),
     ],
 )
 def test_a_bad_setting_is_named(tmp_path: Path, line: str, instead: str, said: str) -> None:

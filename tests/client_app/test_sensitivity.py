@@ -44,7 +44,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(1)
         return measured(*given)
 
-    monkeypatch.setattr(module, "home", lambda: tmp_path / "own")
+    monkeypatch.setenv("CROSSWARD_HOME", str(tmp_path / "own"))
     monkeypatch.setattr(module, "TEXTS", 5)
     monkeypatch.setattr(module, "TOKENS", 32)
     monkeypatch.setattr(module, "_measured", counted)

@@ -1,13 +1,14 @@
 """Entries are whole or absent, whoever builds them and however often at once."""
 
 import multiprocessing
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from data import DataConfig, DataError, load_hospitals
-from data.cache import cached, digest, home
+from data.cache import cached, digest
 
 
 def _hospital_texts(number: int) -> list[list[str]]:
@@ -49,12 +50,21 @@ def test_a_failed_build_leaves_nothing(fresh_home: Path) -> None:
     assert stat.S_IMODE(made.stat().st_mode) == 0o700  # it holds notes
 
 
-def test_a_cache_that_cannot_be_written_says_so(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_says_so(fresh_home: Path) -> None:
     (fresh_home / "cache").write_text("a file")
     with pytest.raises(DataError, match="CROSSWARD_HOME"):
         cached("things", "key", lambda folder: None)
-    monkeypatch.delenv("CROSSWARD_HOME")
-    assert home() == Path.home() / ".crossward"
+
+
+def test_nothing_of_another_users_is_taken_for_broken_and_removed(
+    fresh_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (entry := fresh_home / "cache" / "things" / "key").mkdir(parents=True)
+    (entry / "theirs").write_text("theirs")  # without complete.json, as one that cannot be read seems to be
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(DataError, match=r"belongs to user .* set CROSSWARD_HOME to a folder of your own"):
+        cached("things", "key", lambda folder: None)
+    assert (entry / "theirs").read_text() == "theirs" and len(list(entry.parent.iterdir())) == 1
 
 
 def test_digest_tells_values_apart() -> None:

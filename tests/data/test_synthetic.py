@@ -98,6 +98,16 @@ def test_the_command_writes_both_forms(tmp_path: Path, capsys: pytest.CaptureFix
             main(["--out", str(tmp_path / "c"), *wrong])
 
 
+def test_a_folder_with_notes_in_it_is_not_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (real := tmp_path / "NOTEEVENTS.csv").write_text("real notes")
+    for more in ([], ["--split"], ["--megabytes", "1"]):
+        for out in (tmp_path, real):
+            with pytest.raises(SystemExit):
+                main(["--out", str(out), "--patients", "20", *more])
+            assert f"--out {out} is not empty: name a folder that is empty" in capsys.readouterr().err
+    assert real.read_text() == "real notes" and list(tmp_path.iterdir()) == [real]
+
+
 def test_bulk_tables_have_the_size_asked_for(tmp_path: Path) -> None:
     notes = write_bulk(tmp_path, 2_000_000, seed=0)
     path = tmp_path / "NOTEEVENTS.csv"

@@ -14,7 +14,7 @@ from deploy.aggregator import read_aggregator
 from deploy.errors import DeployError
 from deploy.health import answers
 from deploy.hospital import read_hospital
-from launcher.environment import free_ports
+from machine.ports import free_ports
 
 
 def _aggregator(folder: Path, *more: str) -> Path:

@@ -22,6 +22,7 @@ import pytest
 
 from encryption.key_file import load_key
 from server_app.ledger import FILE_NAME, read_heads, verify
+from tests.processes import behind_a_dead_proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "deploy", "local"]
@@ -59,7 +60,7 @@ def test_a_deployment_survives_its_kills_and_ends_in_an_evaluated_adapter(folder
     done = subprocess.run(
         [*COMMAND, "--folder", str(place), "--patients", "48", *drills, "--run-config", SETTINGS],
         cwd=ROOT,
-        env=os.environ | {"CROSSWARD_HOME": str(folder / "home")},
+        env=behind_a_dead_proxy() | {"CROSSWARD_HOME": str(folder / "home")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

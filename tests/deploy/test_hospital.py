@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from deploy import hospital
 from deploy.certificates import make_authority
 from deploy.errors import DeployError
 from deploy.hospital import Presence, init_hospital, read_hospital
+from deploy.keeper import Keeper
 from deploy.node_keys import fingerprint, public_text
 
 
@@ -48,7 +50,7 @@ def test_what_is_made_reads_back(file: Path, tmp_path: Path) -> None:
     [
         ('authority = "ca.crt"', 'authority = "none.crt"', "none.crt, the aggregator's CA certificate, is missing"),
         ('node-key = "node.key"', 'node-key = "none.key"', "none.key, the SuperNode's private key, is missing"),
-        ("state-dir = ", "state-dri = ", "state-dir = None is not an absolute folder"),
+        ("state-dir = ", "state-dri = ", "state-dir is missing: the folder for this"),
         ("[node-config]", "[node-config]\nx = [1]", r"\[node-config\] x = \[1\] is not one plain value"),
     ],
 )
@@ -56,6 +58,59 @@ def test_what_is_wrong_is_named(file: Path, old: str, new: str, says: str) -> No
     file.write_text(file.read_text().replace(old, new))
     with pytest.raises(DeployError, match=says):
         read_hospital(file)
+
+
+def test_paths_are_taken_from_the_files_folder_and_from_home(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    text = file.read_text()
+    made = {line.split(" = ")[0]: line for line in text.splitlines() if " = " in line}
+    for key, value in (("data-path", "notes.csv"), ("state-dir", "~/state"), ("key-path", "../c.key")):
+        text = text.replace(made[key], f'{key} = "{value}"')
+    file.write_text(text + 'passphrase-path = ""\nbases-path = "/a/b"\n')
+    _, node = read_hospital(file)
+    assert node["data-path"] == str(file.parent / "notes.csv") and node["state-dir"] == "/home/ada/state"
+    assert node["key-path"] == str(file.parent.parent / "c.key")
+    assert (node["passphrase-path"], node["bases-path"]) == ("", "/a/b")
+    file.write_text(text.replace('node-key = "node.key"', 'node-key = "~no-such-user/k"'))
+    with pytest.raises(DeployError, match=r"hospital\.toml: node-key = '~no-such-user/k'.*write the path out"):
+        read_hospital(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_that_was_saved_on_windows_is_read(file: Path, encoding: str) -> None:
+    before = read_hospital(file)
+    text = file.read_text()
+    file.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    assert read_hospital(file) == before
+    file.write_bytes(text.replace("Mary", "Märy").encode("cp1252"))
+    with pytest.raises(DeployError, match=r"hospital\.toml, line 8: byte 0xe4 is not UTF-8.*save it as UTF-8"):
+        read_hospital(file)
+
+
+def test_a_port_that_is_taken_keeps_the_supernode_from_starting_and_is_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper goes on trying: what holds the port may go."""
+    said: list[str] = []
+    kept: list[Any] = []
+
+    class OneLook(Keeper):
+        def run(self) -> int:
+            self._look(self.services[0])
+            kept.append(self.services[0])
+            return 0
+
+    monkeypatch.setattr(hospital, "Keeper", OneLook)
+    monkeypatch.setattr(hospital, "command", lambda name, home: "/bin/false")
+    port = read_hospital(file)[0].port
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        file.write_text(file.read_text().replace(f"port = {port}", f"port = {taken}"))
+        hospital.keep_hospital(file, said.append)
+    (line,) = said
+    assert line.startswith(f"SuperNode cannot be started: port {taken} on 127.0.0.1 is taken by ")
+    assert line.endswith(f"end what holds it, or change `port` in {file}; tried again in 2 s")
+    assert kept[0].process is None and kept[0].starts == 0 and kept[0].failures == 1
 
 
 def test_the_node_config_reaches_flower_as_it_is(file: Path, tmp_path: Path) -> None:

@@ -23,10 +23,13 @@ class Flower:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
+        self.keys: list[bytes] = []
         self.refuse = ""
 
     def call(self, *args: str) -> dict[str, Any]:
         self.calls.append(args)
+        if args[1] == "register":  # what it reads in the file that it is given
+            self.keys.append(Path(args[2]).read_bytes())
         if self.refuse:
             raise LauncherError(self.refuse)
         return {"node-id": 100 + len(self.calls)}
@@ -64,7 +67,10 @@ def test_members_are_those_of_the_folder(members: Any, tmp_path: Path) -> None:
     assert flower.calls == []
     one, two = join(found, "north", tmp_path), join(found, "south", tmp_path)
     look(found)
-    assert sorted(call[:3] for call in flower.calls) == [("supernode", "register", str(p)) for p in (one, two)]
+    assert sorted((*call[:2], call[-1]) for call in flower.calls) == [
+        ("supernode", "register", name) for name in ("north", "south")
+    ]
+    assert sorted(flower.keys) == sorted(f"{public_text(path)}\n".encode() for path in (one, two))
     assert {row["name"] for row in found.known().values()} == {"north", "south"}
     look(found)
     assert len(flower.calls) == 2  # nothing changed
@@ -84,6 +90,15 @@ def test_a_bad_file_keeps_nobody_else_out(members: Any, tmp_path: Path) -> None:
     join(found, "north", tmp_path)
     look(found)
     assert len(flower.calls) == 1 and any("bad.pub holds no OpenSSH public key" in line for line in said)
+
+
+def test_a_key_that_was_saved_on_windows_is_registered_as_flower_reads_it(members: Any, tmp_path: Path) -> None:
+    found, flower, _ = members
+    path = join(found, "north", tmp_path)
+    key = path.read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + key.replace(b"\n", b"\r\n"))
+    look(found)
+    assert flower.keys == [key] and list(found.known()) == [public_text(tmp_path / "north" / "node.pub")]
 
 
 def test_what_could_not_be_registered_is_tried_again(members: Any, tmp_path: Path) -> None:

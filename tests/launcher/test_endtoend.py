@@ -6,7 +6,6 @@ whose run finishes is ``tests/test_run_endtoend.py``.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
-from tests.processes import below, kill, runs
+from tests.processes import behind_a_dead_proxy, below, kill, runs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +51,7 @@ server = ServerApp()
 @server.main()
 def main(grid, context):
     folder = Path(context.run_config["run.folder"])
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     print("toy: up", flush=True)
     behaviour = context.run_config["run.behaviour"]
     if behaviour == "raise":
@@ -72,7 +71,7 @@ class Launcher:
         args = [sys.executable, "-m", "launcher", "--app", str(app), "--runs-dir", str(self.runs)]
         args += ["--num-supernodes", "1", "--run-config", f"run.behaviour={behaviour}"]
         # Ray's workers give way to everything else unless told not to, and so to the tests of the other process.
-        env = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(home), "RAY_worker_niceness": "0"}
+        env = behind_a_dead_proxy() | {"PYTHONPATH": str(ROOT), "TMPDIR": str(home), "RAY_worker_niceness": "0"}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(args, cwd=folder, env=env, stdout=output, stderr=output)
 

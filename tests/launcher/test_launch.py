@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,10 +18,11 @@ import pytest
 
 from launcher.cli import main, options
 from launcher.control import reason
-from launcher.environment import command, environment, free_ports, make_home
+from launcher.environment import command, environment, make_home
 from launcher.errors import LauncherError
-from launcher.flower import tail
+from launcher.flower import Flower, tail
 from launcher.launch import Launch, Options, federation, renewed, run_name, stamp
+from launcher.processes import ProcessTree
 from launcher.watch import Ending
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,14 +73,12 @@ def test_run_names_sort_by_time_and_differ() -> None:
 
 def test_the_environment_isolates_but_leaves_the_users_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/venv/bin/python")
-    base = {"PATH": "/bin", "OMP_WAIT_POLICY": "ACTIVE", "RAY_ADDRESS": "auto", "no_proxy": "a.b", "MINE": "1"}
+    base = {"PATH": "/bin", "OMP_WAIT_POLICY": "ACTIVE", "RAY_ADDRESS": "auto", "MINE": "1"}
     found = environment(base, Path("/h"), 1, 2, offline=False)
     assert (found["FLWR_HOME"], found["RAY_TMPDIR"], found["RAY_ADDRESS"]) == ("/h", "/h", "local")
     assert (found["OMP_WAIT_POLICY"], found["GOMP_SPINCOUNT"], found["MINE"]) == ("ACTIVE", "0", "1")
-    assert found["no_proxy"] == "a.b,127.0.0.1,localhost" and found["NO_PROXY"] == "127.0.0.1,localhost"
     assert found["PATH"] == f"/venv/bin{os.pathsep}/bin" and "HF_HUB_OFFLINE" not in found
     assert environment(base, Path("/h"), 1, 2, offline=True)["HF_HUB_OFFLINE"] == "1"
-    assert len(set(free_ports(5))) == 5
 
 
 def test_an_interpreter_with_a_space_in_its_path_is_reached_by_a_link(
@@ -137,10 +137,12 @@ def test_a_marker_from_an_earlier_run_does_not_count(tmp_path: Path) -> None:
 
 def test_a_resumed_run_goes_on_in_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.flwr.app.config]\nrun.folder = ''\nrun.resume = ''\n")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "ledger.jsonl").touch()
     code = f"""
 from pathlib import Path
 from launcher.launch import Launch, Options
-for text in ("", "run.folder=here", "run.resume=old/run"):
+for text in ("", "run.folder=here", {f"run.resume={tmp_path / 'old'}"!r}):
     launch = Launch(Options(Path({str(tmp_path)!r}), Path("/runs"), (text,)), print)
     print(launch.folder, launch._run_config.strip())
 """
@@ -148,7 +150,17 @@ for text in ("", "run.folder=here", "run.resume=old/run"):
     fresh, chosen, resumed = done.stdout.splitlines()
     assert fresh.startswith("/runs/2") and 'run.folder = "/runs/2' in fresh
     assert chosen == f'{ROOT}/here run.folder = "{ROOT}/here"'
-    assert resumed == f'{ROOT}/old/run run.resume = "{ROOT}/old/run"'
+    assert resumed == f'{tmp_path}/old run.resume = "{tmp_path}/old"'
+
+
+def test_ports_that_are_taken_meanwhile_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flower = Flower(tmp_path, {}, ProcessTree(), offline=True, bound=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as too:
+        ports = [taken.getsockname()[1], too.getsockname()[1]]
+        monkeypatch.setattr("launcher.flower.free_ports", lambda count: ports)
+        with pytest.raises(LauncherError, match=rf"own SuperLink: port {ports[0]} on 127\.0\.0\.1 is taken by .*again"):
+            flower.start()
+    assert not flower.alive and not flower.log.exists()
 
 
 def test_messages_and_logs_lose_their_noise(tmp_path: Path) -> None:
@@ -225,6 +237,14 @@ raise SystemExit(Launch(options, print)._evaluate())
     assert done.returncode == 0 and "no evaluation package" in done.stdout
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "__init__.py").touch()  # without it the installed package of that name would win
-    (tmp_path / "evaluation" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\nsys.exit(5)\n")
-    done = subprocess.run(run, capture_output=True, text=True)
+    (tmp_path / "evaluation" / "__main__.py").write_text(
+        "import os, sys\nprint(sys.argv[1:], os.getcwd())\nsys.exit(5)\n"
+    )
+    (elsewhere := tmp_path / "else where").mkdir()
+    (elsewhere / "evaluation.py").write_text("raise SystemExit('a file of the caller stood in for the app')")
+    # the arguments may name files by relative paths: they are of the caller's directory
+    done = subprocess.run(
+        run, capture_output=True, text=True, cwd=elsewhere, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert done.stdout.endswith(f"'a b'] {elsewhere}\n")
     assert done.returncode == 5 and "'--key', 'a b']" in done.stdout and f"['--run', '{tmp_path}/runs/" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.errors import LauncherError
-from launcher.overrides import app_defaults, flatten, read_overrides, to_toml
+from launcher.overrides import absolute_texts, app_defaults, flatten, read_overrides, to_toml
 
 DEFAULTS = {"run.folder": "", "train.local-steps": 10, "strategy.name": "async", "train.rate": 5e-3, "dp.on": False}
 
@@ -34,9 +35,14 @@ def test_text_needs_no_quotes_where_the_default_is_text() -> None:
 
 def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert read_overrides(["run.folder=./x"], DEFAULTS) == {"run.folder": str(tmp_path / "x")}
-    assert read_overrides(["run.folder=~/x"], DEFAULTS) == {"run.folder": str((Path.home() / "x").resolve())}
-    assert read_overrides(["run.folder=org/model"], DEFAULTS) == {"run.folder": "org/model"}
+    monkeypatch.setenv("HOME", "/home/ada")
+    given = read_overrides(["run.folder=./x strategy.name=~/y train.rate=1.0"], DEFAULTS)
+    assert absolute_texts(given) == {
+        "run.folder": str(tmp_path / "x"),
+        "strategy.name": "/home/ada/y",
+        "train.rate": 1.0,
+    }
+    assert absolute_texts({"run.folder": "org/model"}) == {"run.folder": "org/model"}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.Monk
         ("train.local-steps=many", "neither a number"),
         ("train.local-step=5", "did you mean train.local-steps"),
         ("nonsense=5", "no key 'nonsense'"),
-        ("nowhere.toml", "cannot read nowhere.toml"),
+        ("nowhere.toml", "nowhere.toml cannot be read: No such file"),
         ("dp.on=2026-01-01", "is a date"),
     ],
 )
@@ -62,6 +68,8 @@ def test_a_file_mixes_with_pairs(tmp_path: Path) -> None:
     file = tmp_path / "a b.toml"
     file.write_text("[train]\nlocal-steps = 3\nrate = 0.5\n")
     assert read_overrides([str(file), "train.rate=0.25"], DEFAULTS) == {"train.local-steps": 3, "train.rate": 0.25}
+    file.write_bytes(codecs.BOM_UTF8 + b"train.rate = 0.5\r\n")  # as an editor on Windows saves it
+    assert read_overrides([str(file)], DEFAULTS) == {"train.rate": 0.5}
     file.write_text("train = [")
     with pytest.raises(LauncherError, match=r"a b\.toml"):
         read_overrides([str(file)], DEFAULTS)
@@ -89,5 +97,5 @@ def test_a_folder_that_is_no_app_is_named(tmp_path: Path) -> None:
     with pytest.raises(LauncherError, match="not a Flower app"):
         app_defaults(tmp_path)
     (tmp_path / "pyproject.toml").write_text("[project")
-    with pytest.raises(LauncherError, match="not valid TOML"):
+    with pytest.raises(LauncherError, match=r"pyproject\.toml is not TOML"):
         app_defaults(tmp_path)

@@ -1,12 +1,18 @@
 """The door for settings: types, ranges and choices are checked, and the message names key and remedy."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from adapters import LoraSettings, ModelConfig
+from client_app.settings import NodeSettings
+from data import DataConfig
+from launcher.settings_table import RUN_CONFIG
 from protocol.run_settings import RunSettings, SimulationSettings
-from protocol.settings import SettingsError, read_settings, settings_rows
+from protocol.settings import PATH, SettingsError, path_keys, read_settings, settings_rows
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,47 @@ def test_a_clash_of_values_is_a_settings_error_too() -> None:
         read_settings(RunSettings, {"run.folder": "/a", "run.resume": "/b"})
 
 
-@pytest.mark.parametrize("key", ["run.folder", "run.resume", "run.state-dir"])
-def test_a_relative_path_is_refused(key: str) -> None:
-    with pytest.raises(SettingsError, match=f"{key} = 'here' is a relative path"):
-        read_settings(RunSettings, {key: "here"})
+PATHS = (
+    (RunSettings, "run.folder"),
+    (RunSettings, "run.resume"),
+    (RunSettings, "run.state-dir"),
+    (DataConfig, "data.path"),
+    (LoraSettings, "lora.bases"),
+    (ModelConfig, "model.name"),
+    (NodeSettings, "data-path"),
+    (NodeSettings, "state-dir"),
+    (NodeSettings, "key-path"),
+    (NodeSettings, "passphrase-path"),
+    (NodeSettings, "bases-path"),
+)
+
+
+@pytest.mark.parametrize(("cls", "key"), PATHS)
+def test_a_path_comes_out_absolute_or_is_refused(cls: type[Any], key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    more = {"lora.factors": "core"}
+    (name,) = (f.name for f in fields(cls) if f.metadata["key"] == key)
+    assert getattr(read_settings(cls, more | {key: "~/x"}), name) == "/home/ada/x"
+    assert getattr(read_settings(cls, more | {key: "/a/b"}), name) == "/a/b"
+    with pytest.raises(SettingsError, match=rf"{key} = '\./x' is a relative path.*give an absolute one"):
+        read_settings(cls, more | {key: "./x"})
+    with pytest.raises(SettingsError, match=rf"{key} = '~root/x': .*write the path out"):  # whether there is a root
+        read_settings(cls, more | {key: "~root/x"})
+    with pytest.raises(SettingsError, match=rf"{key} = '~nobody-there/x': .*write the path out"):  # or not
+        read_settings(cls, more | {key: "~nobody-there/x"})
+
+
+def test_the_list_above_has_every_setting_whose_name_says_that_it_is_a_path() -> None:
+    listed = {key for _, key in PATHS}
+    assert listed == {key for cls in (*RUN_CONFIG, NodeSettings) for key in path_keys(cls)}
+    every = {row[0] for cls in (*RUN_CONFIG, NodeSettings) for row in settings_rows(cls)}
+    assert {key for key in every if re.search(r"(path|dir|folder|bases|resume|file)$", key)} <= listed
+
+
+def test_a_name_that_is_no_path_stays_a_name() -> None:
+    assert read_settings(ModelConfig, {"model.name": "org/model"}).name == "org/model"
+    assert path_keys(RunSettings) == ["run.folder", "run.resume", "run.state-dir"]
+    assert path_keys(ModelConfig, [PATH]) == []
 
 
 def test_state_and_home_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

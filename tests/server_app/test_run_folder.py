@@ -188,3 +188,26 @@ def test_the_end_is_marked(folder: RunFolder) -> None:
     found = json.loads((folder.path / "result.json").read_text())
     assert (found["version"], found["reason"]) == (4, "done") and found["finished"] > 0
     assert not (folder.path / ".result.json").exists()
+
+
+def test_a_folder_with_somebody_elses_files_becomes_no_run(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "launcher.log").touch()  # the launcher's own, made before there was a run
+    (folder / "config.json").write_text("mine")
+    with pytest.raises(RunFolderError, match=r"is not empty \(it holds config.json\)"):
+        RunFolder.create(folder, {}, PLAN)
+    assert (folder / "config.json").read_text() == "mine" and len(list(folder.iterdir())) == 2
+    (folder / "config.json").unlink()
+    RunFolder.create(folder, {}, PLAN).close()
+
+
+def test_resuming_removes_nothing_outside_of_the_runs_own_folders(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "mine", {}, PLAN).close()
+    for name in ("versions-backup/000001.payload", "buffer/7.payload", "buffer/.7.payload.ab12"):
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    RunFolder.resume(tmp_path / "mine", {}).close()
+    assert (tmp_path / "mine" / "versions-backup" / "000001.payload").exists()
+    assert not list((tmp_path / "mine" / "buffer").iterdir())

@@ -57,6 +57,7 @@ from protocol.settings import read_settings
 
 config, folder, seed, last = json.loads(sys.argv[1])
 logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="log %(message)s")
+logging.root.handlers[0].addFilter(lambda record: "waiting for" not in record.getMessage())  # no sign of a step
 try:
     learner = GroupLearner(LearnerSpec.of(config), Path(folder), read_settings(EngineSettings, config))
     print("open", flush=True)

@@ -123,14 +123,26 @@ def test_the_same_group_is_found_again_and_another_is_started_for_something_else
 
 
 def test_a_supervisor_that_cannot_start_says_why(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    deep = node.base / ("long" * 30)
-    deep.mkdir(parents=True)
-    monkeypatch.setenv("TMPDIR", str(deep))
-    with pytest.raises(GroupError, match=r"supervisor ended with code 1: .*AF_UNIX path too long"):
+    monkeypatch.setenv("PYTHONHASHSEED", "rubbish")
+    with pytest.raises(GroupError, match=r"supervisor ended with code 1: .*PYTHONHASHSEED must be"):
         connect(node.folder, node.options())
-    assert list(deep.iterdir()) == [] and node.supervisors() == []
+    assert node.supervisors() == []
     monkeypatch.undo()
     assert answers(connect(node.folder, node.options()))
+
+
+def test_a_temporary_directory_that_is_too_deep_for_a_socket_is_not_used(
+    node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = node.base / ("x" * (108 - len(str(node.base))))
+    deep.mkdir(parents=True)
+    assert len(str(deep)) == 109
+    monkeypatch.setenv("TMPDIR", str(deep))
+    sock = connect(node.folder, node.options())
+    room = Path(read_info(node.folder)["socket"]).parent
+    assert not room.is_relative_to(deep) and list(deep.iterdir()) == []
+    place._dismiss(sock, read_info(node.folder))
+    assert not room.exists() and node.supervisors() == []
 
 
 # ---------------------------------------------------------------------- whose processes

@@ -93,6 +93,13 @@ def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:
         Workplace(TINY, tmp_path / "out", DEFAULTS)
 
 
+def test_a_folder_with_somebody_elses_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "leakage.png").write_text("mine")
+    with pytest.raises(EvaluationError, match=r"is no comparison and not empty \(it holds leakage.png\)"):
+        Workplace(TINY, tmp_path, DEFAULTS)
+    assert [path.name for path in tmp_path.iterdir()] == ["leakage.png"]
+
+
 def test_another_comparison_in_the_folder_is_refused(place: Workplace) -> None:
     with pytest.raises(EvaluationError, match=r"other settings: rounds \(2, now 3\)"):
         Workplace(replace(TINY, rounds=3), place.out, DEFAULTS)
