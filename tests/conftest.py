@@ -6,10 +6,7 @@ in one process and leaves torch its threads. Nowhere is an example of Hypothesis
 
 from __future__ import annotations
 
-import gc  # isort: skip
-
-gc.disable()  # until all is collected, see below
-
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -41,6 +38,8 @@ LONG = (
     "strategies/test_resume",
     "benchmarks/test_encryption",
 )
+
+gc.disable()  # until the tests are collected, see below
 
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
