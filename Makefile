@@ -31,9 +31,10 @@ INSTALL := $(FIND_PYTHON); "$$python" launcher/install.py --torch "$$TORCH"
 PYTEST := -n 3 --dist loadfile --no-loadscope-reorder
 
 export RUN_CONFIG TORCH
-# Spinning OpenMP threads make small models many times slower when processes share cores.
+# Spinning threads of OpenMP and OpenBLAS make small models many times slower when processes share cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
+export OPENBLAS_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .PHONY: run deploy-local compare test test-deployment test-comparison test-latest lint install install-dev lock clean

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.config import LoraSettings, ModelConfig
 from adapters.errors import AdapterError
-from adapters.light import import_bitsandbytes
+from adapters.light import import_bitsandbytes, no_collection
 from adapters.quiet import quiet_bitsandbytes
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ _MODULE_OF = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _MODULE_OF[name] != "cache":  # all others import PEFT
-        import_bitsandbytes()
-    return getattr(importlib.import_module(f"adapters.{_MODULE_OF[name]}"), name)
+    with no_collection():
+        if _MODULE_OF[name] != "cache":  # all others import PEFT
+            import_bitsandbytes()
+        module = importlib.import_module(f"adapters.{_MODULE_OF[name]}")
+    return getattr(module, name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapters.light import no_collection
 from client_app import threads
 from client_app.node import PrivateLearner
 from client_app.settings import IN_PROCESS, EngineSettings
@@ -19,7 +20,8 @@ def open_learner(spec: LearnerSpec, folder: Path) -> PrivateLearner:
     settings = read_settings(EngineSettings, dict(spec.config), "run config, or what node config has instead")
     simulated = spec.partition is not None
     if settings.engine == IN_PROCESS or (settings.engine == "auto" and simulated):
-        from client_app.learner import local_learner
+        with no_collection():
+            from client_app.learner import local_learner
 
         threads.share_cores(settings.threads)
         return local_learner(spec)

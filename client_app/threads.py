@@ -2,7 +2,8 @@
 
 Two clients with two threads each on two cores run ten times slower than with one thread each: OpenMP's
 threads spin while they wait. So waiting is made passive before torch is imported, and the number of threads is
-the number of cores divided by the number of clients that Ray may run at once.
+the number of cores divided by the number of clients that Ray may run at once. NumPy and SciPy get one thread each:
+theirs, OpenBLAS's, always spin, and what is computed with them is small.
 
 Not for: GPUs.
 """
@@ -11,9 +12,10 @@ from __future__ import annotations
 
 import os
 
-# OpenMP reads these when torch is imported.
+# OpenMP reads these when torch is imported, OpenBLAS its own when NumPy is.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 

@@ -6,38 +6,41 @@ in one process and leaves torch its threads. Nowhere is an example of Hypothesis
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from client_app.threads import share_cores  # also tells OpenMP to wait passively, before torch is there to read it
 from machine.proxies import go_direct
 
-# files that take longest, the longest first; those that wait for processes are apart, lest they wait for one another
+# one process has all of its files, since they share worker groups
+GROUPS = "client_app/group/"
+# what takes longest, the longest first; those that wait for processes are apart, lest they wait for one another
 LONG = (
+    GROUPS,
     "benchmarks/test_training",
     "strategies/test_thousand_nodes",
-    "group/test_survival",
     "evaluation/test_replay",
     "adapters/test_elsewhere",
-    "group/test_ranks",
     "strategies/test_fuzz",
     "evaluation/test_main",
     "client_app/test_engine",
     "strategies/test_faults",
-    "group/test_access",
     "strategies/test_sealed_snapshots",
     "benchmarks/test_gpu",
     "strategies/test_soak",
-    "group/test_orphans",
-    "group/test_message",
     "strategies/test_resume",
     "benchmarks/test_encryption",
 )
+
+gc.disable()  # until the tests are collected, see below
 
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -77,7 +80,28 @@ def _turn(item: pytest.Item) -> int:
     if {"endtoend", "deployment"} & {mark.name for mark in item.iter_markers()}:
         return -1
     path = item.path.as_posix()
-    return next((i for i, name in enumerate(LONG) if path.endswith(f"/{name}.py")), len(LONG))
+    return next((i for i, name in enumerate(LONG) if f"/tests/{name}" in path), len(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Importing torch, transformers and the tests made a million objects that stay. The collector never looks at them.
+
+    Going through them again and again was a third of the suite's CPU time.
+    """
+    gc.freeze()
+    gc.enable()
+
+
+class _Shares(LoadFileScheduling):
+    """Files are dealt out whole, and ``GROUPS`` as if they were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return GROUPS if f"tests/{GROUPS}" in nodeid else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Shares:
+    return _Shares(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,14 +23,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.distributed as dist
 
 from adapters import AdapterError, ModelConfig
+from adapters.light import no_collection
+
+with no_collection():
+    import torch
+    import torch.distributed as dist
+
+    from client_app.learner import LoraLearner, local_learner
+
 from client_app.group import frames
 from client_app.group.lifeline import die_with_parent
 from client_app.group.supervisor import IDLE, LOADING, WORKING
-from client_app.learner import LoraLearner, local_learner
 from client_app.meter import Report
 from client_app.refusals import told
 from client_app.spec import LearnerSpec

@@ -15,6 +15,7 @@ import torch
 from client_app import threads
 
 ROOT = Path(__file__).resolve().parents[2]
+KEYS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OPENBLAS_NUM_THREADS", "TOKENIZERS_PARALLELISM")
 
 
 @pytest.fixture(autouse=True)
@@ -89,15 +90,24 @@ def test_torch_is_imported_only_after_openmp_has_been_told(module: str) -> None:
     """Importing an app, as Flower does, must cost no import of torch, and leave what the user has set."""
     code = (
         f"import warnings; warnings.simplefilter('ignore'); import {module}, sys, os; print('torch' in sys.modules, "
-        "*(os.environ.get(k) for k in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'TOKENIZERS_PARALLELISM')))"
+        f"*(os.environ.get(k) for k in {KEYS}))"
     )
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "TOKENIZERS_"))}
+    env = {k: v for k, v in os.environ.items() if k not in KEYS}
     if module == "client_app.app":
         env |= {"GOMP_SPINCOUNT": "7"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     wanted = {
-        "client_app.app": "False PASSIVE 7 false",
-        "server_app.app": "False None None None",
-        "evaluation.__main__": "False PASSIVE 0 false",
+        "client_app.app": "False PASSIVE 7 1 false",
+        "server_app.app": "False None None None None",
+        "evaluation.__main__": "False PASSIVE 0 1 false",
     }
     assert done.stdout.strip() == wanted[module]
+
+
+@pytest.mark.parametrize("module", ["evaluation.attacks.__main__", "evaluation.compare.__main__"])
+def test_numpy_computes_on_one_thread_where_attacks_do(module: str) -> None:
+    found = "{p['num_threads'] for p in threadpool_info() if p['internal_api'] == 'openblas'}"
+    code = f"import {module}, numpy; from threadpoolctl import threadpool_info; print(*{found})"
+    env = {k: v for k, v in os.environ.items() if k not in KEYS}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"

@@ -1,6 +1,8 @@
 """Real worker groups: messages as processes of their own, and whether anything of a group is left when it is gone.
 
-A group is shared by all tests that leave it alive: whoever asks finds it, or starts another.
+A group is shared by all tests of this folder that leave it alive: whoever asks finds it, or starts another. Each rank
+imports torch and transformers, four seconds of CPU time, so the files of this folder go to one process
+(``tests/conftest.py``), and what ends a group comes last (``test_survival``).
 """
 
 from __future__ import annotations
@@ -67,6 +69,16 @@ try:
     print("trained", json.dumps([digest, got.num_tokens, got.loss_sum, got.steps]), flush=True)
 except Exception as error:
     print("failed", type(error).__name__, str(error), flush=True)
+"""
+# a busy machine, on which a launcher never gets to its ranks
+NO_RANKS = """
+import sys, time
+class Slow:
+    def find_spec(self, name, *rest):
+        if name == "torch":
+            time.sleep(600)
+if "client_app.group.launch" in sys.orig_argv:
+    sys.meta_path.insert(0, Slow())
 """
 NODE = """
 import subprocess, sys
@@ -271,6 +283,20 @@ def shared(hospitals: Callable[[], Hospital]) -> Hospital:
     return hospitals()
 
 
+@pytest.fixture(scope="session")
+def halves(hospitals: Callable[[], Hospital]) -> Hospital:
+    """The node whose group holds the model in two parts; it ends when it is idle, while other groups are tested."""
+    return hospitals()
+
+
+@pytest.fixture(scope="session")
+def no_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH: groups that are started with it have a supervisor and a launcher, and no ranks."""
+    folder = tmp_path_factory.mktemp("no-ranks")
+    (folder / "sitecustomize.py").write_text(NO_RANKS)
+    return folder
+
+
 @pytest.fixture
 def node(hospitals: Callable[[], Hospital]) -> Iterator[Hospital]:
     """A node whose group, if any, does not outlive the test."""
@@ -319,7 +345,6 @@ def hung(hospitals: Callable[[], Hospital]) -> Hung:
 
 @pytest.fixture(scope="session", autouse=True)
 def begun(request: pytest.FixtureRequest) -> None:
-    """Begin with the session what takes long; where processes share the tests, only the one that gets to it does."""
-    wanted = any("hung" in getattr(item, "fixturenames", ()) for item in request.session.items)
-    if wanted and "PYTEST_XDIST_WORKER" not in os.environ:
+    """Begin with the folder's first test what takes long."""
+    if any("hung" in getattr(item, "fixturenames", ()) for item in request.session.items):
         request.getfixturevalue("hung")

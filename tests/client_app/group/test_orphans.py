@@ -1,6 +1,6 @@
 """Groups that no message would find again, or that do not answer: they must not stay.
 
-They are left before their ranks have come.
+They have no ranks yet.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,12 @@ if sys.argv[3] == "killed":  # as soon as the supervisor has been started
 place.connect(Path(sys.argv[1]), place.Options(**json.loads(sys.argv[2])))
 """
 
-# a busy machine, on which the launcher begins when its supervisor is gone; what it would go on to takes for ever
-SLOW = """
+# a busy machine, on which the launcher begins when its supervisor is gone
+AFTERWARDS = """
 import os, sys, time
-class Slow:
-    def find_spec(self, name, *rest):
-        if name == "torch":
-            time.sleep(600)
 if "client_app.group.launch" in sys.orig_argv:
     while os.getppid() == int(sys.orig_argv[-1]):
         time.sleep(0.01)
-    sys.meta_path.insert(0, Slow())
 """
 
 # a busy machine, on which a supervisor is ready later than the one that was started after it
@@ -60,8 +55,17 @@ if "client_app.group" in sys.orig_argv:
 SETTLED = {"lost": (1, True), "killed": (1, True), "gone": (0, False)}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_ranks(no_ranks: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(no_ranks))
+        yield
+
+
 @pytest.fixture(scope="module")
-def after(tmp_path_factory: pytest.TempPathFactory, hospitals: Callable[[], Any]) -> dict[str, tuple[int, bool]]:
+def after(
+    tmp_path_factory: pytest.TempPathFactory, hospitals: Callable[[], Any], no_ranks: Path
+) -> dict[str, tuple[int, bool]]:
     """How many supervisors are left after each of these, and whether the one that is written down is among them."""
     lost, killed, gone = hospitals(), hospitals(), hospitals()
     options = lost.options(node__num_processes=1)
@@ -70,11 +74,11 @@ def after(tmp_path_factory: pytest.TempPathFactory, hospitals: Callable[[], Any]
     connect(lost.folder, options).close()
 
     late = tmp_path_factory.mktemp("late")
-    (late / "sitecustomize.py").write_text(LATE)
+    (late / "sitecustomize.py").write_text(with_more(no_ranks, LATE))
     start(killed.folder, options, "killed", late)  # a ClientApp is killed while it starts the group; another one comes
     connect(killed.folder, options).close()
 
-    start(gone.folder, options, "gone")  # ClientApp and SuperNode are killed before anything is asked
+    start(gone.folder, options, "gone", no_ranks)  # ClientApp and SuperNode are killed before anything is asked
     nodes = {"lost": lost, "killed": killed, "gone": gone}
     deadline = time.monotonic() + 60.0  # of a failure: each settles in about a second
     while (found := {name: left(node) for name, node in nodes.items()}) != SETTLED and time.monotonic() < deadline:
@@ -82,6 +86,11 @@ def after(tmp_path_factory: pytest.TempPathFactory, hospitals: Callable[[], Any]
     for node in nodes.values():
         node.end_groups()
     return found
+
+
+def with_more(folder: Path, code: str) -> str:
+    """What Python runs at its start where that folder is in its path, and more."""
+    return (folder / "sitecustomize.py").read_text() + code
 
 
 def left(node: Any) -> tuple[int, bool]:
@@ -123,9 +132,9 @@ def test_a_supervisor_that_hangs_is_replaced_at_the_next_message(node: Any, monk
 
 
 def test_a_launcher_that_has_just_begun_goes_with_its_supervisor(
-    node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    node: Any, no_ranks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(SLOW)
+    (tmp_path / "sitecustomize.py").write_text(with_more(no_ranks, AFTERWARDS))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     connect(node.folder, node.options()).close()
     (supervisor,) = node.supervisors()

@@ -1,6 +1,6 @@
 """Finding a group, or starting one: what lies there from before, who comes at once, who is gone when it has started.
 
-These groups are left before their ranks have come.
+These groups have no ranks yet.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ from client_app.group.place import (
     started,
     write_private,
 )
+
+
+@pytest.fixture(autouse=True)
+def without_ranks(no_ranks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(no_ranks))
 
 
 def dead() -> int:
@@ -123,11 +128,11 @@ def test_the_same_group_is_found_again_and_another_is_started_for_something_else
 
 
 def test_a_supervisor_that_cannot_start_says_why(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONHASHSEED", "rubbish")
-    with pytest.raises(GroupError, match=r"supervisor ended with code 1: .*PYTHONHASHSEED must be"):
-        connect(node.folder, node.options())
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONHASHSEED", "rubbish")
+        with pytest.raises(GroupError, match=r"supervisor ended with code 1: .*PYTHONHASHSEED must be"):
+            connect(node.folder, node.options())
     assert node.supervisors() == []
-    monkeypatch.undo()
     assert answers(connect(node.folder, node.options()))
 
 

@@ -1,6 +1,6 @@
-"""Whatever is killed or hangs: who asked hears why, nothing is left, and the next message works.
+"""Whatever is killed, hangs or is idle: who asked hears why, nothing is left, and the next message works.
 
-Memory that runs out is in ``test_rank``; idleness and a run's end are where groups of other tests end.
+Memory that runs out is in ``test_rank``, a run's end in ``test_message``.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ def test_a_supervisor_that_is_killed_takes_its_group_with_it_and_the_next_clears
     message = shared.endless(**ONE)
     shared.until(lambda: launched(shared, message), "the next group")
     assert not group.room.exists()
+    shared.end_groups()  # its ranks would only now begin to import torch
 
 
 def test_a_node_that_is_killed_takes_the_group_with_it(beside: Future[None]) -> None:
@@ -127,3 +128,12 @@ def test_a_rank_that_hangs_is_noticed(hung: Any) -> None:
     assert said.startswith("GroupError the worker group ended while it worked: rank 0")
     assert re.search(rf"process {pid}\) (gives no sign of life|makes no progress) for \d+ s", said)
     hung.group.await_end(SOON)
+
+
+def test_a_group_goes_when_it_is_idle(halves: Any) -> None:
+    """The one that ``test_ranks`` left, or else one of its own."""
+    if not hasattr(halves, "last"):
+        halves.learner(**ONE, node__idle_timeout=2.0)
+        halves.last = halves.group()
+    halves.last.await_end()
+    assert re.search("nothing was asked of it for (2|60) s", (halves.folder / "group.log").read_text())
