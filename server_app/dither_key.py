@@ -19,7 +19,7 @@ from pathlib import Path
 from flwr.common import log
 
 from encryption.dither import KEY_BYTES, Dither
-from protocol.run_settings import home
+from machine.paths import home
 
 
 class DitherKeyError(RuntimeError):
