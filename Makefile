@@ -1,6 +1,7 @@
 # make run     simulate a federated run and evaluate it     RUN_CONFIG="key=value ..."  ARGS="--num-supernodes 8 ..."
 # make deploy-local   a SuperLink and four SuperNodes on this machine, a run, its evaluation   ARGS="--drill superlink"
 # make test    ruff, mypy and pytest                        PYTEST_ARGS="-k ledger ..."
+# make test-fast  the rooms that start no runtime and train no model, without their longest files: under a minute
 # make test-deployment  a SuperLink and four SuperNodes through three kills -9: two to three minutes, beside make test
 # make compare  the methods side by side: quality, leakage, bytes, seconds, epsilon     ARGS="--quick ..."
 # make test-comparison  the quick comparison as a test: six to ten minutes, beside make test
@@ -37,7 +38,7 @@ export GOMP_SPINCOUNT ?= 0
 export OPENBLAS_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run deploy-local compare test test-deployment test-comparison test-latest lint install install-dev lock clean
+.PHONY: run deploy-local compare test test-fast test-deployment test-comparison test-latest lint install install-dev lock clean
 
 run: install
 	@.venv/bin/python -m launcher --run-config "$$RUN_CONFIG" $(ARGS)
@@ -52,6 +53,12 @@ compare: install
 test: install-dev
 	@code=0; $(MAKE) lint || code=$$?; \
 	.venv/bin/python -m pytest $(PYTEST) $(PYTEST_ARGS) && exit $$code
+
+FAST := $(addprefix tests/,data encryption machine privacy protocol server_app simulation strategies test_imports.py \
+	test_references.py)
+
+test-fast: install-dev
+	@.venv/bin/python -m pytest $(PYTEST) --fast $(FAST) $(PYTEST_ARGS)
 
 test-deployment: install-dev
 	@.venv/bin/python -m pytest -n 0 -m deployment $(PYTEST_ARGS)

@@ -36,9 +36,11 @@ from client_app.payloads import Vault
 from client_app.settings import TrainSettings
 from client_app.state import StateFolder
 from data import DataConfig, load_hospitals, test_batches
+from encryption.dither import KNOWN
 from encryption.settings import EncryptionSettings
 from machine.paths import path_argument
 from privacy.hospital import HospitalMechanism, calibrate
+from protocol.measures import measure
 from protocol.privacy_settings import HOSPITAL, NO_UNIT
 from protocol.schedule import Schedule
 from simulation.toy import toy_context, toy_identity
@@ -49,6 +51,7 @@ from strategies.journal import MemoryJournal
 from strategies.settings import StrategySettings
 
 DELTA, COLLUDING = 1e-5, 1
+UNMEASURED = measure([(1.0, 1.0, 1.0)])  # what nodes report of their held-out notes: nothing of interest here
 
 
 class Silent(HospitalNoise):
@@ -125,10 +128,11 @@ class Study:
                 return Node(learners[k], Path(folder) / str(k), toy_identity(k + 1), schedule, 0, lambda: 0.0, **given)
 
             for learner in learners:
-                learner.evaluate = lambda models: {}  # type: ignore[method-assign]  # measured below, all at once
+                # measured below, all at once
+                learner.evaluate = lambda models: dict.fromkeys(models, UNMEASURED)  # type: ignore[method-assign]
             nodes = {k + 1: VirtualNode(make_app(build), toy_context(k), Speed()) for k in range(count)}
             journal = MemoryJournal()
-            strategy = FedAvg(settings, plan, schedule, journal, clock=clock, budget=budget, privacy_unit=unit)
+            strategy = FedAvg(settings, plan, schedule, journal, clock=clock, budget=budget, privacy_unit=unit, dither=KNOWN)
             strategy.start(VirtualGrid(nodes, clock))
             copy: Accumulators = StateFolder(Path(folder) / "0").load(layout).copy
             final = copy.vector(self.shop.initial, plan, schedule)

@@ -104,6 +104,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Shares:
     return _Shares(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="leave out the files that take longest (make test-fast)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long files first: a minute at the end would find the other processes with nothing left to do."""
     items.sort(key=_turn)
+    if config.getoption("--fast"):
+        long = [item for item in items if _turn(item) < len(LONG)]
+        items[:] = items[len(long) :]
+        config.hook.pytest_deselected(items=long)

@@ -102,7 +102,7 @@ class Tree:
         for token in TICKED.findall(documented):
             name = token.strip().removesuffix("()")
             if DOTTED.fullmatch(name) and name.split(".")[0] in self.packages:
-                if name not in self.keys and not name.endswith((".json", ".toml")) and not self.exists(name):
+                if name not in self.keys and not name.endswith((".json", ".toml", ".log")) and not self.exists(name):
                     yield name
             elif re.fullmatch(rf"({ours})/[\w/.*-]*", name) and not list(self.root.glob(name.rstrip("/"))):
                 yield name
