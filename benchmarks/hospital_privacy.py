@@ -132,7 +132,8 @@ class Study:
                 learner.evaluate = lambda models: dict.fromkeys(models, UNMEASURED)  # type: ignore[method-assign]
             nodes = {k + 1: VirtualNode(make_app(build), toy_context(k), Speed()) for k in range(count)}
             journal = MemoryJournal()
-            strategy = FedAvg(settings, plan, schedule, journal, clock=clock, budget=budget, privacy_unit=unit, dither=KNOWN)
+            given = {"clock": clock, "budget": budget, "privacy_unit": unit, "dither": KNOWN}
+            strategy = FedAvg(settings, plan, schedule, journal, **given)
             strategy.start(VirtualGrid(nodes, clock))
             copy: Accumulators = StateFolder(Path(folder) / "0").load(layout).copy
             final = copy.vector(self.shop.initial, plan, schedule)

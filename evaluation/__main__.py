@@ -63,13 +63,16 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 when everything asked for was done."""
     args = parser().parse_args(argv)
-    from adapters import AdapterError
-    from data import DataError
-    from encryption.key_format import KeyFileError
-    from evaluation.replay import EvaluationError
-    from evaluation.report import evaluate
-    from machine.paths import PathError
-    from protocol.settings import SettingsError
+    from adapters.light import no_collection
+
+    with no_collection():
+        from adapters import AdapterError
+        from data import DataError
+        from encryption.key_format import KeyFileError
+        from evaluation.replay import EvaluationError
+        from evaluation.report import evaluate
+        from machine.paths import PathError
+        from protocol.settings import SettingsError
 
     try:
         evaluate(args)

@@ -7,8 +7,10 @@ in one process and leaves torch its threads. Nowhere is an example of Hypothesis
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,10 @@ LONG = (
 )
 
 gc.disable()  # until the tests are collected, see below
+with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
+    warnings.simplefilter("ignore")
+    importlib.import_module("flwr.serverapp")
+    importlib.import_module("flwr.clientapp")
 
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

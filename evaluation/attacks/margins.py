@@ -8,9 +8,9 @@ guessed, and the language model's guess itself moves by as much from one draw of
 SPANS: 0.05 of a victim's identifiers in a forced choice. With eight candidates chance is 0.125; an observer who is
 right in 0.175 of the choices still names seven wrong identifiers of eight.
 
-The margins of sums were set after trial runs. EXACT: 0.01 of a version's values, at which all others' integers come out of a sum: about what guessing reaches. BITS:
-0.1 of the seven or so bits that another contributor's value has. Within both, a dithered sum is equivalent to one that
-was rounded to a quantisation step.
+The margins of sums were set after trial runs. EXACT: 0.01 of a version's values, at which all others' integers come
+out of a sum: about what guessing reaches. BITS: 0.1 of the seven or so bits that another contributor's value has.
+Within both, a dithered sum is equivalent to one that was rounded to a quantisation step.
 
 Not for: how intervals are made (``evaluation.attacks.statistics``).
 """

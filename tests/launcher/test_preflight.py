@@ -71,7 +71,7 @@ def test_the_notes_are_read_first_and_found_in_the_cache_afterwards(here: Path) 
     [
         ("data.source=csv", 1, "data.source = 'csv' needs the folder or file of the notes: data.path"),
         (f"{CSV} data.path=none.csv", 1, "HERE/none.csv: no such file or folder"),
-        (f"{CSV} data.path=notes.csv data.text-column=body", 1, "has no column 'body'; in place of names of columns there are"),
+        (f"{CSV} data.path=notes.csv data.text-column=body", 1, "has no column 'body'; in place of names"),
         (f"{CSV} data.path=.", 1, "is a folder; data.source = 'csv' needs data.path to be one file"),
         ("data.source=mimic-iii data.path=.", 1, "holds no NOTEEVENTS.csv"),
         (f"{CSV} data.path=notes.csv data.min-patients=20", 1, "fewer than data.min-patients = 20"),
