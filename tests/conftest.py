@@ -40,6 +40,13 @@ LONG = (
     "strategies/test_soak",
     "strategies/test_resume",
     "benchmarks/test_encryption",
+    "strategies/test_membership",
+    "strategies/test_sealed",
+    "strategies/test_budgets",
+    "strategies/test_rotation",
+    "privacy/test_accounting",
+    "server_app/test_report_browser",
+    "data/test_synthetic",
 )
 
 gc.disable()  # until the tests are collected, see below
