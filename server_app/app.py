@@ -56,9 +56,9 @@ def main(grid: Grid, context: Context) -> None:
         folder = RunFolder.create(Path(run.folder) if run.folder else None, config, plan)
     progress = Progress(folder.path, schedule.versions, rounding=rounding(config))
     folder.observers.append(progress)
-    dither = run_dither(folder.lineage, bool(run.resume))
-    strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither)
     try:
+        dither = run_dither(folder.lineage, bool(run.resume))
+        strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither)
         strategy.start(SimulatedLinks(unhurried(grid), clock, bandwidths), num_rounds=schedule.versions)
         measures = last_measures(folder.events())
         progress.say(federated_table(measures))

@@ -13,13 +13,17 @@ Not for: what the dither is (``encryption.dither``).
 from __future__ import annotations
 
 import os
+import re
 from logging import WARNING
 from pathlib import Path
 
 from flwr.common import log
 
 from encryption.dither import KEY_BYTES, Dither
-from machine.paths import home
+from machine.paths import PathError, home, own_folder
+
+FOLDER = "dither"
+_LINEAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class DitherKeyError(RuntimeError):
@@ -27,8 +31,19 @@ class DitherKeyError(RuntimeError):
 
 
 def key_path(lineage: str) -> Path:
-    """The file of the dither key of run ``lineage``."""
-    return home() / "dither" / f"{lineage}.key"
+    """The file of the dither key of run ``lineage``.
+
+    Raises
+    ------
+    DitherKeyError
+        a lineage that no run has: it comes from a run folder, and must not name a path.
+    """
+    if not _LINEAGE.fullmatch(lineage):
+        raise DitherKeyError(
+            f"the run's lineage {lineage[:64]!r} in its config.json is not 1 to 64 letters, digits, '-' or '_': "
+            "restore the file from a backup"
+        )
+    return home() / FOLDER / f"{lineage}.key"
 
 
 def run_dither(lineage: str, resumed: bool = False) -> Dither:
@@ -37,7 +52,7 @@ def run_dither(lineage: str, resumed: bool = False) -> Dither:
     Raises
     ------
     DitherKeyError
-        the file holds no key, or cannot be read or written.
+        the file holds no key, can be read by others, or cannot be read or written.
     """
     path = key_path(lineage)
     if not path.exists():
@@ -49,6 +64,8 @@ def run_dither(lineage: str, resumed: bool = False) -> Dither:
 
 def _read(path: Path) -> bytes:
     try:
+        if path.stat().st_mode & 0o077:
+            raise DitherKeyError(f"the dither key {path} can be read by others: chmod 600 {path}")
         key = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
         reason = (error.strerror or "") if isinstance(error, OSError) else "it is not hexadecimal text"
@@ -68,12 +85,12 @@ def _unusable(path: Path, reason: str) -> str:
 def _write(path: Path, key: bytes) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own_folder(FOLDER)
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
             file.write(key.hex() + "\n")
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except OSError as error:
+    except (OSError, PathError) as error:
         raise DitherKeyError(f"the dither key {path} cannot be written ({error}): check CROSSWARD_HOME") from error

@@ -1,4 +1,4 @@
-"""What a version's sum tells one of its members of the others' single updates.
+"""What a version's sum reveals to one of its members about the others' single updates.
 
 A member of a version of K contributors subtracts its own n q and holds the others' weighted sum. In exact integers that
 is a knapsack: with two unknown 8-bit values and unequal weights it has a handful of solutions. Attacked are the first

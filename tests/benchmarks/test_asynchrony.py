@@ -3,19 +3,12 @@ writes its figures. No figure is a timing of this machine."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
-    warnings.simplefilter("ignore")
-    importlib.import_module("flwr.serverapp")
-    importlib.import_module("flwr.clientapp")
 
 from benchmarks import asynchrony
 from benchmarks.asynchrony_clock import WireSize, computes, links, plan_for

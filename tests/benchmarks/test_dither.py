@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from dataclasses import replace
 
 import pytest
-
-with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
-    warnings.simplefilter("ignore")
-    importlib.import_module("flwr.serverapp")
-    importlib.import_module("flwr.clientapp")
 
 from benchmarks.dither import DITHERS, measure, summary
 from evaluation.compare.settings import QUICK

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import tomllib
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-
-with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
-    warnings.simplefilter("ignore")
-    importlib.import_module("flwr.serverapp")
-    importlib.import_module("flwr.clientapp")
-
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 

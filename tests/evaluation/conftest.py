@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import tomllib
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
-    warnings.simplefilter("ignore")
-    importlib.import_module("flwr.serverapp")
-    importlib.import_module("flwr.clientapp")
-
 from flwr.app import Context, Message, RecordDict
 
 from adapters import LoraSettings, ModelConfig

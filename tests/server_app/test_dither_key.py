@@ -56,3 +56,17 @@ def test_a_home_that_cannot_be_written_is_named(home: Path) -> None:
     home.write_text("a file")
     with pytest.raises(DitherKeyError, match=r"aa\.key cannot be written .*check CROSSWARD_HOME"):
         run_dither("aa")
+
+
+def test_one_that_others_can_read_is_refused() -> None:
+    run_dither("aa")
+    key_path("aa").chmod(0o640)
+    with pytest.raises(DitherKeyError, match=r"aa\.key can be read by others: chmod 600"):
+        run_dither("aa", resumed=True)
+
+
+@pytest.mark.parametrize("lineage", ["", "../aa", "a/b", "a" * 65, "a\n", ".."])
+def test_a_run_folder_cannot_choose_another_path(home: Path, lineage: str) -> None:
+    with pytest.raises(DitherKeyError, match="is not 1 to 64 letters, digits"):
+        run_dither(lineage, resumed=True)
+    assert not home.exists()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
-    warnings.simplefilter("ignore")
-    importlib.import_module("flwr.serverapp")
-    importlib.import_module("flwr.clientapp")
-
 from flwr.app import Message
 
 from client_app.handlers import make_app

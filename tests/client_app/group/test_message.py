@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import pickle
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +13,6 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
-    warnings.simplefilter("ignore")
-    importlib.import_module("flwr.serverapp")
-    importlib.import_module("flwr.clientapp")
-
 from flwr.app import Context, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
