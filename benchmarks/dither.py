@@ -1,10 +1,13 @@
-"""What the dither of versions costs in quality: ``make run``'s training with and without it, on the virtual clock.
+"""What the dither of versions costs: seconds of adding, and held-out quality of ``make run``'s training.
 
     python -m benchmarks.dither [--seeds 3] [--quick] [--json FILE]
 
-Each seed trains four synthetic hospitals (24 asynchronous versions of 3 updates) twice with the same initial values,
-batches and rounding: with a dither and with exact sums. A third run, under another dither key, shows by how much runs
-differ that differ in nothing but random integers of that size. In the clear: sealing changes no bit at equal dither.
+Adding: eight sealed updates of a million values (compact plan), with and without a dither in turn, medians.
+
+Quality: each seed trains four synthetic hospitals (24 asynchronous versions of 3 updates) twice with the same initial
+values, batches and rounding: with a dither and with exact sums. A third run, under another dither key, shows by how
+much runs differ that differ in nothing but random integers of that size. In the clear: sealing changes no bit at equal
+dither.
 
 Not for: what the dither hides (``python -m evaluation.attacks --only sums``).
 """
@@ -14,15 +17,21 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from encryption.aggregator import BfvArithmetic
 from encryption.dither import KNOWN, Dither, NoDither
+from encryption.holder import BfvSealer
+from encryption.plan import PRESETS
 from evaluation.attacks.statistics import t_interval
 from evaluation.compare.federation import federate
 from evaluation.compare.memory import Memory, Remembering
@@ -35,6 +44,30 @@ from launcher.overrides import app_defaults
 CLEAR = METHODS[ENCRYPTED].but("clear", "in the clear", encryption__policy="none")
 OTHER = Dither(bytes(range(32)))
 DITHERS: dict[str, Dither] = {"dither": KNOWN, "exact": NoDither(), "other dither": OTHER}
+
+
+def adding(values: int = 1 << 20, updates: int = 8, runs: int = 5) -> dict[str, float]:
+    """Median seconds of making a version of sealed updates without and with a dither, and their ratio by pairs."""
+    plan = PRESETS["compact"]
+    sealer, adder, rng = BfvSealer(plan, bytes(64)), BfvArithmetic(plan), np.random.default_rng(0)
+    counts = [min(sealer.chunk, values - start) for start in range(0, values, sealer.chunk)]
+    columns = [[sealer.close(rng.integers(-plan.q_max, plan.q_max + 1, n))] * updates for n in counts]
+    weights, bits = [plan.total_weight // updates] * updates, [plan.update_bits] * updates
+    taken: dict[str, list[float]] = {"exact": [], "dither": []}
+    for _ in range(runs + 1):
+        for name in taken:
+            made = DITHERS[name].version(plan.total_weight, 1, [f"site-{i}" for i in range(updates)], weights)
+            began, first = time.perf_counter(), 0
+            for parts, count in zip(columns, counts, strict=True):
+                plain = made(first, count) if made is not None else None
+                adder.combine(parts, weights, bits, plan.sum_bits(1), count, plain)
+                first += count
+            taken[name].append(time.perf_counter() - began)
+    pairs = [dither / exact for exact, dither in zip(taken["exact"][1:], taken["dither"][1:], strict=True)]
+    return {
+        **{f"{name}_seconds": statistics.median(seconds[1:]) for name, seconds in taken.items()},
+        "ratio": statistics.median(pairs),
+    }
 
 
 def measure(setting: Comparison, seeds: int, say: Any = lambda text: None) -> list[dict[str, Any]]:
@@ -84,17 +117,24 @@ def main(argv: list[str] | None = None) -> None:
     args = p.parse_args(argv)
     logging.getLogger("flwr").setLevel(logging.WARNING)
     rows = measure(QUICK if args.quick else FULL, args.seeds, lambda text: print(text, file=sys.stderr, flush=True))
+    costs = adding()
     console, table = Console(highlight=False), Table("seed", *DITHERS, title="Held-out perplexity, all hospitals")
     for seed in sorted({row["seed"] for row in rows}):
         here = {row["sums"]: row["perplexity"] for row in rows if row["seed"] == seed}
         table.add_row(str(seed), *(f"{here[name]:.3f}" for name in DITHERS))
+    console.print(
+        f"adding 8 sealed updates of 2**20 values: {costs['exact_seconds']:.3f} s, with the dither "
+        f"{costs['dither_seconds']:.3f} s (ratio by pairs {costs['ratio']:.2f})"
+    )
     console.print(table)
     found = summary(rows)
     for name, row in found.items():
         interval = f" [{row['low']:+.4f}, {row['high']:+.4f}]" if row["low"] is not None else ""
         console.print(f"{name}: {row['mean']:+.4f}{interval} nats a token")
     if args.json:
-        args.json.write_text(json.dumps({"rows": rows, "summary": found}, indent=2) + "\n", encoding="utf-8")
+        args.json.write_text(
+            json.dumps({"adding": costs, "rows": rows, "summary": found}, indent=2) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.dither import DITHERS, measure, summary
+from benchmarks.dither import DITHERS, adding, measure, summary
 from evaluation.compare.settings import QUICK
 
 
@@ -26,3 +26,8 @@ def test_the_summary_is_of_paired_differences() -> None:
     other = found["other dither - dither"]
     assert other["differences"] == pytest.approx([-0.25, -0.15]) and other["low"] < other["mean"] < other["high"]
     assert summary(rows[:2] + rows[4:5])["dither - exact"]["low"] is None
+
+
+def test_adding_is_timed_with_and_without() -> None:
+    found = adding(values=20_000, updates=2, runs=1)
+    assert set(found) == {"exact_seconds", "dither_seconds", "ratio"} and min(found.values()) > 0
