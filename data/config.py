@@ -1,4 +1,4 @@
-"""The ``data.*`` settings, read once at the door (see protocol.settings). Not for what a node keeps private."""
+"""The ``data.*`` settings, read once at the door (see crossward.config.settings). Not for what a node keeps private."""
 
 from __future__ import annotations
 

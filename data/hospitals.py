@@ -12,6 +12,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
+from crossward.machine.paths import absolute
 from data.cache import cached, digest
 from data.config import DataConfig
 from data.errors import DataError
@@ -21,7 +22,6 @@ from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
 from data.splits import Ints
 from data.synthetic.houses import HOUSES
-from machine.paths import absolute
 
 log = logging.getLogger("crossward.data")
 

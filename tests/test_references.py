@@ -129,7 +129,7 @@ def test_every_module_file_and_command_that_is_named_exists() -> None:
 
 def test_the_project_was_looked_at() -> None:
     tree = Tree(ROOT)
-    assert {"client_app", "strategies", "server_app", "tests", "benchmarks", "scripts", "deploy"} <= tree.packages
+    assert {"client_app", "strategies", "server_app", "tests", "benchmarks", "scripts", "crossward"} <= tree.packages
     texts = {path.relative_to(ROOT).as_posix(): text for path, text, _ in tree.texts()}
     assert len(texts) > 500 and "docs/threat-model.md" in texts and "strategies.settings" not in tree.keys
     named = {name for text in texts.values() for name in TICKED.findall(text)}
