@@ -10,22 +10,13 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
-from data.synthetic import words
 from data.synthetic.grammar import expand
-from data.synthetic.houses import SHARED, House, Section
+from data.synthetic.houses import House, Section
 from data.synthetic.patients import Stay
+from data.synthetic.words import DRUGS, LABS, WORDS, Lab
 
 SHARED_RATE = 0.2  # of phrases drawn from what all houses have in common
-_ROUTES = {
-    "PO": "by mouth",
-    "IV": "intravenously",
-    "SC": "subcutaneously",
-    "NEB": "by nebulizer",
-    "INH": "inhaled",
-}
-_OFTEN = {"BID": "twice a day", "TID": "three times a day", "QID": "four times a day", "PRN": "as needed"}
 _NAMED_LABS = {"bili": "Tbili", "wbc": "WBC", "ph": "pH", "pco2": "pCO2", "glucose": "Glu", "cr": "Cr", "level": "PHT"}
-_OXYGEN = ("room air", "RA", "2L NC", "3L NC", "4L NC", "50% face mask", "CPAP", "NRB", "the ventilator")
 
 
 def deid(kind: str, rng: random.Random) -> str:
@@ -33,9 +24,8 @@ def deid(kind: str, rng: random.Random) -> str:
     if kind == "date":
         return f"[**{rng.randint(2101, 2199)}-{rng.randint(1, 12)}-{rng.randint(1, 28)}**]"
     if kind == "name":
-        mark = rng.choice(("Last Name (un)", "Known lastname", "Name (NI)", "Doctor Last Name"))
-        return f"[**{mark} {rng.randint(1, 9999)}**]"
-    return f"[**{rng.choice(words.PLACES)} {rng.randint(1, 9999)}**]"
+        return f"[**{rng.choice(WORDS.name_marks)} {rng.randint(1, 9999)}**]"
+    return f"[**{rng.choice(WORDS.places)} {rng.randint(1, 9999)}**]"
 
 
 class _Filler:
@@ -45,8 +35,8 @@ class _Filler:
         self.house, self.stay, self.rng = house, stay, rng
         self.state = stay.severity + rng.gauss(0, 0.4)
         self.used: set[str] = set()
-        self.drug = words.DRUGS[rng.choice(house.ward.drugs)]
-        self.result: tuple[words.Lab, str] = (words.LABS["Na"], "138")
+        self.drug = DRUGS[rng.choice(house.ward.drugs)]
+        self.result: tuple[Lab, str] = (LABS["Na"], "138")
         self.slots = {**self._person(), **self._signs(), **self._items(), **self._numbers()}
 
     def __call__(self, slot: str) -> str:
@@ -68,14 +58,14 @@ class _Filler:
     def _ill(self) -> bool:
         return self.rng.random() < 1 / (1 + math.exp(1.1 - 1.6 * self.state))
 
-    def _lab(self) -> words.Lab:
-        lab = words.LABS[self._pick(self.house.ward.labs)]
+    def _lab(self) -> Lab:
+        lab = LABS[self._pick(self.house.ward.labs)]
         value = max(lab.low, self.rng.gauss(lab.mean + lab.slope * self.state, lab.sd))
         self.result = (lab, f"{value:.{lab.decimals}f}")
         return lab
 
     def _new_drug(self) -> str:
-        self.drug = words.DRUGS[self._pick(self.house.ward.drugs)]
+        self.drug = DRUGS[self._pick(self.house.ward.drugs)]
         return self.drug.name
 
     def _whole_lab(self) -> str:
@@ -103,14 +93,14 @@ class _Filler:
             systolic = max(38.0, gauss(mean - 7 * state, spread))
             return f"{systolic:.0f}/{max(18.0, systolic - gauss(pulse, 6)):.0f}"
 
-        oxygen = min(len(_OXYGEN) - 1, max(0, round(gauss(2.4 + 1.6 * state, 1.8))))
+        oxygen = min(len(WORDS.oxygen) - 1, max(0, round(gauss(2.4 + 1.6 * state, 1.8))))
         return {
             "temp": lambda: f"{gauss(98.4 + 0.3 * state, 0.9):.1f}",
             "hr": lambda: f"{max(38.0, gauss(84 + 8 * state, 13)):.0f}",
             "bp": lambda: pressure(122, 52, 15),
             "rr": lambda: f"{max(8.0, gauss(18 + 2 * state, 3)):.0f}",
             "sat": lambda: f"{min(100.0, gauss(96 - state, 2)):.0f}",
-            "oxygen": lambda: _OXYGEN[oxygen],
+            "oxygen": lambda: WORDS.oxygen[oxygen],
             "gcs": lambda: f"{min(15, max(3, round(gauss(13 - 1.8 * state, 2))))}",
             "intake": lambda: f"{randint(8, 40)}00",
             "output": lambda: f"{max(20.0, gauss(900 - 180 * state, 350)):.0f}",
@@ -119,7 +109,7 @@ class _Filler:
             "babybp": lambda: pressure(62, 24, 7),
             "babyrate": lambda: f"{randint(3, 7)}0",
             "fio2": lambda: f"{max(21, min(100, round(gauss(29 + 9 * state, 8))))}",
-            "support": lambda: ("room air", "nc", "cpap", "simv", "hfov")[min(4, max(0, round(gauss(1.5 + state, 1))))],
+            "support": lambda: WORDS.newborn_support[min(4, max(0, round(gauss(1.5 + state, 1))))],
         }
 
     def _items(self) -> dict[str, Callable[[], str]]:
@@ -136,20 +126,20 @@ class _Filler:
             "procedure": lambda: pick(ward.procedures),
             "imaging": lambda: pick(ward.imaging),
             "plan": lambda: pick(ward.plans),
-            "history": lambda: pick(words.HISTORY),
-            "social": lambda: pick(words.SOCIAL),
-            "anatomy": lambda: pick(words.ANATOMY),
-            "diet": lambda: pick(words.DIETS),
-            "line": lambda: pick(words.LINES),
+            "history": lambda: pick(WORDS.history),
+            "social": lambda: pick(WORDS.social),
+            "anatomy": lambda: pick(WORDS.anatomy),
+            "diet": lambda: pick(WORDS.diets),
+            "line": lambda: pick(WORDS.lines),
             "drugname": self._new_drug,
             "drug": self._whole_drug,
             "dose": lambda: self.rng.choice(self.drug.doses),
             "unit": lambda: self.drug.unit,
             "route": lambda: self.rng.choice(self.drug.routes),
-            "routeword": lambda: _ROUTES.get(self.drug.routes[0], "as ordered"),
-            "freq": lambda: self.rng.choice(words.FREQUENCIES),
-            "freqword": lambda: _OFTEN.get(
-                self.rng.choice(words.FREQUENCIES), self.rng.choice(("daily", "once daily", "at bedtime"))
+            "routeword": lambda: WORDS.route_words.get(self.drug.routes[0], "as ordered"),
+            "freq": lambda: self.rng.choice(WORDS.frequencies),
+            "freqword": lambda: WORDS.frequency_words.get(
+                self.rng.choice(WORDS.frequencies), self.rng.choice(("daily", "once daily", "at bedtime"))
             ),
             "lab": self._whole_lab,
             "name": lambda: deid("name", self.rng),
@@ -160,14 +150,14 @@ class _Filler:
     def _numbers(self) -> dict[str, Callable[[], str]]:
         randint = self.rng.randint
 
-        def one(what: Callable[[words.Lab], str]) -> Callable[[], str]:
+        def one(what: Callable[[Lab], str]) -> Callable[[], str]:
             return lambda: what(self._lab())
 
         def again() -> str:
             return named(self.result[0].short)()
 
         def named(short: str) -> Callable[[], str]:
-            lab = words.LABS[short]
+            lab = LABS[short]
             return lambda: f"{max(lab.low, self.rng.gauss(lab.mean + lab.slope * self.state, lab.sd)):.{lab.decimals}f}"
 
         return {
@@ -192,10 +182,10 @@ class _Filler:
 
 
 def _body(section: Section, house: House, filler: _Filler, rng: random.Random) -> str:
-    own, common = house.phrases.get(section.kind, ()), SHARED.get(section.kind, ())
+    own, common = house.phrases.get(section.kind, ()), WORDS.phrases.get(section.kind, ())
     pieces: list[str] = []
     recent: list[str] = []
-    for _ in range(rng.randint(section.low, section.high)):
+    for _ in range(rng.randint(*section.count)):
         pool = common if common and (not own or rng.random() < SHARED_RATE) else own
         template = rng.choice([t for t in pool if t not in recent] or pool)
         recent = [*recent[-1:], template]

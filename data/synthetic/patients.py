@@ -11,8 +11,7 @@ import datetime as dt
 import math
 import random
 
-from data.synthetic.houses import House
-from data.synthetic.specialties import Diagnosis
+from data.synthetic.houses import Diagnosis, House
 
 SLOPE = 2.3  # of the log odds of death in severity: text alone then reaches an AUROC near 0.8, never 1
 BASE = -2.2
