@@ -32,6 +32,16 @@ class Stay:
     died: bool
     diagnoses: tuple[Diagnosis, ...]
 
+    @property
+    def death(self) -> dt.datetime | str:
+        """The time of death, "" of somebody who left alive."""
+        return self.discharged if self.died else ""
+
+    @property
+    def days(self) -> str:
+        """Length of the stay as the tables write it."""
+        return f"{(self.discharged - self.admitted).total_seconds() / 86_400:.4f}"
+
 
 def make_stays(house: House, subject: int, hadm: int, rng: random.Random) -> list[Stay]:
     """One patient's admissions (mostly one, sometimes two; none after death), ids counting up from ``hadm``."""

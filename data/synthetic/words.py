@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 from data.synthetic.phrase_files import load
@@ -18,18 +19,33 @@ class Drug:
     routes: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Lab:
-    """A laboratory test: its value is normal(mean + slope * severity, sd), never below ``low``."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A number of a patient: normal(mean + slope * severity, sd), never below ``low`` or above ``high``."""
+
+    mean: float
+    sd: float
+    slope: float = 0.0
+    decimals: int = 0
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lab(Measure):
+    """A laboratory test."""
 
     name: str
     short: str
     unit: str
-    mean: float
-    sd: float
-    slope: float
-    decimals: int
-    low: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """A whole number within ``range`` (both ends included) and what is written after it."""
+
+    range: tuple[int, int]
+    suffix: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +65,8 @@ class Words:
     newborn_support: tuple[str, ...]
     labs: tuple[Lab, ...]
     drugs: tuple[Drug, ...]
+    signs: Mapping[str, Measure]
+    counts: Mapping[str, Count]
     route_words: Mapping[str, str]
     frequency_words: Mapping[str, str]
     phrases: Mapping[str, tuple[str, ...]]
