@@ -48,9 +48,6 @@ class Lookup:
         self._codes = coded.indices.to_numpy(zero_copy_only=False)[order][first]
         self._values = pa.concat_arrays([coded.dictionary.cast(pa.string()), pa.array([""], pa.string())])
 
-    def __len__(self) -> int:
-        return len(self._ids)
-
     def get(self, ids: npt.NDArray[np.int64]) -> pa.Array:
         """The value of each id; "" where there is none."""
         if not len(self._ids):

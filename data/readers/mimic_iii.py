@@ -17,13 +17,6 @@ from data.ids import as_ids, same_ids, without_decimals
 from data.readers.pieces import Counts, Early, Sites, default_site, labels
 from data.tables import find_table
 
-_SITE_TABLES = (
-    ("icustays", "intime"),
-    ("services", "transfertime"),
-    ("admissions", "admittime"),
-    ("patients", ""),
-)
-
 
 def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
     """Pieces of the notes of a MIMIC-III folder."""
@@ -32,7 +25,7 @@ def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator
     wanted = ["row_id", "subject_id", "hadm_id", "category", "iserror", "text"]
     match_columns(str(path), header(path, config.encoding), wanted)
     label = labels(folder, config, "icd9_code", "")
-    sites = Sites(folder, path, default_site(folder, config, "category"), config.encoding, _SITE_TABLES)
+    sites = Sites(folder, path, default_site(folder, config, "category"), config.encoding)
     early = Early(folder, config)
     wanted += ["charttime", "chartdate"] if early.hours else []
     wanted += [sites.column] if sites.of_note and sites.column not in wanted else []

@@ -20,6 +20,10 @@ from data.tables import Lookup, find_table
 COLUMNS = ("note_id", "patient_id", "site", "category", "label", "text")
 
 
+# where to look for a site's column after the notes themselves, and the column that says which row is first
+_SITE_TABLES = (("icustays", "intime"), ("services", "transfertime"), ("admissions", "admittime"), ("patients", ""))
+
+
 class Counts(collections.Counter[str]):
     """How many notes were read and why others were left out."""
 
@@ -88,10 +92,7 @@ def labels(folder: Path, config: DataConfig, code: str, version: str) -> Lookup 
 class Sites:
     """The site of a note: a column of the notes, of a table of admissions' facts, or of the table of patients."""
 
-    def __init__(
-        self, folder: Path, notes: Path, column: str, encoding: str, tables: Sequence[tuple[str, str]]
-    ) -> None:
-        """``tables`` are (name, order column) pairs to look for ``column`` in after the notes themselves."""
+    def __init__(self, folder: Path, notes: Path, column: str, encoding: str) -> None:
         self.column = column.lower()
         self.of_note = self.column in {name.strip().lower() for name in header(notes, encoding)}
         self.lookup: Lookup | None = None
@@ -99,7 +100,7 @@ class Sites:
         looked = [notes.name]
         if self.of_note:
             return
-        for name, order in tables:
+        for name, order in _SITE_TABLES:
             path = find_table(folder, name, required=False)
             if path is None:
                 continue
