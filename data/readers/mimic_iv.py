@@ -23,7 +23,7 @@ _CATEGORIES = {"discharge": "Discharge summary", "radiology": "Radiology"}
 
 def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
     """Pieces of the notes of a MIMIC-IV folder."""
-    paths = {name: path for name in _CATEGORIES if (path := find_table(folder, name, required=False))}
+    paths = {name: path for name in _CATEGORIES if (path := find_table(folder, name))}
     if not paths:
         raise DataError(
             f"{folder}: holds neither discharge.csv(.gz) nor radiology.csv(.gz), here or in note/. "
@@ -50,7 +50,7 @@ def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[
                     "patient_id": same_ids(piece["subject_id"]),
                     "site": sites.get(piece, subjects, hadms) if sites else category,
                     "category": category,
-                    "label": label.get(hadms) if label else pa.array([""] * piece.num_rows, pa.string()),
+                    "label": label.get(hadms),
                     "text": piece["text"],
                 }
             )
