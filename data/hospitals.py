@@ -7,7 +7,6 @@ deciding whose a note is: see plan.py and splits.py.
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
 
 from datasets import Dataset
@@ -21,8 +20,6 @@ from data.quoting import listed, no_text_of_others
 from data.sources import SOURCES
 from data.splits import Ints
 from machine.paths import absolute
-
-log = logging.getLogger("crossward.data")
 
 _COLUMNS = ["note_id", "patient_id", "text", "category", "label"]
 _MOST_LABELS = 200
@@ -94,9 +91,8 @@ def _dataset(notes: Path, rows: Ints, name: str) -> Dataset:
 
 def _hospital(prepared: tuple[Path, Plan, tuple[str, ...], str], index: int, alone: bool) -> Hospital:
     notes, found, labels, known = prepared
-    name = found.names[index]
-    train, test = found.train[index], found.test[index]
-    return Hospital(known if alone else name, _dataset(notes, train, "train"), _dataset(notes, test, "test"), labels)
+    train, test = _dataset(notes, found.train[index], "train"), _dataset(notes, found.test[index], "test")
+    return Hospital(known if alone else found.names[index], train, test, labels)
 
 
 @no_text_of_others("the notes cannot be read")

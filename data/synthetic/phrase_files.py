@@ -1,9 +1,8 @@
-"""Reads the phrase tables, ``phrases/*.toml``, into frozen dataclasses: ``load``."""
+"""Reads the phrase tables, ``phrases/*.toml``, into frozen dataclasses: ``load``. A module keeps what it loads."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -15,9 +14,8 @@ FOLDER = Path(__file__).with_name("phrases")
 T = TypeVar("T")
 
 
-@functools.cache
 def load(kind: type[T], name: str) -> T:
-    """The dataclass ``kind`` from ``phrases/<name>.toml``, read once.
+    """The dataclass ``kind`` from ``phrases/<name>.toml``.
 
     Raises
     ------
