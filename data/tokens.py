@@ -70,6 +70,11 @@ class TokenDataset:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens the notes have."""
+        return len(self.ids)
+
 
 def _encode(tokenizer: Any, text: str) -> Ids:
     return np.array(tokenizer(text, add_special_tokens=False)["input_ids"], dtype=np.int32)
