@@ -4,6 +4,9 @@ import csv
 import hashlib
 import itertools
 import random
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +100,19 @@ def test_a_fault_in_a_phrase_file_is_named(
     assert said in str(error.value) and str(tmp_path / "faulty.toml") in str(error.value)
     with pytest.raises(DataError, match=r"none\.toml cannot be read.*install it again"):
         load(House, "none")
+
+
+def test_an_installed_copy_has_the_phrases(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path / "installed")
+    code = "import data.synthetic.houses as found; print(found.__file__, len(found.HOUSES))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "installed", check=True, capture_output=True, text=True
+    )
+    file, houses = done.stdout.rsplit(maxsplit=1)
+    assert Path(file).is_relative_to(tmp_path / "installed") and int(houses) == len(HOUSES)
 
 
 def test_records_follow_from_the_seed_and_hospital() -> None:
