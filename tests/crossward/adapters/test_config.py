@@ -54,5 +54,8 @@ def test_targets_are_split_and_deduplicated() -> None:
 
 
 def test_settings_cost_no_import_of_torch() -> None:
-    code = "import sys; from crossward import adapters; adapters.ModelConfig(); assert not {'torch', 'peft', 'transformers'} & set(sys.modules)"
+    code = (
+        "import sys; from crossward import adapters; adapters.ModelConfig(); "
+        "assert not {'torch', 'peft', 'transformers'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
