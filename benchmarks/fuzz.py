@@ -39,6 +39,7 @@ from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
 from crossward.encryption.settings import EncryptionSettings
+from crossward.internals.flower import set_message_id
 from crossward.machine.paths import path_argument
 from crossward.protocol.messages import ACCEPTED, OUTCOMES, TRAIN, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply
@@ -135,7 +136,7 @@ class Door:
         """The ledger line that a reply with ``content`` leads to."""
         self.state.roster.launch("message", flight)
         asked = Message(content=RecordDict(), dst_node_id=flight.node, message_type=TRAIN)
-        asked.metadata.__dict__["_message_id"] = "message"
+        set_message_id(asked, "message")
         log = self.state.journal.log  # type: ignore[attr-defined]
         before = len(log)
         receive(self.state, Message(content=content, reply_to=asked))

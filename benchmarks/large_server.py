@@ -19,12 +19,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore.run import Run
-from flwr.supercore.task_identity import TaskIdentity
 
 from benchmarks.encryption_llama import cut
 from benchmarks.encryption_sizes import llama_blocks
@@ -35,6 +33,7 @@ from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.bfv import CIPHERTEXTS, SEALED
 from crossward.encryption.plan import FRESH_BYTES, PRESETS, RING, FieldPlan
 from crossward.encryption.settings import ALL
+from crossward.internals.flower import empty_run, set_message_id, set_task_identity
 from crossward.machine.paths import path_argument
 from crossward.protocol.measures import measure as measure_of
 from crossward.protocol.messages import TRAIN, Evaluation, Task, Update
@@ -44,6 +43,9 @@ from crossward.simulation.toy import toy_identity
 from server_app.run_folder import RunFolder
 from strategies.async_hybrid import AsyncHybrid
 from strategies.settings import StrategySettings
+
+if TYPE_CHECKING:
+    from crossward.internals.flower import Run
 
 KEY = "0" * 16
 
@@ -55,11 +57,11 @@ class PromptGrid(Grid):
         self.nodes, self.file, self.heads, self.largest = nodes, file, heads, 0
         self._asked: dict[str, tuple[Task, Message]] = {}
         self._count = itertools.count(1)
-        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+        set_task_identity()
 
     @property
     def run(self) -> Run:
-        return Run.create_empty(run_id=1)
+        return empty_run()
 
     def set_run(self, run: Run) -> None:
         """There is only one run."""
@@ -81,7 +83,7 @@ class PromptGrid(Grid):
         task = replace(read_task(message.content), records=(), snapshot=None)
         facts = message.metadata
         empty = self.create_message(RecordDict(), facts.message_type, facts.dst_node_id, "")
-        empty.metadata.__dict__["_message_id"], empty.metadata.__dict__["_run_id"] = name, 1
+        set_message_id(empty, name)
         self._asked[name] = task, empty
         return name
 

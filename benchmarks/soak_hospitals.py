@@ -27,6 +27,7 @@ from client_app.state import StateFolder
 from client_app.trained import Trained
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
+from crossward.internals.flower import set_message_id
 from crossward.protocol.messages import Task, Update
 from crossward.protocol.wire import content_size, read_reply
 from crossward.simulation.toy import ToyLearner, toy_identity
@@ -186,8 +187,7 @@ class SoakGrid(VirtualGrid):
 
     def _push(self, message: Message) -> str:
         message_id = f"message-{next(self._count)}"
-        message.metadata.__dict__["_message_id"] = message_id
-        message.metadata.__dict__["_run_id"] = 1
+        set_message_id(message, message_id)
         node_id = message.metadata.dst_node_id
         node, hospital = self.nodes[node_id], self.hospitals[node_id]
         self.sent += 1

@@ -22,13 +22,13 @@ BEGAN = time.monotonic()
 def ask(wanted: dict[str, Any], app: Any) -> dict[str, Any]:
     """The handler's times (``time.monotonic``) and what it replied."""
     from flwr.app import Context, Message, RecordDict
-    from flwr.supercore.task_identity import TaskIdentity
 
+    from crossward.internals.flower import set_message_id, set_task_identity
     from crossward.protocol.messages import TRAIN, Head, RecordHead, Task, Update
     from crossward.protocol.parts import PartHead, Payload
     from crossward.protocol.wire import read_reply, write_task
 
-    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+    set_task_identity()
     records = [
         (RecordHead(*head), Payload([PartHead(*part) for part in parts], Path(path).read_bytes()))
         for head, parts, path in wanted["records"]
@@ -37,7 +37,7 @@ def ask(wanted: dict[str, Any], app: Any) -> dict[str, Any]:
     task = Task(**facts, head=Head(facts["task"], "ab" * 32), records=tuple(records))
     context = Context(1, 1, wanted["node_config"], RecordDict(), wanted["run_config"])
     message = Message(content=write_task(task), message_type=TRAIN, dst_node_id=1, group_id="")
-    message.metadata.__dict__["_message_id"] = "message-1"
+    set_message_id(message, "message-1")
     entered = time.monotonic()
     answer = app(message, context)
     left = time.monotonic()
@@ -52,8 +52,10 @@ def ask(wanted: dict[str, Any], app: Any) -> dict[str, Any]:
 
 def main(argv: list[str]) -> None:
     """Answer the message in ``argv[1]``."""
+    from crossward.internals.flower import clientapp_command
+
     wanted = json.loads(Path(argv[1]).read_text())
-    importlib.import_module("flwr.supernode.cli")  # the module that the command flwr-clientapp is in
+    clientapp_command()  # imports what the command imports
     out: dict[str, Any] = {"began": BEGAN, "flower": time.monotonic()}
     if wanted["empty"]:
         importlib.import_module("flwr.clientapp").ClientApp()

@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.state import AcceleratorState
 
 from client_app.losses import Batch, summed_loss, to_device
 from client_app.settings import TrainSettings
 from client_app.team import SOLO, Team, share
+from crossward.internals.accelerate import reset_precision
 from data.batches import IGNORED
 
 
@@ -75,8 +75,7 @@ def accelerator_for(precision: str, device: str) -> Accelerator:
     if precision == "auto":
         fast = device.startswith("cuda") and torch.cuda.get_device_capability(device) >= (8, 0)
         precision = "bf16" if fast else "no"
-    if AcceleratorState._shared_state:  # a process keeps one precision; a run with another one starts over
-        AcceleratorState._reset_state(reset_partial_state=True)
+    reset_precision()  # a process keeps one; a run with another one starts over
     return Accelerator(cpu=device == "cpu", mixed_precision=precision)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crossward.internals.datasets import fingerprint
 from data.cache import cached, digest
 from data.config import DataConfig
 from data.errors import DataError
@@ -133,7 +134,7 @@ def _write(folder: Path, dataset: Dataset, tokenizer: Any, room: int | None, sto
 
 
 def _tokens(dataset: Dataset, tokenizer: Any, room: int | None, stop: Ids) -> tuple[Ids, npt.NDArray[np.int64]]:
-    key = digest("tokens", dataset._fingerprint, _fingerprint(tokenizer), room, stop.tolist())
+    key = digest("tokens", fingerprint(dataset), _fingerprint(tokenizer), room, stop.tolist())
     folder = cached("tokens", key, lambda folder: _write(folder, dataset, tokenizer, room, stop))
     ids = np.memmap(folder / "ids.i32", dtype=np.int32, mode="r")
     return ids, np.load(folder / "offsets.npy")

@@ -17,6 +17,7 @@ from crossward.config.privacy_checks import check_private
 from crossward.config.run_settings import RunSettings
 from crossward.config.settings import read_settings
 from crossward.encryption.settings import EncryptionSettings
+from crossward.internals.flower_grid import unhurried
 from crossward.report import cost
 from crossward.report.page import write_report
 from crossward.report.reported_loss import rounding
@@ -26,7 +27,6 @@ from server_app.progress import Progress
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
 from server_app.strategy import make_strategy
-from server_app.uploads import unhurried
 from strategies.async_hybrid import wait_for_nodes
 from strategies.bandwidth import Bandwidths
 from strategies.clock import SystemClock

@@ -12,15 +12,18 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore.run import Run
 
 from crossward.protocol.simulated import Pretence, read_pretence
 from crossward.protocol.wire import content_size
 from strategies.bandwidth import Bandwidths
 from strategies.clock import Clock
+
+if TYPE_CHECKING:
+    from crossward.internals.flower import Run
 
 
 class SimulatedLinks(Grid):

@@ -20,6 +20,7 @@ ROOMS = frozenset(
             f"crossward.{room}"
             for room in (
                 "machine",
+                "internals",
                 "config",
                 "adapters",
                 "encryption",
@@ -40,39 +41,41 @@ ROOMS = frozenset(
 ACCOUNTING = {"crossward.privacy.accounting", "crossward.privacy.hospital"}
 # what every room may import: paths, ports and text
 MACHINE = "crossward.machine"
-SERVER = {MACHINE, "crossward.protocol", "crossward.config", "crossward.encryption", *ACCOUNTING}
+
+
+def internals(*names: str) -> set[str]:
+    """What uses the internals of these packages: a room may reach those that its own libraries need, no others."""
+    return {f"crossward.internals.{name}" for name in ("check", *names)}
+
+
+def rooms(*names: str) -> set[str]:
+    """Rooms of the package, and what every room may import."""
+    return {MACHINE, *(f"crossward.{name}" for name in names)}
+
+
+OF_A_NODE = internals("accelerate", "bitsandbytes", "datasets", "python", "torch")
+OF_A_SERVER = {*rooms("protocol", "config", "encryption"), *ACCOUNTING, *internals("flower", "flower_grid", "python")}
 # room -> what its modules may import of ours, and through any chain (a package stands for all of its modules, and a
 # module for itself and the packages that it is in)
 MAY_IMPORT = {
     MACHINE: {MACHINE},
-    "crossward.config": {"crossward.config", MACHINE, *ACCOUNTING},
-    "data": {"data", MACHINE},
-    "crossward.adapters": {"crossward.adapters", MACHINE},
-    "crossward.encryption": {"crossward.encryption", MACHINE},
-    "crossward.privacy": {"crossward.privacy", MACHINE},
-    "crossward.protocol": {"crossward.protocol", "crossward.config", MACHINE, *ACCOUNTING},
-    "crossward.ledger": {"crossward.ledger", "crossward.protocol", "crossward.config", MACHINE},
-    "client_app": {
-        MACHINE,
-        "client_app",
-        "data",
-        "crossward.adapters",
-        "crossward.privacy",
-        "crossward.protocol",
-        "crossward.config",
-        "crossward.encryption",
-    },
-    "strategies": {"strategies", *SERVER},
-    "crossward.report": {"crossward.report", "crossward.ledger", "strategies", "server_app", *SERVER},
-    "server_app": {"server_app", "crossward.report", "crossward.ledger", "strategies", *SERVER},
+    "crossward.internals": {"crossward.internals"},
+    "crossward.config": {*rooms("config"), *ACCOUNTING},
+    "data": {"data", MACHINE, *internals("datasets")},
+    "crossward.adapters": {*rooms("adapters"), *internals("bitsandbytes")},
+    "crossward.encryption": {*rooms("encryption"), *internals("python")},
+    "crossward.privacy": rooms("privacy"),
+    "crossward.protocol": {*rooms("protocol", "config"), *ACCOUNTING},
+    "crossward.ledger": {*rooms("ledger", "protocol", "config"), *ACCOUNTING},
+    "client_app": {"client_app", "data", *rooms("adapters", "privacy", "protocol", "config", "encryption"), *OF_A_NODE},
+    "strategies": {"strategies", *rooms("protocol", "config", "encryption"), *ACCOUNTING},
+    "crossward.report": {*rooms("report", "ledger"), "strategies", "server_app", *OF_A_SERVER},
+    "server_app": {*rooms("report", "ledger"), "strategies", "server_app", *OF_A_SERVER},
     "crossward.simulation": {
-        MACHINE,
-        "crossward.simulation",
+        *rooms("simulation", "privacy", "protocol", "config", "encryption"),
         "client_app",
-        "crossward.privacy",
-        "crossward.protocol",
-        "crossward.config",
-        "crossward.encryption",
+        *OF_A_NODE,
+        *internals("flower"),
     },
 }
 # what makes, holds or uses a secret: the holders' side of encryption
@@ -145,8 +148,9 @@ def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names if f"{base}.{alias.name}" in known)
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in ("import_module", "__import__", "run_module") and isinstance(node.args[0].value, str):
-                yield node.args[0].value
+            by_name = called in ("import_module", "__import__", "run_module", "require")
+            if by_name and isinstance(node.args[0].value, str):
+                yield node.args[0].value.partition(":")[0]
 
 
 def graph(root: Path, rooms: frozenset[str] = ROOMS) -> dict[str, set[str]]:
@@ -297,6 +301,9 @@ CLEAN = {
     "data/__init__.py": "",
     "data/notes.py": "from . import readers",
     "data/readers.py": "",
+    "crossward/__init__.py": "",
+    "crossward/internals/__init__.py": "",
+    "crossward/internals/bitsandbytes.py": "TORCH.require('torch:compile')",
     "crossward/adapters/__init__.py": "import torch",
     "crossward/privacy/__init__.py": "",
     "crossward/privacy/hospital.py": "import numpy",
@@ -382,6 +389,11 @@ PRIVATE_TORCH = "crossward.protocol.wire -> crossward.privacy.hospital -> torch"
                 "crossward/privacy/hospital.py": "import crossward.privacy.discrete",
             },
             "server_app.app -> crossward.privacy.hospital -> crossward.privacy.discrete",
+        ),
+        ({"crossward/internals/bitsandbytes.py": "import data"}, "crossward.internals.bitsandbytes -> data"),
+        (
+            {"strategies/combine.py": "from crossward.internals import bitsandbytes"},
+            "strategies.combine -> crossward.internals.bitsandbytes -> torch",
         ),
         (
             {"crossward/protocol/wire.py": "from crossward.privacy import discrete"},

@@ -12,6 +12,7 @@ import sys
 
 from client_app.group.lifeline import die_with_parent
 from client_app.threads import cores
+from crossward.internals.torch import torchrun_without_port
 
 
 def gpus(device: str) -> int:
@@ -31,15 +32,12 @@ def main(argv: list[str]) -> None:
     if found and count > found:
         raise SystemExit(f"node.num-processes = {count}: this machine has {found} CUDA devices, one a process")
     os.environ["OMP_NUM_THREADS"] = str(threads or max(1, cores() // count))
-    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
     if not found:
         os.environ["ACCELERATE_USE_CPU"] = "true"
-    from torch.distributed.run import main as torchrun
-
-    torchrun(
+    torchrun_without_port()(
         [
             "--nnodes=1",
             f"--nproc-per-node={count}",

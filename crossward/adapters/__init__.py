@@ -3,7 +3,7 @@
 Names are loaded on first use (PEP 562): reading a configuration must not cost an import of torch, and
 ``OMP_WAIT_POLICY`` has to be set before torch is imported.
 
-Not for: training, aggregation, encryption. Nothing here imports another of our packages.
+Not for: training, aggregation, encryption. Nothing here imports another of our rooms.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from crossward.adapters.config import LoraSettings, ModelConfig
 from crossward.adapters.errors import AdapterError
-from crossward.adapters.lazy_imports import import_bitsandbytes, no_collection
-from crossward.adapters.remarks import quiet_bitsandbytes
+from crossward.adapters.lazy_imports import no_collection
+from crossward.internals.bitsandbytes import import_bitsandbytes, quiet_bitsandbytes
 
 if TYPE_CHECKING:
     from crossward.adapters.base import BaseModel, load_base

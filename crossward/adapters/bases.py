@@ -24,13 +24,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock
-from peft.utils.integrations import dequantize_bnb_weight
 from transformers.pytorch_utils import Conv1D
 
 from crossward.adapters.base import BaseModel, load_base
@@ -40,6 +38,7 @@ from crossward.adapters.config import LoraSettings, ModelConfig
 from crossward.adapters.core import lora_layers
 from crossward.adapters.errors import AdapterError
 from crossward.adapters.svd import top_svd
+from crossward.internals.bitsandbytes import dequantized, is_quantized
 from crossward.machine.paths import checked, path_argument
 
 logger = logging.getLogger("crossward.adapters")
@@ -51,12 +50,8 @@ def weight_of(layer: Any) -> torch.Tensor:
     """The frozen weight [out, in] of a layer with factors: dequantised by bitsandbytes, transposed if a Conv1D's."""
     module = layer.get_base_layer()
     weight: torch.Tensor = module.weight
-    if type(weight).__name__ in ("Params4bit", "Int8Params"):
-        # not peft's dequantize_module_weight, which moves the weight to its device and thereby loses int8's scales
-        scales = SimpleNamespace(SCB=getattr(weight, "SCB", None))
-        if scales.SCB is None and hasattr(module, "state"):
-            scales.SCB = module.state.SCB
-        weight = dequantize_bnb_weight(cast(torch.nn.Parameter, weight), state=scales)
+    if is_quantized(weight):
+        weight = dequantized(module)
     return weight.detach().T if isinstance(module, Conv1D) else weight.detach()
 
 

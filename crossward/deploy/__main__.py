@@ -16,6 +16,7 @@ from pathlib import Path
 from crossward.deploy.addresses import parted
 from crossward.deploy.errors import DeployError
 from crossward.deploy.node_keys import replace_node_key
+from crossward.internals.check import InternalsError
 from crossward.launcher.errors import LauncherError
 from crossward.machine.paths import path_argument
 from crossward.machine.proxies import go_direct, trouble
@@ -120,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.command in STARTS and (unusable := trouble(os.environ)):
             raise DeployError(unusable)
         return _do(args)
-    except (DeployError, LauncherError) as error:
+    except (DeployError, LauncherError, InternalsError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

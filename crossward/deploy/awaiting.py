@@ -5,15 +5,14 @@ Not for: the node's own work, which logs how far it is (``client_app.meter``).
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 
+from crossward.internals.flower import RECEIVING, is_waiting
 from crossward.machine.waiting import FIRST, Reminder
 
 LONGEST = 3600.0  # seconds: a service that is idle for days need not say so more often
 WORKING = 15.0  # seconds without a line while it works, which logs its steps
-_RECEIVING = re.compile(r"Receiving: (\S+) message")
 
 
 class Awaiting:
@@ -30,9 +29,9 @@ class Awaiting:
 
     def heard(self, line: str) -> None:
         """Take in what the SuperNode, or a process of it, printed."""
-        if "SuperNode ID:" in line or "Sent successfully" in line or "Ignoring reply message" in line:
+        if is_waiting(line):
             self._for(f"a task from {self.superlink}: none is sent without a run, or before enough hospitals have come")
-        elif found := _RECEIVING.search(line):
+        elif found := RECEIVING.search(line):
             self._for(f"this hospital's own work ({found[1]}); workers/group.log may say more", WORKING)
         elif self._reminder.first == WORKING:
             self._reminder.reset(self.clock())

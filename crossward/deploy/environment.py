@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from crossward.internals.flower import chunk_variable
 from crossward.launcher.environment import QUIETLY, UNLESS_SET
 from crossward.machine.proxies import direct
 
@@ -25,6 +26,6 @@ def environment(home: Path, chunk: int = CHUNK_KIB, *local: str) -> dict[str, st
     Arrays travel in pieces of ``chunk`` KiB. ``local`` are this machine's own addresses, called without a proxy as the
     loopback is.
     """
-    pieces = {"FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE": str(chunk << 10)}
+    pieces = chunk_variable(chunk << 10)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return UNLESS_SET | direct(os.environ, *local) | pieces | QUIETLY | {"FLWR_HOME": str(home), "PATH": path}

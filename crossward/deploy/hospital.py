@@ -11,7 +11,6 @@ Not for: training (``client_app``) or what the SuperNode is told (its node confi
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from crossward.deploy.errors import DeployError
 from crossward.deploy.files import field_of, only_one, path_in, read_table, write_new
 from crossward.deploy.keeper import Keeper, Service
 from crossward.deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
+from crossward.internals.flower import NODE_ID, NOT_ACTIVATED, deactivate_node
 from crossward.launcher.environment import command
 from crossward.launcher.overrides import to_toml
 from crossward.machine.ports import trouble
@@ -35,9 +35,8 @@ from crossward.machine.ports import trouble
 LOOPBACK = "127.0.0.1"
 SETTING = "end what holds it, or change `port` in {path}"
 SEEN_GONE = 3.0  # seconds between "it is gone" and a new start; the aggregator looks several times a second
-_NODE_ID = re.compile(r"SuperNode ID: (\d+)")
 _REFUSALS = {
-    "[code: 2004]": "{config.superlink} does not let this SuperNode in. Its key {fingerprint} is not registered there "
+    NOT_ACTIVATED: "{config.superlink} does not let this SuperNode in. Its key {fingerprint} is not registered there "
     "(send node.pub to the aggregator's operator), or an earlier SuperNode with it still counts as connected",
     "address already in use": "port {config.port} on 127.0.0.1, which the SuperNode needs, was taken meanwhile: end "
     "what holds it, or change port in hospital.toml",
@@ -125,16 +124,7 @@ def write_node_config(node: dict[str, Any], folder: Path) -> Path:
 
 def release(superlink: str, authority: Path, node_key: Path, node: int) -> None:
     """Tell the SuperLink that SuperNode ``node`` has gone. Whatever goes wrong, the SuperLink finds out by itself."""
-    from flwr.proto.fleet_pb2 import DeactivateNodeRequest
-    from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
-    from flwr.supernode.fleet_http_client import FleetHttpClient
-    from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
-
-    key = load_node_key(node_key)
-    signing = NodeAuthHttpInterceptor(key, key.public_key())
-    versions = RuntimeVersionHttpInterceptor(component_name="SuperNode")
-    with FleetHttpClient.from_server_address(superlink, False, str(authority), [versions, signing]) as client:
-        client.DeactivateNode(DeactivateNodeRequest(node_id=node))
+    deactivate_node(superlink, authority, load_node_key(node_key), node)
 
 
 class Presence:
@@ -149,7 +139,7 @@ class Presence:
             if sign in line:
                 public = text_of(load_node_key(self.config.node_key).public_key())
                 self.say(f"REFUSED: {told.format(config=self.config, fingerprint=fingerprint(public))}")
-        if found := _NODE_ID.search(line):
+        if found := NODE_ID.search(line):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             draft = self.path.with_suffix(".draft")
             draft.write_text(json.dumps({"node": int(found[1])}), encoding="utf-8")

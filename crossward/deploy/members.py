@@ -9,7 +9,6 @@ Not for: telling hospitals' updates apart; they are signed with keys of their ow
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import threading
 import time
@@ -24,13 +23,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from crossward.deploy.errors import DeployError
 from crossward.deploy.node_keys import fingerprint, public_text, text_of
+from crossward.internals.flower import KEY_IN_USE, KEY_NOT_ACTIVATED, NODE_NOT_FOUND
 from crossward.launcher.control import Control
 from crossward.launcher.errors import LauncherError
 
 BOOK = "members.json"
 EVERY, LONGEST = 5.0, 300.0  # seconds between looks at the folder; most between tries that fail
-_TURNED_AWAY = re.compile(r"\[ApiError:2004\].*?(-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----)")
-_THERE_ALREADY, _GONE_ALREADY = "[code: 23]", "[code: 24]"  # Flower's: public key in use, node id not found
 Book = dict[str, dict[str, Any]]
 
 
@@ -160,7 +158,7 @@ class Members:
         try:
             self.flower.call("supernode", "unregister", row["node"], self.flower.connection)
         except LauncherError as error:
-            return "" if _GONE_ALREADY in str(error) else f"{row['name']} could not be unregistered: {error}"
+            return "" if NODE_NOT_FOUND in str(error) else f"{row['name']} could not be unregistered: {error}"
         return ""
 
     def _register(self, path: Path) -> tuple[str, str]:
@@ -172,11 +170,11 @@ class Members:
                 given = ("supernode", "register", file.name, self.flower.connection, "--name", path.stem)
                 return str(self.flower.call(*given)["node-id"]), ""
         except (LauncherError, DeployError, OSError) as error:
-            return "", "" if _THERE_ALREADY in str(error) else str(error)
+            return "", "" if KEY_IN_USE in str(error) else str(error)
 
     def heard(self, line: str) -> None:
         """Say in words whom the SuperLink turned away."""
-        if (found := _TURNED_AWAY.search(line)) is None:
+        if (found := KEY_NOT_ACTIVATED.search(line)) is None:
             return
         try:
             key = serialization.load_pem_public_key(found[1].replace("\\n", "\n").encode())

@@ -10,14 +10,11 @@ Not for: what a part is (``crossward.encryption.holder``).
 from __future__ import annotations
 
 import os
-import sys
-import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import astuple
-from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 import numpy as np
@@ -25,61 +22,13 @@ from numpy.typing import NDArray
 
 from crossward.encryption.holder import Integers, Sealer, sealer
 from crossward.encryption.plan import FieldPlan
+from crossward.internals.python import PoolContext
 
 WORTHWHILE = 1 << 22  # values from which a pool's start of about a second pays off
 MOST_WORKERS = 8
 _LOOK = 1.0  # seconds between looks whether all processes are alive
 Job = tuple[Any, ...]
 _SEALER: Sealer | None = None
-
-
-class _Process(SpawnProcess):
-    """A spawned process that does not import the parent's main program: it needs none of it."""
-
-    def start(self) -> None:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        try:
-            super().start()
-        finally:
-            sys.modules["__main__"] = main
-
-
-class _Context(SpawnContext):
-    """Starts such processes and remembers them: the executor does not notice the death of every one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started: list[_Process] = []
-        self.results: list[Any] = []
-
-    def SimpleQueue(self) -> Any:
-        """The queue on which results come back."""
-        self.results.append(super().SimpleQueue())
-        return self.results[-1]
-
-    def Process(self, *args: Any, **keywords: Any) -> _Process:  # type: ignore[override]
-        process = _Process(*args, **keywords)
-        self.started.append(process)
-        return process
-
-    @property
-    def broken(self) -> bool:
-        """Whether one has ended that nobody has asked to."""
-        return any(process.exitcode is not None for process in self.started)
-
-    def end(self) -> None:
-        """Kill all of them, and let the executor's thread see that nothing more comes.
-
-        A process that dies while it sends a result leaves that thread in the middle of a message, where it would wait
-        for ever: this process holds the pipe's other end open, too.
-        """
-        for process in self.started:
-            process.kill()
-        for process in self.started:
-            process.join()
-        for queue in self.results:
-            queue._writer.close()
 
 
 def _begin(scheme: str, plan: tuple[int, int, int], material: bytes) -> None:
@@ -125,7 +74,7 @@ class SealingPool:
         self.local = sealer(scheme, plan, material)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.workers = workers or min(cores, MOST_WORKERS)
-        self._context = _Context()
+        self._context = PoolContext()
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> SealingPool:
@@ -136,7 +85,7 @@ class SealingPool:
             if self._context.broken:  # the others may wait for a lock that the dead one held
                 self._context.end()
             self._pool.shutdown(cancel_futures=True)
-            self._pool, self._context = None, _Context()
+            self._pool, self._context = None, PoolContext()
 
     def close(self, pieces: Iterable[NDArray[Any]], total: int) -> Iterator[bytes]:
         """A part of each of ``pieces`` ([n] of any integer type); ``total`` values in all decide if a pool pays off."""

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from crossward.internals.check import InternalsError
 from crossward.launcher.errors import Interrupted, LauncherError
 from crossward.launcher.launch import Launch, Options
 from crossward.machine.paths import PathError, path_argument
@@ -110,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(one, _interrupt)
     try:
         return launch.run()
-    except LauncherError as error:
+    except (LauncherError, InternalsError) as error:
         launch.close()
         print(f"launcher: {error}", file=sys.stderr)
         return 1

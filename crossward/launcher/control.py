@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from crossward.internals.flower import GREETINGS
 from crossward.launcher.environment import command
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.processes import ProcessTree
@@ -78,5 +79,4 @@ class Control:
 
 def reason(message: str) -> str:
     """Flower's error message without its greetings and blank lines."""
-    greetings = ("Flower configuration not found", "Using SuperLink:")
-    return "\n".join(line for line in message.splitlines() if line.strip() and not line.startswith(greetings))
+    return "\n".join(line for line in message.splitlines() if line.strip() and not line.startswith(GREETINGS))

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from crossward.internals.flower import port_variables
 from crossward.launcher.errors import LauncherError
 from crossward.machine.temporary import short_folder
 
@@ -74,8 +75,7 @@ def environment(base: Mapping[str, str], home: Path, port: int, control_port: in
     """``base`` with everything that isolates this launch."""
     own = {
         "FLWR_HOME": str(home),
-        "FLWR_LOCAL_SUPERLINK_HTTP_API_PORT": str(port),
-        "FLWR_LOCAL_CONTROL_API_PORT": str(control_port),
+        **port_variables(port, control_port),
         "RAY_TMPDIR": str(home),
         "PATH": f"{scripts(home)}{os.pathsep}{base.get('PATH', os.defpath)}",
     }

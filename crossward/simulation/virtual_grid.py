@@ -13,14 +13,17 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
-from flwr.supercore.run import Run
-from flwr.supercore.task_identity import TaskIdentity
 
+from crossward.internals.flower import empty_run, set_message_id, set_task_identity
 from crossward.protocol.wire import content_size
+
+if TYPE_CHECKING:
+    from crossward.internals.flower import Run
 
 
 class VirtualClock:
@@ -83,7 +86,7 @@ class VirtualGrid(Grid):
     ) -> None:
         self.nodes, self.clock, self.fault, self.size = nodes, clock, fault, size
         self.clock.next_event = self._next_event
-        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+        set_task_identity()
         self.pushed: list[tuple[float, int, str]] = []
         self.arrivals: list[tuple[float, int, str]] = []
         self._queue: list[tuple[float, int, Message]] = []
@@ -91,7 +94,7 @@ class VirtualGrid(Grid):
 
     @property
     def run(self) -> Run:
-        return Run.create_empty(run_id=1)
+        return empty_run()
 
     def set_run(self, run: Run) -> None:
         """There is only one run."""
@@ -110,8 +113,7 @@ class VirtualGrid(Grid):
 
     def _push(self, message: Message) -> str:
         message_id = f"message-{next(self._count)}"
-        message.metadata.__dict__["_message_id"] = message_id
-        message.metadata.__dict__["_run_id"] = 1
+        set_message_id(message, message_id)
         node_id = message.metadata.dst_node_id
         node = self.nodes[node_id]
         now = self.clock.now()

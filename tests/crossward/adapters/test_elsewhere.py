@@ -1,6 +1,6 @@
 """Another process, with another hash seed and number of threads, comes to the same layout, factors and sensitivities.
 
-Also that it gets there without torch's compiler (``crossward.adapters.lazy_imports``). One process serves all of it:
+Also that it gets there without torch's compiler (``crossward.internals.bitsandbytes``). One process serves all of it:
 importing PEFT and transformers is most of its cost.
 """
 

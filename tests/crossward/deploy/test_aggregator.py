@@ -16,6 +16,7 @@ from crossward.deploy.certificates import host_names, make_authority
 from crossward.deploy.errors import DeployError
 from crossward.deploy.files import only_one
 from crossward.deploy.keeper import Service
+from crossward.internals.uvicorn import UVICORN
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -118,9 +119,10 @@ def test_a_real_failed_handshake_is_told(file: Path, tmp_path: Path) -> None:
     make_authority(tmp_path / "other")
     code = f"""
 import asyncio, socket, ssl
-from crossward.deploy.superlink import tell_failed_handshakes
+from crossward.internals.python import on_failed_handshake
+from crossward.deploy import superlink
 said = {{}}
-assert tell_failed_handshakes(said)
+on_failed_handshake(lambda peer, error: superlink._tell(peer, error, said))
 inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 inside.load_cert_chain({str(file.parent / "server.crt")!r}, {str(file.parent / "server.key")!r})
 outside = ssl.create_default_context(cafile={str(tmp_path / "other" / "ca.crt")!r})
@@ -147,13 +149,23 @@ asyncio.run(main())
     assert line.startswith("REFUSED at TLS: 127.0.0.1: ") and "present ca.crt" in line, done.stderr
 
 
+def test_a_superlink_of_other_internals_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def differs() -> None:
+        raise UVICORN.differs("its event loop is another")
+
+    monkeypatch.setattr(superlink, "without_uvloop", differs)
+    with pytest.raises(SystemExit, match=r"the SuperLink cannot be started: uvicorn \S+: its event loop is another\. "):
+        superlink.main()
+
+
 def test_the_superlinks_database_is_patient(tmp_path: Path) -> None:
     """In a process of its own, as the SuperLink is: Flower's own code then opens its database so."""
     code = """
 import warnings
 warnings.simplefilter("ignore")
-from crossward.deploy.superlink import wait_for_the_database
-wait_for_the_database()
+from crossward.internals.flower import set_busy_timeout
+from crossward.deploy.superlink import BUSY_MS
+set_busy_timeout(BUSY_MS)
 from flwr.superlink.cli import flower_superlink
 from flwr.server.superlink.linkstate.linkstate_factory import LinkStateFactory
 from flwr.supercore import sql_mixin

@@ -19,7 +19,8 @@ with warnings.catch_warnings():  # what Flower's dependencies deprecate is no er
     from flwr.supercore.task_identity import TaskIdentity
     from flwr.superlink.grid.http_grid import HttpGrid
 
-from server_app.uploads import EVERY, FORGOTTEN, Unhurried, unhurried
+from crossward.internals.check import InternalsError
+from crossward.internals.flower_grid import EVERY, FORGOTTEN, Unhurried, unhurried
 
 
 class Superlink:
@@ -141,6 +142,19 @@ def test_a_reply_that_nobody_asks_for_any_more_is_let_go_of(on: Grid) -> None:
     assert isinstance(client, Unhurried) and list(client._announced) == ["s"]
     on.now += FORGOTTEN + 1
     assert on.pull("t") == [] and not client._announced and list(client._asked) == ["t"]
+
+
+def test_a_grid_of_other_internals_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = HttpGrid(token="any")
+    grid._client = object()  # type: ignore[assignment]
+    with pytest.raises(InternalsError, match=r"^flwr \S+: its client of the Runtime API has no PullMessages"):
+        unhurried(grid)
+    monkeypatch.setattr(HttpGrid, "__init__", lambda self: None)
+    with pytest.raises(InternalsError, match=r"http_grid\.HttpGrid has no _client, node"):
+        unhurried(grid)
+    monkeypatch.delattr(HttpGrid, "_runtime_client")
+    with pytest.raises(InternalsError, match=r"HttpGrid\._runtime_client does not exist"):
+        unhurried(grid)
 
 
 def test_other_grids_are_left_alone() -> None:

@@ -1,22 +1,25 @@
-"""Replies that are still on their way up do not hold up the others.
+"""Replies that are still on their way up do not hold up the others: Flower's Grid of a deployment, changed.
 
 A SuperLink hands out a reply as soon as its envelope is there, and Flower's Grid then waits until all of its pieces
 are: behind a slow link that takes minutes or hours, in which nobody else's reply would be pulled. Here a reply that is
 announced is set aside until its last pieces, which a SuperNode sends last, are there.
 
-Only the Grid of a deployment works that way; others, and a later Flower's whose inside has changed, are left as they
-are. Not for: links that a simulation pretends (``server_app.simulated_links``).
+Only the Grid of a deployment works that way; others are left as they are. Not for: links that a simulation pretends
+(``server_app.simulated_links``).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from logging import WARNING
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flwr.common import log
-from flwr.serverapp import Grid
+from crossward.internals.flower import FLOWER
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+
+_GRID = "flwr.superlink.grid.http_grid:HttpGrid"
 
 FORGOTTEN = 3600.0  # seconds after which a reply that nobody asks for any more is let go of
 LAST = 3  # pieces of a reply to look for: its root is sent last, a few beside it at most
@@ -30,14 +33,19 @@ class Unhurried:
         self._client, self._node, self._run_id, self._clock = client, node, run_id, clock
         self._announced: dict[str, tuple[Any, Any, float]] = {}  # by the id of the message replied to
         self._asked: dict[str, float] = {}
+        self._messages = FLOWER.require("flwr.proto.runtime_pb2:PullAppMessagesRequest")
+        self._answer = FLOWER.require("flwr.proto.runtime_pb2:PullAppMessagesResponse")
+        self._piece = FLOWER.require("flwr.proto.message_pb2:PullObjectRequest")
+        self._pieces = FLOWER.require("flwr.supercore.inflatable.inflatable_object:iterate_object_tree")
+        for name in ("PullMessages", "PullObject"):
+            if not callable(getattr(client, name, None)):
+                raise FLOWER.differs(f"its client of the Runtime API has no {name}")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def PullMessages(self, request: Any) -> Any:
         """Flower's, without the replies whose pieces are not all there yet."""
-        from flwr.proto.runtime_pb2 import PullAppMessagesRequest, PullAppMessagesResponse
-
         wanted, now = list(request.message_ids), self._clock()
         self._asked |= dict.fromkeys(wanted, now)
         for message_id in [one for one, asked in self._asked.items() if now - asked > FORGOTTEN]:
@@ -45,10 +53,10 @@ class Unhurried:
             self._announced.pop(message_id, None)
         unknown = [message_id for message_id in wanted if message_id not in self._announced]
         if unknown:
-            found = self._client.PullMessages(PullAppMessagesRequest(message_ids=unknown))
+            found = self._client.PullMessages(self._messages(message_ids=unknown))
             for message, tree in zip(found.messages_list, found.message_object_trees, strict=True):
                 self._announced[message.metadata.reply_to_message_id] = (message, tree, 0.0)
-        out = PullAppMessagesResponse()
+        out = self._answer()
         for message_id in wanted:
             if message_id in self._announced and self._whole(message_id):
                 message, tree, _ = self._announced.pop(message_id)
@@ -58,16 +66,13 @@ class Unhurried:
 
     def _whole(self, message_id: str) -> bool:
         """Whether the last pieces are there, or the reply is lost, which Flower then says itself."""
-        from flwr.proto.message_pb2 import PullObjectRequest
-        from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
-
         message, tree, looked = self._announced[message_id]
         now = self._clock()
         if looked and now - looked < EVERY:
             return False
         self._announced[message_id] = (message, tree, now)
-        for object_id in [one.object_id for one in iterate_object_tree(tree)][-LAST:]:
-            request = PullObjectRequest(node=self._node, run_id=self._run_id(), object_id=object_id)
+        for object_id in [one.object_id for one in self._pieces(tree)][-LAST:]:
+            request = self._piece(node=self._node, run_id=self._run_id(), object_id=object_id)
             found = self._client.PullObject(request)
             if not found.object_found:
                 return True
@@ -77,14 +82,17 @@ class Unhurried:
 
 
 def unhurried(grid: Grid, clock: Callable[[], float] = time.monotonic) -> Grid:
-    """``grid``, made not to wait for replies that are still on their way up."""
-    try:
-        from flwr.superlink.grid.http_grid import HttpGrid
+    """``grid``, made not to wait for replies that are still on their way up.
 
-        if isinstance(grid, HttpGrid):
-            grid._client = Unhurried(  # type: ignore[assignment]
-                grid._runtime_client, grid.node, lambda: grid.run.run_id, clock
-            )
-    except (ImportError, AttributeError) as error:
-        log(WARNING, "Replies behind a slow link may hold up the others: this Flower is another (%s)", error)
+    Raises
+    ------
+    InternalsError
+        this Flower's Grid of a deployment keeps its client elsewhere, or calls it differently.
+    """
+    http_grid = FLOWER.require(_GRID)
+    if isinstance(grid, http_grid):
+        FLOWER.require(f"{_GRID}._runtime_client")
+        FLOWER.require_set(_GRID, "_client", "node")
+        changed: Any = grid
+        changed._client = Unhurried(changed._runtime_client, changed.node, lambda: grid.run.run_id, clock)
     return grid
