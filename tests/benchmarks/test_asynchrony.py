@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import asynchrony
-from benchmarks.asynchrony_clock import WireSize, computes, links, plan_for
-from benchmarks.asynchrony_config import RATES, SETTINGS, ConfigError, read_config, read_rates
-from benchmarks.asynchrony_curve import Curve
-from benchmarks.asynchrony_jobs import Job, Outcome, changed, make
-from benchmarks.asynchrony_rows import figures, ratios
-from benchmarks.asynchrony_run import ASYNC, FEDASYNC, FEDBUFF, SYNC
-from benchmarks.asynchrony_toy import hospitals
-from benchmarks.asynchrony_tuning import best_rate
+from benchmarks.asynchrony import __main__ as asynchrony
+from benchmarks.asynchrony.clock import WireSize, computes, links, plan_for
+from benchmarks.asynchrony.config import RATES, SETTINGS, ConfigError, read_config, read_rates
+from benchmarks.asynchrony.curve import Curve
+from benchmarks.asynchrony.jobs import Job, Outcome, changed, make
+from benchmarks.asynchrony.rows import figures, ratios
+from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, SYNC
+from benchmarks.asynchrony.toy import hospitals
+from benchmarks.asynchrony.tuning import best_rate
 from crossward.encryption.plan import FieldPlan
 
 CONFIG = read_config()
@@ -26,7 +26,7 @@ RNG = np.random.default_rng
 
 
 def settings(tmp_path: Path, *changes: tuple[str, str]) -> Path:
-    """asynchrony.toml with some lines replaced."""
+    """settings.toml with some lines replaced."""
     text = SETTINGS.read_text()
     for before, after in changes:
         assert len(re.findall(f"^{before}", text, re.M)) == 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.dither import DITHERS, adding, measure, summary
+from benchmarks.dither.__main__ import DITHERS, adding, measure, summary
 from research.compare.settings import QUICK
 
 

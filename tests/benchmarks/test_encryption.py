@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.encryption_rows import weights_of
-from benchmarks.encryption_sizes import llama_blocks, rounds
-from benchmarks.encryption_tables import requirements
-from benchmarks.peak import own_peak
+from benchmarks.encryption.rows import weights_of
+from benchmarks.encryption.sizes import llama_blocks, rounds
+from benchmarks.encryption.tables import requirements
+from benchmarks.harness.peak import own_peak
 from crossward.encryption.plan import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +92,7 @@ def test_a_requirement_that_is_not_met_says_so() -> None:
 
 def test_a_peak_belongs_to_the_process_not_to_the_one_that_started_it() -> None:
     held = bytearray(256 << 20)
-    code = "from benchmarks.peak import own_peak; print(own_peak())"
+    code = "from benchmarks.harness.peak import own_peak; print(own_peak())"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     assert own_peak() > len(held) / 2**20 > float(done.stdout) > 1

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import gpu_loops, gpu_model
+from benchmarks.gpu import loops as gpu_loops
+from benchmarks.gpu import model as gpu_model
 
 ROOT = Path(__file__).parents[2]
 ABSENT = ("flwr", "datasets", "bitsandbytes", "tenseal", "cryptography", "rich", "matplotlib", "sklearn", "pyarrow")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.hospital_privacy import Study
+from benchmarks.hospital_privacy.__main__ import Study
 
 pytestmark = pytest.mark.usefixtures("own_home")
 

@@ -1,6 +1,6 @@
 """NVFlare beside ours: what is said without it, what is made of its figures, and ours measured for real.
 
-NVFlare itself is no dependency: a script in its place answers as ``benchmarks.nvflare_he_worker`` does.
+NVFlare itself is no dependency: a script in its place answers as ``benchmarks.nvflare_he.worker`` does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.nvflare_he import main, table
+from benchmarks.nvflare_he.__main__ import main, table
 from crossward.encryption.plan import PRESETS
 
 VALUES, CLIENTS = 9000, 2

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.training_node import write_notes
-from benchmarks.training_tables import check_losses, ratio, requirements
+from benchmarks.training.node import write_notes
+from benchmarks.training.tables import check_losses, ratio, requirements
 
 ROOT = Path(__file__).resolve().parents[2]
 Found = dict[str, Any]

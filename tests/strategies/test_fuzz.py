@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from benchmarks.fuzz import Door, Tally, fuzz, table
-from benchmarks.fuzz_mutations import FORGED, IDENTITY_POINT
+from benchmarks.fuzz.__main__ import Door, Tally, fuzz, table
+from benchmarks.fuzz.mutations import FORGED, IDENTITY_POINT
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.plan import FieldPlan
 from crossward.protocol.parts import ProtocolError

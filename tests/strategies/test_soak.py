@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.soak import soak, table
-from benchmarks.soak_run import Soaked
-from benchmarks.soak_server import KILLS, LOSSES
-from benchmarks.soak_trouble import KINDS
+from benchmarks.soak.__main__ import soak, table
+from benchmarks.soak.run import Soaked
+from benchmarks.soak.server import KILLS, LOSSES
+from benchmarks.soak.trouble import KINDS
 
 VERSIONS = 70
 

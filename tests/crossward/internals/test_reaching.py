@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 INTERNALS = "crossward/internals/"
 # a program of NVFlare's environment, which does not have this package
-ELSEWHERE = "benchmarks/nvflare_he_worker.py"
+ELSEWHERE = "benchmarks/nvflare_he/worker.py"
 SKIPPED = re.compile(r"(^|/)(\.|__pycache__|runs/|build/|dist/)|^tests/|^" + f"({INTERNALS}|{ELSEWHERE})")
 PUBLIC_FLOWER = {"flwr", "flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.serverapp.strategy", "flwr.common.log"}
 DOCUMENTED = {"_replace", "_asdict", "_fields", "_make", "_exit"}  # of named tuples, and os._exit

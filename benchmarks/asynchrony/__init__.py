@@ -1,0 +1,1 @@
+"""Time and bytes to a target: AsyncHybrid and its rivals on the virtual clock."""

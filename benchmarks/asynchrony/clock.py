@@ -1,0 +1,88 @@
+"""What a task costs on the virtual clock: link speeds, compute seconds, and the bytes of the adapter stood for.
+
+A task takes ``2 latency + 8e-6 bytes / Mbit/s + compute + sealing`` seconds; bytes are those of an update up and of
+every sum down, whole ciphertexts each, however small the vectors that really travel. Envelopes weigh nothing here.
+
+Not for: real speeds (``benchmarks.nodes``, ``benchmarks.encryption``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+from numpy.typing import NDArray
+
+from benchmarks.asynchrony.config import Config
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.wire import FACTS, content_size
+from crossward.simulation.virtual_grid import Speed
+
+Floats = NDArray[np.float64]
+VALUE_BITS, LEAST_WEIGHT_BITS, MOST_GUARD_BITS = 8, 6, 12
+
+
+def _places(count: int) -> Floats:
+    return (np.arange(count) + 0.5) / count
+
+
+def links(config: Config, count: int, spread: float, rng: np.random.Generator) -> Floats:
+    """Mbit/s [count]: quantiles of the log-uniform distribution of ``spread`` around the middle, shuffled."""
+    return rng.permutation(config.links.middle_mbit * spread ** (_places(count) - 0.5))
+
+
+def computes(config: Config, count: int, kind: str, rng: np.random.Generator) -> Floats:
+    """Seconds of a local training [count], of the configured mean: quantiles, shuffled."""
+    if kind == "equal":
+        shape = np.ones(count)
+    elif kind == "half-normal":
+        shape = np.array([NormalDist().inv_cdf(0.5 + p / 2) for p in _places(count)])
+    else:
+        shape = 10.0 ** _places(count)
+    return rng.permutation(config.task.compute_mean * shape / shape.mean())
+
+
+def plan_for(nodes: int, buffer: int) -> FieldPlan:
+    """The plan of 8-bit values that moves the fewest bytes: W for the buffer, guard bits for what nodes miss."""
+    weight_bits = max(LEAST_WEIGHT_BITS, (4 * buffer - 1).bit_length())
+    plans = [FieldPlan(VALUE_BITS, weight_bits, guard) for guard in range(MOST_GUARD_BITS + 1)]
+
+    def cost(plan: FieldPlan) -> float:
+        up, down = plan.bytes_per_value()
+        return up + down * math.ceil(nodes / buffer / plan.max_versions)
+
+    return min((plan for plan in plans if plan.fields_per_slot), key=cost)
+
+
+@dataclass(frozen=True)
+class WireSize:
+    """Bytes of one update and of one sum of the adapter stood for."""
+
+    update: int
+    sum: int
+
+    @staticmethod
+    def of(values: int, plan: FieldPlan) -> WireSize:
+        up, down = plan.bytes_per_value()
+        return WireSize(round(values * up), round(values * down))
+
+    def __call__(self, content: RecordDict) -> int:
+        """Bytes that ``content`` counts: a task by its sums, a reply by whether it carries an update."""
+        facts = content.get(FACTS)
+        if isinstance(facts, ConfigRecord) and isinstance(sums := facts.get("record-first"), list):
+            return len(sums) * self.sum
+        carries = any(isinstance(record, ArrayRecord) for record in content.values()) and content_size(content) > 0
+        return self.update if carries else 0
+
+
+def speeds(config: Config, mbit: Floats, compute: Floats) -> list[Speed]:
+    """Each node's speed; sealing and opening count as compute."""
+    more = config.task.seal_seconds
+    return [Speed(float(m), config.task.latency, float(c) + more) for m, c in zip(mbit, compute, strict=True)]
+
+
+Counted = Callable[[RecordDict], int]

@@ -1,0 +1,149 @@
+"""A run as plain values, made in this process or in a pool's, and what is kept of it.
+
+Not for: which jobs a study consists of (``benchmarks.asynchrony.studies``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from typing import Any
+
+from benchmarks.asynchrony.clock import speeds
+from benchmarks.asynchrony.config import Config
+from benchmarks.asynchrony.curve import Curve
+from benchmarks.asynchrony.run import FEDASYNC, SYNC, Run
+from benchmarks.asynchrony.toy import QuadraticLearner, hospitals
+from crossward.config.schedule import Schedule
+
+Changes = tuple[tuple[str, float], ...]
+FACTORS = ("latency", "compute_mean", "values")  # settings that a job may multiply
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the toy; 0 for ``cohort`` or ``buffer`` is the configured one.
+
+    ``changes`` multiplies settings by name; ``weighting`` replaces AsyncHybrid's; ``stop_there`` ends at the target.
+    """
+
+    study: str
+    strategy: str
+    nodes: int
+    spread: float
+    compute: str
+    seed: int
+    rate: float
+    updates: int
+    skew: str = ""
+    weighting: str = ""
+    cohort: int = 0
+    buffer: int = 0
+    changes: Changes = ()
+    stop_there: bool = False
+    until: float = float("inf")
+
+
+@dataclass
+class Outcome:
+    """A job's curve, and what to compare it with: the target, the least loss, and how much was to be gained."""
+
+    job: Job
+    curve: Curve
+    target: float
+    least: float
+    gain: float
+    hold: int
+
+    def reach(self, share: float | None = None) -> tuple[float, float, float]:
+        """Seconds, updates and bytes to the target, or to another share of the gain."""
+        target = self.target if share is None else self.least + share * self.gain
+        return self.curve.reach(target, self.hold)
+
+    def left(self, loss: float) -> float:
+        """Share of what was to be gained that a loss leaves."""
+        return (loss - self.least) / self.gain
+
+
+def changed(config: Config, changes: Changes) -> Config:
+    """``config`` with some of its costs multiplied."""
+    for name, factor in changes:
+        if name == "values":
+            config = replace(config, wire=replace(config.wire, values=round(config.wire.values * factor)))
+        else:
+            config = replace(config, task=replace(config.task, **{name: getattr(config.task, name) * factor}))
+    return config
+
+
+def constant(learning_rate: float, steps: int, rate: float, versions: int, value_range: float = 1.0) -> Schedule:
+    """A schedule without decay: no strategy is favoured by how many versions it makes."""
+    return Schedule(versions, steps, learning_rate, "constant", 0.0, range_factor=value_range, server_rate=rate)
+
+
+def make(config: Config, job: Job) -> Outcome:
+    """Make the run."""
+    config, toy = changed(config, job.changes), config.toy
+    group = hospitals(config, job.nodes, job.spread, job.compute, job.seed, job.skew)
+    concurrency = min(config.strategies.concurrency, job.nodes)
+    buffer = (job.cohort or concurrency) if job.strategy == SYNC else (job.buffer or config.strategies.buffer)
+    versions = job.updates // (1 if job.strategy == FEDASYNC else buffer) + 2
+    schedule = constant(toy.learning_rate, toy.local_steps, job.rate, versions, toy.value_range)
+    given: dict[str, Any] = {"weighting": job.weighting} if job.weighting else {}
+    target = group.target(toy.target_share)
+    curve = Run(
+        job.strategy,
+        [QuadraticLearner(group, number, schedule) for number in range(job.nodes)],
+        speeds(config, group.mbit, group.compute),
+        group.loss,
+        schedule,
+        buffer,
+        concurrency,
+        config.wire.values,
+        job.updates,
+        target,
+        toy.hold_updates,
+        job.stop_there,
+        job.until,
+        job.seed,
+        given,
+    ).go()
+    least = group.best()
+    return Outcome(job, curve, target, least, curve.loss[0] - least, toy.hold_updates)
+
+
+@dataclass
+class Progress:
+    """Says how many of the jobs are done."""
+
+    say: Callable[[str], None]
+    what: str
+    total: int
+    done: int = field(default=0)
+
+    def one(self) -> None:
+        self.done += 1
+        if self.done == self.total or self.done % max(self.total // 8, 1) == 0:
+            self.say(f"{self.what}: {self.done} of {self.total} runs")
+
+
+def make_all(config: Config, jobs: Sequence[Job], what: str, say: Callable[[str], None]) -> list[Outcome]:
+    """The jobs' outcomes, in their order, on as many processes as this one may use cores."""
+    progress, workers = Progress(say, what, len(jobs)), len(os.sched_getaffinity(0))
+    if workers == 1 or len(jobs) < 2:
+        return list(_one_by_one(config, jobs, progress))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(make, config, job): i for i, job in enumerate(jobs)}
+        found: dict[int, Outcome] = {}
+        for future in as_completed(futures):
+            found[futures[future]] = future.result()
+            progress.one()
+    return [found[i] for i in range(len(jobs))]
+
+
+def _one_by_one(config: Config, jobs: Iterable[Job], progress: Progress) -> Iterator[Outcome]:
+    for job in jobs:
+        yield make(config, job)
+        progress.one()

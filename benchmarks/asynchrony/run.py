@@ -1,0 +1,200 @@
+"""One run of one strategy on the virtual clock: the real strategy, real nodes, a learner, and a curve as it goes.
+
+The curve is drawn by the journal, which sees every version as it is made and opens its record as a node would
+(``encryption.policy = none``: sealed updates come to the same integers, bit for bit). A run is cut off where nothing
+more is asked of it. Node state is kept in memory: its files are tested elsewhere.
+
+Not for: which runs are made (``benchmarks.asynchrony.studies``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import Context, RecordDict
+
+from benchmarks.asynchrony.clock import WireSize, plan_for
+from benchmarks.asynchrony.curve import Curve
+from client_app.accumulators import Accumulators
+from client_app.handlers import make_app
+from client_app.node import Learner, Node
+from client_app.payloads import Payloads, Vault
+from client_app.state import NodeState
+from crossward.config.schedule import Schedule
+from crossward.encryption.dither import KNOWN
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import Head, RecordHead, Task
+from crossward.simulation.toy import toy_context, toy_identity
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from strategies.async_hybrid import AsyncHybrid
+from strategies.bandwidth import Bandwidths
+from strategies.catchup import version_name
+from strategies.fedavg import FedAvg
+from strategies.journal import MemoryJournal
+from strategies.settings import StrategySettings
+
+ASYNC, SYNC, FEDBUFF, FEDASYNC = "async-hybrid", "fedavg", "fedbuff", "fedasync"
+STRATEGIES = (ASYNC, SYNC, FEDBUFF, FEDASYNC)
+NEVER = 1e12  # seconds: nobody fails in these runs, so no deadline may end a task or a round
+DIVERGED = 10.0  # times the loss at the start
+Losses = Callable[[Any], tuple[float, float]]
+
+
+class Enough(Exception):
+    """The curve has all that was asked of the run."""
+
+
+class MemoryStore:
+    """A node's state where nothing is killed: kept as it is, in place of ``client_app.state.StateFolder``."""
+
+    def __init__(self) -> None:
+        self._state: NodeState | None = None
+
+    def load(self, layout: str) -> NodeState:
+        return self._state or NodeState(layout)
+
+    def save(self, state: NodeState) -> None:
+        self._state = state
+
+    def keep_head(self, head: Head) -> None:
+        """Nobody asks for it."""
+
+
+class Trace(MemoryJournal):
+    """A journal that measures every version as it is made.
+
+    Raises :class:`Enough` in the run when ``updates`` are aggregated, when the target is settled (``stop_there``),
+    after ``until`` virtual seconds, or when the loss is beyond all hope.
+    """
+
+    def __init__(self, run: Run, size: WireSize, clock: VirtualClock, plan: FieldPlan) -> None:
+        super().__init__("asynchrony")
+        learner = run.learners[0]
+        self.run, self.initial, self.size, self.clock, self.plan = run, learner.initial(), size, clock, plan
+        self.curve, self.copy = Curve(), Accumulators()
+        self.down = self.up = 0
+        self.updates = 0
+        self.opener = Payloads(learner.sizes, plan, Vault())
+        self.first = run.losses(self.initial)
+        self.curve.add(0.0, 0, 0.0, *self.first, 0.0)
+
+    def __call__(self, content: RecordDict) -> int:
+        """Bytes of a content, for the grid; a download counts as it is sent, an upload once it is there."""
+        size = self.size(content)
+        if size and "version" in content.get("facts", {}) and "record-first" in content["facts"]:  # type: ignore[operator]
+            self.down += size
+        return size
+
+    def record(self, event: str, **facts: Any) -> None:
+        super().record(event, **facts)
+        if event in ("accepted", "late"):
+            self.up += self.size.update
+        elif event == "version":
+            self._measure(facts)
+
+    def _measure(self, facts: Mapping[str, Any]) -> None:
+        run, version = self.run, facts["version"]
+        of = (facts["epoch"], facts["weight_sum"], facts["sign"], facts["key"], facts["dithered"])
+        head = RecordHead(version, version, *of)
+        opened = self.opener.open(self.open(version_name(version))[1], head.weight_sum, head.key, head.dithered)
+        self.copy.add(head, opened, self.initial.size, self.plan, run.schedule.versions)
+        self.updates += len(facts["tasks"])
+        x = self.copy.vector(self.initial, self.plan, run.schedule)
+        loss, worst = run.losses(x)
+        stale = float(np.mean(facts["staleness"]))
+        self.curve.add(self.clock.now(), self.updates, float(self.down + self.up), loss, worst, stale)
+        done = self.updates >= run.updates or self.clock.now() > run.until or not loss < DIVERGED * self.first[0]
+        if done or (run.stop_there and loss <= 2 * run.target and self.curve.settled(run.target, run.hold)):
+            raise Enough
+
+
+@dataclass
+class Run:
+    """What a run is made of. ``learners`` and ``speeds`` by node; ``buffer`` is the cohort of ``fedavg``.
+
+    ``given`` replaces strategy settings.
+    """
+
+    strategy: str
+    learners: Sequence[Learner]
+    speeds: Sequence[Speed]
+    losses: Losses
+    schedule: Schedule
+    buffer: int
+    concurrency: int
+    values: int
+    updates: int
+    target: float = 0.0
+    hold: int = 1
+    stop_there: bool = False
+    until: float = float("inf")
+    seed: int = 0
+    given: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> StrategySettings:
+        """The strategy's settings: FedBuff's and FedAsync's are AsyncHybrid with their weighting and damping."""
+        chosen: dict[str, Any] = {
+            ASYNC: {"weighting": "paper", "concurrency": self.concurrency},
+            SYNC: {"weighting": "examples", "name": "fedavg"},
+            FEDBUFF: {"weighting": "examples", "damping": "absolute", "concurrency": self.concurrency},
+            FEDASYNC: {
+                "weighting": "examples",
+                "damping": "absolute",
+                "concurrency": self.concurrency,
+                "max_share": 1.0,
+            },
+        }[self.strategy]
+        buffer = 1 if self.strategy == FEDASYNC else self.buffer
+        common = {
+            "buffer_size": buffer,
+            "min_contributors": min(3, buffer),
+            "min_nodes": len(self.learners),
+            "max_wait": NEVER,
+            "task_timeout": NEVER,
+            "stall_timeout": NEVER,
+            "evaluate_every": 0,
+            "snapshot_every": 0,
+            "rollback_ratio": 0.0,
+        }
+        return StrategySettings(**(common | chosen | self.given))
+
+    def go(self) -> Curve:
+        """Make the run; its curve."""
+        logging.getLogger("flwr").setLevel(logging.WARNING)
+        logging.getLogger("crossward.node").setLevel(logging.ERROR)  # nodes say whenever an update of theirs came late
+        settings, count = self.settings(), len(self.learners)
+        plan, clock, bandwidths = plan_for(count, settings.buffer_size), VirtualClock(), Bandwidths()
+        for number, speed in enumerate(self.speeds):
+            bandwidths.configure(number + 1, speed.mbit)
+        made: dict[int, Node] = {}
+
+        def build(context: Context, task: Task) -> Node:
+            number = int(context.node_config["partition-id"])
+            if number not in made:
+                node = Node(
+                    self.learners[number],
+                    Path(f"node-{number}"),  # names a folder that nothing is written to
+                    toy_identity(number + 1),
+                    self.schedule,
+                    self.seed,
+                    lambda: 0.0,
+                    durable=False,
+                )
+                node.store = MemoryStore()  # type: ignore[assignment]
+                made[number] = node
+            return made[number]
+
+        app = make_app(build)
+        nodes = {i + 1: VirtualNode(app, toy_context(i), speed) for i, speed in enumerate(self.speeds)}
+        trace = Trace(self, WireSize.of(self.values, plan), clock, plan)
+        kind = FedAvg if self.strategy == SYNC else AsyncHybrid
+        strategy = kind(settings, plan, self.schedule, trace, clock=clock, bandwidths=bandwidths, dither=KNOWN)
+        with contextlib.suppress(Enough):
+            strategy.start(VirtualGrid(nodes, clock, size=trace))
+        return trace.curve

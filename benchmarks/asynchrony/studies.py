@@ -1,0 +1,127 @@
+"""Which runs each study consists of, and making them.
+
+Runs whose end is looked at go to the last update; the others stop once the target is settled.
+
+Not for: what is computed from their curves (``benchmarks.asynchrony.rows``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from benchmarks.asynchrony.config import Config
+from benchmarks.asynchrony.jobs import FACTORS, Job, Outcome, Progress, make_all
+from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, STRATEGIES, SYNC
+from benchmarks.asynchrony.toy import SKEWS
+from strategies.weighting import WEIGHTINGS
+
+Say = Callable[[str], None]
+Rates = dict[str, float]
+SPEED, WEIGHTING, SENSITIVITY, TINY = "speed", "weighting", "sensitivity", "tiny"
+STUDIES = (SPEED, WEIGHTING, SENSITIVITY, TINY)
+RIVAL_SEEDS = 2  # of FedBuff's and FedAsync's runs, and of settings beside the headline's: how many of the seeds
+BESIDE_SEEDS = 3
+RIVALS = (SYNC, FEDBUFF, FEDASYNC)
+
+
+def _job(config: Config, rates: Rates, study: str, strategy: str, nodes: int, seed: int) -> Job:
+    h = config.headline
+    rate = rates[f"{strategy}-{nodes}"]
+    return Job(study, strategy, nodes, h.spread, h.compute, seed, rate, config.toy.updates)
+
+
+def _rate(rates: Rates, job: Job) -> float:
+    """The rate found for the job's compute, where one was looked for."""
+    return rates.get(f"{job.strategy}-{job.nodes}-{job.compute}", job.rate)
+
+
+def speed_jobs(config: Config, rates: Rates, quick: bool) -> list[Job]:
+    """Time to target: every strategy, spread and compute; ``quick``: AsyncHybrid and fedavg, one compute."""
+    toy, h, out = config.toy, config.headline, []
+    for spread in config.links.spreads:
+        here = spread == h.spread
+        for compute in config.task.compute:
+            main = compute == h.compute
+            if quick and not main:
+                continue
+            count = len(toy.seeds) if main and here else BESIDE_SEEDS if main else RIVAL_SEEDS
+            for strategy in STRATEGIES if main and not quick else (ASYNC, SYNC):
+                seeds = toy.quick_seeds if quick else toy.seeds[: count if strategy in (ASYNC, SYNC) else RIVAL_SEEDS]
+                for seed in seeds:
+                    job = _job(config, rates, SPEED, strategy, h.nodes, seed)
+                    job = replace(job, spread=spread, compute=compute, stop_there=quick or not main)
+                    out.append(replace(job, rate=_rate(rates, job)))
+        for nodes in () if quick else (n for n in toy.nodes if n != h.nodes):
+            for strategy in STRATEGIES if here else (ASYNC, SYNC):
+                seeds = toy.seeds[: RIVAL_SEEDS if here and strategy in (ASYNC, SYNC) else 1]
+                out += [replace(_job(config, rates, SPEED, strategy, nodes, s), spread=spread) for s in seeds]
+    return out
+
+
+def weighting_jobs(config: Config, rates: Rates) -> list[Job]:
+    """AsyncHybrid with each weighting on each skew, and fedavg beside it."""
+    w, h, out = config.weighting, config.headline, []
+    for skew in SKEWS:
+        for weighting in (*WEIGHTINGS, ""):
+            strategy = ASYNC if weighting else SYNC
+            for seed in w.seeds:
+                job = Job(
+                    WEIGHTING, strategy, w.nodes, h.spread, h.compute, seed, rates[f"{strategy}-{h.nodes}"], w.updates
+                )
+                out.append(replace(job, skew=skew, weighting=weighting, buffer=w.buffer))
+    return out
+
+
+def sensitivity_jobs(config: Config, rates: Rates) -> list[Job]:
+    """The headline's pair with one thing changed at a time."""
+    s, grid, out = config.sensitivity, config.rates.grid, []
+    for seed in s.seeds:
+        pair = [replace(_job(config, rates, SENSITIVITY, x, config.headline.nodes, seed), stop_there=True)
+                for x in (ASYNC, SYNC)]  # fmt: skip
+        out += pair
+        for name in FACTORS:
+            out += [replace(job, changes=((name, factor),)) for factor in s.factors for job in pair]
+        out += [replace(pair[1], cohort=cohort) for cohort in s.cohorts]
+        out += [replace(pair[0], buffer=buffer) for buffer in s.buffers]
+        for job in pair:
+            i = grid.index(job.rate)
+            out += [replace(job, rate=grid[k]) for k in (i - 1, i + 1) if 0 <= k < len(grid)]
+        out.append(replace(pair[0], weighting="examples"))
+    return out
+
+
+def tiny_jobs(config: Config, rates: Rates) -> list[Job]:
+    """The embedded model at every spread."""
+    t, h = config.tiny, config.headline
+    return [
+        Job(TINY, strategy, t.hospitals, spread, h.compute, seed, rates[f"{strategy}-tiny"], t.updates)
+        for spread in config.links.spreads
+        for seed in t.seeds
+        for strategy in (ASYNC, SYNC)
+    ]
+
+
+def make_tiny(config: Config, jobs: list[Job], say: Say) -> list[Outcome]:
+    """The embedded model's runs, in this process: they share one model."""
+    from benchmarks.asynchrony.tiny import TinyModel  # torch and transformers, which the toy does without
+
+    model, progress, out = TinyModel(config), Progress(say, TINY, len(jobs)), []
+    for job in jobs:
+        out.append(model.make(job))
+        progress.one()
+    return out
+
+
+def run_studies(config: Config, rates: Rates, only: tuple[str, ...], quick: bool, say: Say) -> dict[str, list[Outcome]]:
+    """The outcomes of the studies asked for, by study."""
+    out: dict[str, list[Outcome]] = {}
+    if SPEED in only:
+        out[SPEED] = make_all(config, speed_jobs(config, rates, quick), SPEED, say)
+    if WEIGHTING in only:
+        out[WEIGHTING] = make_all(config, weighting_jobs(config, rates), WEIGHTING, say)
+    if SENSITIVITY in only:
+        out[SENSITIVITY] = make_all(config, sensitivity_jobs(config, rates), SENSITIVITY, say)
+    if TINY in only:
+        out[TINY] = make_tiny(config, tiny_jobs(config, rates), say)
+    return out

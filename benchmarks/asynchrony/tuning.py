@@ -1,0 +1,81 @@
+"""``--tune``: each strategy's server learning rate, the best of one fixed grid in the headline's setting.
+
+The best is the shortest time to target on the tuning seeds, which are not measured later. Kept in rates.toml
+and used for every spread of links. AsyncHybrid has one for each kind of compute, since staleness that is the same for
+all is harder to bear; a synchronous round of everybody does not depend on the clock at all, so fedavg's is its best.
+
+Not for: measuring.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.asynchrony.config import Config
+from benchmarks.asynchrony.jobs import Job, Outcome, make
+from benchmarks.asynchrony.run import ASYNC, STRATEGIES, SYNC
+
+HEAD = """# Found by `python -m benchmarks.asynchrony --tune`: of rates.grid (tiny_grid: the embedded model), the server
+# learning rate with the shortest time to target on the tuning seeds in the headline's setting, by strategy and nodes.
+# Beside each: the rates tried, with the virtual seconds to target ('-': not reached, or not before the best).
+"""
+
+
+def best_rate(
+    jobs: Callable[[float, int, float], Job],
+    run: Callable[[Job], Outcome],
+    grid: tuple[float, ...],
+    seeds: tuple[int, ...],
+) -> tuple[float, dict[float, float]]:
+    """The rate with the shortest mean time to target, and every rate's; a run much slower than the best is cut off.
+
+    Where no rate reaches the target, the one with the lowest loss in the end.
+    """
+    tried: dict[float, float] = {}
+    ends: dict[float, float] = {}
+    for rate in sorted(grid, key=lambda rate: abs(math.log(rate))):  # from the middle
+        best = min(tried.values(), default=math.inf)
+        found = [run(jobs(rate, seed, 1.3 * best)) for seed in seeds]
+        tried[rate] = sum(outcome.reach()[0] for outcome in found) / len(found)
+        ends[rate] = sum(outcome.curve.loss[-1] for outcome in found) / len(found)
+    reached = {rate: seconds for rate, seconds in tried.items() if math.isfinite(seconds)}
+    return min(reached or ends, key=lambda rate: (reached or ends)[rate]), tried
+
+
+def tune(config: Config, path: Path, say: Callable[[str], None], nodes: tuple[int, ...], tiny: bool) -> None:
+    """Search, and write ``path``."""
+    lines, h = [HEAD, "[rates]"], config.headline
+
+    def search(
+        name: str, strategy: str, count: int, run: Callable[[Job], Outcome], updates: int, compute: str = h.compute
+    ) -> None:
+        grid, seeds = (
+            (config.rates.tiny_grid, config.tiny.tuning_seeds)
+            if name.endswith("tiny")
+            else (config.rates.grid, config.toy.tuning_seeds)
+        )
+
+        def job(rate: float, seed: int, until: float) -> Job:
+            return Job("tuning", strategy, count, h.spread, compute, seed, rate, updates, stop_there=True, until=until)
+
+        rate, tried = best_rate(job, run, grid, seeds)
+        told = ", ".join(f"{r:g}: {s:.0f}" if math.isfinite(s) else f"{r:g}: -" for r, s in sorted(tried.items()))
+        lines.append(f"{name} = {rate}  # {told}")
+        say(lines[-1])
+
+    for count in nodes:
+        for strategy in STRATEGIES:
+            search(f"{strategy}-{count}", strategy, count, lambda job: make(config, job), config.toy.updates)
+        for compute in config.task.compute if count == h.nodes else ():  # fedavg's rounds of everybody know no clock
+            if compute != h.compute:
+                name = f"{ASYNC}-{count}-{compute}"
+                search(name, ASYNC, count, lambda job: make(config, job), config.toy.updates, compute)
+    if tiny:
+        from benchmarks.asynchrony.tiny import TinyModel
+
+        model = TinyModel(config)
+        for strategy in (ASYNC, SYNC):
+            search(f"{strategy}-tiny", strategy, config.tiny.hospitals, model.make, config.tiny.updates)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What the dither of versions costs."""

@@ -1,0 +1,1 @@
+"""What encryption costs: bytes, speed, memory, beside float32 and CKKS."""

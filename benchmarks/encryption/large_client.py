@@ -1,0 +1,82 @@
+"""A ClientApp whose nodes hold an adapter of an 8-billion-parameter model's size, but no model.
+
+Everything but the training is real: catching up, quantising, sealing, state on disk. A local training adds a small
+random delta. ``benchmarks.encryption.grid`` starts it in a real run.
+
+Not for: anything about language.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from flwr.app import Context
+from flwr.clientapp import ClientApp
+
+from benchmarks.encryption.sizes import llama_blocks
+from client_app.handlers import make_app
+from client_app.keys import simulated_key
+from client_app.node import Node
+from client_app.payloads import Vault
+from client_app.trained import Trained, Vector
+from crossward.config.run_settings import RunSettings
+from crossward.config.schedule import Schedule
+from crossward.config.settings import read_settings
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.measures import Measure, measure
+from crossward.protocol.messages import Task
+from crossward.simulation.toy import toy_identity
+
+_STRETCH = 1 << 20
+
+
+class LargeLearner:
+    """Learner of :class:`client_app.node.Learner` over the blocks of ``share`` of Llama-3.1-8B's layers."""
+
+    def __init__(self, number: int, share: float, spread: float, compute: float = 0.0) -> None:
+        self.site, self.layout = f"large-{number}", f"llama-3.1-8b-{share:g}"
+        self.sizes = tuple(llama_blocks(share))
+        self.spread, self.compute = np.float32(spread), compute
+
+    def initial(self) -> Vector:
+        return np.zeros(sum(self.sizes), dtype=np.float32)
+
+    def train(self, start: Vector, version: int, seed: int) -> Trained:
+        time.sleep(self.compute)
+        vector, rng = start.copy(), np.random.default_rng(seed)
+        for place in range(0, vector.size, _STRETCH):
+            here = vector[place : place + _STRETCH]
+            here += self.spread * rng.standard_normal(here.size, dtype=np.float32)
+        return Trained(vector, 10, 1000, 1000.0, 1)
+
+    def alone(self, start: Vector, steps: int, seed: int) -> Vector:
+        return start
+
+    def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        return {name: measure([(10.0, 10.0, 5.0)] * 3) for name in models}
+
+    def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        return tuple(number < fraction * len(self.sizes) for number in range(len(self.sizes)))
+
+    def close(self, last: bool) -> None:
+        pass
+
+
+def large_app() -> ClientApp:
+    """The ClientApp; run-config key ``benchmark.share`` says how many of the layers."""
+
+    def build(context: Context, task: Task) -> Node:
+        config, number = dict(context.run_config), int(context.node_config["partition-id"])
+        schedule, encryption = read_settings(Schedule, config), read_settings(EncryptionSettings, config)
+        run, compute = read_settings(RunSettings, config), float(config["benchmark.compute-seconds"])
+        return Node(
+            LargeLearner(number, float(config["benchmark.share"]), schedule.value_range(0) / 8, compute),
+            run.state_root / task.lineage / f"site-{number}",
+            toy_identity(number + 1),
+            schedule,
+            run.seed,
+            vault=Vault(encryption, simulated_key(encryption)),
+        )
+
+    return make_app(build)

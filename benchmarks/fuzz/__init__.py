@@ -1,0 +1,1 @@
+"""Mutated updates at the door of the server."""

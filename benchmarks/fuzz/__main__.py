@@ -1,0 +1,268 @@
+"""Mutated updates at the server's door: what is refused, and why; what gets in, and what it does to a sum.
+
+Honest hospitals train, seal and sign; then one reply after the other is changed on its way (or by its own hospital,
+which signs it again) and handed to ``strategies.reception.receive``. ::
+
+    python -m benchmarks.fuzz --mutations 20000
+
+Nothing that was changed on its way may be accepted. What a hospital changed and signed itself may be, as far as the
+server can see; then it must be decryptable arithmetic: it becomes a version, and opening that gives integers or says
+that it cannot. The mutations themselves are in ``benchmarks.fuzz.mutations``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from flwr.app import Message, RecordDict
+
+from benchmarks.fuzz.mutations import MUTATIONS, Material, signed_again
+from client_app.node import Node
+from client_app.payloads import Payloads, UnopenedError, Vault
+from crossward.config.schedule import Schedule
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.internals.flower import set_message_id
+from crossward.machine.paths import path_argument
+from crossward.protocol.messages import ACCEPTED, OUTCOMES, TRAIN, Update
+from crossward.protocol.wire import read_reply, read_task, write_reply
+from crossward.simulation.toy import ToyLearner, toy_identity
+from crossward.simulation.virtual_grid import VirtualClock, VirtualGrid
+from strategies.bandwidth import Bandwidths
+from strategies.dispatch import compose
+from strategies.journal import MemoryJournal
+from strategies.reception import receive
+from strategies.roster import Flight
+from strategies.settings import StrategySettings
+from strategies.state import ServerState
+from strategies.versions import make_version
+
+SECRET = Secret(bytes(range(32)))
+SCHEDULE = Schedule(versions=20, local_steps=5, peak=0.05)
+NODES = 5  # the last has never been heard
+DIMENSION = 16
+
+
+def vault(policy: str) -> Vault:
+    blocks = (True, False) if policy == "sensitive" else None
+    key = None if policy == "none" else ConsortiumKey(SECRET)
+    return Vault(EncryptionSettings(policy=policy, workers=1), key, blocks)
+
+
+@dataclass
+class Tally:
+    """What became of the mutations. ``unsigned`` must stay 0."""
+
+    tried: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    unsigned: int = 0
+    sums: Counter[str] = field(default_factory=Counter)
+    crashes: list[str] = field(default_factory=list)
+
+
+class Door:
+    """A server at version 1 of a run, its hospitals, and one task under way for each of them."""
+
+    def __init__(self, folder: Path, policy: str, plan: FieldPlan) -> None:
+        self.vault, self.plan = vault(policy), plan
+        settings = StrategySettings(buffer_size=3, bandwidth_exponent=0.0)
+        kinds = arithmetic(plan, policy)
+        clock = VirtualClock()
+        VirtualGrid({}, clock)  # says which run messages belong to
+        self.state = ServerState(settings, plan, SCHEDULE, MemoryJournal(), clock, Bandwidths(), "evaluate", 0, kinds)
+        self.nodes = {
+            n: Node(
+                ToyLearner(n, SCHEDULE, DIMENSION),
+                folder / str(n),
+                toy_identity(n),
+                SCHEDULE,
+                0,
+                lambda: 0.0,
+                False,
+                self.vault,
+            )
+            for n in range(1, NODES + 1)
+        }
+        self.state.roster.update(self.nodes)
+        old = {n: self._answered(n) for n in self.nodes}
+        for n in range(1, NODES):
+            flight, content = old[n]
+            self.hand_in(flight, content)
+        make_version(self.state, list(self.state.buffer)[:3])
+        for update in list(self.state.buffer):
+            self.state.buffer.remove(update)
+        for view in self.state.roster.nodes.values():
+            view.waiting = False
+        self.fresh = {n: self._answered(n) for n in self.nodes}
+        self.honest = {n: self._update(content) for n, (_, content) in self.fresh.items()}
+        other = Payloads((8, 8), FieldPlan(6, 8, 1), dataclasses.replace(self.vault))
+        clear = Payloads((8, 8), plan, vault("none"))
+        foreign = [p.close(np.zeros(DIMENSION, np.int64)) for p in (other, clear)]
+        self.material = Material(
+            [content for _, content in (*old.values(), *self.fresh.values())], foreign, self.nodes, plan
+        )
+        self._views = {n: dataclasses.replace(v) for n, v in self.state.roster.nodes.items()}
+        self._kept = dict(self.state.journal.payloads)  # type: ignore[attr-defined]
+
+    def _answered(self, n: int) -> tuple[Flight, RecordDict]:
+        message, flight = compose(self.state, self.state.roster.nodes[n], TRAIN)
+        return flight, write_reply(self.nodes[n].train(read_task(message.content)))
+
+    @staticmethod
+    def _update(content: RecordDict) -> Update:
+        update = read_reply(content)
+        assert isinstance(update, Update)
+        return update
+
+    def hand_in(self, flight: Flight, content: RecordDict) -> dict[str, Any]:
+        """The ledger line that a reply with ``content`` leads to."""
+        self.state.roster.launch("message", flight)
+        asked = Message(content=RecordDict(), dst_node_id=flight.node, message_type=TRAIN)
+        set_message_id(asked, "message")
+        log = self.state.journal.log  # type: ignore[attr-defined]
+        before = len(log)
+        receive(self.state, Message(content=content, reply_to=asked))
+        return next(line for line in log[before:] if line["event"] in OUTCOMES)
+
+    def reset(self) -> None:
+        """As before the last reply came."""
+        state = self.state
+        state.buffer.clear()
+        state.journal.payloads.clear()  # type: ignore[attr-defined]
+        state.journal.payloads.update(self._kept)  # type: ignore[attr-defined]
+        del state.journal.log[4096:]  # type: ignore[attr-defined]
+        state.roster.nodes = {n: dataclasses.replace(v) for n, v in self._views.items()}
+        state.roster.flights.clear()
+        state.snapshots.candidate = state.snapshots.confirmed = None
+
+    def untouched(self) -> bool:
+        """Whether no sum could have changed: nothing waits and nothing was kept."""
+        return not self.state.buffer and self.state.journal.payloads == self._kept  # type: ignore[attr-defined]
+
+    def signed_by_owner(self, n: int, content: RecordDict) -> bool:
+        """Independently of the server: does node ``n``'s own key vouch for exactly this update?"""
+        update = self._update(content)
+        try:
+            Ed25519PublicKey.from_public_bytes(self.honest[n].public_key).verify(
+                update.signature, update.signed_bytes()
+            )
+        except InvalidSignature:
+            return False
+        return True
+
+    def effect(self, n: int) -> str:
+        """Make a version of the accepted update and two honest ones, and open it; what came of it."""
+        state, others = self.state, [m for m in self.nodes if m != n][:2]
+        for other in others:
+            self.hand_in(*self.fresh[other])
+        kept = (state.version, state.layout, state.shape, dict(state.catch_up.versions))
+        line = make_version(state, list(state.buffer))
+        payload = state.journal.open(f"versions/{line['version']:06d}")[1]
+        state.version, state.layout, state.shape, state.catch_up.versions = kept
+        state.catch_up._forget()
+        got = np.zeros(DIMENSION, np.int64)
+        try:
+            opener = Payloads((8, 8), self.plan, self.vault)
+            for place, values in opener.open(payload, line["weight_sum"], line["key"], line["dithered"]):
+                got[place] = values
+        except UnopenedError as error:
+            return f"the version does not open: {str(error).split(':')[0]}"
+        honest = self.plan.largest_sum(line["weight_sum"], line["dithered"])
+        return (
+            "opens, within what honest updates sum to" if abs(got).max() <= honest else "opens, beyond any honest sum"
+        )
+
+
+def plain_reason(reason: str) -> str:
+    """A reason without its numbers and names, for counting."""
+    words = reason.split("'")
+    text = "…".join(words[::2]) if len(words) % 2 else reason
+    return "".join("#" if c.isdigit() else c for c in text).replace("##", "#").replace("##", "#")[:72]
+
+
+def try_one(door: Door, rng: random.Random, tally: Tally) -> None:
+    """One mutation of one honest update."""
+    n = rng.randint(1, NODES)
+    flight, content = door.fresh[n]
+    name, mutate = rng.choice(MUTATIONS)
+    again = rng.random() < 0.5
+    tally.tried += 1
+    try:
+        changed = mutate(copy.deepcopy(content), rng, door.material)
+        changed = signed_again(changed, door.nodes[n].identity) if again else changed
+        line = door.hand_in(dataclasses.replace(flight), changed)
+        if line["event"] != ACCEPTED:
+            tally.refused[f"{line['event']}: {plain_reason(line['reason'])}"] += 1
+            if not door.untouched():
+                tally.unsigned += 1
+        elif not door.signed_by_owner(n, changed):
+            tally.unsigned += 1
+            tally.accepted[f"{name}: accepted without its hospital's signature"] += 1
+        else:
+            same = door._update(changed).payload == door.honest[n].payload
+            tally.accepted["the payload as it was" if same else f"{name}, signed again"] += 1
+            if not same:
+                tally.sums[door.effect(n)] += 1
+    except Exception as error:
+        tally.crashes.append(f"{name}{' (signed again)' if again else ''}: {type(error).__name__}: {str(error)[:150]}")
+    door.reset()
+
+
+def fuzz(mutations: int, seed: int = 0) -> Tally:
+    """``mutations`` mutations, the same ones for the same ``seed``, shared among the policies."""
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, policy in enumerate(("all", "sensitive", "none")):
+            door = Door(Path(folder) / policy, policy, FieldPlan(8, 7, 2))
+            rng = random.Random(f"{seed}:{policy}")
+            for _ in range(mutations // 3 + (number < mutations % 3)):
+                try_one(door, rng, tally)
+    return tally
+
+
+def table(tally: Tally, seconds: float) -> str:
+    """The tally for people."""
+    refused, accepted = sum(tally.refused.values()), sum(tally.accepted.values())
+    rows = [f"{tally.tried} mutations in {seconds:.1f} s", "", f"refused: {refused}"]
+    rows += [f"{count:8}  {reason}" for reason, count in tally.refused.most_common(40)]
+    rows += ["", f"accepted: {accepted}", *(f"{c:8}  {what}" for what, c in tally.accepted.most_common())]
+    rows += ["", "what accepted ones make of a version", *(f"{c:8}  {what}" for what, c in tally.sums.most_common())]
+    rows += ["", f"changed a sum without a valid signature: {tally.unsigned}", f"exceptions: {len(tally.crashes)}"]
+    return "\n".join([*rows, *(f"          {crash}" for crash in sorted(set(tally.crashes)))])
+
+
+def main() -> int:
+    """Print the table; 1 when anything got in that must not."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--mutations", type=int, default=20000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=path_argument, help="write the tally there as well")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    tally = fuzz(options.mutations, options.seed)
+    print(table(tally, time.perf_counter() - began))
+    if options.json:
+        options.json.write_text(json.dumps(dataclasses.asdict(tally), indent=2) + "\n")
+    return 1 if tally.unsigned or tally.crashes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What hospital-level privacy costs in quality."""

@@ -1,0 +1,187 @@
+"""What hospital-level privacy costs in quality: the embedded model, synthetic hospitals, real nodes and noise.
+
+    python -m benchmarks.hospital_privacy [--hospitals 4 8] [--factors both core] [--epsilon 8 25] [--versions 12]
+
+Synchronous rounds of everybody, in this process and in the clear (sealing changes no bit, a test holds it to that). A
+row without epsilon is the same run with no noise; with clipping and without. Prints a table and, with ``--output``,
+JSON lines.
+
+Not for: bytes and seconds of sealing (``benchmarks.encryption``), patients (DP-SGD).
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.asynchrony.tiny import Remembered
+from client_app.accumulators import Accumulators
+from client_app.handlers import make_app
+from client_app.hospital_noise import HospitalNoise
+from client_app.learner import workshop
+from client_app.measuring import measure_batches
+from client_app.node import Node
+from client_app.payloads import Vault
+from client_app.settings import TrainSettings
+from client_app.state import StateFolder
+from crossward.adapters import LoraSettings, ModelConfig, write_vector
+from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
+from crossward.config.schedule import Schedule
+from crossward.encryption.dither import KNOWN
+from crossward.encryption.settings import EncryptionSettings
+from crossward.machine.paths import path_argument
+from crossward.privacy.hospital import HospitalMechanism, calibrate
+from crossward.protocol.measures import measure
+from crossward.simulation.toy import toy_context, toy_identity
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from data import DataConfig, load_hospitals, test_batches
+from strategies.fedavg import FedAvg
+from strategies.hospital_budget import HospitalBudget
+from strategies.journal import MemoryJournal
+from strategies.settings import StrategySettings
+
+DELTA, COLLUDING = 1e-5, 1
+UNMEASURED = measure([(1.0, 1.0, 1.0)])  # what nodes report of their held-out notes: nothing of interest here
+
+
+class Silent(HospitalNoise):
+    """The same bound and rounding, with no noise: what clipping alone costs."""
+
+    def quantise(self, delta: Any, residual: Any, value_range: float, q_max: int, rng: Any) -> Any:
+        from client_app.hospital_noise import bounded
+
+        return bounded(delta, residual, value_range / q_max, self.mechanism.shares(q_max).bound, rng)
+
+
+class Study:
+    """Hospitals and model of one adapter, loaded once; ``loss`` over a few held-out sequences of each hospital."""
+
+    def __init__(self, hospitals: int, factors: str, versions: int, steps: int) -> None:
+        self.hospitals = hospitals
+        self.data = DataConfig(synthetic_patients=60 * hospitals, min_patients=2, max_tokens=128)
+        self.found = load_hospitals(self.data, hospitals)
+        self.shop = workshop(ModelConfig(device="cpu"), LoraSettings(rank=8, factors=factors), 0)
+        rate = 1e-2 if factors == "both" else 3e-2
+        self.schedule = Schedule(versions=versions, local_steps=steps, peak=rate, server_rate=1.0)
+        self.memory: dict[Any, Any] = {}
+        self.batches = [
+            (list(itertools.islice(test_batches(learner.test_tokens, 4096), 2)), len(learner.test_tokens.patient_ids))
+            for learner in self.learners(self.schedule)
+        ]
+
+    def learners(self, schedule: Schedule) -> list[Remembered]:
+        out = []
+        for number, hospital in enumerate(self.found):
+            learner = Remembered(self.shop, hospital, self.data, schedule, TrainSettings(), f"site-{number}")
+            learner.told, learner.memory = lambda report: None, self.memory
+            out.append(learner)
+        return out
+
+    def loss(self, vector: Any) -> float:
+        """Nats a token."""
+        write_vector(self.shop.model, self.shop.layout, vector)
+        found = [measure_batches(self.shop.model, batches, patients, "no") for batches, patients in self.batches]
+        return sum(m.loss_sum for m in found) / sum(m.tokens for m in found)
+
+    def norm(self) -> float:
+        """Median L2 norm of the hospitals' first deltas."""
+        starts = [learner.train(self.shop.initial.copy(), 0, 1).vector for learner in self.learners(self.schedule)]
+        return float(np.median([np.linalg.norm(v - self.shop.initial) for v in starts]))
+
+    def run(self, epsilon: float | None, clip: float | None) -> dict[str, Any]:
+        """One run: ``epsilon`` None without noise, ``clip`` None without either."""
+        count, versions = self.hospitals, self.schedule.versions
+        mechanism = None
+        if clip is not None:
+            honest = count - COLLUDING
+            z = calibrate(epsilon, DELTA, versions, honest) if epsilon else 1.0
+            mechanism = HospitalMechanism(z, honest, clip)
+        plan = EncryptionSettings().plan(count, count, noised=mechanism is not None)
+        schedule, noise, budget, unit = self.schedule, None, None, NO_UNIT if mechanism is None else HOSPITAL
+        if mechanism is not None:
+            factor = mechanism.clip * mechanism.reach / (schedule.peak * schedule.local_steps)
+            schedule = replace(schedule, range_factor=factor)
+            noise = HospitalNoise(mechanism) if epsilon else Silent(mechanism)
+            budget = HospitalBudget(mechanism, DELTA, epsilon or 0.0, count) if epsilon else None
+        learners = self.learners(schedule)
+        settings = StrategySettings(
+            name="fedavg", buffer_size=count, min_contributors=count, weighting="equal", evaluate_every=0,
+            rollback_ratio=0.0, snapshot_every=0, max_wait=1e9,
+        )  # fmt: skip
+        clock, began = VirtualClock(), time.perf_counter()
+        layout = Vault().layout(learners[0].layout, len(learners[0].sizes))
+        with tempfile.TemporaryDirectory() as folder:
+
+            def build(context: Any, task: Any) -> Node:
+                k = int(context.node_config["partition-id"])
+                given = {"durable": False, "noise": noise, "privacy_unit": unit}
+                return Node(learners[k], Path(folder) / str(k), toy_identity(k + 1), schedule, 0, lambda: 0.0, **given)
+
+            for learner in learners:
+                # measured below, all at once
+                learner.evaluate = lambda models: dict.fromkeys(models, UNMEASURED)  # type: ignore[method-assign]
+            nodes = {k + 1: VirtualNode(make_app(build), toy_context(k), Speed()) for k in range(count)}
+            journal = MemoryJournal()
+            given = {"clock": clock, "budget": budget, "privacy_unit": unit, "dither": KNOWN}
+            strategy = FedAvg(settings, plan, schedule, journal, **given)
+            strategy.start(VirtualGrid(nodes, clock))
+            copy: Accumulators = StateFolder(Path(folder) / "0").load(layout).copy
+            final = copy.vector(self.shop.initial, plan, schedule)
+            sent = [line["bytes"] for line in journal.events() if line["event"] == "accepted"]
+        spent = [line["hospital_epsilon"] for line in journal.events() if "hospital_epsilon" in line]
+        return {
+            "hospitals": count,
+            "values": int(self.shop.initial.size),
+            "versions": copy.version,
+            "epsilon": max(spent, default=None),
+            "noise_multiplier": mechanism.noise_multiplier if mechanism is not None and epsilon else 0.0,
+            "clip": clip,
+            "bound_units": mechanism.shares(plan.q_max).bound if mechanism is not None else None,
+            "loss": self.loss(final),
+            "clear_bytes_per_value": float(np.mean(sent)) / self.shop.initial.size,
+            "sealed_bytes_per_value": plan.bytes_per_value(),
+            "value_bits": plan.value_bits,
+            "seconds": time.perf_counter() - began,
+        }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hospital_privacy", description=__doc__.split("\n")[0])
+    parser.add_argument("--hospitals", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--factors", nargs="+", default=["both", "core"])
+    parser.add_argument("--epsilon", type=float, nargs="+", default=[2.0, 8.0, 25.0])
+    parser.add_argument(
+        "--clips", type=float, nargs="+", default=[1.0, 0.1], help="times the first deltas' median norm"
+    )
+    parser.add_argument("--versions", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--output", type=path_argument)
+    args = parser.parse_args(argv)
+    logging.getLogger("flwr").setLevel(logging.WARNING)
+    for hospitals, factors in itertools.product(args.hospitals, args.factors):
+        study = Study(hospitals, factors, args.versions, args.steps)
+        norm = study.norm()
+        print(
+            f"{hospitals} hospitals, factors {factors}: untuned {study.loss(study.shop.initial):.3f}, norm {norm:.3g}"
+        )
+        for epsilon, share in [(None, None), *itertools.product([None, *args.epsilon], args.clips)]:
+            row = {"factors": factors} | study.run(epsilon, None if share is None else share * norm)
+            print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+            if args.output:
+                with args.output.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()

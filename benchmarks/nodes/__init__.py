@@ -1,0 +1,1 @@
+"""How many nodes and versions a server handles."""

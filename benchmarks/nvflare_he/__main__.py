@@ -1,0 +1,254 @@
+"""``python -m benchmarks.nvflare_he --python NVFLARE/bin/python``: NVFlare's own HE classes beside ours, in one run.
+
+The same float32 values of several clients go through NVFlare's encryptor, aggregator and decryptor
+(``benchmarks.nvflare_he.worker``, in a process of the interpreter named), through our he-fl baseline
+(``encryption.scheme = "ckks"``: TenSEAL, NVFlare's parameters, integers) and through our default (BFV, preset
+``compact``). They take turns on one core; figures are medians. NVFlare encrypts each tensor by itself, so it is run
+with the values as one tensor and as many; ours packs a vector whatever its tensors are.
+
+NVFlare's process imports nothing of ours and needs no torch, so an environment of its own is the smallest::
+
+    python3.11 -m venv nvflare-venv
+    nvflare-venv/bin/python -m pip install nvflare==2.9.0 tenseal==0.3.18
+
+Its pins and Flower's do not contradict one another, so this project's environment can have it as well
+(``pip install -e ".[bench]"``, about 20 packages, Flask and gunicorn among them); ``--python`` is then not needed.
+
+Not for: NVFlare's runtime, or training. Its HE recipe refuses the simulator (``FedAvgRecipeWithHE``: "does not support
+SimEnv"), and a provisioned deployment would time its channels, not its encryption.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from benchmarks.encryption.rows import RANGE, SPREAD, Contest, one_core, silence, weights_of
+from benchmarks.encryption.tables import _table
+from benchmarks.encryption.ways import Ours, Vector
+from crossward.encryption.ckks_aggregator import CkksArithmetic
+from crossward.encryption.ckks_holder import CkksSealer, make_context
+from crossward.encryption.plan import PRESETS, FieldPlan
+from crossward.encryption.policy import pieces
+from crossward.machine.paths import path_argument
+
+WORKER = Path(__file__).with_name("worker.py")
+TENSORS = 56  # of the embedded model's adapter: two factors of seven layers in four blocks
+HOW = """Make an environment that has NVFlare, and name its interpreter:
+  python3.11 -m venv nvflare-venv
+  nvflare-venv/bin/python -m pip install nvflare==2.9.0 tenseal==0.3.18
+  python -m benchmarks.nvflare_he --python nvflare-venv/bin/python"""
+Row = dict[str, Any]
+
+
+class NVFlareError(Exception):
+    """NVFlare's side cannot be measured; the message says what to do."""
+
+
+class Baseline:
+    """Our he-fl baseline: CKKS through the classes that a run with ``encryption.scheme = "ckks"`` uses."""
+
+    name = "ours, he-fl (ckks)"
+
+    def __init__(self, plan: FieldPlan, value_range: float) -> None:
+        secret, public = make_context()
+        self.plan, self.unit, self.total_weight = plan, value_range / plan.q_max, plan.total_weight
+        self.sealer, self.arithmetic = CkksSealer(plan, secret), CkksArithmetic(public)
+
+    def put_in(self, delta: Vector) -> Vector:
+        return np.rint(np.clip(delta / self.unit, -self.plan.q_max, self.plan.q_max)).astype(np.int64)
+
+    def cut(self, values: Vector) -> list[Vector]:
+        return [piece.gather(values) for piece in pieces([values.size], [True], self.sealer.chunk)]
+
+    def seal(self, piece: Vector) -> bytes:
+        return self.sealer.close(piece)
+
+    def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int) -> bytes:
+        widths = [self.plan.update_bits] * len(parts)
+        return self.arithmetic.combine(parts, weights, widths, self.plan.sum_bits(1), count)
+
+    def open(self, part: bytes, count: int, weight_sum: int) -> Vector:
+        return self.sealer.open(part, self.plan.sum_bits(1), count, weight_sum)
+
+
+class Theirs:
+    """The process that runs NVFlare, within a ``with``; a round whenever it is asked.
+
+    Every call raises :class:`NVFlareError` when the interpreter lacks NVFlare or TenSEAL, or the process fails.
+    """
+
+    def __init__(self, python: Path, asked: dict[str, Any]) -> None:
+        if not python.is_file():
+            raise NVFlareError(f"{python} is no Python interpreter.\n{HOW}")
+        self.python = python
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - see __exit__; nobody would read a pipe in time
+        command = [str(python), "-I", str(WORKER), json.dumps(asked)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()
+        self.said.close()
+
+    def _answer(self) -> Any:
+        """The next line that is an answer: NVFlare and TenSEAL print remarks of their own."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("answer "):
+                return json.loads(line.removeprefix("answer "))
+        code = self.process.wait()
+        self.said.seek(0)
+        said = self.said.read().strip().splitlines()
+        if said and "No module named" in said[-1]:
+            raise NVFlareError(f"{self.python} cannot run NVFlare: {said[-1]}.\n{HOW}")
+        raise NVFlareError("\n".join([f"NVFlare's process ended with code {code}:", *said[-5:]]))
+
+    def versions(self) -> dict[str, str]:
+        """What it runs, which it says first: package -> version."""
+        found: dict[str, str] = self._answer()
+        return found
+
+    def round(self) -> dict[str, Row]:
+        """A round of every number of tensors: number -> figures."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("round\n")
+        self.process.stdin.flush()
+        found: dict[str, Row] = self._answer()
+        return found
+
+
+def their_row(name: str, found: Sequence[Row], values: int, clients: int) -> Row:
+    """One way's row from NVFlare's rounds. Encrypting is of one client, and includes its bytes, as ours does."""
+
+    def seconds(*steps: str) -> float:
+        return statistics.median(sum(one["seconds"][step] for step in steps) for one in found)
+
+    return {
+        "name": name,
+        "up_bytes_per_value": found[0]["up_bytes"] / values,
+        "up_bytes_per_value_without_contexts": (found[0]["up_bytes"] - found[0]["context_bytes"]) / values,
+        "down_bytes_per_value": found[0]["down_bytes"] / values,
+        "encrypt_s": seconds("encrypt", "pack") / clients,
+        "encrypt_s_without_packing": seconds("encrypt") / clients,
+        "aggregate_s": seconds("unpack", "aggregate", "pack_down"),
+        "aggregate_s_without_packing": seconds("aggregate"),
+        "decrypt_s": seconds("unpack_down", "decrypt"),
+        "max_error": max(one["max_error"] for one in found),
+    }
+
+
+def our_row(contest: Contest) -> Row:
+    """One way's row of ours: the error is of the sum, after what is put in has been rounded, and of rounding."""
+    row, middle = contest.row(), {name: statistics.median(found) for name, found in contest.samples.items()}
+    return {
+        "name": row["name"],
+        "up_bytes_per_value": row["up_bytes_per_value"],
+        "down_bytes_per_value": row["down_bytes_per_value"],
+        "encrypt_s": middle["seal"],
+        "aggregate_s": middle["add"],
+        "decrypt_s": middle["open"],
+        "max_error": row["max_error"],
+        "rounding": contest.way.unit / 2,
+    }
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure(python: Path, values: int, clients: int, rounds: int) -> dict[str, Any]:
+    """All rows; NVFlare's first."""
+    rng = np.random.default_rng(0)
+    deltas = [rng.normal(0.0, SPREAD, values).astype(np.float32) for _ in range(clients)]
+    tensors = sorted({1, min(TENSORS, values)})
+    plan = PRESETS["compact"]
+    weights = weights_of(plan.total_weight, clients)
+    asked = {"values": values, "clients": clients, "weights": weights, "tensors": tensors, "spread": SPREAD}
+    theirs: dict[str, list[Row]] = {}
+    with one_core(), Theirs(python, asked) as process:
+        versions = process.versions()
+        ways = [Baseline(plan, RANGE), Ours("ours, compact (bfv)", plan, rng.bytes(64), RANGE)]
+        ours = [Contest(way, deltas) for way in ways]
+        for number in range(rounds):
+            say(f"round {number + 1} of {rounds}")
+            for name, found in process.round().items():
+                theirs.setdefault(name, []).append(found)
+            for contest in ours:
+                contest.messages = []
+                with silence():
+                    for client in range(clients):
+                        contest.seal(client)
+                    contest.add()
+                    contest.open()
+    rows = [
+        their_row(f"NVFlare, {name} tensor{'s' * (name != '1')}", found, values, clients)
+        for name, found in theirs.items()
+    ]
+    rows += [our_row(contest) for contest in ours]
+    return {"versions": versions, "values": values, "clients": clients, "rounds": rounds, "rows": rows}
+
+
+def table(found: dict[str, Any]) -> Iterator[str]:
+    """What was measured, as text."""
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    yield f"{found['values']:,} values, {found['clients']} clients, one core, medians of {found['rounds']}; {versions}"
+    head = ["", "up B/v", "down B/v", "encrypt s", "aggregate s", "decrypt s", "largest error", "rounding"]
+    body = []
+    for row in found["rows"]:
+        figures = [f"{row[name]:.2f}" for name in ("up_bytes_per_value", "down_bytes_per_value")]
+        figures += [f"{row[name]:.3f}" for name in ("encrypt_s", "aggregate_s", "decrypt_s")]
+        rounding = f"{row['rounding']:.1e}" if "rounding" in row else "-"
+        body.append([row["name"], *figures, f"{row['max_error']:.1e}", rounding])
+    yield from _table(head, body)
+    for row in found["rows"]:
+        if "encrypt_s_without_packing" in row:
+            yield (
+                f"{row['name']}: {row['up_bytes_per_value_without_contexts']:.2f} B/v up without the TenSEAL context "
+                f"that travels with every tensor; encryption alone {row['encrypt_s_without_packing']:.3f} s, addition "
+                f"alone {row['aggregate_s_without_packing']:.3f} s"
+            )
+    yield "encrypt: one client to bytes; aggregate: all clients' bytes to the sum's; decrypt: the sum's bytes to values"
+    yield "largest error: of the mean of what was put in; rounding: what ours loses before; a node makes up for it"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print; 2 without an interpreter that has NVFlare."""
+    raw = argparse.RawDescriptionHelpFormatter
+    p = argparse.ArgumentParser(prog="python -m benchmarks.nvflare_he", description=__doc__, formatter_class=raw)
+    here = Path(sys.executable)
+    p.add_argument(
+        "--python", type=path_argument, default=here, metavar="FILE", help="one that has nvflare (default: this one)"
+    )
+    p.add_argument("--values", type=int, default=77_824, help="values of an update (default: the embedded model's)")
+    p.add_argument("--clients", type=int, default=4)
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--json", type=path_argument, metavar="FILE")
+    args = p.parse_args(argv)
+    try:
+        found = measure(args.python, args.values, args.clients, args.rounds)
+    except NVFlareError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("\n".join(table(found)))
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

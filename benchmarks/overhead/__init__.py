@@ -1,0 +1,1 @@
+"""What a simulated message costs outside training."""

@@ -1,0 +1,72 @@
+"""``python -m benchmarks.overhead``: what one simulated message costs outside the training loop.
+
+Starts a real ``flwr run`` with one task at a time and no pretended links, and reads its ledger: round trip at the
+server, handler, training loop. The first message of every process (it loads the model) is reported apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.machine.paths import path_argument
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = (
+    'simulation.links-mbit="" strategy.concurrency=1 strategy.num-versions={versions} strategy.evaluate-every=0 '
+    "strategy.buffer-size=3 strategy.poll-seconds=0.02 run.alone=false train.local-steps={steps}"
+)
+
+
+def main() -> None:
+    """Run and print."""
+    p = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
+    p.add_argument("--versions", type=int, default=6)
+    p.add_argument("--steps", type=int, default=10)
+    p.add_argument("--json", type=path_argument, metavar="FILE")
+    args = p.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable,
+            "-m",
+            "crossward.launcher",
+            "--no-evaluation",
+            "--cpus",
+            "1",
+            "--runs-dir",
+            folder,
+            "--run-config",
+        ]
+        subprocess.run([*command, CONFIG.format(versions=args.versions, steps=args.steps)], cwd=ROOT, check=True)
+        run = next(path for path in Path(folder).iterdir() if path.is_dir())
+        lines = [e.facts for e in read_entries(run / FILE_NAME) if e.event == "accepted"]
+    first, later = lines[0], lines[4:]  # each of the four hospitals tokenises its notes with its first message
+
+    def shares(line: dict[str, float]) -> dict[str, float]:
+        total, handler, loop = line["seconds"], line["compute_seconds"], line["train_seconds"]
+        return {
+            "round_trip_s": total,
+            "training_loop_s": loop,
+            "handler_outside_loop_s": handler - loop,
+            "flower_s": total - handler,
+            "overhead_share": (total - loop) / total,
+        }
+
+    rows = [shares(dict(line)) for line in later]
+    median = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    opening = shares(dict(first))
+    print(f"{args.steps} steps a message; medians of {len(rows)} messages after each hospital's first")
+    for name, value in median.items():
+        print(f"{name:24}{value:10.4f}   (first message {opening[name]:.4f})")
+    if args.json:
+        args.json.write_text(json.dumps({"median": median, "first": opening, "messages": len(rows)}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A hospital behind a slow, lossy link."""

@@ -1,0 +1,226 @@
+"""A hospital behind a slow, lossy link, for real: ``python -m benchmarks.slow_link [--megabytes 100] [--json FILE]``.
+
+A SuperLink over TLS and four SuperNodes with keys on this machine, one of them in a network namespace behind 2 Mbit/s,
+200 ms and lost packets (``benchmarks.slow_link.link``). Updates have the size of a large model's; a local training only
+waits and draws numbers (``benchmarks.encryption.large_client``). Measured: does any timeout end anything, what does the
+link carry, what bandwidth does the server find, and are the other hospitals held up?
+
+Needs Linux, root and ip. Takes about an hour with 100 MB: an update crosses 2 Mbit/s in seven minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.encryption.grid import write_app
+from benchmarks.slow_link.link import Link
+from crossward.deploy.aggregator import healthy, init_aggregator, read_aggregator
+from crossward.deploy.hospital import init_hospital
+from crossward.deploy.run import APP, DeployedRun
+from crossward.encryption.key_file import simulation_key
+from crossward.launcher.processes import ProcessTree
+from crossward.ledger.file import FILE_NAME
+from crossward.machine.paths import path_argument
+from crossward.machine.ports import free_ports
+
+HOSPITALS, SLOW = 4, 1
+BYTES_A_VALUE = 3.79  # the balanced preset's uplink; a sum of any number of versions is twice as large
+LLAMA = 41_943_040  # values of Llama-3.1-8B's adapter at rank 16
+
+
+def _wait(what: str, holds: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what} did not happen within {seconds:.0f} s")
+        time.sleep(0.2)
+
+
+def _members(path: Path) -> int:
+    try:
+        return len(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return 0
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """The run's ledger."""
+    try:
+        return [json.loads(line) for line in (folder / FILE_NAME).read_text().splitlines()]
+    except (OSError, ValueError):
+        return []
+
+
+def row(found: list[dict[str, Any]], mine: bool) -> dict[str, Any]:
+    """What became of the slow hospital's tasks, or of the others'."""
+    site = f"large-{SLOW}"
+    accepted = [line for line in found if line["event"] == "accepted" and (line["site"] == site) == mine]
+    nodes = {line["node"] for line in accepted}
+    tasks = [line for line in found if line["event"] == "dispatched" and line["node"] in nodes]
+    by_task = {line["task"]: line for line in tasks}
+    failed = [
+        line for line in found if line["event"] in ("failed", "late", "malformed", "behind") and line["node"] in nodes
+    ]
+    return {
+        "tasks": len(tasks),
+        "accepted": len(accepted),
+        "other_outcomes": [f"{line['event']}: {line.get('reason', '')}" for line in failed],
+        "mb_up": max((line["bytes"] for line in accepted), default=0) / 1e6,
+        "mb_down": max((line["bytes"] for line in tasks), default=0) / 1e6,
+        "round_trips": [line["seconds"] for line in accepted],
+        "deadlines": [by_task[line["task"]]["deadline_seconds"] for line in accepted],
+        "bandwidth": accepted[-1]["bandwidth"] if accepted else None,
+    }
+
+
+def measure(megabytes: float, versions: int, link: Link, compute: float, updates: int, say: Any) -> dict[str, Any]:
+    """The run, until the slow hospital has had ``updates`` accepted."""
+    share = min(megabytes * 1e6 / BYTES_A_VALUE / LLAMA, 1.0)
+    tree = ProcessTree()
+    with tempfile.TemporaryDirectory(prefix="crossward-link-") as temporary:
+        folder = Path(temporary)
+        home, app = folder / "home", folder / "app"
+        app.mkdir()
+        write_app(app, share, compute)
+        simulation_key(home / "keys", False)
+        port = free_ports(1)[0]
+        config_path = init_aggregator(folder / "aggregator", link.near, port, "0.0.0.0")
+        config = read_aggregator(config_path)
+        path = os.pathsep.join(filter(None, [str(APP), os.environ.get("PYTHONPATH", "")]))
+        os.environ.update({"CROSSWARD_HOME": str(home), "PYTHONPATH": path})
+        commands = [[sys.executable, "-m", "crossward.deploy", "aggregator", str(config_path)]]
+        for number, own in enumerate(free_ports(HOSPITALS)):
+            place = folder / f"hospital-{number}"
+            address = f"{link.near if number == SLOW else '127.0.0.1'}:{port}"
+            file = init_hospital(place, address, f"large-{number}", place, config.authority, home, own)
+            with file.open("a") as out:
+                out.write(f"partition-id = {number}\nnum-partitions = {HOSPITALS}\n")
+            (config.nodes / f"{place.name}.pub").write_bytes((place / "node.pub").read_bytes())
+            inside = link.inside if number == SLOW else []
+            commands.append([*inside, sys.executable, "-m", "crossward.deploy", "hospital", str(file)])
+        try:
+            for number, command in enumerate(commands):
+                with (folder / f"{number}.log").open("wb") as log:
+                    tree.start(command, stdout=log, stderr=log, cwd=folder)
+                if number == 0:
+                    _wait("the SuperLink's answer", lambda: healthy(config), 60)
+                    _wait("registering", lambda: _members(config.state / "members.json") == HOSPITALS, 60)
+            settings = (
+                f"strategy.num-versions={versions} strategy.buffer-size=3 strategy.min-nodes={HOSPITALS} "
+                "strategy.evaluate-every=0 run.alone=false encryption.preset=balanced strategy.max-staleness=1000"
+            )
+            run = DeployedRun(config, [settings], say, app)
+            run.submit()
+            _wait("the first task", lambda: lines(run.folder), 120)
+            told = 0
+            while True:
+                found = lines(run.folder)
+                for line in found[told:]:
+                    if line["event"] in ("version", "failed", "left", "joined", "finished") or (
+                        line["event"] == "accepted" and line["site"] == f"large-{SLOW}"
+                    ):
+                        say("  " + " ".join(str(line.get(k, "")) for k in ("event", "version", "site", "reason")))
+                told = len(found)
+                slow = row(found, True)
+                if slow["accepted"] >= updates or any(line["event"] == "finished" for line in found):
+                    break
+                if run.flower.status(run.run_id)[0].startswith("finished"):
+                    raise RuntimeError(f"the run ended: {run.flower.status(run.run_id)}")
+                time.sleep(5)
+            run.stop()
+        except BaseException:
+            for log in sorted(folder.glob("*.log")):
+                say(f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:]))
+            raise
+        finally:
+            tree.stop()
+    made = [line for line in found if line["event"] == "version"]
+    with_slow = [line["seconds"] for line in made if f"large-{SLOW}" in line["sites"]]
+    without = [line["seconds"] for line in made if f"large-{SLOW}" not in line["sites"]]
+    return {
+        "versions": len(made),
+        "slow": slow,
+        "others": row(found, False),
+        "left": sum(line["event"] == "left" for line in found),
+        "seconds_a_version_with": statistics.median(with_slow) if with_slow else None,
+        "seconds_a_version_without": statistics.median(without) if without else None,
+        "packets": {"carried": link.up.carried + link.down.carried, "lost": link.up.lost + link.down.lost},
+        "link_mb": {"up": link.up.bytes / 1e6, "down": link.down.bytes / 1e6},
+    }
+
+
+def table(found: dict[str, Any], mbit: float) -> Table:
+    """The figures for people."""
+    out = Table(
+        title=f"One hospital behind {mbit:g} Mbit/s, 200 ms and lost packets; {found['versions']} versions made"
+    )
+    for name in ("", "slow hospital", "the three others"):
+        out.add_column(name, justify="left" if not name else "right")
+    slow, others = found["slow"], found["others"]
+
+    def middle(values: list[float]) -> str:
+        return f"{statistics.median(values):.1f}" if values else "-"
+
+    rows = (
+        ("updates accepted", lambda r: str(r["accepted"])),
+        ("tasks that came to nothing", lambda r: str(len(r["other_outcomes"]))),
+        ("MB up, an update", lambda r: f"{r['mb_up']:.1f}"),
+        ("MB down, a task (largest)", lambda r: f"{r['mb_down']:.1f}"),
+        ("round trip, s (median)", lambda r: middle(r["round_trips"])),
+        ("longest round trip, s", lambda r: f"{max(r['round_trips'], default=0):.1f}"),
+        ("last deadline, s", lambda r: f"{r['deadlines'][-1]:.0f}" if r["deadlines"] else "-"),
+        ("bandwidth as measured, Mbit/s", lambda r: f"{r['bandwidth']:.2f}" if r["bandwidth"] else "-"),
+    )
+    for name, cell in rows:
+        out.add_row(name, cell(slow), cell(others))
+    return out
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.slow_link", description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=float, default=100.0, help="of an update (default: %(default)g)")
+    parser.add_argument("--mbit", type=float, default=2.0, help="of the slow link (default: %(default)g)")
+    parser.add_argument("--loss", type=float, default=0.005, help="share of packets lost (default: %(default)g)")
+    parser.add_argument(
+        "--compute", type=float, default=60.0, help="seconds of a local training (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--updates", type=int, default=2, help="of the slow hospital to wait for (default: %(default)s)"
+    )
+    parser.add_argument("--json", type=path_argument)
+    args = parser.parse_args(argv)
+    console = Console()
+    if os.geteuid() or subprocess.run(["ip", "netns"], capture_output=True, check=False).returncode:
+        console.print("a network namespace needs root and iproute2: nothing was measured")
+        return 2
+    with Link("crossward", args.mbit, 0.1, args.loss) as link:
+        found = measure(
+            args.megabytes, 100_000, link, args.compute, args.updates, lambda s: console.print(s, markup=False)
+        )
+    console.print(table(found, args.mbit))
+    pace = [found[f"seconds_a_version_{how}"] for how in ("without", "with")]
+    said = ["-" if p is None else f"{p:.1f} s" for p in pace]
+    console.print(f"A version took {said[0]} without the slow hospital in it and {said[1]} with it (medians).")
+    console.print(f"Packets carried {found['packets']['carried']}, lost {found['packets']['lost']}.")
+    for reason in found["slow"]["other_outcomes"]:
+        console.print(f"slow hospital: {reason}", markup=False)
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

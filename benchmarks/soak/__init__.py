@@ -1,0 +1,1 @@
+"""Hundreds of versions under faults of every kind, and what holds afterwards."""

@@ -1,0 +1,169 @@
+"""What must hold after a soak, each checked from the run folder and the nodes' disks alone.
+
+Not for: making the trouble (``benchmarks.soak.trouble``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.soak.hospitals import DIMENSION, Books, Hospital
+from client_app.payloads import Payloads, UnopenedError, Vault
+from crossward.config.schedule import Schedule
+from crossward.encryption.dither import KNOWN
+from crossward.evaluation.replay import Run, global_vector
+from crossward.ledger.file import FILE_NAME, read_heads, verify
+from crossward.protocol.messages import ACCEPTED, OUTCOMES
+from server_app.files import read_payload
+from strategies.restore import REVOKED, standing
+
+SIZES = (DIMENSION // 2, DIMENSION - DIMENSION // 2)
+
+
+class Checks:
+    """Facts of a finished run; every method gives what does not hold, in words."""
+
+    def __init__(self, run: Run, schedule: Schedule, vault: Vault, books: Books, nodes: Mapping[int, Hospital]) -> None:
+        self.run, self.schedule, self.vault = run, schedule, vault
+        self.names: dict[int, set[str]] = defaultdict(set)  # what the ledger may call a hospital
+        for node, hospital in nodes.items():
+            public = hospital.identity.public_key().public_bytes_raw().hex()[:16]
+            self.names[hospital.number] |= {public, f"node-{node}"}
+        self.hospitals = list({hospital.number: hospital for hospital in nodes.values()}.values())
+        self.outcomes: dict[int, list[str]] = defaultdict(list)
+        for line in run.events:
+            if line["event"] in (*OUTCOMES, "measured") and line["task"] >= 0:
+                self.outcomes[line["task"]].append(line["event"])
+        self.rows = {int(row["task"]): row for row in books.rows()}
+        self.version = int(run.versions[-1]["version"])
+
+    def lines(self, *events: str) -> list[dict[str, Any]]:
+        return [line for line in self.run.events if line["event"] in events]
+
+    def unaccounted(self) -> list[str]:
+        """Tasks without exactly one outcome; accepted updates that are not in exactly one version."""
+        tasks = [line["task"] for line in self.lines("dispatched")]
+        wrong = [f"task {task} was dispatched {n} times" for task, n in Counter(tasks).items() if n > 1]
+        for task in {*tasks, *self.outcomes}:
+            got = self.outcomes.get(task, [])
+            revoked = len(got) == 2 and got[0] == ACCEPTED and got[1] in REVOKED
+            if not (len(got) == 1 or revoked) or task not in set(tasks):
+                wrong.append(f"task {task} has the outcomes {got}")
+        used = Counter(task for line in self.run.versions for task in line["tasks"])
+        waiting = set(standing(self.run.events).buffer)
+        for task in {*used, *(task for task, got in self.outcomes.items() if ACCEPTED in got)}:
+            want = 0 if task in waiting or self.outcomes[task] != [ACCEPTED] else 1
+            if used[task] != want:
+                wrong.append(f"update {task} ({self.outcomes[task]}) is in {used[task]} versions")
+        return wrong
+
+    def versions(self) -> list[str]:
+        """Versions whose record is not exactly the weighted sum of what their contributors' updates hold."""
+        wrong, base = [], {line["task"]: line["version"] for line in self.lines(ACCEPTED)}
+        with Payloads(SIZES, self.run.plan, self.vault) as payloads:
+            opened: dict[int, np.ndarray] = {}
+            for line in self.run.versions:
+                number = line["version"]
+                _, payload, digest = read_payload(self.run.folder / "versions" / f"{number:06d}.payload", check=True)
+                got = opened[number] = np.zeros(DIMENSION, np.int64)
+                try:
+                    for place, values in payloads.open(payload, line["weight_sum"], line["key"], line["dithered"]):
+                        got[place] = values
+                except UnopenedError:
+                    if number not in self.run.void:
+                        wrong.append(f"version {number} does not open")
+                    continue
+                if "reverts" in line:
+                    fits = bool((got == opened[line["reverts"]]).all())
+                else:
+                    rows = [self.rows[task]["integers"] for task in line["tasks"]]
+                    got = got - self._dither(line)
+                    fits = bool((got == sum(w * q for w, q in zip(line["weights"], rows, strict=True))).all())
+                    fits &= line["weight_sum"] == sum(line["weights"]) <= self.run.plan.total_weight
+                    fits &= len(set(line["hospitals"])) == len(line["tasks"])
+                    fits &= line["staleness"] == [number - 1 - base[task] for task in line["tasks"]]
+                if not fits or digest != line["digest"]:
+                    wrong.append(f"version {number} is not the sum of its updates {line['tasks']}")
+        return wrong
+
+    def _dither(self, line: Mapping[str, Any]) -> np.ndarray:
+        """The dither that a version's opened sum carries, without its mean."""
+        plan = self.run.plan
+        made = KNOWN.version(plan.total_weight, line["version"], line["sites"], line["weights"])
+        assert made is not None and line["dithered"] == 1
+        return made(0, sum(length for _, length in line["shape"])) - plan.dither_mean
+
+    def arrived(self) -> list[Hospital]:
+        """Hospitals that answered from the last version, and whose state the ledger does not call another."""
+        sites = {line["site"] for line in self.lines("measured") if line["version"] == self.version}
+        told = [line for line in self.lines("disagreement") if line["version"] == self.version]
+        astray = {name for line in told for name in (*line["hospitals"], f"node-{line['node']}")}
+        return [h for h in self.hospitals if f"toy-{h.number}" in sites and not astray & self.names[h.number]]
+
+    def replay(self) -> list[str]:
+        """Hospitals at the last version whose integers or floats are not those of the replayed ledger."""
+        total: dict[int, np.ndarray] = {}
+        with Payloads(SIZES, self.run.plan, self.vault) as payloads:
+            for line in self.run.versions:
+                if line["version"] in self.run.void:
+                    continue
+                payload = read_payload(self.run.folder / "versions" / f"{line['version']:06d}.payload")[1]
+                held = total.setdefault(line["epoch"], np.zeros(DIMENSION, np.int64))
+                for place, values in payloads.open(payload, line["weight_sum"], line["key"], line["dithered"]):
+                    held[place] += values * line["sign"]
+        initial = np.zeros(DIMENSION, np.float32)
+        vector = global_vector(self.run, initial, f"toy-layout-{DIMENSION}", SIZES, vault=self.vault).tobytes()
+        wanted, wrong = {epoch: v.tolist() for epoch, v in total.items() if v.any()}, []
+        for hospital in self.arrived():
+            copy = hospital.store().load(hospital.layout()).copy
+            if {epoch: v.tolist() for epoch, v in copy.values.items() if v.any()} != wanted:
+                wrong.append(f"hospital {hospital.number} holds other integers than the ledger's versions give")
+            if copy.vector(initial, self.run.plan, self.schedule).tobytes() != vector:
+                wrong.append(f"hospital {hospital.number} holds another adapter than crossward.evaluation.replay gives")
+        return wrong
+
+    def residuals(self) -> tuple[int, list[str]]:
+        """Of how many hospitals that never lost state; whose residual is not what accepted updates left over."""
+        voided = {task for line in self.lines("void") for task in line["tasks"]}
+        counted = {task for task, got in self.outcomes.items() if got == [ACCEPTED]} - voided
+        wrong, kept = [], [hospital for hospital in self.arrived() if not hospital.wiped]
+        for hospital in kept:
+            state = hospital.store().load(hospital.layout())
+            rows = [r for task, r in self.rows.items() if task in counted and r["hospital"] == hospital.number]
+            left = sum((r["delta"] - r["integers"] * self._unit(int(r["epoch"])) for r in rows), np.zeros(DIMENSION))
+            residual = np.zeros(DIMENSION) if state.residual is None else state.residual
+            if state.pending is not None or not np.allclose(left, residual, atol=1e-5):
+                off = float(np.abs(left - residual).max())
+                wrong.append(f"hospital {hospital.number}'s residual is off by {off:.2g}")
+        return len(kept), wrong
+
+    def _unit(self, epoch: int) -> float:
+        return self.schedule.value_range(epoch) / self.run.plan.q_max
+
+    def ledger(self) -> list[str]:
+        """Problems of the chain, or of a head that a node kept."""
+        heads = [head for h in self.hospitals for file in h.folder.glob("heads.jsonl") for head in read_heads(file)]
+        found = verify(self.run.folder / FILE_NAME, heads)
+        return [*found.problems, *([] if found.heads else ["no node kept a head"])]
+
+    def files(self) -> list[str]:
+        """Payloads in the run folder that nothing needs any more."""
+        past, folder = standing(self.run.events), self.run.folder
+        wanted = {f"versions/{v:06d}.payload" for v in past.versions} | {f"buffer/{t}.payload" for t in past.buffer}
+        found = {str(path.relative_to(folder)) for part in ("versions", "buffer") for path in (folder / part).glob("*")}
+        found |= {str(path.relative_to(folder)) for path in folder.glob("*/.*")}
+        return [f"{name} is left over" for name in sorted(found - wanted)]
+
+    def forged(self, tasks: Iterable[int]) -> list[str]:
+        """Replies changed on their way that were accepted."""
+        return [f"task {task}, changed on its way, was accepted" for task in tasks if ACCEPTED in self.outcomes[task]]
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files below ``folder``."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

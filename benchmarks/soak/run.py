@@ -1,0 +1,243 @@
+"""One soak: a federation with its server's lives in a row, and what it counted.
+
+Not for: what must hold of ledger, versions and nodes (``benchmarks.soak.checks``), a table (``benchmarks.soak``).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.soak import faults as soak_faults
+from benchmarks.soak import lies as soak_lies
+from benchmarks.soak.checks import Checks
+from benchmarks.soak.hospitals import DIMENSION, Books, Hospital, SoakGrid
+from benchmarks.soak.memory import Memory
+from benchmarks.soak.server import LOSSES, Deaths, FaultyFolder, Killed, lose
+from benchmarks.soak.trouble import Faults
+from client_app.payloads import Payloads, Vault
+from crossward.config.schedule import Schedule
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.dither import KNOWN
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.evaluation.replay import open_run
+from crossward.ledger.file import LedgerError
+from crossward.protocol.messages import OUTCOMES
+from crossward.simulation.virtual_grid import Speed, VirtualClock
+from server_app.files import PayloadError
+from strategies.async_hybrid import AsyncHybrid
+from strategies.settings import StrategySettings
+
+__all__ = ["soak_faults", "soak_lies"]  # importing them registers their faults
+SPEEDS = ((1000, 6), (300, 8), (100, 10), (50, 12), (100, 15), (20, 25), (300, 9), (10, 60))
+PLAN = FieldPlan(8, 7, 2)
+OLD, NEW, OTHER = (Secret(bytes(range(start, start + 32))) for start in (0, 100, 200))
+SETTINGS = EncryptionSettings(workers=1)
+BEFORE, AFTER, WRONG = (
+    Vault(SETTINGS, key) for key in (ConsortiumKey(OLD), ConsortiumKey(NEW, (OLD,)), ConsortiumKey(OTHER))
+)
+
+
+@dataclass
+class Soaked:
+    """What a soak counted. ``problems`` must be empty."""
+
+    versions: int
+    seed: int
+    seconds: float = 0.0
+    virtual_hours: float = 0.0
+    sittings: int = 0
+    messages: int = 0
+    without_line: int = 0
+    replies: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    made: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+    unaccounted: int = 0
+    arrived: int = 0
+    hospitals: int = 0
+    residuals: int = 0
+    heads: int = 0
+    memory: dict[str, dict[str, float]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+class Soak:
+    """One soak in ``folder``."""
+
+    def __init__(self, versions: int, seed: int, folder: Path, deaths: int = 25, rate: float = 0.4) -> None:
+        self.out, self.folder, self.rng = Soaked(versions, seed), folder, random.Random(seed)
+        self.schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
+        self.config = {"strategy.num-versions": versions, "train.local-steps": 5, "train.learning-rate": 0.05}
+        self.settings = StrategySettings(
+            buffer_size=3,
+            evaluate_every=max(versions // 12, 5),
+            snapshot_every=10,
+            task_timeout=150.0,
+            min_timeout=60.0,
+            max_wait=120.0,
+            retry_seconds=2.0,
+        )
+        self.clock, self.books = VirtualClock(), Books(folder / "books")
+        clear = Payloads((8, 8), PLAN, Vault()).close(np.zeros(DIMENSION, np.int64))
+        other = Payloads((8, 8), FieldPlan(6, 8, 1), BEFORE).close(np.zeros(DIMENSION, np.int64))
+        self.faults = Faults(self.rng, rate, [clear, other], WRONG, PLAN, self._newcomer)
+        self.grid = SoakGrid(self.clock, self.faults)
+        self.vault, self.lineage = BEFORE, ""
+        self.hospitals: list[Hospital] = []
+        self.deaths = Deaths(random.Random(seed + 1), max(versions * 20 / max(deaths, 1), 20.0), self._may_die)
+        self.strategy: AsyncHybrid | None = None
+        self.memory = Memory(versions)
+        self.out.memory = self.memory.found
+        self._lines = 0
+        self._losses: list[str] = []
+
+    def _new(self) -> Hospital:
+        number = len(self.hospitals)
+        place = self.folder / "nodes" / str(number)
+        hospital = Hospital(number, place, self.schedule, PLAN, self.vault, self.books)
+        self.hospitals.append(hospital)
+        return hospital
+
+    def _newcomer(self) -> Hospital | None:
+        return self._new()
+
+    def _may_die(self) -> bool:
+        """The server lives through the third quarter, so that memory can be compared within one sitting."""
+        version = self.strategy.state.version if self.strategy is not None else 0
+        return not 0.5 * self.out.versions <= version <= 0.75 * self.out.versions
+
+    # ------------------------------------------------------------------ the run
+
+    def run(self) -> Soaked:
+        """Soak, check, and count."""
+        began = time.perf_counter()
+        run_folder = self.folder / "run"
+        folder = FaultyFolder.create(run_folder, self.config, PLAN, durable=False)
+        for number, (mbit, compute) in enumerate(SPEEDS):
+            self.grid.connect(self._new(), Speed(mbit, 0.05, compute), 40.0 if number > 5 else 0.0)
+        rotate_at, key = max(self.out.versions * 2 // 5, 2), ""
+        while True:
+            self.out.sittings += 1
+            folder.deaths = self.deaths
+            folder.rotate_at = 0 if key else rotate_at
+            folder.observers.append(self._observed)
+            finished = self._sitting(folder, key)
+            folder.close()
+            if finished:
+                break
+            self.clock.time += self.rng.uniform(1, 300)
+            lost = self.grid.forget(self.rng, self.rng.choice((0.0, 0.5, 1.0)))
+            self.faults.counts["reply lost with the ServerApp"] += lost
+            self._losses = self._losses or list(LOSSES)
+            if self.out.sittings % 2 and (way := lose(run_folder, self._losses, self.deaths.rng)):
+                self.faults.counts[way] += 1
+            if not key and self._version() >= rotate_at:
+                key = self._rotate()
+            config = self.config | ({"encryption.key": key} if key else {})
+            folder = FaultyFolder.resume(run_folder, config, durable=False)
+        self.out.seconds = time.perf_counter() - began
+        self._check(run_folder)
+        return self.out
+
+    def _version(self) -> int:
+        return self.strategy.state.version if self.strategy is not None else 0
+
+    def _sitting(self, folder: FaultyFolder, key: str) -> bool:
+        """One life of the ServerApp; whether it went to its end."""
+        before, self._lines = self.grid.delivered, 0
+        kinds = arithmetic(PLAN, "all", "bfv")
+        self.strategy = AsyncHybrid(
+            self.settings, PLAN, self.schedule, folder, clock=self.clock, kinds=kinds, key=key, dither=KNOWN
+        )
+        finished = False
+        try:
+            self.strategy.start(self.grid)
+            finished = True
+        except Killed:
+            pass
+        except (PayloadError, LedgerError, OSError) as error:
+            if "No space left" not in str(error):
+                raise
+        replies = self.grid.delivered - before
+        if not 0 <= replies - self._lines <= (0 if finished else self.grid.batch + 1):
+            self.out.problems.append(f"of {replies} replies of sitting {self.out.sittings} {self._lines} have a line")
+        return finished
+
+    def _rotate(self) -> str:
+        """A new consortium key; some hospitals put its file in place only later."""
+        self.faults.counts["consortium key rotated"] += 1
+        self.vault = AFTER
+        for hospital in self.hospitals:
+            if self.rng.random() < 0.7:
+                hospital.vault = AFTER
+            else:
+                hospital.vault_due = AFTER
+                self.faults.counts["hospital late with the new key"] += 1
+        return NEW.fingerprint
+
+    def _observed(self, line: Mapping[str, Any]) -> None:
+        event, reason = line["event"], str(line.get("reason", ""))
+        own = (
+            "no reply within",
+            "under way when the run",
+            "the server lost this update",
+            "the message could not",
+            "a rollback moved",
+            "version 1 fix",
+        )
+        if event in (*OUTCOMES, "measured") and not reason.startswith((*own, "updates of this run are made")):
+            self._lines += 1
+        if event == "version" and self.strategy is not None:
+            elsewhere = [*self.grid.on_their_way(), *self.faults.replies]
+            self.memory.observe(line["version"], self.strategy.state, elsewhere)
+
+    # ------------------------------------------------------------------ afterwards
+
+    def _check(self, run_folder: Path) -> None:
+        out, run = self.out, open_run(run_folder)
+        checks = Checks(run, self.schedule, AFTER, self.books, self.grid.hospitals)
+        counts = Counter(line["event"] for line in run.events)
+        out.virtual_hours = self.clock.now() / 3600
+        out.messages, out.replies = self.grid.sent, self.grid.delivered
+        out.without_line = out.messages - counts["dispatched"]
+        out.faults = dict(sorted((self.faults.counts + self.deaths.counts).items()))
+        out.outcomes = {name: counts[name] for name in (*OUTCOMES, "measured") if counts[name]}
+        names = (
+            "version",
+            "void",
+            "snapshot",
+            "snapshot-dropped",
+            "disagreement",
+            "excluded",
+            "joined",
+            "left",
+            "repaired",
+        )
+        out.made = {name: counts[name] for name in names if counts[name]}
+        out.made["reverting versions"] = sum("reverts" in line for line in run.versions)
+        out.made["clamped claims"] = sum("clamped" in line for line in run.events)
+        out.duplicates = sum(line["event"] == "duplicate" and line["task"] < 0 for line in run.events)
+        unaccounted = checks.unaccounted()
+        out.unaccounted = len(unaccounted)
+        out.hospitals, out.arrived = len(self.hospitals), len(checks.arrived())
+        out.residuals, residuals = checks.residuals()
+        out.problems += unaccounted + checks.versions() + checks.replay() + residuals + checks.ledger()
+        out.problems += checks.files() + checks.forged(self.faults.forged) + self.memory.problems(len(self.hospitals))
+        if not 0 <= out.without_line <= out.sittings:
+            out.problems.append(f"{out.without_line} messages have no line, the server died {out.sittings - 1} times")
+        if checks.version < out.versions:  # a rollback at the very end takes more than the last one
+            out.problems.append(f"the run ended at version {checks.version}")
+        if out.arrived < 3:
+            out.problems.append(f"{out.arrived} hospitals are at the last version")

@@ -1,0 +1,1 @@
+"""The training loop and a message's overhead, beside plain loops."""
