@@ -10,20 +10,20 @@ from pathlib import Path
 
 from flwr.app import Context, Message
 
-from client_app.budget import Budget, Lifetime
-from client_app.demands import check_demands
-from client_app.engine import open_learner
+from client_app.guard.budget import Budget, Lifetime
+from client_app.guard.demands import check_demands
+from client_app.guard.selection import FEWEST_HELD_OUT, Selection
+from client_app.guard.spending import RECORDS, check_records_kept
 from client_app.handlers import make_app
-from client_app.hospital_noise import HospitalNoise
 from client_app.identity import load_identity
-from client_app.keys import hospital_key, simulated_key
 from client_app.logs import show_log
 from client_app.node import Node
-from client_app.payloads import Vault
-from client_app.selection import FEWEST_HELD_OUT, Selection
 from client_app.settings import TrainSettings, read_node_settings
-from client_app.spec import LearnerSpec
-from client_app.spending import RECORDS, check_records_kept
+from client_app.training.engine import open_learner
+from client_app.training.spec import LearnerSpec
+from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.keys import hospital_key, simulated_key
+from client_app.update.payloads import Vault
 from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
 from crossward.config.privacy_checks import check_private
 from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT, PrivacySettings

@@ -2,7 +2,7 @@
 
 A handler that raises or returns nothing wedges its SuperNode, so this is the one place that turns any
 exception into a reply that names it. The trace goes to the node's own log, never to the server, nor does any text that
-could be of notes (``client_app.refusals``).
+could be of notes (``client_app.guard.refusals``).
 
 Not for: what a node does (``client_app.node``).
 """
@@ -16,8 +16,8 @@ from collections.abc import Callable
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
+from client_app.guard.refusals import in_full, told
 from client_app.node import Node
-from client_app.refusals import in_full, told
 from crossward.protocol.messages import FAILED, MALFORMED, Failure, Reply, Task
 from crossward.protocol.parts import LARGE, ProtocolError
 from crossward.protocol.wire import PAYLOAD, content_size, read_task, write_reply

@@ -14,14 +14,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from client_app.durable import sync_folder
+from client_app.state.durable import sync_folder
 from crossward.protocol.messages import Update
 
 
 class IdentityError(ValueError):
     """The identity file cannot be used."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 def load_identity(path: Path) -> Ed25519PrivateKey:

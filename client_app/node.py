@@ -4,7 +4,7 @@ The order is the protocol: the state on disk is written before the reply leaves,
 after training has either the old state (its update is lost and its residual unharmed) or the new one (whose
 residual is pending until the server says that the update was accepted).
 
-Not for: gradient steps (``client_app.learner``) or Flower's records (``crossward.protocol.wire``).
+Not for: gradient steps (``client_app.training.learner``) or Flower's records (``crossward.protocol.wire``).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Protocol, cast
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from client_app.accumulators import from_snapshot, take_snapshot
-from client_app.budget import Budget, BudgetError
-from client_app.hospital_noise import HospitalNoise
+from client_app.guard.budget import Budget, BudgetError
+from client_app.guard.strikes import Strikes, StruckOutError
 from client_app.identity import sign
-from client_app.payloads import MissingKeyError, Payloads, UnopenedError, Vault
-from client_app.quantise import quantise
-from client_app.state import NodeState, StateFolder
-from client_app.strikes import Strikes, StruckOutError
-from client_app.trained import Trained, Vector, coarse, uncounted, unreported
-from client_app.training_log import log_training
+from client_app.state.accumulators import from_snapshot, take_snapshot
+from client_app.state.folder import NodeState, StateFolder
+from client_app.training.log import log_training
+from client_app.training.trained import Trained, Vector, coarse, uncounted, unreported
+from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
+from client_app.update.quantise import quantise
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
@@ -90,13 +90,13 @@ class PrivateLearner(Learner, Protocol):
 class BehindError(RuntimeError):
     """The task's records do not begin where this node is."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 class NotOpenedError(RuntimeError):
     """A record does not open here."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
     def __init__(self, record: RecordHead, reason: str) -> None:
         super().__init__(f"the record of versions {record.first} to {record.last} does not open: {reason}")

@@ -5,7 +5,7 @@ configuration, or short and shared by at least ``SHARED`` patients. Anything els
 how long. So neither a file without a line of column names nor a column that was configured by mistake can put a note
 into a log, whatever the note looks like.
 
-Not for: what may leave the hospital (``client_app.refusals``); nothing of a ``DataError`` does.
+Not for: what may leave the hospital (``client_app.guard.refusals``); nothing of a ``DataError`` does.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
 from server_app.strategy import make_strategy
 from strategies.async_hybrid import wait_for_nodes
-from strategies.bandwidth import Bandwidths
-from strategies.clock import SystemClock
+from strategies.exchange.bandwidth import Bandwidths
+from strategies.exchange.clock import SystemClock
 from strategies.settings import StrategySettings
 
 app = ServerApp()

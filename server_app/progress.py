@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 
 from crossward.protocol.messages import BEHIND, BUDGET, DUPLICATE, FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT
 from crossward.report import cost
-from strategies.hospital_budget import EVENT as HOSPITAL_PRIVACY
+from strategies.stopping.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
 Facts = dict[str, Any]
 

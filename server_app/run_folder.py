@@ -27,8 +27,8 @@ from crossward.machine.paths import home
 from crossward.protocol.messages import Head
 from crossward.protocol.parts import Part, Payload
 from server_app.files import Facts, PayloadError, read_payload, write_payload
-from strategies.restore import standing
-from strategies.snapshots import snapshot_name
+from strategies.aggregation.snapshots import snapshot_name
+from strategies.history.restore import standing
 
 Observer = Callable[[Facts], None]
 MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
@@ -43,7 +43,7 @@ class RunFolderError(RuntimeError):
 
 
 class RunFolder:
-    """A :class:`strategies.journal.Journal` on disk. ``observers`` see every event as it is recorded."""
+    """A :class:`strategies.history.journal.Journal` on disk. ``observers`` see every event as it is recorded."""
 
     def __init__(self, path: Path, lineage: str, durable: bool = True) -> None:
         self.path, self.lineage, self.durable = path, lineage, durable

@@ -19,8 +19,8 @@ from flwr.serverapp import Grid
 
 from crossward.protocol.simulated import Pretence, read_pretence
 from crossward.protocol.wire import content_size
-from strategies.bandwidth import Bandwidths
-from strategies.clock import Clock
+from strategies.exchange.bandwidth import Bandwidths
+from strategies.exchange.clock import Clock
 
 if TYPE_CHECKING:
     from crossward.internals.flower import Run

@@ -19,13 +19,13 @@ from crossward.encryption.plan import FieldPlan
 from crossward.encryption.settings import ALL, EncryptionSettings
 from crossward.protocol.messages import ALONE, EVALUATE
 from strategies.async_hybrid import AsyncHybrid
-from strategies.bandwidth import Bandwidths
-from strategies.clock import Clock
 from strategies.dp_fedavg import DpFedAvg
+from strategies.exchange.bandwidth import Bandwidths
+from strategies.exchange.clock import Clock
 from strategies.fedavg import FedAvg
-from strategies.hospital_budget import HospitalBudget
-from strategies.journal import Journal
+from strategies.history.journal import Journal
 from strategies.settings import StrategySettings
+from strategies.stopping.hospital_budget import HospitalBudget
 
 
 def kinds_of(config: Mapping[str, Any], plan: FieldPlan) -> Kinds:

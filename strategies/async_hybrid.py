@@ -5,7 +5,8 @@ FedBuff's buffer (arXiv 2106.06639). One task is under way per node; an idle nod
 the buffer holds updates of ``buffer-size`` distinct hospitals they become the next version: an integer combination
 whose weights sum to at most W. Every outcome of every task has a line in the journal.
 
-Not for: synchronous rounds (``strategies.fedavg``), files (``strategies.journal``), model weights (nodes have them).
+Not for: synchronous rounds (``strategies.fedavg``), files (``strategies.history.journal``), model weights (nodes have
+them).
 """
 
 from __future__ import annotations
@@ -27,24 +28,24 @@ from crossward.encryption.dither import Dither
 from crossward.encryption.plan import FieldPlan
 from crossward.machine.waiting import Reminder
 from crossward.protocol.messages import EVALUATE, FAILED, TRAIN
-from strategies.bandwidth import Bandwidths
-from strategies.catchup import version_name
-from strategies.clock import Clock, SystemClock
-from strategies.dispatch import compose, send
-from strategies.ending import Ending
-from strategies.hospital_budget import EVENT, HospitalBudget
-from strategies.intact import drop_damaged
-from strategies.journal import Journal
-from strategies.launches import adopt
-from strategies.reception import ATTEMPTS, expire, receive
-from strategies.replies import Replies
-from strategies.restore import Buffered
-from strategies.roster import NodeView
+from strategies.aggregation.catchup import version_name
+from strategies.aggregation.discarded import apart
+from strategies.aggregation.versions import drop_others, make_version, roll_back
+from strategies.exchange.bandwidth import Bandwidths
+from strategies.exchange.clock import Clock, SystemClock
+from strategies.exchange.dispatch import compose, send
+from strategies.exchange.launches import adopt
+from strategies.exchange.reception import ATTEMPTS, expire, receive
+from strategies.exchange.replies import Replies
+from strategies.exchange.waiting import Waiting
+from strategies.history.integrity import drop_damaged
+from strategies.history.journal import Journal
+from strategies.history.restore import Buffered
+from strategies.history.roster import NodeView
+from strategies.history.state import RunError, ServerState
 from strategies.settings import StrategySettings
-from strategies.state import RunError, ServerState
-from strategies.versions import drop_others, make_version, roll_back
-from strategies.void import apart
-from strategies.waiting import Waiting
+from strategies.stopping.ending import Ending
+from strategies.stopping.hospital_budget import EVENT, HospitalBudget
 
 _SLACK = 1.5  # a forecast may be wrong by so much before a node is not asked any more
 

@@ -15,9 +15,9 @@ from dataclasses import replace
 from typing import Any
 
 from strategies.async_hybrid import AsyncHybrid
-from strategies.reception import ATTEMPTS
-from strategies.restore import Buffered
-from strategies.roster import NodeView
+from strategies.exchange.reception import ATTEMPTS
+from strategies.history.restore import Buffered
+from strategies.history.roster import NodeView
 from strategies.settings import StrategySettings
 
 

@@ -19,7 +19,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
-from client_app.threads import share_cores  # also tells OpenMP to wait passively, before torch is there to read it
+from client_app.training.threads import (
+    share_cores,  # also tells OpenMP to wait passively, before torch is there to read it
+)
 from crossward.machine.proxies import go_direct
 
 # one process has all of its files, since they share worker groups
@@ -33,7 +35,7 @@ LONG = (
     "crossward/adapters/test_elsewhere",
     "strategies/test_fuzz",
     "crossward/evaluation/test_main",
-    "client_app/test_engine",
+    "client_app/training/test_engine",
     "strategies/test_faults",
     "strategies/test_sealed_snapshots",
     "benchmarks/test_gpu",

@@ -16,10 +16,10 @@ import torch
 from flwr.app import Context, Message, RecordDict
 
 from client_app.app import app
-from client_app.keys import simulated_key
-from client_app.learner import Workshop, workshop
-from client_app.payloads import Vault
-from client_app.state import NodeState, StateFolder
+from client_app.state.folder import NodeState, StateFolder
+from client_app.training.learner import Workshop, workshop
+from client_app.update.keys import simulated_key
+from client_app.update.payloads import Vault
 from crossward.adapters import LoraSettings, ModelConfig
 from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule
@@ -31,7 +31,7 @@ from crossward.protocol.messages import ALONE, EVALUATE
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from server_app.run_folder import RunFolder, read_config
 from strategies.async_hybrid import AsyncHybrid
-from strategies.bandwidth import Bandwidths
+from strategies.exchange.bandwidth import Bandwidths
 from strategies.settings import StrategySettings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -293,9 +293,10 @@ CLEAN = {
     "crossward/protocol/__init__.py": "",
     "crossward/protocol/wire.py": "import json",
     "strategies/__init__.py": "",
-    "strategies/combine.py": "from crossward.encryption.aggregator import A\nfrom crossward.protocol import wire",
+    "strategies/aggregation/combine.py": "from crossward.encryption.aggregator import A\nfrom crossward.protocol "
+    "import wire",
     "server_app/__init__.py": "",
-    "server_app/app.py": "from strategies.combine import combine",
+    "server_app/app.py": "from strategies.aggregation.combine import combine",
     "client_app/__init__.py": "",
     "client_app/node.py": "from crossward.encryption import holder",
     "data/__init__.py": "",
@@ -343,8 +344,8 @@ PRIVATE_TORCH = "crossward.protocol.wire -> crossward.privacy.hospital -> torch"
             "server_app.app -> crossward.encryption.holder",
         ),
         (
-            {"strategies/combine.py": "if TYPE_CHECKING:\n    import client_app"},
-            "strategies.combine -> client_app",
+            {"strategies/aggregation/combine.py": "if TYPE_CHECKING:\n    import client_app"},
+            "strategies.aggregation.combine -> client_app",
         ),
         (
             {"server_app/app.py": "import importlib\nimportlib.import_module('crossward.encryption.holder')"},
@@ -352,11 +353,11 @@ PRIVATE_TORCH = "crossward.protocol.wire -> crossward.privacy.hospital -> torch"
         ),
         (
             {"crossward/encryption/aggregator.py": "from .holder import x"},
-            "strategies.combine -> crossward.encryption.aggregator -> crossward.encryption.holder",
+            "strategies.aggregation.combine -> crossward.encryption.aggregator -> crossward.encryption.holder",
         ),
         (
             {"crossward/encryption/__init__.py": "from crossward.encryption import holder"},
-            "strategies.combine -> crossward.encryption -> crossward.encryption.holder",
+            "strategies.aggregation.combine -> crossward.encryption -> crossward.encryption.holder",
         ),
         ({"crossward/protocol/wire.py": "import data.notes"}, "crossward.protocol.wire -> data"),
         (
@@ -378,10 +379,13 @@ PRIVATE_TORCH = "crossward.protocol.wire -> crossward.privacy.hospital -> torch"
             "client_app.node -> crossward.encryption.aggregator",
         ),
         ({"server_app/app.py": "import torch.nn"}, "server_app.app -> torch"),
-        ({"strategies/combine.py": "import crossward.adapters"}, "strategies.combine -> crossward.adapters"),
         (
-            {"strategies/combine.py": "import crossward.privacy.discrete"},
-            "strategies.combine -> crossward.privacy.discrete",
+            {"strategies/aggregation/combine.py": "import crossward.adapters"},
+            "strategies.aggregation.combine -> crossward.adapters",
+        ),
+        (
+            {"strategies/aggregation/combine.py": "import crossward.privacy.discrete"},
+            "strategies.aggregation.combine -> crossward.privacy.discrete",
         ),
         (
             {
@@ -392,8 +396,8 @@ PRIVATE_TORCH = "crossward.protocol.wire -> crossward.privacy.hospital -> torch"
         ),
         ({"crossward/internals/bitsandbytes.py": "import data"}, "crossward.internals.bitsandbytes -> data"),
         (
-            {"strategies/combine.py": "from crossward.internals import bitsandbytes"},
-            "strategies.combine -> crossward.internals.bitsandbytes -> torch",
+            {"strategies/aggregation/combine.py": "from crossward.internals import bitsandbytes"},
+            "strategies.aggregation.combine -> crossward.internals.bitsandbytes -> torch",
         ),
         (
             {"crossward/protocol/wire.py": "from crossward.privacy import discrete"},

@@ -21,22 +21,22 @@ from flwr.app import Context, RecordDict
 
 from benchmarks.asynchrony.clock import WireSize, plan_for
 from benchmarks.asynchrony.curve import Curve
-from client_app.accumulators import Accumulators
 from client_app.handlers import make_app
 from client_app.node import Learner, Node
-from client_app.payloads import Payloads, Vault
-from client_app.state import NodeState
+from client_app.state.accumulators import Accumulators
+from client_app.state.folder import NodeState
+from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.dither import KNOWN
 from crossward.encryption.plan import FieldPlan
 from crossward.protocol.messages import Head, RecordHead, Task
 from crossward.simulation.toy import toy_context, toy_identity
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from strategies.aggregation.catchup import version_name
 from strategies.async_hybrid import AsyncHybrid
-from strategies.bandwidth import Bandwidths
-from strategies.catchup import version_name
+from strategies.exchange.bandwidth import Bandwidths
 from strategies.fedavg import FedAvg
-from strategies.journal import MemoryJournal
+from strategies.history.journal import MemoryJournal
 from strategies.settings import StrategySettings
 
 ASYNC, SYNC, FEDBUFF, FEDASYNC = "async-hybrid", "fedavg", "fedbuff", "fedasync"
@@ -51,7 +51,7 @@ class Enough(Exception):
 
 
 class MemoryStore:
-    """A node's state where nothing is killed: kept as it is, in place of ``client_app.state.StateFolder``."""
+    """A node's state where nothing is killed: kept as it is, in place of ``client_app.state.folder.StateFolder``."""
 
     def __init__(self) -> None:
         self._state: NodeState | None = None

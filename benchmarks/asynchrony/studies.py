@@ -14,7 +14,7 @@ from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import FACTORS, Job, Outcome, Progress, make_all
 from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, STRATEGIES, SYNC
 from benchmarks.asynchrony.toy import SKEWS
-from strategies.weighting import WEIGHTINGS
+from strategies.aggregation.weighting import WEIGHTINGS
 
 Say = Callable[[str], None]
 Rates = dict[str, float]

@@ -19,10 +19,10 @@ from benchmarks.asynchrony.clock import computes, links, speeds
 from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import Job, Outcome, constant
 from benchmarks.asynchrony.run import SYNC, Run
-from client_app.learner import LoraLearner, workshop
-from client_app.measuring import measure_batches
 from client_app.settings import TrainSettings
-from client_app.trained import Trained, Vector
+from client_app.training.learner import LoraLearner, workshop
+from client_app.training.measuring import measure_batches
+from client_app.training.trained import Trained, Vector
 from crossward.adapters import LoraSettings, ModelConfig
 from data import DataConfig, load_hospitals, test_batches
 

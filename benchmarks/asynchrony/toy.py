@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.asynchrony.clock import computes, links
 from benchmarks.asynchrony.config import Config
-from client_app.trained import Trained, Vector
+from client_app.training.trained import Trained, Vector
 from crossward.config.schedule import Schedule
 from crossward.protocol.measures import Measure
 

@@ -16,10 +16,10 @@ from flwr.clientapp import ClientApp
 
 from benchmarks.encryption.sizes import llama_blocks
 from client_app.handlers import make_app
-from client_app.keys import simulated_key
 from client_app.node import Node
-from client_app.payloads import Vault
-from client_app.trained import Trained, Vector
+from client_app.training.trained import Trained, Vector
+from client_app.update.keys import simulated_key
+from client_app.update.payloads import Vault
 from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings

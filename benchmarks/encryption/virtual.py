@@ -29,7 +29,7 @@ from crossward.protocol.wire import read_task
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
-from strategies.journal import MemoryJournal
+from strategies.history.journal import MemoryJournal
 from strategies.settings import StrategySettings
 
 FLEET = ((1000, 10), (300, 10), (100, 15), (20, 40))  # Mbit/s and seconds a training, by turns

@@ -1,7 +1,7 @@
 """Mutated updates at the server's door: what is refused, and why; what gets in, and what it does to a sum.
 
 Honest hospitals train, seal and sign; then one reply after the other is changed on its way (or by its own hospital,
-which signs it again) and handed to ``strategies.reception.receive``. ::
+which signs it again) and handed to ``strategies.exchange.reception.receive``. ::
 
     python -m benchmarks.fuzz --mutations 20000
 
@@ -32,7 +32,7 @@ from flwr.app import Message, RecordDict
 
 from benchmarks.fuzz.mutations import MUTATIONS, Material, signed_again
 from client_app.node import Node
-from client_app.payloads import Payloads, UnopenedError, Vault
+from client_app.update.payloads import Payloads, UnopenedError, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.key_format import ConsortiumKey
@@ -45,14 +45,14 @@ from crossward.protocol.messages import ACCEPTED, OUTCOMES, TRAIN, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import ToyLearner, toy_identity
 from crossward.simulation.virtual_grid import VirtualClock, VirtualGrid
-from strategies.bandwidth import Bandwidths
-from strategies.dispatch import compose
-from strategies.journal import MemoryJournal
-from strategies.reception import receive
-from strategies.roster import Flight
+from strategies.aggregation.versions import make_version
+from strategies.exchange.bandwidth import Bandwidths
+from strategies.exchange.dispatch import compose
+from strategies.exchange.reception import receive
+from strategies.history.journal import MemoryJournal
+from strategies.history.roster import Flight
+from strategies.history.state import ServerState
 from strategies.settings import StrategySettings
-from strategies.state import ServerState
-from strategies.versions import make_version
 
 SECRET = Secret(bytes(range(32)))
 SCHEDULE = Schedule(versions=20, local_steps=5, peak=0.05)

@@ -8,7 +8,7 @@ with the reason. Without a GPU it runs tiny shapes on the CPU, which shows that 
 
 from __future__ import annotations
 
-import client_app.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
+import client_app.training.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
 
 import argparse
 import json

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.gpu import model as gpu_model
 from client_app.settings import TrainSettings
-from client_app.training import train_steps
+from client_app.training.loop import train_steps
 
 RATE = 1e-4
 

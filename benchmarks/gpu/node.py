@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.gpu import model as gpu_model
 from client_app.settings import TrainSettings
-from client_app.training import train_steps
+from client_app.training.loop import train_steps
 
 
 def _found(module: str) -> bool:
@@ -59,7 +59,7 @@ def messages(
     """
     from client_app.group.client import GroupLearner
     from client_app.settings import EngineSettings
-    from client_app.spec import LearnerSpec
+    from client_app.training.spec import LearnerSpec
 
     write_notes(folder / "notes.csv", 400)
     config = {

@@ -25,15 +25,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.asynchrony.tiny import Remembered
-from client_app.accumulators import Accumulators
 from client_app.handlers import make_app
-from client_app.hospital_noise import HospitalNoise
-from client_app.learner import workshop
-from client_app.measuring import measure_batches
 from client_app.node import Node
-from client_app.payloads import Vault
 from client_app.settings import TrainSettings
-from client_app.state import StateFolder
+from client_app.state.accumulators import Accumulators
+from client_app.state.folder import StateFolder
+from client_app.training.learner import workshop
+from client_app.training.measuring import measure_batches
+from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.payloads import Vault
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
@@ -46,9 +46,9 @@ from crossward.simulation.toy import toy_context, toy_identity
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from data import DataConfig, load_hospitals, test_batches
 from strategies.fedavg import FedAvg
-from strategies.hospital_budget import HospitalBudget
-from strategies.journal import MemoryJournal
+from strategies.history.journal import MemoryJournal
 from strategies.settings import StrategySettings
+from strategies.stopping.hospital_budget import HospitalBudget
 
 DELTA, COLLUDING = 1e-5, 1
 UNMEASURED = measure([(1.0, 1.0, 1.0)])  # what nodes report of their held-out notes: nothing of interest here
@@ -58,7 +58,7 @@ class Silent(HospitalNoise):
     """The same bound and rounding, with no noise: what clipping alone costs."""
 
     def quantise(self, delta: Any, residual: Any, value_range: float, q_max: int, rng: Any) -> Any:
-        from client_app.hospital_noise import bounded
+        from client_app.update.hospital_noise import bounded
 
         return bounded(delta, residual, value_range / q_max, self.mechanism.shares(q_max).bound, rng)
 

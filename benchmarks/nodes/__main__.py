@@ -23,7 +23,7 @@ from crossward.protocol.parts import Payload
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
-from strategies.journal import Facts, MemoryJournal
+from strategies.history.journal import Facts, MemoryJournal
 from strategies.settings import StrategySettings
 
 

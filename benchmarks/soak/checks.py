@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.soak.hospitals import DIMENSION, Books, Hospital
-from client_app.payloads import Payloads, UnopenedError, Vault
+from client_app.update.payloads import Payloads, UnopenedError, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.dither import KNOWN
 from crossward.evaluation.replay import Run, global_vector
 from crossward.ledger.file import FILE_NAME, read_heads, verify
 from crossward.protocol.messages import ACCEPTED, OUTCOMES
 from server_app.files import read_payload
-from strategies.restore import REVOKED, standing
+from strategies.history.restore import REVOKED, standing
 
 SIZES = (DIMENSION // 2, DIMENSION - DIMENSION // 2)
 

@@ -22,9 +22,9 @@ from flwr.app import Context, Error, Message, RecordDict
 
 from client_app.handlers import make_app
 from client_app.node import Node
-from client_app.payloads import Payloads, Vault
-from client_app.state import StateFolder
-from client_app.trained import Trained
+from client_app.state.folder import StateFolder
+from client_app.training.trained import Trained
+from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.internals.flower import set_message_id

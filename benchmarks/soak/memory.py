@@ -18,7 +18,7 @@ from pathlib import Path
 from flwr.app import RecordDict
 
 from crossward.protocol.wire import content_size
-from strategies.state import ServerState
+from strategies.history.state import ServerState
 
 MARKS = ("25 %", "50 %", "75 %", "100 %")
 BYTES_A_VERSION = 8000  # that the server may keep of a version: facts, and hashes of the last 256; no record (62 kB)

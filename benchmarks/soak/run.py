@@ -22,7 +22,7 @@ from benchmarks.soak.hospitals import DIMENSION, Books, Hospital, SoakGrid
 from benchmarks.soak.memory import Memory
 from benchmarks.soak.server import LOSSES, Deaths, FaultyFolder, Killed, lose
 from benchmarks.soak.trouble import Faults
-from client_app.payloads import Payloads, Vault
+from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.dither import KNOWN

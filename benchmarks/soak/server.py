@@ -16,7 +16,7 @@ from typing import Any
 from crossward.ledger.file import FILE_NAME, read_entries
 from crossward.protocol.parts import Part
 from server_app.run_folder import RunFolder
-from strategies.restore import standing
+from strategies.history.restore import standing
 
 KILLS = {
     "record": (

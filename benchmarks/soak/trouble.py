@@ -18,7 +18,7 @@ from pathlib import Path
 from flwr.app import Message, RecordDict
 
 from benchmarks.soak.hospitals import Crash, Hospital, Outcomes, SoakGrid
-from client_app.payloads import Vault
+from client_app.update.payloads import Vault
 from crossward.encryption.plan import FieldPlan
 from crossward.protocol.messages import EVALUATE, Task, Update
 from crossward.protocol.parts import Payload

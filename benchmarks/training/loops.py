@@ -10,7 +10,7 @@ Not for: what a message costs around its training (``benchmarks.training.message
 
 from __future__ import annotations
 
-import client_app.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
+import client_app.training.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
 
 import contextlib
 import gc
@@ -29,12 +29,12 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from benchmarks.training.tables import check_losses
-from client_app.learner import Workshop, workshop
-from client_app.losses import Batch, summed_loss
-from client_app.meter import Meter
 from client_app.settings import TrainSettings
-from client_app.threads import share_cores
-from client_app.training import train_steps
+from client_app.training.learner import Workshop, workshop
+from client_app.training.loop import train_steps
+from client_app.training.losses import Batch, summed_loss
+from client_app.training.meter import Meter
+from client_app.training.threads import share_cores
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
 from data import DataConfig, load_hospital, tokenise, train_batches
 

@@ -29,7 +29,7 @@ from crossward.encryption.key_file import create_key
 from crossward.encryption.settings import ALL, EncryptionSettings
 from crossward.protocol.parts import PartHead, Payload, join
 from data.synthetic.tables import records
-from strategies.combine import combine
+from strategies.aggregation.combine import combine
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = EncryptionSettings().plan(4, 3)

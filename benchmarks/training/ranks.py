@@ -21,8 +21,8 @@ from benchmarks.training.messages import Say
 from benchmarks.training.node import Hospital, members, run_process, still_there
 from client_app.group.client import GroupLearner
 from client_app.settings import WORKER_GROUP, EngineSettings
-from client_app.spec import LearnerSpec
-from client_app.threads import cores
+from client_app.training.spec import LearnerSpec
+from client_app.training.threads import cores
 from crossward.config.settings import read_settings
 
 COUNTS, BATCH = (1, 2), 8

@@ -10,5 +10,5 @@ The supervisor relays requests to all ranks and the leader's answers back, and w
 ends the whole group, the request under way is answered with what happened, and the next request starts a new group.
 No process of it holds a key of the consortium.
 
-Not for: gradient steps (``client_app.training``).
+Not for: gradient steps (``client_app.training.loop``).
 """

@@ -16,10 +16,10 @@ import numpy as np
 
 from client_app.group import frames
 from client_app.group.place import GroupError, Options, code_version, connect, owner
-from client_app.meter import Report, log_report
 from client_app.settings import EngineSettings
-from client_app.spec import LearnerSpec
-from client_app.trained import Trained, Vector
+from client_app.training.meter import Report, log_report
+from client_app.training.spec import LearnerSpec
+from client_app.training.trained import Trained, Vector
 from crossward.machine.waiting import Reminder, announced
 from crossward.protocol.measures import Measure
 

@@ -11,7 +11,7 @@ import os
 import sys
 
 from client_app.group.lifeline import die_with_parent
-from client_app.threads import cores
+from client_app.training.threads import cores
 from crossward.internals.torch import torchrun_without_port
 
 

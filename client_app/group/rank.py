@@ -3,12 +3,12 @@
 A thread listens to the supervisor and another tells it once a second that this rank lives and how far it is; when the
 supervisor is gone, so is the rank. The adapter comes to the leading rank alone and goes to the others from there.
 
-Not for: gradient steps (``client_app.training``).
+Not for: gradient steps (``client_app.training.loop``).
 """
 
 from __future__ import annotations
 
-import client_app.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
+import client_app.training.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
 
 import datetime
 import logging
@@ -31,16 +31,16 @@ with no_collection():
     import torch
     import torch.distributed as dist
 
-    from client_app.learner import LoraLearner, local_learner
+    from client_app.training.learner import LoraLearner, local_learner
 
 from client_app.group import frames
 from client_app.group.lifeline import die_with_parent
 from client_app.group.supervisor import IDLE, LOADING, WORKING
-from client_app.meter import Report
-from client_app.refusals import told
-from client_app.spec import LearnerSpec
-from client_app.team import Team, present_team
-from client_app.training import CancelledError, TrainingError
+from client_app.guard.refusals import told
+from client_app.training.loop import CancelledError, TrainingError
+from client_app.training.meter import Report
+from client_app.training.spec import LearnerSpec
+from client_app.training.team import Team, present_team
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.settings import SettingsError
 from data import DataError

@@ -4,7 +4,7 @@
 class AdapterError(ValueError):
     """A base model, an adapter or a layout is not what it should be; the text says what to do."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 class LocalFilesError(AdapterError):

@@ -7,7 +7,7 @@ bounded update and the tail of its noise share, in place of learning rate x step
 The accounting needs ``crossward.privacy.hospital``, which imports no torch and nothing of ours, and is imported only
 where the unit asks for it. Keys of other rooms are read by name, with their defaults; a test compares those.
 
-Not for: accounting (``crossward.privacy.hospital``), noise (``client_app.hospital_noise``), DP-SGD.
+Not for: accounting (``crossward.privacy.hospital``), noise (``client_app.update.hospital_noise``), DP-SGD.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ With AdamW one step moves a weight by at most about the learning rate, so peak l
 a local training does. It is the range of epoch 0 (times ``train.value-range``); what exceeds it is clipped and kept
 in the node's residual.
 
-Not for: the optimiser (``client_app.training``) or rounding (``client_app.quantise``).
+Not for: the optimiser (``client_app.training.loop``) or rounding (``client_app.update.quantise``).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ PATH, NAME_OR_PATH = "path", "name or path"  # what a setting's metadata says un
 class SettingsError(ValueError):
     """A configuration value is missing, of the wrong type or out of range."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 def _describe(meta: Mapping[str, Any], kind: type) -> str:

@@ -1,6 +1,6 @@
 """What a hospital's SuperNode waits for, read off the lines that it prints, and said at growing intervals.
 
-Not for: the node's own work, which logs how far it is (``client_app.meter``).
+Not for: the node's own work, which logs how far it is (``client_app.training.meter``).
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def _state(folder: Path, what: str) -> tuple[str, str]:
 
 def _node_state(node: dict[str, Any], folder: Path) -> tuple[str, str]:
     """The state folder, and in it the record of privacy spending where the hospital demands one."""
-    from client_app.spending import RECORDS
+    from client_app.guard.spending import RECORDS
     from crossward.config.privacy_settings import NO_UNIT
 
     found = _state(folder, "state-dir")

@@ -35,7 +35,7 @@ _ENVELOPE = 16  # bytes of a SEAL header: magic 2, its size 1, version 2, compre
 class CiphertextError(ValueError):
     """Bytes are not ciphertexts of these parameters, or do not open to what a sum can be."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 class Scratch:

@@ -4,7 +4,8 @@ Only hospitals and the evaluation import this module; the aggregator never does 
 holds that). A :class:`Sealer` makes and opens the parts of one kind; :mod:`crossward.encryption.parallel` runs sealers
 in processes.
 
-Not for: adding parts (``crossward.encryption.aggregator``) or making integers from floats (``client_app.quantise``).
+Not for: adding parts (``crossward.encryption.aggregator``) or making integers from floats
+(``client_app.update.quantise``).
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _SALT, _NONCE, _KEY = 16, 12, 32
 class KeyFileError(ValueError):
     """A key file cannot be used; says why and what to do. Never holds anything secret."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 @dataclass(frozen=True)

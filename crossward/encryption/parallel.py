@@ -55,7 +55,7 @@ def _open(data: bytes, bits: int, count: int, weight_sum: int, dithered: int = 0
 class SealingProcessError(RuntimeError):
     """A sealing process is gone."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 class SealingPool:

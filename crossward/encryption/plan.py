@@ -9,7 +9,7 @@ Sealed fields share plaintext slots: k fields of ``field_bits`` bits each in a s
 ``k * field_bits`` bits. BFV adds them exactly while the noise of the sum has room (:meth:`FieldPlan.margin`).
 
 Not for: packing (``crossward.encryption.packing``, ``crossward.encryption.bfv``) or choosing weights
-(``strategies.weighting``).
+(``strategies.aggregation.weighting``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PLAIN_NOISE = 0.5  # of adding a plaintext: rounding the scaled message
 class PlanError(ValueError):
     """Numbers of a field plan clash."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 @dataclass(frozen=True)

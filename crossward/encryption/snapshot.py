@@ -24,7 +24,7 @@ _NONCE = 12
 class SnapshotError(ValueError):
     """A part of a snapshot does not open."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 def wrap(key: bytes, values: NDArray[np.int64], bits: int, belongs_to: str) -> bytes:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from client_app import threads  # noqa: F401 - before torch, so that OpenMP waits passively
+from client_app.training import threads  # noqa: F401 - before torch, so that OpenMP waits passively
 from crossward.machine.paths import path_argument
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
-from client_app.learner import LoraLearner
+from client_app.training.learner import LoraLearner
 from crossward.config.run_settings import RunSettings
 from crossward.config.settings import read_settings
 from crossward.evaluation.replay import Run

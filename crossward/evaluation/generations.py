@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.learner import LoraLearner
+from client_app.training.learner import LoraLearner
 from crossward.adapters import write_vector
 
 PROMPT_TOKENS, NEW_TOKENS = 24, 32

@@ -3,7 +3,7 @@
 A note's probability of a label is the softmax over the candidates' summed log-likelihoods. AUROC is one against
 the rest, averaged over the labels that occur; macro-F1 is over the labels that occur, predicting the likeliest.
 
-Not for: perplexity (``client_app.measuring``).
+Not for: perplexity (``client_app.training.measuring``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
-from client_app.learner import LoraLearner
-from client_app.measuring import answer_losses
+from client_app.training.learner import LoraLearner
+from client_app.training.measuring import answer_losses
 from crossward.adapters import write_vector
 from data import label_batches
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from client_app.learner import Workshop
-from client_app.payloads import Vault
-from client_app.sensitivity import sensitive_blocks
+from client_app.training.learner import Workshop
+from client_app.update.payloads import Vault
+from client_app.update.sensitivity import sensitive_blocks
 from crossward.config.settings import read_settings
 from crossward.encryption.key_file import load_key, read_passphrase
 from crossward.encryption.key_format import ConsortiumKey

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client_app.accumulators import Accumulators
-from client_app.payloads import MissingKeyError, Payloads, UnopenedError, Vault
+from client_app.state.accumulators import Accumulators
+from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from crossward.config.hospital_privacy import run_schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.file import FILE_NAME, LedgerError, read_entries

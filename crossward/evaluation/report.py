@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from client_app.learner import LoraLearner, workshop
 from client_app.settings import EngineSettings, TrainSettings
-from client_app.threads import share_cores
+from client_app.training.learner import LoraLearner, workshop
+from client_app.training.threads import share_cores
 from crossward.adapters import LoraSettings, ModelConfig, save_adapter, write_vector
 from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule

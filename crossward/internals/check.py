@@ -17,7 +17,7 @@ PYTHON = "Python"
 class InternalsError(RuntimeError):
     """A package's internals differ from those that Crossward was written for."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 The launcher starts both sides on this machine, so it may read what the nodes keep in their folders. The ServerApp must
 not, and gets nothing from here: these losses go to the screen and into the report after the run.
 
-Not for: deployments, where a hospital's loss is in its own log (``client_app.training_log``).
+Not for: deployments, where a hospital's loss is in its own log (``client_app.training.log``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from client_app.training_log import FILE_NAME, read_trainings
+from client_app.training.log import FILE_NAME, read_trainings
 from crossward.config.run_settings import RunSettings
 from crossward.config.settings import read_settings
 from crossward.ledger.file import FILE_NAME as LEDGER

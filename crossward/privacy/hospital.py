@@ -25,7 +25,7 @@ enough (epsilon beyond about 27) no epsilon is claimed.
 Arithmetic on public numbers: server, protocol and nodes import it (``tests/test_imports.py``), so it imports no torch,
 nothing of ours and nothing that draws noise.
 
-Not for: clipping and rounding (``client_app.hospital_noise``), DP-SGD within a hospital.
+Not for: clipping and rounding (``client_app.update.hospital_noise``), DP-SGD within a hospital.
 """
 
 from __future__ import annotations

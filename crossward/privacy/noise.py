@@ -8,10 +8,10 @@ What this does not protect against: floating-point numbers are not reals. The va
 have gaps, and from a sum that is published to its last bit one can at times tell which one it cannot have been
 (Mironov, CCS 2012, doi 10.1145/2382196.2382264). The noise here is made and added in float64 and the sum then rounded
 to float32; what leaves a node is, after several optimiser steps, rounded again to a grid of a few bits
-(``client_app.quantise``), so that no such bits are published. That is mitigation, not a proof: the accountants speak
-of real numbers. Rounding couples sequences, too: matrix products of another shape add up in another order, so that in
-bf16 (8 bits of mantissa) a sequence's gradient differs in its last bits with what else was in its pass, where the
-accountants take it for a function of that sequence alone. Nor are times and message sizes covered.
+(``client_app.update.quantise``), so that no such bits are published. That is mitigation, not a proof: the accountants
+speak of real numbers. Rounding couples sequences, too: matrix products of another shape add up in another order, so
+that in bf16 (8 bits of mantissa) a sequence's gradient differs in its last bits with what else was in its pass, where
+the accountants take it for a function of that sequence alone. Nor are times and message sizes covered.
 
 Not for: how much noise (``crossward.privacy.accounting``).
 """

@@ -25,7 +25,7 @@ _LEFTOVERS = ("activations", "max_batch_len")  # that a pass which failed leaves
 class SampleGradientError(RuntimeError):
     """This model's layers do not tell the sequences of a batch apart."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ Tokens of one patient are not independent, so variances are taken over patients:
 over patients i the linearised variance of the numerator is ``m/(m-1) sum (x_i - mean n_i)^2`` (the ratio estimator
 of survey sampling; Cochran, Sampling Techniques, 3rd ed., eq. 6.13). Hospitals are strata: their variances add.
 
-Not for: running a model (``client_app.measuring``).
+Not for: running a model (``client_app.training.measuring``).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ LARGE = 16 << 20  # bytes from which a payload that is done with is worth lettin
 class ProtocolError(ValueError):
     """A message or file does not follow the protocol; the text says which rule it breaks."""
 
-    tellable = True  # see client_app.refusals
+    tellable = True  # see client_app.guard.refusals
 
 
 class PartHead(NamedTuple):

@@ -2,7 +2,7 @@
 
 Time runs only while the server ran: the pause before a resumed sitting is left out.
 
-Not for: resuming (``strategies.restore``) or drawing (``crossward.report.figures``).
+Not for: resuming (``strategies.history.restore``) or drawing (``crossward.report.figures``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from crossward.report import cost
 from crossward.report.lanes import Hospital, named
 from crossward.report.reported_loss import ExactLoss, exact_mean
 from crossward.report.table import Rows, last_measures
-from strategies.hospital_budget import EVENT as HOSPITAL_PRIVACY
+from strategies.stopping.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
 MEASURED, LOST, UNDER_WAY, CLAMPED = "measured", "lost", "under way", "clamped"
 NOTES = ("disagreement", "snapshot-dropped", "repaired", "void", "excluded")

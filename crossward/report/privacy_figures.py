@@ -1,6 +1,6 @@
 """What a run's hospital-level privacy comes to, for people: the figure of epsilon by version, and the words beside it.
 
-Not for: accounting (``strategies.hospital_budget`` wrote what is drawn), privacy of examples or patients.
+Not for: accounting (``strategies.stopping.hospital_budget`` wrote what is drawn), privacy of examples or patients.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
 
 from client_app.handlers import make_app
-from client_app.hospital_noise import HospitalNoise
 from client_app.node import Node
-from client_app.payloads import Vault
-from client_app.trained import Trained, Vector
+from client_app.training.trained import Trained, Vector
+from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.payloads import Vault
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.protocol.measures import Measure, measure

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from client_app import threads  # noqa: F401 - before torch, so that OpenMP waits passively
+from client_app.training import threads  # noqa: F401 - before torch, so that OpenMP waits passively
 from crossward.machine.paths import path_argument
 from research.attacks.scores import VIEWS, Score
 

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.learner import Workshop
-from client_app.trained import Vector
+from client_app.training.learner import Workshop
+from client_app.training.trained import Vector
 from crossward.adapters import write_vector
 from research.attacks.planted import DIGITS, SPACE, Canary, Ids, digit_tokens
 from research.attacks.scores import RELEASED, Score

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from client_app.app import build
 from client_app.handlers import make_app
 from client_app.node import Node
-from client_app.payloads import Payloads
+from client_app.update.payloads import Payloads
 from crossward.config.run_settings import RunSettings, SimulationSettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings
@@ -42,7 +42,7 @@ from research.compare.memory import Memory, Remembering
 from server_app.files import read_payload
 from server_app.run_folder import RunFolder
 from server_app.strategy import make_strategy
-from strategies.bandwidth import Bandwidths
+from strategies.exchange.bandwidth import Bandwidths
 from strategies.settings import StrategySettings
 
 Ints = NDArray[np.int64]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
-from client_app.learner import LoraLearner
-from client_app.trained import Vector
+from client_app.training.learner import LoraLearner
+from client_app.training.trained import Vector
 from crossward.config.privacy_settings import PrivacySettings
 from data.sampling import count_units
 from research.attacks import canaries as canary_attack

@@ -1,9 +1,9 @@
 """What an observer really sees of an update, made and sealed by the code that nodes use.
 
-The update is rounded (``client_app.quantise``) under a real plan and closed into a payload (``client_app.payloads``)
-under a real key. The aggregator parses what any holder of the public layout can: clear parts become values, sealed
-parts stay bytes. An attack on an update that is sealed throughout is given a *reading* of the ciphertexts' bytes, so
-that "nothing is found" is measured on ciphertexts and not put in.
+The update is rounded (``client_app.update.quantise``) under a real plan and closed into a payload
+(``client_app.update.payloads``) under a real key. The aggregator parses what any holder of the public layout can: clear
+parts become values, sealed parts stay bytes. An attack on an update that is sealed throughout is given a *reading* of
+the ciphertexts' bytes, so that "nothing is found" is measured on ciphertexts and not put in.
 
 Not for: the attacks themselves.
 """
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from client_app.payloads import Payloads, Vault
-from client_app.quantise import quantise
+from client_app.update.payloads import Payloads, Vault
+from client_app.update.quantise import quantise
 from crossward.adapters.sensitivity import choose
 from crossward.encryption.holder import ClearSealer
 from crossward.encryption.key_format import ConsortiumKey
@@ -68,7 +68,7 @@ def sealing(lab: Laboratory, fraction: float, ranking: str = SENSITIVITY) -> tup
 
 
 def _scores(lab: Laboratory, ranking: str) -> NDArray[np.float64]:
-    from client_app.sensitivity import scores
+    from client_app.update.sensitivity import scores
 
     count = len(lab.layout.blocks)
     if ranking == RANDOM:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from client_app.learner import LoraLearner
+from client_app.training.learner import LoraLearner
 from crossward.config.privacy_settings import PATIENT, PrivacySettings
 from crossward.privacy.accounting import noise_for
 from crossward.privacy.mechanism import GaussianMean

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.losses import summed_loss
+from client_app.training.losses import summed_loss
 from crossward.adapters import write_vector
 from data.batches import train_batches
 from research.attacks.laboratory import Laboratory, Vector

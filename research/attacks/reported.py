@@ -33,11 +33,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from client_app.learner import LoraLearner
-from client_app.payloads import Payloads, Vault
-from client_app.quantise import quantise
 from client_app.settings import TrainSettings
-from client_app.trained import on_grid
+from client_app.training.learner import LoraLearner
+from client_app.training.trained import on_grid
+from client_app.update.payloads import Payloads, Vault
+from client_app.update.quantise import quantise
 from crossward.config.schedule import Schedule
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan

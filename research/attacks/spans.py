@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.losses import token_losses
+from client_app.training.losses import token_losses
 from crossward.adapters import write_vector
 from data.batches import IGNORED
 from research.attacks.gains import believable

@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from client_app import threads  # noqa: F401 - before torch, so that OpenMP waits passively
+from client_app.training import threads  # noqa: F401 - before torch, so that OpenMP waits passively
 from crossward.machine.paths import path_argument
 
 

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from client_app.app import build
 from client_app.handlers import make_app
-from client_app.keys import simulated_key
-from client_app.learner import LoraLearner
 from client_app.node import Node
-from client_app.trained import Vector
+from client_app.training.learner import LoraLearner
+from client_app.training.trained import Vector
+from client_app.update.keys import simulated_key
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT, PrivacySettings
 from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule
@@ -44,7 +44,7 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, 
 from research.compare.memory import Memory, Remembering
 from server_app.run_folder import RunFolder
 from server_app.strategy import kinds_of, make_strategy
-from strategies.bandwidth import Bandwidths
+from strategies.exchange.bandwidth import Bandwidths
 from strategies.settings import StrategySettings
 
 COMPUTE, LATENCY = 10.0, 0.05  # virtual seconds of a task and a message, the same for every hospital

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from client_app.keys import simulated_key
-from client_app.learner import LoraLearner
-from client_app.payloads import Payloads, Vault
+from client_app.training.learner import LoraLearner
+from client_app.update.keys import simulated_key
+from client_app.update.payloads import Payloads, Vault
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
 from crossward.protocol.parts import join
 from research.compare.leakage import Attack, leakage_of
 from research.compare.methods import HYBRID, METHODS
 from research.compare.settings import FRACTIONS
-from strategies.combine import combine
+from strategies.aggregation.combine import combine
 
 Facts = dict[str, Any]
 REPEATS = 5

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from client_app.node import Learner
-from client_app.trained import Trained, Vector
+from client_app.training.trained import Trained, Vector
 from crossward.protocol.measures import Measure
 
 _TRAINS = ("model.", "lora.", "data.", "train.", "privacy.")

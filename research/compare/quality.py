@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from client_app.learner import LoraLearner
-from client_app.trained import Vector
+from client_app.training.learner import LoraLearner
+from client_app.training.trained import Vector
 from crossward.evaluation.labels import label_scores
 from crossward.protocol.measures import Measure
 from research.compare.memory import Remembering

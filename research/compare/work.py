@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from client_app.learner import LoraLearner, local_learner
 from client_app.settings import EngineSettings
-from client_app.spec import LearnerSpec
-from client_app.threads import share_cores
-from client_app.trained import Vector
+from client_app.training.learner import LoraLearner, local_learner
+from client_app.training.spec import LearnerSpec
+from client_app.training.threads import share_cores
+from client_app.training.trained import Vector
 from crossward.config.settings import read_settings
 from crossward.evaluation.collect import centralised
 from crossward.evaluation.replay import EvaluationError

@@ -15,11 +15,11 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
-from client_app import learner as learning
 from client_app import node as nodes
 from client_app.app import app, build
 from client_app.identity import load_identity
-from client_app.learner import LoraLearner
+from client_app.training import learner as learning
+from client_app.training.learner import LoraLearner
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError
 from crossward.encryption.key_file import create_key

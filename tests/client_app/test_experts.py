@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.learner import LoraLearner, workshop
-from client_app.refusals import told
+from client_app.guard.refusals import told
 from client_app.settings import TrainSettings
+from client_app.training.learner import LoraLearner, workshop
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig
 from crossward.adapters.embedded import unpack_model
 from crossward.config.privacy_settings import PrivacySettings

@@ -15,12 +15,12 @@ pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use
 
 from flwr.app import Message
 
-from client_app.demands import check_demands
+from client_app.guard.demands import check_demands
 from client_app.handlers import respond
 from client_app.node import Node
-from client_app.payloads import Payloads, Vault
 from client_app.settings import NodeSettings
-from client_app.state import NodeState, StateFolder
+from client_app.state.folder import NodeState, StateFolder
+from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError
 from crossward.encryption.bfv import Bfv, to_60_bits

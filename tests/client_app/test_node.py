@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
-from client_app.accumulators import Accumulators, take_snapshot
 from client_app.node import Node
-from client_app.payloads import Payloads, Vault
-from client_app.state import NodeState
+from client_app.state.accumulators import Accumulators, take_snapshot
+from client_app.state.folder import NodeState
+from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.aggregator import clear_arithmetic
 from crossward.encryption.packing import pack
@@ -22,7 +22,7 @@ from crossward.encryption.plan import FieldPlan
 from crossward.protocol.messages import Evaluation, Failure, Head, RecordHead, Task, Update
 from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, join
 from crossward.simulation.toy import ToyLearner, toy_identity
-from strategies.admission import Expected, examine
+from strategies.exchange.admission import Expected, examine
 
 PLAN = FieldPlan(8, 6, 6)
 SCHEDULE = Schedule(versions=10, local_steps=5, peak=0.05)

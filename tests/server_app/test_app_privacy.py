@@ -14,8 +14,8 @@ pytest.importorskip("flwr.serverapp")
 from flwr.app import Context, RecordDict
 
 import server_app.app
-from client_app.hospital_noise import HospitalNoise
-from client_app.payloads import Vault
+from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.payloads import Vault
 from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
 from crossward.config.settings import SettingsError
 from crossward.encryption.key_format import ConsortiumKey
@@ -24,7 +24,7 @@ from crossward.encryption.settings import EncryptionSettings
 from crossward.ledger.file import FILE_NAME, read_entries
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
-from strategies.hospital_budget import EVENT
+from strategies.stopping.hospital_budget import EVENT
 
 CONFIG: dict[str, Any] = {
     "strategy.name": "dp-fedavg",

@@ -14,7 +14,7 @@ from crossward.ledger.file import verify
 from crossward.protocol.parts import Part, PartHead, join
 from server_app.files import PayloadError
 from server_app.run_folder import RunFolder, RunFolderError, read_config
-from strategies.journal import Journal, MemoryJournal
+from strategies.history.journal import Journal, MemoryJournal
 
 PLAN = FieldPlan(8, 6, 2)
 CONFIG: dict[str, Any] = {"strategy.buffer-size": 3, "run.seed": 1}

@@ -16,7 +16,7 @@ from crossward.protocol.simulated import Pretence, write_pretence
 from crossward.simulation.toy import toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from server_app.simulated_links import SimulatedLinks
-from strategies.bandwidth import Bandwidths
+from strategies.exchange.bandwidth import Bandwidths
 
 
 def replying(size: int, pretence: Pretence | None) -> ClientApp:
@@ -100,7 +100,7 @@ def test_a_whole_run_over_simulated_links(tmp_path: Any) -> None:
     from crossward.encryption.plan import FieldPlan
     from crossward.simulation.toy import toy_app
     from strategies.async_hybrid import AsyncHybrid
-    from strategies.journal import MemoryJournal
+    from strategies.history.journal import MemoryJournal
     from strategies.settings import StrategySettings
 
     class Polling(VirtualClock):

@@ -13,11 +13,11 @@ import pytest
 from flwr.app import Message
 
 from client_app.handlers import make_app
-from client_app.hospital_noise import HospitalNoise
 from client_app.node import Node
-from client_app.payloads import Payloads, Vault
-from client_app.state import NodeState, StateFolder
-from client_app.trained import Trained
+from client_app.state.folder import NodeState, StateFolder
+from client_app.training.trained import Trained
+from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.payloads import Payloads, Vault
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.encryption.aggregator import arithmetic
@@ -30,9 +30,9 @@ from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
 from crossward.simulation.virtual_grid import Fault, Speed, VirtualClock, VirtualGrid, VirtualNode
 from server_app.run_folder import RunFolder
 from strategies.async_hybrid import AsyncHybrid
-from strategies.hospital_budget import HospitalBudget
-from strategies.journal import Journal, MemoryJournal
+from strategies.history.journal import Journal, MemoryJournal
 from strategies.settings import StrategySettings
+from strategies.stopping.hospital_budget import HospitalBudget
 
 DIMENSION = 16
 PLAN = FieldPlan(8, 7, 2)

@@ -14,7 +14,7 @@ from crossward.config.schedule import Schedule
 from crossward.protocol.messages import ALONE
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
-from strategies.state import RunError
+from strategies.history.state import RunError
 
 
 def sites(line: dict[str, Any]) -> list[str]:

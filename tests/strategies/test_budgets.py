@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
-from client_app.budget import Budget
+from client_app.guard.budget import Budget
 from client_app.handlers import make_app
 from client_app.node import Node
-from client_app.trained import Trained
+from client_app.training.trained import Trained
 from crossward.config.privacy_settings import PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
@@ -24,9 +24,9 @@ from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
-from strategies.journal import MemoryJournal
+from strategies.history.journal import MemoryJournal
+from strategies.history.state import RunError
 from strategies.settings import StrategySettings
-from strategies.state import RunError
 
 PRIVACY = PrivacySettings("patient", epsilon=6.0, batch=10, accountant="rdp")  # of 10 patients: the plain Gaussian
 SCHEDULE = Schedule(versions=6, local_steps=5, peak=0.05)
@@ -272,8 +272,8 @@ def test_an_update_of_another_unit_than_the_runs_is_refused(tmp_path: Path) -> N
 
 
 def test_a_whole_private_run_of_real_hospitals(own_home: Path, tmp_path: Path) -> None:
-    from client_app.learner import LoraLearner, workshop
     from client_app.settings import TrainSettings
+    from client_app.training.learner import LoraLearner, workshop
     from crossward.adapters import LoraSettings, ModelConfig
     from data import DataConfig, load_hospitals
 

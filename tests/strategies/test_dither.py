@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.payloads import Vault
+from client_app.update.payloads import Vault
 from crossward.encryption.dither import KNOWN, Dither, NoDither
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.secret import Secret

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.trained import Trained
+from client_app.training.trained import Trained
 from crossward.config.schedule import Schedule
 from crossward.protocol.measures import Measure
 from crossward.simulation.toy import ToyLearner
-from strategies.federated_evaluation import EvaluationRound
+from strategies.stopping.federated_evaluation import EvaluationRound
 
 GENTLE = Schedule(versions=16, local_steps=5, peak=0.4, kind="constant")
 STEEP = Schedule(versions=16, local_steps=5, peak=0.4, kind="linear", warmup=0.0, floor=0.0)

@@ -13,9 +13,9 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
 
 from client_app.identity import sign
-from client_app.payloads import Vault
-from client_app.state import StateFolder
-from client_app.trained import Trained
+from client_app.state.folder import StateFolder
+from client_app.training.trained import Trained
+from client_app.update.payloads import Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.protocol.messages import VERSION, Failure, Update

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from client_app.hospital_noise import HospitalNoise, bounded
-from client_app.payloads import Vault
-from client_app.trained import Trained
+from client_app.training.trained import Trained
+from client_app.update.hospital_noise import HospitalNoise, bounded
+from client_app.update.payloads import Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
@@ -28,8 +28,8 @@ from crossward.simulation.toy import ToyLearner
 from server_app.run_folder import RunFolder
 from strategies.dp_fedavg import DpFedAvg
 from strategies.fedavg import FedAvg
-from strategies.hospital_budget import EVENT, HospitalBudget
-from strategies.journal import MemoryJournal
+from strategies.history.journal import MemoryJournal
+from strategies.stopping.hospital_budget import EVENT, HospitalBudget
 
 MECHANISM = HospitalMechanism(2.0, 2, 0.25)
 PLAN = FieldPlan(16, 5, 0)

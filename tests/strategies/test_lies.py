@@ -14,7 +14,7 @@ from crossward.protocol.measures import Measure
 from crossward.protocol.messages import Evaluation, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import toy_identity
-from strategies.restore import standing
+from strategies.history.restore import standing
 
 Outcome = list[tuple[float, Message]]
 

@@ -13,7 +13,7 @@ import tenseal.sealapi as seal
 from flwr.app import Message
 
 from client_app.identity import sign
-from client_app.payloads import Vault
+from client_app.update.payloads import Vault
 from crossward.encryption.aggregator import BfvArithmetic
 from crossward.encryption.bfv import CiphertextError, to_60_bits
 from crossward.encryption.holder import BfvSealer
@@ -25,7 +25,7 @@ from crossward.protocol.messages import Update
 from crossward.protocol.parts import Part, PartHead, join
 from crossward.protocol.wire import read_reply, write_reply
 from crossward.simulation.toy import toy_identity
-from strategies.state import RunError
+from strategies.history.state import RunError
 
 SECRET = Secret(bytes(range(32)))
 SEALED = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))

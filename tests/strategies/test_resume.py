@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from flwr.app import Message
 
-from client_app.payloads import Vault
+from client_app.update.payloads import Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.protocol.messages import Failure
 from crossward.protocol.wire import read_task, write_reply
 from server_app.run_folder import RunFolder, RunFolderError, read_config
+from strategies.aggregation.snapshots import snapshot_name
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
-from strategies.intact import drop_damaged
-from strategies.journal import MemoryJournal
-from strategies.restore import standing
-from strategies.snapshots import snapshot_name
+from strategies.history.integrity import drop_damaged
+from strategies.history.journal import MemoryJournal
+from strategies.history.restore import standing
 
 CONFIG = {"strategy.num-versions": 4, "run.seed": 0}
 PLAN = FieldPlan(4, 7, 2)

@@ -13,7 +13,7 @@ import pytest
 from flwr.app import Message
 
 from client_app.identity import sign
-from client_app.payloads import Payloads, Vault
+from client_app.update.payloads import Payloads, Vault
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FieldPlan

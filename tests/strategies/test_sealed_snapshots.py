@@ -10,7 +10,7 @@ import pytest
 from flwr.app import Message
 
 from client_app.identity import sign
-from client_app.payloads import Vault
+from client_app.update.payloads import Vault
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret

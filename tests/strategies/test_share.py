@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from strategies.aggregation.versions import weigh
+from strategies.aggregation.weighting import Contribution
 from strategies.settings import StrategySettings
-from strategies.versions import weigh
-from strategies.weighting import Contribution
 
 POWERS = st.sampled_from((1, 2, 4, 8, 16))
 CLAIMS = st.tuples(st.floats(1e-6, 1e4), st.integers(1, 1 << 40), st.integers(1, 1 << 40), st.floats(0.1, 1e5))
@@ -30,7 +30,7 @@ def test_no_claim_weighs_more_than_the_largest_share(
 ) -> None:
     """At most max-share of W (1/K where that is more), rounded up to a unit; a weight of 1 is the least there is."""
     total = 1 << bits
-    room = total // (2 * len(claims))  # what strategies.state.multiplier_room lets in
+    room = total // (2 * len(claims))  # what strategies.history.state.multiplier_room lets in
     parts = [
         Contribution(loss * tokens, tokens, examples, mbit, stale, multiplier)
         for (loss, tokens, examples, mbit), stale, multiplier in claims

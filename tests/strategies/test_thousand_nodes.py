@@ -16,10 +16,10 @@ from crossward.encryption.settings import EncryptionSettings
 from crossward.protocol.parts import Part, Payload
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
-from strategies import catchup, versions
+from strategies.aggregation import catchup, versions
+from strategies.aggregation.combine import combine
 from strategies.async_hybrid import AsyncHybrid
-from strategies.combine import combine
-from strategies.journal import Facts, MemoryJournal
+from strategies.history.journal import Facts, MemoryJournal
 from strategies.settings import StrategySettings
 
 NODES, VERSIONS, BUFFER = 1000, 200, 10

@@ -33,7 +33,7 @@ from crossward.report.watch.row import (
     Row,
     Updates,
 )
-from strategies.hospital_budget import EVENT as HOSPITAL_PRIVACY
+from strategies.stopping.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
 KINDS = {TRAIN: TRAINING, EVALUATE: EVALUATING, ALONE: TRAINING_ALONE}
 NOTABLE = {"left", "evaluated", "void", "excluded", "disagreement", "snapshot-dropped", "repaired", "resumed"}

@@ -27,7 +27,7 @@ import pytest
 from client_app.group.client import GroupLearner
 from client_app.group.place import Options, code_version
 from client_app.settings import EngineSettings
-from client_app.spec import LearnerSpec
+from client_app.training.spec import LearnerSpec
 from crossward.config.settings import read_settings
 from tests.processes import below, cmdline, kill, runs
 
@@ -54,7 +54,7 @@ import hashlib, json, logging, sys
 from pathlib import Path
 from client_app.group.client import GroupLearner
 from client_app.settings import EngineSettings
-from client_app.spec import LearnerSpec
+from client_app.training.spec import LearnerSpec
 from crossward.config.settings import read_settings
 
 config, folder, seed, last = json.loads(sys.argv[1])

@@ -12,9 +12,9 @@ import pytest
 
 from client_app.group import client, frames
 from client_app.group.client import GroupLearner
-from client_app.meter import Report
 from client_app.settings import EngineSettings
-from client_app.spec import LearnerSpec
+from client_app.training.meter import Report
+from client_app.training.spec import LearnerSpec
 
 ABOUT = {"layout": "x", "sizes": [1], "site": "North", "units": 0}
 

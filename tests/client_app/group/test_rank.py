@@ -13,8 +13,8 @@ import torch
 
 from client_app.group import rank as ranks
 from client_app.group.rank import ORDINARY, Worker
-from client_app.learner import LoraLearner, workshop
-from client_app.team import SOLO
+from client_app.training.learner import LoraLearner, workshop
+from client_app.training.team import SOLO
 from crossward.adapters import AdapterError
 from data import DataError
 

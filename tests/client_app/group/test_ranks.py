@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from client_app.group.client import WorkerError
-from client_app.learner import LoraLearner, local_learner, workshop
-from client_app.trained import Trained, Vector
+from client_app.training.learner import LoraLearner, local_learner, workshop
+from client_app.training.trained import Trained, Vector
 from data import train_batches
 
 TOLERANCE = 1e-4  # of the change that training made, float32

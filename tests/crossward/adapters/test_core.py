@@ -14,8 +14,8 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from client_app.learner import LoraLearner, workshop
 from client_app.settings import TrainSettings
+from client_app.training.learner import LoraLearner, workshop
 from crossward.adapters import (
     AdapterError,
     BaseModel,

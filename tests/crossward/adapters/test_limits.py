@@ -11,7 +11,7 @@ import torch
 import transformers
 from transformers import AutoTokenizer
 
-from client_app.refusals import told
+from client_app.guard.refusals import told
 from crossward.adapters import AdapterError, ModelConfig, load_base
 from crossward.adapters.limits import check_length, positions
 

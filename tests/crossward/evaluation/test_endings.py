@@ -12,7 +12,7 @@ from crossward.encryption.plan import FieldPlan
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
-from strategies.journal import MemoryJournal
+from strategies.history.journal import MemoryJournal
 from strategies.settings import StrategySettings
 
 

@@ -55,8 +55,8 @@ def test_the_ledger_holds_what_happened(finished: Any) -> None:
 
 def test_nodes_report_what_an_independent_measurement_finds(finished: Any) -> None:
     """What a hospital says of base, own and global adapter is what its learner measures of these vectors."""
-    from client_app.learner import LoraLearner
     from client_app.settings import TrainSettings
+    from client_app.training.learner import LoraLearner
     from crossward.config.schedule import Schedule
     from crossward.config.settings import read_settings
     from data import DataConfig, load_hospitals

@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 from torch.distributed.elastic.rendezvous.dynamic_rendezvous import DynamicRendezvousHandler
 from torch.distributed.run import main as torchrun
 
-from client_app.training import accelerator_for
+from client_app.training.loop import accelerator_for
 from crossward.internals import bitsandbytes as quantization
 from crossward.internals.accelerate import reset_precision
 from crossward.internals.check import InternalsError

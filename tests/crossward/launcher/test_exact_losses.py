@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from client_app.training_log import FILE_NAME
+from client_app.training.log import FILE_NAME
 from crossward.launcher.exact_losses import ExactLosses
 from crossward.launcher.views import VIEWS, draw_report, exact_losses
 from crossward.report.page import write_report

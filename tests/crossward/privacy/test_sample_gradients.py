@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from client_app.losses import token_losses
+from client_app.training.losses import token_losses
 from crossward.adapters import (
     BaseModel,
     LoraSettings,

@@ -15,7 +15,7 @@ from crossward.report.privacy_figures import told
 from crossward.report.watch.state import WatchState
 from crossward.report.watch.view import headline
 from server_app.progress import Progress
-from strategies.hospital_budget import EVENT, HospitalBudget
+from strategies.stopping.hospital_budget import EVENT, HospitalBudget
 
 MECHANISM = HospitalMechanism(3.125, 2, 1.0)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from client_app.trained import Trained, coarse
+from client_app.training.trained import Trained, coarse
 from research.attacks.detection import auc, auc_interval
 from research.attacks.patients import part
 from research.attacks.reported import (

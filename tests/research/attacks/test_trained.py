@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from client_app.learner import LoraLearner
-from client_app.trained import Vector
+from client_app.training.learner import LoraLearner
+from client_app.training.trained import Vector
 from research.attacks.patients import joined, part, planted, shortened
 from research.attacks.trained import DEFAULT, LONG, PLANTED, Bench
 

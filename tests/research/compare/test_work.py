@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.trained import Trained
+from client_app.training.trained import Trained
 from crossward.config.schedule import Schedule
 from crossward.evaluation.replay import EvaluationError
 from crossward.launcher.overrides import app_defaults

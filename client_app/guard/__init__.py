@@ -1,0 +1,1 @@
+"""What a hospital protects itself with: demands, selection, privacy budgets, refusals."""

@@ -1,0 +1,71 @@
+"""What a hospital demands of every run it takes part in: how much is sealed, and who is protected how well.
+
+A run's own settings come from the aggregator's side. A hospital says in its node config what they must at least be, and
+its node refuses any run that asks for less, before notes are read, a model is loaded or anything is sent.
+
+A note's protection does not follow from a patient's at the same epsilon (without one of their notes, a patient's
+clipped mean may turn around: twice the sensitivity), nor a patient's from a hospital's, whose noise others make. So a
+unit is given by itself alone.
+
+Not for: keys (``client_app.update.keys``), what goes together within one run (``crossward.config.privacy_checks``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from client_app.settings import NodeSettings
+from crossward.config.privacy_checks import FLAT_SOURCES
+from crossward.config.privacy_settings import NO_UNIT, PATIENT, PrivacySettings
+from crossward.config.settings import SettingsError, read_settings
+from crossward.encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
+
+_STRENGTH = {NONE: 0, SENSITIVE: 1, ALL: 2}
+
+
+def check_demands(config: Mapping[str, Any], node: NodeSettings) -> None:
+    """Refuse a run, by its run config, that would seal less than this hospital demands, or protect others or less.
+
+    Raises
+    ------
+    SettingsError
+        names the run's value, the hospital's, and where to change which.
+    """
+    encryption, privacy = read_settings(EncryptionSettings, config), read_settings(PrivacySettings, config)
+    if _STRENGTH[encryption.policy] < _STRENGTH[node.policy]:
+        raise _refused("encryption.policy", encryption.policy, "policy", node.policy, f"{node.policy!r} or more")
+    fewest = config.get("strategy.min-contributors", node.min_contributors)
+    if not isinstance(fewest, int) or fewest < node.min_contributors:
+        most = f"at least {node.min_contributors}"
+        raise _refused("strategy.min-contributors", fewest, "min-contributors", node.min_contributors, most)
+    if node.privacy_unit != NO_UNIT and privacy.unit != node.privacy_unit:
+        raise _refused("privacy.unit", privacy.unit, "privacy-unit", node.privacy_unit, repr(node.privacy_unit))
+    source = config.get("data.source")
+    if node.privacy_unit != NO_UNIT and source not in (None, "synthetic") and not node.data_path:
+        raise SettingsError(
+            f"node config: privacy-unit = {node.privacy_unit!r}, but which notes are protected, the hospital does not "
+            "say: set data-path beside it. Nothing was trained or sent"
+        )
+    if node.privacy_unit == PATIENT and source in FLAT_SOURCES and not node.patient_column:
+        raise SettingsError(
+            f"node config: privacy-unit = 'patient', and the run reads this hospital's {source} file, but which of its "
+            "columns names a patient is the hospital's to say, not the run's: set patient-column beside privacy-unit. "
+            "Nothing was trained or sent"
+        )
+    if not node.privacy_epsilon:
+        return
+    if not 0.0 < privacy.epsilon <= node.privacy_epsilon:  # 0 is a run without a budget
+        most = f"more than 0 and at most {node.privacy_epsilon:g}"
+        raise _refused("privacy.epsilon", privacy.epsilon, "privacy-epsilon", node.privacy_epsilon, most)
+    if privacy.delta > node.privacy_delta:
+        most = f"at most {node.privacy_delta:g}"
+        raise _refused("privacy.delta", privacy.delta, "privacy-delta", node.privacy_delta, most)
+
+
+def _refused(key: str, value: object, own_key: str, own: object, enough: str) -> SettingsError:
+    return SettingsError(
+        f"the run has {key} = {value!r}, this hospital takes part under {enough} (node config: {own_key} = {own!r}): "
+        f"nothing was trained or sent. Run with such a {key}, or, if the hospital agrees, start its SuperNode with "
+        f"another {own_key} in its node config"
+    )

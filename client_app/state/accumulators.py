@@ -1,0 +1,126 @@
+"""The node's exact copy of the global adapter: one integer accumulator per scale epoch.
+
+A version record is ``sum_k w_k (q_k + offset)`` and its dither, with its exact ``sum_k w_k``. Adding integers is
+associative, so a node's state does not depend on how its records were grouped; floats are made from the accumulators
+in a fixed order, so every node that reached a version holds the same bits.
+
+Accumulators are int32 where the run is short enough for it, else int64, and are worked on a stretch at a time: an
+adapter of 8B-model size takes little more than its own bytes.
+
+Not for: files (``client_app.state.folder``), opening what is sealed (``client_app.update.payloads``).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client_app.update.payloads import Opened, Payloads, UnopenedError
+from crossward.config.schedule import Schedule
+from crossward.encryption.holder import Integers
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.snapshot import SnapshotError
+from crossward.protocol.messages import RecordHead, SnapshotHead
+from crossward.protocol.parts import Payload, ProtocolError
+
+_STRETCH = 1 << 20
+
+
+class Accumulators:
+    """Scale epoch -> int32 or int64 [total], at ``version``."""
+
+    def __init__(self, version: int = 0, values: Mapping[int, NDArray[Any]] | None = None) -> None:
+        self.version = version
+        self.values: dict[int, NDArray[Any]] = dict(values or {})
+
+    def add(self, head: RecordHead, opened: Opened, total: int, plan: FieldPlan, versions: int) -> None:
+        """Add the record of versions ``head.first``..``head.last``, opened; they must follow the version held.
+
+        ``total`` is the adapter's number of values, ``versions`` the run's last version. When something is wrong with
+        the record this raises and the accumulators are of no more use: the state on disk is the one to go back to.
+        """
+        if head.first != self.version + 1 or head.last < head.first:
+            raise ProtocolError(
+                f"a record of versions {head.first}..{head.last} does not follow version {self.version}"
+            )
+        if head.sign not in (1, -1) or not 0 < head.weight_sum <= plan.total_weight * (head.last - head.first + 1):
+            raise ProtocolError(f"the record of version {head.last} has sign {head.sign}, weights {head.weight_sum}")
+        if not 0 <= head.dithered <= head.last - head.first + 1:
+            raise ProtocolError(
+                f"the record of versions {head.first}..{head.last} says that {head.dithered} of them are dithered"
+            )
+        held = self.values.get(head.epoch)
+        if held is None:
+            kind = np.int32 if plan.snapshot_bits(versions) <= 32 else np.int64
+            held = self.values[head.epoch] = np.zeros(total, dtype=kind)
+        limit = np.iinfo(held.dtype).max
+        for place, values in opened:
+            after = held[place] + values * np.int64(head.sign)
+            if after.size and max(int(after.max()), -int(after.min())) > limit:
+                raise UnopenedError(f"the record of version {head.last} holds values that no run can reach")
+            held[place] = after
+        self.version = head.last
+
+    def skip(self, head: RecordHead) -> None:
+        """Step over a version that is void: a record of nothing."""
+        if head.first != self.version + 1 or head.last != head.first:
+            raise ProtocolError(f"a void version {head.first} does not follow version {self.version}")
+        self.version = head.last
+
+    def vector(self, initial: NDArray[np.float32], plan: FieldPlan, schedule: Schedule) -> NDArray[np.float32]:
+        """Adapter at this version, float32 [total]: ``x0 + eta/W * sum_e unit_e * acc_e``, epochs in order."""
+        out = np.empty(initial.size, dtype=np.float32)
+        for start in range(0, initial.size, _STRETCH):
+            here = slice(start, start + _STRETCH)
+            exact = initial[here].astype(np.float64)
+            for epoch in sorted(self.values):
+                unit = schedule.value_range(epoch) / plan.q_max
+                exact += self.values[epoch][here] * (schedule.server_rate * unit / plan.total_weight)
+            out[here] = exact
+        return out
+
+    def hash(self, lineage: str, key: bytes) -> str:
+        """HMAC-SHA-256 of lineage, version and integers, hex. An epoch of zeros counts as absent."""
+        mac = hmac.new(key, f"{lineage}:{self.version}".encode(), "sha256")
+        for epoch in sorted(self.values):
+            values = self.values[epoch]
+            if values.any():
+                mac.update(f":{epoch}:".encode())
+                for start in range(0, values.size, _STRETCH):
+                    mac.update(values[start : start + _STRETCH].astype("<i8").data)
+        return mac.hexdigest()
+
+
+def _place(lineage: str, layout: str, version: int, epoch: int) -> str:
+    return f"{lineage}:{layout}:{version}:{epoch}"
+
+
+def take_snapshot(
+    state: Accumulators, payloads: Payloads, versions: int, lineage: str, layout: str
+) -> tuple[SnapshotHead, tuple[Payload, ...]]:
+    """A lossless copy of ``state``: one payload an epoch, sealed when the run is."""
+    bits, epochs = payloads.plan.snapshot_bits(versions), tuple(sorted(state.values))
+    made = tuple(
+        payloads.wrap(state.values[epoch], bits, _place(lineage, layout, state.version, epoch)) for epoch in epochs
+    )
+    return SnapshotHead(state.version, epochs, payloads.vault.fingerprint), made
+
+
+def from_snapshot(
+    head: SnapshotHead, parts: Iterable[Payload], payloads: Payloads, versions: int, lineage: str, layout: str
+) -> Accumulators:
+    """Undo :func:`take_snapshot`."""
+    bits = payloads.plan.snapshot_bits(versions)
+    values: dict[int, NDArray[Any]] = {}
+    for epoch, payload in zip(head.epochs, parts, strict=True):
+        place = _place(lineage, layout, head.version, epoch)
+        try:
+            opened: Integers = payloads.unwrap(payload, bits, head.key, place)
+        except (ProtocolError, SnapshotError) as error:
+            raise ProtocolError(f"the snapshot of version {head.version} cannot be used: {error}") from error
+        values[epoch] = opened.astype(np.int32) if bits <= 32 else opened
+    return Accumulators(head.version, values)

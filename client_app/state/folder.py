@@ -1,0 +1,205 @@
+"""A node's state on disk, by run lineage: adapter copy, residual, pending residual, ledger heads.
+
+Flower's ``Context.state`` is lost when a SuperNode restarts, so everything that must last is here. A
+transaction: new files are written beside the old ones, then ``state.json`` is replaced in one step, then what
+it no longer names is deleted. A kill at any moment leaves the state before or after, never between.
+
+Not for: what the numbers mean (``client_app.state.accumulators``, ``client_app.update.quantise``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from numpy.lib.format import read_array
+from numpy.typing import NDArray
+
+from client_app.state.accumulators import Accumulators
+from client_app.state.durable import sync_folder
+from client_app.training.trained import Vector
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.protocol.messages import Head
+
+_FORMAT = 2
+NO_HEAD = Head(-1, "")
+
+
+class StateError(RuntimeError):
+    """The node's state on disk cannot be used or written."""
+
+    tellable = True  # see client_app.guard.refusals
+
+
+@dataclass
+class NodeState:
+    """What a node remembers of one run lineage.
+
+    ``residual`` is what earlier accepted updates left over; ``pending`` is what it becomes if the update of
+    task ``pending_task`` turns out to be accepted. ``layout`` is the fingerprint the state belongs to, ``unit`` the
+    run's privacy unit under which both were made.
+    """
+
+    layout: str
+    copy: Accumulators = field(default_factory=Accumulators)
+    residual: Vector | None = None
+    pending_task: int = -1
+    pending: Vector | None = None
+    head: Head = NO_HEAD
+    unit: str = NO_UNIT
+
+    def under(self, unit: str) -> None:
+        """Go on under ``unit``: what was left over under another one was not protected as this one has it."""
+        if self.unit != unit:
+            self.residual, self.pending_task, self.pending, self.unit = None, -1, None, unit
+
+    def settle(self, accepted: tuple[int, ...]) -> str:
+        """Commit or roll back the pending residual; says which: '', 'committed' or 'rolled back'."""
+        if self.pending_task < 0:
+            return ""
+        committed = self.pending_task in accepted
+        if committed:
+            self.residual = self.pending
+        self.pending_task, self.pending = -1, None
+        return "committed" if committed else "rolled back"
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """What ``numpy.savez`` put into ``path``. Unlike ``numpy.load``, it takes no array whose checksum was not reached:
+    a damaged header may ask for less than there is.
+
+    Raises
+    ------
+    MemoryError
+        there is too little memory; that a damaged header asks for too much is not among this.
+    Exception
+        of nearly any kind: the file is damaged.
+    """
+    arrays = {}
+    with ZipFile(path) as archive:
+        for entry in archive.infolist():
+            try:
+                with archive.open(entry) as member:
+                    arrays[entry.filename.removesuffix(".npy")] = read_array(member, allow_pickle=False)
+                    if member.read(1):
+                        raise ValueError(f"{entry.filename} holds more than its header says")
+            except MemoryError as error:
+                if not archive.testzip():
+                    raise
+                raise BadZipFile(f"{entry.filename} is not what was written") from error
+    return arrays
+
+
+class StateFolder:
+    """``<folder>/state.json`` and the arrays it names."""
+
+    def __init__(self, folder: Path, durable: bool = True) -> None:
+        self.folder = folder
+        self.durable = durable
+        self.path = folder / "state.json"
+
+    def load(self, layout: str) -> NodeState:
+        """The state kept here, or a fresh one when there is none or it belongs to another layout.
+
+        Raises
+        ------
+        StateError
+            the files are there but cannot be read; the message says which and what to do.
+        """
+        if not self.path.exists():
+            return NodeState(layout)
+        try:
+            facts = json.loads(self.path.read_text(encoding="utf-8"))
+            if facts["format"] != _FORMAT:
+                raise ValueError(f"format {facts['format']}, expected {_FORMAT}")
+            if facts["layout"] != layout:
+                return NodeState(layout)
+            arrays = _read_arrays(self.folder / facts["arrays"])
+            values = {int(name[4:]): arrays[name] for name in arrays if name.startswith("acc.")}
+            return NodeState(
+                layout,
+                Accumulators(facts["version"], values),
+                arrays.get("residual"),
+                facts["pending_task"],
+                arrays.get("pending"),
+                Head(*facts["head"]),
+                facts.get("unit", NO_UNIT),
+            )
+        except MemoryError:  # sound files, but too little memory
+            raise
+        except Exception as error:  # damaged ones make zipfile, numpy and the parsers under it raise nearly anything
+            raise StateError(
+                f"the node's state in {self.folder} cannot be read ({type(error).__name__}: {error}). Delete that "
+                "folder: the node then starts over from what the server sends; only its residual is lost"
+            ) from error
+
+    def save(self, state: NodeState) -> None:
+        """Replace what is kept here with ``state``, in one step."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = f"arrays-{secrets.token_hex(6)}.npz"
+        arrays: dict[str, NDArray[Any]] = {f"acc.{epoch}": v for epoch, v in state.copy.values.items()}
+        if state.residual is not None:
+            arrays["residual"] = state.residual
+        if state.pending is not None:
+            arrays["pending"] = state.pending
+        facts = {
+            "format": _FORMAT,
+            "layout": state.layout,
+            "unit": state.unit,
+            "version": state.copy.version,
+            "pending_task": state.pending_task,
+            "head": list(state.head),
+            "arrays": name,
+        }
+        try:
+            with (self.folder / name).open("wb") as archive:
+                fcntl.flock(archive, fcntl.LOCK_EX)
+                np.savez(archive, **arrays)  # type: ignore[arg-type]  # in stretches: no array is copied whole
+                archive.flush()
+                if self.durable:
+                    os.fsync(archive.fileno())
+                self._name(facts)
+        except OSError as error:
+            (self.folder / name).unlink(missing_ok=True)
+            raise StateError(
+                f"the node's state could not be written to {self.folder} ({error}); the earlier state is kept. "
+                "Free disk space or point state-dir elsewhere"
+            ) from error
+        self._clear(name)
+
+    def _name(self, facts: dict[str, Any]) -> None:
+        draft = self.path.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(facts, file)
+            file.flush()
+            if self.durable:
+                os.fsync(file.fileno())
+        draft.replace(self.path)
+        if self.durable:
+            sync_folder(self.folder)  # before what the earlier state names is deleted
+
+    def _clear(self, name: str) -> None:
+        """Delete arrays that no state names, but those that another process of this node is just writing."""
+        for old in self.folder.glob("arrays-*.npz"):
+            if old.name == name:
+                continue
+            with contextlib.suppress(OSError), old.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer holds it until it has named them
+                old.unlink()
+
+    def keep_head(self, head: Head) -> None:
+        """Append a ledger head the server told this node (``python -m crossward.ledger.file verify --heads``)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "heads.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"seq": head.seq, "hash": head.hash}) + "\n")
+            file.flush()
+            if self.durable:
+                os.fsync(file.fileno())

@@ -1,0 +1,258 @@
+"""The node's model and notes: LoRA factors on a base model, trained and measured on this hospital's notes.
+
+Model and notes are loaded once per process and stay; hospitals that share a process share the base model, since
+all that is a hospital's own (its adapter) is written into the factors before each task.
+
+Not for: what is sent (``client_app.node``).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from client_app.settings import FSDP, EngineSettings, TrainSettings
+from client_app.training.loop import Pace, TrainingError, train_steps
+from client_app.training.measuring import measure_batches
+from client_app.training.meter import Meter, Report, log_report
+from client_app.training.sharding import before_sharding, shard
+from client_app.training.spec import LearnerSpec
+from client_app.training.team import SOLO, Team
+from client_app.training.trained import Trained, Vector
+from crossward.adapters import (
+    AdapterError,
+    LoraSettings,
+    ModelConfig,
+    attach_lora,
+    check_length,
+    layout_of,
+    load_base,
+    read_vector,
+    write_vector,
+)
+from crossward.adapters.targets import refuse_parameters
+from crossward.config.privacy_checks import check_private
+from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
+from crossward.config.run_settings import RunSettings
+from crossward.config.schedule import Schedule
+from crossward.config.settings import read_settings
+from crossward.privacy.noise import SECRET, Randomness
+from crossward.protocol.measures import Measure
+from data import (
+    DataConfig,
+    Hospital,
+    PoissonSampler,
+    count_units,
+    load_hospital,
+    test_batches,
+    tokenise,
+    train_batches,
+)
+
+OnStep = Callable[[int, float], None]
+OnProgress = Callable[[Report], None]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A base model with its factors attached, and their initial values."""
+
+    base: Any
+    model: Any
+    layout: Any
+    initial: Vector
+    sharded: bool = False
+
+
+@functools.lru_cache(maxsize=1)
+def workshop(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bool = False) -> Workshop:
+    """Load once per process. ``sharded``: the processes of the present team hold a part of the base each."""
+    base = load_base(before_sharding(model) if sharded else model)
+    peft_model = attach_lora(base, lora, seed)
+    layout = layout_of(peft_model, base, lora)
+    initial = read_vector(peft_model, layout)
+    if sharded:
+        refuse_parameters(peft_model.crossward_targets, "node.sharding = 'fsdp' needs linear layers")
+        shard(peft_model, model.device)
+    return Workshop(base, peft_model, layout, initial, sharded)
+
+
+@functools.lru_cache(maxsize=16)
+def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
+    """A hospital's notes, memory-mapped."""
+    return load_hospital(data, partition, partitions)
+
+
+def site_name(name: str) -> str:
+    """``name`` as it is sent: one line of at most 200 printable characters, whatever a column of a file holds."""
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())[:200] or "hospital"
+
+
+class LoraLearner:
+    """A :class:`client_app.node.Learner` over a Hugging Face causal language model.
+
+    ``team`` shares the work; ``told`` hears how far it is. With a unit of ``privacy`` that hospitals protect,
+    ``units`` is how many of them this one trains on, else 0.
+    """
+
+    def __init__(
+        self,
+        shop: Workshop,
+        hospital: Hospital,
+        data: DataConfig,
+        schedule: Schedule,
+        settings: TrainSettings,
+        site: str = "",
+        team: Team = SOLO,
+        told: OnProgress | None = None,
+        privacy: PrivacySettings | None = None,
+        randomness: Randomness = SECRET,
+    ) -> None:
+        self.shop, self.schedule, self.settings, self.data = shop, schedule, settings, data
+        self.privacy, self.randomness = privacy or PrivacySettings(), randomness
+        self.hospital, self.site = hospital, site_name(site or hospital.name)
+        self.team, self.told, self.cancelled = team, told or log_report, lambda: False
+        self.beat: Callable[[], None] = lambda: None
+        self.layout: str = shop.layout.fingerprint
+        self.sizes: tuple[int, ...] = tuple(block.size for block in shop.layout.blocks)
+        check_length(shop.base.model, shop.base.name, data.max_tokens)
+        if self.privacy.unit in LOCAL_UNITS:  # rather than in the first step
+            what = f"privacy.unit = {self.privacy.unit!r} clips each sequence's gradient, which needs linear layers"
+            refuse_parameters(shop.model.crossward_targets, what)
+        tokenizer = shop.base.tokenizer
+        self.train_tokens = tokenise(hospital.train, tokenizer, data, hospital.labels)
+        by_patient = self.privacy.unit == PATIENT
+        self.units = count_units(self.train_tokens, by_patient) if self.privacy.unit in LOCAL_UNITS else 0
+        # measured note by note, so that a hospital's figure does not depend on how its notes were packed
+        self.test_tokens = tokenise(hospital.test, tokenizer, replace(data, packing=False), hospital.labels)
+
+    def initial(self) -> Vector:
+        return self.shop.initial
+
+    def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        """Which blocks policy ``sensitive`` seals."""
+        from client_app.update.sensitivity import sensitive_blocks
+
+        if self.shop.sharded and 0.0 < fraction < 1.0:
+            raise AdapterError(
+                "encryption.policy = 'sensitive' measures blocks, which a sharded base model (node.sharding = 'fsdp') "
+                "cannot do: use policy 'all', or hold the base whole"
+            )
+        return sensitive_blocks(self.shop.base, self.shop.model, self.shop.layout, fraction)
+
+    def _train(
+        self,
+        start: Vector,
+        steps: int,
+        schedule: Schedule,
+        version: int,
+        seed: int,
+        pace: Pace,
+        heard: OnStep | None = None,
+    ) -> Trained:
+        model, layout = self.shop.model, self.shop.layout
+        write_vector(model, layout, start)
+        rng = np.random.default_rng(seed)
+        meter = Meter(self.site, steps, str(self._device()), self.told, beat=self.beat)
+
+        def on_step(step: int, loss: float, tokens: int) -> None:
+            meter.step(step, loss, tokens)
+            if heard is not None:
+                heard(step, loss)
+
+        with torch.random.fork_rng():  # dropout draws from torch's own generator, on every process other numbers
+            torch.manual_seed((int(rng.spawn(1)[0].integers(2**62)) + self.team.rank) % 2**63)
+            outcome = train_steps(
+                model,
+                train_batches(self.train_tokens, self.settings.batch_size, rng),
+                steps,
+                lambda step: schedule.learning_rate(version, step),
+                self.settings,
+                on_step,
+                self.team,
+                pace,
+            )
+        examples = len(self.train_tokens)
+        return Trained(read_vector(model, layout), examples, outcome.tokens, outcome.loss_sum, outcome.steps)
+
+    def _device(self) -> torch.device:
+        device: torch.device = next(p for p in self.shop.model.parameters() if p.requires_grad).device
+        return device
+
+    def train(self, start: Vector, version: int, seed: int) -> Trained:
+        """``train.local-steps`` steps at the run's rates for ``version``, or what ``train.local-seconds`` allow."""
+        if self.units:
+            raise TrainingError(f"privacy.unit = {self.privacy.unit!r}: a training without noise must stay here")
+        pace = Pace(self.settings.local_seconds, self.cancelled)
+        return self._train(start, self.schedule.local_steps, self.schedule, version, seed, pace)
+
+    def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
+        """``train.local-steps`` steps of DP-SGD; what is told beside the adapter holds nothing of any patient.
+
+        The loss is withheld (0.0), ``num_examples`` is the number of units, which is public, and ``num_tokens`` the
+        most that so many expected sequences may hold. Nothing random comes from the run's seed.
+        """
+        from client_app.training.private import private_steps
+        from crossward.privacy.mechanism import GaussianMean
+
+        p, model, layout, steps = self.privacy, self.shop.model, self.shop.layout, self.schedule.local_steps
+        most = p.notes_per_patient if p.unit == PATIENT else 1
+        sampler = PoissonSampler(self.train_tokens, p.unit == PATIENT, p.batch, most)
+        write_vector(model, layout, start)
+        private_steps(
+            model,
+            sampler,
+            GaussianMean(p.clip, noise_multiplier, p.batch, p.micro_batch),
+            steps,
+            lambda step: self.schedule.learning_rate(version, step),
+            self.settings,
+            Meter(self.site, steps, str(self._device()), self.told, beat=self.beat).step,
+            self.team,
+            Pace(cancelled=self.cancelled),
+            self.randomness,
+        )
+        public = steps * p.batch * most * self.data.max_tokens
+        return Trained(read_vector(model, layout), self.units, public, 0.0, steps)
+
+    def alone(self, start: Vector, steps: int, seed: int, heard: OnStep | None = None) -> Vector:
+        """``steps`` steps through a whole schedule of the run's form; ``heard`` is told step and loss.
+
+        Without noise whatever the run's privacy: the adapter stays here.
+        """
+        schedule = replace(self.schedule, versions=1, local_steps=steps)
+        return self._train(start, steps, schedule, 0, seed, Pace(cancelled=self.cancelled), heard).vector
+
+    def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        """Measures on the held-out notes."""
+        out, tokens = {}, self.test_tokens
+        for name, vector in models.items():
+            write_vector(self.shop.model, self.shop.layout, vector)
+            batches = test_batches(tokens, self.settings.evaluation_tokens)
+            patients = len(tokens.patient_ids)
+            meter = Meter(self.site, 0, str(self._device()), self.told, name, beat=self.beat)
+            out[name] = measure_batches(
+                self.shop.model, meter.over(batches), patients, self.settings.precision, self.team
+            )
+        return out
+
+    def close(self, last: bool) -> None:
+        """Nothing: the model stays in the process."""
+
+
+def local_learner(spec: LearnerSpec, team: Team = SOLO, told: OnProgress | None = None) -> LoraLearner:
+    """The learner that ``spec`` describes, in this process; model and notes are loaded once and stay."""
+    config = dict(spec.config)
+    check_private(config, "run config, or what node config has instead")
+    engine = read_settings(EngineSettings, config)
+    data = read_settings(DataConfig, config)
+    hospital = notes(data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
+    run, sharded = read_settings(RunSettings, config), engine.sharding == FSDP and team.size > 1
+    shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), run.seed, sharded)
+    schedule, train = read_settings(Schedule, config), read_settings(TrainSettings, config)
+    privacy = read_settings(PrivacySettings, config)
+    return LoraLearner(shop, hospital, data, schedule, train, spec.site, team, told, privacy)

@@ -1,0 +1,63 @@
+"""What a local training comes to, and what of it is told beside the sealed update.
+
+The sealed update tells the aggregator nothing; numbers beside it do. Who knows a patient can tell a little better than
+by chance whether a small hospital trained on them from the training loss alone (``python -m research.attacks --only
+reported``), and from the number of examples with certainty who knows all others. So a node tells neither exactly
+unless the run is made of it.
+
+Not for: training (``client_app.training.learner``), what an epsilon covers (``crossward.privacy``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossward.config.schedule import Schedule
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Outcome of a local training: ``vector`` float32 [total], which becomes the node's own, and public facts.
+
+    ``loss_sum`` (nats) is summed over exactly ``num_tokens`` predicted tokens; ``num_examples`` is the size of the
+    training set in examples. Of a private training ``loss_sum`` is 0.0, as it would tell of the notes, and both counts
+    are public numbers.
+    """
+
+    vector: Vector
+    num_examples: int
+    num_tokens: int
+    loss_sum: float
+    steps: int
+
+
+def unreported(trained: Trained, schedule: Schedule) -> Trained:
+    """``trained`` with public constants in place of what would tell of the notes: one example, one token, no loss."""
+    return replace(trained, num_examples=1, num_tokens=1, loss_sum=0.0, steps=schedule.local_steps)
+
+
+def uncounted(trained: Trained) -> Trained:
+    """``trained`` without the size of the training set."""
+    return replace(trained, num_examples=1)
+
+
+def coarse(trained: Trained, grid: float) -> Trained:
+    """``trained`` with its mean loss rounded to a power of ``grid``, at least 1.0 (which leaves it exact).
+
+    Rounded the same way every time, not at random: the mean over a run's versions would undo random rounding.
+    """
+    if grid <= 1.0 or not trained.loss_sum > 0.0:
+        return trained
+    return replace(trained, loss_sum=on_grid(trained.loss_sum / trained.num_tokens, grid) * trained.num_tokens)
+
+
+def on_grid(mean: float, grid: float) -> float:
+    """The power of ``grid`` (above 1.0) that is nearest, by ratio, to ``mean`` (above 0.0)."""
+    step = math.log(grid)
+    return math.exp(round(math.log(mean) / step) * step)

@@ -1,0 +1,1 @@
+"""From a delta to a sealed update: quantisation, noise, sensitivity, keys."""

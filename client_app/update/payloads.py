@@ -1,0 +1,219 @@
+"""An adapter's integers <-> payloads: which values are sealed, under which key, in which parts.
+
+The one place at a node that knows the consortium key. A value that the policy seals never leaves unsealed: a node
+without a key refuses, it does not fall back.
+
+Not for: key files (``crossward.encryption.keys``), ciphertexts (``crossward.encryption.holder``), what the integers
+mean (``client_app.state.accumulators``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossward.encryption.bfv import SEALED, CiphertextError
+from crossward.encryption.holder import ClearSealer, Integers
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.packing import CLEAR, WRAPPED, pack, unpack
+from crossward.encryption.parallel import SealingPool
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.policy import Piece, pieces, sealed_layout
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import ALL, BFV, NONE, EncryptionSettings
+from crossward.encryption.snapshot import unwrap, wrap
+from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, join
+
+Opened = Iterator[tuple[slice, Integers]]
+_SNAPSHOT_CHUNK = 1 << 20
+
+
+class MissingKeyError(RuntimeError):
+    """This node does not hold the key that something is, or must be, sealed under."""
+
+    tellable = True  # see client_app.guard.refusals
+
+
+class UnopenedError(RuntimeError):
+    """Something sealed under a key that this node holds does not open, or to nothing that a sum can be."""
+
+
+@dataclass(frozen=True)
+class Vault:
+    """What a node seals with: the run's settings, the consortium key, and which blocks are sealed.
+
+    ``blocks`` is None for all or none of them, as the policy says.
+    """
+
+    settings: EncryptionSettings = field(default_factory=lambda: EncryptionSettings(policy=NONE))
+    key: ConsortiumKey | None = None
+    blocks: tuple[bool, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.settings.policy != NONE and self.key is None:
+            raise MissingKeyError(
+                f"encryption.policy = {self.settings.policy!r} but this node has no consortium key: make one with "
+                "`python -m crossward.encryption.keys create PATH`, share it between the hospitals, and start the "
+                "SuperNode with "
+                "--node-config 'key-path=\"PATH\"'"
+            )
+
+    def sealed(self, blocks: int) -> tuple[bool, ...]:
+        """Which of the layout's blocks are sealed."""
+        return self.blocks if self.blocks is not None else (self.settings.policy == ALL,) * blocks
+
+    def layout(self, layout: str, blocks: int) -> str:
+        """The fingerprint that updates must share: the adapter's and the policy's."""
+        return sealed_layout(layout, self.settings.scheme, self.sealed(blocks))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the key that updates are sealed under; empty without encryption."""
+        return self.key.fingerprint if self.key is not None and self.settings.policy != NONE else ""
+
+    def secret(self, fingerprint: str) -> Secret:
+        """The secret, present or earlier, of that fingerprint."""
+        found = self.key.find(fingerprint) if self.key is not None else None
+        if found is None:
+            held = self.key.fingerprint if self.key is not None else "none"
+            raise MissingKeyError(
+                f"something is sealed under key {fingerprint}, which this node's key file does not hold (its key is "
+                f"{held}): get the consortium's present key file"
+            )
+        return found
+
+    def hash_key(self, public: bytes) -> bytes:
+        """Key of the state hashes: the present secret's, or ``public`` without encryption."""
+        return self.key.current.hash_key() if self.key is not None and self.fingerprint else public
+
+
+class Payloads:
+    """Payloads of one adapter layout under one plan. Use as a context manager: large ones start processes."""
+
+    def __init__(self, sizes: Sequence[int], plan: FieldPlan, vault: Vault) -> None:
+        self.sizes, self.plan, self.vault = tuple(sizes), plan, vault
+        self.total = sum(self.sizes)
+        self._pools: dict[str, SealingPool] = {}
+        self.clear = ClearSealer(plan)
+        self.kind = SEALED if vault.settings.scheme == BFV else vault.settings.scheme
+
+    def __enter__(self) -> Payloads:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for pool in self._pools.values():
+            pool.__exit__(*failure)
+        self._pools.clear()
+
+    def _pool(self, secret: Secret) -> SealingPool:
+        if (pool := self._pools.get(secret.fingerprint)) is not None:
+            return pool
+        settings, key = self.vault.settings, self.vault.key
+        if settings.scheme != BFV and key is not None and secret != key.current:
+            raise MissingKeyError(
+                f"something is sealed under key {secret.fingerprint}, whose CKKS context went when the key was rotated"
+            )
+        material = secret.bfv_seed() if settings.scheme == BFV else key.ckks if key is not None else b""
+        pool = SealingPool(settings.scheme, self.plan, material, settings.workers)
+        self._pools[secret.fingerprint] = pool
+        return pool
+
+    def _pieces(self, chunk: int) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+        every = pieces(self.sizes, self.vault.sealed(len(self.sizes)), chunk)
+        return tuple(p for p in every if p.sealed), tuple(p for p in every if not p.sealed)
+
+    def close(self, values: NDArray[np.signedinteger]) -> Payload:
+        """An update's payload of ``values``, [total] of any integer type, each within q_max."""
+        return join(self._closed(values))
+
+    def _closed(self, values: NDArray[np.signedinteger]) -> Iterator[Part]:
+        bits = self.plan.update_bits
+        # a chunk as large as the adapter: of the sealed values there is one piece, not one for each
+        clear = self._pieces(max(self.total, 1))[1] if self.vault.settings.policy != ALL else ()
+        if self.vault.fingerprint:
+            pool = self._pool(self.vault.secret(self.vault.fingerprint))
+            hidden, _ = self._pieces(pool.local.chunk)
+            made = pool.close((piece.gather(values) for piece in hidden), sum(p.length for p in hidden))
+            for piece, data in zip(hidden, made, strict=True):
+                yield Part(PartHead(self.kind, piece.length, bits, len(data)), data)
+        for piece in clear:
+            data = self.clear.close(piece.gather(values))
+            yield Part(PartHead(CLEAR, piece.length, bits, len(data)), data)
+
+    def open(self, payload: Payload, weight_sum: int, key: str, dithered: int = 0) -> Opened:
+        """``sum w*q`` of a record's payload, as (place in the adapter, int64 values), part by part.
+
+        ``dithered`` is how many of its versions carry a dither.
+
+        Raises
+        ------
+        ProtocolError
+            the payload's parts are not the layout's.
+        MissingKeyError
+            it is sealed under a key that this node does not hold.
+        UnopenedError
+            it does not open.
+        """
+        if not self.vault.fingerprint:
+            yield from self._opened_clear(payload, (weight_sum, dithered), self._pieces(1)[1], 0)
+            return
+        pool = self._pool(self.vault.secret(key))
+        hidden, plain = self._pieces(pool.local.chunk)
+        self._check(payload, hidden, plain)
+        sealed = (part for part, _ in zip(payload, hidden, strict=False))
+        jobs = ((p.data, p.head.bits, p.head.length, weight_sum, dithered) for p in sealed)
+        try:
+            for piece, values in zip(hidden, pool.open(jobs, sum(p.length for p in hidden)), strict=True):
+                yield from piece.spread(values)
+        except CiphertextError as error:
+            raise UnopenedError(str(error)) from error
+        yield from self._opened_clear(payload, (weight_sum, dithered), plain, len(hidden))
+
+    def _check(self, payload: Payload, hidden: Sequence[Piece], plain: Sequence[Piece]) -> None:
+        expected = [(self.kind, p.length) for p in hidden] + [(CLEAR, p.length) for p in plain]
+        if list(payload.shape) != expected:
+            raise ProtocolError(
+                f"a record of {len(payload.heads)} parts does not follow the {len(expected)} of the layout and policy"
+            )
+
+    def _opened_clear(self, payload: Payload, made_of: tuple[int, int], plain: Sequence[Piece], skip: int) -> Opened:
+        if not skip:
+            self._check(payload, (), plain)
+        if not plain:
+            return
+        for number, part in enumerate(payload):
+            if number >= skip:
+                data, head = part.data, part.head
+                yield from plain[number - skip].spread(self.clear.open(data, head.bits, head.length, *made_of))
+
+    # ------------------------------------------------------------------ snapshots
+
+    def wrap(self, values: NDArray[np.signedinteger], bits: int, belongs_to: str) -> Payload:
+        """A lossless payload of ``values`` ([total]), offset by ``1 << (bits - 1)``; sealed when the run is."""
+        return join(self._wrapped(values, bits, belongs_to))
+
+    def _wrapped(self, values: NDArray[np.signedinteger], bits: int, belongs_to: str) -> Iterator[Part]:
+        key = self.vault.secret(self.vault.fingerprint).snapshot_key() if self.vault.fingerprint else b""
+        for start in range(0, self.total, _SNAPSHOT_CHUNK):
+            fields = values[start : start + _SNAPSHOT_CHUNK].astype(np.int64) + (1 << (bits - 1))
+            data = wrap(key, fields, bits, f"{belongs_to}:{start}") if key else pack(fields, bits)
+            yield Part(PartHead(WRAPPED if key else CLEAR, fields.size, bits, len(data)), data)
+
+    def unwrap(self, payload: Payload, bits: int, key: str, belongs_to: str) -> Integers:
+        """Undo :meth:`wrap`: int64 [total]."""
+        kind = WRAPPED if self.vault.fingerprint else CLEAR
+        starts = range(0, self.total, _SNAPSHOT_CHUNK)
+        lengths = [min(_SNAPSHOT_CHUNK, self.total - start) for start in starts]
+        if [(h.kind, h.length, h.bits) for h in payload.heads] != [(kind, length, bits) for length in lengths]:
+            raise ProtocolError("it does not follow the layout and policy")
+        secret = self.vault.secret(key).snapshot_key() if kind == WRAPPED else b""
+        out = np.empty(self.total, dtype=np.int64)
+        for start, part in zip(starts, payload, strict=True):
+            size = part.head.length
+            place = f"{belongs_to}:{start}"
+            fields = unwrap(secret, part.data, bits, size, place) if secret else unpack(part.data, bits, size)
+            out[start : start + size] = fields - (1 << (bits - 1))
+        return out

@@ -1,0 +1,1 @@
+"""Weights, integer sums, versions, and what a node that missed some is sent."""

@@ -1,0 +1,78 @@
+"""Versions that nobody can open: left out, in the ledger's sight, instead of stopping the run.
+
+A hospital that holds the key can send a ciphertext so noisy, or fields so large, that the version made with it does not
+open; the server cannot see that. Nodes say so. A doubted stretch is sent version by version from then on, and a version
+that two nodes could not open, and none has opened, is void: nodes step over it, its contributors keep their
+residuals. The ledger names them. Nodes give up under a key after a few such records (``client_app.guard.strikes``). So,
+where there are enough others, the contributors of a void version meet in no version again, and when a second one is
+void, whoever was in both is asked no more.
+
+Not for: versions that open but make the loss jump (``strategies.aggregation.versions.roll_back``).
+"""
+
+from __future__ import annotations
+
+from logging import WARNING
+
+from flwr.common import log
+
+from strategies.history.restore import Buffered
+from strategies.history.roster import NodeView
+from strategies.history.state import ServerState
+
+WITNESSES = 2
+
+
+def doubt(state: ServerState, view: NodeView, first: int, last: int, reason: str) -> None:
+    """Take in that a node could not open what was sent it of versions ``first`` to ``last``."""
+    if not 1 <= first <= last <= state.version or state.hashes.newest >= first:
+        return  # no such versions, or others have opened them: the trouble is this node's own
+    state.catch_up.part(range(first, last + 1))
+    if first < last or state.catch_up.versions[first].void:
+        return
+    witnesses = state.doubts.setdefault(first, set())
+    witnesses.add(view.hospital)
+    if len(witnesses) >= min(WITNESSES, len(state.roster.present)):
+        _void(state, first, reason)
+
+
+def apart(state: ServerState, group: list[Buffered]) -> list[Buffered]:
+    """``group`` with one at most of those who contributed to a void version, if others can fill a buffer."""
+    suspects = set().union(*state.void_groups) - state.excluded
+    if not suspects:
+        return group
+    present = {state.roster.nodes[node].hospital for node in state.roster.present} - state.excluded
+    if len(present - suspects) + 1 < state.settings.buffer_size:
+        return group
+    first = next((update.task for update in group if update.hospital in suspects), -1)
+    return [update for update in group if update.hospital not in suspects or update.task == first]
+
+
+def _exclude(state: ServerState) -> None:
+    """After a second void version, ask whoever contributed to all of them no more, if enough others are left."""
+    if len(state.void_groups) < 2:
+        return
+    suspects = set.intersection(*state.void_groups) - state.excluded
+    present = {state.roster.nodes[node].hospital for node in state.roster.present} - state.excluded
+    if not suspects or len(present - suspects) < state.settings.min_contributors:
+        return
+    for hospital in sorted(suspects):
+        log(WARNING, "%s contributed to every version that did not open: it is asked no more", hospital)
+        state.journal.record("excluded", hospital=hospital, versions=len(state.void_groups))
+    state.excluded |= suspects
+
+
+def _void(state: ServerState, version: int, reason: str) -> None:
+    line = next((e for e in state.journal.events() if e["event"] == "version" and e["version"] == version), {})
+    tasks, hospitals = list(line.get("tasks", [])), list(line.get("hospitals", []))
+    log(WARNING, "Version %s opens at no node and is left out: %s", version, reason)
+    state.journal.record("void", version=version, tasks=tasks, hospitals=hospitals, reason=reason)
+    state.catch_up.void(version)
+    state.doubts.pop(version, None)
+    state.void_groups.append(set(hospitals))
+    _exclude(state)
+    for view in state.roster.nodes.values():
+        view.failures, view.not_before = 0, 0.0
+    for hospital, task in list(state.accepted.items()):
+        if task in tasks:
+            del state.accepted[hospital]

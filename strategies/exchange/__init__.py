@@ -1,0 +1,1 @@
+"""Tasks out, replies in: dispatch, admission, deadlines, bandwidth."""

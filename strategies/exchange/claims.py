@@ -1,0 +1,86 @@
+"""What a node says of itself, held to what the server can see and to what the others say.
+
+Loss, counts and times come from the hospital, unsealed and unproven; weights are made of them. So they are bounded
+before they count: times by the round trip that the server measured, mean loss and tokens by a factor around the
+other hospitals' median (the size of its data set by the factor's square, later by what it said first). What is out of
+bounds is set to the bound and told in the ledger; what cannot be at all (more steps than the run allows) is refused by
+``strategies.exchange.admission``. Whatever is claimed within the bounds, ``strategy.max-share`` limits what it can buy.
+
+Not for: what an update holds; the server cannot read it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from crossward.protocol.messages import Update
+from strategies.settings import StrategySettings
+
+OTHERS = 2  # hospitals that must have spoken before one is measured by them
+GROWTH = 2.0  # a hospital's data set may become so many times larger or smaller in a run
+
+
+def around(others: Sequence[float], ratio: float) -> tuple[float, float]:
+    """Bounds for one hospital's claim: ``ratio`` below and above the median of ``others``, if there are enough."""
+    if len(others) < OTHERS or not ratio:
+        return 0.0, float("inf")
+    middle = statistics.median(others)
+    return middle / ratio, middle * ratio
+
+
+class Claims:
+    """What every hospital last said, as it was counted."""
+
+    def __init__(self, settings: StrategySettings) -> None:
+        self.ratio = settings.claim_ratio
+        self._loss: dict[str, float] = {}
+        self._tokens: dict[str, float] = {}
+        self._examples: dict[str, int] = {}
+
+    def seen(self, hospital: str, loss_sum: float, num_tokens: int, num_examples: int) -> None:
+        """Remember what was counted."""
+        self._loss[hospital], self._tokens[hospital] = loss_sum / num_tokens, float(num_tokens)
+        self._examples.setdefault(hospital, num_examples)
+
+    def _around(self, hospital: str, known: Mapping[str, float], ratio: float) -> tuple[float, float]:
+        return around([value for name, value in known.items() if name != hospital], ratio)
+
+    def bounded(self, hospital: str, update: Update, round_trip: float) -> tuple[Update, list[str]]:
+        """``update`` with its claims within bounds, and what was changed, in words."""
+        said: list[str] = []
+
+        def within(name: str, value: float, low: float, high: float) -> float:
+            kept = min(max(value, low), high)
+            if kept != value:
+                said.append(f"{name} {value:.6g} -> {kept:.6g}")
+            return kept
+
+        compute = within("compute_seconds", update.compute_seconds, 0.0, round_trip)
+        train = within("train_seconds", update.train_seconds, 0.0, compute)
+        seal = within("seal_seconds", update.seal_seconds, 0.0, compute)
+        opened = within("open_seconds", update.open_seconds, 0.0, compute)
+        tokens = update.num_tokens
+        mean = within("mean loss", update.loss_sum / tokens, *self._around(hospital, self._loss, self.ratio))
+        loss = update.loss_sum if mean == update.loss_sum / tokens else mean * tokens
+        tokens = round(within("num_tokens", tokens, *self._around(hospital, self._tokens, self.ratio)))
+        loss *= tokens / update.num_tokens
+        examples, first = update.num_examples, self._examples.get(hospital)
+        if first is not None:
+            examples = round(within("num_examples", examples, first / GROWTH, first * GROWTH))
+        else:  # hospitals differ more in size than in anything else
+            examples = round(within("num_examples", examples, *self._around(hospital, self._examples, self.ratio**2)))
+        if not said:
+            return update, said
+        changed = replace(
+            update,
+            compute_seconds=compute,
+            train_seconds=train,
+            seal_seconds=seal,
+            open_seconds=opened,
+            num_tokens=max(tokens, 1),
+            num_examples=max(examples, 1),
+            loss_sum=loss,
+        )
+        return changed, said

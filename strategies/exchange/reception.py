@@ -1,0 +1,277 @@
+"""Taking answers: every reply, error and silence becomes an outcome in the journal.
+
+Not for: what a full buffer becomes (``strategies.aggregation.versions``).
+"""
+
+from __future__ import annotations
+
+from logging import WARNING
+
+from flwr.app import Message
+from flwr.common import log
+
+from crossward.config.privacy_settings import LOCAL_UNITS
+from crossward.protocol.messages import (
+    ACCEPTED,
+    BEHIND,
+    BUDGET,
+    DUPLICATE,
+    FAILED,
+    LATE,
+    MALFORMED,
+    TRAIN,
+    WRONG_KEY,
+    Evaluation,
+    Failure,
+    Update,
+)
+from crossward.protocol.parts import ProtocolError
+from crossward.protocol.wire import read_reply
+from strategies.aggregation.discarded import doubt
+from strategies.aggregation.weighting import Contribution
+from strategies.exchange.admission import Expected, Refusal, examine
+from strategies.exchange.launches import adopt
+from strategies.history.restore import Buffered, buffered_facts
+from strategies.history.roster import Flight, NodeView
+from strategies.history.state import ServerState, multiplier, multiplier_room
+
+ATTEMPTS = 3
+ASTRAY = "trained from another state of version"
+
+
+def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
+    """Record that a task came to nothing; the node is asked again after a pause, at once if it was only behind."""
+    view = state.roster.nodes[flight.node]
+    state.journal.record(
+        outcome,
+        task=flight.task,
+        node=str(flight.node),
+        hospital=view.hospital,
+        kind=flight.kind,
+        version=flight.version,
+        reason=reason,
+    )
+    if outcome == LATE:
+        return
+    view.reason = reason
+    at_once = outcome == BEHIND and view.failures == 0
+    state.roster.back_off(view, state.clock.now(), 0.0 if at_once else state.settings.retry_seconds)
+    if view.todo and flight.kind == view.todo:
+        view.attempts += 1
+        if view.attempts >= ATTEMPTS:
+            log(WARNING, "%s could not do '%s' in %s attempts: %s", view.hospital, view.todo, ATTEMPTS, reason)
+            view.todo, view.attempts = "", 0
+
+
+def expire(state: ServerState) -> bool:
+    """Give up tasks past their deadline; whether there were any."""
+    overdue = state.roster.overdue(state.clock.now())
+    for message_id in overdue:
+        if (flight := state.roster.land(message_id)) is not None:
+            state.forecast.unanswered(flight.node)
+            waited = flight.deadline - flight.sent
+            fail(state, flight, FAILED, f"no reply within {waited:.4g} s, the deadline for this node's task")
+    return bool(overdue)
+
+
+def receive(state: ServerState, message: Message) -> None:
+    """Take in one reply."""
+    flight = state.roster.land(message.metadata.reply_to_message_id)
+    if flight is None:
+        adopt(state)
+        flight = state.roster.land(message.metadata.reply_to_message_id)
+    if flight is None:
+        node = str(message.metadata.src_node_id)
+        state.journal.record(DUPLICATE, task=-1, node=node, reason="a reply to no task under way")
+        return
+    if message.has_error():
+        error = message.error
+        fail(state, flight, FAILED, f"Flower error {error.code}: {(error.reason or '')[-500:]}")
+        return
+    try:
+        reply = read_reply(message.content)
+        unread = (
+            isinstance(reply, Failure) and reply.kind == MALFORMED and reply.task == -1
+        )  # it could not read the task
+        if not unread and (reply.lineage, reply.task) != (state.journal.lineage, flight.task):
+            raise ProtocolError(f"it answers task {reply.task} of lineage {reply.lineage!r}, not task {flight.task}")
+        if not isinstance(reply, Failure) and isinstance(reply, Update) != (flight.kind == TRAIN):
+            raise ProtocolError(f"a {type(reply).__name__} came in reply to '{flight.kind}'")
+    except ProtocolError as error:
+        state.roster.nodes[flight.node].refused = str(error)
+        fail(state, flight, MALFORMED, str(error))
+        return
+    view = state.roster.nodes[flight.node]
+    if not isinstance(reply, Failure):
+        state.forecast.observe(view.node, flight.kind, state.clock.now() - flight.sent, flight.bytes_down)
+    if isinstance(reply, Failure):
+        _take_failure(state, flight, view, reply)
+    elif isinstance(reply, Evaluation):
+        _take_evaluation(state, flight, view, reply)
+    else:
+        _take_update(state, flight, view, reply)
+
+
+def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Failure) -> None:
+    view.refusing = reply.kind == WRONG_KEY
+    view.exhausted = view.exhausted or reply.kind == BUDGET
+    if reply.kind == BEHIND:
+        view.held = reply.held if 0 <= reply.held <= flight.version else 0
+        if view.failures and state.snapshots.confirmed is not None:  # not the first time: the snapshot may be at fault
+            state.journal.record("snapshot-dropped", reason=reply.reason)
+            state.snapshots.forget()
+    fail(state, flight, reply.kind, reply.reason)
+    if reply.first >= 0:
+        doubt(state, view, reply.first, reply.last, reply.reason)
+
+
+def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: Evaluation) -> None:
+    view.held, view.failures, view.attempts = flight.version, 0, 0
+    current = flight.round is state.round  # not of a round that has been closed since
+    if current:
+        view.todo = ""
+    state.progress = state.clock.now()
+    _report(state, view, flight.version, reply.state_hash)
+    measures = {f"{model}_{name}": v for model, row in reply.measures.items() for name, v in row.as_dict().items()}
+    state.journal.record(
+        "measured",
+        task=flight.task,
+        node=str(flight.node),
+        hospital=view.hospital,
+        kind=flight.kind,
+        site=reply.site,
+        version=flight.version,
+        seconds=reply.seconds,
+        **measures,
+    )
+    if state.round is not None and current:
+        state.round.add(view.node, reply.site, reply.measures)
+
+
+def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update) -> Refusal | None:
+    expected = Expected(
+        state.journal.lineage,
+        flight.task,
+        flight.version,
+        flight.epoch,
+        state.key,
+        state.layout,
+        state.shape,
+        view.public_key,
+        state.kinds,
+        state.schedule.versions,
+        state.schedule.local_steps,
+        privacy_unit=state.privacy_unit,
+    )
+    staleness = state.version - flight.version
+    limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))
+    refusal = examine(update, expected, state.plan, *limits)
+    if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
+        return Refusal(DUPLICATE, "an update of the same hospital already waits for this version")
+    agreed = state.hashes.agreed(flight.version)
+    if refusal is None and state.layout and agreed not in ("", update.state_hash):
+        return Refusal(MALFORMED, f"it was {ASTRAY} {flight.version} than the other nodes hold")
+    if refusal is None and hospital(update) in state.excluded:
+        return Refusal(MALFORMED, "this hospital is excluded: it contributed to every version that did not open")
+    if refusal is None and state.stop_reason:
+        return Refusal(LATE, f"the run is complete: {state.stop_reason}")
+    return refusal
+
+
+def hospital(update: Update) -> str:
+    """Short name of the identity that signed an update."""
+    return update.public_key.hex()[:16]
+
+
+def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Update) -> None:
+    now = state.clock.now()
+    refusal = _refusal(state, flight, view, update)
+    view.held = flight.version  # it trained from there, whatever becomes of its update
+    view.refused = refusal.reason if refusal is not None and refusal.outcome != LATE else ""
+    if refusal is not None:
+        if ASTRAY in refusal.reason:
+            _report(state, view, flight.version, update.state_hash)
+        fail(state, flight, refusal.outcome, refusal.reason)
+        return
+    size = update.payload.size + (sum(p.size for p in update.snapshot[1]) if update.snapshot else 0)
+    seconds = now - flight.sent
+    update, clamped = state.claims.bounded(hospital(update), update, seconds)
+    if clamped:
+        log(WARNING, "%s claims what cannot be, and was held to bounds: %s", update.site, "; ".join(clamped))
+    state.bandwidths.observe(view.node, size + flight.bytes_down, seconds, update.compute_seconds)
+    contribution = Contribution(
+        update.loss_sum,
+        update.num_tokens,
+        update.num_examples,
+        state.bandwidths.value(view.node),
+        state.version - flight.version,
+        multiplier(state, flight.version),
+    )
+    name, shape = hospital(update), update.payload.shape
+    times = (update.seal_seconds, update.open_seconds)
+    digest = update.payload.digest()
+    kept = Buffered(
+        flight.task,
+        view.node,
+        name,
+        update.site,
+        flight.version,
+        update.layout,
+        update.key,
+        shape,
+        contribution,
+        digest,
+        times,
+    )
+    state.journal.keep(kept.name, {}, update.payload)
+    state.journal.record(
+        ACCEPTED,
+        **buffered_facts(kept),
+        signature=update.signature.hex(),
+        state_hash=update.state_hash,
+        bytes=size,
+        steps=update.steps,
+        seconds=seconds,
+        train_seconds=update.train_seconds,
+        compute_seconds=update.compute_seconds,
+        clipped=update.clipped,
+        **(_spent(update) if update.privacy_unit in LOCAL_UNITS else {}),
+        **({"clamped": clamped} if clamped else {}),
+    )
+    state.claims.seen(name, update.loss_sum, update.num_tokens, update.num_examples)
+    state.buffer.append(kept)
+    state.accepted[name] = flight.task
+    state.progress = now
+    view.public_key, view.site = update.public_key, update.site
+    view.waiting, view.failures = True, 0
+    _report(state, view, flight.version, update.state_hash)
+    if update.snapshot is not None and update.snapshot[0].version == flight.version:
+        state.snapshots.offer(*update.snapshot, update.state_hash)
+    if (confirmed := state.snapshots.confirm()) is not None:
+        state.journal.record(
+            "snapshot",
+            version=confirmed.version,
+            epochs=list(confirmed.epochs),
+            key=confirmed.key,
+            digests=list(state.snapshots.digests),
+        )
+        state.snapshots.drop_replaced()
+
+
+def _spent(update: Update) -> dict[str, object]:
+    """What the ledger holds of a private training: its loss is withheld, its price is not."""
+    return {
+        "privacy_unit": update.privacy_unit,
+        "local_epsilon": update.local_epsilon,
+        "local_epsilon_step": update.local_epsilon_step,
+    }
+
+
+def _report(state: ServerState, view: NodeView, version: int, digest: str) -> None:
+    if not state.hashes.report(version, view.hospital, digest):
+        astray = state.hashes.astray(version) or [view.hospital]
+        log(WARNING, "%s: another state of version %s than the others", ", ".join(astray), version)
+        state.journal.record("disagreement", node=str(view.node), hospitals=astray, version=version)
+        for other in state.roster.nodes.values():
+            if other.hospital in astray:
+                other.held = 0  # its next task brings everything, and it starts over

@@ -1,0 +1,62 @@
+"""What the server waits for, said in its log at growing intervals: no wait is silent.
+
+Not for: how long it waits (``strategies.stopping.ending``, deadlines of ``strategies.exchange.dispatch``).
+"""
+
+from __future__ import annotations
+
+from logging import INFO
+
+from flwr.common import log
+
+from crossward.machine.waiting import Reminder
+from strategies.history.roster import Flight
+from strategies.history.state import ServerState
+
+FIRST = 15.0  # seconds without an event of the run; a training takes about as long
+_SHOWN = 6  # tasks named
+
+
+class Waiting:
+    """For the run of ``state``: call :meth:`over` when something happened, :meth:`look` while nothing does."""
+
+    def __init__(self, state: ServerState) -> None:
+        self.state = state
+        self._reminder = Reminder(state.clock.now(), FIRST)
+
+    def over(self) -> None:
+        """Something came, or was made."""
+        self._reminder.reset(self.state.clock.now())
+
+    def look(self) -> None:
+        """Log what is waited for, if it is time."""
+        now = self.state.clock.now()
+        if self._reminder.due(now):
+            log(INFO, "Waiting for %.0f s: %s", self._reminder.waited(now), described(self.state))
+
+
+def described(state: ServerState) -> str:
+    """What has to happen for the run to go on."""
+    now, flights = state.clock.now(), sorted(state.roster.flights.values(), key=lambda flight: flight.sent)
+    needed = state.settings.buffer_size
+    buffered = (
+        f"{len(state.buffer)} of {needed} updates are here" if needed else f"{len(state.buffer)} updates are here"
+    )
+    ending = "" if state.stop_reason else f"; {buffered}"
+    if flights:
+        shown = ", ".join(f"{_name(state, flight)} {now - flight.sent:.0f} s" for flight in flights[:_SHOWN])
+        more = f" and {len(flights) - _SHOWN} more" if len(flights) > _SHOWN else ""
+        return f"{len(flights)} task{'s' if len(flights) > 1 else ''} under way ({shown}{more}){ending}"
+    present = len(state.roster.present)
+    if not present:
+        return f"no node is connected{ending}"
+    pauses = [view.not_before - now for n, view in state.roster.nodes.items() if n in state.roster.present]
+    if (pause := min((p for p in pauses if p > 0), default=0.0)) > 0:
+        return f"nodes that failed are asked again, the first in {pause:.0f} s{ending}"
+    return f"none of the {present} connected nodes may train now, others have to join{ending}"
+
+
+def _name(state: ServerState, flight: Flight) -> str:
+    view = state.roster.nodes[flight.node]
+    name = "".join(c if c.isprintable() else "?" for c in view.site[:40])  # a node's words must not steer a terminal
+    return f"{name or view.hospital}: {flight.kind}"

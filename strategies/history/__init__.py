@@ -1,0 +1,1 @@
+"""What the server knows of a run, and reading it back from the journal."""

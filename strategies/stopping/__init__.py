@@ -1,0 +1,1 @@
+"""When a run ends: evaluation, convergence, privacy budgets."""

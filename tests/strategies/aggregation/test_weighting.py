@@ -1,0 +1,209 @@
+"""Weights: formulas by hand, staleness, the cap on shares, integers that sum to W, damping on purpose."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strategies.aggregation.versions import weigh
+from strategies.aggregation.weighting import (
+    WEIGHTINGS,
+    Contribution,
+    capped,
+    damped_total,
+    equal_weights,
+    integer_weights,
+    shares,
+    staleness_factor,
+)
+from strategies.settings import EQUAL, StrategySettings
+
+S = StrategySettings(max_share=1.0)
+A = Contribution(loss_sum=200.0, num_tokens=100, num_examples=10, bandwidth=16.0, staleness=0)
+B = Contribution(loss_sum=100.0, num_tokens=50, num_examples=30, bandwidth=4.0, staleness=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "a", "b"),
+    [
+        ("paper", 200 / (100 * 4), 100 / (50 * 2)),
+        ("paper-literal", 2 / (100 * 4), 2 / (50 * 2)),
+        ("examples", 10, 30),
+        ("corrected", 100 * 2.001, 50 * 2.001),
+    ],
+)
+def test_each_formula_by_hand_and_its_shares_with_staleness(name: str, a: float, b: float) -> None:
+    s = replace(S, weighting=name)
+    assert WEIGHTINGS[name](A, s) == pytest.approx(a)
+    assert WEIGHTINGS[name](B, s) == pytest.approx(b)
+    b = b / 2  # (1 + 3) ** -0.5
+    assert shares([A, B], s) == pytest.approx([a / (a + b), b / (a + b)])
+
+
+def test_exponents_are_those_of_the_settings() -> None:
+    s = replace(S, bandwidth_exponent=1.0, loss_exponent=2.0, loss_offset=0.5)
+    assert WEIGHTINGS["paper"](A, s) == pytest.approx(2 / 16)
+    assert WEIGHTINGS["corrected"](A, s) == pytest.approx(100 * 2.5**2)
+    assert WEIGHTINGS["paper"](A, replace(S, bandwidth_exponent=0.0)) == pytest.approx(2.0)
+
+
+def test_staleness_is_a_power() -> None:
+    assert [staleness_factor(s, 0.5) for s in (0, 3, 8)] == pytest.approx([1.0, 1 / 2, 1 / 3])
+    assert staleness_factor(4, 0.0) == 1.0
+    assert staleness_factor(1, 2.0) == 0.25
+
+
+def test_what_a_capped_share_loses_goes_to_the_others_in_proportion() -> None:
+    parts = [Contribution(1, 1, n, 1, 0) for n in (80, 10, 6, 4)]
+    s = replace(S, weighting="examples", max_share=0.5)
+    assert shares(parts, s) == pytest.approx([0.5, 0.25, 0.15, 0.1])
+    # 0.35 for the first: 10 of 20 of the rest would be 0.325, so only one is capped; with 0.3 the second is too
+    assert shares(parts, replace(s, max_share=0.35)) == pytest.approx([0.35, 0.325, 0.195, 0.13])
+    assert shares(parts, replace(s, max_share=0.3)) == pytest.approx([0.3, 0.3, 0.24, 0.16])
+
+
+def test_a_cap_below_1_of_k_means_equal_shares() -> None:
+    parts = [Contribution(1, 1, n, 1, 0) for n in (80, 10, 6, 4)]
+    assert shares(parts, replace(S, weighting="examples", max_share=0.1)) == pytest.approx([0.25] * 4)
+
+
+@pytest.mark.parametrize("loss", [0.0, float("inf"), float("nan")])
+def test_losses_that_give_no_weights_mean_equal_shares(loss: float) -> None:
+    parts = [Contribution(loss, 1, 1, 1, 0)] * 4
+    assert shares(parts, S) == [0.25] * 4
+
+
+contribution = st.builds(
+    Contribution,
+    loss_sum=st.floats(0, 1e9),
+    num_tokens=st.integers(1, 10**9),
+    num_examples=st.integers(1, 10**9),
+    bandwidth=st.floats(0.1, 1e5),
+    staleness=st.integers(0, 1000),
+)
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(st.lists(contribution, min_size=1, max_size=9), st.sampled_from(sorted(WEIGHTINGS)), st.floats(0.01, 1.0))
+def test_shares_sum_to_1_under_the_cap_and_keep_the_order(c: list[Contribution], name: str, cap: float) -> None:
+    s = replace(S, weighting=name, max_share=cap)
+    got = shares(c, s)
+    assert math.fsum(got) == pytest.approx(1.0)
+    assert all(0 <= share <= max(cap, 1 / len(c)) * (1 + 1e-9) for share in got)
+    raw = [WEIGHTINGS[name](x, s) * staleness_factor(x.staleness, s.staleness_exponent) for x in c]
+    if sum(raw) > 0:
+        ordered = [got[i] for i in sorted(range(len(c)), key=lambda i: raw[i])]
+        assert all(x <= y * (1 + 1e-9) for x, y in pairwise(ordered))
+
+
+@st.composite
+def share_lists(draw: st.DrawFn) -> list[float]:
+    raw = draw(st.lists(st.floats(0, 1), min_size=1, max_size=16))
+    total = sum(raw)
+    return [r / total for r in raw] if total > 1e-9 else [1 / len(raw)] * len(raw)
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(share_lists(), st.integers(6, 10))
+def test_integers_are_at_least_1_sum_to_w_and_keep_the_order(share: list[float], log_w: int) -> None:
+    total = 1 << log_w
+    got = integer_weights(share, total, [1] * len(share))
+    assert sum(got) == total
+    assert min(got) >= 1
+    ordered = [got[i] for i in sorted(range(len(share)), key=lambda i: share[i])]
+    assert all(x <= y or share[i] == share[j] for (x, i), (y, j) in _pairs(ordered, share))
+    if min(share) * total >= 1:
+        assert all(abs(n - s * total) < 1 for n, s in zip(got, share, strict=True))
+
+
+def _pairs(ordered: list[int], share: list[float]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    index = sorted(range(len(share)), key=lambda i: share[i])
+    named = list(zip(ordered, index, strict=True))
+    return list(pairwise(named))
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(share_lists(), st.integers(6, 10), st.data())
+def test_integers_with_multipliers_stay_within_w(share: list[float], log_w: int, data: st.DataObject) -> None:
+    total, k = 1 << log_w, len(share)
+    room = total // (2 * k)  # what admission lets in
+    multipliers = [1 << data.draw(st.integers(0, min(6, int(math.log2(room))))) for _ in range(k)]
+    got = integer_weights(share, total, multipliers)
+    used = sum(n * m for n, m in zip(got, multipliers, strict=True))
+    assert min(got) >= 1
+    assert used <= total
+    assert total - used < min(multipliers)
+
+
+def test_largest_remainders_by_hand() -> None:
+    # 6.4, 5.2, 4.4 of 16: two of them are left over after the floors... 6+5+4 = 15, one is left: the first of .4 and .4
+    assert integer_weights([0.4, 0.325, 0.275], 16, [1, 1, 1]) == [7, 5, 4]
+    assert integer_weights([0.99, 0.01, 0.0], 16, [1, 1, 1]) == [14, 1, 1]
+    assert integer_weights([0.5, 0.5], 16, [4, 1]) == [2, 8]
+
+
+def test_weights_that_cannot_be_1_each_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"2 updates with multipliers \[16, 1\] do not fit a total weight of 16"):
+        integer_weights([0.5, 0.5], 16, [16, 1])
+
+
+# ---------------------------------------------------------------------- damping
+
+
+FRESH, STALE = Contribution(1, 1, 10, 1, 0), Contribution(1, 1, 10, 1, 3)
+
+
+def test_relative_damping_uses_all_of_w_however_stale_the_buffer() -> None:
+    s = replace(S, weighting="examples", damping="relative")
+    assert damped_total([STALE, STALE], shares([STALE, STALE], s), 128, s) == 128
+    assert shares([FRESH, STALE], s) == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_absolute_damping_also_shortens_the_step() -> None:
+    s = replace(S, weighting="examples", damping="absolute")
+    assert damped_total([FRESH, FRESH], [0.5, 0.5], 128, s) == 128
+    # both are 3 stale: W * 4 ** -0.5
+    assert damped_total([STALE, STALE], [0.5, 0.5], 128, s) == 64
+    assert 64 < damped_total([FRESH, STALE], shares([FRESH, STALE], s), 128, s) < 128
+
+
+def test_absolute_damping_scales_each_update_by_its_own_factor() -> None:
+    """FedBuff: a fresh and a 3 stale update of equal size move the model by 1/2 * 1 and 1/2 * 1/2 of a step."""
+    s = replace(S, weighting="examples", damping="absolute")
+    share = shares([FRESH, STALE], s)
+    total = damped_total([FRESH, STALE], share, 128, s)
+    assert integer_weights(share, total, [1, 1]) == [64, 32]
+
+
+def test_absolute_damping_leaves_every_update_a_weight() -> None:
+    s = replace(S, weighting="examples", damping="absolute", staleness_exponent=4.0)
+    ancient = [Contribution(1, 1, 10, 1, 1000, 2)] * 4
+    total = damped_total(ancient, [0.25] * 4, 128, s)
+    assert total == 8
+    assert integer_weights([0.25] * 4, total, [2] * 4) == [1, 1, 1, 1]
+
+
+def test_equal_counts_every_update_the_same_whatever_is_said_of_it() -> None:
+    s = replace(S, weighting=EQUAL, buffer_size=3, max_share=0.1, damping="absolute")
+    assert shares([A, B], s) == [0.5, 0.5]
+    assert weigh([A, B, B], 128, s)[1] == [42, 42, 42]
+    assert weigh([A, B], 128, s)[1] == [42, 42]  # fewer are a shorter step, not a larger weight
+
+
+def test_equal_weights_are_a_fixed_part_in_every_unit() -> None:
+    assert equal_weights(128, 4, [1, 1, 1, 1]) == [32] * 4
+    assert equal_weights(128, 0, [1, 1, 1]) == [42] * 3  # of as many as came
+    assert equal_weights(128, 2, [1, 1, 1]) == [42] * 3  # more than a buffer: still within W
+    assert equal_weights(128, 3, [1, 2, 16]) == [42, 42, 32]  # multiples of what brings them to the unit
+    assert equal_weights(32, 8, [1, 8]) == [4, 8]
+    with pytest.raises(ValueError, match="do not fit a total weight of 32"):
+        equal_weights(32, 3, [32, 1, 1])
+
+
+def test_a_weight_too_small_to_share_out_does_not_unsettle_the_others() -> None:
+    raw = [0.0, 1.0, 1.0, 1.7e-314]  # below the smallest normal number: three digits are left of it
+    assert math.fsum(capped(raw, 0.375)) == pytest.approx(1.0, rel=1e-12)
+    assert capped(raw, 0.375)[1:3] == pytest.approx([0.375, 0.375])

@@ -1,0 +1,66 @@
+"""No wait is silent: for nodes, for tasks, for a pause to end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from strategies.exchange.waiting import described
+from strategies.history.roster import Flight
+from strategies.history.state import RunError
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
+    """What Flower's logger was given, line by line."""
+    flower = logging.getLogger("flwr")
+    before, propagates = flower.level, flower.propagate
+    flower.setLevel(logging.INFO)
+    flower.propagate = True
+    yield lambda: [record.getMessage() for record in caplog.records if "Waiting" in record.getMessage()]
+    flower.setLevel(before)
+    flower.propagate = propagates
+
+
+def test_a_server_that_waits_for_nodes_says_so_soon_and_then_ever_less_often(federation: Any, logged: Any) -> None:
+    f = federation(compute=(1, 1), versions=1, min_nodes=3, stall_timeout=7200.0, poll_seconds=0.25)
+    with pytest.raises(RunError, match="min-nodes"):
+        f.start()
+    lines = logged()
+    assert lines[0] == (
+        "Waiting for nodes for 5 s: 2 of strategy.min-nodes = 3 are connected; given up after "
+        "strategy.stall-timeout = 7200 s"
+    )
+    seconds = [int(line.split(" for nodes for ")[1].split(" s:")[0]) for line in lines]
+    assert seconds[:7] == [5, 15, 35, 75, 155, 315, 635] and len(seconds) < 25
+
+
+def test_a_server_that_waits_for_tasks_names_them(federation: Any, logged: Any) -> None:
+    f = federation(compute=(4000.0, 4000.0, 4000.0, 10.0), versions=1, task_timeout=30000.0)
+    f.start()
+    first = logged()[0]
+    assert first.startswith("Waiting for ") and "3 tasks under way (" in first
+    assert ": train " in first and first.endswith("1 of 3 updates are here")
+    assert len(logged()) < 25
+
+
+def test_every_kind_of_wait_is_described(federation: Any) -> None:
+    s = federation(compute=(1, 1)).strategy.state
+    assert described(s) == "no node is connected; 0 of 3 updates are here"
+    s.roster.update([1, 2])
+    assert described(s).startswith("none of the 2 connected nodes may train now")
+    s.roster.back_off(s.roster.nodes[1], s.clock.now(), 40.0)
+    assert described(s).startswith("nodes that failed are asked again, the first in 40 s")
+    s.roster.nodes[2].site = "St.\x1b[2J Mary"
+    for number in range(8):
+        s.roster.launch(str(number), Flight(2, number, "train", 0, 0, 0.0, 99.0, 0))
+    assert described(s).startswith("8 tasks under way (St.?[2J Mary: train 0 s, ") and " and 2 more)" in described(s)
+    s.stop_reason = "all versions are made"
+    assert "updates are here" not in described(s)
+    s.settings = replace(s.settings, name="fedavg", buffer_size=0)
+    s.stop_reason = ""
+    assert described(s).endswith("; 0 updates are here")
