@@ -1,9 +1,9 @@
 """``python -m launcher.lock`` (``make lock``): writes the lock, requirements/*.txt, from the ranges in pyproject.toml.
 
-``run.txt``, and ``dev.txt`` and ``docs.txt`` with what `make test` and `make docs` need besides, name every package with
-its version and the hashes of all its files, the same versions for every supported Python and platform. ``torch.txt``
-holds the versions of PyTorch and of the GPU libraries that some of its builds ask for: which build is right depends on
-the machine, so these have no hashes, and nothing in the other files installs them.
+``run.txt``, and ``dev.txt`` and ``docs.txt`` with what `make test` and `make docs` need besides, name every package
+with its version and the hashes of all its files, the same versions for every supported Python and platform.
+``torch.txt`` holds the versions of PyTorch and of the GPU libraries that some of its builds ask for: which build is
+right depends on the machine, so these have no hashes, and nothing in the other files installs them.
 
 uv resolves; it is installed into a throwaway environment and asks PyPI, or what UV_DEFAULT_INDEX names. No file holds
 the address of an index. Standard library only, like ``launcher.install``, which reads the lock.

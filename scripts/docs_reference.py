@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,20 +50,21 @@ def configuration_page() -> str:
     lines = [
         "# Configuration",
         "",
-        "Run-config keys are set with `crossward run --run-config 'KEY=VALUE ...'`, with `make run RUN_CONFIG='...'`, or",
-        "in `pyproject.toml`. All of them are checked before a run starts. A hospital sets its own",
+        "Run-config keys are set with `crossward run --run-config 'KEY=VALUE ...'`, `make run RUN_CONFIG='...'`, or in",
+        "`pyproject.toml`. All of them are checked before a run starts. A hospital sets its own",
         "[node config](#node-config) in `hospital.toml`.",
     ]
     for section, rows in sections.items():
         lines += ["", f"## {section}", "", *settings(rows)]
-    lines += ["", "## Node config", "", "The table `[node-config]` of `hospital.toml`, or `flower-supernode --node-config`."]
+    lines += ["", "## Node config", ""]
+    lines += ["The table `[node-config]` of `hospital.toml`, or `flower-supernode --node-config`."]
     return "\n".join([*lines, "", *settings(table.node_config_rows()), ""])
 
 
 def settings(rows: list[tuple[str, Any, str, str]]) -> Iterator[str]:
     yield from ("| key | default | expected | meaning |", "|---|---|---|---|")
     for key, default, expected, meaning in rows:
-        shown = str(default).lower() if isinstance(default, bool) else f'"{default}"' if isinstance(default, str) else default
+        shown = json.dumps(default) if isinstance(default, bool | str) else repr(default)
         yield f"| `{key}` | `{shown}` | {cell(expected)} | {cell(meaning)} |"
 
 
@@ -123,8 +125,8 @@ def parameters(command: Any, context: Any) -> Iterator[str]:
             names += "" if one.is_flag else f" {one.make_metavar(context)}"
             meaning = one.help or ""
         default = one.get_default(context)
-        empty = default in (None, "", (), []) or default is False or callable(default) or type(default).__name__ == "Sentinel"
-        yield f"| `{cell(names)}` | {'' if empty else f'`{cell(default)}`'} | {cell(meaning)} |"
+        shown = isinstance(default, str | int | float | Path) and default is not False and str(default)
+        yield f"| `{cell(names)}` | {f'`{cell(default)}`' if shown else ''} | {cell(meaning)} |"
 
 
 # ---------------------------------------------------------------------- API
@@ -144,7 +146,8 @@ def modules(name: str, folder: Path) -> Iterator[tuple[str, str]]:
         if parts[-1] == "__main__" or any(part.startswith(("_", "test")) and part != "__init__" for part in parts):
             continue
         docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-        yield ".".join([name, *(part for part in parts if part != "__init__")]), " ".join(docstring.split("\n\n")[0].split())
+        module = ".".join([name, *(part for part in parts if part != "__init__")])
+        yield module, " ".join(docstring.split("\n\n")[0].split())
 
 
 def api_pages(root: Path = ROOT) -> dict[str, str]:

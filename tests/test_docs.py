@@ -1,4 +1,4 @@
-"""What people read: links and anchors resolve, pages are in the site's navigation, quoted messages are in the source."""
+"""What people read: links and anchors resolve, pages are in the navigation, quoted messages are in the source."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def all_documents() -> dict[str, str]:
 
 def anchors(text: str) -> set[str]:
     """Anchors of a document's headings, as GitHub and the site make them."""
-    headings = (re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", one) for one in HEADING.findall(re.sub(r"(?ms)^```.*?^```$", "", text)))
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    found = HEADING.findall(re.sub(r"(?ms)^```.*?^```$", "", text))
+    headings = [re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in found]
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
 
 
 def broken(documents: dict[str, str], root: Path = ROOT) -> list[str]:

@@ -82,11 +82,12 @@ def test_no_default_is_a_path_of_somebodys_machine() -> None:
 
 
 def test_the_rows_explain_every_key() -> None:
-    rows = {key: help_line for key, _, _, help_line in settings_table.run_config_rows() + settings_table.node_config_rows()}
+    rows = [*settings_table.run_config_rows(), *settings_table.node_config_rows()]
+    meanings = {key: meaning for key, _, _, meaning in rows}
     for cls in (*settings_table.RUN_CONFIG, settings_classes()["NodeSettings"]):
         for field in dataclasses.fields(cls):
             key = field.metadata["key"]
-            assert len(rows[key]) > 10 and "\n" not in rows[key], key
+            assert len(meanings[key]) > 10 and "\n" not in meanings[key], key
 
 
 def test_text_that_toml_would_misread_is_escaped() -> None:
