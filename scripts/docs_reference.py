@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,11 @@ def first(*names: str) -> Any:
             if not name.startswith(str(error.name)):
                 raise
     raise ModuleNotFoundError(f"none of {', '.join(names)} exists in {ROOT}", name=names[0])
+
+
+def prose(text: str) -> str:
+    """Plain text as Markdown shows it: what is in angle brackets is no tag."""
+    return re.sub(r"(`[^`]*`)|<(?=[A-Za-z/!])", lambda found: found[1] or "&lt;", text)
 
 
 def cell(text: object) -> str:
@@ -65,7 +71,7 @@ def settings(rows: list[tuple[str, Any, str, str]]) -> Iterator[str]:
     yield from ("| key | default | expected | meaning |", "|---|---|---|---|")
     for key, default, expected, meaning in rows:
         shown = json.dumps(default) if isinstance(default, bool | str) else repr(default)
-        yield f"| `{key}` | `{shown}` | {cell(expected)} | {cell(meaning)} |"
+        yield f"| `{key}` | `{shown}` | {cell(expected)} | {cell(prose(meaning))} |"
 
 
 # ---------------------------------------------------------------------- commands
@@ -111,7 +117,7 @@ def cli_page(command: Any) -> str:
 
 def paragraph(text: str) -> str:
     """Help text as click takes it, without its marks for line breaks and pages."""
-    return text.split("\f")[0].replace("\b", "").strip()
+    return prose(text.split("\f")[0].replace("\b", "").strip())
 
 
 def parameters(command: Any, context: Any) -> Iterator[str]:
@@ -126,7 +132,7 @@ def parameters(command: Any, context: Any) -> Iterator[str]:
             meaning = one.help or ""
         default = one.get_default(context)
         shown = isinstance(default, str | int | float | Path) and default is not False and str(default)
-        yield f"| `{cell(names)}` | {f'`{cell(default)}`' if shown else ''} | {cell(meaning)} |"
+        yield f"| `{cell(names)}` | {f'`{cell(default)}`' if shown else ''} | {cell(prose(meaning))} |"
 
 
 # ---------------------------------------------------------------------- API
@@ -161,7 +167,7 @@ def api_pages(root: Path = ROOT) -> dict[str, str]:
         for module, _ in found[1:]:
             lines += [f"::: {module}", ""]
         pages[f"{name}.md"] = "\n".join(lines)
-        index.append(f"| [`{name}`]({name}.md) | {cell(found[0][1])} |")
+        index.append(f"| [`{name}`]({name}.md) | {cell(prose(found[0][1]))} |")
     return {"index.md": "\n".join([*index, ""])} | pages
 
 

@@ -1,7 +1,6 @@
-"""A griffe extension for the API reference: roles such as :class:`~client_app.node.Node` become plain code.
+"""A griffe extension for the API reference: docstrings are plain text with double backticks, the pages are Markdown.
 
-Docstrings name modules with double backticks, which Markdown understands, and sometimes with Sphinx roles, which it
-does not.
+Roles such as :class:`~client_app.node.Node` become code, and what is in angle brackets is no tag.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any
 from griffe import Extension, Object
 
 ROLE = re.compile(r":[a-z]+:`~?([^`]+)`")
+TAG = re.compile(r"(``[^`]*``|`[^`]*`)|<(?=[A-Za-z/!])")
 
 
 class Roles(Extension):
@@ -19,4 +19,5 @@ class Roles(Extension):
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
         if obj.docstring:
-            obj.docstring.value = ROLE.sub(r"`\1`", obj.docstring.value)
+            text = ROLE.sub(r"`\1`", obj.docstring.value)
+            obj.docstring.value = TAG.sub(lambda found: found[1] or "&lt;", text)

@@ -24,7 +24,8 @@ def test_the_configuration_page_has_every_key_in_its_section() -> None:
     for rows, section in ((table.run_config_rows(), None), (table.node_config_rows(), "Node config")):
         assert rows
         for key, _, _, meaning in rows:
-            assert f"| `{key}` | " in sections[section or key.split(".")[0]] and meaning.split("|")[0] in page
+            assert f"| `{key}` | " in sections[section or key.split(".")[0]]
+            assert re.split(r"[|<]", meaning)[0] in page
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in page.splitlines() if row.startswith("| "))
 
 
@@ -36,7 +37,7 @@ def tool() -> typer.Typer:
     @app.command()
     def run(
         folder: str,
-        count: int = typer.Option(3, "--count", "-n", help="How many | at most."),
+        count: int = typer.Option(3, "--count", "-n", help="How many | of `<n>`, <m>."),
         quiet: bool = typer.Option(False, "--quiet", help="No log."),
     ) -> None:
         """Run it."""
@@ -58,7 +59,7 @@ def test_the_page_of_commands_has_usage_help_arguments_and_options() -> None:
     run = page[page.index("\n## crossward run\n") :]
     assert "```\ncrossward run [OPTIONS] FOLDER\n```\n\nRun it.\n" in run
     assert "| `FOLDER` |  |  |" in run
-    assert re.search(r"\| `--count, -n [^`]*` \| `3` \| How many \\\| at most\. \|", run)
+    assert re.search(r"\| `--count, -n [^`]*` \| `3` \| How many \\\| of `<n>`, &lt;m>\. \|", run)
     assert "| `--quiet` |  | No log. |" in run
     assert "\n## crossward keys make\n" in page and "secret" not in page
 
