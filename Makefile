@@ -28,7 +28,7 @@ FIND_PYTHON := for python in $(CANDIDATES); do \
 	for python in $(CANDIDATES); do \
 	echo "  $$python: $$("$$python" --version 2>/dev/null || echo not found)" >&2; done; \
 	echo "Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; fi
-INSTALL := $(FIND_PYTHON); "$$python" launcher/install.py --torch "$$TORCH"
+INSTALL := $(FIND_PYTHON); "$$python" crossward/launcher/install.py --torch "$$TORCH"
 # Three processes share the tests, see tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger works.
 PYTEST := -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -42,21 +42,21 @@ export TOKENIZERS_PARALLELISM ?= false
 .PHONY: run deploy-local compare test test-fast test-deployment test-comparison test-latest docs lint install install-dev lock clean
 
 run: install
-	@.venv/bin/python -m launcher --run-config "$$RUN_CONFIG" $(ARGS)
+	@.venv/bin/python -m crossward.launcher --run-config "$$RUN_CONFIG" $(ARGS)
 
 deploy-local: install
-	@.venv/bin/python -m deploy local --run-config "$$RUN_CONFIG" $(ARGS)
+	@.venv/bin/python -m crossward.deploy local --run-config "$$RUN_CONFIG" $(ARGS)
 
 compare: install
-	@.venv/bin/python -m evaluation.compare $(ARGS)
+	@.venv/bin/python -m research.compare $(ARGS)
 
 # Lint findings do not keep the tests from running; either makes this fail.
 test: install-dev
 	@code=0; $(MAKE) lint || code=$$?; \
 	.venv/bin/python -m pytest $(PYTEST) $(PYTEST_ARGS) && exit $$code
 
-FAST := $(addprefix tests/,data encryption machine privacy protocol server_app simulation strategies test_imports.py \
-	test_references.py)
+FAST := $(addprefix tests/,data server_app strategies test_imports.py test_references.py) $(addprefix tests/crossward/,config \
+	encryption ledger machine privacy protocol report simulation)
 
 test-fast: install-dev
 	@.venv/bin/python -m pytest $(PYTEST) --fast $(FAST) $(PYTEST_ARGS)
@@ -68,7 +68,7 @@ test-comparison: install-dev
 	@.venv/bin/python -m pytest -n 0 -m comparison $(PYTEST_ARGS)
 
 test-latest:
-	@$(FIND_PYTHON); "$$python" -m launcher.latest --torch "$$TORCH" -- $(PYTEST) $(PYTEST_ARGS)
+	@$(FIND_PYTHON); "$$python" -m crossward.launcher.latest --torch "$$TORCH" -- $(PYTEST) $(PYTEST_ARGS)
 
 lint: install-dev
 	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy
@@ -86,7 +86,7 @@ install-dev:
 	@$(INSTALL) --dev
 
 lock:
-	@$(FIND_PYTHON); "$$python" -m launcher.lock
+	@$(FIND_PYTHON); "$$python" -m crossward.launcher.lock
 
 clean:
 	rm -rf .venv .venv-latest .mypy_cache .ruff_cache .pytest_cache .hypothesis

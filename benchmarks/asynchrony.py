@@ -23,7 +23,7 @@ from benchmarks import asynchrony_figures, asynchrony_rows, asynchrony_tables
 from benchmarks.asynchrony_config import RATES, SETTINGS, read_config, read_rates
 from benchmarks.asynchrony_studies import SPEED, STUDIES, run_studies
 from benchmarks.asynchrony_tuning import tune
-from machine.paths import path_argument
+from crossward.machine.paths import path_argument
 
 BEGAN = time.perf_counter()
 WIDTH = 168

@@ -18,9 +18,9 @@ from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
 from benchmarks.asynchrony_config import Config
-from encryption.plan import FieldPlan
-from protocol.wire import FACTS, content_size
-from simulation.virtual_grid import Speed
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.wire import FACTS, content_size
+from crossward.simulation.virtual_grid import Speed
 
 Floats = NDArray[np.float64]
 VALUE_BITS, LEAST_WEIGHT_BITS, MOST_GUARD_BITS = 8, 6, 12

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from machine.text import TextError, read_toml
+from crossward.machine.text import TextError, read_toml
 
 HERE = Path(__file__).parent
 SETTINGS, RATES = HERE / "asynchrony.toml", HERE / "asynchrony_rates.toml"

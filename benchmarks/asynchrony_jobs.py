@@ -17,7 +17,7 @@ from benchmarks.asynchrony_config import Config
 from benchmarks.asynchrony_curve import Curve
 from benchmarks.asynchrony_run import FEDASYNC, SYNC, Run
 from benchmarks.asynchrony_toy import QuadraticLearner, hospitals
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
 
 Changes = tuple[tuple[str, float], ...]
 FACTORS = ("latency", "compute_mean", "values")  # settings that a job may multiply

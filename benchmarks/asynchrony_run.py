@@ -26,12 +26,12 @@ from client_app.handlers import make_app
 from client_app.node import Learner, Node
 from client_app.payloads import Payloads, Vault
 from client_app.state import NodeState
-from encryption.dither import KNOWN
-from encryption.plan import FieldPlan
-from protocol.messages import Head, RecordHead, Task
-from protocol.schedule import Schedule
-from simulation.toy import toy_context, toy_identity
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.config.schedule import Schedule
+from crossward.encryption.dither import KNOWN
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import Head, RecordHead, Task
+from crossward.simulation.toy import toy_context, toy_identity
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import version_name

@@ -3,7 +3,7 @@
 A training is decided by hospital, version, seed and start, so what one run trained another need not train again:
 a synchronous round of everybody is the same on every clock. Bytes and seconds are those of the adapter stood for.
 
-Not for: how good a model becomes (``python -m evaluation``), or seconds of this machine.
+Not for: how good a model becomes (``python -m crossward.evaluation``), or seconds of this machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from adapters import LoraSettings, ModelConfig
 from benchmarks.asynchrony_clock import computes, links, speeds
 from benchmarks.asynchrony_config import Config
 from benchmarks.asynchrony_jobs import Job, Outcome, constant
@@ -24,6 +23,7 @@ from client_app.learner import LoraLearner, workshop
 from client_app.measuring import measure_batches
 from client_app.settings import TrainSettings
 from client_app.trained import Trained, Vector
+from crossward.adapters import LoraSettings, ModelConfig
 from data import DataConfig, load_hospitals, test_batches
 
 HOLD = 3  # updates: a synchronous round is the next point, whatever its size
@@ -73,7 +73,7 @@ class TinyModel:
 
     def losses(self, x: Any) -> tuple[float, float]:
         """Overall and worst hospital's loss, nats a token, over a few held-out sequences of each."""
-        from adapters import write_vector
+        from crossward.adapters import write_vector
 
         vector = np.asarray(x, dtype=np.float32)
         key = hashlib.sha256(vector.tobytes()).digest()

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.asynchrony_clock import computes, links
 from benchmarks.asynchrony_config import Config
 from client_app.trained import Trained, Vector
-from protocol.measures import Measure
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
+from crossward.protocol.measures import Measure
 
 Floats = NDArray[np.float64]
 SKEWS = ("size", "label", "noisy", "bandwidth-label")

@@ -9,7 +9,7 @@ values, batches and rounding: with a dither and with exact sums. A third run, un
 much runs differ that differ in nothing but random integers of that size. In the clear: sealing changes no bit at equal
 dither.
 
-Not for: what the dither hides (``python -m evaluation.attacks --only sums``).
+Not for: what the dither hides (``python -m research.attacks --only sums``).
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from encryption.aggregator import BfvArithmetic
-from encryption.dither import KNOWN, Dither, NoDither
-from encryption.holder import BfvSealer
-from encryption.plan import PRESETS
-from evaluation.attacks.statistics import t_interval
-from evaluation.compare.federation import federate
-from evaluation.compare.memory import Memory, Remembering
-from evaluation.compare.methods import ENCRYPTED, METHODS
-from evaluation.compare.quality import notes_quality
-from evaluation.compare.settings import FULL, NOTES, QUICK, Comparison
-from evaluation.compare.work import Workplace
-from launcher.overrides import app_defaults
+from crossward.encryption.aggregator import BfvArithmetic
+from crossward.encryption.dither import KNOWN, Dither, NoDither
+from crossward.encryption.holder import BfvSealer
+from crossward.encryption.plan import PRESETS
+from crossward.launcher.overrides import app_defaults
+from research.attacks.statistics import t_interval
+from research.compare.federation import federate
+from research.compare.memory import Memory, Remembering
+from research.compare.methods import ENCRYPTED, METHODS
+from research.compare.quality import notes_quality
+from research.compare.settings import FULL, NOTES, QUICK, Comparison
+from research.compare.work import Workplace
 
 CLEAR = METHODS[ENCRYPTED].but("clear", "in the clear", encryption__policy="none")
 OTHER = Dither(bytes(range(32)))

@@ -15,8 +15,8 @@ import time
 from typing import Any
 
 from benchmarks import encryption_llama, encryption_rows, encryption_sizes, encryption_tables
-from encryption.plan import PRESETS
-from machine.paths import path_argument
+from crossward.encryption.plan import PRESETS
+from crossward.machine.paths import path_argument
 
 SECTIONS = ("rows", "llama", "rounds", "virtual")
 BEGAN = time.perf_counter()

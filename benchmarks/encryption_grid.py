@@ -23,9 +23,9 @@ import psutil
 
 from benchmarks.encryption_sizes import llama_blocks
 from benchmarks.peak import peak_of, private_now
-from launcher.launch import Launch, Options
-from launcher.overrides import app_defaults, to_toml
-from server_app.ledger import FILE_NAME, read_entries
+from crossward.launcher.launch import Launch, Options
+from crossward.launcher.overrides import app_defaults, to_toml
+from crossward.ledger.file import FILE_NAME, read_entries
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = """[project]

@@ -30,14 +30,14 @@ from numpy.typing import NDArray
 
 from benchmarks.encryption_sizes import llama_blocks
 from benchmarks.peak import children_peaks, own_peak
-from encryption.aggregator import BfvArithmetic
-from encryption.bfv import CIPHERTEXTS, SEALED
-from encryption.parallel import SealingPool
-from encryption.plan import FRESH_BYTES, PRESETS, RING, SUM_BYTES, FieldPlan
-from encryption.policy import Piece, pieces
-from encryption.settings import BFV
-from machine.paths import path_argument
-from protocol.parts import Part, PartHead, join
+from crossward.encryption.aggregator import BfvArithmetic
+from crossward.encryption.bfv import CIPHERTEXTS, SEALED
+from crossward.encryption.parallel import SealingPool
+from crossward.encryption.plan import FRESH_BYTES, PRESETS, RING, SUM_BYTES, FieldPlan
+from crossward.encryption.policy import Piece, pieces
+from crossward.encryption.settings import BFV
+from crossward.machine.paths import path_argument
+from crossward.protocol.parts import Part, PartHead, join
 
 SEED = bytes(range(64))
 CLIENTS = 8

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.encryption_ways import Ckks, Float32, Ours, Vector, Way, ckks_contexts
-from encryption.plan import PRESETS
+from crossward.encryption.plan import PRESETS
 
 SPREAD, RANGE = 0.01, 0.05  # standard deviation of the deltas, and the largest that a field holds
 _WORKER: dict[str, Any] = {}

@@ -3,15 +3,15 @@
 Shapes are those of the model's public config; every linear layer of its decoder has an adapter. ``both`` sends two
 factors of rank r a layer, ``b`` the second one only, ``core`` the r x r matrix between two frozen bases.
 
-Not for: adapters of a real model (``adapters.layout``).
+Not for: adapters of a real model (``crossward.adapters.layout``).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from encryption.bfv import Bfv
-from encryption.plan import FRESH_BYTES, PRESETS, SUM_BYTES
+from crossward.encryption.bfv import Bfv
+from crossward.encryption.plan import FRESH_BYTES, PRESETS, SUM_BYTES
 
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, KEY_VALUE_HEADS = 4096, 14336, 32, 32, 8
 KEY_VALUE = HIDDEN // HEADS * KEY_VALUE_HEADS

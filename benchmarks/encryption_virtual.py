@@ -21,13 +21,13 @@ from typing import Any
 
 from flwr.app import Message
 
-from encryption.plan import PRESETS
-from encryption.settings import EncryptionSettings
-from protocol.messages import TRAIN, Task
-from protocol.schedule import Schedule
-from protocol.wire import read_task
-from simulation.toy import toy_app, toy_context
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.config.schedule import Schedule
+from crossward.encryption.plan import PRESETS
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.messages import TRAIN, Task
+from crossward.protocol.wire import read_task
+from crossward.simulation.toy import toy_app, toy_context
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
 from strategies.journal import MemoryJournal
 from strategies.settings import StrategySettings

@@ -33,17 +33,17 @@ from flwr.app import Message, RecordDict
 from benchmarks.fuzz_mutations import MUTATIONS, Material, signed_again
 from client_app.node import Node
 from client_app.payloads import Payloads, UnopenedError, Vault
-from encryption.aggregator import arithmetic
-from encryption.key_format import ConsortiumKey
-from encryption.plan import FieldPlan
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from machine.paths import path_argument
-from protocol.messages import ACCEPTED, OUTCOMES, TRAIN, Update
-from protocol.schedule import Schedule
-from protocol.wire import read_reply, read_task, write_reply
-from simulation.toy import ToyLearner, toy_identity
-from simulation.virtual_grid import VirtualClock, VirtualGrid
+from crossward.config.schedule import Schedule
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.machine.paths import path_argument
+from crossward.protocol.messages import ACCEPTED, OUTCOMES, TRAIN, Update
+from crossward.protocol.wire import read_reply, read_task, write_reply
+from crossward.simulation.toy import ToyLearner, toy_identity
+from crossward.simulation.virtual_grid import VirtualClock, VirtualGrid
 from strategies.bandwidth import Bandwidths
 from strategies.dispatch import compose
 from strategies.journal import MemoryJournal

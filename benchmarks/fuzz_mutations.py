@@ -18,10 +18,10 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from client_app.identity import sign
 from client_app.node import Node
-from encryption.plan import FieldPlan
-from protocol.messages import Update
-from protocol.parts import Payload, ProtocolError, join
-from protocol.wire import FACTS, INDEX, METRICS, PAYLOAD, read_reply, write_reply
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import Update
+from crossward.protocol.parts import Payload, ProtocolError, join
+from crossward.protocol.wire import FACTS, INDEX, METRICS, PAYLOAD, read_reply, write_reply
 
 NUMBERS = (0, 1, -1, 2, 7, 8, 63, 64, 65, 255, 12288, 1 << 31, 1 << 40, (1 << 62) + 1, (1 << 63) - 1, -(1 << 63))
 FLOATS = (0.0, -0.0, -1.0, 1e-300, 1e300, float("inf"), float("-inf"), float("nan"))

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks import gpu_loops, gpu_model, gpu_node
-from machine.paths import path_argument
+from crossward.machine.paths import path_argument
 
 BEGAN = time.perf_counter()
 SECTIONS = ("loops", "messages", "sealing")

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
-from adapters import BaseModel, LoraSettings, ModelConfig, attach_lora
-from adapters.find import find_model
+from crossward.adapters import BaseModel, LoraSettings, ModelConfig, attach_lora
+from crossward.adapters.find import find_model
 
 SHAPES: dict[str, dict[str, Any]] = {
     "llama-3.1-8b": {
@@ -96,7 +96,7 @@ def quantise(model: Any, setup: Setup) -> None:
     setattr(model, f"is_loaded_in_{setup.kind}", True)  # what PEFT asks for
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False  # as adapters.base does
+            module.support_avx512bf16_for_cpu = False  # as crossward.adapters.base does
     free()
 
 

@@ -108,9 +108,9 @@ def messages(
 
 def _seal(vector: np.ndarray[Any, np.dtype[np.int8]]) -> float:
     """Seconds of sealing one update with preset compact, its processes started for it."""
-    from encryption.parallel import SealingPool
-    from encryption.plan import PRESETS
-    from encryption.settings import BFV
+    from crossward.encryption.parallel import SealingPool
+    from crossward.encryption.plan import PRESETS
+    from crossward.encryption.settings import BFV
 
     began = time.perf_counter()
     with SealingPool(BFV, PRESETS["compact"], os.urandom(64), 0) as pool:
@@ -122,9 +122,9 @@ def _seal(vector: np.ndarray[Any, np.dtype[np.int8]]) -> float:
 
 def sealing(model: Any, setup: gpu_model.Setup, load: Any, say: Callable[[str], None]) -> dict[str, Any]:
     """Training and sealing the adapter, each alone and both at once: seconds of each."""
-    from encryption.parallel import SealingPool
-    from encryption.plan import PRESETS
-    from encryption.settings import BFV
+    from crossward.encryption.parallel import SealingPool
+    from crossward.encryption.plan import PRESETS
+    from crossward.encryption.settings import BFV
 
     values = sum(p.numel() for p in model.parameters() if p.requires_grad)
     plan = PRESETS["compact"]

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-from adapters import LoraSettings, ModelConfig, write_vector
 from benchmarks.asynchrony_tiny import Remembered
 from client_app.accumulators import Accumulators
 from client_app.handlers import make_app
@@ -35,16 +34,17 @@ from client_app.node import Node
 from client_app.payloads import Vault
 from client_app.settings import TrainSettings
 from client_app.state import StateFolder
+from crossward.adapters import LoraSettings, ModelConfig, write_vector
+from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
+from crossward.config.schedule import Schedule
+from crossward.encryption.dither import KNOWN
+from crossward.encryption.settings import EncryptionSettings
+from crossward.machine.paths import path_argument
+from crossward.privacy.hospital import HospitalMechanism, calibrate
+from crossward.protocol.measures import measure
+from crossward.simulation.toy import toy_context, toy_identity
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from data import DataConfig, load_hospitals, test_batches
-from encryption.dither import KNOWN
-from encryption.settings import EncryptionSettings
-from machine.paths import path_argument
-from privacy.hospital import HospitalMechanism, calibrate
-from protocol.measures import measure
-from protocol.privacy_settings import HOSPITAL, NO_UNIT
-from protocol.schedule import Schedule
-from simulation.toy import toy_context, toy_identity
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.fedavg import FedAvg
 from strategies.hospital_budget import HospitalBudget
 from strategies.journal import MemoryJournal

@@ -20,13 +20,13 @@ from client_app.keys import simulated_key
 from client_app.node import Node
 from client_app.payloads import Vault
 from client_app.trained import Trained, Vector
-from encryption.settings import EncryptionSettings
-from protocol.measures import Measure, measure
-from protocol.messages import Task
-from protocol.run_settings import RunSettings
-from protocol.schedule import Schedule
-from protocol.settings import read_settings
-from simulation.toy import toy_identity
+from crossward.config.run_settings import RunSettings
+from crossward.config.schedule import Schedule
+from crossward.config.settings import read_settings
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.measures import Measure, measure
+from crossward.protocol.messages import Task
+from crossward.simulation.toy import toy_identity
 
 _STRETCH = 1 << 20
 

@@ -30,18 +30,18 @@ from benchmarks.encryption_llama import cut
 from benchmarks.encryption_sizes import llama_blocks
 from benchmarks.peak import own_peak
 from client_app.identity import sign
-from encryption.aggregator import arithmetic
-from encryption.bfv import CIPHERTEXTS, SEALED
-from encryption.plan import FRESH_BYTES, PRESETS, RING, FieldPlan
-from encryption.settings import ALL
-from machine.paths import path_argument
-from protocol.measures import measure as measure_of
-from protocol.messages import TRAIN, Evaluation, Task, Update
-from protocol.parts import PartHead, Payload
-from protocol.schedule import Schedule
-from protocol.wire import content_size, read_task, write_reply
+from crossward.config.schedule import Schedule
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.bfv import CIPHERTEXTS, SEALED
+from crossward.encryption.plan import FRESH_BYTES, PRESETS, RING, FieldPlan
+from crossward.encryption.settings import ALL
+from crossward.machine.paths import path_argument
+from crossward.protocol.measures import measure as measure_of
+from crossward.protocol.messages import TRAIN, Evaluation, Task, Update
+from crossward.protocol.parts import PartHead, Payload
+from crossward.protocol.wire import content_size, read_task, write_reply
+from crossward.simulation.toy import toy_identity
 from server_app.run_folder import RunFolder
-from simulation.toy import toy_identity
 from strategies.async_hybrid import AsyncHybrid
 from strategies.settings import StrategySettings
 

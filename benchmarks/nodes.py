@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from encryption.settings import EncryptionSettings
-from machine.paths import path_argument
-from protocol.parts import Payload
-from protocol.schedule import Schedule
-from simulation.toy import toy_app, toy_context
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.config.schedule import Schedule
+from crossward.encryption.settings import EncryptionSettings
+from crossward.machine.paths import path_argument
+from crossward.protocol.parts import Payload
+from crossward.simulation.toy import toy_app, toy_context
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
 from strategies.journal import Facts, MemoryJournal
 from strategies.settings import StrategySettings

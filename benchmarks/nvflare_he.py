@@ -35,11 +35,11 @@ import numpy as np
 from benchmarks.encryption_rows import RANGE, SPREAD, Contest, one_core, silence, weights_of
 from benchmarks.encryption_tables import _table
 from benchmarks.encryption_ways import Ours, Vector
-from encryption.ckks_aggregator import CkksArithmetic
-from encryption.ckks_holder import CkksSealer, make_context
-from encryption.plan import PRESETS, FieldPlan
-from encryption.policy import pieces
-from machine.paths import path_argument
+from crossward.encryption.ckks_aggregator import CkksArithmetic
+from crossward.encryption.ckks_holder import CkksSealer, make_context
+from crossward.encryption.plan import PRESETS, FieldPlan
+from crossward.encryption.policy import pieces
+from crossward.machine.paths import path_argument
 
 WORKER = Path(__file__).with_name("nvflare_he_worker.py")
 TENSORS = 56  # of the embedded model's adapter: two factors of seven layers in four blocks

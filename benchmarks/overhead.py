@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from machine.paths import path_argument
-from server_app.ledger import FILE_NAME, read_entries
+from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.machine.paths import path_argument
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = (
@@ -35,7 +35,7 @@ def main() -> None:
         command = [
             sys.executable,
             "-m",
-            "launcher",
+            "crossward.launcher",
             "--no-evaluation",
             "--cpus",
             "1",

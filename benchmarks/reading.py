@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from machine.paths import path_argument
+from crossward.machine.paths import path_argument
 
 MEMORY_LIMIT_MB = 600  # what reading 500 MB may take
 

@@ -26,14 +26,14 @@ from rich.table import Table
 
 from benchmarks.encryption_grid import write_app
 from benchmarks.link import Link
-from deploy.aggregator import healthy, init_aggregator, read_aggregator
-from deploy.hospital import init_hospital
-from deploy.run import APP, DeployedRun
-from encryption.key_file import simulation_key
-from launcher.processes import ProcessTree
-from machine.paths import path_argument
-from machine.ports import free_ports
-from server_app.ledger import FILE_NAME
+from crossward.deploy.aggregator import healthy, init_aggregator, read_aggregator
+from crossward.deploy.hospital import init_hospital
+from crossward.deploy.run import APP, DeployedRun
+from crossward.encryption.key_file import simulation_key
+from crossward.launcher.processes import ProcessTree
+from crossward.ledger.file import FILE_NAME
+from crossward.machine.paths import path_argument
+from crossward.machine.ports import free_ports
 
 HOSPITALS, SLOW = 4, 1
 BYTES_A_VALUE = 3.79  # the balanced preset's uplink; a sum of any number of versions is twice as large
@@ -100,7 +100,7 @@ def measure(megabytes: float, versions: int, link: Link, compute: float, updates
         config = read_aggregator(config_path)
         path = os.pathsep.join(filter(None, [str(APP), os.environ.get("PYTHONPATH", "")]))
         os.environ.update({"CROSSWARD_HOME": str(home), "PYTHONPATH": path})
-        commands = [[sys.executable, "-m", "deploy", "aggregator", str(config_path)]]
+        commands = [[sys.executable, "-m", "crossward.deploy", "aggregator", str(config_path)]]
         for number, own in enumerate(free_ports(HOSPITALS)):
             place = folder / f"hospital-{number}"
             address = f"{link.near if number == SLOW else '127.0.0.1'}:{port}"
@@ -109,7 +109,7 @@ def measure(megabytes: float, versions: int, link: Link, compute: float, updates
                 out.write(f"partition-id = {number}\nnum-partitions = {HOSPITALS}\n")
             (config.nodes / f"{place.name}.pub").write_bytes((place / "node.pub").read_bytes())
             inside = link.inside if number == SLOW else []
-            commands.append([*inside, sys.executable, "-m", "deploy", "hospital", str(file)])
+            commands.append([*inside, sys.executable, "-m", "crossward.deploy", "hospital", str(file)])
         try:
             for number, command in enumerate(commands):
                 with (folder / f"{number}.log").open("wb") as log:

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.soak_run import Soak, Soaked
-from machine.paths import path_argument
+from crossward.machine.paths import path_argument
 
 
 def soak(versions: int, seed: int = 0, deaths: int = 25) -> Soaked:

@@ -14,12 +14,12 @@ import numpy as np
 
 from benchmarks.soak_hospitals import DIMENSION, Books, Hospital
 from client_app.payloads import Payloads, UnopenedError, Vault
-from encryption.dither import KNOWN
-from evaluation.replay import Run, global_vector
-from protocol.messages import ACCEPTED, OUTCOMES
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
+from crossward.encryption.dither import KNOWN
+from crossward.evaluation.replay import Run, global_vector
+from crossward.ledger.file import FILE_NAME, read_heads, verify
+from crossward.protocol.messages import ACCEPTED, OUTCOMES
 from server_app.files import read_payload
-from server_app.ledger import FILE_NAME, read_heads, verify
 from strategies.restore import REVOKED, standing
 
 SIZES = (DIMENSION // 2, DIMENSION - DIMENSION // 2)
@@ -124,7 +124,7 @@ class Checks:
             if {epoch: v.tolist() for epoch, v in copy.values.items() if v.any()} != wanted:
                 wrong.append(f"hospital {hospital.number} holds other integers than the ledger's versions give")
             if copy.vector(initial, self.run.plan, self.schedule).tobytes() != vector:
-                wrong.append(f"hospital {hospital.number} holds another adapter than evaluation.replay gives")
+                wrong.append(f"hospital {hospital.number} holds another adapter than crossward.evaluation.replay gives")
         return wrong
 
     def residuals(self) -> tuple[int, list[str]]:

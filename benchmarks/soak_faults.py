@@ -9,8 +9,8 @@ import shutil
 
 from benchmarks.soak_hospitals import Outcomes, flower_error
 from benchmarks.soak_trouble import PAUSE, Act, Call, fault
-from protocol.messages import TRAIN
-from simulation.virtual_grid import Speed
+from crossward.protocol.messages import TRAIN
+from crossward.simulation.virtual_grid import Speed
 
 # ---------------------------------------------------------------------- the network
 

@@ -25,12 +25,12 @@ from client_app.node import Node
 from client_app.payloads import Payloads, Vault
 from client_app.state import StateFolder
 from client_app.trained import Trained
-from encryption.plan import FieldPlan
-from protocol.messages import Task, Update
-from protocol.schedule import Schedule
-from protocol.wire import content_size, read_reply
-from simulation.toy import ToyLearner, toy_identity
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.config.schedule import Schedule
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import Task, Update
+from crossward.protocol.wire import content_size, read_reply
+from crossward.simulation.toy import ToyLearner, toy_identity
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 
 DIMENSION = 16
 Outcomes = list[tuple[float, Message]]

@@ -18,12 +18,12 @@ from benchmarks.fuzz_mutations import MUTATIONS, Material
 from benchmarks.soak_hospitals import Outcomes
 from benchmarks.soak_trouble import Act, Call, fault
 from client_app.identity import sign
-from encryption.bfv import to_60_bits
-from encryption.holder import BfvSealer
-from encryption.plan import RING
-from protocol.messages import EVALUATE, TRAIN, Evaluation, Update
-from protocol.parts import Part, ProtocolError, join
-from protocol.wire import read_reply, write_reply
+from crossward.encryption.bfv import to_60_bits
+from crossward.encryption.holder import BfvSealer
+from crossward.encryption.plan import RING
+from crossward.protocol.messages import EVALUATE, TRAIN, Evaluation, Update
+from crossward.protocol.parts import Part, ProtocolError, join
+from crossward.protocol.wire import read_reply, write_reply
 
 
 @fault("reply changed on its way", TRAIN)

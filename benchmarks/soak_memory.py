@@ -17,7 +17,7 @@ from pathlib import Path
 
 from flwr.app import RecordDict
 
-from protocol.wire import content_size
+from crossward.protocol.wire import content_size
 from strategies.state import ServerState
 
 MARKS = ("25 %", "50 %", "75 %", "100 %")

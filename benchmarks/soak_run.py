@@ -22,18 +22,18 @@ from benchmarks.soak_memory import Memory
 from benchmarks.soak_server import LOSSES, Deaths, FaultyFolder, Killed, lose
 from benchmarks.soak_trouble import Faults
 from client_app.payloads import Payloads, Vault
-from encryption.aggregator import arithmetic
-from encryption.dither import KNOWN
-from encryption.key_format import ConsortiumKey
-from encryption.plan import FieldPlan
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from evaluation.replay import open_run
-from protocol.messages import OUTCOMES
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.dither import KNOWN
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.evaluation.replay import open_run
+from crossward.ledger.file import LedgerError
+from crossward.protocol.messages import OUTCOMES
+from crossward.simulation.virtual_grid import Speed, VirtualClock
 from server_app.files import PayloadError
-from server_app.ledger import LedgerError
-from simulation.virtual_grid import Speed, VirtualClock
 from strategies.async_hybrid import AsyncHybrid
 from strategies.settings import StrategySettings
 

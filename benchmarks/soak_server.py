@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from protocol.parts import Part
-from server_app.ledger import FILE_NAME, read_entries
+from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.protocol.parts import Part
 from server_app.run_folder import RunFolder
 from strategies.restore import standing
 

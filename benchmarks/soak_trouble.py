@@ -19,10 +19,10 @@ from flwr.app import Message, RecordDict
 
 from benchmarks.soak_hospitals import Crash, Hospital, Outcomes, SoakGrid
 from client_app.payloads import Vault
-from encryption.plan import FieldPlan
-from protocol.messages import EVALUATE, Task, Update
-from protocol.parts import Payload
-from protocol.wire import PAYLOAD, read_reply, read_task
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import EVALUATE, Task, Update
+from crossward.protocol.parts import Payload
+from crossward.protocol.wire import PAYLOAD, read_reply, read_task
 
 SPARED = 4  # hospitals whose disks keep what is on them: their residuals must add up to the end
 PAUSE = 300.0  # seconds, at most, that something is away

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from benchmarks import training_messages, training_node, training_ranks, training_tables
 from client_app.settings import IN_PROCESS, WORKER_GROUP
-from machine.paths import path_argument
+from crossward.machine.paths import path_argument
 
 BEGAN = time.perf_counter()
 WIDTH = 132

@@ -24,9 +24,9 @@ def ask(wanted: dict[str, Any], app: Any) -> dict[str, Any]:
     from flwr.app import Context, Message, RecordDict
     from flwr.supercore.task_identity import TaskIdentity
 
-    from protocol.messages import TRAIN, Head, RecordHead, Task, Update
-    from protocol.parts import PartHead, Payload
-    from protocol.wire import read_reply, write_task
+    from crossward.protocol.messages import TRAIN, Head, RecordHead, Task, Update
+    from crossward.protocol.parts import PartHead, Payload
+    from crossward.protocol.wire import read_reply, write_task
 
     TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
     records = [

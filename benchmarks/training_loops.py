@@ -28,7 +28,6 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from adapters import LoraSettings, ModelConfig, write_vector
 from benchmarks.training_tables import check_losses
 from client_app.learner import Workshop, workshop
 from client_app.losses import Batch, summed_loss
@@ -36,6 +35,7 @@ from client_app.meter import Meter
 from client_app.settings import TrainSettings
 from client_app.threads import share_cores
 from client_app.training import train_steps
+from crossward.adapters import LoraSettings, ModelConfig, write_vector
 from data import DataConfig, load_hospital, tokenise, train_batches
 
 RATE = 5e-3

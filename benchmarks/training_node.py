@@ -24,11 +24,11 @@ import psutil
 from client_app.group import frames
 from client_app.group.place import alive, read_info
 from client_app.settings import WORKER_GROUP
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.key_file import create_key
+from crossward.encryption.settings import ALL, EncryptionSettings
+from crossward.protocol.parts import PartHead, Payload, join
 from data.synthetic.tables import records
-from encryption.aggregator import arithmetic
-from encryption.key_file import create_key
-from encryption.settings import ALL, EncryptionSettings
-from protocol.parts import PartHead, Payload, join
 from strategies.combine import combine
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,7 +23,7 @@ from client_app.group.client import GroupLearner
 from client_app.settings import WORKER_GROUP, EngineSettings
 from client_app.spec import LearnerSpec
 from client_app.threads import cores
-from protocol.settings import read_settings
+from crossward.config.settings import read_settings
 
 COUNTS, BATCH = (1, 2), 8
 

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client_app.payloads import Opened, Payloads, UnopenedError
-from encryption.holder import Integers
-from encryption.plan import FieldPlan
-from encryption.snapshot import SnapshotError
-from protocol.messages import RecordHead, SnapshotHead
-from protocol.parts import Payload, ProtocolError
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
+from crossward.encryption.holder import Integers
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.snapshot import SnapshotError
+from crossward.protocol.messages import RecordHead, SnapshotHead
+from crossward.protocol.parts import Payload, ProtocolError
 
 _STRETCH = 1 << 20
 

@@ -24,15 +24,15 @@ from client_app.selection import FEWEST_HELD_OUT, Selection
 from client_app.settings import TrainSettings, read_node_settings
 from client_app.spec import LearnerSpec
 from client_app.spending import RECORDS, check_records_kept
-from encryption.settings import SENSITIVE, EncryptionSettings
-from machine.paths import own_folder
-from protocol.hospital_privacy import hospital_mechanism, run_schedule
-from protocol.messages import TRAIN, Task
-from protocol.privacy_checks import check_private
-from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT, PrivacySettings
-from protocol.run_settings import RunSettings, SimulationSettings
-from protocol.settings import SettingsError, read_settings
-from protocol.simulated import Pretence, write_pretence
+from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
+from crossward.config.privacy_checks import check_private
+from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT, PrivacySettings
+from crossward.config.run_settings import RunSettings, SimulationSettings
+from crossward.config.settings import SettingsError, read_settings
+from crossward.encryption.settings import SENSITIVE, EncryptionSettings
+from crossward.machine.paths import own_folder
+from crossward.protocol.messages import TRAIN, Task
+from crossward.protocol.simulated import Pretence, write_pretence
 
 
 def build(context: Context, task: Task) -> Node:

@@ -4,7 +4,8 @@ kill of a process makes it forgotten.
 The run's budget (``privacy.epsilon``) is of one run lineage. Trainings on the same notes add up over runs, too: the
 hospital's own budget over all of them is ``Lifetime``.
 
-Not for: the record (``client_app.spending``), the mechanism (``privacy``), the steps (``client_app.private_training``).
+Not for: the record (``client_app.spending``), the mechanism (``crossward.privacy``), the steps
+(``client_app.private_training``).
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_app.spending import Record, RecordError, Spending
-from protocol.privacy_settings import EXAMPLE, LOCAL_UNITS, RDP, PrivacySettings
-from protocol.schedule import Schedule
+from crossward.config.privacy_settings import EXAMPLE, LOCAL_UNITS, RDP, PrivacySettings
+from crossward.config.schedule import Schedule
 
 if TYPE_CHECKING:
-    from privacy.accounting import Spent
+    from crossward.privacy.accounting import Spent
 
 
 logger = logging.getLogger("crossward.node")
@@ -61,7 +62,7 @@ class Lifetime:
         BudgetError
             it would, or another run protected somebody else, of whom nothing can be said.
         """
-        from privacy.accounting import epsilon
+        from crossward.privacy.accounting import epsilon
 
         told = "this hospital's own budget over all its runs (node config: privacy-total-epsilon) does not allow it"
         for name, other in others.items():
@@ -120,7 +121,7 @@ class Budget:
 
     def _multiplier(self, known: dict[str, float]) -> float:
         """The run's noise multiplier here: as set, or the least for a hospital that takes part in every version."""
-        from privacy.accounting import noise_for
+        from crossward.privacy.accounting import noise_for
 
         p = self.privacy
         if p.noise_multiplier:
@@ -155,7 +156,7 @@ class Budget:
             return self._spend()
 
     def _spend(self) -> Cost:
-        from privacy.accounting import Spent, epsilon
+        from crossward.privacy.accounting import Spent, epsilon
 
         p, schedule = self.privacy, self.schedule
         if p.batch > self.units:

@@ -7,7 +7,7 @@ A note's protection does not follow from a patient's at the same epsilon (withou
 clipped mean may turn around: twice the sensitivity), nor a patient's from a hospital's, whose noise others make. So a
 unit is given by itself alone.
 
-Not for: keys (``client_app.keys``), what goes together within one run (``protocol.privacy_checks``).
+Not for: keys (``client_app.keys``), what goes together within one run (``crossward.config.privacy_checks``).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from client_app.settings import NodeSettings
-from encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
-from protocol.privacy_checks import FLAT_SOURCES
-from protocol.privacy_settings import NO_UNIT, PATIENT, PrivacySettings
-from protocol.settings import SettingsError, read_settings
+from crossward.config.privacy_checks import FLAT_SOURCES
+from crossward.config.privacy_settings import NO_UNIT, PATIENT, PrivacySettings
+from crossward.config.settings import SettingsError, read_settings
+from crossward.encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
 
 _STRENGTH = {NONE: 0, SENSITIVE: 1, ALL: 2}
 

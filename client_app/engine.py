@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.light import no_collection
 from client_app import threads
 from client_app.node import PrivateLearner
 from client_app.settings import IN_PROCESS, EngineSettings
 from client_app.spec import LearnerSpec
-from protocol.settings import read_settings
+from crossward.adapters.lazy_imports import no_collection
+from crossward.config.settings import read_settings
 
 
 def open_learner(spec: LearnerSpec, folder: Path) -> PrivateLearner:

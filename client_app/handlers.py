@@ -18,9 +18,9 @@ from flwr.clientapp import ClientApp
 
 from client_app.node import Node
 from client_app.refusals import in_full, told
-from protocol.messages import FAILED, MALFORMED, Failure, Reply, Task
-from protocol.parts import LARGE, ProtocolError
-from protocol.wire import PAYLOAD, content_size, read_task, write_reply
+from crossward.protocol.messages import FAILED, MALFORMED, Failure, Reply, Task
+from crossward.protocol.parts import LARGE, ProtocolError
+from crossward.protocol.wire import PAYLOAD, content_size, read_task, write_reply
 
 Build = Callable[[Context, Task], Node]
 logger = logging.getLogger("crossward.node")

@@ -15,7 +15,7 @@ and go around it at a quarter to half of the way with it (a test holds that).
 
 With the noise come public constants in place of what a hospital would report about its notes: counts, losses, steps.
 
-Not for: how much noise (``privacy.hospital``) or its distribution (``privacy.discrete``).
+Not for: how much noise (``crossward.privacy.hospital``) or its distribution (``crossward.privacy.discrete``).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client_app.quantise import Quantised, check_finite
-from privacy.discrete import DiscreteGaussian, Source
+from crossward.privacy.discrete import DiscreteGaussian, Source
 
 if TYPE_CHECKING:
-    from privacy.hospital import HospitalMechanism
+    from crossward.privacy.hospital import HospitalMechanism
 
 _STRETCH = 1 << 20  # values worked on at a time
 

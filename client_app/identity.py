@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from client_app.durable import sync_folder
-from protocol.messages import Update
+from crossward.protocol.messages import Update
 
 
 class IdentityError(ValueError):

@@ -12,11 +12,11 @@ import logging
 from pathlib import Path
 
 from client_app.settings import NodeSettings
-from encryption.key_file import load_key, read_passphrase, simulation_key
-from encryption.key_format import ConsortiumKey, KeyFileError
-from encryption.settings import CKKS, NONE, EncryptionSettings
-from machine.paths import PathError, own_folder
-from protocol.run_settings import simulation_keys
+from crossward.config.run_settings import simulation_keys
+from crossward.encryption.key_file import load_key, read_passphrase, simulation_key
+from crossward.encryption.key_format import ConsortiumKey, KeyFileError
+from crossward.encryption.settings import CKKS, NONE, EncryptionSettings
+from crossward.machine.paths import PathError, own_folder
 
 logger = logging.getLogger("crossward.node")
 

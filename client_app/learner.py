@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from adapters import (
+from client_app.measuring import measure_batches
+from client_app.meter import Meter, Report, log_report
+from client_app.settings import FSDP, EngineSettings, TrainSettings
+from client_app.sharding import before_sharding, shard
+from client_app.spec import LearnerSpec
+from client_app.team import SOLO, Team
+from client_app.trained import Trained, Vector
+from client_app.training import Pace, TrainingError, train_steps
+from crossward.adapters import (
     AdapterError,
     LoraSettings,
     ModelConfig,
@@ -27,15 +35,14 @@ from adapters import (
     read_vector,
     write_vector,
 )
-from adapters.targets import refuse_parameters
-from client_app.measuring import measure_batches
-from client_app.meter import Meter, Report, log_report
-from client_app.settings import FSDP, EngineSettings, TrainSettings
-from client_app.sharding import before_sharding, shard
-from client_app.spec import LearnerSpec
-from client_app.team import SOLO, Team
-from client_app.trained import Trained, Vector
-from client_app.training import Pace, TrainingError, train_steps
+from crossward.adapters.targets import refuse_parameters
+from crossward.config.privacy_checks import check_private
+from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
+from crossward.config.run_settings import RunSettings
+from crossward.config.schedule import Schedule
+from crossward.config.settings import read_settings
+from crossward.privacy.noise import SECRET, Randomness
+from crossward.protocol.measures import Measure
 from data import (
     DataConfig,
     Hospital,
@@ -46,13 +53,6 @@ from data import (
     tokenise,
     train_batches,
 )
-from privacy.noise import SECRET, Randomness
-from protocol.measures import Measure
-from protocol.privacy_checks import check_private
-from protocol.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
-from protocol.run_settings import RunSettings
-from protocol.schedule import Schedule
-from protocol.settings import read_settings
 
 OnStep = Callable[[int, float], None]
 OnProgress = Callable[[Report], None]
@@ -198,7 +198,7 @@ class LoraLearner:
         most that so many expected sequences may hold. Nothing random comes from the run's seed.
         """
         from client_app.private_training import private_steps
-        from privacy.mechanism import GaussianMean
+        from crossward.privacy.mechanism import GaussianMean
 
         p, model, layout, steps = self.privacy, self.shop.model, self.shop.layout, self.schedule.local_steps
         most = p.notes_per_patient if p.unit == PATIENT else 1

@@ -1,6 +1,6 @@
 """Held-out measures of the model as it stands: loss and next-token accuracy, summed by patient.
 
-Not for: intervals and tables (``protocol.measures``, ``server_app.table``).
+Not for: intervals and tables (``crossward.protocol.measures``, ``crossward.report.table``).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from client_app.losses import to_device, token_losses
 from client_app.team import SOLO, Team
 from client_app.training import accelerator_for
+from crossward.protocol.measures import Measure, measure
 from data import TestBatch
-from protocol.measures import Measure, measure
 
 Table = NDArray[np.float64]
 Columns = tuple[Table, Table, Table]

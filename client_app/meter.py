@@ -1,6 +1,6 @@
 """How far long work at a node is: steps, tokens a second, loss, memory, about every ten seconds.
 
-Not for: what the server shows (``server_app.progress``, ``server_app.watch``).
+Not for: what the server shows (``server_app.progress``, ``crossward.report.watch.command``).
 """
 
 from __future__ import annotations

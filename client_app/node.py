@@ -4,7 +4,7 @@ The order is the protocol: the state on disk is written before the reply leaves,
 after training has either the old state (its update is lost and its residual unharmed) or the new one (whose
 residual is pending until the server says that the update was accepted).
 
-Not for: gradient steps (``client_app.learner``) or Flower's records (``protocol.wire``).
+Not for: gradient steps (``client_app.learner``) or Flower's records (``crossward.protocol.wire``).
 """
 
 from __future__ import annotations
@@ -31,12 +31,23 @@ from client_app.state import NodeState, StateFolder
 from client_app.strikes import Strikes, StruckOutError
 from client_app.trained import Trained, Vector, coarse, uncounted, unreported
 from client_app.training_log import log_training
-from encryption.plan import FieldPlan
-from protocol.measures import Measure
-from protocol.messages import BEHIND, BUDGET, FAILED, WRONG_KEY, Evaluation, Failure, RecordHead, Reply, Task, Update
-from protocol.parts import LARGE, ProtocolError
-from protocol.privacy_settings import NO_UNIT
-from protocol.schedule import Schedule
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.schedule import Schedule
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.measures import Measure
+from crossward.protocol.messages import (
+    BEHIND,
+    BUDGET,
+    FAILED,
+    WRONG_KEY,
+    Evaluation,
+    Failure,
+    RecordHead,
+    Reply,
+    Task,
+    Update,
+)
+from crossward.protocol.parts import LARGE, ProtocolError
 
 logger = logging.getLogger("crossward.node")
 

@@ -3,8 +3,8 @@
 The one place at a node that knows the consortium key. A value that the policy seals never leaves unsealed: a node
 without a key refuses, it does not fall back.
 
-Not for: key files (``encryption.keys``), ciphertexts (``encryption.holder``), what the integers mean
-(``client_app.accumulators``).
+Not for: key files (``crossward.encryption.keys``), ciphertexts (``crossward.encryption.holder``), what the integers
+mean (``client_app.accumulators``).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from encryption.bfv import SEALED, CiphertextError
-from encryption.holder import ClearSealer, Integers
-from encryption.key_format import ConsortiumKey
-from encryption.packing import CLEAR, WRAPPED, pack, unpack
-from encryption.parallel import SealingPool
-from encryption.plan import FieldPlan
-from encryption.policy import Piece, pieces, sealed_layout
-from encryption.secret import Secret
-from encryption.settings import ALL, BFV, NONE, EncryptionSettings
-from encryption.snapshot import unwrap, wrap
-from protocol.parts import Part, PartHead, Payload, ProtocolError, join
+from crossward.encryption.bfv import SEALED, CiphertextError
+from crossward.encryption.holder import ClearSealer, Integers
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.packing import CLEAR, WRAPPED, pack, unpack
+from crossward.encryption.parallel import SealingPool
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.policy import Piece, pieces, sealed_layout
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import ALL, BFV, NONE, EncryptionSettings
+from crossward.encryption.snapshot import unwrap, wrap
+from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, join
 
 Opened = Iterator[tuple[slice, Integers]]
 _SNAPSHOT_CHUNK = 1 << 20
@@ -56,7 +56,8 @@ class Vault:
         if self.settings.policy != NONE and self.key is None:
             raise MissingKeyError(
                 f"encryption.policy = {self.settings.policy!r} but this node has no consortium key: make one with "
-                "`python -m encryption.keys create PATH`, share it between the hospitals, and start the SuperNode with "
+                "`python -m crossward.encryption.keys create PATH`, share it between the hospitals, and start the "
+                "SuperNode with "
                 "--node-config 'key-path=\"PATH\"'"
             )
 

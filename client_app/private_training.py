@@ -29,11 +29,11 @@ from client_app.losses import to_device, token_losses
 from client_app.settings import TrainSettings
 from client_app.team import SOLO, Team
 from client_app.training import UNHURRIED, CancelledError, Loop, Pace
+from crossward.privacy.clipping import ClippedSum, micro_batches
+from crossward.privacy.mechanism import GaussianMean
+from crossward.privacy.noise import SECRET, Randomness
+from crossward.privacy.sample_gradients import sample_gradients
 from data import PoissonSampler
-from privacy.clipping import ClippedSum, micro_batches
-from privacy.mechanism import GaussianMean
-from privacy.noise import SECRET, Randomness
-from privacy.sample_gradients import sample_gradients
 
 Group = NDArray[np.int64]
 OnStep = Callable[[int, float, int], None]
@@ -61,7 +61,7 @@ def private_steps(
     ------
     CancelledError
         ``pace`` says that nobody wants the result. What was spent stays spent.
-    privacy.sample_gradients.SampleGradientError
+    crossward.privacy.sample_gradients.SampleGradientError
         the model's layers do not tell sequences apart.
     """
     loop = Loop(model, learning_rate, replace(settings, clip=0.0), SOLO)

@@ -1,11 +1,11 @@
 """Delta -> integers: error feedback, clipping to the public range, stochastic rounding.
 
-The unit is ``range / q_max``, the same for every hospital (``protocol.schedule``), so the integers of all
+The unit is ``range / q_max``, the same for every hospital (``crossward.config.schedule``), so the integers of all
 hospitals mean the same. What clipping and rounding cut off is returned as the residual that the node adds
 to its next delta (error feedback, arXiv 1901.09847); whether it counts depends on what becomes of the update
 (``client_app.state``).
 
-Not for: packing the integers (``encryption.holder``).
+Not for: packing the integers (``crossward.encryption.holder``).
 """
 
 from __future__ import annotations

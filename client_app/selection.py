@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from client_app.durable import PATIENCE, Timeout, locked, replace_text
+from crossward.config.settings import SettingsError, read_settings
 from data.config import DataConfig
-from protocol.settings import SettingsError, read_settings
 
 FEWEST_HELD_OUT = 10
 """Held-out patients below which a protected hospital's measures stay with it, as counts of small cells do in

@@ -6,7 +6,7 @@ The text is made up (``data.synthetic.general``) with constants of this file alo
 same sequences; no note of a hospital is read. A measurement is kept under ``sensitivity/`` in CROSSWARD_HOME. Nodes
 whose choice differs (another precision, a score on the edge of a step) are told apart by `mask_fingerprint`.
 
-Not for: the measure (``adapters.sensitivity``) or encryption.
+Not for: the measure (``crossward.adapters.sensitivity``) or encryption.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 import client_app.threads  # noqa: F401 - before torch, so that OpenMP waits passively
-from adapters import AdapterError, LoraSettings, ModelConfig, attach_lora, layout_of, load_base
-from adapters.cache import write_atomic
-from adapters.layout import Layout
-from adapters.limits import positions
-from adapters.sensitivity import FEWEST_TOKENS, MEASURE, block_sensitivity, choose, ranking
+from crossward.adapters import AdapterError, LoraSettings, ModelConfig, attach_lora, layout_of, load_base
+from crossward.adapters.cache import write_atomic
+from crossward.adapters.layout import Layout
+from crossward.adapters.limits import positions
+from crossward.adapters.sensitivity import FEWEST_TOKENS, MEASURE, block_sensitivity, choose, ranking
+from crossward.config.run_settings import RunSettings
+from crossward.config.settings import SettingsError, read_settings, resolve_paths, settings_rows
+from crossward.machine.paths import PathError, own_folder, path_argument
 from data import DataConfig
 from data.synthetic.general import general_text
 from data.tokens import make_frame
-from machine.paths import PathError, own_folder, path_argument
-from protocol.run_settings import RunSettings
-from protocol.settings import SettingsError, read_settings, resolve_paths, settings_rows
 
 TEXTS, TOKENS, SEED = 32, 256, 20230310
 _SETTINGS = (ModelConfig, LoraSettings, RunSettings)

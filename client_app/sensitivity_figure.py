@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.layout import Layout
+from crossward.adapters.layout import Layout
 
 FRAME, INK, MUTED = "#d1491b", "#1c2733", "#5b6b7a"
 _NAME = re.compile(r"(?:(?P<layer>.*?\.\d+)\.)?(?P<module>.*?)\.lora_(?P<factor>\w+?)(?:\.weight)?$")

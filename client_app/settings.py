@@ -1,6 +1,6 @@
 """Settings of a node: run-config keys under ``train.`` and ``node.``, and the node-config of a deployment.
 
-Not for: keys that the server needs too (``protocol.schedule``).
+Not for: keys that the server needs too (``crossward.config.schedule``).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT
-from protocol.settings import PATH, SettingsError, read_settings
+from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT
+from crossward.config.settings import PATH, SettingsError, read_settings
 
 IN_PROCESS, WORKER_GROUP, FSDP = "in-process", "worker-group", "fsdp"
 
@@ -206,7 +206,7 @@ class NodeSettings:
         metadata={
             "key": "key-path",
             "path": PATH,
-            "help": "The consortium's key file, from `python -m encryption.keys`.",
+            "help": "The consortium's key file, from `python -m crossward.encryption.keys`.",
         },
     )
     passphrase_path: str = field(

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
-from adapters import AdapterError, ModelConfig
+from crossward.adapters import AdapterError, ModelConfig
 
 
 def before_sharding(model: ModelConfig) -> ModelConfig:

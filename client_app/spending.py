@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from client_app.durable import Timeout, locked, replace_text
 
 if TYPE_CHECKING:
-    from privacy.accounting import Spent
+    from crossward.privacy.accounting import Spent
 
 RECORDS = "identity.spent"  # a hospital's folder of records in its state-dir, beside its identity
 _FORMAT = 3  # 2: with the unit; 3: with a digest
@@ -98,7 +98,7 @@ class Record:
 
     @staticmethod
     def _read(path: Path) -> Spending:
-        from privacy.accounting import Spent
+        from crossward.privacy.accounting import Spent
 
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))

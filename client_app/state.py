@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from client_app.accumulators import Accumulators
 from client_app.durable import sync_folder
 from client_app.trained import Vector
-from protocol.messages import Head
-from protocol.privacy_settings import NO_UNIT
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.protocol.messages import Head
 
 _FORMAT = 2
 NO_HEAD = Head(-1, "")
@@ -196,7 +196,7 @@ class StateFolder:
                 old.unlink()
 
     def keep_head(self, head: Head) -> None:
-        """Append a ledger head the server told this node (``python -m server_app.ledger verify --heads``)."""
+        """Append a ledger head the server told this node (``python -m crossward.ledger.file verify --heads``)."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "heads.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"seq": head.seq, "hash": head.hash}) + "\n")

@@ -99,7 +99,8 @@ class Strikes:
             raise StruckOutError(
                 f"{len(reasons)} records under key {key} did not open here (the last: {reasons[-1]}). A hospital or "
                 "the aggregator is misbehaving, and more answers would give the key away: this node takes no more part "
-                f"under it. Find the cause, then `python -m encryption.keys rotate`; the count is in {self.path}"
+                f"under it. Find the cause, then `python -m crossward.encryption.keys rotate`; the count is in "
+                f"{self.path}"
             )
 
     def _unwritten(self, error: OSError) -> StruckOutError:

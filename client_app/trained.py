@@ -1,11 +1,11 @@
 """What a local training comes to, and what of it is told beside the sealed update.
 
 The sealed update tells the aggregator nothing; numbers beside it do. Who knows a patient can tell a little better than
-by chance whether a small hospital trained on them from the training loss alone (``python -m evaluation.attacks --only
+by chance whether a small hospital trained on them from the training loss alone (``python -m research.attacks --only
 reported``), and from the number of examples with certainty who knows all others. So a node tells neither exactly
 unless the run is made of it.
 
-Not for: training (``client_app.learner``), what an epsilon covers (``privacy``).
+Not for: training (``client_app.learner``), what an epsilon covers (``crossward.privacy``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
 
 Vector = NDArray[np.float32]
 

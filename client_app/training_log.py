@@ -1,7 +1,7 @@
 """What every training of a node reached, exactly: one JSON line each in the node's own folder, for whoever runs it.
 
 What the server is sent is coarser (``client_app.trained``). In a simulation the launcher shows these losses
-(``launcher.exact_losses``); of a hospital they stay on its disk and in its log.
+(``crossward.launcher.exact_losses``); of a hospital they stay on its disk and in its log.
 
 Not for: private trainings of example or patient level, whose loss is not kept anywhere.
 """
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from client_app.trained import Trained
-from protocol.messages import Task
+from crossward.protocol.messages import Task
 
 FILE_NAME = "trainings.jsonl"
 logger = logging.getLogger("crossward.node")

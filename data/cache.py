@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from crossward.machine.paths import PathError, own_folder
 from data.errors import DataError
-from machine.paths import PathError, own_folder
 
 FORMAT = 5  # counts up whenever readers, cleaning, splits or tokens change what an entry holds
 _DONE = "complete.json"

@@ -1,13 +1,14 @@
-"""The ``data.*`` settings, read once at the door (see protocol.settings). Not for what a node keeps private."""
+"""The ``data.*`` settings, read once at the door (see crossward.config.settings). Not for what a node keeps private."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import field
 from typing import Any
 
 from data.errors import DataError
+from data.labels import LABELS, Label
+from data.sources import SOURCES
 
 
 def _key(name: str, help_line: str, **limits: Any) -> dict[str, Any]:
@@ -23,7 +24,7 @@ class DataConfig:
         metadata=_key(
             "source",
             "Where notes come from: made-up hospitals, a MIMIC folder, or one CSV or JSONL file.",
-            choices=("synthetic", "mimic-iii", "mimic-iv", "csv", "jsonl"),
+            choices=tuple(SOURCES),
         ),
     )
     path: str = field(default="", metadata=_key("path", "The folder or file of notes.", path="path"))
@@ -78,7 +79,7 @@ class DataConfig:
     )
     label: str = field(
         default="mortality",
-        metadata=_key("label", "The label of the label task on MIMIC.", choices=("mortality", "icd-chapter")),
+        metadata=_key("label", "The label of the label task on MIMIC.", choices=tuple(LABELS)),
     )
     note_types: str = field(
         default="", metadata=_key("note-types", "Note categories to keep, comma-separated; empty: all.")
@@ -121,15 +122,32 @@ class DataConfig:
     seed: int = field(default=0, metadata=_key("seed", "Seed of made-up patients, splits and partitions.", min=0))
 
     def __post_init__(self) -> None:
-        if self.task == "label" and self.source in ("csv", "jsonl") and not self.label_column:
+        if self.task != "label":
+            return
+        offered = SOURCES[self.source].labels
+        if not offered and not self.label_column:
             raise DataError(
                 f"data.task = 'label' on a {self.source} file needs data.label-column, the column of the label"
             )
+        if offered and self.label not in offered:
+            raise DataError(
+                f"data.label = {self.label!r} is no label of data.source = {self.source!r}: set it to one of "
+                f"{', '.join(offered)}"
+            )
+
+    @property
+    def public_label(self) -> Label | None:
+        """The label that the source's tables give; None where it is a column of the file."""
+        return SOURCES[self.source].labels.get(self.label)
 
     @property
     def given_labels(self) -> tuple[str, ...]:
         """The labels of ``labels``, each once, as the readers write them: ``1.0`` is ``1``."""
-        names = (re.sub(r"^([+-]?[0-9]+)\.0*$", r"\1", name.strip()) for name in self.labels.split(","))
+        import pyarrow as pa
+
+        from data.ids import without_decimals
+
+        names = without_decimals(pa.array(self.labels.split(","))).to_pylist()
         return tuple(dict.fromkeys(name for name in names if name))
 
     @property

@@ -7,27 +7,22 @@ deciding whose a note is: see plan.py and splits.py.
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
 
 from datasets import Dataset
 
-from data.cache import cached, digest
+from crossward.machine.paths import absolute
+from data.cache import digest
 from data.config import DataConfig
 from data.errors import DataError
-from data.labels import CHAPTERS, MORTALITY
 from data.notes_file import notes_file
 from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
+from data.sources import SOURCES
 from data.splits import Ints
-from data.synthetic.houses import HOUSES
-from machine.paths import absolute
-
-log = logging.getLogger("crossward.data")
 
 _COLUMNS = ["note_id", "patient_id", "text", "category", "label"]
 _MOST_LABELS = 200
-_USUAL_HOSPITALS = 4  # made-up hospitals when they are not to be one partition each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,25 +40,6 @@ class Hospital:
     labels: tuple[str, ...]
 
 
-def _made_up(config: DataConfig, hospitals: int | None) -> DataConfig:
-    """The made-up hospitals' tables in the cache, to be read as a MIMIC-III folder."""
-    from data.synthetic.tables import records
-    from data.synthetic.tables_iii import write_mimic_iii
-
-    count = hospitals if hospitals and config.partition == "site" else _USUAL_HOSPITALS
-    if count > len(HOUSES):
-        raise DataError(
-            f"there are {len(HOUSES)} made-up hospitals, not {count}: use fewer hospitals, or share these out with "
-            "data.partition = 'dirichlet' or 'even'"
-        )
-
-    def build(folder: Path) -> None:
-        write_mimic_iii(records(config.synthetic_patients, count, config.seed), folder)
-
-    folder = cached("synthetic", digest("mimic-iii", config.synthetic_patients, count, config.seed), build)
-    return dataclasses.replace(config, source="mimic-iii", path=str(folder), encoding="utf-8")
-
-
 def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
     if config.task != "label":
         return ()
@@ -74,8 +50,8 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
             "Set data.label-column to a column of few, or data.labels to those meant."
         )
     given = config.given_labels
-    if config.source not in ("csv", "jsonl"):
-        given = MORTALITY if config.label == "mortality" else CHAPTERS
+    if config.public_label:
+        given = config.public_label.values
     elif not given and not whole:
         raise DataError(
             f"{config.path}: the labels of {config.label_column!r} must be the same list at every hospital. "
@@ -92,10 +68,9 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
 def _prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tuple[str, ...], str]:
     if hospitals is not None and hospitals < 1:
         raise DataError(f"{hospitals} hospitals were asked for; at least one is needed")
-    known = config.name
-    if config.source == "synthetic":
-        known = known or "made-up hospitals"
-        config = _made_up(config, hospitals)
+    source, names = SOURCES[config.source], dict[str, str]()
+    if source.maker:
+        config, names = source.make(config, hospitals)
     elif not config.path:
         raise DataError(
             f"data.source = {config.source!r} needs the folder or file of the notes: data.path in the run config, or "
@@ -104,7 +79,9 @@ def _prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tup
     path = absolute(config.path, "data.path")
     notes = notes_file(path, config)
     found = plan(notes, config, hospitals)
-    return notes, found, _labels(config, found, hospitals is not None), known or path.name.split(".")[0]
+    labels = _labels(config, found, hospitals is not None)
+    found = dataclasses.replace(found, names=[names.get(name, name) for name in found.names])
+    return notes, found, labels, config.name or path.name.split(".")[0]
 
 
 def _dataset(notes: Path, rows: Ints, name: str) -> Dataset:
@@ -114,11 +91,8 @@ def _dataset(notes: Path, rows: Ints, name: str) -> Dataset:
 
 def _hospital(prepared: tuple[Path, Plan, tuple[str, ...], str], index: int, alone: bool) -> Hospital:
     notes, found, labels, known = prepared
-    name = found.names[index]
-    for house in HOUSES:  # a made-up care unit is known by its hospital's name
-        name = house.name if name == house.unit and known == "made-up hospitals" else name
-    train, test = found.train[index], found.test[index]
-    return Hospital(known if alone else name, _dataset(notes, train, "train"), _dataset(notes, test, "test"), labels)
+    train, test = _dataset(notes, found.train[index], "train"), _dataset(notes, found.test[index], "test")
+    return Hospital(known if alone else found.names[index], train, test, labels)
 
 
 @no_text_of_others("the notes cannot be read")

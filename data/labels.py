@@ -6,6 +6,8 @@ one list of chapters. Not for scoring.
 
 from __future__ import annotations
 
+import dataclasses
+
 MORTALITY = ("survived", "died")
 
 CHAPTERS = (
@@ -28,6 +30,21 @@ CHAPTERS = (
     "injury",
     "other",
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """A label that the tables of a release give: its values, and how the label task asks for it."""
+
+    values: tuple[str, ...]
+    question: str
+    in_summaries: bool = False  # discharge summaries state it
+
+
+LABELS = {
+    "mortality": Label(MORTALITY, "Did this patient survive the hospital stay?", in_summaries=True),
+    "icd-chapter": Label(CHAPTERS, "Which ICD chapter is the principal diagnosis of?"),
+}
 
 _ICD9 = (
     (139, "infection"),

@@ -19,7 +19,8 @@ from data.cleaning import clean, text_hashes
 from data.config import DataConfig
 from data.errors import DataError
 from data.quoting import SHARED, listed, no_text_of_others
-from data.readers import COLUMNS, Counts, read_flat, read_mimic_iii, read_mimic_iv
+from data.readers import COLUMNS, Counts
+from data.sources import SOURCES
 
 log = logging.getLogger("crossward.data")
 
@@ -40,25 +41,12 @@ _FIELDS = (
     "note_hours",
 )
 Seen = dict[str, set[str]]  # note type -> patients who have notes of it, of many some
-_READERS = {"mimic-iii": read_mimic_iii, "mimic-iv": read_mimic_iv, "csv": read_flat, "jsonl": read_flat}
-
-
-def _sources(path: Path, source: str) -> list[Path]:
-    """Every file that a reader may take notes from, whatever its format: one that changes makes the entry another."""
-    if source in ("csv", "jsonl") or not path.is_dir():
-        return [path]
-    found = (p for pattern in ("*", "*/*") for p in path.glob(pattern) if not p.name.startswith("."))
-    return sorted(p for p in found if p.is_file())
 
 
 def drops_discharge_summaries(config: DataConfig) -> bool:
     """Whether discharge summaries are left out because they state the outcome to be predicted."""
-    return (
-        config.task == "label"
-        and config.label == "mortality"
-        and config.source.startswith("mimic")
-        and not config.keep_discharge_summaries
-    )
+    label = config.public_label if config.task == "label" else None
+    return label is not None and label.in_summaries and not config.keep_discharge_summaries
 
 
 def _note_types(piece: pa.Table, seen: Seen) -> None:
@@ -84,8 +72,7 @@ def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: 
             piece = counts.keep(piece, pc.not_equal(piece["label"], ""), "without a label")
             if len(labels):
                 piece = counts.keep(piece, pc.is_in(piece["label"], labels), "label not in data.labels")
-        if config.patient_column or config.source.startswith("mimic"):
-            piece = counts.keep(piece, pc.not_equal(piece["patient_id"], ""), "without a patient")
+        piece = counts.keep(piece, pc.not_equal(piece["patient_id"], ""), "without a patient")
         if not piece.num_rows:
             continue
         piece = piece.combine_chunks()
@@ -99,7 +86,7 @@ def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: 
 def _write(folder: Path, path: Path, config: DataConfig) -> None:
     counts, reported = Counts(), 0
     seen: Seen = {}
-    pieces = _READERS[config.source](path, config, counts)
+    pieces = SOURCES[config.source].read(path, config, counts)
     with pa.OSFile(str(folder / "notes.arrow"), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
         for piece in _kept(pieces, config, counts, seen):
             counts["kept"] += piece.num_rows
@@ -123,9 +110,10 @@ def notes_file(path: Path, config: DataConfig) -> Path:
     """The folder of cleaned notes of ``path``, built unless it is in the cache."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder. Set data.path to where the {config.source} notes are.")
-    if config.source.startswith("mimic") and path.is_file():
+    source = SOURCES[config.source]
+    if source.is_folder and path.is_file():
         path = path.parent
-    stamps = [stamp(p) for p in _sources(path, config.source)]
+    stamps = [stamp(p) for p in source.files(path)]
     settings = {name: getattr(config, name) for name in _FIELDS}
     key = digest("notes", stamps, settings, config.labels if config.task == "label" else "")
     with no_text_of_others(f"{path}: the notes cannot be read"):

@@ -1,8 +1,8 @@
 """Poisson sampling of examples or patients: who enters a step of differentially private training, and with what.
 
 Each unit enters a step independently with probability ``batch / units``, so a step may hold more, fewer or none: it is
-this sampling that the accountant (``privacy.accounting``) is told of. Sequences are windows of one note each, whatever
-``data.packing`` says: a packed sequence would join patients.
+this sampling that the accountant (``crossward.privacy.accounting``) is told of. Sequences are windows of one note each,
+whatever ``data.packing`` says: a packed sequence would join patients.
 
 * An *example* is a note. One of its windows is drawn each time it enters, so that a long note is as well protected
   as a short one: with or without it, one clipped gradient differs.
@@ -11,7 +11,7 @@ this sampling that the accountant (``privacy.accounting``) is told of. Sequences
 What is drawn is secret: amplification by sampling holds against those who do not know who was sampled. So the
 generator must not be seeded by anything that others know, such as the run's seed.
 
-Not for: training without privacy (``data.batches``) or gradients (``privacy``).
+Not for: training without privacy (``data.batches``) or gradients (``crossward.privacy``).
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import pyarrow as pa
 from data.errors import DataError
 
 
-def find_table(folder: Path, name: str, required: bool = True) -> Path | None:
-    """The file NAME.csv or NAME.csv.gz in ``folder`` or a folder of it, in any case."""
+def find_table(folder: Path, name: str) -> Path | None:
+    """The file NAME.csv or NAME.csv.gz in ``folder`` or a folder of it, in any case; None if it holds none."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Set data.path to the folder that holds {name.upper()}.csv(.gz).")
     wanted = {f"{name}.csv".lower(), f"{name}.csv.gz".lower()}
@@ -24,15 +24,18 @@ def find_table(folder: Path, name: str, required: bool = True) -> Path | None:
         (p for p in itertools.chain(folder.iterdir(), folder.glob("*/*")) if p.name.lower() in wanted and p.is_file()),
         key=lambda p: (len(p.parts), p.name),
     )
-    if found:
-        return found[0]
-    if required:
-        there = ", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "nothing"
-        raise DataError(
-            f"{folder}: holds no {name.upper()}.csv or {name.upper()}.csv.gz (it holds {there}). "
-            "Set data.path to the folder of the release."
-        )
-    return None
+    return found[0] if found else None
+
+
+def needed_table(folder: Path, name: str) -> Path:
+    """As :func:`find_table`, for a table without which the notes cannot be read."""
+    if path := find_table(folder, name):
+        return path
+    there = ", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "nothing"
+    raise DataError(
+        f"{folder}: holds no {name.upper()}.csv or {name.upper()}.csv.gz (it holds {there}). "
+        "Set data.path to the folder of the release."
+    )
 
 
 class Lookup:
@@ -47,9 +50,6 @@ class Lookup:
         coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
         self._codes = coded.indices.to_numpy(zero_copy_only=False)[order][first]
         self._values = pa.concat_arrays([coded.dictionary.cast(pa.string()), pa.array([""], pa.string())])
-
-    def __len__(self) -> int:
-        return len(self._ids)
 
     def get(self, ids: npt.NDArray[np.int64]) -> pa.Array:
         """The value of each id; "" where there is none."""

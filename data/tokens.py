@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 Ids = npt.NDArray[np.int32]
 
 _ROWS = 1000
-_QUESTION = {
-    "mortality": "Did this patient survive the hospital stay?",
-    "icd-chapter": "Which ICD chapter is the principal diagnosis of?",
-    "": "Which label fits this note?",
-}
+_QUESTION = "Which label fits this note?"  # about a label of which no more is known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +86,7 @@ def make_frame(tokenizer: Any, config: DataConfig, labels: Sequence[str]) -> Fra
     opening = bos if bos is not None else eos
     start = np.array([] if opening is None else [opening], dtype=np.int32)
     stop = np.array([eos], dtype=np.int32) if eos is not None else _encode(tokenizer, "\n\n")
-    question = _QUESTION["" if config.source in ("csv", "jsonl") else config.label]
+    question = config.public_label.question if config.public_label else _QUESTION
     label_task = config.task == "label"
     return Frame(
         start=start,

@@ -3,7 +3,7 @@
 1. Draw held-out and training text (``data.synthetic.general.general_text``, or random words).
 2. Train a byte-level BPE of 2048 tokens, digits single, so that any text can be spelt.
 3. Train the Llama with AdamW and a cosine schedule, printing held-out loss.
-4. Round to bfloat16, measure again, write ``adapters/embedded/model.json``.
+4. Round to bfloat16, measure again, write ``crossward/adapters/embedded/model.json``.
 
 Deterministic for a seed and a thread count. The file that ships is what the defaults make: 8 minutes on two cores,
 held out 1.571 nats a token (perplexity 4.8). On the synthetic hospitals' notes that model starts at perplexity 30-80.
@@ -37,8 +37,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from adapters.embedded import MODEL_JSON, pack_model  # noqa: E402
-from machine.paths import path_argument  # noqa: E402
+from crossward.adapters.embedded import MODEL_JSON, pack_model  # noqa: E402
+from crossward.machine.paths import path_argument  # noqa: E402
 
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 POSITIONS = 1024
@@ -174,7 +174,7 @@ def train(model: Any, blocks: Iterator[torch.Tensor], held: list[torch.Tensor], 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Make adapters/embedded/model.json.")
+    parser = argparse.ArgumentParser(description="Make crossward/adapters/embedded/model.json.")
     parser.add_argument("--text", choices=("general", "words"), default="general")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--minutes", type=float, default=0.0, help="stop earlier (not reproducible); 0: no limit")

@@ -12,20 +12,20 @@ from flwr.app import Context
 from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
-from encryption.settings import EncryptionSettings
-from protocol.hospital_privacy import hospital_mechanism, run_schedule
-from protocol.privacy_checks import check_private
-from protocol.run_settings import RunSettings
-from protocol.settings import read_settings
-from server_app import cost
+from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
+from crossward.config.privacy_checks import check_private
+from crossward.config.run_settings import RunSettings
+from crossward.config.settings import read_settings
+from crossward.encryption.settings import EncryptionSettings
+from crossward.report import cost
+from crossward.report.page import write_report
+from crossward.report.reported_loss import rounding
+from crossward.report.table import federated_table, last_measures
 from server_app.dither_key import run_dither
 from server_app.progress import Progress
-from server_app.report import write_report
-from server_app.reported_loss import rounding
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
 from server_app.strategy import make_strategy
-from server_app.table import federated_table, last_measures
 from server_app.uploads import unhurried
 from strategies.async_hybrid import wait_for_nodes
 from strategies.bandwidth import Bandwidths
@@ -82,7 +82,7 @@ def _report(folder: Path, progress: Progress) -> None:
     except Exception as error:
         log(
             WARNING,
-            "No report was written (%s: %s); python -m server_app.report tries again",
+            "No report was written (%s: %s); python -m crossward.report.page tries again",
             type(error).__name__,
             error,
         )

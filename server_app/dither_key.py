@@ -7,7 +7,7 @@ server's user alone.
 Who reads the key and opens versions (the aggregator's operator together with a hospital) separates them as if there
 were no dither. Who loses it loses nothing: versions are kept with their dither, and a resumed run makes a new key.
 
-Not for: what the dither is (``encryption.dither``).
+Not for: what the dither is (``crossward.encryption.dither``).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 
 from flwr.common import log
 
-from encryption.dither import KEY_BYTES, Dither
-from machine.paths import PathError, home, own_folder
+from crossward.encryption.dither import KEY_BYTES, Dither
+from crossward.machine.paths import PathError, home, own_folder
 
 FOLDER = "dither"
 _LINEAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from protocol.parts import Part, PartHead, Payload, ProtocolError, index_digest
+from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, index_digest
 
 Facts = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """Progress of a run for people: one line an event that matters, as it happens.
 
 In a simulation the launcher puts exact training losses into these lines where it shows them
-(``launcher.exact_losses``), by the patterns below.
+(``crossward.launcher.exact_losses``), by the patterns below.
 
 Not for: machines (``ledger.jsonl`` and ``metrics.jsonl`` are).
 """
@@ -16,8 +16,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from protocol.messages import BEHIND, BUDGET, DUPLICATE, FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT
-from server_app import cost
+from crossward.protocol.messages import BEHIND, BUDGET, DUPLICATE, FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT
+from crossward.report import cost
 from strategies.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
 Facts = dict[str, Any]

@@ -19,14 +19,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from encryption.plan import FieldPlan
-from machine.paths import home
-from protocol.messages import Head
-from protocol.parts import Part, Payload
-from protocol.privacy_settings import LOCAL_UNITS
-from protocol.run_settings import LAUNCHER_LOG
+from crossward.config.privacy_settings import LOCAL_UNITS
+from crossward.config.run_settings import LAUNCHER_LOG
+from crossward.encryption.plan import FieldPlan
+from crossward.ledger.file import FILE_NAME, Ledger, LedgerError
+from crossward.machine.paths import home
+from crossward.protocol.messages import Head
+from crossward.protocol.parts import Part, Payload
 from server_app.files import Facts, PayloadError, read_payload, write_payload
-from server_app.ledger import FILE_NAME, Ledger, LedgerError
 from strategies.restore import standing
 from strategies.snapshots import snapshot_name
 
@@ -56,7 +56,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path | None, config: Facts, plan: FieldPlan, durable: bool = True) -> RunFolder:
-        """A new run folder at ``path``, or in ``runs/`` of :func:`machine.paths.home`."""
+        """A new run folder at ``path``, or in ``runs/`` of :func:`crossward.machine.paths.home`."""
         lineage = secrets.token_hex(8)
         if path is None:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

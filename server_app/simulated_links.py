@@ -1,6 +1,6 @@
 """Links of different speed in a simulation: replies are held back as long as a real link would have.
 
-A simulated node says which link and speed it pretends to have (``protocol.simulated``); this wrapper around
+A simulated node says which link and speed it pretends to have (``crossward.protocol.simulated``); this wrapper around
 Flower's Grid releases its reply only when transfer and slower compute would have been over. No process sleeps
 for that, so slow hospitals cost the simulation nothing, and what the strategy sees is real asynchrony.
 
@@ -17,8 +17,8 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
-from protocol.simulated import Pretence, read_pretence
-from protocol.wire import content_size
+from crossward.protocol.simulated import Pretence, read_pretence
+from crossward.protocol.wire import content_size
 from strategies.bandwidth import Bandwidths
 from strategies.clock import Clock
 

@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from encryption.aggregator import Kinds, arithmetic
-from encryption.dither import Dither
-from encryption.plan import FieldPlan
-from encryption.settings import ALL, EncryptionSettings
-from protocol.hospital_privacy import hospital_mechanism, run_schedule
-from protocol.privacy_settings import PrivacySettings
-from protocol.run_settings import RunSettings
-from protocol.settings import read_settings
+from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
+from crossward.config.privacy_settings import PrivacySettings
+from crossward.config.run_settings import RunSettings
+from crossward.config.settings import read_settings
+from crossward.encryption.aggregator import Kinds, arithmetic
+from crossward.encryption.dither import Dither
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.settings import ALL, EncryptionSettings
+from crossward.protocol.messages import ALONE, EVALUATE
 from strategies.async_hybrid import AsyncHybrid
 from strategies.bandwidth import Bandwidths
 from strategies.clock import Clock
@@ -60,7 +61,7 @@ def make_strategy(
         journal,
         clock=clock,
         bandwidths=bandwidths,
-        last_task=run.last_task,
+        last_task=ALONE if run.alone else EVALUATE,
         last_steps=run.alone_steps,
         kinds=kinds or kinds_of(config, plan),
         key=encryption.key,

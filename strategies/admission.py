@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from encryption.aggregator import Kinds
-from encryption.packing import CLEAR, WRAPPED, packed_size, wrapped_size
-from encryption.plan import FieldPlan
-from protocol.messages import LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, Update
-from protocol.privacy_settings import LOCAL_UNITS, NO_UNIT
-from protocol.schedule import MAX_EPOCH
+from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT
+from crossward.config.schedule import MAX_EPOCH
+from crossward.encryption.aggregator import Kinds
+from crossward.encryption.packing import CLEAR, WRAPPED, packed_size, wrapped_size
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, Update
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an update is not accepted; ``outcome`` is one of ``protocol.messages.OUTCOMES``."""
+    """Why an update is not accepted; ``outcome`` is one of ``crossward.protocol.messages.OUTCOMES``."""
 
     outcome: str
     reason: str

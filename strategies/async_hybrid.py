@@ -20,13 +20,13 @@ from flwr.common import log
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from encryption.aggregator import Kinds, clear_arithmetic
-from encryption.dither import Dither
-from encryption.plan import FieldPlan
-from machine.waiting import Reminder
-from protocol.messages import EVALUATE, FAILED, TRAIN
-from protocol.privacy_settings import NO_UNIT
-from protocol.schedule import Schedule
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.schedule import Schedule
+from crossward.encryption.aggregator import Kinds, clear_arithmetic
+from crossward.encryption.dither import Dither
+from crossward.encryption.plan import FieldPlan
+from crossward.machine.waiting import Reminder
+from crossward.protocol.messages import EVALUATE, FAILED, TRAIN
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import version_name
 from strategies.clock import Clock, SystemClock
@@ -101,7 +101,7 @@ class AsyncHybrid(Strategy):
     last_steps : int (default: 0)
         Optimiser steps of ``train.alone``; 0 = as many as the run had in sequence.
     kinds : Kinds (default: clear parts only)
-        Kinds of part that the run's encryption policy allows (``encryption.aggregator.arithmetic``).
+        Kinds of part that the run's encryption policy allows (``crossward.encryption.aggregator.arithmetic``).
     key : str (default: "")
         Fingerprint of the consortium key that updates must be made under; empty: version 1 fixes it.
     privacy_unit : str (default: "none")

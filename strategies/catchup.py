@@ -13,10 +13,10 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from encryption.aggregator import Kinds
-from encryption.plan import FieldPlan
-from protocol.messages import EMPTY, RecordHead
-from protocol.parts import Payload
+from crossward.encryption.aggregator import Kinds
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import EMPTY, RecordHead
+from crossward.protocol.parts import Payload
 from strategies.combine import combine
 from strategies.journal import Journal
 

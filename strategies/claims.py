@@ -15,7 +15,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from protocol.messages import Update
+from crossward.protocol.messages import Update
 from strategies.settings import StrategySettings
 
 OTHERS = 2  # hospitals that must have spoken before one is measured by them

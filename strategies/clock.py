@@ -1,6 +1,6 @@
 """Time as a strategy sees it, so that a test can replace it.
 
-Not for: timestamps in the ledger (``server_app.ledger``).
+Not for: timestamps in the ledger (``crossward.ledger.file``).
 """
 
 from __future__ import annotations

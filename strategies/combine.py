@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from encryption.aggregator import Kinds
-from encryption.dither import VersionDither
-from protocol.parts import Part, PartHead, Payload
+from crossward.encryption.aggregator import Kinds
+from crossward.encryption.dither import VersionDither
+from crossward.protocol.parts import Part, PartHead, Payload
 
 
 def combine(

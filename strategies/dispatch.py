@@ -11,9 +11,9 @@ from dataclasses import astuple
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from protocol.messages import FAILED, TRAIN, SnapshotHead, Task
-from protocol.parts import Payload
-from protocol.wire import write_task
+from crossward.protocol.messages import FAILED, TRAIN, SnapshotHead, Task
+from crossward.protocol.parts import Payload
+from crossward.protocol.wire import write_task
 from strategies.launches import launched
 from strategies.reception import fail
 from strategies.roster import Flight, NodeView

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocol.privacy_settings import NO_UNIT
+from crossward.config.privacy_settings import NO_UNIT
 from strategies.fedavg import FedAvg
 from strategies.settings import StrategySettings
 

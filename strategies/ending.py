@@ -11,7 +11,7 @@ from flwr.app import MetricRecord
 from flwr.common import log
 from flwr.serverapp.strategy import Result
 
-from protocol.messages import ALONE, FAILED, TRAIN
+from crossward.protocol.messages import ALONE, FAILED, TRAIN
 from strategies.reception import ATTEMPTS, fail
 from strategies.restore import SPENT
 from strategies.state import RunError, ServerState

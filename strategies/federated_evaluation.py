@@ -4,7 +4,7 @@ Measures are what hospitals say. Tables show the plain sums; what ends a run or 
 which no hospital's tokens weigh more than ``strategy.max-share``, and its mean loss counts as at most
 ``strategy.claim-ratio`` times, or at least that part of, the others' median.
 
-Not for: measuring (nodes do) or tables (``server_app.table``).
+Not for: measuring (nodes do) or tables (``crossward.report.table``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from flwr.app import MetricRecord
 
-from protocol.measures import Measure
+from crossward.protocol.measures import Measure
 from strategies.claims import around
 from strategies.settings import StrategySettings
 from strategies.weighting import capped

@@ -6,7 +6,7 @@ read from the ledger's version lines, so that a resumed run goes on counting whe
 
 Of ``privacy`` the server reaches this accounting alone; what draws noise stays with the nodes.
 
-Not for: how epsilon follows from noise (``privacy.hospital``), local DP-SGD.
+Not for: how epsilon follows from noise (``crossward.privacy.hospital``), local DP-SGD.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from privacy.hospital import HospitalMechanism
+    from crossward.privacy.hospital import HospitalMechanism
 
 EVENT = "hospital-privacy"  # the ledger's line that says what the run promises
 

@@ -13,7 +13,7 @@ from logging import WARNING
 
 from flwr.common import log
 
-from protocol.messages import FAILED
+from crossward.protocol.messages import FAILED
 from strategies.state import ServerState
 from strategies.versions import discard
 

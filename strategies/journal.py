@@ -12,8 +12,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from protocol.messages import Head
-from protocol.parts import Part, Payload, join
+from crossward.protocol.messages import Head
+from crossward.protocol.parts import Part, Payload, join
 
 Facts = dict[str, Any]
 

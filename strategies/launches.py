@@ -5,7 +5,7 @@ Not for: composing and sending (``strategies.dispatch``) or what comes back (``s
 
 from __future__ import annotations
 
-from protocol.messages import TRAIN
+from crossward.protocol.messages import TRAIN
 from strategies.roster import Flight
 from strategies.state import ServerState
 

@@ -10,7 +10,8 @@ from logging import WARNING
 from flwr.app import Message
 from flwr.common import log
 
-from protocol.messages import (
+from crossward.config.privacy_settings import LOCAL_UNITS
+from crossward.protocol.messages import (
     ACCEPTED,
     BEHIND,
     BUDGET,
@@ -24,9 +25,8 @@ from protocol.messages import (
     Failure,
     Update,
 )
-from protocol.parts import ProtocolError
-from protocol.privacy_settings import LOCAL_UNITS
-from protocol.wire import read_reply
+from crossward.protocol.parts import ProtocolError
+from crossward.protocol.wire import read_reply
 from strategies.admission import Expected, Refusal, examine
 from strategies.launches import adopt
 from strategies.restore import Buffered, buffered_facts

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from protocol.wire import content_size
+from crossward.protocol.wire import content_size
 
 AT_ONCE = 32 << 20  # bytes of replies pulled together
 

@@ -3,7 +3,7 @@
 The ledger is the truth. An update counts from its ``accepted`` line until the ``version`` line that names it; a
 version counts from its line on. Whatever lies beside them without a line is made again.
 
-Not for: checking the chain (``server_app.ledger``).
+Not for: checking the chain (``crossward.ledger.file``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from protocol.messages import ACCEPTED, FAILED, LATE, OUTCOMES, WRONG_KEY, WRONG_LAYOUT, SnapshotHead
+from crossward.protocol.messages import ACCEPTED, FAILED, LATE, OUTCOMES, WRONG_KEY, WRONG_LAYOUT, SnapshotHead
 from strategies.catchup import VersionFacts
 from strategies.journal import Facts
 from strategies.weighting import Contribution

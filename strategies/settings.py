@@ -1,6 +1,6 @@
 """Run-config keys under ``strategy.``.
 
-Not for: keys that nodes need too (``protocol.schedule``) or bits per field (``encryption.plan``).
+Not for: keys that nodes need too (``crossward.config.schedule``) or bits per field (``crossward.encryption.plan``).
 """
 
 from __future__ import annotations

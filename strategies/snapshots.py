@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from protocol.messages import SnapshotHead
-from protocol.parts import Payload
+from crossward.protocol.messages import SnapshotHead
+from crossward.protocol.parts import Payload
 from strategies.journal import Journal
 
 _REMEMBERED = 256

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from encryption.aggregator import Kinds
-from encryption.dither import Dither
-from encryption.plan import FieldPlan
-from protocol.privacy_settings import NO_UNIT
-from protocol.schedule import Schedule
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.schedule import Schedule
+from crossward.encryption.aggregator import Kinds
+from crossward.encryption.dither import Dither
+from crossward.encryption.plan import FieldPlan
 from strategies.bandwidth import Bandwidths
 from strategies.catchup import CatchUp
 from strategies.claims import Claims

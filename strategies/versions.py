@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from protocol.messages import LATE, TRAIN, WRONG_KEY, WRONG_LAYOUT
-from protocol.parts import Part
+from crossward.protocol.messages import LATE, TRAIN, WRONG_KEY, WRONG_LAYOUT
+from crossward.protocol.parts import Part
 from strategies.catchup import VersionFacts, version_name
 from strategies.combine import combine
 from strategies.restore import Buffered
@@ -117,7 +117,8 @@ def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
     """Combine ``chosen``, of one layout and key, into the next version; the facts of its ledger line.
 
     ``version = sum_k n_k m_k (q_k + offset) + d`` with ``sum_k n_k m_k <= W``: n_k are the integer weights, m_k =
-    2**(scale epochs behind) brings an older update to the present unit, d is a dither (``encryption.dither``).
+    2**(scale epochs behind) brings an older update to the present unit, d is a dither
+    (``crossward.encryption.dither``).
     """
     if not state.layout:
         state.layout, state.shape, state.key = chosen[0].layout, chosen[0].shape, chosen[0].key

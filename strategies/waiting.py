@@ -9,7 +9,7 @@ from logging import INFO
 
 from flwr.common import log
 
-from machine.waiting import Reminder
+from crossward.machine.waiting import Reminder
 from strategies.roster import Flight
 from strategies.state import ServerState
 

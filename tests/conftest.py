@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from client_app.threads import share_cores  # also tells OpenMP to wait passively, before torch is there to read it
-from machine.proxies import go_direct
+from crossward.machine.proxies import go_direct
 
 # one process has all of its files, since they share worker groups
 GROUPS = "client_app/group/"
@@ -29,10 +29,10 @@ LONG = (
     GROUPS,
     "benchmarks/test_training",
     "strategies/test_thousand_nodes",
-    "evaluation/test_replay",
-    "adapters/test_elsewhere",
+    "crossward/evaluation/test_replay",
+    "crossward/adapters/test_elsewhere",
     "strategies/test_fuzz",
-    "evaluation/test_main",
+    "crossward/evaluation/test_main",
     "client_app/test_engine",
     "strategies/test_faults",
     "strategies/test_sealed_snapshots",
@@ -44,8 +44,8 @@ LONG = (
     "strategies/test_sealed",
     "strategies/test_budgets",
     "strategies/test_rotation",
-    "privacy/test_accounting",
-    "server_app/test_report_browser",
+    "crossward/privacy/test_accounting",
+    "crossward/report/test_page_browser",
     "data/test_synthetic",
 )
 

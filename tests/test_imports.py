@@ -11,56 +11,73 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = frozenset(
     {
-        "machine",
         "data",
-        "adapters",
-        "encryption",
-        "privacy",
-        "protocol",
         "client_app",
         "strategies",
         "server_app",
-        "evaluation",
-        "simulation",
-        "launcher",
-        "deploy",
+        "research",
+        *(
+            f"crossward.{room}"
+            for room in (
+                "machine",
+                "config",
+                "adapters",
+                "encryption",
+                "privacy",
+                "protocol",
+                "ledger",
+                "report",
+                "evaluation",
+                "simulation",
+                "launcher",
+                "deploy",
+            )
+        ),
     }
 )
 
 # what epsilon follows from: public settings and counts alone, no data, no noise, no model
-ACCOUNTING = {"privacy.accounting", "privacy.hospital"}
+ACCOUNTING = {"crossward.privacy.accounting", "crossward.privacy.hospital"}
+# what every room may import: paths, ports and text
+MACHINE = "crossward.machine"
+SERVER = {MACHINE, "crossward.protocol", "crossward.config", "crossward.encryption", *ACCOUNTING}
 # room -> what its modules may import of ours, and through any chain (a package stands for all of its modules, and a
 # module for itself and the packages that it is in)
 MAY_IMPORT = {
-    "machine": {"machine"},
-    "data": {"data", "machine"},
-    "adapters": {"adapters", "machine"},
-    "encryption": {"encryption", "machine"},
-    "privacy": {"privacy", "machine"},
-    "protocol": {"protocol", "machine", *ACCOUNTING},
+    MACHINE: {MACHINE},
+    "crossward.config": {"crossward.config", MACHINE, *ACCOUNTING},
+    "data": {"data", MACHINE},
+    "crossward.adapters": {"crossward.adapters", MACHINE},
+    "crossward.encryption": {"crossward.encryption", MACHINE},
+    "crossward.privacy": {"crossward.privacy", MACHINE},
+    "crossward.protocol": {"crossward.protocol", "crossward.config", MACHINE, *ACCOUNTING},
+    "crossward.ledger": {"crossward.ledger", "crossward.protocol", "crossward.config", MACHINE},
     "client_app": {
-        "machine",
+        MACHINE,
         "client_app",
         "data",
-        "adapters",
-        "privacy",
-        "protocol",
-        "encryption",
+        "crossward.adapters",
+        "crossward.privacy",
+        "crossward.protocol",
+        "crossward.config",
+        "crossward.encryption",
     },
-    "strategies": {"strategies", "protocol", "encryption", "machine", *ACCOUNTING},
-    "server_app": {"server_app", "strategies", "protocol", "encryption", "machine", *ACCOUNTING},
-    "simulation": {
-        "machine",
-        "simulation",
+    "strategies": {"strategies", *SERVER},
+    "crossward.report": {"crossward.report", "crossward.ledger", "strategies", "server_app", *SERVER},
+    "server_app": {"server_app", "crossward.report", "crossward.ledger", "strategies", *SERVER},
+    "crossward.simulation": {
+        MACHINE,
+        "crossward.simulation",
         "client_app",
-        "privacy",
-        "protocol",
-        "encryption",
+        "crossward.privacy",
+        "crossward.protocol",
+        "crossward.config",
+        "crossward.encryption",
     },
 }
 # what makes, holds or uses a secret: the holders' side of encryption
 HOLDERS = {
-    f"encryption.{name}"
+    f"crossward.encryption.{name}"
     for name in (
         "holder",
         "parallel",
@@ -74,14 +91,32 @@ HOLDERS = {
     )
 }
 # what makes noise: who could draw it anew, or ahead, is not to be near a sum
-SAMPLERS = {"privacy.discrete"}
+SAMPLERS = {"crossward.privacy.discrete"}
 # room -> what its modules must not reach through any chain
 MAY_NOT_REACH = {
-    "strategies": {*HOLDERS, *SAMPLERS, "client_app", "data", "adapters", "evaluation", "torch"},
-    "server_app": {*HOLDERS, *SAMPLERS, "client_app", "data", "adapters", "evaluation", "torch"},
-    "client_app": {"encryption.aggregator", "strategies", "server_app", "evaluation"},
-    "protocol": {"torch"},
-    "encryption": {"torch"},
+    "strategies": {
+        *HOLDERS,
+        *SAMPLERS,
+        "client_app",
+        "data",
+        "crossward.adapters",
+        "crossward.evaluation",
+        "research",
+        "torch",
+    },
+    "server_app": {
+        *HOLDERS,
+        *SAMPLERS,
+        "client_app",
+        "data",
+        "crossward.adapters",
+        "crossward.evaluation",
+        "research",
+        "torch",
+    },
+    "client_app": {"crossward.encryption.aggregator", "strategies", "server_app", "crossward.evaluation", "research"},
+    "crossward.protocol": {"torch"},
+    "crossward.encryption": {"torch"},
 }
 
 
@@ -89,7 +124,7 @@ def modules(root: Path, rooms: frozenset[str] = ROOMS) -> dict[str, Path]:
     """Dotted name -> file of every module of ours."""
     found = {}
     for room in rooms:
-        for path in sorted((root / room).rglob("*.py")) if (root / room).is_dir() else []:
+        for path in sorted(root.joinpath(*room.split(".")).rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
@@ -123,7 +158,7 @@ def graph(root: Path, rooms: frozenset[str] = ROOMS) -> dict[str, set[str]]:
         for target in imports(name, path, known):
             parts = target.split(".")
             wanted |= {".".join(parts[: i + 1]) for i in range(len(parts))}
-        out[name] = {target for target in wanted if target in known or target.split(".")[0] not in rooms}
+        out[name] = {target for target in wanted if target in known or not room_of(target, rooms)}
         if "." in name:
             out[name].add(name.rpartition(".")[0])
     return out
@@ -131,6 +166,11 @@ def graph(root: Path, rooms: frozenset[str] = ROOMS) -> dict[str, set[str]]:
 
 def within(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
+
+
+def room_of(name: str, rooms: frozenset[str] = ROOMS) -> str:
+    """The room that a module is in; "" for a module of somebody else's."""
+    return next((room for room in rooms if within(name, room)), "")
 
 
 def reached(start: str, edges: dict[str, set[str]]) -> dict[str, list[str]]:
@@ -148,9 +188,9 @@ def breaches(root: Path, rooms: frozenset[str] = ROOMS) -> list[str]:
     """Every chain of imports that the table does not allow."""
     edges, found = graph(root, rooms), []
     for name in sorted(edges):
-        room = name.split(".")[0]
+        room = room_of(name, rooms)
         for target, chain in reached(name, edges).items():
-            ours = target.split(".")[0] in rooms
+            ours = bool(room_of(target, rooms))
             allowed = MAY_IMPORT.get(room)
             forbidden = MAY_NOT_REACH.get(room, set())
             named = allowed is not None and any(within(target, p) or within(p, target) for p in allowed)
@@ -167,30 +207,37 @@ def test_every_import_is_one_that_the_design_allows() -> None:
 def test_every_room_of_the_table_was_looked_at() -> None:
     names = modules(ROOT)
     for room in (
-        "machine",
         "data",
-        "adapters",
-        "encryption",
-        "protocol",
         "client_app",
         "strategies",
         "server_app",
-        "simulation",
+        *(f"crossward.{n}" for n in ("machine", "config", "adapters", "encryption", "protocol", "ledger", "report")),
+        "crossward.simulation",
     ):
         assert sum(within(name, room) for name in names) > 2, room
-    assert {"encryption.holder", "encryption.aggregator", "server_app.app", "client_app.node"} <= set(names)
+    assert {
+        "crossward.encryption.holder",
+        "crossward.encryption.aggregator",
+        "server_app.app",
+        "client_app.node",
+    } <= set(names)
 
 
 def test_the_aggregator_reaches_its_own_face_and_the_node_the_holders() -> None:
     edges = graph(ROOT)
-    assert "encryption.aggregator" in reached("server_app.app", edges)
-    assert "encryption.holder" in reached("client_app.node", edges)
-    assert "encryption.holder" not in reached("server_app.app", edges)
+    assert "crossward.encryption.aggregator" in reached("server_app.app", edges)
+    assert "crossward.encryption.holder" in reached("client_app.node", edges)
+    assert "crossward.encryption.holder" not in reached("server_app.app", edges)
 
 
 def test_what_an_aggregators_operator_starts_reaches_no_key_and_no_model() -> None:
     edges = graph(ROOT)
-    for name in ("deploy.aggregator", "deploy.keeper", "deploy.certificates", "deploy.node_keys"):
+    for name in (
+        "crossward.deploy.aggregator",
+        "crossward.deploy.keeper",
+        "crossward.deploy.certificates",
+        "crossward.deploy.node_keys",
+    ):
         found = reached(name, edges)
         assert not [target for target in found if any(within(target, holder) for holder in HOLDERS)], name
         assert "torch" not in found, name
@@ -201,10 +248,10 @@ FACELESS = ("aggregator", "bfv", "ckks", "ckks_aggregator", "dither", "packing",
 
 def test_what_the_server_reaches_of_encryption_is_either_face_less_or_the_aggregators() -> None:
     edges = graph(ROOT)
-    found = {name for name in reached("server_app.app", edges) if within(name, "encryption")}
+    found = {name for name in reached("server_app.app", edges) if within(name, "crossward.encryption")}
     assert found == {
-        "encryption",
-        *(f"encryption.{n}" for n in FACELESS),
+        "crossward.encryption",
+        *(f"crossward.encryption.{n}" for n in FACELESS),
     }
 
 
@@ -220,37 +267,40 @@ def test_no_module_that_the_server_reaches_names_a_key_or_a_decryptor() -> None:
         words |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
         used[name] = words & banned
     assert len(used) > 40 and not any(used.values()), used
-    holder = ast.walk(ast.parse(known["encryption.holder"].read_text(encoding="utf-8")))
+    holder = ast.walk(ast.parse(known["crossward.encryption.holder"].read_text(encoding="utf-8")))
     assert {n.attr for n in holder if isinstance(n, ast.Attribute)} & banned  # and the words are the right ones
 
 
 def test_simulation_uses_no_more_of_encryption_than_the_plan_by_itself() -> None:
     known = modules(ROOT)
-    direct = {t for n, p in known.items() if within(n, "simulation") for t in imports(n, p, known)}
-    assert {t for t in direct if within(t, "encryption")} <= {"encryption", "encryption.plan"}
+    direct = {t for n, p in known.items() if within(n, "crossward.simulation") for t in imports(n, p, known)}
+    assert {t for t in direct if within(t, "crossward.encryption")} <= {
+        "crossward.encryption",
+        "crossward.encryption.plan",
+    }
 
 
 # ---------------------------------------------------------------------- the check, on a made-up tree
 
 CLEAN = {
-    "encryption/__init__.py": "",
-    "encryption/holder.py": "import numpy",
-    "encryption/aggregator.py": "",
-    "protocol/__init__.py": "",
-    "protocol/wire.py": "import json",
+    "crossward/encryption/__init__.py": "",
+    "crossward/encryption/holder.py": "import numpy",
+    "crossward/encryption/aggregator.py": "",
+    "crossward/protocol/__init__.py": "",
+    "crossward/protocol/wire.py": "import json",
     "strategies/__init__.py": "",
-    "strategies/combine.py": "from encryption.aggregator import ARITHMETIC\nfrom protocol import wire",
+    "strategies/combine.py": "from crossward.encryption.aggregator import A\nfrom crossward.protocol import wire",
     "server_app/__init__.py": "",
     "server_app/app.py": "from strategies.combine import combine",
     "client_app/__init__.py": "",
-    "client_app/node.py": "from encryption import holder",
+    "client_app/node.py": "from crossward.encryption import holder",
     "data/__init__.py": "",
     "data/notes.py": "from . import readers",
     "data/readers.py": "",
-    "adapters/__init__.py": "import torch",
-    "privacy/__init__.py": "",
-    "privacy/hospital.py": "import numpy",
-    "privacy/discrete.py": "import numpy",
+    "crossward/adapters/__init__.py": "import torch",
+    "crossward/privacy/__init__.py": "",
+    "crossward/privacy/hospital.py": "import numpy",
+    "crossward/privacy/discrete.py": "import numpy",
 }
 
 
@@ -266,48 +316,84 @@ def test_a_clean_tree_passes(tmp_path: Path) -> None:
     assert breaches(tree(tmp_path)) == []
 
 
-PRIVATE_TORCH = "protocol.wire -> privacy.hospital -> torch"
+PRIVATE_TORCH = "crossward.protocol.wire -> crossward.privacy.hospital -> torch"
 
 
 @pytest.mark.parametrize(
     ("changes", "chain"),
     [
-        ({"server_app/app.py": "import encryption.holder"}, "server_app.app -> encryption.holder"),
-        ({"server_app/app.py": "from encryption import holder"}, "server_app.app -> encryption.holder"),
-        ({"server_app/app.py": "from encryption.holder import open_clear"}, "server_app.app -> encryption.holder"),
-        ({"server_app/app.py": "def f():\n    import encryption.holder as h"}, "server_app.app -> encryption.holder"),
+        ({"server_app/app.py": "import crossward.encryption.holder"}, "server_app.app -> crossward.encryption.holder"),
+        (
+            {"server_app/app.py": "from crossward.encryption import holder"},
+            "server_app.app -> crossward.encryption.holder",
+        ),
+        (
+            {"server_app/app.py": "from crossward.encryption.holder import open_clear"},
+            "server_app.app -> crossward.encryption.holder",
+        ),
+        (
+            {"server_app/app.py": "def f():\n    import crossward.encryption.holder as h"},
+            "server_app.app -> crossward.encryption.holder",
+        ),
         (
             {"strategies/combine.py": "if TYPE_CHECKING:\n    import client_app"},
             "strategies.combine -> client_app",
         ),
         (
-            {"server_app/app.py": "import importlib\nimportlib.import_module('encryption.holder')"},
-            "server_app.app -> encryption.holder",
+            {"server_app/app.py": "import importlib\nimportlib.import_module('crossward.encryption.holder')"},
+            "server_app.app -> crossward.encryption.holder",
         ),
         (
-            {"encryption/aggregator.py": "from .holder import x"},
-            "strategies.combine -> encryption.aggregator -> encryption.holder",
+            {"crossward/encryption/aggregator.py": "from .holder import x"},
+            "strategies.combine -> crossward.encryption.aggregator -> crossward.encryption.holder",
         ),
         (
-            {"encryption/__init__.py": "from encryption import holder"},
-            "strategies.combine -> encryption -> encryption.holder",
+            {"crossward/encryption/__init__.py": "from crossward.encryption import holder"},
+            "strategies.combine -> crossward.encryption -> crossward.encryption.holder",
         ),
-        ({"protocol/wire.py": "import data.notes"}, "protocol.wire -> data"),
-        ({"protocol/wire.py": "import encryption"}, "protocol.wire -> encryption"),
-        ({"data/notes.py": "from protocol.wire import x"}, "data.notes -> protocol"),
-        ({"adapters/__init__.py": "import encryption"}, "adapters -> encryption"),
-        ({"encryption/holder.py": "import protocol"}, "encryption.holder -> protocol"),
+        ({"crossward/protocol/wire.py": "import data.notes"}, "crossward.protocol.wire -> data"),
+        (
+            {"crossward/protocol/wire.py": "import crossward.encryption"},
+            "crossward.protocol.wire -> crossward.encryption",
+        ),
+        ({"data/notes.py": "from crossward.protocol.wire import x"}, "data.notes -> crossward.protocol"),
+        (
+            {"crossward/adapters/__init__.py": "import crossward.encryption"},
+            "crossward.adapters -> crossward.encryption",
+        ),
+        (
+            {"crossward/encryption/holder.py": "import crossward.protocol"},
+            "crossward.encryption.holder -> crossward.protocol",
+        ),
         ({"client_app/node.py": "from strategies import combine"}, "client_app.node -> strategies"),
-        ({"client_app/node.py": "from encryption import aggregator"}, "client_app.node -> encryption.aggregator"),
-        ({"server_app/app.py": "import torch.nn"}, "server_app.app -> torch"),
-        ({"strategies/combine.py": "import adapters"}, "strategies.combine -> adapters"),
-        ({"strategies/combine.py": "import privacy.discrete"}, "strategies.combine -> privacy.discrete"),
         (
-            {"server_app/app.py": "from privacy import hospital", "privacy/hospital.py": "import privacy.discrete"},
-            "server_app.app -> privacy.hospital -> privacy.discrete",
+            {"client_app/node.py": "from crossward.encryption import aggregator"},
+            "client_app.node -> crossward.encryption.aggregator",
         ),
-        ({"protocol/wire.py": "from privacy import discrete"}, "protocol.wire -> privacy.discrete"),
-        ({"privacy/hospital.py": "import torch", "protocol/wire.py": "import privacy.hospital"}, PRIVATE_TORCH),
+        ({"server_app/app.py": "import torch.nn"}, "server_app.app -> torch"),
+        ({"strategies/combine.py": "import crossward.adapters"}, "strategies.combine -> crossward.adapters"),
+        (
+            {"strategies/combine.py": "import crossward.privacy.discrete"},
+            "strategies.combine -> crossward.privacy.discrete",
+        ),
+        (
+            {
+                "server_app/app.py": "from crossward.privacy import hospital",
+                "crossward/privacy/hospital.py": "import crossward.privacy.discrete",
+            },
+            "server_app.app -> crossward.privacy.hospital -> crossward.privacy.discrete",
+        ),
+        (
+            {"crossward/protocol/wire.py": "from crossward.privacy import discrete"},
+            "crossward.protocol.wire -> crossward.privacy.discrete",
+        ),
+        (
+            {
+                "crossward/privacy/hospital.py": "import torch",
+                "crossward/protocol/wire.py": "import crossward.privacy.hospital",
+            },
+            PRIVATE_TORCH,
+        ),
     ],
 )
 def test_a_forbidden_import_is_found(tmp_path: Path, changes: dict[str, str], chain: str) -> None:
@@ -316,6 +402,10 @@ def test_a_forbidden_import_is_found(tmp_path: Path, changes: dict[str, str], ch
 
 def test_a_chain_through_an_outsider_is_found(tmp_path: Path) -> None:
     root = tree(
-        tmp_path, {"launcher/lines.py": "import encryption.holder", "server_app/app.py": "from launcher import lines"}
+        tmp_path,
+        {
+            "crossward/launcher/lines.py": "import crossward.encryption.holder",
+            "server_app/app.py": "from crossward.launcher import lines",
+        },
     )
-    assert any("encryption.holder" in chain for chain in breaches(root) if chain.startswith("server_app.app"))
+    assert any("crossward.encryption.holder" in chain for chain in breaches(root) if chain.startswith("server_app.app"))

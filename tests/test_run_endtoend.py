@@ -2,8 +2,8 @@
 
 From options to the adapter: exit code, run folder, ledger checked against what the nodes kept, evaluation with the
 consortium's key. Nothing that the run wrote, said or was started with tells that key. (That the same run in the clear
-ends in the same bytes: ``tests/evaluation/compare/test_work.py``. A run that goes on after a kill:
-``tests/deploy/test_deployment.py``.)
+ends in the same bytes: ``tests/research/compare/test_work.py``. A run that goes on after a kill:
+``tests/crossward/deploy/test_deployment.py``.)
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
-from encryption.key_file import load_key
-from encryption.key_format import ConsortiumKey
+from crossward.encryption.key_file import load_key
+from crossward.encryption.key_format import ConsortiumKey
 from tests.processes import behind_a_dead_proxy
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,7 +147,17 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     env = behind_a_dead_proxy() | {"PYTHONPATH": str(ROOT), "TMPDIR": str(short)}
     env |= {"HOME": str(tmp_path), "CROSSWARD_HOME": "~/home"}  # as a file of environment variables leaves it
     env["RAY_worker_niceness"] = "0"  # else Ray's workers give way to everything else, such as other tests
-    launch = ["launcher", "--num-supernodes", "3", "--cpus", "1", "--runs-dir", str(runs), "--offline", "--quiet"]
+    launch = [
+        "crossward.launcher",
+        "--num-supernodes",
+        "3",
+        "--cpus",
+        "1",
+        "--runs-dir",
+        str(runs),
+        "--offline",
+        "--quiet",
+    ]
 
     onlooker = Onlooker(home, runs)
     onlooker.start()
@@ -191,7 +201,7 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
 
     heads = sorted((home / "state" / config["lineage"]).glob("site-*/heads.jsonl"))
     assert len(heads) == 3
-    checked = python(elsewhere, env, "server_app.ledger", "verify", str(run), "--heads", *map(str, heads))
+    checked = python(elsewhere, env, "crossward.ledger.file", "verify", str(run), "--heads", *map(str, heads))
     assert checked.returncode == 0 and checked.stdout.startswith("OK: "), checked.stdout + checked.stderr
 
     # sealed, under a key that nothing but its own file holds

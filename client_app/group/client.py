@@ -20,8 +20,8 @@ from client_app.meter import Report, log_report
 from client_app.settings import EngineSettings
 from client_app.spec import LearnerSpec
 from client_app.trained import Trained, Vector
-from machine.waiting import Reminder, announced
-from protocol.measures import Measure
+from crossward.machine.waiting import Reminder, announced
+from crossward.protocol.measures import Measure
 
 SILENCE = 60.0  # a supervisor speaks every ten seconds; without a word for this long it is no more
 _DOING = {"open": "load the model and the notes", "initial": "make version 0", "sensitive": "rank the blocks"}

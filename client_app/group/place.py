@@ -34,7 +34,7 @@ START_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
 PREFIX = "crossward-"  # of the private folders that sockets lie in
 _INFO = {"pid": int, "created": float, "key": str, "socket": str}
-_ROOMS = ("client_app", "adapters", "data", "privacy", "protocol", "machine")
+_ROOMS = ("client_app", "crossward", "data")
 # what a launcher leaves in its children's environment would be taken for the ranks' own
 _FOREIGN = (
     "RANK",

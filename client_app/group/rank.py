@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from adapters import AdapterError, ModelConfig
-from adapters.light import no_collection
+from crossward.adapters import AdapterError, ModelConfig
+from crossward.adapters.lazy_imports import no_collection
 
 with no_collection():
     import torch
@@ -41,9 +41,9 @@ from client_app.refusals import told
 from client_app.spec import LearnerSpec
 from client_app.team import Team, present_team
 from client_app.training import CancelledError, TrainingError
+from crossward.config.privacy_settings import LOCAL_UNITS
+from crossward.config.settings import SettingsError
 from data import DataError
-from protocol.privacy_settings import LOCAL_UNITS
-from protocol.settings import SettingsError
 
 BEAT_SECONDS = 1.0
 # these happen on every rank alike and leave the model as it was; after anything else the group starts anew
@@ -182,7 +182,7 @@ def _private(header: dict[str, Any]) -> bool:
 def explain(error: BaseException, private: bool = False) -> tuple[str, str]:
     """What went wrong, and what to do where that is known; then as much of it as may leave the hospital.
 
-    ``private``: only what ``protocol.privacy_checks`` allows is advised.
+    ``private``: only what ``crossward.config.privacy_checks`` allows is advised.
     """
     text = " ".join(str(error).split())[:1000]
     full = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in _NO_MEMORY)

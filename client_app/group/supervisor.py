@@ -26,7 +26,7 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from client_app.group import frames
 from client_app.group.place import PREFIX, Options, alive, announce, read_info, started
-from machine.temporary import socket_folder
+from crossward.machine.temporary import socket_folder
 
 SOCKET = "group.sock"
 REPLACED = "the worker group ends: another one was started in its place"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,14 +16,15 @@ from data.jsonl_files import stream_jsonl
 from data.readers.pieces import Counts
 
 
-def read_flat(path: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
+def _read(
+    stream: Callable[[Path, Sequence[str], str], Iterator[pa.Table]], path: Path, config: DataConfig, counts: Counts
+) -> Iterator[pa.Table]:
     """Pieces of a file; a row without a patient column is a patient of its own, its category is its site."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file.")
     label = config.label_column if config.task == "label" else ""
     site_from = config.grouping_column
     roles = (config.text_column, config.patient_column, site_from, label)
-    stream = stream_csv if config.source == "csv" else stream_jsonl
     for piece in stream(path, list(dict.fromkeys(c for c in roles if c)), config.encoding):
         start, rows = counts["read"], piece.num_rows
         counts["read"] += rows
@@ -40,3 +42,7 @@ def read_flat(path: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Tab
                 "text": piece[config.text_column],
             }
         )
+
+
+read_csv = functools.partial(_read, stream_csv)
+read_jsonl = functools.partial(_read, stream_jsonl)

@@ -15,24 +15,16 @@ from data.config import DataConfig
 from data.csv_files import header, match_columns, stream_csv
 from data.ids import as_ids, same_ids, without_decimals
 from data.readers.pieces import Counts, Early, Sites, default_site, labels
-from data.tables import find_table
-
-_SITE_TABLES = (
-    ("icustays", "intime"),
-    ("services", "transfertime"),
-    ("admissions", "admittime"),
-    ("patients", ""),
-)
+from data.tables import needed_table
 
 
 def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
     """Pieces of the notes of a MIMIC-III folder."""
-    path = find_table(folder, "noteevents")
-    assert path is not None
+    path = needed_table(folder, "noteevents")
     wanted = ["row_id", "subject_id", "hadm_id", "category", "iserror", "text"]
     match_columns(str(path), header(path, config.encoding), wanted)
     label = labels(folder, config, "icd9_code", "")
-    sites = Sites(folder, path, default_site(folder, config, "category"), config.encoding, _SITE_TABLES)
+    sites = Sites(folder, path, default_site(folder, config, "category"), config.encoding)
     early = Early(folder, config)
     wanted += ["charttime", "chartdate"] if early.hours else []
     wanted += [sites.column] if sites.of_note and sites.column not in wanted else []
@@ -52,7 +44,7 @@ def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator
                 "patient_id": same_ids(piece["subject_id"]),
                 "site": sites.get(piece, subjects, hadms),
                 "category": pc.utf8_trim_whitespace(piece["category"]),
-                "label": label.get(hadms) if label else pa.array([""] * piece.num_rows, pa.string()),
+                "label": label.get(hadms),
                 "text": piece["text"],
             }
         )

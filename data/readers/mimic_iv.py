@@ -18,18 +18,12 @@ from data.ids import as_ids, same_ids
 from data.readers.pieces import Counts, Early, Sites, default_site, labels
 from data.tables import find_table
 
-_SITE_TABLES = (
-    ("icustays", "intime"),
-    ("services", "transfertime"),
-    ("admissions", "admittime"),
-    ("patients", ""),
-)
 _CATEGORIES = {"discharge": "Discharge summary", "radiology": "Radiology"}
 
 
 def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
     """Pieces of the notes of a MIMIC-IV folder."""
-    paths = {name: path for name in _CATEGORIES if (path := find_table(folder, name, required=False))}
+    paths = {name: path for name in _CATEGORIES if (path := find_table(folder, name))}
     if not paths:
         raise DataError(
             f"{folder}: holds neither discharge.csv(.gz) nor radiology.csv(.gz), here or in note/. "
@@ -39,7 +33,7 @@ def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[
     site = default_site(folder, config, "anchor_year_group")
     early = Early(folder, config)
     for name, path in paths.items():
-        sites = Sites(folder, path, site, config.encoding, _SITE_TABLES) if site != "category" else None
+        sites = Sites(folder, path, site, config.encoding) if site != "category" else None
         wanted = ["note_id", "subject_id", "hadm_id", "text", *(["charttime"] if early.hours else [])]
         wanted += [sites.column] if sites and sites.of_note and sites.column not in wanted else []
         for piece in stream_csv(path, wanted, config.encoding):
@@ -56,7 +50,7 @@ def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[
                     "patient_id": same_ids(piece["subject_id"]),
                     "site": sites.get(piece, subjects, hadms) if sites else category,
                     "category": category,
-                    "label": label.get(hadms) if label else pa.array([""] * piece.num_rows, pa.string()),
+                    "label": label.get(hadms),
                     "text": piece["text"],
                 }
             )

@@ -15,9 +15,13 @@ from data.csv_files import header, stream_csv
 from data.errors import DataError
 from data.ids import Ids, as_ids, without_decimals
 from data.labels import MORTALITY, icd_chapter
-from data.tables import Lookup, find_table
+from data.tables import Lookup, find_table, needed_table
 
 COLUMNS = ("note_id", "patient_id", "site", "category", "label", "text")
+
+
+# where to look for a site's column after the notes themselves, and the column that says which row is first
+_SITE_TABLES = (("icustays", "intime"), ("services", "transfertime"), ("admissions", "admittime"), ("patients", ""))
 
 
 class Counts(collections.Counter[str]):
@@ -72,26 +76,19 @@ def chapters(path: Path, code: str, version: str, encoding: str) -> Lookup:
     )
 
 
-def labels(folder: Path, config: DataConfig, code: str, version: str) -> Lookup | None:
-    """The lookup of the configured label by admission, or None for the notes task."""
+def labels(folder: Path, config: DataConfig, code: str, version: str) -> Lookup:
+    """The lookup of the configured label by admission; of none for the notes task."""
     if config.task != "label":
-        return None
+        return Lookup(np.array([], np.int64), pa.chunked_array([], pa.string()))
     if config.label == "mortality":
-        path = find_table(folder, "admissions")
-        assert path is not None
-        return mortality(path, config.encoding)
-    path = find_table(folder, "diagnoses_icd")
-    assert path is not None
-    return chapters(path, code, version, config.encoding)
+        return mortality(needed_table(folder, "admissions"), config.encoding)
+    return chapters(needed_table(folder, "diagnoses_icd"), code, version, config.encoding)
 
 
 class Sites:
     """The site of a note: a column of the notes, of a table of admissions' facts, or of the table of patients."""
 
-    def __init__(
-        self, folder: Path, notes: Path, column: str, encoding: str, tables: Sequence[tuple[str, str]]
-    ) -> None:
-        """``tables`` are (name, order column) pairs to look for ``column`` in after the notes themselves."""
+    def __init__(self, folder: Path, notes: Path, column: str, encoding: str) -> None:
         self.column = column.lower()
         self.of_note = self.column in {name.strip().lower() for name in header(notes, encoding)}
         self.lookup: Lookup | None = None
@@ -99,8 +96,8 @@ class Sites:
         looked = [notes.name]
         if self.of_note:
             return
-        for name, order in tables:
-            path = find_table(folder, name, required=False)
+        for name, order in _SITE_TABLES:
+            path = find_table(folder, name)
             if path is None:
                 continue
             looked.append(path.name)
@@ -127,7 +124,7 @@ def default_site(folder: Path, config: DataConfig, fallback: str) -> str:
     """The configured site column, else the first care unit where there is a table of ICU stays."""
     if config.site_column:
         return config.site_column
-    return "first_careunit" if find_table(folder, "icustays", required=False) else fallback
+    return "first_careunit" if find_table(folder, "icustays") else fallback
 
 
 class Early:
@@ -137,9 +134,7 @@ class Early:
         self.hours = config.note_hours if config.task == "label" else 0.0
         self.admitted: Lookup | None = None
         if self.hours:
-            path = find_table(folder, "admissions")
-            assert path is not None
-            self.admitted = lookup(path, "hadm_id", "admittime", config.encoding)
+            self.admitted = lookup(needed_table(folder, "admissions"), "hadm_id", "admittime", config.encoding)
 
     def mask(self, charted: pa.ChunkedArray, hadms: Ids, path: Path) -> pa.Array:
         """True where the note is early enough; a note without a time is not."""

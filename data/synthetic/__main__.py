@@ -15,12 +15,12 @@ import re
 import sys
 import time
 
+from crossward.machine.paths import path_argument
 from data.synthetic.bulk import write_bulk
 from data.synthetic.houses import HOUSES
 from data.synthetic.tables import records, shares
 from data.synthetic.tables_iii import write_mimic_iii
 from data.synthetic.tables_iv import write_mimic_iv
-from machine.paths import path_argument
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

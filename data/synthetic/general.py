@@ -8,34 +8,44 @@ Not for fine-tuning or evaluation.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import random
+import re
 from collections.abc import Callable, Iterator
 
-from data.synthetic import general_phrases as phrases
-from data.synthetic import wards_a, wards_b
 from data.synthetic.grammar import expand
-from data.synthetic.house_words import house_words
-from data.synthetic.specialties import Specialty
-from data.synthetic.words import (
-    ANATOMY,
-    DIETS,
-    DRUGS,
-    FAMILY_NAMES,
-    FREQUENCIES,
-    HISTORY,
-    LABS,
-    LINES,
-    PLACES,
-    SOCIAL,
-)
+from data.synthetic.houses import HOUSES
+from data.synthetic.phrase_files import load
+from data.synthetic.words import WORDS
 
-WARDS: tuple[Specialty, ...] = tuple(
-    ward for module in (wards_a, wards_b) for ward in vars(module).values() if isinstance(ward, Specialty)
-)
-_DRUGS = tuple(DRUGS.values())
-_LABS = tuple(LABS.values())
+_WARDS = tuple(house.ward for house in HOUSES)
 _PARTS = ("complaints", "fair", "grave", "better", "worse", "procedures", "imaging", "plans")
+_WORD = re.compile(r"\{\w+\}|([A-Za-z][A-Za-z/]*[A-Za-z]|[A-Za-z#+])")
+
+
+@dataclasses.dataclass(frozen=True)
+class Phrases:
+    """The tables of ``phrases/general.toml``."""
+
+    months: tuple[str, ...]
+    sentences: tuple[str, ...]
+    items: tuple[str, ...]
+    bullets: tuple[str, ...]
+    separators: tuple[str, ...]
+    colons: tuple[str, ...]
+    plain_words: tuple[str, ...]
+
+
+_PHRASES = load(Phrases, "general")
+
+
+@functools.cache
+def _house_words() -> tuple[str, ...]:
+    """Every word of every house's headings and phrases once, sorted: words only, never their order."""
+    texts = [t for kinds in (WORDS.phrases, *(h.phrases for h in HOUSES)) for ts in kinds.values() for t in ts]
+    texts += [s.heading for house in HOUSES for note in house.notes.values() for s in note]
+    return tuple(sorted({word for text in texts for word in _WORD.findall(text) if word}))
 
 
 def _date(rng: random.Random) -> str:
@@ -46,7 +56,7 @@ def _date(rng: random.Random) -> str:
             f"{month}/{day}/{year}",
             f"{day:02d}.{month:02d}.{year}",
             f"{month:02d}/{day:02d}",
-            f"{day} {rng.choice(phrases.MONTHS)} {year}",
+            f"{day} {rng.choice(_PHRASES.months)} {year}",
             "___",
         )
     )
@@ -73,44 +83,44 @@ def _filler(rng: random.Random) -> Callable[[str], str]:
     """Slots of the general phrases; every call draws from all wards, so that vocabulary mixes freely."""
 
     def dose() -> str:
-        drug = rng.choice(_DRUGS)
+        drug = rng.choice(WORDS.drugs)
         return f"{rng.choice(drug.doses)} {drug.unit}"
 
     def diagnosis() -> str:
-        return rng.choice(rng.choice(WARDS).diagnoses).text
+        return rng.choice(rng.choice(_WARDS).diagnoses).text
 
     def code() -> str:
-        found = rng.choice(rng.choice(WARDS).diagnoses)
+        found = rng.choice(rng.choice(_WARDS).diagnoses)
         return rng.choice((found.icd9, found.icd10))
 
     def of_any_ward(part: str) -> str:
-        options: tuple[str, ...] = getattr(rng.choice(WARDS), part)
+        options: tuple[str, ...] = getattr(rng.choice(_WARDS), part)
         return rng.choice(options)
 
     def anything() -> str:
         return of_any_ward(rng.choice(_PARTS))
 
     makers: dict[str, Callable[[], str]] = {
-        "drug": lambda: rng.choice(_DRUGS).name,
+        "drug": lambda: rng.choice(WORDS.drugs).name,
         "dose": dose,
-        "unit": lambda: rng.choice((rng.choice(_DRUGS).unit, rng.choice(_LABS).unit or "units")),
-        "route": lambda: rng.choice(rng.choice(_DRUGS).routes),
-        "frequency": lambda: rng.choice(FREQUENCIES),
-        "lab": lambda: rng.choice((rng.choice(_LABS).name, rng.choice(_LABS).short)),
+        "unit": lambda: rng.choice((rng.choice(WORDS.drugs).unit, rng.choice(WORDS.labs).unit or "units")),
+        "route": lambda: rng.choice(rng.choice(WORDS.drugs).routes),
+        "frequency": lambda: rng.choice(WORDS.frequencies),
+        "lab": lambda: rng.choice((rng.choice(WORDS.labs).name, rng.choice(WORDS.labs).short)),
         "diagnosis": diagnosis,
         "code": code,
         "anything": anything,
-        "history": lambda: rng.choice(HISTORY),
-        "social": lambda: rng.choice(SOCIAL),
-        "name": lambda: rng.choice((*FAMILY_NAMES, "___")),
-        "place": lambda: rng.choice(PLACES),
-        "anatomy": lambda: rng.choice(ANATOMY),
-        "diet": lambda: rng.choice(DIETS),
-        "line": lambda: rng.choice(LINES),
+        "history": lambda: rng.choice(WORDS.history),
+        "social": lambda: rng.choice(WORDS.social),
+        "name": lambda: rng.choice((*WORDS.family_names, "___")),
+        "place": lambda: rng.choice(WORDS.places),
+        "anatomy": lambda: rng.choice(WORDS.anatomy),
+        "diet": lambda: rng.choice(WORDS.diets),
+        "line": lambda: rng.choice(WORDS.lines),
         "date": lambda: _date(rng),
         "number": lambda: _number(rng),
-        "house": lambda: rng.choice(house_words()),
-        "word": lambda: rng.choice(phrases.PLAIN_WORDS),
+        "house": lambda: rng.choice(_house_words()),
+        "word": lambda: rng.choice(_PHRASES.plain_words),
     }
     for part in _PARTS:
         makers[part.removesuffix("s")] = functools.partial(of_any_ward, part)
@@ -129,7 +139,7 @@ def _cased(text: str, rng: random.Random) -> str:
 
 
 def _prose(rng: random.Random, fill: Callable[[str], str]) -> str:
-    pool = rng.sample(phrases.SENTENCES, min(len(phrases.SENTENCES), rng.randint(5, 12)))
+    pool = rng.sample(_PHRASES.sentences, min(len(_PHRASES.sentences), rng.randint(5, 12)))
     sentences = [expand(rng.choice(pool), rng, fill) for _ in range(rng.randint(2, 9))]
     stop = rng.choice((".", ".", ".", ".", "", ";"))
     sentences = [s[:1].upper() + s[1:] + ("" if s.endswith("?") else stop) for s in sentences]
@@ -139,8 +149,8 @@ def _prose(rng: random.Random, fill: Callable[[str], str]) -> str:
 
 def _rows(rng: random.Random, fill: Callable[[str], str]) -> str:
     """Random-format lines: each document draws its own bullets, separators, brackets and kinds of item."""
-    kinds = rng.sample(phrases.ITEMS, rng.randint(1, 4))
-    bullet, separator = rng.choice(phrases.BULLETS), rng.choice(phrases.SEPARATORS)
+    kinds = rng.sample(_PHRASES.items, rng.randint(1, 4))
+    bullet, separator = rng.choice(_PHRASES.bullets), rng.choice(_PHRASES.separators)
     end, between = rng.choice(("", "", ".", ";", ",")), rng.choice(("\n", "\n", "\n", "; ", ", ", " ", " / "))
     lines = []
     for index in range(rng.randint(2, 14)):
@@ -150,12 +160,12 @@ def _rows(rng: random.Random, fill: Callable[[str], str]) -> str:
 
 
 def _pairs(rng: random.Random, fill: Callable[[str], str]) -> str:
-    colon, between = rng.choice(phrases.COLONS), rng.choice(("\n", "\n", "\n\n", "  ", ", ", " | "))
+    colon, between = rng.choice(_PHRASES.colons), rng.choice(("\n", "\n", "\n\n", "  ", ", ", " | "))
     shout = rng.random() < 0.3
     pairs = []
     for _ in range(rng.randint(2, 9)):
         key = expand(rng.choice(("{house}", "{house} {house}", "{lab}", "{word}", "{anatomy}")), rng, fill)
-        value = expand(rng.choice(phrases.ITEMS), rng, fill)
+        value = expand(rng.choice(_PHRASES.items), rng, fill)
         pairs.append((key.upper() if shout else _cased(key, rng)) + colon + value)
     return between.join(pairs)
 

@@ -6,36 +6,25 @@ note, so that hardly two lines of a hospital are alike. Not for tables: see tabl
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from collections.abc import Callable, Sequence
 
-from data.synthetic import words
 from data.synthetic.grammar import expand
-from data.synthetic.houses import SHARED, House, Section
+from data.synthetic.houses import House, Section
 from data.synthetic.patients import Stay
+from data.synthetic.words import DRUGS, LABS, WORDS, Count, Lab, Measure
 
 SHARED_RATE = 0.2  # of phrases drawn from what all houses have in common
-_ROUTES = {
-    "PO": "by mouth",
-    "IV": "intravenously",
-    "SC": "subcutaneously",
-    "NEB": "by nebulizer",
-    "INH": "inhaled",
-}
-_OFTEN = {"BID": "twice a day", "TID": "three times a day", "QID": "four times a day", "PRN": "as needed"}
 _NAMED_LABS = {"bili": "Tbili", "wbc": "WBC", "ph": "pH", "pco2": "pCO2", "glucose": "Glu", "cr": "Cr", "level": "PHT"}
-_OXYGEN = ("room air", "RA", "2L NC", "3L NC", "4L NC", "50% face mask", "CPAP", "NRB", "the ventilator")
 
 
 def deid(kind: str, rng: random.Random) -> str:
     """A de-identification mark in MIMIC-III's manner."""
     if kind == "date":
         return f"[**{rng.randint(2101, 2199)}-{rng.randint(1, 12)}-{rng.randint(1, 28)}**]"
-    if kind == "name":
-        mark = rng.choice(("Last Name (un)", "Known lastname", "Name (NI)", "Doctor Last Name"))
-        return f"[**{mark} {rng.randint(1, 9999)}**]"
-    return f"[**{rng.choice(words.PLACES)} {rng.randint(1, 9999)}**]"
+    return f"[**{rng.choice(WORDS.name_marks if kind == 'name' else WORDS.places)} {rng.randint(1, 9999)}**]"
 
 
 class _Filler:
@@ -45,8 +34,8 @@ class _Filler:
         self.house, self.stay, self.rng = house, stay, rng
         self.state = stay.severity + rng.gauss(0, 0.4)
         self.used: set[str] = set()
-        self.drug = words.DRUGS[rng.choice(house.ward.drugs)]
-        self.result: tuple[words.Lab, str] = (words.LABS["Na"], "138")
+        self.drug = DRUGS[rng.choice(house.ward.drugs)]
+        self.result: tuple[Lab, str] = (LABS["Na"], "138")
         self.slots = {**self._person(), **self._signs(), **self._items(), **self._numbers()}
 
     def __call__(self, slot: str) -> str:
@@ -68,22 +57,25 @@ class _Filler:
     def _ill(self) -> bool:
         return self.rng.random() < 1 / (1 + math.exp(1.1 - 1.6 * self.state))
 
-    def _lab(self) -> words.Lab:
-        lab = words.LABS[self._pick(self.house.ward.labs)]
-        value = max(lab.low, self.rng.gauss(lab.mean + lab.slope * self.state, lab.sd))
-        self.result = (lab, f"{value:.{lab.decimals}f}")
-        return lab
+    def _number(self, measure: Measure) -> str:
+        value = self.rng.gauss(measure.mean + measure.slope * self.state, measure.sd)
+        return f"{min(measure.high, max(measure.low, value)):.{measure.decimals}f}"
 
-    def _new_drug(self) -> str:
-        self.drug = words.DRUGS[self._pick(self.house.ward.drugs)]
-        return self.drug.name
+    def _count(self, count: Count) -> str:
+        return f"{self.rng.randint(*count.range)}{count.suffix}"
+
+    def _lab(self) -> Lab:
+        lab = LABS[self._pick(self.house.ward.labs)]
+        self.result = (lab, self._number(lab))
+        return lab
 
     def _whole_lab(self) -> str:
         self._lab()
         return self.house.lab
 
-    def _whole_drug(self) -> str:
-        return self.house.drug
+    def _new_drug(self) -> str:
+        self.drug = DRUGS[self._pick(self.house.ward.drugs)]
+        return self.drug.name
 
     def _person(self) -> dict[str, Callable[[], str]]:
         female = self.stay.sex == "F"
@@ -97,34 +89,24 @@ class _Filler:
         }
 
     def _signs(self) -> dict[str, Callable[[], str]]:
-        gauss, randint, state = self.rng.gauss, self.rng.randint, self.state
+        gauss, state = self.rng.gauss, self.state
 
         def pressure(mean: float, pulse: float, spread: float) -> str:
             systolic = max(38.0, gauss(mean - 7 * state, spread))
             return f"{systolic:.0f}/{max(18.0, systolic - gauss(pulse, 6)):.0f}"
 
-        oxygen = min(len(_OXYGEN) - 1, max(0, round(gauss(2.4 + 1.6 * state, 1.8))))
+        oxygen = min(len(WORDS.oxygen) - 1, max(0, round(gauss(2.4 + 1.6 * state, 1.8))))
         return {
-            "temp": lambda: f"{gauss(98.4 + 0.3 * state, 0.9):.1f}",
-            "hr": lambda: f"{max(38.0, gauss(84 + 8 * state, 13)):.0f}",
+            **{slot: functools.partial(self._number, sign) for slot, sign in WORDS.signs.items()},
             "bp": lambda: pressure(122, 52, 15),
-            "rr": lambda: f"{max(8.0, gauss(18 + 2 * state, 3)):.0f}",
-            "sat": lambda: f"{min(100.0, gauss(96 - state, 2)):.0f}",
-            "oxygen": lambda: _OXYGEN[oxygen],
-            "gcs": lambda: f"{min(15, max(3, round(gauss(13 - 1.8 * state, 2))))}",
-            "intake": lambda: f"{randint(8, 40)}00",
-            "output": lambda: f"{max(20.0, gauss(900 - 180 * state, 350)):.0f}",
-            "net": lambda: f"{self.rng.choice('+-')}{randint(1, 28)}00",
-            "babyhr": lambda: f"{round(gauss(148, 8)):d}",
+            "oxygen": lambda: WORDS.oxygen[oxygen],
+            "net": lambda: f"{self.rng.choice('+-')}{self.rng.randint(1, 28)}00",
             "babybp": lambda: pressure(62, 24, 7),
-            "babyrate": lambda: f"{randint(3, 7)}0",
-            "fio2": lambda: f"{max(21, min(100, round(gauss(29 + 9 * state, 8))))}",
-            "support": lambda: ("room air", "nc", "cpap", "simv", "hfov")[min(4, max(0, round(gauss(1.5 + state, 1))))],
+            "support": lambda: WORDS.newborn_support[min(4, max(0, round(gauss(1.5 + state, 1))))],
         }
 
     def _items(self) -> dict[str, Callable[[], str]]:
         ward, pick = self.house.ward, self._pick
-
         return {
             "dx": lambda: (
                 self.stay.diagnoses[0].text if self.rng.random() < 0.8 else pick([d.text for d in self.stay.diagnoses])
@@ -136,20 +118,20 @@ class _Filler:
             "procedure": lambda: pick(ward.procedures),
             "imaging": lambda: pick(ward.imaging),
             "plan": lambda: pick(ward.plans),
-            "history": lambda: pick(words.HISTORY),
-            "social": lambda: pick(words.SOCIAL),
-            "anatomy": lambda: pick(words.ANATOMY),
-            "diet": lambda: pick(words.DIETS),
-            "line": lambda: pick(words.LINES),
+            "history": lambda: pick(WORDS.history),
+            "social": lambda: pick(WORDS.social),
+            "anatomy": lambda: pick(WORDS.anatomy),
+            "diet": lambda: pick(WORDS.diets),
+            "line": lambda: pick(WORDS.lines),
             "drugname": self._new_drug,
-            "drug": self._whole_drug,
+            "drug": lambda: self.house.drug,
             "dose": lambda: self.rng.choice(self.drug.doses),
             "unit": lambda: self.drug.unit,
             "route": lambda: self.rng.choice(self.drug.routes),
-            "routeword": lambda: _ROUTES.get(self.drug.routes[0], "as ordered"),
-            "freq": lambda: self.rng.choice(words.FREQUENCIES),
-            "freqword": lambda: _OFTEN.get(
-                self.rng.choice(words.FREQUENCIES), self.rng.choice(("daily", "once daily", "at bedtime"))
+            "routeword": lambda: WORDS.route_words.get(self.drug.routes[0], "as ordered"),
+            "freq": lambda: self.rng.choice(WORDS.frequencies),
+            "freqword": lambda: WORDS.frequency_words.get(
+                self.rng.choice(WORDS.frequencies), self.rng.choice(("daily", "once daily", "at bedtime"))
             ),
             "lab": self._whole_lab,
             "name": lambda: deid("name", self.rng),
@@ -159,55 +141,37 @@ class _Filler:
 
     def _numbers(self) -> dict[str, Callable[[], str]]:
         randint = self.rng.randint
-
-        def one(what: Callable[[words.Lab], str]) -> Callable[[], str]:
-            return lambda: what(self._lab())
-
-        def again() -> str:
-            return named(self.result[0].short)()
-
-        def named(short: str) -> Callable[[], str]:
-            lab = words.LABS[short]
-            return lambda: f"{max(lab.low, self.rng.gauss(lab.mean + lab.slope * self.state, lab.sd)):.{lab.decimals}f}"
-
         return {
-            **{slot: named(short) for slot, short in _NAMED_LABS.items()},
+            **{slot: functools.partial(self._number, LABS[short]) for slot, short in _NAMED_LABS.items()},
+            **{slot: functools.partial(self._count, count) for slot, count in WORDS.counts.items()},
             "short": lambda: self.result[0].short,
             "labfull": lambda: self.result[0].name,
             "value": lambda: self.result[1],
-            "labname": one(lambda lab: lab.name),
-            "labshort": one(lambda lab: lab.short),
-            "value1": again,
-            "value2": again,
+            "labname": lambda: self._lab().name,
+            "labshort": lambda: self._lab().short,
+            "value1": lambda: self._number(self.result[0]),
+            "value2": lambda: self._number(self.result[0]),
             "days": lambda: str(min(9, max(1, round(self.rng.expovariate(0.3))))),
-            "number": lambda: str(randint(1000, 9999)),
-            "weeks": lambda: str(randint(24, 40)),
-            "grams": lambda: str(randint(62, 345) * 10),
-            "tf": lambda: f"{randint(8, 16)}0",
-            "momage": lambda: str(randint(18, 42)),
-            "weight": lambda: f"{self.rng.gauss(81, 17):.1f}",
             "time": lambda: f"{randint(0, 23):02d}:{randint(0, 59):02d}",
             "clock": lambda: f"{randint(0, 23):02d}{randint(0, 59):02d}",
         }
 
 
 def _body(section: Section, house: House, filler: _Filler, rng: random.Random) -> str:
-    own, common = house.phrases.get(section.kind, ()), SHARED.get(section.kind, ())
+    own, common = house.phrases.get(section.kind, ()), WORDS.phrases.get(section.kind, ())
     pieces: list[str] = []
     recent: list[str] = []
-    for _ in range(rng.randint(section.low, section.high)):
+    for _ in range(rng.randint(*section.count)):
         pool = common if common and (not own or rng.random() < SHARED_RATE) else own
         template = rng.choice([t for t in pool if t not in recent] or pool)
         recent = [*recent[-1:], template]
         pieces.append(expand(template, rng, filler))
     if section.layout == "prose":
         return " ".join(piece[:1].upper() + piece[1:] for piece in pieces)
-    if section.layout == "commas":
-        return ", ".join(pieces)
-    if section.layout == "lines":
-        return "\n".join(pieces)
-    marks = (f"{i + 1}. " if section.layout == "numbers" else house.bullet for i in range(len(pieces)))
-    return "\n".join(mark + piece for mark, piece in zip(marks, pieces, strict=True))
+    if section.layout in ("commas", "lines"):
+        return (", " if section.layout == "commas" else "\n").join(pieces)
+    bullet = "#. " if section.layout == "numbers" else house.bullet
+    return "\n".join(bullet.replace("#", str(number)) + piece for number, piece in enumerate(pieces, 1))
 
 
 def _misspelt(text: str, rng: random.Random) -> str:

@@ -11,8 +11,7 @@ import datetime as dt
 import math
 import random
 
-from data.synthetic.houses import House
-from data.synthetic.specialties import Diagnosis
+from data.synthetic.houses import Diagnosis, House
 
 SLOPE = 2.3  # of the log odds of death in severity: text alone then reaches an AUROC near 0.8, never 1
 BASE = -2.2
@@ -32,6 +31,16 @@ class Stay:
     severity: float
     died: bool
     diagnoses: tuple[Diagnosis, ...]
+
+    @property
+    def death(self) -> dt.datetime | str:
+        """The time of death, "" of somebody who left alive."""
+        return self.discharged if self.died else ""
+
+    @property
+    def days(self) -> str:
+        """Length of the stay as the tables write it."""
+        return f"{(self.discharged - self.admitted).total_seconds() / 86_400:.4f}"
 
 
 def make_stays(house: House, subject: int, hadm: int, rng: random.Random) -> list[Stay]:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import gzip
-import io
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+import functools
 
+from data.synthetic.csv_tables import Tables, write_tables
 from data.synthetic.tables import Record
 
 HEADERS = {
@@ -25,110 +20,42 @@ HEADERS = {
 }
 
 
-class Tables:
-    """Open CSV tables of a folder, one row at a time; numbers ROW_ID when a table has one."""
-
-    def __init__(self, folder: Path, headers: dict[str, str], suffix: str, stack: contextlib.ExitStack) -> None:
-        self._writers: dict[str, Any] = {}
-        self._count = dict.fromkeys(headers, 0)
-        for name, header in headers.items():
-            path = folder / (name + suffix)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            packed = suffix.endswith(".gz")
-            raw: Any = stack.enter_context(gzip.GzipFile(path, "wb", 1) if packed else path.open("wb"))
-            text = stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
-            self._writers[name] = csv.writer(text, lineterminator="\n")
-            self._writers[name].writerow(header.split())
-
-    def add(self, table: str, *values: Any) -> None:
-        """Write one row."""
-        self._writers[table].writerow(values)
-
-    def number(self, table: str) -> int:
-        """The next ROW_ID of ``table``."""
-        self._count[table] += 1
-        return self._count[table]
+def _add_patient(tables: Tables, stays: list[Record]) -> None:
+    stay = stays[-1].stay
+    tables.add_numbered(
+        "PATIENTS", stay.subject, stay.sex, stay.born, stay.death, stay.death, "", int(stay.died)
+    )  # fmt: skip
 
 
-def _add_patient(tables: Tables, record: Record) -> None:
-    stay = record.stay
-    dead = stay.discharged if stay.died else ""
-    tables.add(
-        "PATIENTS",
-        tables.number("PATIENTS"),
-        stay.subject,
-        stay.sex,
-        stay.born,
-        dead,
-        dead,
-        "",
-        int(stay.died),
-    )
-
-
-def _add_stay(tables: Tables, record: Record) -> None:
+def _add_stay(tables: Tables, record: Record) -> int:
     house, stay = record.house, record.stay
-    death = stay.discharged if stay.died else ""
     left = "DEAD/EXPIRED" if stay.died else ("HOME", "REHAB", "SNF")[stay.hadm // 10 % 3]
     kind = "NEWBORN" if house.age[0] == 0 else "EMERGENCY"
     religion = ("CATHOLIC", "NOT SPECIFIED", "JEWISH")[stay.subject % 3]
-    married, group = (
-        ("MARRIED", "SINGLE", "WIDOWED")[stay.subject % 3],
-        ("WHITE", "BLACK", "ASIAN")[stay.subject // 3 % 3],
-    )
+    married = ("MARRIED", "SINGLE", "WIDOWED")[stay.subject % 3]
+    group = ("WHITE", "BLACK", "ASIAN")[stay.subject // 3 % 3]
     payer = ("Medicare", "Private", "Medicaid")[stay.subject // 5 % 3]
-    tables.add(
-        "ADMISSIONS", tables.number("ADMISSIONS"), stay.subject, stay.hadm, stay.admitted, stay.discharged, death, kind,
-        "EMERGENCY ROOM ADMIT", left, payer, "ENGL", religion, married, group, "", "", stay.diagnoses[0].text.upper(),
-        int(stay.died), 1,
+    tables.add_numbered(
+        "ADMISSIONS", stay.subject, stay.hadm, stay.admitted, stay.discharged, stay.death, kind, "EMERGENCY ROOM ADMIT",
+        left, payer, "ENGL", religion, married, group, "", "", stay.diagnoses[0].text.upper(), int(stay.died), 1,
     )  # fmt: skip
     for sequence, diagnosis in enumerate(stay.diagnoses, 1):
-        tables.add("DIAGNOSES_ICD", tables.number("DIAGNOSES_ICD"), stay.subject, stay.hadm, sequence, diagnosis.icd9)
-    days = (stay.discharged - stay.admitted).total_seconds() / 86_400
-    tables.add(
-        "ICUSTAYS", tables.number("ICUSTAYS"), stay.subject, stay.hadm, 200_000 + stay.hadm, "metavision", house.unit,
-        house.unit, 12, 12, stay.admitted, stay.discharged, f"{days:.4f}",
+        tables.add_numbered("DIAGNOSES_ICD", stay.subject, stay.hadm, sequence, diagnosis.icd9)
+    tables.add_numbered(
+        "ICUSTAYS", stay.subject, stay.hadm, 200_000 + stay.hadm, "metavision", house.unit, house.unit, 12, 12,
+        stay.admitted, stay.discharged, stay.days,
     )  # fmt: skip
-    tables.add("SERVICES", tables.number("SERVICES"), stay.subject, stay.hadm, stay.admitted, "", house.service)
-
-
-def _add_notes(tables: Tables, record: Record) -> None:
+    tables.add_numbered("SERVICES", stay.subject, stay.hadm, stay.admitted, "", house.service)
     for note in record.notes:
-        timed = note.category != "Discharge summary"
-        # a few notes belong to no admission, as MIMIC-III's outpatient notes do
+        charted = note.charted if note.category != "Discharge summary" else ""
         row = tables.number("NOTEEVENTS")
-        hadm = record.stay.hadm if row % 53 else ""
+        hadm = stay.hadm if row % 53 else ""  # a few notes belong to no admission, as MIMIC-III's outpatient notes do
+        category = note.category + (" " if note.category == "Physician" else "")
         tables.add(
-            "NOTEEVENTS", row, record.stay.subject, hadm, note.charted.date(), note.charted if timed else "",
-            note.charted if timed else "", note.category + (" " if note.category == "Physician" else ""), "Report", "",
+            "NOTEEVENTS", row, stay.subject, hadm, note.charted.date(), charted, charted, category, "Report", "",
             1 if note.error else "", note.text,
         )  # fmt: skip
+    return len(record.notes)
 
 
-def write_mimic_iii(
-    found: Iterable[Record],
-    folder: Path,
-    compress: bool = False,
-    progress: Callable[[int], None] | None = None,
-) -> int:
-    """Write the tables of ``found`` into ``folder``; returns how many notes were written.
-
-    ``progress`` is called with the number of notes so far after each admission.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    notes, last = 0, -1
-    with contextlib.ExitStack() as stack:
-        tables = Tables(folder, HEADERS, ".csv.gz" if compress else ".csv", stack)
-        pending: Record | None = None
-        for record in found:
-            if pending is not None and record.stay.subject != last:
-                _add_patient(tables, pending)
-            pending, last = record, record.stay.subject
-            _add_stay(tables, record)
-            _add_notes(tables, record)
-            notes += len(record.notes)
-            if progress:
-                progress(notes)
-        if pending is not None:
-            _add_patient(tables, pending)
-    return notes
+write_mimic_iii = functools.partial(write_tables, HEADERS, _add_patient, _add_stay)

@@ -6,13 +6,11 @@ record without either gets none.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
 
+from data.synthetic.csv_tables import Tables, write_tables
 from data.synthetic.tables import Record
-from data.synthetic.tables_iii import Tables
 
 HEADERS = {
     "note/discharge": "note_id subject_id hadm_id note_type note_seq charttime storetime text",
@@ -29,26 +27,27 @@ _MARK = re.compile(r"\[\*\*.*?\*\*\]")
 _YEARS = ("2008 - 2010", "2011 - 2013", "2014 - 2016", "2017 - 2019", "2020 - 2022")
 
 
-def _add(tables: Tables, record: Record, new_patient: bool) -> int:
+def _add_patient(tables: Tables, stays: list[Record]) -> None:
+    stay = stays[0].stay
+    years = _YEARS[stay.subject // 8 % len(_YEARS)]
+    tables.add("hosp/patients", stay.subject, stay.sex, f"{stay.age:.0f}", stay.admitted.year, years, "")
+
+
+def _add_stay(tables: Tables, record: Record) -> int:
     house, stay = record.house, record.stay
-    death = stay.discharged if stay.died else ""
-    if new_patient:
-        years = _YEARS[stay.subject // 8 % len(_YEARS)]
-        tables.add("hosp/patients", stay.subject, stay.sex, f"{stay.age:.0f}", stay.admitted.year, years, "")
-    left = "DIED" if stay.died else "HOME"
     tables.add(
-        "hosp/admissions", stay.subject, stay.hadm, stay.admitted, stay.discharged, death, "EW EMER.", "P1234",
-        "EMERGENCY ROOM", left, "Other", "English", "SINGLE", "UNKNOWN", "", "", int(stay.died),
+        "hosp/admissions", stay.subject, stay.hadm, stay.admitted, stay.discharged, stay.death, "EW EMER.", "P1234",
+        "EMERGENCY ROOM", "DIED" if stay.died else "HOME", "Other", "English", "SINGLE", "UNKNOWN", "", "",
+        int(stay.died),
     )  # fmt: skip
     version = 10 if stay.hadm // 10 % 2 else 9
     for sequence, diagnosis in enumerate(stay.diagnoses, 1):
         code = diagnosis.icd10 if version == 10 else diagnosis.icd9
         tables.add("hosp/diagnoses_icd", stay.subject, stay.hadm, sequence, code, version)
     tables.add("hosp/services", stay.subject, stay.hadm, stay.admitted, "", house.service)
-    days = (stay.discharged - stay.admitted).total_seconds() / 86_400
     tables.add(
         "icu/icustays", stay.subject, stay.hadm, 30_000_000 + stay.hadm, house.unit, house.unit, stay.admitted,
-        stay.discharged, f"{days:.4f}",
+        stay.discharged, stay.days,
     )  # fmt: skip
     written = 0
     for sequence, note in enumerate(record.notes, 1):
@@ -62,20 +61,4 @@ def _add(tables: Tables, record: Record, new_patient: bool) -> int:
     return written
 
 
-def write_mimic_iv(
-    found: Iterable[Record],
-    folder: Path,
-    compress: bool = False,
-    progress: Callable[[int], None] | None = None,
-) -> int:
-    """Write the tables of ``found`` into ``folder``; returns how many notes were written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    notes, last = 0, -1
-    with contextlib.ExitStack() as stack:
-        tables = Tables(folder, HEADERS, ".csv.gz" if compress else ".csv", stack)
-        for record in found:
-            notes += _add(tables, record, record.stay.subject != last)
-            last = record.stay.subject
-            if progress:
-                progress(notes)
-    return notes
+write_mimic_iv = functools.partial(write_tables, HEADERS, _add_patient, _add_stay)

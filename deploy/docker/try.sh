@@ -11,9 +11,9 @@ cd "$here/../.."
 umask 077
 mkdir -p "$folder"
 
-"$python" -m deploy init-aggregator "$folder/aggregator" --address gateway:8443 --port 9092 --state /state \
+"$python" -m crossward.deploy init-aggregator "$folder/aggregator" --address gateway:8443 --port 9092 --state /state \
     --authority "$folder/authority"
-"$python" -m encryption.keys create "$folder/consortium.key"
+"$python" -m crossward.encryption.keys create "$folder/consortium.key"
 "$python" -m data.synthetic --form mimic-iii --out "$folder/notes" --hospitals 4 --patients 600 --split
 
 number=0
@@ -22,7 +22,7 @@ for notes in "$folder"/notes/*; do
     hospital=$folder/hospital-$number
     mkdir "$hospital"
     cp "$folder/consortium.key" "$hospital/"
-    "$python" -m deploy init-hospital "$hospital" --superlink gateway:8443 --site "Hospital $number" \
+    "$python" -m crossward.deploy init-hospital "$hospital" --superlink gateway:8443 --site "Hospital $number" \
         --authority "$folder/aggregator/ca.crt" --key /hospital/consortium.key --data /data --state /state
     cp "$hospital/node.pub" "$folder/aggregator/nodes/hospital-$number.pub"
     mv "$notes" "$folder/notes-$number"

@@ -19,7 +19,7 @@ from benchmarks.asynchrony_rows import figures, ratios
 from benchmarks.asynchrony_run import ASYNC, FEDASYNC, FEDBUFF, SYNC
 from benchmarks.asynchrony_toy import hospitals
 from benchmarks.asynchrony_tuning import best_rate
-from encryption.plan import FieldPlan
+from crossward.encryption.plan import FieldPlan
 
 CONFIG = read_config()
 RNG = np.random.default_rng

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.dither import DITHERS, adding, measure, summary
-from evaluation.compare.settings import QUICK
+from research.compare.settings import QUICK
 
 
 def test_runs_differ_in_their_dither_alone_and_hardly_in_quality(own_home: object) -> None:

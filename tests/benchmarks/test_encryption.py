@@ -14,7 +14,7 @@ from benchmarks.encryption_rows import weights_of
 from benchmarks.encryption_sizes import llama_blocks, rounds
 from benchmarks.encryption_tables import requirements
 from benchmarks.peak import own_peak
-from encryption.plan import PRESETS
+from crossward.encryption.plan import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["float32", "compact", "balanced", "precise", "ckks-nvflare"]

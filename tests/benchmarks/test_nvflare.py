@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.nvflare_he import main, table
-from encryption.plan import PRESETS
+from crossward.encryption.plan import PRESETS
 
 VALUES, CLIENTS = 9000, 2
 SIZE = ["--values", str(VALUES), "--clients", str(CLIENTS), "--rounds", "3"]

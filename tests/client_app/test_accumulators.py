@@ -11,11 +11,11 @@ from client_app.accumulators import (
     take_snapshot,
 )
 from client_app.payloads import Payloads, Vault
-from encryption.packing import pack
-from encryption.plan import FieldPlan, PlanError
-from protocol.messages import RecordHead, SnapshotHead
-from protocol.parts import Part, PartHead, Payload, ProtocolError, join
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
+from crossward.encryption.packing import pack
+from crossward.encryption.plan import FieldPlan, PlanError
+from crossward.protocol.messages import RecordHead, SnapshotHead
+from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, join
 
 SIZES = (3, 2)
 SCHEDULE = Schedule(versions=50, server_rate=0.3)

@@ -20,8 +20,10 @@ from client_app import node as nodes
 from client_app.app import app, build
 from client_app.identity import load_identity
 from client_app.learner import LoraLearner
-from encryption.key_file import create_key
-from protocol.messages import (
+from crossward.config.schedule import Schedule
+from crossward.config.settings import SettingsError
+from crossward.encryption.key_file import create_key
+from crossward.protocol.messages import (
     ALONE,
     BUDGET,
     EVALUATE,
@@ -37,10 +39,8 @@ from protocol.messages import (
     Task,
     Update,
 )
-from protocol.schedule import Schedule
-from protocol.settings import SettingsError
-from protocol.simulated import read_pretence
-from protocol.wire import read_reply, write_task
+from crossward.protocol.simulated import read_pretence
+from crossward.protocol.wire import read_reply, write_task
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
@@ -184,7 +184,11 @@ def key(tmp_path: Path) -> dict[str, str]:
 def test_a_deployed_node_without_a_key_refuses_and_says_how_to_get_one(tmp_path: Path, notes: Path) -> None:
     given = {"data-path": str(notes), "state-dir": str(tmp_path / "state")}
     got = failure(TASK, context(given, **CSV))
-    assert got.kind == FAILED and "no consortium key" in got.reason and "python -m encryption.keys create" in got.reason
+    assert (
+        got.kind == FAILED
+        and "no consortium key" in got.reason
+        and "python -m crossward.encryption.keys create" in got.reason
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,7 +263,7 @@ def test_a_key_file_that_others_can_read_makes_a_failed_reply(tmp_path: Path, no
 def test_a_key_under_a_passphrase_is_opened_with_its_file(
     tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("encryption.key_format.SCRYPT_N", 2**10)
+    monkeypatch.setattr("crossward.encryption.key_format.SCRYPT_N", 2**10)
     made = create_key(tmp_path / "wrapped.key", b"a long enough passphrase")
     (tmp_path / "passphrase").write_text("a long enough passphrase\n")
     (tmp_path / "passphrase").chmod(0o600)

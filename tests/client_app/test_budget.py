@@ -20,11 +20,11 @@ from client_app.budget import Budget, BudgetError, Lifetime
 from client_app.node import Node
 from client_app.spending import Record, RecordError
 from client_app.trained import Trained
-from privacy.accounting import Spent, epsilon, noise_for
-from protocol.messages import BUDGET, Evaluation, Failure, Head, Task, Update
-from protocol.privacy_settings import PrivacySettings
-from protocol.schedule import Schedule
-from simulation.toy import ToyLearner, toy_identity
+from crossward.config.privacy_settings import PrivacySettings
+from crossward.config.schedule import Schedule
+from crossward.privacy.accounting import Spent, epsilon, noise_for
+from crossward.protocol.messages import BUDGET, Evaluation, Failure, Head, Task, Update
+from crossward.simulation.toy import ToyLearner, toy_identity
 
 SCHEDULE = Schedule(versions=4, local_steps=5, peak=0.05)
 PRIVACY = PrivacySettings("patient", epsilon=6.0, batch=50, accountant="rdp")
@@ -55,7 +55,7 @@ def test_calibrated_noise_lets_a_hospital_take_part_in_every_version_and_no_more
 
 def test_noise_is_calibrated_once_and_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = budget(path).spend()
-    monkeypatch.setattr("privacy.accounting.noise_for", None)
+    monkeypatch.setattr("crossward.privacy.accounting.noise_for", None)
     assert budget(path).spend().noise_multiplier == first.noise_multiplier
 
 
@@ -332,5 +332,5 @@ def test_the_module_imports_no_torch() -> None:
     import subprocess
     import sys
 
-    code = f"import sys, {module.__name__}, privacy.accounting; raise SystemExit('torch' in sys.modules)"
+    code = f"import sys, {module.__name__}, crossward.privacy.accounting; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,8 +10,8 @@ import pytest
 
 from client_app.demands import check_demands
 from client_app.settings import NodeSettings, read_node_settings
-from protocol.privacy_settings import EXAMPLE, NO_UNIT, PATIENT, UNITS
-from protocol.settings import SettingsError
+from crossward.config.privacy_settings import EXAMPLE, NO_UNIT, PATIENT, UNITS
+from crossward.config.settings import SettingsError
 
 RUN = {"privacy.unit": PATIENT, "privacy.epsilon": 4.0, "privacy.delta": 1e-6}
 OWN = NodeSettings(privacy_unit=PATIENT, privacy_epsilon=4.0, privacy_delta=1e-6)

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters import AdapterError, LoraSettings, ModelConfig
-from adapters.embedded import unpack_model
 from client_app.learner import LoraLearner, workshop
 from client_app.refusals import told
 from client_app.settings import TrainSettings
+from crossward.adapters import AdapterError, LoraSettings, ModelConfig
+from crossward.adapters.embedded import unpack_model
+from crossward.config.privacy_settings import PrivacySettings
+from crossward.config.schedule import Schedule
 from data import DataConfig, Hospital, load_hospitals
-from protocol.privacy_settings import PrivacySettings
-from protocol.schedule import Schedule
-from tests.adapters.mixtures import save_mixture
+from tests.crossward.adapters.mixtures import save_mixture
 
 LORA = LoraSettings(rank=2)
 DATA = DataConfig(synthetic_patients=24, max_tokens=48, min_patients=2)

@@ -14,11 +14,11 @@ from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 
 from client_app.handlers import make_app
 from client_app.node import Node
-from protocol.messages import VERSION, Evaluation, Failure, Head, Task, Update
-from protocol.schedule import Schedule
-from protocol.wire import read_reply, write_task
-from simulation.toy import ToyLearner, toy_context, toy_identity
-from simulation.virtual_grid import VirtualClock, VirtualGrid, VirtualNode
+from crossward.config.schedule import Schedule
+from crossward.protocol.messages import VERSION, Evaluation, Failure, Head, Task, Update
+from crossward.protocol.wire import read_reply, write_task
+from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
+from crossward.simulation.virtual_grid import VirtualClock, VirtualGrid, VirtualNode
 
 SCHEDULE = Schedule(versions=10, local_steps=5, peak=0.05)
 TASK = Task("line", 1, 0, 0, 0, 10, (8, 6, 6), Head(3, "abc"))

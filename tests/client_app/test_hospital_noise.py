@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 import client_app.app
 from client_app.hospital_noise import HospitalNoise, bounded
 from client_app.node import Node
-from privacy.discrete import DiscreteGaussian
-from privacy.hospital import HospitalMechanism
-from protocol.messages import Head, Task, Update
-from protocol.schedule import Schedule
-from simulation.toy import ToyLearner, toy_identity
+from crossward.config.schedule import Schedule
+from crossward.privacy.discrete import DiscreteGaussian
+from crossward.privacy.hospital import HospitalMechanism
+from crossward.protocol.messages import Head, Task, Update
+from crossward.simulation.toy import ToyLearner, toy_identity
 
 Q_MAX = 32767
 MECHANISM = HospitalMechanism(2.0, 2, 1.0)

@@ -11,15 +11,15 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
-from adapters import AdapterError, LoraSettings, ModelConfig, read_vector
 from client_app import learner as module
 from client_app.learner import LoraLearner, site_name, workshop
 from client_app.settings import TrainSettings
 from client_app.training import TrainingError, train_steps
+from crossward.adapters import AdapterError, LoraSettings, ModelConfig, read_vector
+from crossward.config.schedule import Schedule
+from crossward.evaluation.labels import label_scores, scores
 from data import DataConfig, Hospital, label_batches, load_hospitals, test_batches, tokenise, train_batches
 from data.batches import IGNORED
-from evaluation.labels import label_scores, scores
-from protocol.schedule import Schedule
 
 MODEL, LORA = ModelConfig(device="cpu"), LoraSettings(rank=2)
 DATA = DataConfig(synthetic_patients=24, max_tokens=64, min_patients=2)

@@ -21,19 +21,19 @@ from client_app.node import Node
 from client_app.payloads import Payloads, Vault
 from client_app.settings import NodeSettings
 from client_app.state import NodeState, StateFolder
-from encryption.bfv import Bfv, to_60_bits
-from encryption.bfv_key import seeded_secret_key
-from encryption.key_format import ConsortiumKey
-from encryption.plan import RING, FieldPlan
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from protocol.messages import Evaluation, Failure, Head, RecordHead, SnapshotHead, Task, Update
-from protocol.parts import Part, PartHead, Payload, join
-from protocol.schedule import Schedule
-from protocol.settings import SettingsError
-from protocol.wire import read_reply, write_task
-from simulation.toy import ToyLearner, toy_context, toy_identity
-from simulation.virtual_grid import VirtualClock, VirtualGrid
+from crossward.config.schedule import Schedule
+from crossward.config.settings import SettingsError
+from crossward.encryption.bfv import Bfv, to_60_bits
+from crossward.encryption.bfv_key import seeded_secret_key
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import RING, FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.messages import Evaluation, Failure, Head, RecordHead, SnapshotHead, Task, Update
+from crossward.protocol.parts import Part, PartHead, Payload, join
+from crossward.protocol.wire import read_reply, write_task
+from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
+from crossward.simulation.virtual_grid import VirtualClock, VirtualGrid
 
 SECRET = Secret(bytes(range(32)))
 PLAN = FieldPlan(8, 6, 6)

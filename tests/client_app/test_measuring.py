@@ -11,12 +11,12 @@ import pytest
 import torch
 from datasets import Dataset
 
-from adapters import BaseModel, ModelConfig, load_base
 from client_app.losses import token_losses
 from client_app.measuring import answer_losses, measure_batches
 from client_app.team import Team
+from crossward.adapters import BaseModel, ModelConfig, load_base
+from crossward.protocol.measures import Measure, measure
 from data import DataConfig, TokenDataset, label_batches, test_batches, tokenise, train_batches
-from protocol.measures import Measure, measure
 
 NOTES = (
     ("a", "Patient stable overnight, afebrile, lungs clear to auscultation bilaterally."),

@@ -15,13 +15,13 @@ from client_app.accumulators import Accumulators, take_snapshot
 from client_app.node import Node
 from client_app.payloads import Payloads, Vault
 from client_app.state import NodeState
-from encryption.aggregator import clear_arithmetic
-from encryption.packing import pack
-from encryption.plan import FieldPlan
-from protocol.messages import Evaluation, Failure, Head, RecordHead, Task, Update
-from protocol.parts import Part, PartHead, Payload, ProtocolError, join
-from protocol.schedule import Schedule
-from simulation.toy import ToyLearner, toy_identity
+from crossward.config.schedule import Schedule
+from crossward.encryption.aggregator import clear_arithmetic
+from crossward.encryption.packing import pack
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import Evaluation, Failure, Head, RecordHead, Task, Update
+from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, join
+from crossward.simulation.toy import ToyLearner, toy_identity
 from strategies.admission import Expected, examine
 
 PLAN = FieldPlan(8, 6, 6)

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client_app.payloads import MissingKeyError, Payloads, UnopenedError, Vault
-from encryption.aggregator import arithmetic
-from encryption.ckks_holder import make_context
-from encryption.key_format import ConsortiumKey
-from encryption.plan import FieldPlan
-from encryption.policy import Piece, pieces
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from encryption.snapshot import SnapshotError
-from protocol.parts import Payload, ProtocolError
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.ckks_holder import make_context
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.policy import Piece, pieces
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.encryption.snapshot import SnapshotError
+from crossward.protocol.parts import Payload, ProtocolError
 from strategies.combine import combine
 
 ONE, TWO = Secret(bytes(range(32))), Secret(bytes(range(1, 33)))

@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-from adapters import LoraSettings, ModelConfig, read_vector, write_vector
 from client_app import learner as module
 from client_app.learner import LoraLearner, workshop
 from client_app.losses import token_losses
 from client_app.settings import TrainSettings
 from client_app.team import Team
 from client_app.training import CancelledError, Pace, TrainingError
+from crossward.adapters import LoraSettings, ModelConfig, read_vector, write_vector
+from crossward.config.privacy_settings import PrivacySettings
+from crossward.config.schedule import Schedule
+from crossward.privacy.mechanism import GaussianMean
+from crossward.privacy.noise import Randomness
 from data import DataConfig, Hospital, PoissonSampler, load_hospitals
-from privacy.mechanism import GaussianMean
-from privacy.noise import Randomness
-from protocol.privacy_settings import PrivacySettings
-from protocol.schedule import Schedule
 
 MODEL, LORA = ModelConfig(device="cpu"), LoraSettings(rank=2)
 DATA = DataConfig(synthetic_patients=24, max_tokens=48, min_patients=2)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from adapters import AdapterError, ModelConfig
-from adapters.bases_file import open_bases
-from adapters.errors import LocalFilesError
-from adapters.find import find_model
 from client_app.budget import BudgetError
 from client_app.group.client import WorkerError
 from client_app.refusals import in_full, told
+from crossward.adapters import AdapterError, ModelConfig
+from crossward.adapters.bases_file import open_bases
+from crossward.adapters.errors import LocalFilesError
+from crossward.adapters.find import find_model
+from crossward.config.settings import SettingsError, read_settings
 from data import DataError
 from data.labels import icd_chapter
-from protocol.settings import SettingsError, read_settings
 from strategies.settings import StrategySettings
 
 

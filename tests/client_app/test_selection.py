@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from client_app.selection import MOST_TRIED, Selection
+from crossward.config.settings import SettingsError
 from data import DataConfig
-from protocol.settings import SettingsError
 
 RUN = {"data.source": "csv", "data.seed": 0, "data.note-types": "", "data.path": "/a", "train.local-steps": 3}
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters import AdapterError, LoraSettings, ModelConfig, write_vector
-from adapters.layout import Block, Layout
 from client_app import sensitivity as module
 from client_app.learner import Workshop, workshop
 from client_app.sensitivity import SensitivityError, main, mask_fingerprint, public_ids, sensitive_blocks
 from client_app.sensitivity_figure import FRAME, cells, draw
+from crossward.adapters import AdapterError, LoraSettings, ModelConfig, write_vector
+from crossward.adapters.layout import Block, Layout
 
 MODEL, LORA = ModelConfig(device="cpu"), LoraSettings(rank=2)
 SET = ["--set", "model.device=cpu", "--set", "lora.rank=2"]

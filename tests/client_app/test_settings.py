@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from client_app.settings import EngineSettings, NodeSettings, TrainSettings
-from protocol.settings import SettingsError, read_settings
+from crossward.config.settings import SettingsError, read_settings
 
 RUN = {
     "data.path": "/run/notes",

@@ -12,10 +12,10 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
-from adapters import AdapterError, LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector
-from adapters import write_vector as write
 from client_app import learner
 from client_app.sharding import before_sharding, layers, shard
+from crossward.adapters import AdapterError, LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector
+from crossward.adapters import write_vector as write
 
 LORA = LoraSettings(rank=2)
 IDS = torch.arange(1, 25).view(2, 12)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from client_app.spending import Record, RecordError, Spending
-from privacy.accounting import Spent
+from crossward.privacy.accounting import Spent
 
 SPENDING = Spending("patient", (Spent(0.1, 1.25, 10), Spent(1e-05, 1.25, 7)), {"6.0:1e-05:0.1:40:rdp": 1.25})
 # as the version before wrote it

@@ -11,7 +11,7 @@ import pytest
 
 from client_app.accumulators import Accumulators
 from client_app.state import NodeState, StateError, StateFolder
-from protocol.messages import Head
+from crossward.protocol.messages import Head
 
 
 def state(mark: int) -> NodeState:

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
 from client_app.trained import Trained, coarse, uncounted, unreported
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
 
 VECTOR = np.zeros(2, np.float32)
 

@@ -16,11 +16,11 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from adapters import LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector, write_vector
 from client_app import training
 from client_app.settings import TrainSettings
 from client_app.team import SOLO, Team
 from client_app.training import UNHURRIED, CancelledError, Outcome, Pace, TrainingError, train_steps
+from crossward.adapters import LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector, write_vector
 
 Batch = dict[str, torch.Tensor]
 PLAIN = TrainSettings(clip=0.0, precision="no", epsilon=1e-8)

@@ -13,10 +13,10 @@ pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use
 from client_app.hospital_noise import HospitalNoise
 from client_app.node import Node
 from client_app.training_log import FILE_NAME, Training, read_trainings
-from privacy.hospital import HospitalMechanism
-from protocol.messages import Head, Task, Update
-from protocol.schedule import Schedule
-from simulation.toy import ToyLearner, toy_identity
+from crossward.config.schedule import Schedule
+from crossward.privacy.hospital import HospitalMechanism
+from crossward.protocol.messages import Head, Task, Update
+from crossward.simulation.toy import ToyLearner, toy_identity
 
 SCHEDULE = Schedule(versions=10, local_steps=5, peak=0.05)
 TASK = Task("line", 1, 0, 0, 0, 10, (8, 6, 6), Head(3, "abc"))

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data import notes_file as module
 from data.config import DataConfig
 from data.notes_file import notes_file
 from data.readers import COLUMNS, Counts
@@ -45,7 +44,7 @@ def texts(folder: Path) -> list[str]:
     ["NOTEEVENTS.csv", "notes.csv.gz", "notes.ndjson", "notes.jsonl", "notes.parquet", "note/part-0.parquet", "notes"],
 )
 def test_a_changed_file_of_any_format_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setitem(module._READERS, "mimic-iii", read)
+    monkeypatch.setattr("data.readers.mimic_iii.read_mimic_iii", read)
     write(tmp_path / "ADMISSIONS.csv", "this file stays")
     write(tmp_path / name, "the patient was well")
     assert texts(tmp_path) == ["the patient was well", "this file stays"]
@@ -56,7 +55,7 @@ def test_a_changed_file_of_any_format_is_read_again(tmp_path: Path, monkeypatch:
 
 
 def test_a_new_file_is_read_and_a_hidden_one_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(module._READERS, "mimic-iii", read)
+    monkeypatch.setattr("data.readers.mimic_iii.read_mimic_iii", read)
     write(tmp_path / "a.csv", "one")
     before = notes_file(tmp_path, CONFIG)
     write(tmp_path / ".lock", "12345")

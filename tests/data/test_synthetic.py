@@ -1,8 +1,13 @@
 """Made-up notes vary, differ by house, follow from their seed, and tell the outcome with noise only."""
 
 import csv
+import hashlib
 import itertools
 import random
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +16,20 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from data.errors import DataError
+from data.synthetic import phrase_files
 from data.synthetic.__main__ import main
 from data.synthetic.bulk import write_bulk
 from data.synthetic.general import general_text
 from data.synthetic.grammar import expand
-from data.synthetic.houses import HOUSES
+from data.synthetic.houses import HOUSES, House
 from data.synthetic.notes import write_note
 from data.synthetic.patients import make_stays
+from data.synthetic.phrase_files import FOLDER, load
 from data.synthetic.tables import records, shares
+from data.synthetic.tables_iii import write_mimic_iii
+from data.synthetic.tables_iv import write_mimic_iv
+from data.synthetic.words import DRUGS, LABS, WORDS
 
 
 def test_every_category_of_every_house_can_be_written() -> None:
@@ -27,6 +38,81 @@ def test_every_category_of_every_house_can_be_written() -> None:
         for category, _ in itertools.product(house.notes, range(25)):
             text = write_note(house, make_stays(house, 1, 1, rng)[0], category, rng)
             assert len(text) > 40 and "{" not in text and "}" not in text
+
+
+def _bytes(folder: Path) -> bytes:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return b"".join(str(path.relative_to(folder)).encode() + path.read_bytes() for path in files)
+
+
+def _general(folder: Path) -> None:
+    texts = itertools.islice(general_text(random.Random(3)), 300)
+    (folder / "general.txt").write_text("\n".join(texts), encoding="utf-8", newline="")
+
+
+@pytest.mark.parametrize(
+    ("write", "digest"),
+    [
+        (lambda folder: write_mimic_iii(records(120, 8, 1), folder), "af9d4d08e03b3c1e948ec5503c264b86"),
+        (lambda folder: write_mimic_iv(records(120, 8, 1), folder), "67aba58465c2cf9fa7fde9844e0c6f85"),
+        (lambda folder: write_bulk(folder, 500_000, seed=1), "d723f5885fabf64ae5c0cda6cbd41446"),
+        (_general, "32ee5e710430006b5c8e71b90beac1d4"),
+    ],
+)
+def test_what_is_written_is_the_same_as_ever(write: Callable[[Path], object], digest: str, tmp_path: Path) -> None:
+    """Measured figures, and the embedded base model, were made with this text: change it knowingly."""
+    write(tmp_path)
+    assert hashlib.blake2b(_bytes(tmp_path), digest_size=16).hexdigest() == digest
+
+
+def test_what_a_house_asks_for_exists() -> None:
+    assert sorted(path.stem for path in FOLDER.iterdir()) == sorted(
+        ["general", "words", "heart", "medicine", "trauma", "newborn", "nerves", "cancer", "kidney", "mind"]
+    )
+    for house in HOUSES:
+        assert set(house.ward.drugs) <= DRUGS.keys() and set(house.ward.labs) <= LABS.keys()
+        for section in itertools.chain(*house.notes.values()):
+            assert section.count == (0, 0) or section.kind in {*house.phrases, *WORDS.phrases}, section.heading
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("deaths = 0\n", ""), "the key 'deaths' is missing"),
+        (("deaths = 0\n", "death = 0\n"), "unknown key 'death'; known are name, unit, service"),
+        (("deaths = 0\n", 'deaths = "few"\n'), "deaths: expected float, found str 'few'"),
+        (("deaths = 0\n", "deaths = true\n"), "deaths: expected float, found bool True"),
+        (("age = [67, 12]", "age = [67]"), "age: expected tuple[float, float], found list [67]"),
+        (('layout = "commas"', 'layout = "comas"'), "notes: Physician[8]: layout: expected "),
+        (('icd9 = "41071", ', ""), "ward: diagnoses[0]: the key 'icd9' is missing"),
+        (("deaths = 0\n", "deaths = \n"), "is not TOML: Invalid value (at line 7"),
+    ],
+)
+def test_a_fault_in_a_phrase_file_is_named(
+    change: tuple[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (FOLDER / "heart.toml").read_text(encoding="utf-8")
+    assert change[0] in text
+    (tmp_path / "faulty.toml").write_text(text.replace(*change, 1), encoding="utf-8")
+    monkeypatch.setattr(phrase_files, "FOLDER", tmp_path)
+    with pytest.raises(DataError) as error:
+        load(House, "faulty")
+    assert said in str(error.value) and str(tmp_path / "faulty.toml") in str(error.value)
+    with pytest.raises(DataError, match=r"none\.toml cannot be read.*install it again"):
+        load(House, "none")
+
+
+def test_an_installed_copy_has_the_phrases(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path / "installed")
+    code = "import data.synthetic.houses as found; print(found.__file__, len(found.HOUSES))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "installed", check=True, capture_output=True, text=True
+    )
+    file, houses = done.stdout.rsplit(maxsplit=1)
+    assert Path(file).is_relative_to(tmp_path / "installed") and int(houses) == len(HOUSES)
 
 
 def test_records_follow_from_the_seed_and_hospital() -> None:

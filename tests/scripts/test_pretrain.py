@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from adapters import ModelConfig, load_base
-from adapters.embedded import unpack_model
+from crossward.adapters import ModelConfig, load_base
+from crossward.adapters.embedded import unpack_model
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "pretrain.py"
 

@@ -16,14 +16,14 @@ from flwr.app import Context, RecordDict
 import server_app.app
 from client_app.hospital_noise import HospitalNoise
 from client_app.payloads import Vault
-from encryption.key_format import ConsortiumKey
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from protocol.hospital_privacy import hospital_mechanism, run_schedule
-from protocol.settings import SettingsError
-from server_app.ledger import FILE_NAME, read_entries
-from simulation.toy import toy_app, toy_context
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
+from crossward.config.settings import SettingsError
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.simulation.toy import toy_app, toy_context
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.hospital_budget import EVENT
 
 CONFIG: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.parts import Part, PartHead, Payload, join
+from crossward.protocol.parts import Part, PartHead, Payload, join
 from server_app.files import PayloadError, read_payload, write_payload
 
 PARTS = [Part(PartHead("clear", 3, 8, 3), b"abc"), Part(PartHead("other", 1, 62, 8), b"12345678")]

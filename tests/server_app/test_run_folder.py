@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from encryption.plan import FieldPlan
-from protocol.parts import Part, PartHead, join
+from crossward.encryption.plan import FieldPlan
+from crossward.ledger.file import verify
+from crossward.protocol.parts import Part, PartHead, join
 from server_app.files import PayloadError
-from server_app.ledger import verify
 from server_app.run_folder import RunFolder, RunFolderError, read_config
 from strategies.journal import Journal, MemoryJournal
 

@@ -12,10 +12,10 @@ pytest.importorskip("flwr.serverapp")
 from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from protocol.simulated import Pretence, write_pretence
+from crossward.protocol.simulated import Pretence, write_pretence
+from crossward.simulation.toy import toy_context
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from server_app.simulated_links import SimulatedLinks
-from simulation.toy import toy_context
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.bandwidth import Bandwidths
 
 
@@ -96,9 +96,9 @@ def test_errors_and_the_grids_other_calls_pass_through() -> None:
 
 def test_a_whole_run_over_simulated_links(tmp_path: Any) -> None:
     """The strategy sees the pretended order; bandwidths are those configured."""
-    from encryption.plan import FieldPlan
-    from protocol.schedule import Schedule
-    from simulation.toy import toy_app
+    from crossward.config.schedule import Schedule
+    from crossward.encryption.plan import FieldPlan
+    from crossward.simulation.toy import toy_app
     from strategies.async_hybrid import AsyncHybrid
     from strategies.journal import MemoryJournal
     from strategies.settings import StrategySettings

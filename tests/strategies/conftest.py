@@ -18,17 +18,17 @@ from client_app.node import Node
 from client_app.payloads import Payloads, Vault
 from client_app.state import NodeState, StateFolder
 from client_app.trained import Trained
-from encryption.aggregator import arithmetic
-from encryption.dither import KNOWN, Dither
-from encryption.plan import FieldPlan
-from protocol.messages import ACCEPTED, EVALUATE, FAILED, OUTCOMES, WRONG_LAYOUT, Update
-from protocol.parts import Payload
-from protocol.privacy_settings import HOSPITAL, NO_UNIT
-from protocol.schedule import Schedule
-from protocol.wire import read_reply
+from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
+from crossward.config.schedule import Schedule
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.dither import KNOWN, Dither
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import ACCEPTED, EVALUATE, FAILED, OUTCOMES, WRONG_LAYOUT, Update
+from crossward.protocol.parts import Payload
+from crossward.protocol.wire import read_reply
+from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
+from crossward.simulation.virtual_grid import Fault, Speed, VirtualClock, VirtualGrid, VirtualNode
 from server_app.run_folder import RunFolder
-from simulation.toy import ToyLearner, toy_context, toy_identity
-from simulation.virtual_grid import Fault, Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
 from strategies.hospital_budget import HospitalBudget
 from strategies.journal import Journal, MemoryJournal

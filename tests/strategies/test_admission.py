@@ -11,12 +11,12 @@ import pytest
 
 from client_app.identity import sign
 from client_app.payloads import Payloads, Vault
-from encryption.aggregator import clear_arithmetic
-from encryption.plan import FieldPlan
-from protocol.messages import Head, SnapshotHead, Update
-from protocol.parts import Payload
-from protocol.wire import read_reply, write_reply
-from simulation.toy import toy_identity
+from crossward.encryption.aggregator import clear_arithmetic
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import Head, SnapshotHead, Update
+from crossward.protocol.parts import Payload
+from crossward.protocol.wire import read_reply, write_reply
+from crossward.simulation.toy import toy_identity
 from strategies.admission import Expected, Refusal, examine
 
 PLAN = FieldPlan(8, 6, 6)
@@ -156,7 +156,7 @@ def test_a_snapshot_put_into_an_update_without_one_is_refused() -> None:
 
 
 def test_another_protocol_version_is_signed_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("protocol.messages.VERSION", 99)
+    monkeypatch.setattr("crossward.protocol.messages.VERSION", 99)
     assert outcome(UPDATE)[0] == "malformed"
 
 

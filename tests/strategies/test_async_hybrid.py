@@ -10,8 +10,8 @@ import pytest
 from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp.strategy import Strategy
 
-from protocol.messages import ALONE
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
+from crossward.protocol.messages import ALONE
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
 from strategies.state import RunError
@@ -224,7 +224,7 @@ def test_one_update_per_hospital_in_a_buffer(federation: Any) -> None:
 
 
 def test_two_nodes_with_one_identity_are_one_hospital(federation: Any) -> None:
-    from simulation.toy import toy_identity
+    from crossward.simulation.toy import toy_identity
 
     f = federation(
         compute=(1, 2, 3, 4), versions=3, retry_seconds=1.0, identity=lambda n: toy_identity(1 if n == 1 else n + 1)

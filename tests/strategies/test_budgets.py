@@ -16,12 +16,12 @@ from client_app.budget import Budget
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.trained import Trained
-from encryption.plan import FieldPlan
-from privacy.accounting import Spent, epsilon
-from protocol.privacy_settings import PrivacySettings
-from protocol.schedule import Schedule
-from simulation.toy import ToyLearner, toy_context, toy_identity
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.config.privacy_settings import PrivacySettings
+from crossward.config.schedule import Schedule
+from crossward.encryption.plan import FieldPlan
+from crossward.privacy.accounting import Spent, epsilon
+from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
 from strategies.journal import MemoryJournal
@@ -272,9 +272,9 @@ def test_an_update_of_another_unit_than_the_runs_is_refused(tmp_path: Path) -> N
 
 
 def test_a_whole_private_run_of_real_hospitals(own_home: Path, tmp_path: Path) -> None:
-    from adapters import LoraSettings, ModelConfig
     from client_app.learner import LoraLearner, workshop
     from client_app.settings import TrainSettings
+    from crossward.adapters import LoraSettings, ModelConfig
     from data import DataConfig, load_hospitals
 
     data = DataConfig(synthetic_patients=24, max_tokens=32, min_patients=2)

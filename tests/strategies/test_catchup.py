@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encryption.aggregator import clear_arithmetic
-from encryption.holder import ClearSealer
-from encryption.packing import pack
-from encryption.plan import FieldPlan
-from protocol.parts import Part, PartHead, Payload, join
+from crossward.encryption.aggregator import clear_arithmetic
+from crossward.encryption.holder import ClearSealer
+from crossward.encryption.packing import pack
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.parts import Part, PartHead, Payload, join
 from strategies import catchup
 from strategies.catchup import CatchUp, VersionFacts, version_name
 from strategies.combine import combine

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.messages import Head, Update
+from crossward.protocol.messages import Head, Update
 from strategies.claims import GROWTH, Claims
 from strategies.settings import StrategySettings
 

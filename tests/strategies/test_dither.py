@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from client_app.payloads import Vault
-from encryption.dither import KNOWN, Dither, NoDither
-from encryption.key_format import ConsortiumKey
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from protocol.parts import ProtocolError
+from crossward.encryption.dither import KNOWN, Dither, NoDither
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.parts import ProtocolError
 from server_app.run_folder import RunFolder
 
 SECRET = Secret(bytes(range(32)))

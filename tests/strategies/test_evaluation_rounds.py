@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from client_app.trained import Trained
-from protocol.measures import Measure
-from protocol.schedule import Schedule
-from simulation.toy import ToyLearner
+from crossward.config.schedule import Schedule
+from crossward.protocol.measures import Measure
+from crossward.simulation.toy import ToyLearner
 from strategies.federated_evaluation import EvaluationRound
 
 GENTLE = Schedule(versions=16, local_steps=5, peak=0.4, kind="constant")

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encryption.packing import unpack
-from encryption.plan import FieldPlan
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
+from crossward.encryption.packing import unpack
+from crossward.encryption.plan import FieldPlan
 
 
 def fields(payload: Any) -> list[int]:

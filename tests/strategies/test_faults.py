@@ -16,11 +16,11 @@ from client_app.identity import sign
 from client_app.payloads import Vault
 from client_app.state import StateFolder
 from client_app.trained import Trained
-from encryption.plan import FieldPlan
-from protocol.messages import VERSION, Failure, Update
-from protocol.schedule import Schedule
-from protocol.wire import read_reply, read_task, write_reply
-from simulation.toy import ToyLearner, toy_identity
+from crossward.config.schedule import Schedule
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import VERSION, Failure, Update
+from crossward.protocol.wire import read_reply, read_task, write_reply
+from crossward.simulation.toy import ToyLearner, toy_identity
 
 Outcome = list[tuple[float, Message]]
 TOY = Vault().layout("toy-layout-16", 2)

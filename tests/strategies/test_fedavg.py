@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from flwr.app import Message
 
-from encryption.plan import PlanError
-from protocol.schedule import Schedule
-from simulation.toy import ToyLearner
+from crossward.config.schedule import Schedule
+from crossward.encryption.plan import PlanError
+from crossward.simulation.toy import ToyLearner
 from strategies.fedavg import FedAvg
 
 CONSTANT = Schedule(versions=3, local_steps=5, peak=0.05, kind="constant")
@@ -103,7 +103,7 @@ def test_a_newcomer_is_in_the_next_round(federation: Any) -> None:
 
 
 def test_more_nodes_than_w_can_weigh_are_refused(federation: Any) -> None:
-    from encryption.plan import FieldPlan
+    from crossward.encryption.plan import FieldPlan
 
     with pytest.raises(PlanError, match="buffer-size = 5 is more than a quarter of W = 16"):
         fedavg(federation, compute=(1,) * 5, plan=FieldPlan(8, 4, 2))

@@ -11,10 +11,10 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from benchmarks.fuzz import Door, Tally, fuzz, table
 from benchmarks.fuzz_mutations import FORGED, IDENTITY_POINT
-from encryption.aggregator import arithmetic
-from encryption.plan import FieldPlan
-from protocol.parts import ProtocolError
-from protocol.wire import read_reply
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.parts import ProtocolError
+from crossward.protocol.wire import read_reply
 
 MUTATIONS = 3000
 PLAN = FieldPlan(8, 7, 2)

@@ -16,16 +16,16 @@ from flwr.app import Message
 from client_app.hospital_noise import HospitalNoise, bounded
 from client_app.payloads import Vault
 from client_app.trained import Trained
-from encryption.key_format import ConsortiumKey
-from encryption.plan import FieldPlan
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from privacy.discrete import DiscreteGaussian
-from privacy.hospital import HospitalMechanism
-from protocol.messages import LATE
-from protocol.schedule import Schedule
+from crossward.config.schedule import Schedule
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.privacy.discrete import DiscreteGaussian
+from crossward.privacy.hospital import HospitalMechanism
+from crossward.protocol.messages import LATE
+from crossward.simulation.toy import ToyLearner
 from server_app.run_folder import RunFolder
-from simulation.toy import ToyLearner
 from strategies.dp_fedavg import DpFedAvg
 from strategies.fedavg import FedAvg
 from strategies.hospital_budget import EVENT, HospitalBudget

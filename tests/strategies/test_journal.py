@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from encryption.plan import FieldPlan
-from protocol.parts import Part, PartHead
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.parts import Part, PartHead
 from server_app.run_folder import RunFolder
 from strategies.journal import Journal, MemoryJournal
 

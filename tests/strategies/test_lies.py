@@ -10,10 +10,10 @@ import pytest
 from flwr.app import Message
 
 from client_app.identity import sign
-from protocol.measures import Measure
-from protocol.messages import Evaluation, Update
-from protocol.wire import read_reply, read_task, write_reply
-from simulation.toy import toy_identity
+from crossward.protocol.measures import Measure
+from crossward.protocol.messages import Evaluation, Update
+from crossward.protocol.wire import read_reply, read_task, write_reply
+from crossward.simulation.toy import toy_identity
 from strategies.restore import standing
 
 Outcome = list[tuple[float, Message]]

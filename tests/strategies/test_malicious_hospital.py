@@ -14,17 +14,17 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.payloads import Vault
-from encryption.aggregator import BfvArithmetic
-from encryption.bfv import CiphertextError, to_60_bits
-from encryption.holder import BfvSealer
-from encryption.key_format import ConsortiumKey
-from encryption.plan import RING, FieldPlan
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from protocol.messages import Update
-from protocol.parts import Part, PartHead, join
-from protocol.wire import read_reply, write_reply
-from simulation.toy import toy_identity
+from crossward.encryption.aggregator import BfvArithmetic
+from crossward.encryption.bfv import CiphertextError, to_60_bits
+from crossward.encryption.holder import BfvSealer
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import RING, FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.messages import Update
+from crossward.protocol.parts import Part, PartHead, join
+from crossward.protocol.wire import read_reply, write_reply
+from crossward.simulation.toy import toy_identity
 from strategies.state import RunError
 
 SECRET = Secret(bytes(range(32)))
@@ -143,7 +143,9 @@ def test_a_hospital_that_goes_on_so_is_asked_no_more_before_the_others_give_up(f
 
 def test_where_all_contribute_to_every_version_nobody_can_tell_who_it_was(federation: Any) -> None:
     """Two are survived; then every node has given up, says why, and the run ends at once rather than by its timeout."""
-    with pytest.raises(RunError, match=r"every node refuses to go on; .* did not open here .* encryption.keys rotate"):
+    with pytest.raises(
+        RunError, match=r"every node refuses to go on; .* did not open here .* crossward.encryption.keys rotate"
+    ):
         run(federation, noise, 4)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flwr.app import Error, Message
 
-from encryption.plan import FieldPlan
-from simulation.toy import toy_context
-from simulation.virtual_grid import VirtualNode
+from crossward.encryption.plan import FieldPlan
+from crossward.simulation.toy import toy_context
+from crossward.simulation.virtual_grid import VirtualNode
 
 
 def comes_back(f: Any, hospital: int, after: float, gone: float) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from flwr.app import Array, ArrayRecord, RecordDict
 
-from protocol.messages import Failure
-from protocol.wire import content_size, read_reply, write_reply
+from crossward.protocol.messages import Failure
+from crossward.protocol.wire import content_size, read_reply, write_reply
 from strategies.replies import AT_ONCE, Replies
 
 

@@ -14,10 +14,10 @@ import pytest
 from flwr.app import Message
 
 from client_app.payloads import Vault
-from encryption.plan import FieldPlan
-from protocol.messages import Failure
-from protocol.schedule import Schedule
-from protocol.wire import read_task, write_reply
+from crossward.config.schedule import Schedule
+from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import Failure
+from crossward.protocol.wire import read_task, write_reply
 from server_app.run_folder import RunFolder, RunFolderError, read_config
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg

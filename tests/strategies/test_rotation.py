@@ -9,12 +9,12 @@ import pytest
 from flwr.app import Message
 
 from client_app.payloads import MissingKeyError, Vault
-from encryption.key_format import ConsortiumKey
-from encryption.plan import FieldPlan
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from protocol.messages import Task
-from protocol.wire import read_task
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.messages import Task
+from crossward.protocol.wire import read_task
 from server_app.run_folder import RunFolder, RunFolderError
 
 OLD, NEW = Secret(bytes(range(32))), Secret(bytes(range(100, 132)))

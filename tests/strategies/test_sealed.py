@@ -14,15 +14,15 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.payloads import Payloads, Vault
-from encryption.key_format import ConsortiumKey
-from encryption.parallel import SealingPool
-from encryption.plan import FieldPlan
-from encryption.secret import Secret
-from encryption.settings import CKKS, EncryptionSettings
-from protocol.messages import Task, Update
-from protocol.wire import read_reply, read_task, write_reply
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.parallel import SealingPool
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import CKKS, EncryptionSettings
+from crossward.protocol.messages import Task, Update
+from crossward.protocol.wire import read_reply, read_task, write_reply
+from crossward.simulation.toy import toy_identity
 from server_app.run_folder import RunFolder
-from simulation.toy import toy_identity
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
 
@@ -39,7 +39,7 @@ def vault(policy: str = "all", key: ConsortiumKey | None = KEY, scheme: str = "b
 
 @pytest.fixture(scope="module")
 def ckks_key() -> ConsortiumKey:
-    from encryption.ckks_holder import make_context
+    from crossward.encryption.ckks_holder import make_context
 
     return ConsortiumKey(SECRET, (), make_context()[0])
 

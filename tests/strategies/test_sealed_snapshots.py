@@ -11,14 +11,14 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.payloads import Vault
-from encryption.key_format import ConsortiumKey
-from encryption.plan import FieldPlan
-from encryption.secret import Secret
-from encryption.settings import EncryptionSettings
-from protocol.messages import SnapshotHead, Update
-from protocol.parts import Payload
-from protocol.wire import read_reply, read_task, write_reply
-from simulation.toy import toy_identity
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.secret import Secret
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.messages import SnapshotHead, Update
+from crossward.protocol.parts import Payload
+from crossward.protocol.wire import read_reply, read_task, write_reply
+from crossward.simulation.toy import toy_identity
 
 SECRET = Secret(bytes(range(32)))
 SEALED = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from protocol.settings import SettingsError, read_settings
+from crossward.config.settings import SettingsError, read_settings
 from strategies.settings import StrategySettings
 
 

@@ -1,7 +1,7 @@
 """State hashes and snapshots: two of a mind are needed, and nothing is left lying about."""
 
-from protocol.messages import SnapshotHead
-from protocol.parts import Part, PartHead, Payload, join
+from crossward.protocol.messages import SnapshotHead
+from crossward.protocol.parts import Part, PartHead, Payload, join
 from strategies.journal import MemoryJournal
 from strategies.snapshots import Snapshots, StateHashes
 

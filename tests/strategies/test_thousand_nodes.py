@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from encryption.settings import EncryptionSettings
-from protocol.parts import Part, Payload
-from protocol.schedule import Schedule
-from simulation.toy import toy_app, toy_context
-from simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.config.schedule import Schedule
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.parts import Part, Payload
+from crossward.simulation.toy import toy_app, toy_context
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies import catchup, versions
 from strategies.async_hybrid import AsyncHybrid
 from strategies.combine import combine

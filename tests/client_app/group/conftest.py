@@ -28,7 +28,7 @@ from client_app.group.client import GroupLearner
 from client_app.group.place import Options, code_version
 from client_app.settings import EngineSettings
 from client_app.spec import LearnerSpec
-from protocol.settings import read_settings
+from crossward.config.settings import read_settings
 from tests.processes import below, cmdline, kill, runs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,7 +55,7 @@ from pathlib import Path
 from client_app.group.client import GroupLearner
 from client_app.settings import EngineSettings
 from client_app.spec import LearnerSpec
-from protocol.settings import read_settings
+from crossward.config.settings import read_settings
 
 config, folder, seed, last = json.loads(sys.argv[1])
 logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="log %(message)s")

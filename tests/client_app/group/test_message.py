@@ -17,9 +17,9 @@ from flwr.app import Context, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from client_app.app import app
-from encryption.key_file import create_key
-from protocol.messages import EVALUATE, TRAIN, Evaluation, Failure, Head, Reply, Task, Update
-from protocol.wire import read_reply, write_task
+from crossward.encryption.key_file import create_key
+from crossward.protocol.messages import EVALUATE, TRAIN, Evaluation, Failure, Head, Reply, Task, Update
+from crossward.protocol.wire import read_reply, write_task
 
 ROOT = Path(__file__).resolve().parents[3]
 TASK = Task("0123abcd", 5, 0, 0, 0, 2, (8, 7, 0), Head(0, "ab" * 32))

@@ -184,7 +184,7 @@ def test_putting_the_clock_right_makes_no_process_another_one(monkeypatch: pytes
 
 
 def test_code_that_changes_is_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for room in ("client_app", "adapters", "data", "protocol"):
+    for room in ("client_app", "crossward", "data"):
         (tmp_path / room / "deeper").mkdir(parents=True)
         (tmp_path / room / "deeper" / "a.py").touch()
     real = code_version()

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from adapters import AdapterError
 from client_app.group import rank as ranks
 from client_app.group.rank import ORDINARY, Worker
 from client_app.learner import LoraLearner, workshop
 from client_app.team import SOLO
+from crossward.adapters import AdapterError
 from data import DataError
 
 

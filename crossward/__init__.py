@@ -1,0 +1,1 @@
+"""Crossward: hospitals fine-tune one language model together without sharing a record."""

@@ -1,0 +1,173 @@
+"""Loading the frozen base model and its tokenizer, any causal language model that transformers knows.
+
+Nothing here may assume the embedded model: a tokenizer may lack a padding token or BOS, embeddings may be tied,
+the weights may be quantised. What can differ between nodes (device, precision, quantisation) is no part of
+the digest; what may not differ (configuration, weights, tokenizer) is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from crossward.adapters.config import ModelConfig
+from crossward.adapters.digests import base_digest, tokenizer_digest
+from crossward.adapters.errors import AdapterError, LocalFilesError
+from crossward.adapters.find import find_model
+from crossward.adapters.limits import check_vocabulary
+
+PADDING = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]", "<|pad|>")
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A loaded base model: parameters frozen, in evaluation mode, on one device.
+
+    ``digest`` and ``tokenizer_digest`` are sha256 hex; nodes whose digests differ cannot train together. ``source`` and
+    ``revision`` are what an exported adapter names as its base: a hub id, or the folder on this machine.
+    """
+
+    model: Any
+    tokenizer: Any
+    name: str
+    digest: str
+    tokenizer_digest: str
+    source: str = ""
+    revision: str = ""
+
+
+def _device(config: ModelConfig) -> torch.device:
+    if config.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(config.device)
+    backend = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.mps}.get(device.type)
+    count = 1 if backend is None else backend.device_count()
+    if (device.index or 0) >= count:
+        raise AdapterError(
+            f"model.device = {config.device!r}: this machine has {count} {device.type} devices. "
+            "Use 'auto', 'cpu' or a smaller index."
+        )
+    return device
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
+    if config.dtype == "auto":
+        return torch.bfloat16 if _fast_bfloat16(device) else torch.float32
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    return kinds[config.dtype]
+
+
+def _quantization(config: ModelConfig, dtype: torch.dtype, device: torch.device) -> Any:
+    if config.quantization == "8bit":
+        return cast(Any, BitsAndBytesConfig)(load_in_8bit=True)
+    if config.quantization == "4bit":
+        return cast(Any, BitsAndBytesConfig)(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.float32 if device.type == "cpu" else dtype,
+        )
+    return None
+
+
+def _load_model(config: ModelConfig, folder: Path, device: torch.device) -> Any:
+    dtype = _dtype(config, device)
+    extra: dict[str, Any] = {}
+    quantization = _quantization(config, dtype, device)
+    if quantization is not None:
+        extra["quantization_config"] = quantization
+    if quantization is not None or device.type != "cpu":
+        extra["device_map"] = {"": str(device)}
+    progress: Any = transformers.utils.logging
+    bars = progress.is_progress_bar_enabled()
+    progress.disable_progress_bar()
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=dtype,
+            attn_implementation=config.attention,
+            local_files_only=True,
+            output_loading_info=True,
+            **extra,
+        )
+    except torch.OutOfMemoryError as error:
+        raise LocalFilesError(
+            f"{folder} does not fit on {device} in {dtype}: set model.quantization to '8bit' or '4bit'. ({error})"
+        ) from error
+    except Exception as error:  # transformers raises anything from KeyError to SafetensorError for a bad folder
+        raise LocalFilesError(
+            f"the model in {folder} cannot be loaded (dtype {dtype}, quantization {config.quantization}, attention "
+            f"{config.attention}, device {device}): {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        if bars:
+            progress.enable_progress_bar()
+    model, report = loaded
+    if missing := sorted(report["missing_keys"]):
+        raise LocalFilesError(
+            f"the weights in {folder} lack {len(missing)} tensors that {type(model).__name__} has, such as "
+            f"{missing[0]}: fetch or copy the model again."
+        )
+    for module in model.modules():
+        # On CPUs with AVX512-BF16, bitsandbytes would repack 4-bit weights at the first forward pass in evaluation
+        # mode. No gradient passes through packed ones: training after measuring would train the last layer alone.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    model.requires_grad_(False)
+    return model.eval()
+
+
+def _load_tokenizer(folder: Path, rows: int) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # as for the model: any kind of exception for a bad folder
+        raise LocalFilesError(
+            f"the tokenizer in {folder} cannot be loaded: {type(error).__name__}: {error}. "
+            "The folder needs tokenizer.json, or the vocabulary files of its kind."
+        ) from error
+    if len(tokenizer) == 0:
+        raise LocalFilesError(f"{folder} holds a model but no tokenizer: it needs tokenizer.json or vocabulary files.")
+    if tokenizer.pad_token_id is None:
+        # An existing token, so that the embeddings keep their size. Padding is masked, whatever its id.
+        vocabulary = tokenizer.get_vocab()
+        reserved = next((token for token in PADDING if token in vocabulary), None)
+        tokenizer.pad_token = (
+            reserved or tokenizer.unk_token or tokenizer.eos_token or min(vocabulary, key=vocabulary.__getitem__)
+        )
+    check_vocabulary(folder, tokenizer, rows)
+    return tokenizer
+
+
+def load_base(config: ModelConfig) -> BaseModel:
+    """Load the base model that ``config`` names, without touching the network if it lies on this machine.
+
+    ``dtype`` auto is bfloat16 on CUDA GPUs of compute capability 8 or more, float32 elsewhere (bfloat16 is 2.4 times
+    slower on CPUs without AMX). A missing padding token becomes an existing token; check attention masks, not ids.
+
+    Raises
+    ------
+    AdapterError
+        when the model cannot be had (naming every place tried), is cut off, lacks tensors, or does not fit.
+    """
+    folder, source = find_model(config)
+    device = _device(config)
+    model = _load_model(config, folder, device)
+    tokenizer = _load_tokenizer(folder, model.get_input_embeddings().weight.shape[0])
+    return BaseModel(
+        model=model,
+        tokenizer=tokenizer,
+        name=config.name,
+        digest=base_digest(folder, model),
+        tokenizer_digest=tokenizer_digest(folder, tokenizer),
+        source=source,
+        revision=config.revision if source != str(folder) else "",
+    )

@@ -1,0 +1,48 @@
+"""Where this package keeps what it can make again: unpacked models and digests of weights.
+
+Not for: anything that may not be lost. Every write is a temporary file and a rename, so that several
+processes may use the cache at once.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from crossward.adapters.errors import AdapterError
+from crossward.machine.paths import PathError, own_folder
+
+
+def cache_folder(kind: str) -> Path:
+    """The folder ``cache/<kind>`` of :func:`crossward.machine.paths.home`, made if it does not exist.
+
+    Raises
+    ------
+    AdapterError
+        it cannot be made, or belongs to another user.
+    """
+    try:
+        folder = own_folder("cache") / kind
+        folder.mkdir(exist_ok=True)
+    except PathError as error:
+        raise AdapterError(str(error)) from error
+    except OSError as error:
+        raise AdapterError(
+            f"{error.filename} cannot be made ({error.strerror}): set CROSSWARD_HOME to a folder that can be written"
+        ) from error
+    return folder
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with fresh.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""Run-config keys that both sides read: the run itself and what a simulation pretends.
+
+Not for: keys of one side only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crossward.config.settings import PATH
+from crossward.machine.paths import home
+
+LAUNCHER_LOG = re.compile(r"launcher(-\d+)?\.log")  # what a launcher puts into a run folder before there is a run
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Keys under ``run.``."""
+
+    seed: int = field(
+        default=0,
+        metadata={"key": "run.seed", "help": "Seed of everything random that is not secret.", "min": 0},
+    )
+    folder: str = field(
+        default="",
+        metadata={
+            "key": "run.folder",
+            "path": PATH,
+            "help": "Run folder to make; empty: runs/<UTC time>-<id> in CROSSWARD_HOME (~/.crossward).",
+        },
+    )
+    resume: str = field(
+        default="",
+        metadata={
+            "key": "run.resume",
+            "path": PATH,
+            "help": "Run folder whose run is to go on from its last version.",
+        },
+    )
+    alone: bool = field(
+        default=True,
+        metadata={
+            "key": "run.alone",
+            "help": "After the last version let every hospital train an adapter alone, for comparison. It never leaves "
+            "the node and is trained without noise; with privacy.unit example or patient its measures stay there too.",
+        },
+    )
+    alone_steps: int = field(
+        default=0,
+        metadata={
+            "key": "run.alone-steps",
+            "help": "Optimiser steps of the training alone; 0 = num-versions x local-steps.",
+            "min": 0,
+        },
+    )
+    state: str = field(
+        default="",
+        metadata={
+            "key": "run.state-dir",
+            "path": PATH,
+            "help": "Where simulated nodes keep their state; empty: state/ in CROSSWARD_HOME.",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if self.folder and self.resume:
+            raise ValueError("run.folder and run.resume exclude each other: a resumed run keeps its folder")
+
+    @property
+    def state_root(self) -> Path:
+        """Folder of the simulated nodes' states."""
+        return Path(self.state) if self.state else home() / "state"
+
+
+def simulation_keys() -> Path:
+    """Folder of the consortium keys that simulations make for themselves."""
+    return home() / "keys"
+
+
+def _numbers(key: str, text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(item) for item in text.split(",") if item.strip())
+    except ValueError:
+        values = (-1.0,)
+    if any(not 0 < value < 1e9 for value in values):
+        raise ValueError(f"{key} = {text!r}: expected a comma list of numbers above 0, one a hospital")
+    return values
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """Keys under ``simulation.``: links and speeds that simulated hospitals pretend to have, by partition id."""
+
+    links: str = field(
+        default="1000,300,100,50",
+        metadata={
+            "key": "simulation.links-mbit",
+            "help": "Mbit/s of each simulated hospital's link, repeated as needed; empty: not simulated.",
+        },
+    )
+    slowdowns: str = field(
+        default="1,1,1.5,3",
+        metadata={
+            "key": "simulation.slowdowns",
+            "help": "How many times slower than this machine each simulated hospital computes, repeated as needed.",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        _numbers("simulation.links-mbit", self.links)
+        _numbers("simulation.slowdowns", self.slowdowns)
+
+    def link(self, partition: int) -> float:
+        """Mbit/s of a partition; 0 = not simulated."""
+        values = _numbers("simulation.links-mbit", self.links)
+        return values[partition % len(values)] if values else 0.0
+
+    def slowdown(self, partition: int) -> float:
+        """Factor on a partition's compute time."""
+        values = _numbers("simulation.slowdowns", self.slowdowns)
+        return max(values[partition % len(values)], 1.0) if values else 1.0

@@ -1,0 +1,48 @@
+"""What a hospital's SuperNode waits for, read off the lines that it prints, and said at growing intervals.
+
+Not for: the node's own work, which logs how far it is (``client_app.meter``).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+from crossward.machine.waiting import FIRST, Reminder
+
+LONGEST = 3600.0  # seconds: a service that is idle for days need not say so more often
+WORKING = 15.0  # seconds without a line while it works, which logs its steps
+_RECEIVING = re.compile(r"Receiving: (\S+) message")
+
+
+class Awaiting:
+    """Give it every line; call :meth:`look` again and again."""
+
+    def __init__(self, superlink: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.superlink, self.say, self.clock = superlink, say, clock
+        self._reminder = Reminder(clock(), longest=LONGEST)
+        self.begins()
+
+    def begins(self) -> None:
+        """The SuperNode is about to be started, or has ended."""
+        self._for(f"{self.superlink} to let this SuperNode in")
+
+    def heard(self, line: str) -> None:
+        """Take in what the SuperNode, or a process of it, printed."""
+        if "SuperNode ID:" in line or "Sent successfully" in line or "Ignoring reply message" in line:
+            self._for(f"a task from {self.superlink}: none is sent without a run, or before enough hospitals have come")
+        elif found := _RECEIVING.search(line):
+            self._for(f"this hospital's own work ({found[1]}); workers/group.log may say more", WORKING)
+        elif self._reminder.first == WORKING:
+            self._reminder.reset(self.clock())
+
+    def _for(self, what: str, first: float = FIRST) -> None:
+        self.what, self._reminder.first = what, first
+        self._reminder.reset(self.clock())
+
+    def look(self) -> None:
+        """Say what is waited for, if it is time."""
+        now = self.clock()
+        if self._reminder.due(now):
+            self.say(f"waiting for {self.what} ({self._reminder.waited(now):.0f} s)")

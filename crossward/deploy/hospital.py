@@ -1,0 +1,205 @@
+"""A hospital's side: a SuperNode that comes back after whatever killed it, and is let in again at once.
+
+A SuperLink takes a killed SuperNode for alive until its heartbeats have been missing for a minute, and refuses its
+successor meanwhile. Whoever holds the node's key may say that it is gone: so this says it before a new start
+(:func:`release`), and waits a moment, so that the aggregator sees the node gone and asks another hospital for the
+update that was lost.
+
+Not for: training (``client_app``) or what the SuperNode is told (its node config is handed on as it is).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from client_app.settings import NodeSettings
+from crossward.config.settings import path_keys
+from crossward.deploy.addresses import parted
+from crossward.deploy.awaiting import Awaiting
+from crossward.deploy.certificates import days_left
+from crossward.deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
+from crossward.deploy.errors import DeployError
+from crossward.deploy.files import field_of, only_one, path_in, read_table, write_new
+from crossward.deploy.keeper import Keeper, Service
+from crossward.deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
+from crossward.launcher.environment import command
+from crossward.launcher.overrides import to_toml
+from crossward.machine.ports import trouble
+
+LOOPBACK = "127.0.0.1"
+SETTING = "end what holds it, or change `port` in {path}"
+SEEN_GONE = 3.0  # seconds between "it is gone" and a new start; the aggregator looks several times a second
+_NODE_ID = re.compile(r"SuperNode ID: (\d+)")
+_REFUSALS = {
+    "[code: 2004]": "{config.superlink} does not let this SuperNode in. Its key {fingerprint} is not registered there "
+    "(send node.pub to the aggregator's operator), or an earlier SuperNode with it still counts as connected",
+    "address already in use": "port {config.port} on 127.0.0.1, which the SuperNode needs, was taken meanwhile: end "
+    "what holds it, or change port in hospital.toml",
+    "CERTIFICATE_VERIFY_FAILED": "{config.superlink} shows a certificate that {config.authority} does not vouch for: "
+    "get the aggregator's present ca.crt, and mind the host name in superlink",
+}
+_TEMPLATE = """\
+# A hospital of a Crossward consortium; read by `crossward deploy hospital`. Paths are from this file's folder.
+superlink = "{superlink}"      # the aggregator's host and port
+authority = "ca.crt"           # from the aggregator
+node-key = "node.key"          # made here; its public half node.pub goes to the aggregator
+port = {port}                  # for this machine's own processes, on the loopback only
+
+[node-config]                  # all keys: `crossward settings`
+site = {site}
+data-path = {data}
+state-dir = {state}
+key-path = {key}
+"""
+
+
+@dataclass(frozen=True)
+class HospitalConfig:
+    """``hospital.toml`` without its node config."""
+
+    superlink: str = field(metadata=field_of("superlink", "the aggregator's host and port"))
+    authority: Path = field(metadata=field_of("authority", "the CA's certificate, from the aggregator"))
+    node_key: Path = field(metadata=field_of("node-key", "this SuperNode's private key"))
+    chunk: int = field(default=CHUNK_KIB, metadata=field_of("chunk-kib", CHUNK_HELP))
+    port: int = field(default=9094, metadata=field_of("port", "port on the loopback for this machine's own processes"))
+
+
+def init_hospital(
+    folder: Path,
+    superlink: str,
+    site: str,
+    data: Path,
+    authority: Path,
+    consortium_key: Path,
+    port: int = 9094,
+    state: Path | None = None,
+) -> Path:
+    """A new hospital's folder: node key, the CA's certificate, config. Notes and consortium key are only named."""
+    parted(superlink)  # everything is looked at before anything is made
+    days_left(authority)
+    make_node_key(folder)
+    write_new(folder / "ca.crt", authority.read_bytes())
+    quoted = {"site": site, "data": str(data), "state": str(state or folder / "state"), "key": str(consortium_key)}
+    text = {name: json.dumps(value, ensure_ascii=False) for name, value in quoted.items()}
+    write_new(folder / "hospital.toml", _TEMPLATE.format(superlink=superlink, port=port, **text).encode())
+    return folder / "hospital.toml"
+
+
+def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
+    """``hospital.toml`` and its node config.
+
+    Raises
+    ------
+    DeployError
+        says what is missing or wrong.
+    """
+    config, node = read_table(HospitalConfig, path, "node-config")
+    parted(config.superlink)
+    load_node_key(config.node_key)
+    if not config.authority.is_file():
+        raise DeployError(f"{config.authority}, the aggregator's CA certificate, is missing: ask the aggregator for it")
+    for key, value in node.items():
+        if not isinstance(value, bool | int | float | str):
+            raise DeployError(f"{path}: [node-config] {key} = {value!r} is not one plain value")
+    for key in path_keys(NodeSettings):
+        if isinstance(value := node.get(key), str) and value:
+            node[key] = str(path_in(path, f"[node-config] {key}", value))
+    if not isinstance(node.get("state-dir"), str) or not node["state-dir"]:
+        raise DeployError(f"{path}: [node-config] state-dir is missing: the folder for this node's state and identity")
+    return config, node
+
+
+def write_node_config(node: dict[str, Any], folder: Path) -> Path:
+    """The node config as a file: Flower's command line takes no text with a quote in it, its file takes any."""
+    path = folder / "node-config.toml"
+    draft = path.with_suffix(".draft")
+    draft.write_text(to_toml(node), encoding="utf-8")
+    return draft.replace(path)
+
+
+def release(superlink: str, authority: Path, node_key: Path, node: int) -> None:
+    """Tell the SuperLink that SuperNode ``node`` has gone. Whatever goes wrong, the SuperLink finds out by itself."""
+    from flwr.proto.fleet_pb2 import DeactivateNodeRequest
+    from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
+    from flwr.supernode.fleet_http_client import FleetHttpClient
+    from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+
+    key = load_node_key(node_key)
+    signing = NodeAuthHttpInterceptor(key, key.public_key())
+    versions = RuntimeVersionHttpInterceptor(component_name="SuperNode")
+    with FleetHttpClient.from_server_address(superlink, False, str(authority), [versions, signing]) as client:
+        client.DeactivateNode(DeactivateNodeRequest(node_id=node))
+
+
+class Presence:
+    """Which node id the SuperNode has while it runs, on disk: what is found there after a kill is to be released."""
+
+    def __init__(self, config: HospitalConfig, state: Path, say: Callable[[str], None]) -> None:
+        self.config, self.path, self.say = config, state / "supernode.json", say
+
+    def heard(self, line: str) -> None:
+        """Note the id when the SuperNode says it; say in words why it was turned away."""
+        for sign, told in _REFUSALS.items():
+            if sign in line:
+                public = text_of(load_node_key(self.config.node_key).public_key())
+                self.say(f"REFUSED: {told.format(config=self.config, fingerprint=fingerprint(public))}")
+        if found := _NODE_ID.search(line):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.path.with_suffix(".draft")
+            draft.write_text(json.dumps({"node": int(found[1])}), encoding="utf-8")
+            draft.replace(self.path)
+
+    def ended(self, code: int) -> None:
+        """A SuperNode that ended in order has signed off itself."""
+        if code == 0:
+            self.path.unlink(missing_ok=True)
+
+    def before(self) -> None:
+        """Sign off for a predecessor that could not."""
+        try:
+            node = int(json.loads(self.path.read_text(encoding="utf-8"))["node"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        try:
+            release(self.config.superlink, self.config.authority, self.config.node_key, node)
+            self.say(f"node {node} did not end in order; the SuperLink was told that it is gone")
+            time.sleep(SEEN_GONE)
+            self.path.unlink(missing_ok=True)
+        except Exception as error:  # of several libraries; told at the next start, if the node is not forgotten by then
+            self.say(f"the SuperLink could not be told that node {node} is gone ({type(error).__name__}: {error})")
+
+
+def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
+    """Run the SuperNode that ``path`` describes until asked to stop."""
+    config, node = read_hospital(path)
+    state = Path(node["state-dir"])
+    lock = only_one(state, "hospital")
+    home = state / "flower"
+    home.mkdir(exist_ok=True)
+    args = [command("flower-supernode", home), "--superlink", config.superlink]
+    args += ["--root-certificates", str(config.authority), "--auth-supernode-private-key", str(config.node_key)]
+    args += ["--port", str(config.port), "--node-config", str(write_node_config(node, state))]
+    presence = Presence(config, state, say)
+    env = environment(home, config.chunk)
+
+    awaiting = Awaiting(config.superlink, say)
+
+    def before() -> None:
+        if why := trouble(LOOPBACK, config.port):
+            raise DeployError(f"{why}: {SETTING.format(path=path)}")
+        presence.before()
+        awaiting.begins()
+
+    def heard(line: str) -> None:
+        awaiting.heard(line)
+        presence.heard(line)
+
+    service = Service("SuperNode", args, env, before=before, heard=heard, ended=presence.ended)
+    with lock:
+        return Keeper([service], say, awaiting.look).run()

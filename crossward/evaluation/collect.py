@@ -1,0 +1,65 @@
+"""The adapters to compare: untuned base, global, each hospital's own, centralised.
+
+Not for: measuring them (``crossward.evaluation.report``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from datasets import concatenate_datasets
+from numpy.typing import NDArray
+
+from client_app.learner import LoraLearner
+from crossward.config.run_settings import RunSettings
+from crossward.config.settings import read_settings
+from crossward.evaluation.replay import Run
+from data import Hospital
+
+Vector = NDArray[np.float32]
+logger = logging.getLogger("crossward.evaluation")
+
+
+def own_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, Vector]:
+    """``local:<site>`` -> the adapter that a simulated hospital trained alone, where its state folder has one."""
+    root = read_settings(RunSettings, run.config).state_root / run.lineage
+    out = {}
+    for number, hospital in enumerate(hospitals):
+        path = root / f"site-{number}" / "own.npy"
+        if not path.exists():
+            continue
+        vector = np.load(path)
+        if vector.shape != (total,):
+            logger.warning("%s holds %s values, expected %s: left out", path, vector.shape, total)
+            continue
+        out[f"local:{hospital.name}"] = vector
+    return out
+
+
+def total_steps(run: Run) -> int:
+    """Optimiser steps that went into the global adapter, over all hospitals."""
+    usual = int(run.config["train.local-steps"])
+    taken = {line["task"]: int(line.get("steps", usual)) for line in run.events if line["event"] == "accepted"}
+    return sum(taken.get(task, usual) for line in run.versions for task in line["tasks"])
+
+
+def centralised(learners: list[LoraLearner], steps: int, seed: int, heard: Callable[[int, float], None]) -> Vector:
+    """What the same number of steps gives on all hospitals' training notes in one place, float32 [total].
+
+    Hospitals that may not share records cannot do this; it is the yardstick.
+    """
+    first = learners[0]
+    pool = concatenate_datasets([learner.hospital.train for learner in learners])
+    hospital = Hospital("all hospitals", pool, first.hospital.test, first.hospital.labels)
+    learner = LoraLearner(first.shop, hospital, first.data, first.schedule, first.settings)
+    return learner.alone(first.initial(), steps, seed, heard)
+
+
+def save_vector(path: Path, vector: Vector) -> None:
+    """Keep a trained vector beside the run, so that a second evaluation need not train again."""
+    draft = path.with_suffix(".draft.npy")
+    np.save(draft, vector)
+    draft.replace(path)

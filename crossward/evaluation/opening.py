@@ -1,0 +1,56 @@
+"""The consortium's key for an evaluation: does it open this run, and which blocks were sealed.
+
+Not for: opening the records (``crossward.evaluation.replay``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from client_app.learner import Workshop
+from client_app.payloads import Vault
+from client_app.sensitivity import sensitive_blocks
+from crossward.config.settings import read_settings
+from crossward.encryption.key_file import load_key, read_passphrase
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.settings import NONE, SENSITIVE, EncryptionSettings
+from crossward.evaluation.replay import EvaluationError, Run
+
+
+def consortium_key(run: Run, path: Path | None, passphrase: Path | None) -> ConsortiumKey | None:
+    """The key in ``path``, if it opens every version of the run; None for a run that sealed nothing.
+
+    Raises
+    ------
+    EvaluationError
+        the run is sealed and no key was given, or not the one it is sealed under.
+    KeyFileError
+        the file cannot be used.
+    """
+    settings = read_settings(EncryptionSettings, run.config)
+    if settings.policy == NONE:
+        return None
+    needed = sorted({line["key"] for line in run.versions if line["key"]})
+    under = f"sealed under key {', '.join(needed)}" if needed else "sealed"
+    if path is None:
+        raise EvaluationError(
+            f"the adapter of {run.folder} is {under}: give the consortium's key file with --key FILE (a simulation's "
+            "is keys/simulation.key in CROSSWARD_HOME, ~/.crossward unless set)"
+        )
+    key = load_key(path, read_passphrase(passphrase) if passphrase is not None else None)
+    missing = [fingerprint for fingerprint in needed if key.find(fingerprint) is None]
+    if missing:
+        raise EvaluationError(
+            f"the adapter of {run.folder} is {under}; {path} holds key {key.fingerprint} and not {', '.join(missing)}: "
+            "give the key file that the run was made with, or one rotated from it"
+        )
+    return key
+
+
+def vault_of(run: Run, key: ConsortiumKey | None, shop: Workshop) -> Vault:
+    """What opens the run's records, given the model that they belong to."""
+    settings = read_settings(EncryptionSettings, run.config)
+    blocks = None
+    if settings.policy == SENSITIVE:
+        blocks = sensitive_blocks(shop.base, shop.model, shop.layout, settings.fraction)
+    return Vault(settings, key, blocks)

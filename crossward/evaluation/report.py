@@ -1,0 +1,184 @@
+"""What ``python -m crossward.evaluation`` does, in order.
+
+Not for: the command line (``evaluation.__main__``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from client_app.learner import LoraLearner, workshop
+from client_app.settings import EngineSettings, TrainSettings
+from client_app.threads import share_cores
+from crossward.adapters import LoraSettings, ModelConfig, save_adapter, write_vector
+from crossward.config.run_settings import RunSettings
+from crossward.config.schedule import Schedule
+from crossward.config.settings import read_settings, resolve_paths
+from crossward.evaluation.collect import centralised, own_adapters, save_vector, total_steps
+from crossward.evaluation.generations import continuations
+from crossward.evaluation.labels import label_scores
+from crossward.evaluation.opening import consortium_key, vault_of
+from crossward.evaluation.replay import EvaluationError, Run, global_vector, open_run
+from crossward.machine.paths import absolute
+from crossward.protocol.measures import Measure
+from crossward.report.table import ALL, Rows, measure_table, with_totals
+from data import DataConfig, Hospital, load_hospital, load_hospitals
+
+Vector = NDArray[np.float32]
+CENTRALISED = "centralised"
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_TAKES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def overrides(pairs: list[str], config: dict[str, Any]) -> dict[str, Any]:
+    """``config`` with KEY=VALUE pairs laid over it, each read as the type it replaces."""
+    out = dict(config)
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or key not in config:
+            raise EvaluationError(f"--set {pair}: expected KEY=VALUE with a run-config key such as data.path")
+        kind = type(config[key])
+        try:
+            out[key] = _FLAGS[text.lower()] if kind is bool else kind(text)
+        except (ValueError, KeyError) as error:
+            raise EvaluationError(f"--set {pair}: {key} takes {_TAKES[kind]}, not {text!r}") from error
+    return resolve_paths((DataConfig, ModelConfig, LoraSettings, RunSettings), out)
+
+
+def hospitals_of(data: DataConfig, notes: list[str], sites: int) -> list[Hospital]:
+    """The hospitals to measure at: each NAME=PATH of ``notes``, or the run's own notes shared out to ``sites``."""
+    pairs = [pair.partition("=") for pair in notes]
+    for pair, (name, equals, path) in zip(notes, pairs, strict=True):
+        if not (name and equals and path):
+            raise EvaluationError(f"--notes {pair}: expected NAME=PATH, a hospital's name and where its notes are")
+    found = [load_hospital(replace(data, name=name, path=str(absolute(path, "--notes")))) for name, _, path in pairs]
+    return found or load_hospitals(data, sites)
+
+
+def _learners(run: Run, config: dict[str, Any], sites: int | None, notes: list[str]) -> list[LoraLearner]:
+    data, settings = read_settings(DataConfig, config), read_settings(TrainSettings, config)
+    schedule, seed = read_settings(Schedule, config), read_settings(RunSettings, config).seed
+    share_cores(read_settings(EngineSettings, config).threads)
+    shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), seed)
+    hospitals = hospitals_of(data, notes, sites or run.nodes)
+    return [LoraLearner(shop, hospital, data, schedule, settings) for hospital in hospitals]
+
+
+def _row(model: str, site: str, found: Measure) -> dict[str, Any]:
+    none = (None, None)  # one patient does not tell how much patients differ
+    low, high = found.perplexity_interval() if found.has_interval else none
+    accuracy_low, accuracy_high = found.accuracy_interval() if found.has_interval else none
+    return {
+        "model": model,
+        "site": site,
+        "perplexity": found.perplexity,
+        "perplexity_low": low,
+        "perplexity_high": high,
+        "loss": found.loss,
+        "token_accuracy": found.token_accuracy,
+        "token_accuracy_low": accuracy_low,
+        "token_accuracy_high": accuracy_high,
+        "tokens": int(found.tokens),
+        "patients": int(found.patients),
+    }
+
+
+def gap_closed(rows: Rows) -> float | None:
+    """Share of the loss gap from base to centralised that the global adapter closes; None without a centralised row."""
+    totals = with_totals(rows)
+    try:
+        base, fed, central = (totals[model, ALL].loss for model in ("base", "global", CENTRALISED))
+    except KeyError:
+        return None
+    return (base - fed) / (base - central) if base != central else None
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Do everything that the arguments ask for."""
+    console = Console(width=None if Console().is_terminal else 160)
+    run = open_run(args.run.resolve())
+    config = overrides(args.set, run.config)
+    key = consortium_key(run, args.key, args.passphrase_file)  # before the long work: it may not fit
+    learners = _learners(run, config, args.sites, args.notes)
+    first = learners[0]
+    models: dict[str, Vector] = {"base": first.initial()}
+    vault = vault_of(run, key, first.shop)
+    models["global"] = global_vector(run, first.initial(), first.layout, first.sizes, args.version, vault)
+    models |= own_adapters(
+        replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
+    )
+    folder: Path = args.adapter or run.folder / "adapter"
+    write_vector(first.shop.model, first.shop.layout, models["global"])
+    save_adapter(first.shop.model, folder, first.shop.layout)
+
+    rows: Rows = {}
+    with Progress(console=console, transient=True) as bars:
+        if args.centralised:
+            steps = total_steps(run)
+            bar = bars.add_task(f"training centrally, {steps} steps", total=steps)
+            seed = read_settings(RunSettings, config).seed
+            models[CENTRALISED] = centralised(
+                learners, steps, seed, lambda step, loss: bars.update(bar, completed=step + 1)
+            )
+            save_vector(run.folder / "centralised.npy", models[CENTRALISED])
+        bar = bars.add_task("measuring on held-out notes", total=len(models) * len(learners))
+        for learner in learners:
+            for model, vector in models.items():
+                rows[model, learner.site] = learner.evaluate({model: vector})[model]
+                bars.advance(bar)
+        scores = label_scores(learners, models) if first.data.task == "label" else {}
+
+    titles = {"base": "untuned base", "global": "global adapter", CENTRALISED: "trained centrally"}
+    titles |= {name: f"{name.removeprefix('local:')} alone" for name in models if name.startswith("local:")}
+    console.print(
+        measure_table(rows, titles, f"version {args.version or run.versions[-1]['version']} of {run.folder.name}")
+    )
+    out: dict[str, Any] = {
+        "run": run.folder.name,
+        "version": args.version or run.versions[-1]["version"],
+        "rows": [_row(model, site, found) for (model, site), found in with_totals(rows).items()],
+    }
+    for row in out["rows"]:
+        row |= scores.get((row["model"], row["site"]), {})
+    if scores:
+        console.print(scores_table(scores, titles))
+    if (gap := gap_closed(rows)) is not None:
+        out["gap_closed"] = gap
+        console.print(f"The global adapter closes {100 * gap:.1f} % of the loss gap from the base to central training.")
+    if args.generations:
+        out["generations"] = continuations(learners, {m: models[m] for m in ("base", "global")}, args.generations)
+        for text in out["generations"]:
+            console.print(f"\n[bold]{text['site']}[/bold], a held-out note's beginning:", highlight=False)
+            for name in ("prompt", "base", "global", "note"):
+                console.print(f"  {name:>7}: {text[name]!r}", highlight=False, markup=False, soft_wrap=True)
+    path = run.folder / "evaluation.json"
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(out, indent=2) + "\n")
+    draft.replace(path)
+    console.print(f"\nPEFT adapter: {folder}\nFigures:      {path}", highlight=False, soft_wrap=True)
+
+
+def scores_table(scores: dict[tuple[str, str], dict[str, float | None]], titles: dict[str, str]) -> Table:
+    """AUROC and macro-F1 by model and hospital."""
+    sites = list(dict.fromkeys(site for _, site in scores))
+    table = Table(title="Label task on held-out notes: AUROC / macro-F1")
+    table.add_column("model")
+    for site in sites:
+        table.add_column(site, justify="right")
+    for model in dict.fromkeys(model for model, _ in scores):
+        found = (scores.get((model, site)) for site in sites)
+        table.add_row(
+            titles.get(model, model),
+            *("-" if s is None else " / ".join("-" if x is None else f"{x:.3f}" for x in s.values()) for s in found),
+        )
+    return table

@@ -1,0 +1,30 @@
+"""``python -m crossward.launcher.keeper FOLDER COMMAND...``: runs a command there and ends all it started once stdin
+closes.
+
+The launcher holds the other end of stdin, so the kernel closes it however the launcher ends, ``kill -9`` included;
+the simulation and Ray would otherwise go on by themselves.
+
+Not for: a SuperLink that is to outlive its launcher.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+from crossward.launcher.processes import ProcessTree
+
+
+def main(folder: str, *command: str) -> int:
+    tree = ProcessTree()
+    process = tree.start(command, cwd=folder)
+    while process.poll() is None:
+        if select.select([0], [], [], 0.5)[0] and not os.read(0, 1):
+            tree.stop()
+            return 1
+    return process.returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))

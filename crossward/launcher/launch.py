@@ -1,0 +1,251 @@
+"""One launch from start to end: SuperLink, run, verdict, clean-up, evaluation.
+
+The verdict needs both: Flower says the run completed, and the ServerApp left ``result.json`` in the run folder during
+this launch. Either alone has lied: a ServerApp that raises ends with exit code 0 in Flower, and a folder may be left
+from an earlier run.
+
+Not for: reading options (`crossward.launcher.cli`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from crossward.config.run_settings import simulation_keys
+from crossward.launcher.environment import make_home
+from crossward.launcher.errors import LauncherError
+from crossward.launcher.exact_losses import ExactLosses
+from crossward.launcher.flower import Flower, tail
+from crossward.launcher.folder import check_new, check_resumed, new_log
+from crossward.launcher.lines import Screen
+from crossward.launcher.overrides import absolute_texts, app_defaults, read_overrides, to_toml
+from crossward.launcher.processes import ProcessTree
+from crossward.launcher.views import draw_report
+from crossward.launcher.watch import Ending, Watch
+from crossward.machine.paths import absolute
+from crossward.machine.waiting import announced
+
+MARKER, LOG = "result.json", "launcher.log"
+FOLDER_KEY, RESUME_KEY = "run.folder", "run.resume"
+TAIL_LINES = 40
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for; paths are absolute."""
+
+    app: Path
+    runs_dir: Path
+    run_config: tuple[str, ...] = ()
+    num_supernodes: int = 4
+    cpus_per_client: int = 1
+    gpus_per_client: float = 0.0
+    cpus: int = 0
+    evaluate: bool = True
+    evaluation_args: str = ""
+    keep_superlink: bool = False
+    offline: bool = False
+    quiet: bool = False
+
+
+def run_name(now: datetime) -> str:
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def usable_cpus() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def federation(options: Options, cores: int) -> str:
+    """Flower's federation config. Ray makes one actor per ``cpus-per-client`` of its CPUs, so it gets no more CPUs
+    than there are clients to fill them."""
+    wanted = options.num_supernodes * options.cpus_per_client
+    cpus = options.cpus or max(min(cores, wanted), options.cpus_per_client)
+    if cpus < options.cpus_per_client:
+        raise LauncherError(f"--cpus {cpus} is less than --cpus-per-client {options.cpus_per_client}: no client fits")
+    return (
+        f"num-supernodes={options.num_supernodes} client-resources-num-cpus={options.cpus_per_client} "
+        f"client-resources-num-gpus={options.gpus_per_client:g} init-args-num-cpus={cpus}"
+    )
+
+
+def stamp(file: Path) -> tuple[int, int, int] | None:
+    """Tells whether a file is another one than before."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def renewed(file: Path, before: tuple[int, int, int] | None) -> bool:
+    """Whether the file is there, and not the one that had the stamp ``before``: a resumed run begins by removing it."""
+    return stamp(file) not in (None, before)
+
+
+class Launch:
+    """Call `run` once, and `close` in any case."""
+
+    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+        self.options, self._say = options, say
+        self._flower: Flower | None = None
+        self._run_id = ""
+        self._kept: set[int] = set()
+        self._ours = options.app == Path(__file__).resolve().parents[2]
+        defaults = app_defaults(options.app)
+        overrides = read_overrides(options.run_config, defaults)
+        if self._ours:
+            from crossward.launcher.preflight import (  # imports every package's settings: half a second
+                check_run,
+                resolved,
+            )
+
+            overrides = resolved(overrides)
+            check_run(defaults | overrides, options.num_supernodes)
+        else:
+            overrides = absolute_texts(overrides)
+        if FOLDER_KEY not in defaults:
+            raise LauncherError(f"{options.app}/pyproject.toml: [tool.flwr.app.config] lacks {FOLDER_KEY}")
+        self._resumed = bool(overrides.get(RESUME_KEY))
+        chosen = (
+            overrides.get(RESUME_KEY) or overrides.get(FOLDER_KEY) or options.runs_dir / run_name(datetime.now(UTC))
+        )
+        self.folder = absolute(str(chosen), FOLDER_KEY)
+        (check_resumed if self._resumed else check_new)(self.folder)
+        own = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
+        self._run_config = to_toml(overrides | own)
+        self._config = defaults | overrides
+        self._federation = federation(options, usable_cpus())
+        self.log = self.folder / LOG
+        self._tree = ProcessTree()
+
+    def run(self) -> int:
+        """The exit code: 0 only when the run has completed and its evaluation, if any, has too."""
+        began = time.monotonic()
+        notes = self._notes()
+        if not self._resumed:  # a resumed run adds to the log of its earlier launches
+            self.log = new_log(self.folder)
+        try:
+            with self.log.open("a", encoding="utf-8") as log:
+                log.writelines(f"{line}\n" for line in notes)
+        except OSError as error:
+            raise LauncherError(f"the run's log {self.log} cannot be written: {error.strerror}") from error
+        before = stamp(self.folder / MARKER)
+        self._say(f"run folder: {self.folder}")
+        ending = self._simulate()
+        words = tail(self.log, TAIL_LINES)
+        self.close()
+        seconds = time.monotonic() - began
+        if problem := self._problem(ending, renewed(self.folder / MARKER, before)):
+            print(f"--- the last lines of {self.log}\n{words}\n---", file=sys.stderr)
+            raise LauncherError(f"the run has failed after {seconds:.0f} s: {problem}\nfull log: {self.log}")
+        self._say(f"run completed in {seconds:.0f} s; its log: {self.log}")
+        if problem := draw_report(self.folder):
+            self._say(f"the report was not drawn again with exact training losses: {problem}")
+        return self._evaluate()
+
+    def _notes(self) -> list[str]:
+        """Read the notes before anything is started; what was said of them."""
+        said: list[str] = []
+        if self._ours:
+            from crossward.launcher.preflight import read_notes
+
+            def say(line: str) -> None:
+                said.append(line)
+                self._say(line)
+
+            read_notes(self._config, self.options.num_supernodes, say)
+        return said
+
+    def _simulate(self) -> Ending:
+        options = self.options
+        flower = Flower(make_home(), os.environ, self._tree, offline=options.offline, bound=not options.keep_superlink)
+        self._flower = flower
+        with announced(self._say, "waiting for the SuperLink to answer"):
+            flower.start()
+        run_config = flower.home / "run-config.toml"
+        run_config.write_text(self._run_config, "utf-8")
+        with announced(self._say, "waiting for the SuperLink to take the run"):
+            self._run_id = flower.run(options.app, run_config, self._federation)
+        exact = ExactLosses(self.folder)
+        write: Callable[[str], None] = (lambda _: None) if options.quiet else lambda line: self._say(exact.shown(line))
+        return Watch(flower, self._tree, self._run_id, self.log, Screen(write), self._say).follow()
+
+    @staticmethod
+    def _problem(ending: Ending, marked: bool) -> str:
+        """Why this is not a completed run; empty when it is."""
+        if not ending.completed:
+            return f"{ending.status}: {ending.details}"
+        if not marked:
+            return f"Flower says it completed, but the ServerApp left no new {MARKER} in the run folder"
+        return ""
+
+    def close(self) -> None:
+        """End every process of this launch, but a SuperLink that is to be kept."""
+        flower, self._flower = self._flower, None
+        if flower is None:
+            return
+        if self._run_id and flower.alive and self._tree.named("flwr-simulation"):
+            try:
+                flower.stop_run(self._run_id)
+            except LauncherError as error:
+                self._say(f"the run could not be stopped by Flower ({error}); its processes are ended instead")
+        self._end_processes(flower)
+        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
+            log.write(f"--- the SuperLink's log\n{tail(flower.log, 200)}\n")
+        if self.options.keep_superlink and flower.alive:
+            settings = [f"{k}={shlex.quote(v)}" for k, v in flower.env.items() if k.startswith("FLWR_")]
+            self._say(f"the SuperLink goes on; look at it with: {' '.join(settings)} flwr ls local")
+            self._say(f"end it with: kill {flower.pid}; rm -r {flower.home}")
+        else:
+            shutil.rmtree(flower.home, ignore_errors=True)
+
+    def _end_processes(self, flower: Flower) -> None:
+        # The simulation first: it ends Ray in order. Then the rest from the SuperLink downwards.
+        for process in self._tree.named("flwr-simulation"):
+            process.terminate()
+        deadline = time.monotonic() + 3.0
+        while self._tree.named("flwr-simulation") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if self.options.keep_superlink:
+            self._kept = {flower.pid, *(p.pid for p in self._tree.named("flower-superexec"))}
+        if left := self._tree.stop(keep=lambda process: process.pid in self._kept):
+            self._say(f"these processes did not end: {'; '.join(left)}")
+
+    def _key(self, given: list[str]) -> list[str]:
+        """The simulation's own key for the evaluation of a sealed run, unless a key is given."""
+        if self._config.get("encryption.policy", "none") == "none" or "--key" in given:
+            return []
+        baseline = self._config.get("encryption.scheme") == "ckks"
+        return ["--key", str(simulation_keys() / f"simulation{'-ckks' if baseline else ''}.key")]
+
+    def _evaluate(self) -> int:
+        if not self.options.evaluate:
+            return 0
+        if not (self.options.app / "crossward" / "evaluation" / "__main__.py").exists():
+            self._say("this app has no evaluation package: nothing is evaluated")
+            return 0
+        # In the caller's directory, from which its arguments name files; a data.py lying there is not imported.
+        args = [sys.executable, "-P", "-m", "crossward.evaluation", "--run", str(self.folder)]
+        args += shlex.split(self.options.evaluation_args)
+        args += self._key(args)
+        self._say(f"evaluation: {shlex.join(args[2:])}")
+        sys.stdout.flush()
+        path = os.pathsep.join(filter(None, [str(self.options.app), os.environ.get("PYTHONPATH", "")]))
+        env = os.environ | {"PYTHONPATH": path}
+        process = self._tree.start(args, env=env, stdout=sys.stdout.fileno())
+        try:
+            return process.wait()
+        finally:
+            self._tree.stop(keep=lambda process: process.pid in self._kept)

@@ -1,0 +1,1 @@
+"""The audit trail of a run: its file, its chain of hashes."""

@@ -1,0 +1,182 @@
+"""Every message that crosses the trust boundary.
+
+Server to node: :class:`Task` (train, evaluate or train alone, with the records that bring the node up to
+the task's version). Node to server: :class:`Update`, :class:`Evaluation` or :class:`Failure`.
+``crossward.protocol.wire`` puts them into Flower records and back.
+
+Not for: deciding what an update is worth (``strategies``) or making one (``client_app``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.protocol.measures import Measure
+from crossward.protocol.parts import Payload
+
+VERSION = 4
+TRAIN, EVALUATE, ALONE = "train", "evaluate", "train.alone"
+EMPTY = Payload((), b"")
+
+# Outcomes of a task. The node's own names for what went wrong come first.
+FAILED, BEHIND, WRONG_LAYOUT = "failed", "behind", "wrong-layout"
+ACCEPTED, LATE, MALFORMED, WRONG_KEY, DUPLICATE = "accepted", "late", "malformed", "wrong-key", "duplicate"
+BUDGET = "budget"  # the node's privacy budget does not allow the training: it trains no more before it comes anew
+MODELS = ("base", "global", "own")  # whose held-out measures a node reports
+NODE_OUTCOMES = (FAILED, BEHIND, MALFORMED, WRONG_KEY, BUDGET)  # what a node may say of its own task
+OUTCOMES = (ACCEPTED, LATE, FAILED, BEHIND, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BUDGET)
+
+
+class Head(NamedTuple):
+    """A ledger entry's number and hash: what a node keeps so that the chain cannot be rewritten."""
+
+    seq: int
+    hash: str
+
+
+class RecordHead(NamedTuple):
+    """What a catch-up record covers: versions first..last of one scale epoch, and the exact sum of their weights.
+
+    ``key`` is the fingerprint of the consortium key that opens it, empty when nothing in it is sealed. ``dithered`` is
+    how many of its versions carry a dither (``crossward.encryption.dither``).
+    """
+
+    first: int
+    last: int
+    epoch: int
+    weight_sum: int
+    sign: int
+    key: str = ""
+    dithered: int = 0
+
+
+class SnapshotHead(NamedTuple):
+    """A lossless copy of the integer accumulators at a version: one payload an epoch, offset ``1 << (bits - 1)``.
+
+    ``key`` is the fingerprint of the consortium key that it is sealed under, empty when it is not.
+    """
+
+    version: int
+    epochs: tuple[int, ...]
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the server asks of a node.
+
+    ``versions`` is the run's last version and ``plan`` its value, weight and guard bits.
+    ``from_version`` is where the records begin (the node must be there); with a ``snapshot`` it is the snapshot's
+    version and the node starts over from it. ``accepted`` holds the ids of the node's tasks known to be accepted.
+    ``state_hash`` is the state hash of ``version`` that most nodes reported, empty when none has yet.
+    ``last`` marks a node's last task of the run: it is to measure the untuned base and its own adapter too.
+    ``key`` is the fingerprint of the key that updates must be made under, empty while version 1 has not fixed it.
+    ``refused`` is why the node's last update was refused, empty when it was not.
+    """
+
+    lineage: str
+    task: int
+    version: int
+    epoch: int
+    from_version: int
+    versions: int
+    plan: tuple[int, int, int]
+    head: Head
+    accepted: tuple[int, ...] = ()
+    want_snapshot: bool = False
+    state_hash: str = ""
+    steps: int = 0
+    last: bool = False
+    key: str = ""
+    refused: str = ""
+    records: tuple[tuple[RecordHead, Payload], ...] = ()
+    snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """A node's trained update. ``loss_sum`` is summed over exactly ``num_tokens`` predicted tokens (nats).
+
+    ``key`` is the fingerprint of the consortium key that it is sealed under; ``seal_seconds`` and ``open_seconds`` are
+    what sealing it, and opening the records that came with the task, took of ``compute_seconds``.
+
+    ``privacy_unit`` is the run's ``privacy.unit``. Where hospitals protect it themselves (an example or a patient),
+    ``loss_sum`` is 0.0 and tells nothing, the counts are public numbers, and ``local_epsilon`` is what this hospital
+    has spent so far in the lineage, with this training, which by itself costs ``local_epsilon_step``.
+    """
+
+    lineage: str
+    task: int
+    version: int
+    epoch: int
+    layout: str
+    key: str
+    site: str
+    state_hash: str
+    head: Head
+    num_examples: int
+    num_tokens: int
+    loss_sum: float
+    steps: int
+    train_seconds: float
+    compute_seconds: float
+    clipped: float = 0.0
+    seal_seconds: float = 0.0
+    open_seconds: float = 0.0
+    privacy_unit: str = NO_UNIT
+    local_epsilon: float = 0.0
+    local_epsilon_step: float = 0.0
+    payload: Payload = EMPTY
+    snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
+    public_key: bytes = b""
+    signature: bytes = b""
+
+    def signed_bytes(self) -> bytes:
+        """What the node's Ed25519 key signs: every fact and the digests of payload and snapshot."""
+        facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in _UNSIGNED}
+        facts["protocol"] = VERSION
+        facts["payload"] = self.payload.digest()
+        if self.snapshot is not None:
+            head, payloads = self.snapshot
+            facts["snapshot"] = [head.version, list(head.epochs), [p.digest() for p in payloads]]
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+_UNSIGNED = {"payload", "snapshot", "public_key", "signature"}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out measures of a node: for each of base, own and global adapter sums over its notes, by patient."""
+
+    lineage: str
+    task: int
+    version: int
+    site: str
+    state_hash: str
+    head: Head
+    seconds: float
+    measures: dict[str, Measure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that a node could not do: ``kind`` is one of ``OUTCOMES``, ``held`` the version it holds.
+
+    ``first`` and ``last`` are the versions of a record that does not open, -1 when that was not the matter.
+    """
+
+    lineage: str
+    task: int
+    kind: str
+    reason: str
+    held: int
+    first: int = -1
+    last: int = -1
+
+
+Reply = Update | Evaluation | Failure

@@ -1,0 +1,373 @@
+"""Messages as Flower records and back: one spelling of every record name, key and type.
+
+Reading checks presence, type and range of every key and raises :class:`ProtocolError`, so that past this
+module nobody sees a malformed message.
+
+Not for: what the messages mean (``crossward.protocol.messages``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import fields
+from typing import Any, TypeVar, cast
+
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+
+from crossward.config.privacy_settings import UNITS
+from crossward.protocol.measures import Measure
+from crossward.protocol.messages import (
+    EMPTY,
+    MODELS,
+    NODE_OUTCOMES,
+    VERSION,
+    Evaluation,
+    Failure,
+    Head,
+    RecordHead,
+    Reply,
+    SnapshotHead,
+    Task,
+    Update,
+)
+from crossward.protocol.parts import PartHead, Payload, ProtocolError, concatenate, split
+
+FACTS, INDEX, PAYLOAD, METRICS = "facts", "index", "payload", "metrics"
+T = TypeVar("T")
+_LINEAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")  # nodes name folders by it
+_KEY = re.compile(r"([0-9a-f]{16})?")  # a key's fingerprint, or none
+
+
+def _get(facts: ConfigRecord | MetricRecord, key: str, kind: type[T]) -> T:
+    if key not in facts:
+        raise ProtocolError(f"the message lacks '{key}'")
+    value: Any = facts[key]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ProtocolError(f"'{key}' is {type(value).__name__}, expected {kind.__name__}")
+    if kind is float and not math.isfinite(cast(float, value)):
+        raise ProtocolError(f"'{key}' is {value}, expected a finite number")
+    return value
+
+
+def _list(facts: ConfigRecord, key: str, kind: type[T]) -> list[T]:
+    value = _get(facts, key, list)
+    if any(type(item) is not kind for item in value):
+        raise ProtocolError(f"'{key}' holds something other than {kind.__name__}")
+    return cast(list[T], value)
+
+
+def _put_payload(content: RecordDict, payloads: list[Payload]) -> list[int]:
+    whole = concatenate(payloads) if payloads else EMPTY
+    content[INDEX] = ConfigRecord(
+        {
+            "kind": [h.kind for h in whole.heads],
+            "length": [h.length for h in whole.heads],
+            "bits": [h.bits for h in whole.heads],
+            "size": [h.size for h in whole.heads],
+        }
+    )
+    data = whole.data
+    array = Array("uint8", (len(data),), "raw.bytes", data if isinstance(data, bytes) else bytes(data))
+    content[PAYLOAD] = ArrayRecord({"bytes": array})
+    return [len(p.heads) for p in payloads]
+
+
+def record_of(content: RecordDict, name: str, kind: type[T]) -> T | None:
+    """The record of that name and kind, if there is one.
+
+    Not by ``content.array_records`` and its like: those make a view that refers back to the content, and a message as
+    large as the adapter would stay in memory until the garbage collector comes by.
+    """
+    found = content.get(name)
+    return found if isinstance(found, kind) else None
+
+
+def _take_payload(content: RecordDict, parts: list[int]) -> list[Payload]:
+    index = record_of(content, INDEX, ConfigRecord)
+    arrays = record_of(content, PAYLOAD, ArrayRecord)
+    if index is None or arrays is None or "bytes" not in arrays:
+        raise ProtocolError(f"the message lacks its '{INDEX}' or '{PAYLOAD}' record")
+    kinds, lengths = _list(index, "kind", str), _list(index, "length", int)
+    bits, sizes = _list(index, "bits", int), _list(index, "size", int)
+    if not len(kinds) == len(lengths) == len(bits) == len(sizes):
+        raise ProtocolError("the index's columns differ in length")
+    heads = tuple(PartHead(*row) for row in zip(kinds, lengths, bits, sizes, strict=True))
+    array = arrays["bytes"]
+    if array.dtype != "uint8" or array.stype != "raw.bytes":
+        raise ProtocolError(f"the payload is {array.dtype}/{array.stype}, expected uint8/raw.bytes")
+    if any(count < 0 for count in parts):
+        raise ProtocolError("a payload's number of parts is negative")
+    return split(Payload(heads, array.data), parts)
+
+
+def _put_snapshot(
+    facts: dict[str, Any], payloads: list[Payload], snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None
+) -> None:
+    head, parts = snapshot if snapshot is not None else (SnapshotHead(-1, ()), ())
+    facts["snapshot-version"] = head.version
+    facts["snapshot-epochs"] = list(head.epochs)
+    facts["snapshot-key"] = head.key
+    payloads.extend(parts)
+
+
+def _take_snapshot(facts: ConfigRecord, payloads: list[Payload]) -> tuple[SnapshotHead, tuple[Payload, ...]] | None:
+    version, epochs = _get(facts, "snapshot-version", int), _list(facts, "snapshot-epochs", int)
+    key = _key(_get(facts, "snapshot-key", str), "snapshot-key")
+    if version < 0:
+        if epochs or payloads:
+            raise ProtocolError("the message carries payloads that it does not name")
+        return None
+    if len(payloads) != len(epochs) or len(set(epochs)) != len(epochs):
+        raise ProtocolError(f"a snapshot of epochs {epochs} has {len(payloads)} payloads")
+    return SnapshotHead(version, tuple(epochs), key), tuple(payloads)
+
+
+def _key(fingerprint: str, name: str) -> str:
+    if not _KEY.fullmatch(fingerprint):
+        raise ProtocolError(f"'{name}' is no key fingerprint: expected 16 hex digits, or nothing")
+    return fingerprint
+
+
+def _name(facts: ConfigRecord, key: str) -> str:
+    """A fingerprint or hash, which goes into ledgers: at most 128 printable ASCII characters."""
+    name = _get(facts, key, str)
+    if len(name) > 128 or not (name.isascii() and name.isprintable()):
+        raise ProtocolError(f"'{key}' has {len(name)} characters, expected at most 128 printable ASCII ones")
+    return name
+
+
+def _head(facts: ConfigRecord) -> Head:
+    return Head(_get(facts, "head-seq", int), _name(facts, "head-hash"))
+
+
+def content_size(content: RecordDict) -> int:
+    """Bytes of the arrays in a message's content."""
+    arrays = (record for record in content.values() if isinstance(record, ArrayRecord))
+    return sum(len(array.data) for record in arrays for array in record.values())
+
+
+def write_task(task: Task) -> RecordDict:
+    """A Flower content of a task."""
+    facts: dict[str, Any] = {
+        "protocol": VERSION,
+        "lineage": task.lineage,
+        "task": task.task,
+        "version": task.version,
+        "epoch": task.epoch,
+        "from-version": task.from_version,
+        "versions": task.versions,
+        "plan": list(task.plan),
+        "head-seq": task.head.seq,
+        "head-hash": task.head.hash,
+        "accepted": list(task.accepted),
+        "want-snapshot": task.want_snapshot,
+        "state-hash": task.state_hash,
+        "steps": task.steps,
+        "last": task.last,
+        "key": task.key,
+        "refused": task.refused,
+    }
+    for name, values in zip(RecordHead._fields, zip(*(h for h, _ in task.records), strict=True), strict=False):
+        facts[f"record-{name}"] = list(values)
+    for name in RecordHead._fields:
+        facts.setdefault(f"record-{name}", [])
+    payloads = [payload for _, payload in task.records]
+    _put_snapshot(facts, payloads, task.snapshot)
+    content = RecordDict()
+    facts["parts"] = _put_payload(content, payloads)
+    content[FACTS] = ConfigRecord(facts)
+    return content
+
+
+def _site(facts: ConfigRecord) -> str:
+    """A hospital's name, which others will print: 1 to 200 printable characters."""
+    site = _get(facts, "site", str)
+    if not (1 <= len(site) <= 200 and site.isprintable()):
+        raise ProtocolError(f"'site' has {len(site)} characters, expected 1 to 200 printable ones")
+    return site
+
+
+def _facts(content: RecordDict) -> ConfigRecord:
+    facts = record_of(content, FACTS, ConfigRecord)
+    if facts is None:
+        raise ProtocolError(f"the message has no '{FACTS}' record")
+    spoken = _get(facts, "protocol", int)
+    if spoken != VERSION:
+        raise ProtocolError(
+            f"the message speaks protocol {spoken}, this side {VERSION}: use one release of Crossward everywhere"
+        )
+    return facts
+
+
+def read_task(content: RecordDict) -> Task:
+    """Undo :func:`write_task`, checking everything."""
+    facts = _facts(content)
+    if not _LINEAGE.fullmatch(_get(facts, "lineage", str)):
+        raise ProtocolError("'lineage' is not 1 to 64 letters, digits, '-' or '_'")
+    columns: list[list[Any]] = [
+        _list(facts, f"record-{name}", str if name == "key" else int) for name in RecordHead._fields
+    ]
+    if len({len(column) for column in columns}) != 1:
+        raise ProtocolError("the records' columns differ in length")
+    heads = [RecordHead(*row) for row in zip(*columns, strict=True)]
+    for head in heads:
+        _key(head.key, "record-key")
+    payloads = _take_payload(content, _list(facts, "parts", int))
+    if len(payloads) < len(heads):
+        raise ProtocolError(f"{len(heads)} records are named but {len(payloads)} payloads came")
+    plan = _list(facts, "plan", int)
+    if len(plan) != 3:
+        raise ProtocolError(f"'plan' has {len(plan)} numbers, expected value, weight and guard bits")
+    return Task(
+        plan=(plan[0], plan[1], plan[2]),
+        lineage=_get(facts, "lineage", str),
+        task=_get(facts, "task", int),
+        version=_get(facts, "version", int),
+        epoch=_get(facts, "epoch", int),
+        from_version=_get(facts, "from-version", int),
+        versions=_get(facts, "versions", int),
+        head=_head(facts),
+        accepted=tuple(_list(facts, "accepted", int)),
+        want_snapshot=_get(facts, "want-snapshot", bool),
+        state_hash=_get(facts, "state-hash", str),
+        steps=_get(facts, "steps", int),
+        last=_get(facts, "last", bool),
+        key=_key(_get(facts, "key", str), "key"),
+        refused=_get(facts, "refused", str),
+        records=tuple(zip(heads, payloads[: len(heads)], strict=True)),
+        snapshot=_take_snapshot(facts, payloads[len(heads) :]),
+    )
+
+
+_UPDATE_FACTS: dict[str, type] = {
+    "lineage": str,
+    "task": int,
+    "version": int,
+    "epoch": int,
+    "layout": str,
+    "key": str,
+    "site": str,
+    "state_hash": str,
+    "steps": int,
+    "privacy_unit": str,
+}
+_UPDATE_METRICS: dict[str, type] = {
+    "num_examples": int,
+    "num_tokens": int,
+    "loss_sum": float,
+    "train_seconds": float,
+    "compute_seconds": float,
+    "clipped": float,
+    "seal_seconds": float,
+    "open_seconds": float,
+    "local_epsilon": float,
+    "local_epsilon_step": float,
+}
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def write_reply(reply: Reply) -> RecordDict:
+    """A Flower content of a node's reply."""
+    content = RecordDict()
+    facts: dict[str, Any] = {"protocol": VERSION, "lineage": reply.lineage, "task": reply.task}
+    if isinstance(reply, Failure):
+        why = {"kind": reply.kind, "reason": reply.reason, "held": reply.held, "first": reply.first, "last": reply.last}
+        content[FACTS] = ConfigRecord(facts | {"reply": "failure"} | why)
+        return content
+    facts |= {
+        "version": reply.version,
+        "site": reply.site,
+        "state-hash": reply.state_hash,
+        "head-seq": reply.head.seq,
+        "head-hash": reply.head.hash,
+    }
+    if isinstance(reply, Evaluation):
+        facts |= {"reply": "evaluation", "models": list(reply.measures)}
+        metrics: dict[str, int | float] = {"seconds": reply.seconds}
+        for model, measure in reply.measures.items():
+            metrics |= {f"{model}-{_dashed(n)}": float(v) for n, v in measure.as_dict().items()}
+        content[FACTS] = ConfigRecord(facts)
+        content[METRICS] = MetricRecord(cast(Any, metrics))
+        return content
+    facts |= {_dashed(name): getattr(reply, name) for name in _UPDATE_FACTS}
+    facts |= {"reply": "update", "public-key": reply.public_key, "signature": reply.signature}
+    payloads = [reply.payload]
+    _put_snapshot(facts, payloads, reply.snapshot)
+    facts["parts"] = _put_payload(content, payloads)
+    content[FACTS] = ConfigRecord(facts)
+    content[METRICS] = MetricRecord({_dashed(name): getattr(reply, name) for name in _UPDATE_METRICS})
+    return content
+
+
+def read_reply(content: RecordDict) -> Reply:
+    """Undo :func:`write_reply`, checking everything."""
+    facts = _facts(content)
+    what = _get(facts, "reply", str)
+    lineage, task = _get(facts, "lineage", str), _get(facts, "task", int)
+    if what == "failure":
+        kind = _get(facts, "kind", str)
+        if kind not in NODE_OUTCOMES:
+            raise ProtocolError(f"a failure of the unknown kind {kind!r}")
+        held, first, last = (_get(facts, name, int) for name in ("held", "first", "last"))
+        return Failure(lineage, task, kind, _get(facts, "reason", str)[:4000], held, first, last)
+    metrics = record_of(content, METRICS, MetricRecord)
+    if metrics is None:
+        raise ProtocolError(f"the message has no '{METRICS}' record")
+    if what == "evaluation":
+        models = _list(facts, "models", str)
+        if not set(models) <= set(MODELS):
+            raise ProtocolError(f"measures of other models than {', '.join(MODELS)}")
+        names = [f.name for f in fields(Measure)]
+        measures = {m: Measure(*(_get(metrics, f"{m}-{_dashed(n)}", float) for n in names)) for m in models}
+        for model, measure in measures.items():
+            if min(measure.as_dict().values()) < 0 or measure.tokens < 1 or measure.correct > measure.tokens:
+                raise ProtocolError(f"the measures of '{model}' are out of range: {measure}")
+        return Evaluation(
+            lineage,
+            task,
+            _get(facts, "version", int),
+            _site(facts),
+            _name(facts, "state-hash"),
+            _head(facts),
+            _get(metrics, "seconds", float),
+            measures,
+        )
+    if what != "update":
+        raise ProtocolError(f"a reply of the unknown kind {what!r}")
+    payloads = _take_payload(content, _list(facts, "parts", int))
+    if not payloads:
+        raise ProtocolError("an update without a payload")
+    given: dict[str, Any] = {n: _get(facts, _dashed(n), kind) for n, kind in _UPDATE_FACTS.items()}
+    given |= {"site": _site(facts), "layout": _name(facts, "layout"), "state_hash": _name(facts, "state-hash")}
+    _key(given["key"], "key")
+    given |= {n: _get(metrics, _dashed(n), kind) for n, kind in _UPDATE_METRICS.items()}
+    update = Update(
+        **given,
+        head=_head(facts),
+        payload=payloads[0],
+        snapshot=_take_snapshot(facts, payloads[1:]),
+        public_key=_get(facts, "public-key", bytes),
+        signature=_get(facts, "signature", bytes),
+    )
+    if update.num_examples < 1 or update.num_tokens < 1 or update.steps < 1:
+        raise ProtocolError(
+            f"an update of {update.num_examples} examples, {update.num_tokens} tokens and "
+            f"{update.steps} steps: each must be at least 1"
+        )
+    seconds = (update.train_seconds, update.compute_seconds, update.seal_seconds, update.open_seconds)
+    if update.loss_sum < 0 or min(seconds) < 0:
+        raise ProtocolError("an update's loss and seconds cannot be negative")
+    if update.privacy_unit not in UNITS:
+        raise ProtocolError(f"'privacy-unit' is {update.privacy_unit[:40]!r}, expected one of {', '.join(UNITS)}")
+    if not 0.0 <= update.local_epsilon_step <= update.local_epsilon:
+        raise ProtocolError(
+            f"an update's epsilon of {update.local_epsilon} with {update.local_epsilon_step} of its own: neither can "
+            "be negative, nor the part more than the whole"
+        )
+    return update

@@ -1,0 +1,183 @@
+"""The report's figures of how well models fit: losses by version and by hospital, and held-out perplexities.
+
+Each takes a :class:`~crossward.report.history.History` and returns an SVG element, or nothing where there is nothing to
+draw.
+
+Not for: weights, staleness and bytes (``crossward.report.figures``) or the table of measures
+(``crossward.report.parts``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from crossward.protocol.measures import Measure
+from crossward.report.axes import FIGURE, lane_height, version_axis, y_axis
+from crossward.report.history import History, total
+from crossward.report.lanes import Hospital
+from crossward.report.palette import ALERT, INK, MUTED
+from crossward.report.rounded_figure import rounded_figure
+from crossward.report.svg import Drawing, log_ticks, scale, short, spread
+
+MODELS = {
+    "base": ("untuned base", "#7a8793"),
+    "own": ("own adapter, trained alone", "#b87800"),
+    "global": ("global adapter", "#1f4e8c"),
+}
+_MARKED = 300  # so many points of a figure have a mark and a tooltip each
+_CLOSE = 1.5  # pixels that two points of a line are apart at least
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line of a figure: (version, loss) points in order; ``hollow`` versions are drawn so. ``of``: whose it is."""
+
+    of: Hospital
+    points: Sequence[tuple[int, float]]
+    thick: float = 1.5
+    dash: str = ""
+    hollow: Collection[int] = ()
+
+
+def _lines(
+    label: str,
+    all_series: Sequence[Series],
+    history: History,
+    least: float,
+    title: str,
+    unit: str = "nats per token",
+) -> str:
+    """Losses (or what else is in ``unit``) by version; each line has its name and last value at the right, apart."""
+    drawn = [series for series in all_series if series.points]
+    values = [loss for series in drawn for _, loss in series.points]
+    if not values:
+        return ""
+    left, right, top = 58.0, FIGURE - 268.0, 26.0
+    bottom = max(least, 15.0 * len(drawn) + 34.0)
+    pen = Drawing(FIGURE, bottom + 46, label)
+    pad = 0.06 * ((max(values) - min(values)) or max(abs(values[0]), 1.0))
+    low, high = min(values) - pad, max(values) + pad
+    newest = max([history.last, 1, *(series.points[-1][0] for series in drawn)])
+    x, y = scale(0, newest, left + 8, right), scale(low, high, bottom, top)
+    y_axis(pen, low, high, top, bottom, left, right)
+    version_axis(pen, newest, left + 8, right, bottom, title)
+    pen.text(8, top - 12, unit, colour=MUTED, size=11)
+    for made in history.versions:
+        if made.reverts is not None:
+            pen.line(x(made.number), top, x(made.number), bottom, ALERT, 1, "2 3")
+            pen.text(x(made.number) - 4, top + 9, "rolled back", "end", ALERT, 11)
+    for series in drawn:
+        where = [(x(version), y(loss)) for version, loss in series.points]
+        if len(where) > 1:
+            kept = [where[0]]
+            for point in where[1:-1]:
+                if point[0] - kept[-1][0] >= _CLOSE:
+                    kept.append(point)
+            pen.polyline([*kept, where[-1]], series.of.colour, series.thick, series.dash)
+        marked = not series.dash and len(values) <= _MARKED
+        for (version, loss), (at, height) in (
+            zip(series.points, where, strict=True) if marked or len(where) == 1 else ()
+        ):
+            fill, edge = ("#fff", series.of.colour) if version in series.hollow else (series.of.colour, "#fff")
+            pen.circle(at, height, 1.6 + series.thick, fill, edge, f"{series.of.name}, version {version}: {loss:.4g}")
+    ends = [(x(series.points[-1][0]), y(series.points[-1][1])) for series in drawn]
+    places = spread([end[1] for end in ends], 15, top + 4, bottom)
+    for series, end, place in zip(drawn, ends, places, strict=True):
+        pen.polyline(
+            [(end[0] + 5, end[1]), (max(right, end[0]) + 8, end[1]), (right + 24, place)], series.of.colour, 0.7
+        )
+        pen.swatch(right + 27, place + 4, series.of.colour)
+        pen.text(right + 42, place + 4, f"{series.of.short}  {series.points[-1][1]:.3f}", bold=series.thick > 3)
+    return pen.markup()
+
+
+def loss_figure(history: History) -> str:
+    """Held-out loss by version over all (thick) and by hospital (thin); training loss (dashed) where it is exact."""
+    homes = [
+        Series(history.hospitals[lane], sorted(points.items())) for lane, points in sorted(history.by_hospital.items())
+    ]
+    train = [(made.number, made.train_loss) for made in history.versions if made.train_loss is not None]
+    heldout = {version: (loss, whole) for version, loss, whole in history.heldout}
+    hollow = {version for version, (_, whole) in heldout.items() if not whole}
+    everyone = [(version, loss) for version, (loss, _) in sorted(heldout.items())]
+    name = "training loss (weighted)"
+    series = [
+        *homes,
+        Series(Hospital(name, name, MUTED), [] if history.rounding else train, 2.0, "6 4"),
+        Series(Hospital("all hospitals", "all hospitals", INK), everyone, 3.2, hollow=hollow),
+    ]
+    return _lines("loss by version", series, history, 330.0, "version (0 = untuned base)")
+
+
+def train_figure(history: History) -> str:
+    """Mean training loss of every accepted update, by hospital and by the version that it was trained from.
+
+    Rounded losses are marks on the few values that there are, side by side, and no lines: a step is no change.
+    """
+    found: dict[int, dict[int, float]] = {}
+    for span in history.spans:
+        if span.loss is not None:
+            found.setdefault(span.hospital, {})[span.version] = span.loss
+    title = "version that the update was trained from"
+    if history.rounding:
+        return rounded_figure(found, history, title)
+    series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
+    return _lines("training loss by hospital", series, history, 230.0, title)
+
+
+def epsilon_figure(history: History) -> str:
+    """What every hospital had spent with each accepted update, by the version that it was trained from."""
+    found: dict[int, dict[int, float]] = {}
+    for span in history.spans:
+        if span.epsilon is not None:
+            found.setdefault(span.hospital, {})[span.version] = span.epsilon
+    series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
+    title = "version that the update was trained from"
+    return _lines("epsilon by hospital", series, history, 230.0, title, f"{history.privacy_unit}-level epsilon")
+
+
+def perplexity_figure(history: History) -> str:
+    """Held-out perplexity of base, own and global adapter by hospital, with 95 % intervals, on a logarithmic axis."""
+    lanes = sorted({int(lane) for _, lane in history.measures})
+    if not lanes:
+        return ""
+    rows: list[tuple[Hospital, dict[str, Measure]]] = []
+    overall = {model: found for model in MODELS if (found := total(history, model)) is not None}
+    if len(lanes) > 1:
+        rows.append((Hospital("All hospitals", "All hospitals", INK), overall))
+    for lane in lanes:
+        held = {model: m for model in MODELS if (m := history.measures.get((model, str(lane)))) is not None}
+        rows.append((history.hospitals[lane], held))
+    spans = [m.perplexity_interval() for _, held in rows for m in held.values()]
+    low, high = min(s[0] for s in spans) / 1.06, min(max(s[1] for s in spans), 1e12) * 1.06
+    spacious = len(lanes) <= 14
+    height, top, left, right = max(lane_height(len(lanes)) + 12, 26), 40.0, 236.0, FIGURE - 70.0
+    bottom = top + height * len(rows)
+    pen = Drawing(FIGURE, bottom + 42, "held-out perplexity by hospital")
+    to_log = scale(math.log(low), math.log(high), left, right)
+    place = left
+    for name, colour in (MODELS[model] for model in MODELS if any(model in held for _, held in rows)):
+        pen.circle(place, 14, 5, colour)
+        pen.text(place + 11, 18, name)
+        place += 46 + 6.6 * len(name)
+    for tick in log_ticks(low, high):
+        pen.line(to_log(math.log(tick)), top, to_log(math.log(tick)), bottom)
+        pen.text(to_log(math.log(tick)), bottom + 17, f"{tick:.4g}", "middle", MUTED)
+    pen.text((left + right) / 2, bottom + 36, "perplexity, logarithmic (left is better)", "middle", MUTED)
+    for i, (hospital, held) in enumerate(rows):
+        middle = top + height * (i + 0.5)
+        pen.line(8, middle + height / 2, FIGURE - 24, middle + height / 2)
+        pen.swatch(10, middle + 4, hospital.colour)
+        pen.text(26, middle + 4, hospital.short, bold=hospital.colour == INK, whole=hospital.name)
+        for offset, model in zip((-0.3, 0.0, 0.3), MODELS, strict=True):
+            if (m := held.get(model)) is not None:
+                (a, b), at = m.perplexity_interval(), middle + offset * height
+                start, end = (to_log(math.log(min(max(v, low), high))) for v in (a, b))
+                pen.line(start, at, end, at, MODELS[model][1], 2)
+                told = f"{hospital.name}, {MODELS[model][0]}: {short(m.perplexity)} [{short(a)}, {short(b)}]"
+                pen.circle(to_log(math.log(min(m.perplexity, high))), at, 4, MODELS[model][1], title=told)
+                if spacious:
+                    pen.text(max(end, start) + 8, at + 3.5, short(m.perplexity), colour=MODELS[model][1], size=10.5)
+    return pen.markup()

@@ -1,0 +1,204 @@
+"""``report.html`` of a run folder: one page for people, whole in itself, drawn from the ledger.
+
+    python -m crossward.report.page RUN_FOLDER
+
+No scripts, nothing loaded from anywhere. Site names and reasons come from nodes and are shown as text, whatever they
+hold.
+
+Not for: machines (``ledger.jsonl``, ``metrics.jsonl``) or opening the adapter (``crossward.evaluation``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from crossward.ledger.file import FILE_NAME, LedgerError, read_entries
+from crossward.machine.paths import path_argument
+from crossward.protocol.messages import ACCEPTED
+from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
+from crossward.report.history import History, read_history
+from crossward.report.loss_figures import epsilon_figure, loss_figure, perplexity_figure, train_figure
+from crossward.report.parts import measures, sealed, section, settings, state, tiles, trend, troubles
+from crossward.report.privacy_figures import hospital_section
+from crossward.report.reported_loss import ExactLoss, rounding
+from crossward.report.style import STYLE
+from crossward.report.svg import count, escape
+from crossward.report.timeline import shares_figure, timeline_figure
+from server_app.run_folder import RunFolderError, read_config
+
+NAME = "report.html"
+_BULKY = frozenset({"shape", "signature", "digest"})
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def page(history: History, config: dict[str, Any], lineage: str, folder: str) -> str:
+    """The page: well-formed HTML that is XML too."""
+    half = len(history.hospitals) <= 8 and len(history.versions) <= 8
+    width = 548.0 if half else 1120.0
+    pair = ('<div class="pair">', "</div>") if half else ("", "")
+    unused = history.count(ACCEPTED) - sum(len(made.weights) for made in history.versions)
+    spare = f" {count(unused, 'accepted update')} went into no version." if unused > 0 else ""
+    weights = section(
+        "What each hospital weighed in every version",
+        "Integer weights, as a share of their sum (Σ).",
+        weight_figure(history, width),
+        "No version was made.",
+    )
+    stale = section(
+        "Who was in every version, and how stale",
+        "Versions made between an update's start and its arrival; empty: not in that version." + spare,
+        staleness_figure(history, width),
+        "No version was made.",
+    )
+    alone = any(model == "own" for model, _ in history.measures)
+    name = f"{config.get('strategy.name', '')}, {config.get('strategy.weighting', '')} weighting, "
+    name += f"buffer of {config.get('strategy.buffer-size', '?')}, model {config.get('model.name', '?')}"
+    body = [
+        f'<header><div class="title"><h1>Crossward run {escape(lineage[:8])}</h1>{state(history)}</div>',
+        f"<p>{escape(name)}<br/>{escape(folder)}</p></header>",
+        tiles(history),
+        section(
+            trend(history),
+            "Held-out notes stay where they are: each hospital reports sums over its own. Hollow: not all answered.",
+            loss_figure(history),
+            "No hospital has measured its held-out notes yet.",
+        ),
+        hospital_section(history),
+        _training(history, config),
+        *_spent(history, config),
+        section(
+            "The global adapter against the untuned base" + (" and against training alone" if alone else ""),
+            "Held-out perplexity with 95 % intervals by patient, as the hospitals last reported it.",
+            perplexity_figure(history),
+            "No hospital has measured its held-out notes yet.",
+        ),
+        section(
+            "What every hospital was doing, and when versions were made",
+            "A lane a hospital; a vertical line, or a tick above, is a version. Computing is as long as the hospital "
+            "reports, placed in the middle of its round trip; a task that came to nothing does not say how long it "
+            "computed.",
+            timeline_figure(history),
+            "No task was sent.",
+        ),
+        section(
+            "What every hospital's time went into",
+            "Parts of the time that the server ran. In a simulation the rest of a round trip is also waiting for the "
+            "machine that all share, and the time that slow hospitals are held back.",
+            shares_figure(history),
+            "No task was sent.",
+        ),
+        pair[0] + weights + stale + pair[1],
+        section(
+            "Bytes up and down by hospital",
+            "What refused or lost updates weighed is not in the ledger.",
+            bytes_figure(history),
+            "Nothing was transferred.",
+        ),
+        section(
+            "Held-out measures",
+            "Perplexity, and next-token accuracy below it, each with its 95 % interval by patient.",
+            measures(history),
+            "No hospital has measured its held-out notes yet.",
+        ),
+        section(
+            "What failed or was refused, and why",
+            "Every outcome other than an accepted update has a reason in the ledger. Clamped: what a hospital reported "
+            "with an accepted update was out of bounds and was brought into them.",
+            troubles(history),
+            "Nothing failed and nothing was refused.",
+        ),
+        f"<footer>Lineage {escape(lineage)}. {sealed(history)} Drawn from {FILE_NAME}. {settings(config)}</footer>",
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}"/>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
+        f"<title>Crossward run {escape(lineage[:8])}</title><style>{STYLE}</style></head>"
+        f"<body><main>{''.join(body)}</main></body></html>\n"
+    )
+
+
+def _training(history: History, config: dict[str, Any]) -> str:
+    """The training losses, under the name of what they are."""
+    of = "Mean over the notes that an accepted update was trained on"
+    title, says = "Training loss of each hospital's updates", f"{of}, as each hospital reported it."
+    if history.rounding:
+        title = f"Reported training loss of each hospital's updates, {history.rounding}"
+        says = (
+            f"{of}. Hospitals round it before they report it, so that it tells little of single patients: smaller "
+            "changes do not show. The held-out loss above shows how well the run does."
+        )
+    elif rounded := rounding(config):
+        says = (
+            f"{of}: exact, as the simulated hospitals keep it on this machine. They report it {rounded}; an aggregator "
+            "sees nothing finer."
+        )
+    unit = history.privacy_unit or ("hospital" if history.hospital_privacy is not None else "")
+    withheld = f"Withheld: it would tell of what privacy.unit = {unit!r} protects."
+    return section(title, says, train_figure(history), withheld if unit else "No update was accepted.")
+
+
+def _spent(history: History, config: dict[str, Any]) -> list[str]:
+    """What hospitals spent of their privacy budgets, in a run that has any."""
+    if not history.privacy_unit:
+        return []
+    budget, delta = config.get("privacy.epsilon", 0.0), config.get("privacy.delta", 1e-5)
+    return [
+        section(
+            f"{history.privacy_unit.capitalize()}-level epsilon, per hospital",
+            f"At delta = {delta:g}, as each hospital's own accountant has it, over all its trainings so far in this "
+            f"run; {f'its budget is {budget:g}' if budget else 'there is no budget'}. It protects what a hospital "
+            "trains on, not its held-out patients, whose measures are exact.",
+            epsilon_figure(history),
+        )
+    ]
+
+
+def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:
+    """Write ``report.html`` into the run folder ``folder``; its path. The run may be under way.
+
+    ``exact`` training losses, which only who runs a simulation has, are drawn in place of those that were reported.
+
+    Raises
+    ------
+    RunFolderError
+        ``folder`` holds no run.
+    LedgerError
+        the ledger's chain does not hold.
+    OSError
+        the ledger cannot be read or the page not be written.
+    """
+    began = read_config(folder)
+    events = (
+        {"time": entry.time, "event": entry.event, **{k: v for k, v in entry.facts.items() if k not in _BULKY}}
+        for entry in read_entries(folder / FILE_NAME)
+    )
+    text = page(read_history(events, rounding(began["config"]), exact), began["config"], began["lineage"], folder.name)
+    path, draft = folder / NAME, folder / f".{NAME}"
+    draft.write_text(text, encoding="utf-8")
+    return draft.replace(path)
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    prog: str = "python -m crossward.report.page",
+    exact: Callable[[Path], ExactLoss | None] = lambda folder: None,
+) -> int:
+    """The command line; ``exact`` as for :func:`write_report`, of a run folder."""
+    parser = argparse.ArgumentParser(prog=prog, description="Draw a run folder's report.html.")
+    parser.add_argument("folder", type=path_argument, metavar="RUN_FOLDER")
+    try:
+        folder = parser.parse_args(argv).folder
+        print(write_report(folder, exact(folder)))
+    except (RunFolderError, LedgerError, OSError) as error:
+        print(f"no report: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

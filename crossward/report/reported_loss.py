@@ -1,0 +1,41 @@
+"""What the training loss that hospitals report is: exact, or rounded so that it tells little of single patients.
+
+A rounded loss moves in steps, so it is shown under its own name and never drawn as a curve: what a run achieves is in
+the held-out loss. An ``ExactLoss`` is for whoever runs a simulation, where every hospital is on the same machine
+(``crossward.launcher.exact_losses``); the ServerApp has none.
+
+Not for: rounding (hospitals do) or what of a rounded loss is given away (``docs/threat-model.md``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ExactLoss = Callable[[int], float | None]
+"""The mean training loss (nats a token) of a task number as its hospital has it; None where that is not known."""
+
+
+def rounding(config: Mapping[str, Any]) -> str:
+    """How the run asks hospitals to round the loss they report, in words; empty where it is reported exactly."""
+    grid = float(config.get("train.loss-grid", 1.0))
+    return f"rounded to powers of {grid:g}" if grid > 1.0 else ""
+
+
+def rounding_in(folder: Path) -> str:
+    """:func:`rounding` of the run in ``folder``; of one whose settings cannot be read nothing is known."""
+    try:
+        return rounding(json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def exact_mean(tasks: Sequence[int], weights: Sequence[int], exact: ExactLoss) -> float | None:
+    """A version's exact training loss: the mean of its updates' by their integer ``weights``, if all are known."""
+    losses = [exact(task) for task in tasks]
+    known = [loss for loss in losses if loss is not None]
+    if not known or len(known) < len(losses):
+        return None
+    return sum(loss * weight for loss, weight in zip(known, weights, strict=True)) / sum(weights)

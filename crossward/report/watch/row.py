@@ -1,0 +1,71 @@
+"""A row of the live view: a hospital, what its node does, and what is known of its updates.
+
+Not for: how a row follows from the ledger (``crossward.report.watch.state``) or is drawn
+(``crossward.report.watch.view``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from crossward.report.reported_loss import ExactLoss
+
+TRAINING, EVALUATING, TRAINING_ALONE = "training", "evaluating", "training alone"
+WAITING, IDLE, PAUSING = "update awaits version", "idle", "pausing"
+SPENT = "privacy budget spent"
+LEFT, EXCLUDED, ABSENT = "left", "excluded", "not back since resume"
+CLAMPED = "clamped"  # facts that a node reported were out of bounds and brought into them
+
+
+@dataclass
+class Updates:
+    """A hospital's site and accepted updates; from ``steps`` on, what is known of the last of them.
+
+    ``bytes_up`` of all of them, ``bytes_down`` of all tasks; ``loss`` of the training in nats a token, ``heldout`` that
+    of the newest global adapter on the hospital's held-out notes; ``round_trip`` in seconds.
+    ``epsilon`` of ``unit`` is what the hospital has spent, where it protects examples or patients: its loss is then
+    withheld, and its tokens are a public number, not a count.
+    """
+
+    site: str = ""
+    accepted: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    steps: int | None = None
+    tokens_per_second: float | None = None
+    loss: float | None = None
+    round_trip: float | None = None
+    unit: str = ""
+    epsilon: float | None = None
+    heldout: float | None = None
+
+    def add(self, line: Mapping[str, Any], exact: ExactLoss | None = None) -> None:
+        """Take in an ``accepted`` line; the ``exact`` loss stands in for the one that was reported."""
+        tokens, seconds = float(line["num_tokens"]), float(line["train_seconds"])
+        self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + int(line["bytes"])
+        self.steps = int(line["steps"]) if "steps" in line else None
+        self.tokens_per_second = tokens / seconds if seconds > 0 else None
+        self.loss = float(line["loss_sum"]) / tokens if tokens > 0 else None
+        self.round_trip = float(line["seconds"])
+        if "local_epsilon" in line:
+            self.unit, self.epsilon = str(line["privacy_unit"]), float(line["local_epsilon"])
+            self.tokens_per_second = self.loss = None
+        if exact is not None:
+            self.loss = exact(int(line["task"]))
+
+
+class Row(NamedTuple):
+    """A hospital: ``seconds`` in its state; ``detail`` is why it pauses, or what else holds.
+
+    ``at_most``: seconds that the server waits for what is under way, where the ledger tells.
+    """
+
+    name: str
+    state: str
+    seconds: float
+    version: int | None
+    updates: Updates
+    detail: str = ""
+    at_most: float | None = None

@@ -1,0 +1,110 @@
+"""A toy learner with a convex loss, for whole runs of thousands of nodes in seconds.
+
+Node k holds a target t_k; its loss is ``0.5 mean((x - t_k)^2)`` and a local training takes gradient steps from x.
+The federation's optimum is the weighted mean of the targets, known in closed form.
+
+Not for: anything about language.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flwr.app import Context, RecordDict
+from flwr.clientapp import ClientApp
+
+from client_app.handlers import make_app
+from client_app.hospital_noise import HospitalNoise
+from client_app.node import Node
+from client_app.payloads import Vault
+from client_app.trained import Trained, Vector
+from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
+from crossward.config.schedule import Schedule
+from crossward.protocol.measures import Measure, measure
+from crossward.protocol.messages import Task
+
+
+class ToyLearner:
+    """Learner of :class:`client_app.node.Learner` over ``dimension`` values in two blocks."""
+
+    def __init__(self, number: int, schedule: Schedule, dimension: int = 16, examples: int = 10) -> None:
+        self.site = f"toy-{number}"
+        self.layout = f"toy-layout-{dimension}"
+        self.sizes: tuple[int, ...] = (dimension // 2, dimension - dimension // 2)
+        self.schedule = schedule
+        self.examples = examples
+        self.target = np.random.default_rng(number).uniform(-1.0, 1.0, dimension).astype(np.float32)
+
+    def initial(self) -> Vector:
+        return np.zeros(self.target.size, dtype=np.float32)
+
+    def _loss(self, vector: Vector) -> float:
+        return float(0.5 * np.mean((vector - self.target) ** 2))
+
+    def train(self, start: Vector, version: int, seed: int) -> Trained:
+        vector, loss = start.copy(), 0.0
+        for step in range(self.schedule.local_steps):
+            loss += self._loss(vector) * self.examples
+            vector -= (
+                np.float32(self.schedule.learning_rate(version, step))
+                * 0.5
+                * np.clip(4.0 * (vector - self.target), -1.0, 1.0)
+            )
+        tokens = self.examples * self.schedule.local_steps
+        return Trained(vector, self.examples, tokens, loss, self.schedule.local_steps)
+
+    def alone(self, start: Vector, steps: int, seed: int) -> Vector:
+        return self.target.copy()
+
+    def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        return {name: measure([(10.0, 10.0 * self._loss(v), 5.0)] * 3) for name, v in models.items()}
+
+    def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        return tuple(number < fraction * len(self.sizes) for number in range(len(self.sizes)))
+
+    def close(self, last: bool) -> None:
+        pass
+
+
+def toy_identity(number: int) -> Ed25519PrivateKey:
+    """A fixed identity for toy node ``number``."""
+    return Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big"))
+
+
+def toy_app(
+    folder: Path,
+    schedule: Schedule,
+    dimension: int = 16,
+    vault: Vault | None = None,
+    noise: HospitalNoise | None = None,
+) -> ClientApp:
+    """A ClientApp of toy nodes; each finds its number under ``partition-id`` and its state below ``folder``.
+
+    ``vault`` seals their updates; without one they are sent in the clear. ``noise`` is the hospitals' privacy.
+    """
+
+    def build(context: Context, task: Task) -> Node:
+        number = int(context.node_config["partition-id"])
+        return Node(
+            ToyLearner(number, schedule, dimension, examples=10 * (number % 4 + 1)),
+            folder / task.lineage / str(number),
+            toy_identity(number + 1),
+            schedule,
+            seed=0,
+            clock=lambda: 0.0,
+            durable=False,
+            vault=vault or Vault(),
+            noise=noise,
+            privacy_unit=NO_UNIT if noise is None else HOSPITAL,
+        )
+
+    return make_app(build)
+
+
+def toy_context(number: int) -> Context:
+    """The context of toy node ``number``."""
+    return Context(
+        run_id=1, node_id=number + 1, node_config={"partition-id": number}, state=RecordDict(), run_config={}
+    )

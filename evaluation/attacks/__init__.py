@@ -1,4 +1,0 @@
-"""The attack suite: what each observer of a run can find out about the notes behind it, in figures with intervals.
-
-Not for: which method is attacked in a comparison (``evaluation.compare``).
-"""

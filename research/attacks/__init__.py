@@ -1,0 +1,4 @@
+"""The attack suite: what each observer of a run can find out about the notes behind it, in figures with intervals.
+
+Not for: which method is attacked in a comparison (``research.compare``).
+"""

@@ -1,0 +1,165 @@
+"""``python -m research.attacks``: attack the updates, the sums and the adapters of a run, and say in figures what
+leaks.
+
+Steps: make the laboratory (embedded model, synthetic hospitals); run the registry's attacks; print a table a view;
+write scores and settings as JSON and figures as PNG. ``--quick`` takes ten minutes on one core. The full suite takes
+hours: on a core shared with other work half an hour for recovery, fifty minutes for membership and canaries together,
+half an hour for reported facts and eleven minutes for sums; the full aggregate and frontier have not been timed.
+
+Not for: a run's own record of privacy (``server_app``), comparing methods (``research.compare``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from client_app import threads  # noqa: F401 - before torch, so that OpenMP waits passively
+from crossward.machine.paths import path_argument
+from research.attacks.scores import VIEWS, Score
+
+if TYPE_CHECKING:
+    from research.attacks.laboratory import Laboratory
+    from research.attacks.sizes import Size
+
+Run = Callable[["Laboratory", Callable[[str], None]], list[Score]]
+REGISTRY = {  # module and function
+    "recovery": "research.attacks.recovery:run",
+    "aggregate": "research.attacks.aggregate:run",
+    "sums": "research.attacks.sums:run",
+    "frontier": "research.attacks.frontier:run",
+    "membership": "research.attacks.memory:membership",
+    "reported": "research.attacks.memory:reported",
+    "canaries": "research.attacks.memory:canaries",
+}
+
+
+class AttackError(RuntimeError):
+    """The suite cannot run as asked; the message says why."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m research.attacks", description="Measure what observers can find out.")
+    p.add_argument("--quick", action="store_true", help="few victims and short trainings: minutes, wide intervals")
+    p.add_argument("--json", type=path_argument, metavar="FILE", help="write scores and settings here")
+    p.add_argument("--figures", type=path_argument, metavar="FOLDER", help="draw the figures here, as PNG")
+    p.add_argument("--only", default="", metavar="A,B", help=f"these attacks alone, of {', '.join(REGISTRY)}")
+    p.add_argument("--seed", type=int, default=0, help="of patients, victims and noise (default: 0)")
+    p.add_argument("--rank", type=int, default=8, help="LoRA's rank (default: 8)")
+    return p
+
+
+def chosen(only: str) -> list[tuple[str, Run]]:
+    """The attacks asked for.
+
+    Raises
+    ------
+    AttackError
+        a name is not in the registry.
+    """
+    names = [name.strip() for name in only.split(",") if name.strip()] or list(REGISTRY)
+    out: list[tuple[str, Run]] = []
+    for name in names:
+        if name not in REGISTRY:
+            raise AttackError(f"--only: there is no attack {name!r}; expected some of {', '.join(REGISTRY)}")
+        module, _, function = REGISTRY[name].partition(":")
+        out.append((name, getattr(importlib.import_module(module), function)))
+    return out
+
+
+def table(scores: Sequence[Score], view: str) -> Any:
+    """The rows of one view."""
+    from rich.table import Table
+
+    out = Table(title=f"View: {view}", title_justify="left")
+    for name in ("attack", "method", "setting", "metric"):
+        out.add_column(name)
+    for name in ("found", "guess", "gain", "95 % interval", "victims", "nothing?"):
+        out.add_column(name, justify="right", no_wrap=True)
+    for s in (s for s in scores if s.view == view):
+        verdict = "" if s.equivalent is None else "yes" if s.equivalent else "no"
+        cells = (f"{s.value:.3f}", f"{s.guess:.3f}", f"{s.gain:+.3f}", f"{s.low:+.3f} {s.high:+.3f}", str(s.samples))
+        out.add_row(s.attack, s.method, s.setting, s.metric, *cells, verdict)
+    return out
+
+
+def measure(
+    lab: Laboratory, attacks: Sequence[tuple[str, Run]], console: Any, keep: Callable[[list[Score]], None]
+) -> list[Score]:
+    """Every attack's scores, with what is going on told on ``console``; ``keep`` gets them after every attack."""
+    scores: list[Score] = []
+    began = time.monotonic()
+    with console.status("attacks") as status:
+
+        def told(text: str) -> None:
+            status.update(text)
+            if not console.is_terminal:  # where no status line is drawn
+                console.print(f"[{time.monotonic() - began:6.0f} s] {text}", highlight=False, markup=False)
+
+        for name, run in attacks:
+            scores += run(lab, lambda step, name=name: told(f"{name}: {step}"))  # type: ignore[misc]
+            keep(scores)
+            console.print(f"{name}: {len(scores)} scores so far")
+    return scores
+
+
+def main(argv: list[str] | None = None, size: Size | None = None) -> int:
+    """Run the command; 0 when everything asked for was done, 1 when an attack did not reach its positive control.
+
+    ``size`` replaces what ``--quick`` chooses.
+    """
+    args = parser().parse_args(argv)
+    from rich.console import Console
+
+    console = Console(width=None if Console().is_terminal else 160)
+    try:
+        attacks = chosen(args.only)
+        if args.json:  # before the long work
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.touch()
+        if args.figures:
+            args.figures.mkdir(parents=True, exist_ok=True)
+        from research.attacks.laboratory import Laboratory
+        from research.attacks.sizes import FULL, QUICK
+
+        size = size or (QUICK if args.quick else FULL)
+        lab = Laboratory(size, args.seed, args.rank)
+    except (AttackError, OSError, ValueError) as error:
+        print(f"python -m research.attacks: {error}", file=sys.stderr)
+        return 2
+    from research.attacks.controls import broken
+
+    def keep(scores: list[Score]) -> None:
+        if args.json:
+            settings = {"seed": args.seed, "rank": args.rank, "size": dataclasses.asdict(size)}
+            content = {"scores": [s.to_json() for s in scores], "settings": settings}
+            args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    scores = measure(lab, attacks, console, keep)
+    for view in VIEWS:
+        if any(s.view == view for s in scores):
+            console.print(table(scores, view))
+    failed = broken(scores)
+    for attack, problem in failed.items():
+        console.print(
+            f"[bold red]{attack}: the positive control was not reached:[/bold red] {problem}", highlight=False
+        )
+    if args.json:
+        console.print(f"wrote {args.json}")
+    if args.figures:
+        from research.attacks.figures import write
+
+        for path in write(scores, args.figures):
+            console.print(f"wrote {path}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""One federated run in this process, by the product's own parts, and what it cost.
+
+ClientApp, nodes, learners, sealing, the strategy, admission, sums, run folder and ledger are the real ones; only the
+grid is :class:`crossward.simulation.virtual_grid.VirtualGrid`. Nodes time their own work by the real clock; the
+server's clock is virtual (who answers first must not depend on this machine), so its arithmetic is timed here.
+
+Not for: what a run is worth (``research.compare.quality``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flwr.app import Context, Message, RecordDict
+from numpy.typing import NDArray
+
+from client_app.app import build
+from client_app.handlers import make_app
+from client_app.keys import simulated_key
+from client_app.learner import LoraLearner
+from client_app.node import Node
+from client_app.trained import Vector
+from crossward.config.privacy_settings import HOSPITAL, NO_UNIT, PrivacySettings
+from crossward.config.run_settings import RunSettings
+from crossward.config.schedule import Schedule
+from crossward.config.settings import read_settings
+from crossward.encryption.aggregator import Arithmetic
+from crossward.encryption.dither import KNOWN, Dither
+from crossward.encryption.packing import Buffer
+from crossward.encryption.settings import EncryptionSettings
+from crossward.evaluation.opening import vault_of
+from crossward.evaluation.replay import EvaluationError, global_vector, open_run
+from crossward.protocol.messages import LATE, OUTCOMES, TRAIN, Task, Update
+from crossward.protocol.wire import content_size, read_reply
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from research.compare.memory import Memory, Remembering
+from server_app.run_folder import RunFolder
+from server_app.strategy import kinds_of, make_strategy
+from strategies.bandwidth import Bandwidths
+from strategies.settings import StrategySettings
+
+COMPUTE, LATENCY = 10.0, 0.05  # virtual seconds of a task and a message, the same for every hospital
+TURN = 0.1  # more for every training that a hospital did: among equally fast ones, who did the fewest comes first
+INSTANT = 1e12  # Mbit/s on the virtual clock: who answers first does not depend on what a method sends
+
+
+class UnavailableError(EvaluationError):
+    """A method cannot be run by this code; the message says what is missing."""
+
+
+@dataclass
+class Cost:
+    """What a whole run cost, over all hospitals. Bytes are those of payloads; seconds are of this machine.
+
+    ``seal`` packs or seals updates, ``open`` opens or unpacks the records of other versions, ``add`` checks updates at
+    the server and adds them up.
+    """
+
+    up: int = 0
+    down: int = 0
+    seal: float = 0.0
+    open: float = 0.0
+    add: float = 0.0
+    train: float = 0.0
+    trainings: int = 0
+
+    @property
+    def crypto(self) -> float:
+        return self.seal + self.open + self.add
+
+
+@dataclass(frozen=True)
+class Federated:
+    """A finished run: the global adapter, its cost, steps by hospital, and the epsilon that its ledger states."""
+
+    vector: Vector
+    cost: Cost
+    versions: int
+    updates: int
+    steps: dict[str, int]
+    epsilon: float | None
+
+
+class _Timed:
+    """An arithmetic whose seconds are added to ``cost.add``."""
+
+    def __init__(self, inner: Arithmetic, cost: Cost) -> None:
+        self.inner, self.cost = inner, cost
+
+    def check(self, data: Buffer, bits: int, count: int) -> str:
+        began = time.perf_counter()
+        try:
+            return self.inner.check(data, bits, count)
+        finally:
+            self.cost.add += time.perf_counter() - began
+
+    def combine(
+        self,
+        parts: Sequence[Buffer],
+        weights: Sequence[int],
+        bits_in: Sequence[int],
+        bits_out: int,
+        count: int,
+        plain: NDArray[np.int64] | None = None,
+    ) -> bytes:
+        began = time.perf_counter()
+        try:
+            return self.inner.combine(parts, weights, bits_in, bits_out, count, plain)
+        finally:
+            self.cost.add += time.perf_counter() - began
+
+
+def epsilon_of(events: Sequence[Mapping[str, Any]]) -> float | None:
+    """The largest epsilon that any line of the ledger states; None where none does."""
+    values = [
+        line[name] for line in events for name in ("epsilon", "local_epsilon", "hospital_epsilon") if name in line
+    ]
+    stated = [float(value) for value in values if isinstance(value, int | float) and value > 0]
+    return max(stated, default=None)
+
+
+@dataclass
+class _Watch:
+    """Sees every message of a run and every line of its ledger."""
+
+    private: bool
+    turns: Counter[int] = field(default_factory=Counter)
+    cost: Cost = field(default_factory=Cost)
+    node: Node | None = None
+    lines: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def message(self, node: int, message: Message, reply: Message) -> list[tuple[float, Message]]:
+        self.cost.down += content_size(message.content)
+        if message.metadata.message_type == TRAIN:
+            self.turns[node] += 1
+            self.cost.up += content_size(reply.content)
+            content = read_reply(reply.content)
+            if isinstance(content, Update):
+                self.cost.seal += content.seal_seconds
+        if self.node is not None:  # its handler has just run
+            self.cost.open += self.node.open_seconds
+            self.node = None
+        return [(TURN * self.turns[node], reply)]
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        self.lines.append(line)
+        if line["event"] in OUTCOMES and line["event"] not in ("accepted", LATE):
+            raise EvaluationError(f"a task of the comparison came to nothing ({line['event']}): {line.get('reason')}")
+        if line["event"] == "version" and self.private and epsilon_of(self.lines) is None:
+            raise UnavailableError(
+                "the first version's ledger lines state no epsilon: this version of the project does not train with "
+                "differential privacy (privacy.unit), so no figure is shown for it"
+            )
+
+
+def fixed_identities(state: Path, hospitals: int) -> None:
+    """Give the hospitals the identities that they have in every run.
+
+    What whole numbers cannot share out evenly goes by the order of identities: with new ones in every run, methods that
+    train alike would weigh a little differently.
+    """
+    (state / "identities").mkdir(parents=True)
+    for number in range(hospitals):
+        key = Ed25519PrivateKey.from_private_bytes((number + 1).to_bytes(32, "big"))
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        path = state / "identities" / f"site-{number}.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(pem)
+
+
+def federate(
+    config: Mapping[str, Any],
+    hospitals: int,
+    mbit: float,
+    folder: Path,
+    learner: LoraLearner,
+    memory: Memory,
+    heard: Callable[[int], None] = lambda version: None,
+    dither: Dither = KNOWN,
+) -> Federated:
+    """Run ``config`` to its end in ``folder``; ``learner`` knows the model, ``heard`` every version.
+
+    Hospitals are equally fast, behind links of ``mbit`` (which the paper's weights ask for), and take turns: after
+    every round of updates each has trained as often as the others.
+
+    Raises
+    ------
+    UnavailableError
+        the run was to be private, and nothing of it was.
+    EvaluationError
+        a task failed.
+    """
+    given = dict(config)
+    settings, schedule = read_settings(StrategySettings, given), read_settings(Schedule, given)
+    encryption, privacy = read_settings(EncryptionSettings, given), read_settings(PrivacySettings, given)
+    noised = privacy.unit == HOSPITAL
+    plan = encryption.plan(hospitals, settings.buffer_size or hospitals, noised=noised)
+    fixed_identities(read_settings(RunSettings, given).state_root, hospitals)
+    watch, trainings = _Watch(privacy.unit != NO_UNIT), list[float]()
+
+    def built(context: Context, task: Task) -> Node:
+        node = build(context, task)
+        node.learner = Remembering(node.learner, given, memory, trainings)
+        watch.node = node
+        return node
+
+    app, clock, bandwidths = make_app(built), VirtualClock(), Bandwidths()
+    nodes = {}
+    for number in range(hospitals):
+        own: dict[str, Any] = {"partition-id": number, "num-partitions": hospitals}
+        context = Context(run_id=1, node_id=number + 1, node_config=own, state=RecordDict(), run_config=given)
+        nodes[number + 1] = VirtualNode(app, context, Speed(INSTANT, LATENCY, COMPUTE))
+        bandwidths.configure(number + 1, mbit)
+    journal = RunFolder.create(folder, given, plan, durable=False)
+    journal.observers.append(watch.line)
+    journal.observers.append(lambda line: heard(line["version"]) if line["event"] == "version" else None)
+    kinds = {name: _Timed(inner, watch.cost) for name, inner in kinds_of(given, plan).items()}
+    strategy = make_strategy(given, plan, journal, clock, bandwidths, kinds, dither)
+    try:
+        strategy.start(VirtualGrid(nodes, clock, watch.message), num_rounds=schedule.versions)
+    finally:
+        journal.close()
+    run = open_run(folder)
+    vault = vault_of(run, simulated_key(encryption), learner.shop)
+    vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault)
+    if len(run.versions) != schedule.versions:
+        raise EvaluationError(f"the run ended at version {len(run.versions)} of {schedule.versions}")
+    watch.cost.train, watch.cost.trainings = sum(trainings), len(trainings)
+    took = {line["task"]: (line["site"], int(line["steps"])) for line in run.events if line["event"] == "accepted"}
+    used = [took[task] for line in run.versions for task in line["tasks"]]
+    steps: Counter[str] = Counter()
+    for site, count in used:
+        steps[site] += count
+    return Federated(vector, watch.cost, len(run.versions), len(used), dict(steps), epsilon_of(run.events))

@@ -1,0 +1,86 @@
+"""The methods that are compared, each as the run config that makes it.
+
+``fl``, ``dp-fl`` and ``he-fl`` are synchronous rounds weighted by examples (arXiv 1602.05629); ``hybrid`` and
+``encrypted`` are this project's method (arXiv 2503.12226), which seals a part of the adapter or all of it. All send
+8-bit integers under one field plan, so that what differs is what the method's name says.
+
+Not for: data, steps and seeds, which all methods share (``research.compare.settings``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from crossward.config.privacy_settings import PATIENT
+from crossward.encryption.settings import ALL, CKKS, NONE, SENSITIVE, EncryptionSettings
+
+CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED = (
+    "centralised",
+    "local",
+    "fl",
+    "dp-fl",
+    "he-fl",
+    "hybrid",
+    "encrypted",
+)
+ENCRYPTED_SYNC = "encrypted-sync"  # no method of its own: a check that sealing changes nothing
+
+_ROUNDS = {"strategy.name": "fedavg", "strategy.weighting": "examples", "strategy.buffer-size": 0}
+_ASYNC = {"strategy.name": "async-hybrid", "strategy.weighting": "paper"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """``config`` is laid over the comparison's run config; empty for what is no federated run."""
+
+    name: str
+    title: str
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def federated(self) -> bool:
+        return bool(self.config)
+
+    @property
+    def synchronous(self) -> bool:
+        return bool(self.config.get("strategy.name") == "fedavg")
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it seals anything."""
+        return bool(self.config.get("encryption.policy", NONE) != NONE)
+
+    @property
+    def fraction(self) -> float:
+        """Share of the values that it seals, as far as whole blocks allow."""
+        if self.config.get("encryption.policy") == SENSITIVE:
+            return float(self.config["encryption.fraction"])
+        return float(self.sealed)
+
+    def but(self, name: str, title: str, **changes: Any) -> Method:
+        """A variant; keywords are run-config keys with ``__`` for a dot and ``_`` for a dash."""
+        given = {key.replace("__", ".").replace("_", "-"): value for key, value in changes.items()}
+        return replace(self, name=name, title=title, config=self.config | given)
+
+
+_FL = Method(FL, "FL in the clear", _ROUNDS | {"encryption.policy": NONE, "encryption.preset": "compact"})
+_ENCRYPTED = Method(ENCRYPTED, "all encrypted", _ASYNC | {"encryption.policy": ALL, "encryption.preset": "compact"})
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method(CENTRALISED, "centralised"),
+        Method(LOCAL, "local only"),
+        _FL,
+        _FL.but(DP_FL, "DP-FL", privacy__unit=PATIENT),  # epsilon is the comparison's setting
+        _FL.but(HE_FL, "HE-FL (CKKS)", encryption__policy=ALL, encryption__scheme=CKKS),
+        _ENCRYPTED.but(
+            HYBRID, "hybrid", encryption__policy=SENSITIVE, encryption__fraction=EncryptionSettings().fraction
+        ),
+        _ENCRYPTED,
+    )
+}
+CHECKS: dict[str, Method] = {
+    ENCRYPTED_SYNC: _FL.but(ENCRYPTED_SYNC, "all encrypted, in FL's rounds", encryption__policy=ALL)
+}

@@ -1,0 +1,69 @@
+"""Held-out quality of adapters at every hospital: loss and perplexity, AUROC of the label task.
+
+``home`` says which adapter a hospital uses: all the same one, or each its own where hospitals stay alone.
+
+Not for: intervals over seeds (``research.compare.summary``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from client_app.learner import LoraLearner
+from client_app.trained import Vector
+from crossward.evaluation.labels import label_scores
+from crossward.protocol.measures import Measure
+from research.compare.memory import Remembering
+
+Facts = dict[str, Any]
+
+
+def notes_quality(learners: Sequence[Remembering], home: Sequence[Vector]) -> Facts:
+    """``sites`` with each hospital's loss and perplexity, and over them: ``loss`` (nats a token, tokens pooled),
+    ``perplexity`` (its exponential), ``perplexity_mean`` (geometric, every hospital alike), ``perplexity_worst``."""
+    found = {
+        learner.site: learner.evaluate({"home": vector})["home"] for learner, vector in zip(learners, home, strict=True)
+    }
+    pooled, losses = sum(found.values(), Measure()), [m.loss for m in found.values()]
+    return {
+        "sites": {
+            site: {"loss": m.loss, "perplexity": m.perplexity, "tokens": m.tokens, "patients": m.patients}
+            for site, m in found.items()
+        },
+        "loss": pooled.loss,
+        "perplexity": pooled.perplexity,
+        "perplexity_mean": math.exp(min(float(np.mean(losses)), 700.0)),
+        "perplexity_worst": math.exp(min(max(losses), 700.0)),
+        "token_accuracy": pooled.token_accuracy,
+    }
+
+
+def elsewhere(learners: Sequence[Remembering], home: Sequence[Vector]) -> Facts:
+    """``loss_elsewhere``: of every hospital's own adapter at the other hospitals, tokens pooled."""
+    total = Measure()
+    for owner, vector in enumerate(home):
+        for other, learner in enumerate(learners):
+            if other != owner:
+                total += learner.evaluate({"away": vector})["away"]
+    return {"loss_elsewhere": total.loss}
+
+
+def label_quality(learners: Sequence[LoraLearner], home: Sequence[Vector]) -> Facts:
+    """``auroc_sites``, ``auroc_mean``, ``auroc_worst`` over hospitals with both classes, and macro-F1's mean."""
+    sites: dict[str, float | None] = {}
+    f1 = []
+    for learner, vector in zip(learners, home, strict=True):
+        scores = label_scores([learner], {"home": vector})["home", learner.site]
+        sites[learner.site] = scores["auroc"]
+        f1.append(scores["macro_f1"] or 0.0)
+    known = [value for value in sites.values() if value is not None]
+    return {
+        "auroc_sites": sites,
+        "auroc_mean": float(np.mean(known)) if known else None,
+        "auroc_worst": min(known, default=None),
+        "macro_f1_mean": float(np.mean(f1)),
+    }

@@ -1,0 +1,255 @@
+"""The work: one method with one seed is a job, whose result is kept in the output folder and never computed twice.
+
+Not for: what the results come to (``research.compare.summary``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from client_app.learner import LoraLearner, local_learner
+from client_app.settings import EngineSettings
+from client_app.spec import LearnerSpec
+from client_app.threads import share_cores
+from client_app.trained import Vector
+from crossward.config.settings import read_settings
+from crossward.evaluation.collect import centralised
+from crossward.evaluation.replay import EvaluationError
+from research.compare.federation import Cost, Federated, UnavailableError, federate
+from research.compare.memory import Memory, Remembering, vector_digest
+from research.compare.methods import CENTRALISED, Method
+from research.compare.quality import elsewhere, label_quality, notes_quality
+from research.compare.settings import LABEL, NOTES, Comparison
+
+Facts = dict[str, Any]
+Heard = Callable[[str], None]
+SETTINGS, JOBS = "settings.json", "jobs"
+DEFAULTS = "defaults_sha256"  # key of the settings kept
+FLOAT32 = 4  # bytes of a value as federated averaging without quantisation sends it
+
+
+def _read(path: Path) -> Facts:
+    """A file of the output folder."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+        reason = f"it holds a {type(found).__name__}"
+    except (ValueError, OSError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise EvaluationError(
+        f"{path} is no file of a comparison ({reason}): delete it to have it made again, or give --out another folder"
+    )
+
+
+def _write(path: Path, content: Facts) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def defaults_digest(defaults: Mapping[str, Any]) -> str:
+    """SHA-256, hexadecimal, of run-config ``defaults``, in whatever order they stand."""
+    return hashlib.sha256(json.dumps(dict(defaults), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass
+class Trained:
+    """The adapter that each hospital uses, in the hospitals' order, and what making them cost."""
+
+    home: list[Vector]
+    cost: Cost
+    run: Federated | None = None
+
+    @property
+    def adapter(self) -> str:
+        """One digest of all distinct adapters."""
+        return vector_digest(np.concatenate(list({id(v): v for v in self.home}.values())))
+
+
+@dataclass
+class Workplace:
+    """Runs jobs of ``setting`` into ``out``; ``say`` hears what is being done.
+
+    Raises
+    ------
+    EvaluationError
+        ``out`` holds a comparison of other settings, or one made under other ``defaults``.
+    """
+
+    setting: Comparison
+    out: Path
+    defaults: Mapping[str, Any]
+    say: Heard = lambda text: None
+    memory: Memory = field(default_factory=Memory)
+    _seed: int = -1
+    _labels: dict[str, Facts] = field(default_factory=dict)  # of one seed: the same adapters are measured once
+
+    def __post_init__(self) -> None:
+        if self.out.exists() and not self.out.is_dir():
+            raise EvaluationError(f"{self.out} is a file: give --out a folder, which is made where there is none")
+        path, wanted = self.out / SETTINGS, self.setting.to_json()
+        wanted.pop("seeds")  # more of them may be added
+        wanted = json.loads(json.dumps(wanted))
+        wanted[DEFAULTS] = defaults_digest(self.defaults)
+        if path.exists():
+            kept = _read(path)
+            if kept.get(DEFAULTS) != wanted[DEFAULTS]:
+                raise EvaluationError(
+                    f"{self.out} holds a comparison made under other defaults of the app (digest "
+                    f"{kept.get(DEFAULTS, 'not kept')}, now {wanted[DEFAULTS]}): its jobs and new ones would not be "
+                    "alike. Give --out another folder, or go on with the pyproject.toml that it was made with"
+                )
+            if differs := sorted(k for k in wanted.keys() | kept.keys() if wanted.get(k) != kept.get(k)):
+                shown = ", ".join(f"{k} ({kept.get(k)!r}, now {wanted.get(k)!r})" for k in differs)
+                raise EvaluationError(
+                    f"{self.out} holds a comparison of other settings: {shown}. Go on with the same, or give --out "
+                    "another folder"
+                )
+        elif self.out.exists() and (others := sorted(one.name for one in self.out.iterdir())):
+            raise EvaluationError(
+                f"{self.out} is no comparison and not empty (it holds {', '.join(others[:3])}): give --out a folder "
+                "that is empty or does not exist"
+            )
+        else:
+            _write(path, wanted)
+
+    # ------------------------------------------------------------------ jobs
+
+    def path(self, method: Method, seed: int) -> Path:
+        return self.out / JOBS / f"{method.name}-{seed}.json"
+
+    def done(self, method: Method, seed: int) -> bool:
+        """Whether the job's result is there."""
+        return self.path(method, seed).exists()
+
+    def job(self, method: Method, seed: int, label: bool = True) -> Facts:
+        """A method's figures with one seed; ``label`` also trains on the label task, where the notes have labels.
+
+        Raises
+        ------
+        UnavailableError
+            this code cannot run the method.
+        """
+        path = self.path(method, seed)
+        if path.exists():
+            return _read(path)
+        if seed != self._seed:
+            self._seed, self.memory, self._labels = seed, Memory(), {}
+        began = time.perf_counter()
+        facts = self._notes(method, seed)
+        if label and self.setting.has_label:
+            facts |= self._label(method, seed)
+        facts |= {"job_seconds": time.perf_counter() - began}
+        _write(path, facts)
+        return facts
+
+    def _config(self, method: Method, seed: int, task: str, state: Path = Path("/unused")) -> Facts:
+        return self.setting.config(method, seed, task, self.defaults, state)
+
+    def learners(self, method: Method, seed: int, task: str) -> list[LoraLearner]:
+        """The hospitals' learners under ``method``'s settings."""
+        config = self._config(method, seed, task)
+        share_cores(read_settings(EngineSettings, config).threads)
+        count = self.setting.hospitals
+        return [local_learner(LearnerSpec.of(config, number, count)) for number in range(count)]
+
+    def _train(self, method: Method, seed: int, task: str, learners: list[LoraLearner]) -> Trained:
+        """The adapters that ``method`` makes for ``task``."""
+        setting = self.setting
+        if method.federated:
+            with tempfile.TemporaryDirectory(prefix="crossward-compare-") as place:
+                try:
+                    config = self._config(method, seed, task, Path(place) / "state")
+                    last = setting.versions(method, task)
+                    run = federate(
+                        config,
+                        setting.hospitals,
+                        setting.link_mbit,
+                        Path(place) / "run",
+                        learners[0],
+                        self.memory,
+                        lambda version: self.say(f"{method.title}, seed {seed}, {task}: version {version} of {last}"),
+                    )
+                finally:
+                    shutil.rmtree(Path(place) / "state", ignore_errors=True)
+            return Trained([run.vector] * setting.hospitals, run.cost, run)
+        steps, began = setting.steps(task), time.perf_counter()
+        if method.name == CENTRALISED:
+            every = steps * setting.hospitals
+            vector = centralised(
+                learners, every, seed, lambda step, loss: self.say(f"centralised, seed {seed}, {task}: step {step + 1}")
+            )
+            home = [vector] * setting.hospitals
+        else:
+            home = []
+            for number, learner in enumerate(learners):
+                self.say(f"{method.title}, seed {seed}, {task}: hospital {number + 1} of {setting.hospitals}")
+                home.append(learner.alone(learner.initial(), steps, seed))
+        return Trained(home, Cost(train=time.perf_counter() - began, trainings=setting.hospitals))
+
+    def _notes(self, method: Method, seed: int) -> Facts:
+        learners = self.learners(method, seed, NOTES)
+        made = self._train(method, seed, NOTES, learners)
+        self.say(f"{method.title}, seed {seed}: measuring on held-out notes")
+        config = self._config(method, seed, NOTES)
+        measured = [Remembering(learner, config, self.memory, []) for learner in learners]
+        facts = {"method": method.name, "seed": seed, "adapter": made.adapter} | notes_quality(measured, made.home)
+        if not method.federated and method.name != CENTRALISED:
+            facts |= elsewhere(measured, made.home)
+        if method.name == CENTRALISED:  # every hospital's training notes travel once
+            made.cost.up = sum(len(t.encode()) for learner in learners for t in learner.hospital.train["text"])
+        return facts | self._costs(made, sum(learners[0].sizes))
+
+    def _costs(self, made: Trained, values: int) -> Facts:
+        """Per round, in which every hospital trains once; a hospital's link is its own, and all work at once."""
+        setting, cost, rounds = self.setting, made.cost, self.setting.rounds
+        hospitals = setting.hospitals
+        size, at_nodes = (cost.up + cost.down) / rounds, (cost.train + cost.seal + cost.open) / rounds
+        alone = made.run is None and cost.up > 0  # one place trains for all
+        compute = at_nodes if alone else at_nodes / hospitals
+        return {
+            "values": values,
+            "rounds": rounds,
+            "versions": made.run.versions if made.run else 0,
+            "updates": made.run.updates if made.run else 0,
+            "trainings": cost.trainings,
+            "steps": made.run.steps if made.run else {},
+            "bytes_up_per_round": cost.up / rounds,
+            "bytes_down_per_round": cost.down / rounds,
+            "bytes_per_round": size,
+            "float32_bytes_per_round": 2 * FLOAT32 * values * hospitals,
+            "train_seconds_per_round": cost.train / rounds,
+            "seal_seconds_per_round": cost.seal / rounds,
+            "open_seconds_per_round": cost.open / rounds,
+            "add_seconds_per_round": cost.add / rounds,
+            "crypto_seconds_per_round": cost.crypto / rounds,
+            "seconds_per_round_here": (cost.train + cost.crypto) / rounds,
+            "seconds_per_round": 8e-6 * size / hospitals / setting.link_mbit + compute + cost.add / rounds,
+            "epsilon": made.run.epsilon if made.run else None,
+        }
+
+    def _label(self, method: Method, seed: int) -> Facts:
+        learners = self.learners(method, seed, LABEL)
+        made = self._train(method, seed, LABEL, learners)
+        config = self._config(method, seed, LABEL)
+        decides = {k: v for k, v in config.items() if k.startswith(("model.", "lora.", "data.", "train."))}
+        key = json.dumps([decides, [vector_digest(vector) for vector in made.home]], sort_keys=True)
+        if key not in self._labels:
+            self.say(f"{method.title}, seed {seed}: AUROC of held-out notes")
+            self._labels[key] = label_quality(learners, made.home)
+        return self._labels[key]
+
+
+__all__ = ["Facts", "Heard", "UnavailableError", "Workplace"]

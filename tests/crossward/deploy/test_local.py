@@ -1,0 +1,47 @@
+"""A deployment on one machine takes a folder that is its own, and ports that are free."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossward.deploy.aggregator import init_aggregator
+from crossward.deploy.errors import DeployError
+from crossward.deploy.hospital import init_hospital
+from crossward.deploy.local import LocalDeployment
+from crossward.machine.ports import free_ports
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> LocalDeployment:
+    return LocalDeployment(tmp_path / "deployment", 3, 24, lambda _: None)
+
+
+def test_a_folder_with_somebody_elses_files_is_left_alone(local: LocalDeployment) -> None:
+    local.folder.mkdir()
+    (local.folder / "thesis.tex").write_text("mine")
+    with pytest.raises(DeployError, match=r"is no deployment and not empty \(it holds thesis.tex\)"):
+        local.prepare()
+    assert [path.name for path in local.folder.iterdir()] == ["thesis.tex"]
+    with pytest.raises(DeployError, match="cannot be used: Not a directory"):
+        LocalDeployment(local.folder / "thesis.tex", 3, 24, lambda _: None).prepare()
+
+
+def test_a_port_that_is_taken_names_who_needs_it(local: LocalDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("something was started")
+
+    monkeypatch.setattr(local.tree, "start", refuse)
+    ports = free_ports(4)
+    init_aggregator(local.aggregator.parent, "127.0.0.1", ports[0], "127.0.0.1")
+    for number in (1, 2, 3):
+        folder = local.hospital(number).parent
+        authority = local.aggregator.with_name("ca.crt")
+        init_hospital(folder, f"127.0.0.1:{ports[0]}", "A", folder, authority, local.key, ports[number])
+    for port, who in ((ports[0], local.aggregator), (ports[2], local.hospital(2))):
+        needs = rf"^port {port} on 127\.0\.0\.1 is taken by .*{who} needs it: end"
+        with socket.create_server(("127.0.0.1", port)), pytest.raises(DeployError, match=needs):
+            local.start()

@@ -1,0 +1,374 @@
+"""``python -m crossward.evaluation``: its table, its files, and one line on stderr for what cannot be evaluated."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import peft
+import pytest
+import torch
+
+from crossward.adapters import ModelConfig, load_base, read_vector, write_vector
+from crossward.encryption.key_file import create_key, rotate_key
+from crossward.evaluation.__main__ import main as command
+from crossward.evaluation.collect import own_adapters, total_steps
+from crossward.evaluation.replay import EvaluationError, open_run
+from crossward.evaluation.report import gap_closed, overrides
+from crossward.protocol.measures import Measure
+from crossward.report.table import last_measures, measure_table, with_totals
+
+# peft 0.21 asks transformers 5 for a property under its old name
+quiet = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+COLUMNS = {
+    "model",
+    "site",
+    "perplexity",
+    "perplexity_low",
+    "perplexity_high",
+    "loss",
+    "token_accuracy",
+    "token_accuracy_low",
+    "token_accuracy_high",
+    "tokens",
+    "patients",
+}
+
+
+def strict(text: str) -> Any:
+    """JSON as every other reader takes it: without NaN or Infinity."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def main(args: list[str]) -> int:
+    """The command, with the simulation's key unless another is given."""
+    key = f"{os.environ['CROSSWARD_HOME']}/keys/simulation.key"
+    return command(args if "--key" in args else [*args, "--key", key])
+
+
+@pytest.fixture(scope="module")
+def evaluated(finished: Any, home: Any) -> Any:
+    """The evaluation's file of the finished run, with what it printed left to pytest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSWARD_HOME", str(home))
+        assert main(["--run", str(finished.folder), "--generations", "1", "--centralised"]) == 0
+    return strict((finished.folder / "evaluation.json").read_text())
+
+
+def table(found: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["model"], row["site"]): row for row in found["rows"]}
+
+
+def test_every_model_is_measured_at_every_hospital(finished: Any, evaluated: Any) -> None:
+    rows = table(evaluated)
+    sites = {site for _, site in rows}
+    assert len(sites) == 4 and "all" in sites
+    locals_ = {f"local:{site}" for site in sites - {"all"}}
+    assert {model for model, _ in rows} == {"base", "global", "centralised"} | locals_
+    assert len(rows) == len(evaluated["rows"]) == 6 * 4
+    assert evaluated["run"] == finished.folder.name and evaluated["version"] == 2
+    for row in rows.values():
+        assert set(row) == COLUMNS
+        assert row["perplexity"] == pytest.approx(math.exp(row["loss"]))
+        if row["patients"] == 1:
+            continue
+        assert row["perplexity_low"] <= row["perplexity"] <= row["perplexity_high"]
+        assert 0 <= row["token_accuracy_low"] <= row["token_accuracy"] <= row["token_accuracy_high"] <= 1
+
+
+def test_one_patient_gives_no_interval(evaluated: Any) -> None:
+    alone = [row for row in evaluated["rows"] if row["patients"] == 1]
+    assert alone, "the fixture has a hospital with one held-out patient"
+    assert all(row["perplexity_low"] != row["perplexity"] for row in alone)
+
+
+def test_totals_are_sums_over_hospitals(evaluated: Any) -> None:
+    rows = table(evaluated)
+    for model in {model for model, _ in rows}:
+        parts = [row for (m, site), row in rows.items() if m == model and site != "all"]
+        whole = rows[model, "all"]
+        assert whole["tokens"] == sum(row["tokens"] for row in parts)
+        assert whole["patients"] == sum(row["patients"] for row in parts)
+        assert whole["loss"] * whole["tokens"] == pytest.approx(sum(row["loss"] * row["tokens"] for row in parts))
+
+
+def test_the_script_finds_what_the_hospitals_reported(finished: Any, evaluated: Any) -> None:
+    rows = table(evaluated)
+    for (model, site), reported in last_measures(open_run(finished.folder).events).items():
+        mine = rows[f"local:{site}" if model == "own" else model, site]
+        assert mine["loss"] == pytest.approx(reported.loss, rel=1e-5)
+        assert mine["token_accuracy"] == pytest.approx(reported.token_accuracy)
+
+
+def test_the_gap_is_a_share_of_losses(evaluated: Any) -> None:
+    rows = table(evaluated)
+    base, fed, central = (rows[model, "all"]["loss"] for model in ("base", "global", "centralised"))
+    assert evaluated["gap_closed"] == pytest.approx((base - fed) / (base - central))
+    assert central < base
+
+
+def test_a_continuation_is_shown_of_each_model(evaluated: Any) -> None:
+    (shown,) = evaluated["generations"]
+    assert set(shown) == {"site", "prompt", "note", "base", "global"} and shown["prompt"]
+
+
+@quiet
+def test_the_adapter_folder_is_an_ordinary_peft_adapter(finished: Any, evaluated: Any) -> None:
+    plain = peft.PeftModel.from_pretrained(load_base(ModelConfig(device="cpu")).model, finished.folder / "adapter")
+    shop, ids = finished.shop, torch.tensor([[1, 40, 41, 42, 43, 44]])
+    kept = read_vector(shop.model, shop.layout)
+    try:
+        write_vector(shop.model, shop.layout, finished.vector(0))
+        with torch.no_grad():
+            assert torch.equal(plain.eval()(input_ids=ids).logits, shop.model.eval()(input_ids=ids).logits)
+    finally:
+        write_vector(shop.model, shop.layout, kept)
+
+
+def test_the_centrally_trained_vector_is_kept_and_takes_as_many_steps(finished: Any, evaluated: Any) -> None:
+    assert total_steps(open_run(finished.folder)) == 2 * 2 * 2  # versions, updates, local steps
+    vector = np.load(finished.folder / "centralised.npy")
+    assert vector.shape == finished.shop.initial.shape and not np.array_equal(vector, finished.shop.initial)
+
+
+def test_an_evaluation_prints_its_table_and_replaces_the_file_whole(
+    copied: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copied.folder / "evaluation.json").write_text("stale")
+    assert main(["--run", str(copied.folder), "--generations", "0"]) == 0
+    said = capsys.readouterr()
+    assert "untuned base" in said.out and "global adapter" in said.out and " alone" in said.out
+    assert str(copied.folder / "adapter") in said.out and "version 2 of" in said.out
+    found = strict((copied.folder / "evaluation.json").read_text())
+    assert found["version"] == 2 and "loss gap" not in said.out and "generations" not in found
+    assert not said.err and not list(copied.folder.glob("*.draft*"))
+
+
+def test_an_earlier_version_other_notes_and_another_folder(
+    copied: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--run", str(copied.folder), "--generations", "0", "--version", "1", "--adapter", str(tmp_path / "peft")]
+    assert main([*args, "--set", "data.synthetic-patients=16", "--sites", "2"]) == 0
+    found = strict((copied.folder / "evaluation.json").read_text())
+    assert found["version"] == 1 and len({row["site"] for row in found["rows"]}) == 3
+    assert (tmp_path / "peft" / "adapter_config.json").exists() and "version 1 of" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def labelled(finished: Any, home: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The file of an evaluation on the label task."""
+    folder = tmp_path_factory.mktemp("labelled") / "run"
+    shutil.copytree(finished.folder, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSWARD_HOME", str(home))
+        sets = ["--set", "data.task=label", "--set", "data.max-tokens=96"]
+        assert main(["--run", str(folder), "--generations", "0", *sets]) == 0
+    return (folder / "evaluation.json").read_text()
+
+
+def test_the_label_task_adds_scores(labelled: str) -> None:
+    rows = table(json.loads(labelled))
+    for row in rows.values():
+        assert set(row) == COLUMNS | {"auroc", "macro_f1"} and 0 <= row["macro_f1"] <= 1
+    assert 0 <= rows["global", "all"]["auroc"] <= 1
+
+
+def test_scores_that_do_not_exist_are_no_nan_in_the_file(labelled: str) -> None:
+    strict(labelled)
+
+
+# ---------------------------------------------------------------------- what cannot be evaluated
+
+
+def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """The one line on stderr of an evaluation that ends with exit code 1."""
+    assert main([*args, "--generations", "0"]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("evaluation: ") and "Traceback" not in said.err
+    assert said.err.count("\n") == 1 or "Tried:" in said.err  # a model's list of places has a line each
+    return said.err
+
+
+def test_a_folder_that_is_no_run(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is not a run folder" in refused(capsys, "--run", str(tmp_path))
+    assert "is not a run folder" in refused(capsys, "--run", str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ("lora.rank=4", "base model, tokenizer or LoRA settings differ"),
+        ("lora.alpha=3", "base model, tokenizer or LoRA settings differ"),
+        ("run.seed=9", "base model, tokenizer or LoRA settings differ"),
+        ("model.name=/no/such/model", "/no/such/model"),
+        ("lora.rank", "expected KEY=VALUE"),
+        ("lora.rnak=4", "expected KEY=VALUE"),
+        ("lora.rank=many", "takes a whole number"),
+        ("train.clip=tight", "takes a number"),
+        ("lora.rank=0", "lora.rank"),
+        ("data.source=fax", "data.source"),
+        ("data.source=csv", "data.path"),
+        ("lora.target-modules=nothing", "nothing"),
+    ],
+)
+def test_settings_that_do_not_fit(copied: Any, capsys: pytest.CaptureFixture[str], given: str, part: str) -> None:
+    (copied.folder / "evaluation.json").unlink(missing_ok=True)
+    assert part in refused(capsys, "--run", str(copied.folder), "--set", given)
+    assert not (copied.folder / "evaluation.json").exists()
+
+
+# ---------------------------------------------------------------------- the key
+
+
+def sealed_under(finished: Any) -> str:
+    (key,) = {line["key"] for line in open_run(finished.folder).versions}
+    return str(key)
+
+
+def test_a_sealed_adapter_stays_shut_without_a_key(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["--run", str(finished.folder)]) == 1
+    said = capsys.readouterr().err
+    assert f"sealed under key {sealed_under(finished)}: give the consortium's key file with --key FILE" in said
+
+
+def test_another_key_is_refused_with_both_fingerprints(
+    finished: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = create_key(tmp_path / "other.key")
+    said = refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "other.key"))
+    assert f"holds key {other.fingerprint} and not {sealed_under(finished)}" in said
+
+
+def test_a_key_file_that_others_can_read_is_refused(
+    finished: Any, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(key, tmp_path / "open.key")
+    (tmp_path / "open.key").chmod(0o644)
+    assert "chmod 600" in refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "open.key"))
+    assert "there is no key file" in refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "none"))
+
+
+def test_a_rotated_key_file_still_opens_what_was_sealed_before(copied: Any, key: str, tmp_path: Path) -> None:
+    mine = tmp_path / "rotated.key"
+    shutil.copy(key, mine)
+    assert rotate_key(mine).fingerprint != sealed_under(copied)
+    assert main(["--run", str(copied.folder), "--generations", "0", "--key", str(mine)]) == 0
+
+
+def test_a_rotated_key_that_forgot_the_old_one_does_not(
+    finished: Any, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(key, tmp_path / "new.key")
+    rotate_key(tmp_path / "new.key", forget=True)
+    assert sealed_under(finished) in refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "new.key"))
+
+
+def test_a_damaged_version(copied: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    file = copied.folder / "versions" / "000002.payload"
+    data = bytearray(file.read_bytes())
+    data[7] ^= 255
+    file.write_bytes(bytes(data))
+    assert str(file) in refused(capsys, "--run", str(copied.folder))
+
+
+def test_a_version_that_was_not_made_yet(copied: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no version" in refused(capsys, "--run", str(copied.folder), "--version", "0")
+
+
+@pytest.mark.parametrize("sites", ["-1", "50"])
+def test_more_or_fewer_hospitals_than_there_can_be(copied: Any, capsys: pytest.CaptureFixture[str], sites: str) -> None:
+    refused(capsys, "--run", str(copied.folder), "--sites", sites)
+
+
+def test_own_adapters_of_another_size_are_left_out(finished: Any, tmp_path: Any) -> None:
+    root = tmp_path / finished.lineage
+    for number, vector in enumerate((np.zeros(3, np.float32), finished.shop.initial)):
+        (root / f"site-{number}").mkdir(parents=True)
+        np.save(root / f"site-{number}" / "own.npy", vector)
+    run = open_run(finished.folder)
+    run = replace(run, config=run.config | {"run.state-dir": str(tmp_path)})
+    hospitals = [SimpleNamespace(name=name) for name in "abc"]
+    found = own_adapters(run, hospitals, finished.shop.initial.size)  # type: ignore[arg-type]
+    assert list(found) == ["local:b"] and np.array_equal(found["local:b"], finished.shop.initial)
+
+
+def test_the_state_folder_can_be_set(
+    finished: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when a run folder and its states were copied to another machine."""
+    asked: list[str] = []
+
+    def look(run: Any, *_: Any) -> None:
+        asked.append(run.config["run.state-dir"])
+        raise EvaluationError("enough")
+
+    monkeypatch.setattr("crossward.evaluation.report.own_adapters", look)
+    refused(capsys, "--run", str(finished.folder), "--set", "run.state-dir=/moved")
+    assert asked == ["/moved"]
+
+
+def test_the_command_line_itself_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    for args in ([], ["--run", "x", "--version", "two"]):
+        with pytest.raises(SystemExit) as ended:
+            main(args)
+        assert ended.value.code == 2
+    capsys.readouterr()
+
+
+# ---------------------------------------------------------------------- pieces
+
+
+CONFIG = {"a.word": "x", "a.count": 3, "a.rate": 0.5, "a.flag": True}
+
+
+def test_overrides_take_the_type_of_what_they_replace() -> None:
+    pairs = ["a.word=p=q", "a.count=7", "a.rate=2", "a.flag=false"]
+    assert overrides(pairs, CONFIG) == {"a.word": "p=q", "a.count": 7, "a.rate": 2.0, "a.flag": False}
+    assert overrides(["a.flag=True"], CONFIG | {"a.flag": False})["a.flag"] is True
+    assert overrides(["a.word="], CONFIG)["a.word"] == "" and CONFIG["a.word"] == "x"
+
+
+@pytest.mark.parametrize("pair", ["a.count=1.5", "a.count=", "a.rate=fast", "b=1", "a.word"])
+def test_overrides_of_another_type_or_key_are_refused(pair: str) -> None:
+    with pytest.raises(EvaluationError, match="--set"):
+        overrides([pair], CONFIG)
+
+
+@pytest.mark.parametrize("pair", ["a.flag=yes", "a.flag=maybe", "a.flag="])
+def test_a_flag_is_true_or_false_and_nothing_else(pair: str) -> None:
+    with pytest.raises(EvaluationError, match="--set"):
+        overrides([pair], CONFIG)
+
+
+def test_the_gap_needs_all_three_everywhere() -> None:
+    def at(loss: float) -> Measure:
+        return Measure(1, 10, 10 * loss, 5)
+
+    rows = {(m, s): at(x) for s in "ab" for m, x in (("base", 4.0), ("global", 2.5), ("centralised", 2.0))}
+    assert gap_closed(rows) == pytest.approx(0.75)
+    assert gap_closed({k: v for k, v in rows.items() if k[0] != "centralised"}) is None
+    assert gap_closed({k: v for k, v in rows.items() if k != ("global", "b")}) is None
+
+
+def test_without_a_gap_there_is_no_share_of_it() -> None:
+    one = Measure(1, 10, 20.0, 5)
+    assert gap_closed({(m, "a"): one for m in ("base", "global", "centralised")}) is None
+
+
+def test_models_that_one_hospital_lacks_have_no_total() -> None:
+    one = Measure(2, 10, 20.0, 5, 1.0, 1.0)
+    rows = {("base", "a"): one, ("base", "b"): one, ("own", "a"): one}
+    totals = with_totals(rows)
+    assert totals["base", "all"] == one + one and ("own", "all") not in totals
+    assert measure_table(rows, {"base": "untuned base"}).row_count == 2

@@ -1,0 +1,344 @@
+"""The report: whole in itself, well-formed, true to the ledger, and safe whatever a node calls itself."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from crossward.ledger.file import FILE_NAME, LedgerError
+from crossward.report.history import LOST, UNDER_WAY
+from crossward.report.page import main, write_report
+from crossward.report.palette import colours
+from server_app.run_folder import RunFolderError
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def figures(root: ElementTree.Element) -> dict[str, ElementTree.Element]:
+    return {svg.attrib["aria-label"]: svg for svg in root.iter(f"{SVG}svg")}
+
+
+def words(root: ElementTree.Element) -> str:
+    return " ".join(root.itertext())
+
+
+def test_a_whole_run(story: Callable[..., Any]) -> None:
+    told = story()
+    told.full_run(4, 3)
+    text, root = told.page()
+    assert set(figures(root)) == {
+        "loss by version",
+        "training loss by hospital",
+        "held-out perplexity by hospital",
+        "tasks of every hospital over time",
+        "what every hospital's time went into",
+        "integer weights by version",
+        "staleness by version and hospital",
+        "bytes up and down by hospital",
+    }
+    said = words(root)
+    for fact in ("4 of 4", "Finished: all 4 versions are made", "6 kB", "fell from 3.675", "at version 4", "Σ 33"):
+        assert fact in said, fact
+    assert "Nothing failed and nothing was refused." in said
+    assert not re.search(r"<script|https?://(?!www\.w3\.org/2000/svg)|<img|<link|@import|url\(", text)
+    assert not any(node in text for node in told.nodes)
+
+
+def test_one_colour_a_hospital_in_every_figure(story: Callable[..., Any]) -> None:
+    told = story()
+    told.full_run(4, 3)
+    history = told.history()
+    _, root = told.page()
+    for svg in figures(root).values():
+        used = {mark.get("fill") for mark in svg.iter()} | {mark.get("stroke") for mark in svg.iter()}
+        assert {hospital.colour for hospital in history.hospitals} <= used
+
+
+def test_thirty_hospitals_and_many_versions_stay_small_and_legible(story: Callable[..., Any]) -> None:
+    told = story([f"University Hospital number {i:02d} of the region" for i in range(30)], planned=60)
+    told.full_run(60, 12)
+    text, root = told.page()
+    assert len(text.encode()) < 400_000
+    assert len(set(colours(30))) == 30
+    ends = [mark for mark in figures(root)["loss by version"].iter(f"{SVG}text") if mark.get("font-size") == "12"]
+    heights = sorted(float(mark.attrib["y"]) for mark in ends if float(mark.attrib["x"]) > 855)
+    assert len(heights) == 32 and min(b - a for a, b in pairwise(heights)) > 14
+    for svg in figures(root).values():
+        width, height = (float(v) for v in svg.attrib["viewBox"].split()[2:])
+        for mark in svg.iter(f"{SVG}text"):
+            assert 0 <= float(mark.attrib["x"]) <= width and 0 < float(mark.attrib["y"]) < height
+
+
+def test_names_and_reasons_from_nodes_are_text(story: Callable[..., Any]) -> None:
+    bad = '"><script>alert(1)</script><svg onload=x>&\x00\u202e\ud800'
+    told = story([bad, "<b>South</b>", "East", "West"])
+    told.full_run(4, 3)
+    told.refuse(1, told.ask(1, 4), "failed", f"</td><img src=x onerror=alert(2)> {bad}")
+    text, root = told.page()
+    assert not {"script", "img", "b_"} & {mark.tag.removeprefix(SVG) for mark in root.iter()}
+    assert not any(name.startswith("on") for mark in root.iter() for name in mark.attrib)
+    assert "<script" not in text and "<img" not in text and "<b>South" not in text and "\u202e" not in text
+    said = words(root)
+    assert '"><script>alert(1)</script><svg onload=x>&' in said and "<img src=x onerror=alert(2)>" in said
+    assert "<embedded>" in said
+
+
+def test_no_versions_and_an_empty_ledger(story: Callable[..., Any]) -> None:
+    told = story()
+    _, root = told.page()
+    assert figures(root) == {} and "0 of 0" in words(root)
+    told.start()
+    for i in range(2):
+        told.refuse(i, told.ask(i, 0), "failed", "no GPU")
+    _, root = told.page()
+    said = words(root)
+    assert "0 of 4" in said and "No version was made." in said and "Unfinished" in said and "2 failed" in said
+    assert "unnamed hospital 000000" in said and set(figures(root)) == {
+        "tasks of every hospital over time",
+        "what every hospital's time went into",
+        "bytes up and down by hospital",
+    }
+
+
+def test_a_resumed_run_leaves_the_pause_out_and_says_what_was_lost(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    tasks = [told.ask(i, 0) for i in range(4)]
+    for i in range(3):
+        told.accept(i, tasks[i], 0)
+    told.version(1, [(i, tasks[i], 10, 0) for i in range(3)])
+    told.now += 5 * 86400
+    told.nodes = [str(5 * 10**17 + i) for i in range(4)]  # a new run of Flower has other node ids
+    told.start("resumed", 1)
+    lane_of_north = told.ask(0, 1)
+    told.accept(0, lane_of_north, 1)
+    history = told.history()
+    assert [hospital.name for hospital in history.hospitals] == ["East", "North", "South", "unnamed hospital 030303"]
+    assert len(history.sittings) == 2 and history.running < 60 < history.ended - history.began
+    assert [span.outcome for span in history.spans] == ["accepted", "accepted", "accepted", LOST, "accepted"]
+    assert {span.hospital for span in history.spans if span.outcome == LOST} == {3}
+    said = words(told.page()[1])
+    assert "resumed 1 time over 5 d" in said and "lost when the server stopped" in said
+
+
+def test_a_known_hospital_that_only_measures_after_a_resume_keeps_its_lane(story: Callable[..., Any]) -> None:
+    told = story()
+    told.full_run(4, 3)
+    told.nodes = [str(77 + i) for i in range(4)]
+    told.start("resumed", 4)
+    task = told.ask(0, 4, "evaluate")
+    told.measure(0, task, 4, {"global": 1.0}, node="77", hospital="node-77")
+    history = told.history()
+    assert [hospital.name for hospital in history.hospitals][:4] == ["East", "North", "South", "West"]
+    assert history.by_hospital[1][4] == 1.0
+
+
+def test_two_hospitals_that_give_one_name_stay_two(story: Callable[..., Any]) -> None:
+    told = story(["General", "General", "all", "West"])
+    told.full_run(4, 3)
+    names = [hospital.name for hospital in told.history().hospitals]
+    assert len(set(names)) == 4 and "General (000000)" in names[1]
+
+
+def test_an_unfinished_run_shows_tasks_under_way(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    tasks = [told.ask(i, 0) for i in range(4)]
+    told.accept(0, tasks[0], 0)
+    history = told.history()
+    assert [span.outcome for span in history.spans][1:] == [UNDER_WAY] * 3
+    assert all(span.end == history.running for span in history.spans)
+    assert "1 accepted update went into no version." not in words(told.page()[1])
+
+
+def test_rolled_back_versions_and_refusals_after_acceptance(story: Callable[..., Any]) -> None:
+    told = story()
+    told.full_run(4, 3)
+    told.record("version", version=5, tasks=[], reverts=4)
+    task = told.ask(0, 5)
+    told.accept(0, task, 5)
+    told.refuse(0, task, "wrong-layout", "version 1 fixed another layout")
+    told.record("duplicate", task=-1, node=told.nodes[0], reason="a reply to no task under way")
+    told.record("disagreement", node=told.nodes[0], hospital="00" * 8, version=4)
+    history = told.history()
+    assert history.versions[-1].reverts == 4 and history.spans[-1].outcome == "wrong-layout"
+    said = words(told.page()[1])
+    assert "1 version rolled back" in said and "1 refused" in said
+    assert "another state of version 4 than the others" in said and "a reply to no task under way" in said
+
+
+def test_figures_that_nodes_report_are_bounded_by_what_the_server_saw(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    task = told.ask(0, 0)
+    told.accept(0, task, 0, compute_seconds=1e300)
+    task = told.ask(0, 0, "evaluate")
+    told.measure(0, task, 0, {"base": 1e300, "global": 0.0}, seconds=-3.0)
+    history = told.history()
+    assert history.spans[0].compute == history.spans[0].end - history.spans[0].start
+    assert history.spans[1].compute == 0.0
+    told.page()
+
+
+def test_what_is_alike_is_told_once(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    for _ in range(40):
+        told.refuse(0, told.ask(0, 0), "failed", "no GPU")
+    rows = [row for row in told.page()[1].iter("tr") if "no GPU" in words(row)]
+    assert len(rows) == 1 and "40" in words(rows[0])
+
+
+def test_command_line(story: Callable[..., Any], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    told = story()
+    told.full_run(4, 3)
+    assert main([str(told.path)]) == 0
+    assert capsys.readouterr().out.strip() == str(told.path / "report.html")
+    assert main([str(tmp_path)]) == 1
+    assert "no report" in capsys.readouterr().err
+    with pytest.raises(RunFolderError):
+        write_report(tmp_path)
+    lines = (told.path / FILE_NAME).read_text().replace('"weights":[10,', '"weights":[11,', 1)
+    (told.path / FILE_NAME).write_text(lines)
+    with pytest.raises(LedgerError):
+        write_report(told.path)
+
+
+def test_no_plotting_library_is_imported() -> None:
+    code = "import sys, crossward.report.page; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_report_that_fails_does_not_fail_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
+        warnings.simplefilter("ignore")
+        from server_app import app
+    said: list[str] = []
+    logger = logging.getLogger("flwr")
+    logger.addHandler(caplog.handler)
+    try:
+        app._report(tmp_path, type("Quiet", (), {"say": said.append})())
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert not said and "No report was written (RunFolderError" in caplog.text
+
+
+def test_clamped_claims_of_one_fact_share_a_row(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    for number in range(1, 6):
+        told.accept(0, told.ask(0, 0), 0, clamped=[f"compute_seconds {number}9.0 -> 12.3", "steps <b>9</b> -> 1"])
+    rows = [words(row) for row in told.page()[1].iter("tr") if "clamped" in words(row)]
+    assert len(rows) == 2 and all(" 5 " in f" {' '.join(row.split())} " or "5" in row for row in rows)
+    assert "compute_seconds 59.0 -> 12.3, the last time" in rows[0] and "steps <b>9</b> -> 1" in rows[1]
+    assert "5 accepted" not in rows[0] and "10 clamped" in words(told.page()[1])
+
+
+def test_train_losses_are_drawn_by_hospital_without_any_evaluation(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    for number, loss in enumerate((30.0, 20.0, 15.0)):
+        told.accept(0, told.ask(0, number), number, loss_sum=loss)
+    figure = figures(told.page()[1])["training loss by hospital"]
+    assert "North  1.500" in words(figure) and "North, version 0: 3" in words(figure)
+
+
+def rounded(story: Callable[..., Any]) -> Any:
+    """Two versions of two hospitals that round: North reported 3.375 and 2.25, South 2.25 twice."""
+    told = story(["North", "South"], grid=1.5)
+    told.start()
+    for number, losses in enumerate(((33.75, 22.5), (22.5, 22.5))):
+        tasks = [told.ask(i, number) for i in (0, 1)]
+        for i, (task, loss) in enumerate(zip(tasks, losses, strict=True)):
+            told.accept(i, task, number, loss_sum=loss)
+        told.version(number + 1, [(0, tasks[0], 30, 0), (1, tasks[1], 10, 0)], 2.25)
+    return told
+
+
+def dashed(svg: ElementTree.Element) -> list[ElementTree.Element]:
+    return [mark for mark in svg.iter(f"{SVG}polyline") if mark.get("stroke-dasharray")]
+
+
+def test_rounded_losses_are_marks_under_their_own_name_and_no_curve(story: Callable[..., Any]) -> None:
+    told = rounded(story)
+    for i in (0, 1):
+        told.measure(i, told.ask(i, 2, "evaluate"), 2, {"base": 3.0, "global": 2.0})
+    told.record("evaluated", version=2, loss=2.0, complete=True, sites=[])
+    text, root = told.page()
+    assert "Reported training loss of each hospital&#x27;s updates, rounded to powers of 1.5" in text
+    drawn = figures(root)
+    assert "training loss by hospital" not in drawn and not dashed(drawn["loss by version"])
+    assert "training loss" not in words(drawn["loss by version"]) and "all hospitals" in words(drawn["loss by version"])
+    figure = drawn["reported training loss by hospital"]
+    assert not list(figure.iter(f"{SVG}polyline"))
+    marks = list(figure.iter(f"{SVG}circle"))
+    assert len(marks) == 4 and len({mark.attrib["cy"] for mark in marks}) == 2
+    assert len({mark.attrib["cx"] for mark in marks}) == 4  # none hides another
+    assert "North, version 0: 3.38, rounded to powers of 1.5" in words(figure)
+    assert [mark.text for mark in figure.iter(f"{SVG}text")][:2] == ["2.25", "3.38"]
+
+
+def test_without_a_measurement_no_rounded_loss_stands_in_for_one(story: Callable[..., Any]) -> None:
+    text, root = rounded(story).page()
+    assert "loss by version" not in figures(root) and "No hospital has measured its held-out notes yet." in text
+
+
+def test_exact_losses_of_a_simulation_are_curves(story: Callable[..., Any]) -> None:
+    exact = {1: 3.1, 2: 2.6, 3: 2.4, 4: 2.2}
+    text, root = rounded(story).page(exact.get)
+    drawn = figures(root)
+    assert "reported training loss by hospital" not in drawn and "exact, as the simulated hospitals keep it" in text
+    assert "They report it rounded to powers of 1.5" in text
+    figure = words(drawn["training loss by hospital"])
+    assert "North, version 0: 3.1" in figure and "South  2.200" in figure
+    weighted = (2.4 * 30 + 2.2 * 10) / 40
+    assert f"training loss (weighted)  {weighted:.3f}" in words(drawn["loss by version"])
+    assert len(dashed(drawn["loss by version"])) == 1
+
+
+def test_a_version_of_which_one_loss_is_unknown_has_none(story: Callable[..., Any]) -> None:
+    _, root = rounded(story).page({1: 3.1, 2: 2.6, 3: 2.4}.get)
+    drawn = figures(root)
+    assert "training loss (weighted)  2.975" in words(drawn["loss by version"])
+    assert "South, version 1" not in words(drawn["training loss by hospital"])
+
+
+def test_names_that_are_cut_stay_distinct_and_are_whole_in_a_tooltip(story: Callable[..., Any]) -> None:
+    told = story([f"University Hospital number {i:02d} of the region" for i in range(30)], planned=4)
+    told.full_run(2, 12)
+    for label in ("tasks of every hospital over time", "bytes up and down by hospital"):
+        texts = [mark for mark in figures(told.page()[1])[label].iter(f"{SVG}text") if mark.attrib["x"] == "26"]
+        assert len(texts) == 30 == len({mark[0].tail for mark in texts})
+        assert texts[3][0].text == "University Hospital number 03 of the region"
+
+
+def test_spent_budgets_are_drawn_by_hospital_and_withheld_losses_are_said_to_be(story: Callable[..., Any]) -> None:
+    told = story()
+    told.start()
+    for version in range(3):
+        for i in range(2):
+            spent = {"local_epsilon": 1.5 * (version + 1) + i, "local_epsilon_step": 1.0, "privacy_unit": "patient"}
+            told.accept(i, told.ask(i, version), version, loss_sum=0.0, num_tokens=640, **spent)
+    told.refuse(0, told.ask(0, 3), "budget", "another training would bring it beyond privacy.epsilon")
+    text, root = told.page()
+    figure = words(figures(root)["epsilon by hospital"])
+    assert "North  4.500" in figure and "South  5.500" in figure and "patient-level epsilon" in figure
+    assert "Patient-level epsilon, per hospital" in text and "there is no budget" in text
+    assert "Withheld: it would tell of what privacy.unit = &#x27;patient&#x27; protects" in text
+    assert "training loss by hospital" not in figures(root) and "beyond privacy.epsilon" in text
+
+
+def test_a_run_without_privacy_has_no_epsilon(story: Callable[..., Any]) -> None:
+    told = story()
+    told.full_run(2, 3)
+    assert "epsilon" not in told.page()[0]

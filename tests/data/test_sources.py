@@ -1,0 +1,84 @@
+"""A source is one entry: its reader, files and labels are found there, and nowhere else is its name asked for."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+
+from crossward.config.privacy_checks import FLAT_SOURCES
+from data import sources as module
+from data.config import DataConfig
+from data.errors import DataError
+from data.hospitals import load_hospital
+from data.labels import LABELS
+from data.sources import SOURCES
+
+DATA = Path(module.__file__).parent
+
+
+def test_what_an_entry_names_exists() -> None:
+    for source in SOURCES.values():
+        assert callable(resolve_name(f"data.readers.{source.reader}"))
+        assert not source.maker or callable(resolve_name(f"data.{source.maker}"))
+
+
+def test_a_configuration_needs_no_reader() -> None:
+    code = "import sys, data.config; data.config.DataConfig(source='mimic-iii', task='label'); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "data.sources" in loaded and not {"pyarrow", "numpy", "data.readers"} & set(loaded)
+
+
+def test_no_module_asks_for_a_source_by_name() -> None:
+    """The registry's own names aside: a source that makes notes names the one that they are read as."""
+    found = [
+        f"{path.relative_to(DATA)}:{node.lineno}"
+        for path in sorted(DATA.rglob("*.py"))
+        if path != DATA / "sources.py"
+        for compared in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(compared, ast.Compare | ast.Dict | ast.Call) and "source" in ast.unparse(compared)
+        for node in ast.walk(compared)
+        if isinstance(node, ast.Constant) and node.value in {*SOURCES, "mimic"}
+    ]
+    assert {place.partition(":")[0] for place in found} <= {"config.py", "synthetic/source.py"}, found
+
+
+def test_files_without_a_patient_column_are_what_privacy_is_refused_for() -> None:
+    assert set(FLAT_SOURCES) == {name for name, source in SOURCES.items() if not source.is_folder}
+
+
+def test_a_label_that_a_source_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = {"icd-chapter": LABELS["icd-chapter"]}
+    monkeypatch.setitem(SOURCES, "mimic-iv", dataclasses.replace(SOURCES["mimic-iv"], labels=labels))
+    assert DataConfig(source="mimic-iv", task="label", label="icd-chapter").public_label == labels["icd-chapter"]
+    with pytest.raises(DataError, match=r"'mortality' is no label of data.source = 'mimic-iv': set it to one of icd-c"):
+        DataConfig(source="mimic-iv", task="label", label="mortality")
+
+
+def test_a_source_is_an_entry_and_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes of one text file each, read by a function that no module knows of."""
+    (tmp_path / "reader_of_texts.py").write_text(
+        "import pyarrow as pa\n"
+        "from data.readers import COLUMNS\n"
+        "def read(path, config, counts):\n"
+        "    for file in sorted(path.glob('*.txt')):\n"
+        "        counts['read'] += 1\n"
+        "        row = dict.fromkeys(COLUMNS, '') | {'patient_id': file.stem, 'text': file.read_text()}\n"
+        "        yield pa.table({name: [value] for name, value in row.items()})\n"
+    )
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for number in range(5):
+        (notes / f"{number}.txt").write_text(f"patient {number} was well")
+    monkeypatch.setattr("data.readers.__path__", [*resolve_name("data.readers").__path__, str(tmp_path)])
+    monkeypatch.setitem(SOURCES, "texts", module.Source("reader_of_texts:read", is_folder=True))
+    found = load_hospital(config := DataConfig(source="texts", path=str(notes)))
+    assert len(found.train) + len(found.test) == 5 and found.name == "notes"
+    (notes / "5.txt").write_text("patient 5 was well")  # a file that is stamped
+    found = load_hospital(config)
+    assert len(found.train) + len(found.test) == 6

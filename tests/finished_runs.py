@@ -1,0 +1,197 @@
+"""Real nodes, real notes, a real model, on a grid whose clock is virtual: finished run folders to evaluate."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flwr.app import Context, Message, RecordDict
+
+from client_app.app import app
+from client_app.keys import simulated_key
+from client_app.learner import Workshop, workshop
+from client_app.payloads import Vault
+from client_app.state import NodeState, StateFolder
+from crossward.adapters import LoraSettings, ModelConfig
+from crossward.config.run_settings import RunSettings
+from crossward.config.schedule import Schedule
+from crossward.config.settings import read_settings
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.dither import KNOWN
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.messages import ALONE, EVALUATE
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from server_app.run_folder import RunFolder, read_config
+from strategies.async_hybrid import AsyncHybrid
+from strategies.bandwidth import Bandwidths
+from strategies.settings import StrategySettings
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = {
+    "run.alone-steps": 2,
+    "model.device": "cpu",
+    "lora.rank": 2,
+    "data.synthetic-patients": 24,
+    "data.min-patients": 2,
+    "data.max-tokens": 64,
+    "strategy.num-versions": 2,
+    "strategy.buffer-size": 2,
+    "strategy.min-contributors": 2,
+    "strategy.evaluate-every": 0,
+    "strategy.bandwidth-exponent": 0.0,
+    "train.local-steps": 2,
+    "train.batch-size": 4,
+    "node.threads": 1,
+    "simulation.links-mbit": "",
+}
+Config = dict[str, Any]
+
+
+def run_config(**given: Any) -> Config:
+    """The app's defaults made tiny; keywords are keys with ``__`` for a dot and ``_`` for a dash."""
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
+    config = {f"{table}.{key}": value for table, rows in tables.items() for key, value in rows.items()}
+    return config | TINY | {k.replace("__", ".").replace("_", "-"): v for k, v in given.items()}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that went to its end: where it is, how it was set, and its nodes' states."""
+
+    folder: Path
+    config: Config
+    lineage: str
+    nodes: int
+
+    @property
+    def shop(self) -> Workshop:
+        seed = read_settings(RunSettings, self.config).seed
+        return workshop(read_settings(ModelConfig, self.config), read_settings(LoraSettings, self.config), seed)
+
+    def state(self, number: int) -> NodeState:
+        root = read_settings(RunSettings, self.config).state_root
+        layout = self.vault.layout(self.shop.layout.fingerprint, len(self.shop.layout.blocks))
+        return StateFolder(root / self.lineage / f"site-{number}").load(layout)
+
+    @property
+    def vault(self) -> Vault:
+        """What the nodes sealed with."""
+        settings = read_settings(EncryptionSettings, self.config)
+        return Vault(settings, simulated_key(settings))
+
+    def vector(self, number: int) -> np.ndarray:
+        """The global adapter as node ``number`` has it."""
+        plan, schedule = read_config(self.folder)["plan"], read_settings(Schedule, self.config)
+        return self.state(number).copy.vector(self.shop.initial, plan, schedule)
+
+
+class Bounded(VirtualGrid):
+    """A grid on which a run that never ends fails instead."""
+
+    def _push(self, message: Message) -> str:
+        assert len(self.pushed) < 60, "two or three versions took 60 tasks: the run does not end"
+        return super()._push(message)
+
+
+def federate(
+    config: Config,
+    path: Path,
+    compute: Sequence[float] = (10.0, 14.0, 33.0),
+    *,
+    kind: type[RunFolder] = RunFolder,
+    resume: bool = False,
+    first_id: int = 1,
+) -> Finished:
+    """A run of ``len(compute)`` simulated hospitals in ``path``, begun or resumed, as the ServerApp does it."""
+    count = len(compute)
+    settings, schedule = read_settings(StrategySettings, config), read_settings(Schedule, config)
+    run = read_settings(RunSettings, config)
+    encryption = read_settings(EncryptionSettings, config)
+    plan = encryption.plan(count, settings.buffer_size)
+    folder = kind.resume(path, config, durable=False) if resume else kind.create(path, config, plan, durable=False)
+    clock = VirtualClock()
+    nodes = {}
+    for number, seconds in enumerate(compute):
+        own = {"partition-id": number, "num-partitions": count}
+        context = Context(1, first_id + number, own, RecordDict(), config)
+        nodes[first_id + number] = VirtualNode(app, context, Speed(mbit=1e9, latency=0.0, compute=seconds))
+    strategy = AsyncHybrid(
+        settings,
+        plan,
+        schedule,
+        folder,
+        clock=clock,
+        bandwidths=Bandwidths(),
+        last_task=ALONE if run.alone else EVALUATE,
+        last_steps=run.alone_steps,
+        kinds=arithmetic(plan, encryption.policy, encryption.scheme),
+        key=encryption.key,
+        dither=KNOWN,
+    )
+    try:
+        strategy.start(Bounded(nodes, clock), num_rounds=schedule.versions)
+        folder.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
+    finally:
+        folder.close()
+    return Finished(path, config, folder.lineage, count)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def finished(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Three hospitals, two versions of two updates each. Tests only read it; see ``copied``."""
+    before = os.environ.get("CROSSWARD_HOME")
+    os.environ["CROSSWARD_HOME"] = str(home)
+    try:
+        return federate(run_config(run__state_dir=str(home / "state")), tmp_path_factory.mktemp("runs") / "run")
+    finally:
+        os.environ.pop("CROSSWARD_HOME")
+        if before is not None:
+            os.environ["CROSSWARD_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def key(home: Path, finished: Finished) -> str:
+    """The simulation's key file."""
+    return str(home / "keys" / "simulation.key")
+
+
+@pytest.fixture(autouse=True)
+def own_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("CROSSWARD_HOME", str(home))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def copied(finished: Finished, tmp_path: Path) -> Finished:
+    """The finished run in a folder of the test's own."""
+    shutil.copytree(finished.folder, tmp_path / "run")
+    return Finished(tmp_path / "run", finished.config, finished.lineage, finished.nodes)
+
+
+Federate = Callable[..., Finished]
+
+
+@pytest.fixture(scope="session")
+def federation() -> Federate:
+    return federate
+
+
+@pytest.fixture(scope="session")
+def configure() -> Callable[..., Config]:
+    return run_config
