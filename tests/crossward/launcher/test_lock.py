@@ -15,7 +15,18 @@ from packaging.requirements import Requirement
 
 from crossward.launcher import lock as locking
 from crossward.launcher.install import DEV, RUN, TORCH, TORCH_PINS, InstallError, read_locks
-from crossward.launcher.lock import ACCELERATORS, BUILD, DOCS, HEADERS, blocks, canonical, differences, pins, renew, split
+from crossward.launcher.lock import (
+    ACCELERATORS,
+    BUILD,
+    DOCS,
+    HEADERS,
+    blocks,
+    canonical,
+    differences,
+    pins,
+    renew,
+    split,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCK = read_locks(ROOT) | {DOCS: (ROOT / DOCS).read_text("utf-8")}
