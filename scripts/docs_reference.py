@@ -23,17 +23,6 @@ ROOMS = ("client_app", "server_app", "strategies", "data")
 HOME = "crossward"  # the package of all other rooms
 
 
-def first(*names: str) -> Any:
-    """The first module of these that exists here."""
-    for name in names:
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if not name.startswith(str(error.name)):
-                raise
-    raise ModuleNotFoundError(f"none of {', '.join(names)} exists in {ROOT}", name=names[0])
-
-
 def prose(text: str) -> str:
     """Plain text as Markdown shows it: what is in angle brackets is no tag."""
     return re.sub(r"(`[^`]*`)|<(?=[A-Za-z/!])", lambda found: found[1] or "&lt;", text)
@@ -49,7 +38,7 @@ def cell(text: object) -> str:
 
 def configuration_page() -> str:
     """Every run-config key by its section, then the node's keys, each with default, allowed values and meaning."""
-    table = first("crossward.launcher.settings_table", "launcher.settings_table")
+    table = importlib.import_module(f"{HOME}.launcher.settings_table")
     sections: dict[str, list[tuple[str, Any, str, str]]] = {}
     for row in table.run_config_rows():
         sections.setdefault(row[0].split(".")[0], []).append(row)

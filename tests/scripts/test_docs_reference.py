@@ -8,20 +8,19 @@ import sys
 from pathlib import Path
 
 import click
-import pytest
 import typer
 
+from crossward.launcher import settings_table
 from scripts import docs_reference
-from scripts.docs_reference import api_pages, cli_page, commands, configuration_page, first, write
+from scripts.docs_reference import api_pages, cli_page, commands, configuration_page, write
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_configuration_page_has_every_key_in_its_section() -> None:
     page = configuration_page()
-    table = first("crossward.launcher.settings_table", "launcher.settings_table")
     sections = dict(re.findall(r"(?ms)^## ([^\n]+)\n(.*?)(?=^## |\Z)", page))
-    for rows, section in ((table.run_config_rows(), None), (table.node_config_rows(), "Node config")):
+    for rows, section in ((settings_table.run_config_rows(), None), (settings_table.node_config_rows(), "Node config")):
         assert rows
         for key, _, _, meaning in rows:
             assert f"| `{key}` | " in sections[section or key.split(".")[0]]
@@ -110,18 +109,6 @@ def test_pages_that_are_no_longer_made_are_removed(tmp_path: Path) -> None:
     write(tmp_path, {"cli.md": "new", "api/here.md": "here"})
     found = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.md")}
     assert found == {"cli.md": "new", "api/here.md": "here"}
-
-
-def test_a_module_that_is_broken_is_not_taken_for_one_that_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "broken_one.py").write_text("import not_installed_anywhere\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
-        first("broken_one", "json")
-    assert first("missing_one", "json").__name__ == "json"
-    with pytest.raises(ModuleNotFoundError, match="none of missing_one exists"):
-        first("missing_one")
 
 
 def test_neither_torch_nor_flower_is_imported_for_the_pages() -> None:
