@@ -50,7 +50,7 @@ authority = "ca.crt"           # from the aggregator
 node-key = "node.key"          # made here; its public half node.pub goes to the aggregator
 port = {port}                  # for this machine's own processes, on the loopback only
 
-[node-config]                  # see README, "Node config"
+[node-config]                  # all keys: `crossward settings`
 site = {site}
 data-path = {data}
 state-dir = {state}
