@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from crossward.config.privacy_settings import HOSPITAL, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError, read_settings
+from crossward.encryption.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from crossward.privacy.hospital import HospitalMechanism
@@ -106,10 +107,11 @@ def _clashes(config: Mapping[str, Any]) -> list[str]:
             "strategy.buffer-size = 0 lets the number of connected nodes decide a version's weights: give the number "
             "of updates that make a version"
         )
-    if _value(config, "encryption.policy") != "none" and _value(config, "encryption.scheme") != "bfv":
+    scheme, exact = _value(config, "encryption.scheme"), [name for name, kind in SCHEMES.items() if kind.exact]
+    if _value(config, "encryption.policy") != "none" and scheme not in exact:
         out.append(
-            "encryption.scheme = 'ckks' adds an error of its own to every sum, which no accountant covers: use 'bfv', "
-            "whose sums are exact"
+            f"encryption.scheme = {scheme!r} adds an error of its own to every sum, which no accountant covers: use "
+            f"{' or '.join(map(repr, exact))}, whose sums are exact"
         )
     if _value(config, "train.value-range") != DEFAULTS["train.value-range"]:
         out.append(

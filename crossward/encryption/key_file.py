@@ -17,11 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from crossward.encryption.key_format import ConsortiumKey, Header, KeyFileError, decode, encode, read_header
+from crossward.encryption.schemes import BFV, SCHEMES, simulation_key_name
 from crossward.encryption.secret import Secret
 
-SIMULATION_KEY = "simulation.key"
-SIMULATION_CKKS_KEY = "simulation-ckks.key"
-SIMULATION_CKKS_PUBLIC = "simulation-ckks.public"
 _MOST = 1 << 22  # bytes that a key file may have; a CKKS context takes 0.2 MB
 _PASSPHRASE_MOST = 1 << 12
 
@@ -80,18 +78,18 @@ def rotate_key(path: Path, passphrase: bytes | None = None, forget: bool = False
     return key
 
 
-def simulation_key(folder: Path, ckks: bool = False) -> tuple[ConsortiumKey, bool]:
+def simulation_key(folder: Path, scheme: str = BFV) -> tuple[ConsortiumKey, bool]:
     """The key that all nodes of a simulation on this machine share, made on first use, and whether it was made now.
 
-    With ``ckks`` it is one of its own, with the baseline's context, and the public context lies next to it. However
-    many processes start at once, one file wins and all return its key.
+    A scheme that needs a context has a key of its own with it, and the public context lies next to it. However many
+    processes start at once, one file wins and all return its key.
 
     Raises
     ------
     KeyFileError
         as :func:`load_key`, or the folder or a file cannot be written.
     """
-    path = folder / (SIMULATION_CKKS_KEY if ckks else SIMULATION_KEY)
+    path, ckks = folder / simulation_key_name(scheme), SCHEMES[scheme].has_context
     made = False
     if not os.path.lexists(path):
         with _explained(folder):
@@ -100,7 +98,7 @@ def simulation_key(folder: Path, ckks: bool = False) -> tuple[ConsortiumKey, boo
         made = _write_new(path, encode(fresh))
     key = load_key(path)
     if ckks:
-        write_public_context(folder / SIMULATION_CKKS_PUBLIC, key)
+        write_public_context(path.with_suffix(".public"), key)
     return key, made
 
 
@@ -117,7 +115,7 @@ def write_public_context(path: Path, key: ConsortiumKey) -> None:
             f"key {key.fingerprint} has no CKKS context: make one with `python -m crossward.encryption.keys create "
             f"PATH --ckks`"
         )
-    from crossward.encryption.ckks_holder import public_context
+    from crossward.encryption.holder.ckks import public_context
 
     data = public_context(key.ckks)
     if not _write_new(path, data, 0o644):
@@ -154,7 +152,7 @@ def clean_passphrase(text: str, where: str) -> bytes:
 
 
 def _ckks_context() -> bytes:
-    from crossward.encryption.ckks_holder import make_context  # only the baseline needs it
+    from crossward.encryption.holder.ckks import make_context  # only the baseline needs it
 
     return make_context()[0]
 

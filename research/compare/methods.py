@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crossward.config.privacy_settings import PATIENT
-from crossward.encryption.settings import ALL, CKKS, NONE, SENSITIVE, EncryptionSettings
+from crossward.encryption.schemes import CKKS
+from crossward.encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
 
 CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED = (
     "centralised",
