@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-EQUAL = "equal"
+from crossward.config.weightings import DEFAULT, WEIGHTINGS
 
 
 def _key(name: str, help: str, **limits: Any) -> dict[str, Any]:
@@ -70,12 +70,11 @@ class StrategySettings:
         ),
     )
     weighting: str = field(
-        default="paper",
+        default=DEFAULT,
         metadata=_key(
             "weighting",
-            "paper: L/(|D| B^a) with the summed loss; paper-literal: the same with the mean loss; examples: FedAvg; "
-            "corrected: |D| (mean loss + e)^q; equal: 1/buffer-size each, whatever its size, loss, link or staleness.",
-            choices=("paper", "paper-literal", "examples", "corrected", EQUAL),
+            "; ".join(f"{name}: {weighting.about}" for name, weighting in WEIGHTINGS.items()) + ".",
+            choices=tuple(WEIGHTINGS),
         ),
     )
     bandwidth_exponent: float = field(

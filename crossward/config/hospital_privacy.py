@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 from crossward.config.privacy_settings import HOSPITAL, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError, read_settings
+from crossward.config.weightings import DEFAULT, EQUAL
 from crossward.encryption.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from crossward.privacy.hospital import HospitalMechanism
 
 DEFAULTS: dict[str, Any] = {
-    "strategy.weighting": "paper",
+    "strategy.weighting": DEFAULT,
     "strategy.buffer-size": 3,
     "strategy.min-contributors": 3,
     "strategy.evaluate-every": 8,
@@ -97,7 +98,7 @@ def check_hospital(config: Mapping[str, Any]) -> None:
 def _clashes(config: Mapping[str, Any]) -> list[str]:
     weighting, buffer = _value(config, "strategy.weighting"), _value(config, "strategy.buffer-size")
     out = []
-    if weighting != "equal":
+    if weighting != EQUAL:
         out.append(
             f"strategy.weighting = {weighting!r} is made of what a hospital reports about its data, and changes what "
             "one hospital can do to a version: use strategy.weighting = 'equal'"
