@@ -329,7 +329,7 @@ def write_reply(reply: Reply) -> RecordDict:
 
 def _read_flat(kind: type[R], content: RecordDict, facts: ConfigRecord) -> R:
     hints = get_type_hints(kind)
-    given = {f.name: _get(facts, _dashed(f.name), hints[f.name]) for f in fields(kind)}
+    given: dict[str, Any] = {f.name: _get(facts, _dashed(f.name), hints[f.name]) for f in fields(kind)}
     return kind(**{name: value[:_LONGEST] if isinstance(value, str) else value for name, value in given.items()})
 
 

@@ -292,10 +292,10 @@ def test_the_process_that_comes_second_takes_the_firsts_key(tmp_path: Path, monk
     real = key_file._write_new
     first = []
 
-    def late(path: Path, data: bytes, mode: int = 0o600) -> bool:
+    def late(path: Path, data: bytes) -> bool:
         monkeypatch.setattr(key_file, "_write_new", real)
         first.append(create_key(path))
-        return real(path, data, mode)
+        return real(path, data)
 
     monkeypatch.setattr(key_file, "_write_new", late)
     key, made = simulation_key(tmp_path)
