@@ -1,13 +1,14 @@
-"""What ``python -m crossward.evaluation`` does, in order.
+"""What ``crossward evaluate`` does, in order.
 
-Not for: the command line (``evaluation.__main__``).
+Not for: the command line (``crossward.cli.evaluate``), or an adapter that is to be written and not measured
+(``crossward.evaluation.export``).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from rich.table import Table
 from client_app.settings import EngineSettings, TrainSettings
 from client_app.training.learner import LoraLearner, workshop
 from client_app.training.threads import share_cores
-from crossward.adapters import LoraSettings, ModelConfig, save_adapter, write_vector
+from crossward.adapters import LoraSettings, ModelConfig
 from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings, resolve_paths
 from crossward.evaluation.collect import centralised, own_adapters, save_vector, total_steps
+from crossward.evaluation.export import write_adapter
 from crossward.evaluation.generations import continuations
 from crossward.evaluation.labels import label_scores
 from crossward.evaluation.opening import consortium_key, vault_of
@@ -40,7 +42,23 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _TAKES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
-def overrides(pairs: list[str], config: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Wanted:
+    """What an evaluation is to do; see ``crossward evaluate --help``. Paths are absolute."""
+
+    run: Path
+    key: Path | None = None
+    passphrase_file: Path | None = None
+    version: int | None = None
+    set: tuple[str, ...] = ()
+    sites: int | None = None
+    notes: tuple[str, ...] = ()
+    centralised: bool = False
+    generations: int = 2
+    adapter: Path | None = None
+
+
+def overrides(pairs: Sequence[str], config: dict[str, Any]) -> dict[str, Any]:
     """``config`` with KEY=VALUE pairs laid over it, each read as the type it replaces."""
     out = dict(config)
     for pair in pairs:
@@ -55,7 +73,7 @@ def overrides(pairs: list[str], config: dict[str, Any]) -> dict[str, Any]:
     return resolve_paths((DataConfig, ModelConfig, LoraSettings, RunSettings), out)
 
 
-def hospitals_of(data: DataConfig, notes: list[str], sites: int) -> list[Hospital]:
+def hospitals_of(data: DataConfig, notes: Sequence[str], sites: int) -> list[Hospital]:
     """The hospitals to measure at: each NAME=PATH of ``notes``, or the run's own notes shared out to ``sites``."""
     pairs = [pair.partition("=") for pair in notes]
     for pair, (name, equals, path) in zip(notes, pairs, strict=True):
@@ -65,7 +83,7 @@ def hospitals_of(data: DataConfig, notes: list[str], sites: int) -> list[Hospita
     return found or load_hospitals(data, sites)
 
 
-def _learners(run: Run, config: dict[str, Any], sites: int | None, notes: list[str]) -> list[LoraLearner]:
+def _learners(run: Run, config: dict[str, Any], sites: int | None, notes: Sequence[str]) -> list[LoraLearner]:
     data, settings = read_settings(DataConfig, config), read_settings(TrainSettings, config)
     schedule, seed = read_settings(Schedule, config), read_settings(RunSettings, config).seed
     share_cores(read_settings(EngineSettings, config).threads)
@@ -103,8 +121,14 @@ def gap_closed(rows: Rows) -> float | None:
     return (base - fed) / (base - central) if base != central else None
 
 
-def evaluate(args: argparse.Namespace) -> None:
-    """Do everything that the arguments ask for."""
+def evaluate(args: Wanted) -> None:
+    """Do everything that is asked for.
+
+    Raises
+    ------
+    EvaluationError
+        the run cannot be opened or measured so.
+    """
     console = Console(width=None if Console().is_terminal else 160)
     run = open_run(args.run.resolve())
     config = overrides(args.set, run.config)
@@ -117,9 +141,8 @@ def evaluate(args: argparse.Namespace) -> None:
     models |= own_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )
-    folder: Path = args.adapter or run.folder / "adapter"
-    write_vector(first.shop.model, first.shop.layout, models["global"])
-    save_adapter(first.shop.model, folder, first.shop.layout)
+    folder = args.adapter or run.folder / "adapter"
+    write_adapter(first.shop, models["global"], folder)
 
     rows: Rows = {}
     with Progress(console=console, transient=True) as bars:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.synthetic.__main__ import main
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from data.errors import DataError
 from data.synthetic import phrase_files
-from data.synthetic.__main__ import main
 from data.synthetic.bulk import write_bulk
 from data.synthetic.general import general_text
 from data.synthetic.grammar import expand

@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-
 from crossward.deploy.__main__ import main
+
 from crossward.deploy.aggregator import read_aggregator
 from crossward.deploy.errors import DeployError
 from crossward.deploy.health import answers

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-
 from crossward.deploy.__main__ import parser
+
 from crossward.deploy.environment import environment
 from crossward.deploy.hospital import HospitalConfig
 

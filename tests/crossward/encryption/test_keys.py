@@ -8,10 +8,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+from crossward.encryption.keys import load_key, main
 
 from crossward.encryption import key_format
 from crossward.encryption.ckks_aggregator import CkksArithmetic
-from crossward.encryption.keys import load_key, main
 
 ROOT = Path(__file__).parents[3]
 PASSPHRASE = "correct horse battery"

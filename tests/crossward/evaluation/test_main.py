@@ -15,10 +15,10 @@ import numpy as np
 import peft
 import pytest
 import torch
+from crossward.evaluation.__main__ import main as command
 
 from crossward.adapters import ModelConfig, load_base, read_vector, write_vector
 from crossward.encryption.key_file import create_key, rotate_key
-from crossward.evaluation.__main__ import main as command
 from crossward.evaluation.collect import own_adapters, total_steps
 from crossward.evaluation.replay import EvaluationError, open_run
 from crossward.evaluation.report import gap_closed, overrides

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
-
 from crossward.launcher.cli import main, options
+
 from crossward.launcher.control import reason
 from crossward.launcher.environment import command, environment, make_home
 from crossward.launcher.errors import LauncherError

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossward.launcher.cli import main
 
 from crossward.launcher import launch as launch_module
-from crossward.launcher.cli import main
 from crossward.launcher.launch import Launch, Options
 from crossward.launcher.overrides import app_defaults
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
 from research.attacks.__main__ import REGISTRY, AttackError, chosen, main
+
 from research.attacks.figures import facts
 from research.attacks.laboratory import Laboratory
 from research.attacks.scores import VIEWS

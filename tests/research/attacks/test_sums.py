@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from research.attacks.__main__ import main
+
 from research.attacks.controls import LEAST_EXACT, broken
 from research.attacks.integers import Run
 from research.attacks.laboratory import Laboratory

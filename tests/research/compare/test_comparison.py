@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
 from research.compare.__main__ import main
+
 from research.compare.methods import METHODS
 
 pytestmark = [pytest.mark.comparison, pytest.mark.timeout(3600)]
