@@ -111,7 +111,6 @@ class RunView:
         self.display, self.exact = display, exact
         self.follower = Follower(folder, exact=exact, seen=self._seen)
         self._shown = 0  # the newest line of the ledger that was shown
-        self._last_loss: float | None = None
         self._silent, self._said = resumed, False
         self._mutex = threading.Lock()
         self.measured = 0
@@ -138,8 +137,10 @@ class RunView:
         if state.planned and (bar := self.display.bar(state.planned)) is not None:
             if self.measured:
                 words = f"training alone and measuring: {self.measured} hospitals done"
+            elif state.version >= state.planned:
+                words = "hospitals measure the last version"
             elif (left := state.to_go(time.time())) is not None:
-                words = f"about {duration(left)} left"
+                words = f"about {duration(round(left))} left"
             else:
                 words = "the first version takes longest" if not state.version else ""
             bar.update(bar.task_ids[0], completed=state.version, description=words)
@@ -160,6 +161,8 @@ class RunView:
             self._say(Text(f"{words} at version {line['version']} of {line['last']}"))
         elif event == "version" and "reverts" not in line:
             self._say(self._version(line))
+            if state.version >= state.planned:
+                self._say(Text("all versions are made; hospitals now measure the last one", "dim"))
         elif event == "version" or event in TROUBLES:
             if event == LATE and state.version >= state.planned:
                 return  # whoever was still at work when the last version was made
@@ -179,15 +182,14 @@ class RunView:
         return text
 
     def _version(self, line: Mapping[str, Any]) -> Text:
-        """``version  3/24  training loss 2.364  -0.238    40 s, about 2 min left  North, South (1 behind)``."""
+        """``version  3/24  training loss 2.364  held-out 2.401    40 s  about 2 min left  North, South (1 behind)``."""
         state, now = self.follower.state, time.time()
         width = len(str(state.planned))
         text = Text(f"version {line['version']:>{width}}/{state.planned}  ")
-        text.append(f"{self._loss(line):<34}", "bold")
+        text.append(f"{self._loss(line):<38}", "bold")
         left = state.to_go(now)
-        clock = f"{duration(state.elapsed(float(line['time'])))}"
-        text.append(f"{clock:>12}", "dim")
-        text.append(f"  {f'about {duration(left)} left' if left is not None else '':<24}", "cyan")
+        text.append(f"{duration(state.elapsed(float(line['time']))):>12}", "dim")
+        text.append(f"  {f'about {duration(round(left))} left' if left is not None else '':<24}", "cyan")
         members = [
             clean(site, 64) + (f" ({stale} behind)" if stale else "")
             for site, stale in zip(line["sites"], line["staleness"], strict=True)
@@ -195,14 +197,14 @@ class RunView:
         return text.append(", ".join(members), "dim")
 
     def _loss(self, line: Mapping[str, Any]) -> str:
-        """The version's exact training loss where it is known, what was reported otherwise, or what privacy cost."""
-        loss = self.exact.of_version(int(line["version"]))
+        """The version's exact training loss where it is known, or what privacy cost; the held-out loss of late."""
+        loss, heldout = self.exact.of_version(int(line["version"])), self.follower.state.heldout
         if loss is None and not self.follower.rounding and "train_loss" in line:
             loss = float(line["train_loss"])
         if loss is not None:
-            change = "" if self._last_loss is None else f"  {loss - self._last_loss:+.3f}"
-            self._last_loss = loss
-            return f"training loss {loss:.3f}{change}"
-        if "hospital_epsilon" in line:
-            return f"hospital epsilon {line['hospital_epsilon']:.3g}"
-        return "training loss withheld" if "train_loss" not in line else "training loss not known here"
+            said = f"training loss {loss:.3f}"
+        elif "hospital_epsilon" in line:
+            said = f"hospital epsilon {line['hospital_epsilon']:.3g}"
+        else:
+            said = "training loss withheld" if "train_loss" not in line else "training loss unknown"
+        return said if heldout is None else f"{said}, held-out {heldout[0]:.3f}"

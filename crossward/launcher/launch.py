@@ -147,6 +147,8 @@ class Launch:
             raise LauncherError(f"the run's log {self.log} cannot be written: {error.strerror}") from error
         before = stamp(self.folder / MARKER)
         self._say(f"run folder: {self.folder}")
+        if self._ours:
+            self._say(self._outline())
         ending = self._simulate()
         words = tail(self.log, TAIL_LINES)
         self.close()
@@ -184,12 +186,14 @@ class Launch:
         run_config.write_text(self._run_config, "utf-8")
         with announced(self._say, "waiting for the SuperLink to take the run"):
             self._run_id = flower.run(options.app, run_config, self._federation)
-        display = self._display or Display(quiet=True)
+        show: Callable[[str], bool | None] = (lambda _: False) if options.quiet else self._say
+        if self._display is not None:
+            show = self._display.of_run(self.folder, ours=self._ours, resumed=self._resumed)
         try:
-            screen = Screen(display.of_run(self.folder, ours=self._ours, resumed=self._resumed))
-            return Watch(flower, self._tree, self._run_id, self.log, screen, self._say).follow()
+            return Watch(flower, self._tree, self._run_id, self.log, Screen(show), self._say).follow()
         finally:
-            display.close()
+            if self._display is not None:
+                self._display.close()
 
     @staticmethod
     def _problem(ending: Ending, marked: bool) -> str:
@@ -238,6 +242,18 @@ class Launch:
             return []
         return ["--key", str(found)]
 
+    def _outline(self) -> str:
+        """The run in a line."""
+        get = self._config.get
+        sealed = get("encryption.policy")
+        private = get("privacy.unit")
+        return (
+            f"{self.options.num_supernodes} simulated hospitals, {get('strategy.num-versions')} versions, "
+            f"{get('strategy.name')}, model {get('model.name')}, "
+            + (f"updates encrypted ({get('encryption.scheme')}, {sealed})" if sealed != "none" else "no encryption")
+            + (f", {private}-level privacy" if private != "none" else "")
+        )
+
     def _next(self) -> None:
         """What one may want to do with the run."""
         if not self._ours:
@@ -246,12 +262,12 @@ class Launch:
         folder = shlex.quote(str(self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder))
         key = shlex.join(self._key([]))
         self._say(
-            f"Report:    {self.folder / REPORT}\n"
+            f"Report:       {self.folder / REPORT}\n\n"
             "Next:\n"
-            f"  crossward watch {folder} --serve    # the report as a web page\n"
-            f"  crossward export {folder} --out ADAPTER_FOLDER {key}\n"
-            f"  crossward evaluate {folder} --centralised {key}\n"
-            f"  crossward ledger verify {folder}"
+            f"  crossward watch {folder} --serve   # the report as a web page\n"
+            f"  crossward report {folder}          # draw it again\n"
+            f"  crossward export {folder} --out adapter {key}\n"
+            f"  crossward evaluate {folder} --centralised {key}"
         )
 
     def _evaluate(self) -> int:

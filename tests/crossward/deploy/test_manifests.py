@@ -57,7 +57,7 @@ def _pods() -> Iterator[Any]:
 
 
 def _command(words: list[str]) -> None:
-    """Whether ``python -m crossward.deploy`` takes these words; argparse exits where it does not."""
+    """Whether ``crossward deploy`` takes these words; argparse exits where it does not."""
     parser().parse_args(words)
 
 
@@ -255,7 +255,7 @@ def test_a_unit_starts_a_command_that_there_is(path: Path) -> None:
 def test_the_guides_name_commands_and_files_that_there_are(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     known = set(parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr,arg-type]
-    for command in re.findall(r"python -m crossward.deploy ([a-z][a-z-]*)", text):
+    for command in re.findall(r"crossward deploy ([a-z][a-z-]*)", text):
         assert command in known, command
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (path.parent / target).exists(), target
