@@ -1,7 +1,8 @@
 """Every module that docstrings and documents name exists, with what they say is in it; so does every command.
 
 In backticks: dotted names (``client_app.node``, :class:`~client_app.node.Node`), bare ones in parentheses after "Not
-for" (modules beside the one that says so), and folders or files of ours. Anywhere: ``python -m`` of ours and ``x.py``.
+for" (modules beside the one that says so), and folders or files of ours. Anywhere: ``python -m`` of ours, ``crossward`` with a
+subcommand, and ``x.py``.
 Names of run-config keys (``data.path``) are keys, not modules.
 """
 
@@ -14,7 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import typer
+
+from crossward.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 HIDDEN = re.compile(r"(^|/)(\.|__pycache__|runs/|build/|dist/)")
@@ -23,6 +28,8 @@ DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?")
 BESIDE = re.compile(r"\(([^()]*)\)")
 FILE = re.compile(r"(?<![\w/.<>-])[\w/.-]*\w\.py\b")
 COMMAND = re.compile(r"\bpython3? -m ([\w.]+)")
+# not an import, a user's name, a namespace (kubectl -n crossward) or a path
+OURS = re.compile(r"(?:(?<=bin/)|(?<![\w/.~=-]))(?<!-n )(?<!from )crossward ([a-z][\w-]*)(?: ([a-z][\w-]*))?")
 TEXTS = ("README.md", "Makefile", "docs/*.md", "deploy/**/*.yaml", "deploy/**/*.service", "deploy/**/Dockerfile")
 ELSEWHERE = {"nvflare/lighter/impl/he.py"}  # files of other projects
 
@@ -33,6 +40,13 @@ def keys(table: dict[str, Any], before: str = "") -> Iterator[str]:
         yield before + key
         if isinstance(value, dict):
             yield from keys(value, f"{before}{key}.")
+
+
+def commands() -> dict[str, set[str]]:
+    """Every command of ``crossward``, with its subcommands if it has any."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, click.Group)
+    return {name: set(one.commands) if isinstance(one, click.Group) else set() for name, one in group.commands.items()}
 
 
 class Tree:
@@ -47,6 +61,7 @@ class Tree:
         self.keys = {key for key in keys(settings) if "." in key}
         self.trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in self.files}
         self.names: dict[Path, set[str]] = {}
+        self.commands = commands()
 
     def texts(self) -> Iterator[tuple[Path, str, str]]:
         """(file, docstring or document, all that is said in its strings)."""
@@ -121,6 +136,10 @@ class Tree:
                 continue  # stands for any
             if name.split(".")[0] in self.packages and not self.runs(name):
                 yield f"python -m {name}"
+        for name, below in OURS.findall(said):
+            known = self.commands.get(name)
+            if known is None or (known and below and below not in known):
+                yield f"crossward {name} {below}".rstrip()
 
 
 def test_every_module_file_and_command_that_is_named_exists() -> None:
@@ -141,7 +160,7 @@ def test_the_project_was_looked_at() -> None:
 CLEAN = {
     "pyproject.toml": '[tool.flwr.app.config.data]\npath = ""\n',
     "README.md": "`python -m data.show` draws `data/`; `data.path` is a key, `data.json` a file. See `data.notes`.",
-    "docs/guide.md": "See data/notes.py and `data.notes.Note.text`.",
+    "docs/guide.md": "See data/notes.py and `data.notes.Note.text`; `crossward keys create FILE`, `crossward run`.",
     "Makefile": "show:\n\tpython -m data.show\n",
     "data/__init__.py": '"""Not for: drawing (``show``), reading (``data.notes``)."""',
     "data/notes.py": '"""A note. Not for drawing: see show.py."""\n'
@@ -172,6 +191,9 @@ def test_a_clean_tree_passes(tmp_path: Path) -> None:
         ("data/show.py", '"""Draws."""\nraise ValueError("try `python -m data.draw`")', "python -m data.draw"),
         ("README.md", "Folders: `data/readers/`.", "data/readers/"),
         ("README.md", "`python -m data` does it.", "python -m data"),
+        ("README.md", "`crossward dance` does it.", "crossward dance"),
+        ("docs/guide.md", "```\n.venv/bin/crossward keys burn consortium.key\n```", "crossward keys burn"),
+        ("data/show.py", 'raise ValueError("try `crossward deploy hospitals x`")', "crossward deploy hospitals"),
         ("docs/guide.md", "`data.paths` is misspelt.", "data.paths"),
         ("Makefile", "draw:\n\tpython -m data.draw\n", "python -m data.draw"),
     ],
