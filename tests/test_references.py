@@ -1,8 +1,8 @@
 """Every module that docstrings and documents name exists, with what they say is in it; so does every command.
 
 In backticks: dotted names (``client_app.node``, :class:`~client_app.node.Node`), bare ones in parentheses after "Not
-for" (modules beside the one that says so), and folders or files of ours. Anywhere: ``python -m`` of ours, ``crossward`` with a
-subcommand, and ``x.py``.
+for" (modules beside the one that says so), and folders or files of ours. Anywhere: ``python -m`` of ours,
+``crossward`` with a subcommand, and ``x.py``.
 Names of run-config keys (``data.path``) are keys, not modules.
 """
 
