@@ -123,7 +123,7 @@ class Supervisor:
 
     async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None
+        assert task is not None  # noqa: S101 - for mypy
         try:
             if not _same_user(writer):
                 return

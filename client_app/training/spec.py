@@ -45,7 +45,6 @@ class LearnerSpec:
         return LearnerSpec.of(value["config"], value["partition"], value["partitions"], value["site"])
 
     def group_key(self, code: str) -> str:
-        """sha256 hex of what worker processes must have been started with to serve this: the model, the processes, and
-        the ``code`` (folder) that they run."""
+        """sha256 hex of what worker processes must have been started with: model, processes, and folder ``code``."""
         kept = [(key, value) for key, value in self.config if key.startswith(_MODEL)]
         return hashlib.sha256(json.dumps([code, kept]).encode()).hexdigest()

@@ -1,5 +1,4 @@
-"""``python crossward/launcher/install.py``: makes .venv once, so that nothing is fetched or installed when it is up to
-date.
+"""``python crossward/launcher/install.py``: makes .venv, and does nothing when it is up to date.
 
 Up to date means: what pyproject.toml says about dependencies, and the lock, are what the last completed install read.
 Editing the app's own configuration there installs nothing, and an interrupted install is done again.
@@ -134,7 +133,7 @@ def pip(venv: Path, *args: str, cwd: Path | None = None) -> None:
 
 
 def remove_torch(venv: Path) -> None:
-    """pip takes "torch==2.13.0" as installed whichever build it is."""
+    """Removes PyTorch: pip takes "torch==2.13.0" as installed whichever build it is."""
     command = [str(python(venv)), "-m", "pip", "uninstall", "-q", "--yes", "torch"]
     subprocess.run(command, capture_output=True)
 

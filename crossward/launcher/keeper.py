@@ -1,5 +1,4 @@
-"""``python -m crossward.launcher.keeper FOLDER COMMAND...``: runs a command there and ends all it started once stdin
-closes.
+"""``python -m crossward.launcher.keeper FOLDER COMMAND...``: ends all that a command started once stdin closes.
 
 The launcher holds the other end of stdin, so the kernel closes it however the launcher ends, ``kill -9`` included;
 the simulation and Ray would otherwise go on by themselves.

@@ -51,7 +51,7 @@ class LogReader(threading.Thread):
 
     def run(self) -> None:
         stream = self._process.stdout
-        assert stream is not None
+        assert stream is not None  # noqa: S101 - for mypy
         for raw in stream:
             self.lines += 1
             if self.lines > self.skip:

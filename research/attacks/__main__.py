@@ -1,5 +1,4 @@
-"""``python -m research.attacks``: attack the updates, the sums and the adapters of a run, and say in figures what
-leaks.
+"""``python -m research.attacks``: attacks updates, sums and adapters of a run, and measures what leaks.
 
 Steps: make the laboratory (embedded model, synthetic hospitals); run the registry's attacks; print a table a view;
 write scores and settings as JSON and figures as PNG. ``--quick`` takes ten minutes on one core. The full suite takes
