@@ -18,6 +18,7 @@ class Roles(Extension):
     """Rewrites every docstring as it is collected."""
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
+        """Rewrite the docstring of an object that griffe has just read."""
         if obj.docstring:
             text = ROLE.sub(r"`\1`", obj.docstring.value)
             obj.docstring.value = TAG.sub(lambda found: found[1] or "&lt;", text)

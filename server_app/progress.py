@@ -53,6 +53,7 @@ class Progress:
         )
 
     def __call__(self, line: Facts) -> None:
+        """Print what a reader should know of an event, if anything."""
         event = line["event"]
         if "site" in line and "hospital" in line:
             self.sites[line["hospital"]] = line["site"]

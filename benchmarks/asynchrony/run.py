@@ -57,9 +57,11 @@ class MemoryStore:
         self._state: NodeState | None = None
 
     def load(self, layout: str) -> NodeState:
+        """The saved state, or a new one of ``layout``."""
         return self._state or NodeState(layout)
 
     def save(self, state: NodeState) -> None:
+        """Keep ``state`` itself, no copy of it."""
         self._state = state
 
     def keep_head(self, head: Head) -> None:
@@ -92,6 +94,7 @@ class Trace(MemoryJournal):
         return size
 
     def record(self, event: str, **facts: Any) -> None:
+        """Record the event, count an update's bytes, and measure each new version."""
         super().record(event, **facts)
         if event in ("accepted", "late"):
             self.up += self.size.update

@@ -65,19 +65,24 @@ class Baseline:
         self.sealer, self.arithmetic = CkksSealer(plan, secret), CkksArithmetic(public)
 
     def put_in(self, delta: Vector) -> Vector:
+        """Steps of ``unit``, int64 [n], clipped to [-q_max, q_max]."""
         return np.rint(np.clip(delta / self.unit, -self.plan.q_max, self.plan.q_max)).astype(np.int64)
 
     def cut(self, values: Vector) -> list[Vector]:
+        """Pieces of as many values as the sealer takes at once."""
         return [piece.gather(values) for piece in pieces([values.size], [True], self.sealer.chunk)]
 
     def seal(self, piece: Vector) -> bytes:
+        """One CKKS part."""
         return self.sealer.close(piece)
 
     def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int) -> bytes:
+        """The weighted sum under encryption."""
         widths = [self.plan.update_bits] * len(parts)
         return self.arithmetic.combine(parts, weights, widths, self.plan.sum_bits(1), count)
 
     def open(self, part: bytes, count: int, weight_sum: int) -> Vector:
+        """The decrypted sum, rounded to integers [count]."""
         return self.sealer.open(part, self.plan.sum_bits(1), count, weight_sum)
 
 

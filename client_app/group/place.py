@@ -65,6 +65,7 @@ class Options:
     stall_timeout: float
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values by field name, for the group's options.json."""
         return asdict(self)
 
 

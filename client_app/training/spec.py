@@ -30,9 +30,11 @@ class LearnerSpec:
     def of(
         config: dict[str, Value], partition: int | None = None, partitions: int | None = None, site: str = ""
     ) -> LearnerSpec:
+        """The spec of a run config, whatever order its keys are in."""
         return LearnerSpec(tuple(sorted(config.items())), partition, partitions, site)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values that :meth:`from_json` reads."""
         return {
             "config": dict(self.config),
             "partition": self.partition,
@@ -42,6 +44,7 @@ class LearnerSpec:
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> LearnerSpec:
+        """The spec that :meth:`to_json` wrote."""
         return LearnerSpec.of(value["config"], value["partition"], value["partitions"], value["site"])
 
     def group_key(self, code: str) -> str:

@@ -47,6 +47,7 @@ class ClearArithmetic:
     """Bit-packed unsigned fields."""
 
     def check(self, data: Buffer, bits: int, count: int) -> str:
+        """Why ``data`` does not hold ``count`` packed fields of ``bits`` bits: its length; empty when it may."""
         expected = packed_size(count, bits)
         if len(data) != expected:
             return f"a clear part of {count} fields of {bits} bits has {len(data)} bytes instead of {expected}"
@@ -61,6 +62,7 @@ class ClearArithmetic:
         count: int,
         plain: NDArray[np.int64] | None = None,
     ) -> bytes:
+        """The weighted sum of the fields, packed into ``bits_out`` bits each."""
         total = np.zeros(count, dtype=np.int64) if plain is None else plain.copy()
         for data, weight, bits in zip(parts, weights, bits_in, strict=True):
             total += unpack(data, bits, count) * np.int64(weight)
@@ -75,6 +77,7 @@ class BfvArithmetic:
         self._evaluator = seal.Evaluator(self.bfv.context)
 
     def check(self, data: Buffer, bits: int, count: int) -> str:
+        """Why ``data`` is not fresh ciphertexts of ``count`` fields of this plan; empty when it is."""
         if not 1 <= count <= CIPHERTEXTS * self.bfv.capacity:
             return f"a sealed part of {count} fields, expected 1 to {CIPHERTEXTS * self.bfv.capacity}"
         expected = self.bfv.ciphertexts(count) * FRESH_BYTES
@@ -91,6 +94,7 @@ class BfvArithmetic:
         count: int,
         plain: NDArray[np.int64] | None = None,
     ) -> bytes:
+        """The weighted sum under encryption, one ciphertext after the other; the plan leaves room for it."""
         number = self.bfv.ciphertexts(count)
         sizes = [len(data) // max(number, 1) for data in parts]
         for data, size in zip(parts, sizes, strict=True):

@@ -35,10 +35,12 @@ class InstallError(Exception):
 
 
 def supported(version: tuple[int, int]) -> bool:
+    """Whether a Python (major, minor) is one that Crossward runs on."""
     return LOWEST <= version < BELOW
 
 
 def python(venv: Path) -> Path:
+    """The interpreter of an environment."""
     return venv / "bin" / "python"
 
 
@@ -63,6 +65,7 @@ def relevant(pyproject: str, locks: dict[str, str]) -> dict[str, object]:
 
 
 def read_locks(project: Path) -> dict[str, str]:
+    """Lock file name to its text; InstallError when one cannot be read."""
     try:
         return {name: (project / name).read_text("utf-8") for name in (RUN, DEV, TORCH_PINS)}
     except (OSError, ValueError) as error:
@@ -94,6 +97,7 @@ def chosen(stamp: Path) -> str | None:
 
 
 def write_stamp(stamp: Path, content: dict[str, object]) -> None:
+    """Replace the stamp of the last completed install in one step."""
     with tempfile.NamedTemporaryFile("w", dir=stamp.parent, delete=False, encoding="utf-8") as out:
         json.dump(content, out)
     Path(out.name).replace(stamp)
@@ -111,6 +115,7 @@ def works(executable: Path) -> bool:
 
 
 def make_venv(venv: Path) -> None:
+    """A new environment in place of what is in ``venv``; InstallError says which package is missing."""
     say(f"creating {venv} with Python {sys.version_info[0]}.{sys.version_info[1]}")
     done = subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], capture_output=True, text=True)
     if done.returncode or not works(python(venv)):
@@ -122,6 +127,7 @@ def make_venv(venv: Path) -> None:
 
 
 def pip(venv: Path, *args: str, cwd: Path | None = None) -> None:
+    """Run ``pip install`` with ``args`` in the environment; InstallError when it fails."""
     quiet = [] if sys.stdout.isatty() else ["-q"]
     # In the project's folder, so that "." names it whatever characters its path has.
     command = [str(python(venv)), "-m", "pip", "--disable-pip-version-check", "install", *quiet, *args]
@@ -148,6 +154,7 @@ def check(venv: Path) -> None:
 
 
 def say(line: str) -> None:
+    """Print a line of the installer's."""
     print(f"install: {line}", flush=True)
 
 
@@ -179,6 +186,7 @@ def install(project: Path, extra: str, torch: str | None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Install what is asked for; the exit code."""
     if not supported(sys.version_info[:2]):
         found = ".".join(map(str, sys.version_info[:3]))
         print(f"install: Python 3.11 or 3.12 is needed; {sys.executable} is {found}. Try make PYTHON=python3.11")

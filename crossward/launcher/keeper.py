@@ -16,6 +16,7 @@ from crossward.launcher.processes import ProcessTree
 
 
 def main(folder: str, *command: str) -> int:
+    """Run ``command`` in ``folder``; its exit code, or 1 when stdin was closed first and it was ended."""
     tree = ProcessTree()
     process = tree.start(command, cwd=folder)
     while process.poll() is None:

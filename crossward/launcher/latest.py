@@ -85,6 +85,7 @@ def run(executable: Path, project: Path, pytest: list[str]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the tests with the newest versions and print the report; the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m crossward.launcher.latest", description=(__doc__ or "").partition("\n")[0]
     )

@@ -59,6 +59,7 @@ class Options:
 
 
 def run_name(now: datetime) -> str:
+    """A run folder's name: UTC time and three random bytes, so that names sort by time and never meet."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 

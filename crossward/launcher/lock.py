@@ -132,6 +132,7 @@ def renew(project: Path) -> None:
 
 
 def main() -> int:
+    """Write the lock files; the exit code."""
     try:
         renew(Path(__file__).resolve().parents[2])
     except InstallError as error:

@@ -147,6 +147,7 @@ class WatchState:
         return Row(name, state, max(now - since, 0.0), version, self._hospitals[key], detail, at_most)
 
     def __call__(self, line: Mapping[str, Any]) -> None:
+        """Take in the next line."""
         at, event = max(float(line["time"]), self.last), str(line["event"])
         if event in ("started", "resumed"):
             self._sit_down(line, at)
