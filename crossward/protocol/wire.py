@@ -309,37 +309,52 @@ def read_reply(content: RecordDict) -> Reply:
     """Undo :func:`write_reply`, checking everything."""
     facts = _facts(content)
     what = _get(facts, "reply", str)
-    lineage, task = _get(facts, "lineage", str), _get(facts, "task", int)
     if what == "failure":
-        kind = _get(facts, "kind", str)
-        if kind not in NODE_OUTCOMES:
-            raise ProtocolError(f"a failure of the unknown kind {kind!r}")
-        held, first, last = (_get(facts, name, int) for name in ("held", "first", "last"))
-        return Failure(lineage, task, kind, _get(facts, "reason", str)[:4000], held, first, last)
+        return _read_failure(facts)
     metrics = record_of(content, METRICS, MetricRecord)
     if metrics is None:
         raise ProtocolError(f"the message has no '{METRICS}' record")
     if what == "evaluation":
-        models = _list(facts, "models", str)
-        if not set(models) <= set(MODELS):
-            raise ProtocolError(f"measures of other models than {', '.join(MODELS)}")
-        names = [f.name for f in fields(Measure)]
-        measures = {m: Measure(*(_get(metrics, f"{m}-{_dashed(n)}", float) for n in names)) for m in models}
-        for model, measure in measures.items():
-            if min(measure.as_dict().values()) < 0 or measure.tokens < 1 or measure.correct > measure.tokens:
-                raise ProtocolError(f"the measures of '{model}' are out of range: {measure}")
-        return Evaluation(
-            lineage,
-            task,
-            _get(facts, "version", int),
-            _site(facts),
-            _name(facts, "state-hash"),
-            _head(facts),
-            _get(metrics, "seconds", float),
-            measures,
-        )
+        return _read_evaluation(facts, metrics)
     if what != "update":
         raise ProtocolError(f"a reply of the unknown kind {what!r}")
+    update = _read_update(content, facts, metrics)
+    _check_ranges(update)
+    return update
+
+
+def _read_failure(facts: ConfigRecord) -> Failure:
+    lineage, task = _get(facts, "lineage", str), _get(facts, "task", int)
+    kind = _get(facts, "kind", str)
+    if kind not in NODE_OUTCOMES:
+        raise ProtocolError(f"a failure of the unknown kind {kind!r}")
+    held, first, last = (_get(facts, name, int) for name in ("held", "first", "last"))
+    return Failure(lineage, task, kind, _get(facts, "reason", str)[:4000], held, first, last)
+
+
+def _read_evaluation(facts: ConfigRecord, metrics: MetricRecord) -> Evaluation:
+    lineage, task = _get(facts, "lineage", str), _get(facts, "task", int)
+    models = _list(facts, "models", str)
+    if not set(models) <= set(MODELS):
+        raise ProtocolError(f"measures of other models than {', '.join(MODELS)}")
+    names = [f.name for f in fields(Measure)]
+    measures = {m: Measure(*(_get(metrics, f"{m}-{_dashed(n)}", float) for n in names)) for m in models}
+    for model, measure in measures.items():
+        if min(measure.as_dict().values()) < 0 or measure.tokens < 1 or measure.correct > measure.tokens:
+            raise ProtocolError(f"the measures of '{model}' are out of range: {measure}")
+    return Evaluation(
+        lineage,
+        task,
+        _get(facts, "version", int),
+        _site(facts),
+        _name(facts, "state-hash"),
+        _head(facts),
+        _get(metrics, "seconds", float),
+        measures,
+    )
+
+
+def _read_update(content: RecordDict, facts: ConfigRecord, metrics: MetricRecord) -> Update:
     payloads = _take_payload(content, _list(facts, "parts", int))
     if not payloads:
         raise ProtocolError("an update without a payload")
@@ -347,7 +362,7 @@ def read_reply(content: RecordDict) -> Reply:
     given |= {"site": _site(facts), "layout": _name(facts, "layout"), "state_hash": _name(facts, "state-hash")}
     _key(given["key"], "key")
     given |= {n: _get(metrics, _dashed(n), kind) for n, kind in _UPDATE_METRICS.items()}
-    update = Update(
+    return Update(
         **given,
         head=_head(facts),
         payload=payloads[0],
@@ -355,6 +370,9 @@ def read_reply(content: RecordDict) -> Reply:
         public_key=_get(facts, "public-key", bytes),
         signature=_get(facts, "signature", bytes),
     )
+
+
+def _check_ranges(update: Update) -> None:
     if update.num_examples < 1 or update.num_tokens < 1 or update.steps < 1:
         raise ProtocolError(
             f"an update of {update.num_examples} examples, {update.num_tokens} tokens and "
@@ -370,4 +388,3 @@ def read_reply(content: RecordDict) -> Reply:
             f"an update's epsilon of {update.local_epsilon} with {update.local_epsilon_step} of its own: neither can "
             "be negative, nor the part more than the whole"
         )
-    return update
