@@ -14,7 +14,7 @@ ROLE = re.compile(r":[a-z]+:`~?([^`]+)`")
 TAG = re.compile(r"(``[^`]*``|`[^`]*`)|<(?=[A-Za-z/!])")
 
 
-class Roles(Extension):
+class Roles(Extension):  # type: ignore[misc,unused-ignore]  # griffe comes with `make docs`
     """Rewrites every docstring as it is collected."""
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:

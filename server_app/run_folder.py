@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_settings import LAUNCHER_LOG
@@ -55,7 +55,7 @@ class RunFolder:
         self._checked: set[str] = set()
 
     @classmethod
-    def create(cls, path: Path | None, config: Facts, plan: FieldPlan, durable: bool = True) -> RunFolder:
+    def create(cls, path: Path | None, config: Facts, plan: FieldPlan, durable: bool = True) -> Self:
         """A new run folder at ``path``, or in ``runs/`` of :func:`crossward.machine.paths.home`."""
         lineage = secrets.token_hex(8)
         if path is None:
@@ -80,7 +80,7 @@ class RunFolder:
         return cls(path, lineage, durable)
 
     @classmethod
-    def resume(cls, path: Path, config: Facts, durable: bool = True) -> RunFolder:
+    def resume(cls, path: Path, config: Facts, durable: bool = True) -> Self:
         """The run in ``path``, to go on with; its settings must be the ones it began with."""
         began = read_config(path)
         kept = (SPENDING,) if config.get("privacy.unit") in LOCAL_UNITS else ()

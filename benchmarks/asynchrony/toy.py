@@ -124,7 +124,8 @@ class QuadraticLearner:
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
         """The hospital's own optimum: where training alone would end."""
-        return self.target.astype(np.float32)
+        own: Vector = self.target.astype(np.float32)
+        return own
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Not implemented: a run of the toy asks no node for losses."""

@@ -103,8 +103,8 @@ class PromptGrid(Grid):
         if message.metadata.message_type != TRAIN:
             reply = Evaluation(**common, seconds=0.0, measures={"global": measure_of([(10.0, 10.0, 5.0)] * 3)})
             return Message(content=write_reply(reply), reply_to=message)
-        counts = dict.fromkeys(("num_examples", "num_tokens", "steps"), 1)
-        times = dict.fromkeys(("train_seconds", "compute_seconds", "clipped"), 0.0)
+        counts: dict[str, Any] = dict.fromkeys(("num_examples", "num_tokens", "steps"), 1)
+        times: dict[str, Any] = dict.fromkeys(("train_seconds", "compute_seconds", "clipped"), 0.0)
         payload = Payload(self.heads, self.file.read_bytes())
         update = Update(
             **common, **counts, **times, epoch=task.epoch, layout="0" * 64, key=KEY, loss_sum=1.0, payload=payload

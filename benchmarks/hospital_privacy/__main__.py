@@ -126,7 +126,7 @@ class Study:
 
             def build(context: Any, task: Any) -> Node:
                 k = int(context.node_config["partition-id"])
-                given = {"durable": False, "noise": noise, "privacy_unit": unit}
+                given: dict[str, Any] = {"durable": False, "noise": noise, "privacy_unit": unit}
                 return Node(learners[k], Path(folder) / str(k), toy_identity(k + 1), schedule, 0, lambda: 0.0, **given)
 
             for learner in learners:

@@ -34,7 +34,7 @@ import numpy as np
 
 from benchmarks.encryption.rows import RANGE, SPREAD, Contest, one_core, silence, weights_of
 from benchmarks.encryption.tables import _table
-from benchmarks.encryption.ways import Ours, Vector
+from benchmarks.encryption.ways import Ours, Vector, Way
 from crossward.encryption.ckks_aggregator import CkksArithmetic
 from crossward.encryption.ckks_holder import CkksSealer, make_context
 from crossward.encryption.plan import PRESETS, FieldPlan
@@ -140,7 +140,7 @@ def their_row(name: str, found: Sequence[Row], values: int, clients: int) -> Row
     """One way's row from NVFlare's rounds. Encrypting is of one client, and includes its bytes, as ours does."""
 
     def seconds(*steps: str) -> float:
-        return statistics.median(sum(one["seconds"][step] for step in steps) for one in found)
+        return float(statistics.median(sum(one["seconds"][step] for step in steps) for one in found))
 
     return {
         "name": name,
@@ -187,7 +187,7 @@ def measure(python: Path, values: int, clients: int, rounds: int) -> dict[str, A
     theirs: dict[str, list[Row]] = {}
     with one_core(), Theirs(python, asked) as process:
         versions = process.versions()
-        ways = [Baseline(plan, RANGE), Ours("ours, compact (bfv)", plan, rng.bytes(64), RANGE)]
+        ways: list[Way] = [Baseline(plan, RANGE), Ours("ours, compact (bfv)", plan, rng.bytes(64), RANGE)]
         ours = [Contest(way, deltas) for way in ways]
         for number in range(rounds):
             say(f"round {number + 1} of {rounds}")

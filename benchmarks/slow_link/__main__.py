@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ def table(found: dict[str, Any], mbit: float) -> Table:
     def middle(values: list[float]) -> str:
         return f"{statistics.median(values):.1f}" if values else "-"
 
-    rows = (
+    rows: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
         ("updates accepted", lambda r: str(r["accepted"])),
         ("tasks that came to nothing", lambda r: str(len(r["other_outcomes"]))),
         ("MB up, an update", lambda r: f"{r['mb_up']:.1f}"),

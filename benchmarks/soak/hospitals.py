@@ -108,7 +108,7 @@ class Hospital:
 
     def handle(self, message: Message, context: Context) -> Message:
         """Let the node work; what it is about to send is noted."""
-        reply = self.app(message, context)
+        reply: Message = self.app(message, context)
         update = read_reply(reply.content)
         if isinstance(update, Update):
             values = np.zeros(DIMENSION, np.int64)

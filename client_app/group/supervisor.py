@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
+import psutil
 
 from client_app.group import frames
 from client_app.group.place import PREFIX, Options, alive, announce, read_info, started

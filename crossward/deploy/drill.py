@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
+import psutil
 
 from crossward.deploy.errors import DeployError
 from crossward.ledger.file import FILE_NAME, read_entries
