@@ -117,7 +117,7 @@ def measure(megabytes: float, versions: int, link: Link, compute: float, updates
 def _prepare(folder: Path, link: Link) -> tuple[AggregatorConfig, list[list[str]]]:
     """Files of an aggregator and its hospitals, the slow one behind the link, and the commands that start them."""
     home = folder / "home"
-    simulation_key(home / "keys", False)
+    simulation_key(home / "keys")
     port = free_ports(1)[0]
     config_path = init_aggregator(folder / "aggregator", link.near, port, "0.0.0.0")
     config = read_aggregator(config_path)
