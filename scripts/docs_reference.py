@@ -57,6 +57,7 @@ def configuration_page() -> str:
 
 
 def settings(rows: list[tuple[str, Any, str, str]]) -> Iterator[str]:
+    """A table of settings: key, default, expected and meaning of each row."""
     yield from ("| key | default | expected | meaning |", "|---|---|---|---|")
     for key, default, expected, meaning in rows:
         shown = json.dumps(default) if isinstance(default, bool | str) else repr(default)
@@ -107,6 +108,7 @@ def paragraph(text: str) -> str:
 
 
 def parameters(command: Any, context: Any) -> Iterator[str]:
+    """Table rows of a command's visible options and arguments."""
     for one in command.params:
         if getattr(one, "hidden", False):
             continue
@@ -183,6 +185,7 @@ def write(folder: Path, found: dict[str, str]) -> None:
 
 
 def main() -> None:
+    """Write the pages into docs/reference/, replacing what is there."""
     sys.path.insert(0, str(ROOT))
     write(REFERENCE, pages())
 

@@ -52,7 +52,8 @@ class Progress:
             f"[{self.clock() - self.began:6.1f} s] {text}", highlight=False, markup=False, soft_wrap=True
         )
 
-    def __call__(self, line: Facts) -> None:
+    def __call__(self, line: Facts) -> None:  # noqa: C901 - one branch an event
+        """Print what a reader should know of an event, if anything."""
         event = line["event"]
         if "site" in line and "hospital" in line:
             self.sites[line["hospital"]] = line["site"]

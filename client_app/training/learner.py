@@ -132,6 +132,7 @@ class LoraLearner:
         self.test_tokens = tokenise(hospital.test, tokenizer, replace(data, packing=False), hospital.labels)
 
     def initial(self) -> Vector:
+        """The seeded LoRA factors, float32 [total]."""
         return self.shop.initial
 
     def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
