@@ -30,6 +30,7 @@ from crossward.evaluation.generations import continuations
 from crossward.evaluation.labels import label_scores
 from crossward.evaluation.opening import consortium_key, vault_of
 from crossward.evaluation.replay import EvaluationError, Run, global_vector, open_run
+from crossward.machine.files import write_atomic
 from crossward.machine.paths import absolute
 from crossward.protocol.measures import Measure
 from crossward.report.table import ALL, Rows, measure_table, with_totals
@@ -170,9 +171,7 @@ def evaluate(args: argparse.Namespace) -> None:
             for name in ("prompt", "base", "global", "note"):
                 console.print(f"  {name:>7}: {text[name]!r}", highlight=False, markup=False, soft_wrap=True)
     path = run.folder / "evaluation.json"
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(out, indent=2) + "\n")
-    draft.replace(path)
+    write_atomic(path, json.dumps(out, indent=2) + "\n")
     console.print(f"\nPEFT adapter: {folder}\nFigures:      {path}", highlight=False, soft_wrap=True)
 
 

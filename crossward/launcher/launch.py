@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from crossward.config.run_settings import simulation_keys
+from crossward.encryption.schemes import BFV, simulation_key_name
 from crossward.launcher.environment import make_home
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.exact_losses import ExactLosses
@@ -227,8 +228,7 @@ class Launch:
         """The simulation's own key for the evaluation of a sealed run, unless a key is given."""
         if self._config.get("encryption.policy", "none") == "none" or "--key" in given:
             return []
-        baseline = self._config.get("encryption.scheme") == "ckks"
-        return ["--key", str(simulation_keys() / f"simulation{'-ckks' if baseline else ''}.key")]
+        return ["--key", str(simulation_keys() / simulation_key_name(self._config.get("encryption.scheme", BFV)))]
 
     def _evaluate(self) -> int:
         if not self.options.evaluate:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from crossward.ledger.file import FILE_NAME, LedgerError, read_entries
+from crossward.machine.files import write_atomic
 from crossward.machine.paths import path_argument
 from crossward.protocol.messages import ACCEPTED
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
@@ -178,9 +179,8 @@ def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:
         for entry in read_entries(folder / FILE_NAME)
     )
     text = page(read_history(events, rounding(began["config"]), exact), began["config"], began["lineage"], folder.name)
-    path, draft = folder / NAME, folder / f".{NAME}"
-    draft.write_text(text, encoding="utf-8")
-    return draft.replace(path)
+    write_atomic(folder / NAME, text, durable=False)
+    return folder / NAME
 
 
 def main(

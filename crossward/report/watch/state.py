@@ -15,31 +15,31 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from crossward.protocol.messages import ACCEPTED, ALONE, BEHIND, BUDGET, EVALUATE, LATE, OUTCOMES, TRAIN
+from crossward.protocol.messages import ACCEPTED, BEHIND, BUDGET, KINDS, LATE, OUTCOMES
 from crossward.report.reported_loss import ExactLoss
 from crossward.report.svg import clean
 from crossward.report.watch.row import (
     ABSENT,
     CLAMPED,
-    EVALUATING,
     EXCLUDED,
     IDLE,
     LEFT,
     PAUSING,
     SPENT,
-    TRAINING,
-    TRAINING_ALONE,
     WAITING,
     Row,
     Updates,
 )
 from strategies.stopping.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
-KINDS = {TRAIN: TRAINING, EVALUATE: EVALUATING, ALONE: TRAINING_ALONE}
 NOTABLE = {"left", "evaluated", "void", "excluded", "disagreement", "snapshot-dropped", "repaired", "resumed"}
 NOTABLE |= {*OUTCOMES} - {ACCEPTED}
 NAME, REASON, NOTES, PACES = 64, 200, 6, 7  # most characters of two, most notes, versions that tell the pace
 NODE = "node-"  # what a hospital's name begins with while its identity is unknown
+
+
+def _doing(kind: str) -> str:
+    return KINDS[kind].doing if kind in KINDS else "at work"
 
 
 @dataclass
@@ -157,7 +157,7 @@ class WatchState:
         elif event == "dispatched" and node is not None:
             self._version_began = at if self._version_began is None else self._version_began
             self._newest = node.task = int(line["task"])
-            node.doing, node.version = KINDS.get(line["kind"], "at work"), int(line["version"])
+            node.doing, node.version = _doing(line["kind"]), int(line["version"])
             node.since, node.reason, node.deadline = at, "", line.get("deadline_seconds")
             self._hospitals[node.key].bytes_down += int(line["bytes"])
         elif event == "left" and node is not None:

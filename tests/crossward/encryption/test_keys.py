@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crossward.encryption import key_format
-from crossward.encryption.ckks_aggregator import CkksArithmetic
+from crossward.encryption.aggregator.ckks import CkksArithmetic
 from crossward.encryption.keys import load_key, main
 
 ROOT = Path(__file__).parents[3]

@@ -62,7 +62,7 @@ def test_every_key_is_read_by_one_class_and_every_class_has_its_keys_in_pyprojec
 def test_every_settings_class_is_read_by_the_app() -> None:
     read: dict[str, set[str]] = {}
     for package in ("client_app", "server_app"):
-        text = "\n".join(path.read_text() for path in (ROOT / package).glob("*.py"))
+        text = "\n".join(path.read_text() for path in (ROOT / package).rglob("*.py"))
         for name in re.findall(r"read_settings\((\w+),", text):
             read.setdefault(name, set()).add(package)
     assert set(read) >= set(settings_classes())
