@@ -51,10 +51,10 @@ def test_every_hospital_ends_with_the_same_adapter_and_a_rerun_with_the_same_run
     assert after < before
 
 
-def test_another_strategy_and_a_journal_of_ones_own() -> None:
-    done = run(kind=FedAvg, settings={"name": "fedavg", "buffer_size": 0})
-    assert all(len(line["sites"]) == 4 and set(line["staleness"]) == {0} for line in done.versions)
-    assert [round(line["time"]) for line in done.versions] == [40, 80, 120, 160, 200, 240]
+def test_the_settings_choose_the_strategy_unless_a_class_is_given() -> None:
+    for done in (run(settings={"name": "fedavg", "buffer_size": 0}), run(kind=FedAvg, settings={"buffer_size": 4})):
+        assert all(len(line["sites"]) == 4 and set(line["staleness"]) == {0} for line in done.versions)
+        assert [round(line["time"]) for line in done.versions] == [40, 80, 120, 160, 200, 240]
 
 
 def test_no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
