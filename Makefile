@@ -42,13 +42,13 @@ export TOKENIZERS_PARALLELISM ?= false
 .PHONY: run deploy-local compare test test-fast test-deployment test-comparison test-latest docs lint install install-dev lock clean
 
 run: install
-	@.venv/bin/python -m crossward.launcher --run-config "$$RUN_CONFIG" $(ARGS)
+	@.venv/bin/crossward run --run-config "$$RUN_CONFIG" $(ARGS)
 
 deploy-local: install
-	@.venv/bin/python -m crossward.deploy local --run-config "$$RUN_CONFIG" $(ARGS)
+	@.venv/bin/crossward deploy local --run-config "$$RUN_CONFIG" $(ARGS)
 
 compare: install
-	@.venv/bin/python -m research.compare $(ARGS)
+	@.venv/bin/crossward compare $(ARGS)
 
 # Lint findings do not keep the tests from running; either makes this fail.
 test: install-dev

@@ -206,7 +206,7 @@ class NodeSettings:
         metadata={
             "key": "key-path",
             "path": PATH,
-            "help": "The consortium's key file, from `python -m crossward.encryption.keys`.",
+            "help": "The consortium's key file, from `crossward keys`.",
         },
     )
     passphrase_path: str = field(

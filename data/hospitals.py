@@ -65,7 +65,14 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
     return given or tuple(found.labels)
 
 
-def _prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tuple[str, ...], str]:
+def prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tuple[str, ...], str]:
+    """The folder of cleaned notes, whose rows are whose, the labels, and the name of a hospital that has all of them.
+
+    Raises
+    ------
+    DataError
+        see :func:`load_hospital`.
+    """
     if hospitals is not None and hospitals < 1:
         raise DataError(f"{hospitals} hospitals were asked for; at least one is needed")
     source, names = SOURCES[config.source], dict[str, str]()
@@ -89,7 +96,8 @@ def _dataset(notes: Path, rows: Ints, name: str) -> Dataset:
     return dataset.select(rows, new_fingerprint=digest("rows", notes.name, name, rows.tobytes().hex()))
 
 
-def _hospital(prepared: tuple[Path, Plan, tuple[str, ...], str], index: int, alone: bool) -> Hospital:
+def hospital_of(prepared: tuple[Path, Plan, tuple[str, ...], str], index: int, alone: bool) -> Hospital:
+    """Hospital ``index`` of what :func:`prepare` returned; ``alone``: it has all the notes."""
     notes, found, labels, known = prepared
     train, test = _dataset(notes, found.train[index], "train"), _dataset(notes, found.test[index], "test")
     return Hospital(known if alone else found.names[index], train, test, labels)
@@ -108,14 +116,14 @@ def load_hospital(config: DataConfig, partition_id: int | None = None, num_parti
         the notes cannot be read or shared out so; it says what to change.
     """
     if partition_id is None:
-        return _hospital(_prepare(config, None), 0, True)
+        return hospital_of(prepare(config, None), 0, True)
     if num_partitions is None or not 0 <= partition_id < num_partitions:
         raise DataError(f"there is no hospital {partition_id} of {num_partitions}: ids count from 0")
-    return _hospital(_prepare(config, num_partitions), partition_id, False)
+    return hospital_of(prepare(config, num_partitions), partition_id, False)
 
 
 @no_text_of_others("the notes cannot be read")
 def load_hospitals(config: DataConfig, num_partitions: int) -> list[Hospital]:
     """All ``num_partitions`` hospitals that a data set is shared out to, in the order of their partition ids."""
-    prepared = _prepare(config, num_partitions)
-    return [_hospital(prepared, index, False) for index in range(num_partitions)]
+    prepared = prepare(config, num_partitions)
+    return [hospital_of(prepared, index, False) for index in range(num_partitions)]

@@ -75,12 +75,9 @@ def command_line() -> Any:
     ModuleNotFoundError
         this tree has no ``crossward.cli``.
     """
-    app = importlib.import_module(f"{HOME}.cli").app
-    if not hasattr(app, "make_context"):  # a Typer application, not yet a click command
-        import typer
+    import typer
 
-        app = typer.main.get_command(app)
-    return app
+    return typer.main.get_command(importlib.import_module(f"{HOME}.cli.app").app)
 
 
 def commands(command: Any, name: str = HOME) -> Iterator[tuple[str, Any]]:

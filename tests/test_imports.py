@@ -31,6 +31,7 @@ ROOMS = frozenset(
                 "evaluation",
                 "simulation",
                 "launcher",
+                "cli",
                 "deploy",
             )
         ),
@@ -93,7 +94,6 @@ HOLDERS = {
         "bfv_key",
         "key_file",
         "key_format",
-        "keys",
         "snapshot",
     )
 }

@@ -15,8 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import typer
 
+from crossward.cli.app import app
 from scripts import docs_reference
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +35,8 @@ TEXTS += tuple(f"deploy/**/{name}" for name in MANIFESTS)
 FILES = {"node.key"}  # which look like keys
 GENERATED = "docs/reference"
 CODE = re.compile(r"(?ms)^```\w*\n(.*?)^```$|`([^`\n]+)`")
+# in what code says: not an import, a user's name, a namespace (kubectl -n crossward) or a path
+OURS = re.compile(r"(?:(?<=bin/)|(?<![\w/.~=-]))(?<!-n )(?<!from )crossward ([a-z][\w-]*)(?: ([a-z][\w-]*))?")
 CONSOLE = re.compile(r"(?m)(?:^ *|&& |; |bin/)crossward((?: [a-z][a-z|-]*)+)")
 ELSEWHERE = {"nvflare/lighter/impl/he.py"}  # files of other projects
 
@@ -42,6 +47,13 @@ def keys(table: dict[str, Any], before: str = "") -> Iterator[str]:
         yield before + key
         if isinstance(value, dict):
             yield from keys(value, f"{before}{key}.")
+
+
+def commands() -> dict[str, set[str]]:
+    """Every command of ``crossward``, with its subcommands if it has any."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, click.Group)
+    return {name: set(one.commands) if isinstance(one, click.Group) else set() for name, one in group.commands.items()}
 
 
 class Tree:
@@ -57,6 +69,7 @@ class Tree:
         self.keys = {key for key in keys(settings) if "." in key}
         self.trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in self.files}
         self.names: dict[Path, set[str]] = {}
+        self.commands = commands()
 
     def texts(self) -> Iterator[tuple[Path, str, str]]:
         """(file, docstring or document, all that is said in its strings)."""
@@ -144,6 +157,12 @@ class Tree:
                 continue  # stands for any
             if name.split(".")[0] in self.packages and not self.runs(name):
                 yield f"python -m {name}"
+        if path.suffix != ".py":
+            return  # documents name commands in code alone, see `unknown`
+        for name, below in OURS.findall(said) if "tests" not in path.parts else ():
+            known = self.commands.get(name)
+            if known is None or (known and below and below not in known):
+                yield f"crossward {name} {below}".rstrip()
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +224,7 @@ def test_the_project_was_looked_at(whole: Tree) -> None:
 CLEAN = {
     "pyproject.toml": '[tool.flwr.app.config.data]\npath = ""\n',
     "README.md": "`python -m data.show` draws `data/`; `data.path` is a key, `data.json` a file. See `data.notes`.",
-    "docs/guide.md": "See data/notes.py and `data.notes.Note.text`.",
+    "docs/guide.md": "See data/notes.py and `data.notes.Note.text`; `crossward keys create FILE`, `crossward run`.",
     "Makefile": "show:\n\tpython -m data.show\n",
     "data/__init__.py": '"""Not for: drawing (``show``), reading (``data.notes``)."""',
     "data/notes.py": '"""A note. Not for drawing: see show.py."""\n'
@@ -240,12 +259,12 @@ def test_generated_pages_are_looked_at_as_they_would_be_made_now(tmp_path: Path)
 
 
 def test_calls_of_the_console_script_are_found_in_code_alone(tmp_path: Path) -> None:
-    text = "crossward is software. `crossward run`, `sudo -u crossward keys`\n```\n. x && crossward keys make FILE\n"
+    text = "crossward is software. `crossward run`, `sudo -u crossward keys`\n```\n. x && crossward keys create FILE\n"
     text += "  .venv/bin/crossward watch|report runs/x\ncrossward deploy gone\n```\n"
     made = tree(tmp_path, {"docs/guide.md": text})
     found = [" ".join(words) for _, words in made.console()]
-    assert found == ["run", "keys make", "watch|report runs", "deploy gone"]
-    known = {"run", "keys", "keys make", "watch", "deploy", "deploy check"}
+    assert found == ["run", "keys create", "watch|report runs", "deploy gone"]
+    known = {"run", "keys", "keys create", "watch", "deploy", "deploy check"}
     assert unknown(made, known) == ["docs/guide.md: crossward deploy gone", "docs/guide.md: crossward report"]
 
 
@@ -260,6 +279,7 @@ def test_calls_of_the_console_script_are_found_in_code_alone(tmp_path: Path) -> 
         ("data/show.py", '"""Draws."""\nraise ValueError("try `python -m data.draw`")', "python -m data.draw"),
         ("README.md", "Folders: `data/readers/`.", "data/readers/"),
         ("README.md", "`python -m data` does it.", "python -m data"),
+        ("data/show.py", 'raise ValueError("try `crossward deploy hospitals x`")', "crossward deploy hospitals"),
         ("docs/guide.md", "`data.paths` is misspelt.", "data.paths"),
         ("Makefile", "draw:\n\tpython -m data.draw\n", "python -m data.draw"),
     ],

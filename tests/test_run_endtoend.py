@@ -148,7 +148,8 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     env |= {"HOME": str(tmp_path), "CROSSWARD_HOME": "~/home"}  # as a file of environment variables leaves it
     env["RAY_worker_niceness"] = "0"  # else Ray's workers give way to everything else, such as other tests
     launch = [
-        "crossward.launcher",
+        "crossward",
+        "run",
         "--num-supernodes",
         "3",
         "--cpus",
@@ -201,7 +202,7 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
 
     heads = sorted((home / "state" / config["lineage"]).glob("site-*/heads.jsonl"))
     assert len(heads) == 3
-    checked = python(elsewhere, env, "crossward.ledger.file", "verify", str(run), "--heads", *map(str, heads))
+    checked = python(elsewhere, env, "crossward", "ledger", "verify", str(run), *(f"--heads={path}" for path in heads))
     assert checked.returncode == 0 and checked.stdout.startswith("OK: "), checked.stdout + checked.stderr
 
     # sealed, under a key that nothing but its own file holds

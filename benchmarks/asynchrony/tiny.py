@@ -3,7 +3,7 @@
 A training is decided by hospital, version, seed and start, so what one run trained another need not train again:
 a synchronous round of everybody is the same on every clock. Bytes and seconds are those of the adapter stood for.
 
-Not for: how good a model becomes (``python -m crossward.evaluation``), or seconds of this machine.
+Not for: how good a model becomes (``crossward evaluate``), or seconds of this machine.
 """
 
 from __future__ import annotations

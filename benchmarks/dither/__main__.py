@@ -9,7 +9,7 @@ values, batches and rounding: with a dither and with exact sums. A third run, un
 much runs differ that differ in nothing but random integers of that size. In the clear: sealing changes no bit at equal
 dither.
 
-Not for: what the dither hides (``python -m research.attacks --only sums``).
+Not for: what the dither hides (``crossward attack --only sums``).
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def measure(megabytes: float, versions: int, link: Link, compute: float, updates
         config = read_aggregator(config_path)
         path = os.pathsep.join(filter(None, [str(APP), os.environ.get("PYTHONPATH", "")]))
         os.environ.update({"CROSSWARD_HOME": str(home), "PYTHONPATH": path})
-        commands = [[sys.executable, "-m", "crossward.deploy", "aggregator", str(config_path)]]
+        commands = [[sys.executable, "-m", "crossward", "deploy", "aggregator", str(config_path)]]
         for number, own in enumerate(free_ports(HOSPITALS)):
             place = folder / f"hospital-{number}"
             address = f"{link.near if number == SLOW else '127.0.0.1'}:{port}"
@@ -109,7 +109,7 @@ def measure(megabytes: float, versions: int, link: Link, compute: float, updates
                 out.write(f"partition-id = {number}\nnum-partitions = {HOSPITALS}\n")
             (config.nodes / f"{place.name}.pub").write_bytes((place / "node.pub").read_bytes())
             inside = link.inside if number == SLOW else []
-            commands.append([*inside, sys.executable, "-m", "crossward.deploy", "hospital", str(file)])
+            commands.append([*inside, sys.executable, "-m", "crossward", "deploy", "hospital", str(file)])
         try:
             for number, command in enumerate(commands):
                 with (folder / f"{number}.log").open("wb") as log:

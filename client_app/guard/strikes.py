@@ -100,7 +100,7 @@ class Strikes:
             raise StruckOutError(
                 f"{len(reasons)} records under key {key} did not open here (the last: {reasons[-1]}). A hospital or "
                 "the aggregator is misbehaving, and more answers would give the key away: this node takes no more part "
-                f"under it. Find the cause, then `python -m crossward.encryption.keys rotate`; the count is in "
+                f"under it. Find the cause, then `crossward keys rotate`; the count is in "
                 f"{self.path}"
             )
 

@@ -188,7 +188,7 @@ class StateFolder:
                 old.unlink()
 
     def keep_head(self, head: Head) -> None:
-        """Append a ledger head the server told this node (``python -m crossward.ledger.file verify --heads``)."""
+        """Append a ledger head the server told this node (``crossward ledger verify --heads``)."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "heads.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"seq": head.seq, "hash": head.hash}) + "\n")

@@ -1,7 +1,7 @@
 """What a local training comes to, and what of it is told beside the sealed update.
 
 The sealed update tells the aggregator nothing; numbers beside it do. Who knows a patient can tell a little better than
-by chance whether a small hospital trained on them from the training loss alone (``python -m research.attacks --only
+by chance whether a small hospital trained on them from the training loss alone (``crossward attack --only
 reported``), and from the number of examples with certainty who knows all others. So a node tells neither exactly
 unless the run is made of it.
 

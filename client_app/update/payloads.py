@@ -3,7 +3,7 @@
 The one place at a node that knows the consortium key. A value that the policy seals never leaves unsealed: a node
 without a key refuses, it does not fall back.
 
-Not for: key files (``crossward.encryption.keys``), ciphertexts (``crossward.encryption.holder``), what the integers
+Not for: key files (``crossward.cli.keys``), ciphertexts (``crossward.encryption.holder``), what the integers
 mean (``client_app.state.accumulators``).
 """
 
@@ -55,7 +55,7 @@ class Vault:
         if self.settings.policy != NONE and self.key is None:
             raise MissingKeyError(
                 f"encryption.policy = {self.settings.policy!r} but this node has no consortium key: make one with "
-                "`python -m crossward.encryption.keys create PATH`, share it between the hospitals, and start the "
+                "`crossward keys create PATH`, share it between the hospitals, and start the "
                 "SuperNode with "
                 "--node-config 'key-path=\"PATH\"'"
             )
@@ -117,7 +117,7 @@ class Payloads:
             if secret == key.current:
                 raise MissingKeyError(
                     f"encryption.scheme = {settings.scheme!r} but key {key.fingerprint} has no {name} context: make "
-                    f"one with `python -m crossward.encryption.keys create PATH --{settings.scheme}`"
+                    f"one with `crossward keys create PATH --{settings.scheme}`"
                 )
             raise MissingKeyError(
                 f"something is sealed under key {secret.fingerprint}, whose {name} context went when the key was "

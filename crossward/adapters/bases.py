@@ -1,6 +1,6 @@
 """The frozen bases of ``lora.factors = "core"``: computed once from the base model's weights, cached, or handed out.
 
-    python -m crossward.adapters.bases --model embedded --rank 16 --out bases.safetensors
+    crossward bases --model embedded --rank 16 --out bases.safetensors
 
 With W = U S V^T, A0 is V_r^T and B0 is U_r, its columns scaled (see `scaled_bases`). They must be the same numbers on
 every node, and an SVD may differ between machines (``crossward.adapters.svd`` says why it mostly does not here) and
@@ -15,12 +15,10 @@ Not for: the file's format (``crossward.adapters.bases_file``).
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import json
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +37,7 @@ from crossward.adapters.core import lora_layers
 from crossward.adapters.errors import AdapterError
 from crossward.adapters.svd import top_svd
 from crossward.internals.bitsandbytes import dequantized, is_quantized
-from crossward.machine.paths import checked, path_argument
+from crossward.machine.paths import checked
 
 logger = logging.getLogger("crossward.adapters")
 SCALE = 4.0
@@ -114,7 +112,7 @@ def _cached(layers: Layers, rank: int, base: BaseModel) -> Bases:
     except OSError as error:
         raise AdapterError(
             f"the bases cannot be written to {path}: {error}. Set CROSSWARD_HOME to a folder that can be written, or "
-            "lora.bases to a file made with `python -m crossward.adapters.bases`."
+            "lora.bases to a file made with `crossward bases`."
         ) from error
     return open_bases(path, _shapes(layers), rank, base.digest)
 
@@ -130,55 +128,13 @@ def bases_for(peft_model: Any, base: BaseModel, settings: LoraSettings) -> Bases
     return _cached(layers, settings.rank, base)
 
 
-OPTIONS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
-    (ModelConfig, ("name", "revision", "dtype", "quantization", "device")),
-    (LoraSettings, ("rank", "target_modules")),
-)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line: the run-config keys that bear on the bases, under their own names."""
-    p = argparse.ArgumentParser(
-        prog="python -m crossward.adapters.bases",
-        description="Compute the frozen bases of lora.factors = 'core', to hand out.",
-    )
-    for kind, names in OPTIONS:
-        for field in dataclasses.fields(kind):
-            if field.name in names:
-                meta, option = field.metadata, field.metadata["key"].split(".")[1]
-                p.add_argument(
-                    "--model" if meta["key"] == "model.name" else f"--{option}",
-                    dest=field.name,
-                    default=field.default,
-                    type=type(field.default),
-                    choices=meta.get("choices"),
-                    help=f"{meta['help'].replace('%', '%%')} (default: {field.default!r})",
-                )
-    p.add_argument("--out", type=path_argument, required=True, metavar="FILE", help="the file to write")
-    return p
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; 0 when the file was written."""
+def make_file(path: Path, config: ModelConfig, lora: LoraSettings) -> str:
+    """Load the base model and compute its bases into the file ``path``; their digest. Raises AdapterError, OSError."""
     from crossward.adapters.lora import detach_lora, put_factors
 
-    args = vars(parser().parse_args(argv))
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    out: Path = args.pop("out")
+    base = load_base(config)
+    peft_model = put_factors(base, dataclasses.replace(lora, factors="core"))
     try:
-        config, lora = (kind(**{n: args[n] for n in names}) for kind, names in OPTIONS)
-        base = load_base(config)
-        peft_model = put_factors(base, dataclasses.replace(lora, factors="core"))
-        try:
-            digest = make_bases(out, dict(lora_layers(peft_model)), lora.rank, base)
-        finally:
-            detach_lora(peft_model)
-    except (AdapterError, OSError) as error:
-        print(f"crossward.adapters.bases: {error}", file=sys.stderr)
-        return 1
-    print(f"{out}\nfingerprint {digest}\nSet lora.bases to where each node has the file.")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        return make_bases(path, dict(lora_layers(peft_model)), lora.rank, base)
+    finally:
+        detach_lora(peft_model)

@@ -103,7 +103,7 @@ def open_bases(path: Path, shapes: Shapes, rank: int, base: str) -> Bases:
         the file cannot be read, is cut off or altered, or is of another base model, rank or shape.
     """
     advice = (
-        "Get the run's file again, or make it with `python -m crossward.adapters.bases --model ... --rank ... --out "
+        "Get the run's file again, or make it with `crossward bases --model ... --rank ... --out "
         "FILE` "
         "and set lora.bases to it."
     )

@@ -112,7 +112,7 @@ class LoraSettings:
         metadata={
             "key": "lora.bases",
             "path": "path",
-            "help": "For lora.factors 'core': a file made by `python -m crossward.adapters.bases`, the same on every "
+            "help": "For lora.factors 'core': a file made by `crossward bases`, the same on every "
             "node; "
             "empty: computed here and cached.",
         },

@@ -133,7 +133,7 @@ def read_aggregator(path: Path) -> AggregatorConfig:
     if days_left(config.authority) < 0:
         raise DeployError(f"{config.authority} has expired: make a new authority, and give every hospital its ca.crt")
     if days_left(config.certificate) < 0:
-        raise DeployError(f"{config.certificate} has expired: `python -m crossward.deploy renew {path}`")
+        raise DeployError(f"{config.certificate} has expired: `crossward deploy renew {path}`")
     return config
 
 
@@ -167,7 +167,7 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
     config = read_aggregator(path)
     lock = only_one(config.state, "aggregator")
     if (left := days_left(config.certificate)) < WARN_DAYS:
-        say(f"{config.certificate} expires in {left:.0f} days: `python -m crossward.deploy renew {path}`")
+        say(f"{config.certificate} expires in {left:.0f} days: `crossward deploy renew {path}`")
     home = config.state / "flower"
     home.mkdir(exist_ok=True)
     # a ServerApp keeps what is not for a run folder (dither keys) with the rest of this aggregator's state

@@ -1,4 +1,4 @@
-"""``python -m crossward.deploy check FILE.toml``: whatever would keep a party from taking part, found before it tries.
+"""``crossward deploy check FILE.toml``: whatever would keep a party from taking part, found before it tries.
 
 Not for: the aggregator's opinion of a hospital (its SuperLink's log says whom it refused and why).
 """

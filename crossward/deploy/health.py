@@ -1,4 +1,4 @@
-"""``python -m crossward.deploy health FILE.toml``: whether what that file starts answers now, for Docker and
+"""``crossward deploy health FILE.toml``: whether what that file starts answers now, for Docker and
 Kubernetes.
 
 Of an aggregator it asks the SuperLink, of a hospital the SuperNode's port on the loopback, which is there also while

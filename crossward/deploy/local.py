@@ -73,7 +73,7 @@ class LocalDeployment:
         if not self.aggregator.exists():
             init_aggregator(self.aggregator.parent, "127.0.0.1", ports[0], "127.0.0.1")
         if not self.key.exists():
-            self._python("crossward.encryption.keys", "create", str(self.key))
+            self._crossward("keys", "create", str(self.key))
         notes = self._notes()
         config = read_aggregator(self.aggregator)
         for number, (site, path) in enumerate(notes, 1):
@@ -116,28 +116,29 @@ class LocalDeployment:
             args = ("--hospitals", str(self.hospitals), "--patients", str(self.patients), "--split")
             with tempfile.TemporaryDirectory(prefix=".notes-", dir=self.folder) as draft:
                 made = Path(draft) / "notes"
-                self._python("data.synthetic", "--form", "mimic-iii", "--out", str(made), *args)
+                self._crossward("data", "make", "--form", "mimic-iii", "--out", str(made), *args)
                 made.rename(folder)
         found = sorted(folder.iterdir())
         return [(house.name, path) for house, path in zip(HOUSES, found, strict=False)]
 
-    def _python(self, module: str, *args: str, show: bool = False) -> None:
+    def _crossward(self, *args: str, show: bool = False) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", module, *args],
+            [sys.executable, "-m", "crossward", *args],
             cwd=APP,
             stdout=None if show else subprocess.PIPE,
             stderr=None if show else subprocess.STDOUT,
             check=False,
         )
         if done.returncode:
-            raise DeployError(f"`python -m {module}` failed: {(done.stdout or b'').decode(errors='replace').strip()}")
+            said = (done.stdout or b"").decode(errors="replace").strip()
+            raise DeployError(f"`crossward {' '.join(args[:2])}` failed: {said}")
 
     # ------------------------------------------------------------------ processes
 
     def _keep(self, name: str, command: str, config: Path) -> None:
         log = config.parent / f"{command}.log"
         with log.open("ab") as file:
-            args = [sys.executable, "-m", "crossward.deploy", command, str(config)]
+            args = [sys.executable, "-m", "crossward", "deploy", command, str(config)]
             self.keepers[name] = self.tree.start(args, stdout=file, stderr=file, cwd=APP)
 
     def log_of(self, name: str) -> Path:
@@ -251,11 +252,11 @@ class LocalDeployment:
 
     def evaluate(self, folder: Path) -> None:
         """Open the adapter with the consortium's key and measure it on every hospital's held-out notes."""
-        args = ["--run", str(folder), "--key", str(self.key), "--generations", "0"]
+        args = [str(folder), "--key", str(self.key), "--generations", "0"]
         for number in range(1, self.hospitals + 1):
             _, node = read_hospital(self.hospital(number))
             args += ["--notes", f"{node['site']}={node['data-path']}"]
-        self._python("crossward.evaluation", *args, show=True)
+        self._crossward("evaluate", *args, show=True)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:

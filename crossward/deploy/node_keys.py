@@ -3,7 +3,7 @@
 Another key than the hospital's Ed25519 identity in its state folder (``client_app.identity``), which signs updates:
 this one opens the door of the transport, that one is whose an update is.
 
-Not for: TLS (``crossward.deploy.certificates``) or encryption of updates (``crossward.encryption.keys``).
+Not for: TLS (``crossward.deploy.certificates``) or encryption of updates (``crossward.cli.keys``).
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def load_node_key(path: Path) -> ec.EllipticCurvePrivateKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise DeployError(f"{path} holds no OpenSSH private key without a passphrase: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise DeployError(
-            f"{path} holds another kind of key than ECDSA: `python -m crossward.deploy node-key` makes one"
-        )
+        raise DeployError(f"{path} holds another kind of key than ECDSA: `crossward deploy node-key` makes one")
     return key
 
 

@@ -1,4 +1,4 @@
-"""``python -m crossward.deploy run``: a run on a deployed SuperLink, followed to its end, with the truth about how it
+"""``crossward deploy run``: a run on a deployed SuperLink, followed to its end, with the truth about how it
 ended.
 
 A run goes on when the terminal that follows it is closed; ``--detach`` does not follow it in the first place.

@@ -4,7 +4,7 @@ Every hospital makes the same key from the same 64 bytes, because SEAL's key gen
 that they seed. The stream belongs to key generation alone: a context that encrypts must keep SEAL's default source of
 randomness, or two ciphertexts would share their noise and give their difference away.
 
-Not for: encrypting or opening (``crossward.encryption.holder``) nor key files (``crossward.encryption.keys``).
+Not for: encrypting or opening (``crossward.encryption.holder``) nor key files (``crossward.cli.keys``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Key files: made once with mode 0600, never overwritten, read only while nobody else can read them.
 
-Not for: what is in them (``crossward.encryption.key_format``) or the command (``crossward.encryption.keys``). Only
+Not for: what is in them (``crossward.encryption.key_format``) or the command (``crossward.cli.keys``). Only
 holders import this module.
 """
 
@@ -52,8 +52,7 @@ def create_key(path: Path, passphrase: bytes | None = None, ckks: bool = False) 
     key = ConsortiumKey(Secret.generate(), (), _ckks_context() if ckks else b"")
     if not _write_new(path, encode(key, passphrase)):
         raise KeyFileError(
-            f"{path} exists already and is left as it is: `python -m crossward.encryption.keys rotate {path}` gives "
-            f"it a new key"
+            f"{path} exists already and is left as it is: `crossward keys rotate {path}` gives it a new key"
         )
     return key
 
@@ -112,8 +111,7 @@ def write_public_context(path: Path, key: ConsortiumKey) -> None:
     """
     if not key.ckks:
         raise KeyFileError(
-            f"key {key.fingerprint} has no CKKS context: make one with `python -m crossward.encryption.keys create "
-            f"PATH --ckks`"
+            f"key {key.fingerprint} has no CKKS context: make one with `crossward keys create PATH --ckks`"
         )
     from crossward.encryption.holder.ckks import public_context
 
@@ -175,7 +173,7 @@ def _read(path: Path, most: int = _MOST, what: str = "key file") -> bytes:
     except FileNotFoundError:
         advice = ""
         if what == "key file":
-            create = f"python -m crossward.encryption.keys create {path}"
+            create = f"crossward keys create {path}"
             advice = f": copy the consortium's there; `{create}` makes the first one"
         raise KeyFileError(f"there is no {what} at {path}{advice}") from None
     except OSError as error:

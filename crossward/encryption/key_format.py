@@ -4,7 +4,7 @@ The header (format, fingerprints, checks) is never secret, so that a key can be 
 passphrase. A check is a fingerprint of the BFV key that SEAL derives: a library that would derive another one is
 refused here, before it seals anything that the other hospitals could not open.
 
-Not for: files and their permissions (``crossward.encryption.key_file``) or the command (``crossward.encryption.keys``).
+Not for: files and their permissions (``crossward.encryption.key_file``) or the command (``crossward.cli.keys``).
 """
 
 from __future__ import annotations
@@ -192,9 +192,7 @@ def _fields(data: bytes, where: str) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise _damaged(where, "it is no JSON object")
     if fields.get("format") != FORMAT:
-        raise KeyFileError(
-            f"{where} is of another format: expected {FORMAT!r}, as `python -m crossward.encryption.keys` writes"
-        )
+        raise KeyFileError(f"{where} is of another format: expected {FORMAT!r}, as `crossward keys` writes")
     if set(fields) not in (set(_HEADER + _PLAIN), set(_HEADER + _WRAPPED)):
         raise _damaged(where, "fields are missing or unknown")
     names = fields["fingerprints"]

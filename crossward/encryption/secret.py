@@ -4,7 +4,7 @@ Everything a hospital needs comes from these bytes by HKDF-SHA-256 (RFC 5869), e
 the BFV secret key (SEAL's generator seeded with 64 derived bytes gives the same key under every plain modulus), the
 key of sealed snapshots, the key of state hashes, and a public fingerprint.
 
-Not for: key files (``crossward.encryption.keys``). Only holders import this module.
+Not for: key files (``crossward.cli.keys``). Only holders import this module.
 """
 
 from __future__ import annotations

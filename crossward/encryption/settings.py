@@ -101,7 +101,7 @@ class EncryptionSettings:
         if self.key and not (len(self.key) == 16 and set(self.key) <= set("0123456789abcdef")):
             raise ValueError(
                 f"encryption.key = {self.key!r} is no fingerprint: expected 16 hex digits, as "
-                "`python -m crossward.encryption.keys show` prints them"
+                "`crossward keys show` prints them"
             )
 
     def plan(self, nodes: int, buffer_size: int, noised: bool = False) -> FieldPlan:

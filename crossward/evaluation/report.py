@@ -1,14 +1,14 @@
-"""What ``python -m crossward.evaluation`` does, in order.
+"""What ``crossward evaluate`` does, in order.
 
-Not for: the command line (``evaluation.__main__``).
+Not for: the command line (``crossward.cli.evaluate``), or an adapter that is to be written and not measured
+(``crossward.evaluation.export``).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from rich.table import Table
 from client_app.settings import EngineSettings, TrainSettings
 from client_app.training.learner import LoraLearner, workshop
 from client_app.training.threads import share_cores
-from crossward.adapters import LoraSettings, ModelConfig, save_adapter, write_vector
+from crossward.adapters import LoraSettings, ModelConfig
 from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings, resolve_paths
 from crossward.evaluation.collect import centralised, own_adapters, save_vector, total_steps
+from crossward.evaluation.export import write_adapter
 from crossward.evaluation.generations import continuations
 from crossward.evaluation.labels import label_scores
 from crossward.evaluation.opening import consortium_key, vault_of
@@ -42,7 +43,23 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _TAKES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
-def overrides(pairs: list[str], config: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Wanted:
+    """What an evaluation is to do; see ``crossward evaluate --help``. Paths are absolute."""
+
+    run: Path
+    key: Path | None = None
+    passphrase_file: Path | None = None
+    version: int | None = None
+    set: tuple[str, ...] = ()
+    sites: int | None = None
+    notes: tuple[str, ...] = ()
+    centralised: bool = False
+    generations: int = 2
+    adapter: Path | None = None
+
+
+def overrides(pairs: Sequence[str], config: dict[str, Any]) -> dict[str, Any]:
     """``config`` with KEY=VALUE pairs laid over it, each read as the type it replaces."""
     out = dict(config)
     for pair in pairs:
@@ -112,8 +129,14 @@ def gap_closed(rows: Rows) -> float | None:
     return (base - fed) / (base - central) if base != central else None
 
 
-def evaluate(args: argparse.Namespace) -> None:
-    """Do everything that the arguments ask for."""
+def evaluate(args: Wanted) -> None:
+    """Do everything that is asked for.
+
+    Raises
+    ------
+    EvaluationError
+        the run cannot be opened or measured so.
+    """
     console = Console(width=None if Console().is_terminal else 160)
     run = open_run(args.run.resolve())
     config = overrides(args.set, run.config)
@@ -126,9 +149,8 @@ def evaluate(args: argparse.Namespace) -> None:
     models |= own_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )
-    folder: Path = args.adapter or run.folder / "adapter"
-    write_vector(first.shop.model, first.shop.layout, models["global"])
-    save_adapter(first.shop.model, folder, first.shop.layout)
+    folder = args.adapter or run.folder / "adapter"
+    write_adapter(first.shop, models["global"], folder)
 
     rows: Rows = {}
     with Progress(console=console, transient=True) as bars:

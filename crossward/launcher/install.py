@@ -60,6 +60,7 @@ def relevant(pyproject: str, locks: dict[str, str]) -> dict[str, object]:
         "python": project.get("requires-python"),
         "dependencies": project.get("dependencies"),
         "extras": project.get("optional-dependencies"),
+        "scripts": project.get("scripts"),
         "locks": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in locks.items()},
     }
 

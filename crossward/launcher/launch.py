@@ -4,7 +4,7 @@ The verdict needs both: Flower says the run completed, and the ServerApp left ``
 this launch. Either alone has lied: a ServerApp that raises ends with exit code 0 in Flower, and a folder may be left
 from an earlier run.
 
-Not for: reading options (`crossward.launcher.cli`).
+Not for: reading options (``crossward.cli.run``) or showing what happens (`crossward.launcher.display`).
 """
 
 from __future__ import annotations
@@ -17,37 +17,39 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from crossward.config.run_settings import simulation_keys
 from crossward.encryption.schemes import BFV, simulation_key_name
+from crossward.launcher.display import Display
 from crossward.launcher.environment import make_home
 from crossward.launcher.errors import LauncherError
-from crossward.launcher.exact_losses import ExactLosses
 from crossward.launcher.flower import Flower, tail
 from crossward.launcher.folder import check_new, check_resumed, new_log
 from crossward.launcher.lines import Screen
-from crossward.launcher.overrides import absolute_texts, app_defaults, read_overrides, to_toml
+from crossward.launcher.overrides import Value, absolute_texts, app_defaults, read_overrides, to_toml
 from crossward.launcher.processes import ProcessTree
 from crossward.launcher.views import draw_report
 from crossward.launcher.watch import Ending, Watch
+from crossward.ledger.file import FILE_NAME, read_entries
 from crossward.machine.paths import absolute
 from crossward.machine.waiting import announced
 
-MARKER, LOG = "result.json", "launcher.log"
+MARKER, LOG, REPORT = "result.json", "launcher.log", "report.html"
 FOLDER_KEY, RESUME_KEY = "run.folder", "run.resume"
 TAIL_LINES = 40
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for; paths are absolute."""
+    """What was asked for; paths are absolute. ``resumed``: settings of the run to resume, under ``run_config``."""
 
     app: Path
     runs_dir: Path
     run_config: tuple[str, ...] = ()
+    resumed: dict[str, Value] = field(default_factory=dict)
     num_supernodes: int = 4
     cpus_per_client: int = 1
     gpus_per_client: float = 0.0
@@ -57,6 +59,7 @@ class Options:
     keep_superlink: bool = False
     offline: bool = False
     quiet: bool = False
+    verbose: bool = False
 
 
 def run_name(now: datetime) -> str:
@@ -96,16 +99,17 @@ def renewed(file: Path, before: tuple[int, int, int] | None) -> bool:
 
 
 class Launch:
-    """Call `run` once, and `close` in any case."""
+    """Call `run` once, and `close` in any case. ``say`` gets lines for people; a `Display` shows the run as well."""
 
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
         self.options, self._say = options, say
+        self._display = say if isinstance(say, Display) else None
         self._flower: Flower | None = None
         self._run_id = ""
         self._kept: set[int] = set()
         self._ours = options.app == Path(__file__).resolve().parents[2]
         defaults = app_defaults(options.app)
-        overrides = read_overrides(options.run_config, defaults)
+        overrides = options.resumed | read_overrides(options.run_config, defaults)
         if self._ours:
             from crossward.launcher.preflight import (  # imports every package's settings: half a second
                 check_run,
@@ -144,6 +148,8 @@ class Launch:
             raise LauncherError(f"the run's log {self.log} cannot be written: {error.strerror}") from error
         before = stamp(self.folder / MARKER)
         self._say(f"run folder: {self.folder}")
+        if self._ours:
+            self._say(self._outline())
         ending = self._simulate()
         words = tail(self.log, TAIL_LINES)
         self.close()
@@ -154,7 +160,9 @@ class Launch:
         self._say(f"run completed in {seconds:.0f} s; its log: {self.log}")
         if problem := draw_report(self.folder):
             self._say(f"the report was not drawn again with exact training losses: {problem}")
-        return self._evaluate()
+        code = self._evaluate()
+        self._next()
+        return code
 
     def _notes(self) -> list[str]:
         """Read the notes before anything is started; what was said of them."""
@@ -179,9 +187,14 @@ class Launch:
         run_config.write_text(self._run_config, "utf-8")
         with announced(self._say, "waiting for the SuperLink to take the run"):
             self._run_id = flower.run(options.app, run_config, self._federation)
-        exact = ExactLosses(self.folder)
-        write: Callable[[str], None] = (lambda _: None) if options.quiet else lambda line: self._say(exact.shown(line))
-        return Watch(flower, self._tree, self._run_id, self.log, Screen(write), self._say).follow()
+        show: Callable[[str], bool | None] = (lambda _: False) if options.quiet else self._say
+        if self._display is not None:
+            show = self._display.of_run(self.folder, ours=self._ours, resumed=self._resumed)
+        try:
+            return Watch(flower, self._tree, self._run_id, self.log, Screen(show), self._say).follow()
+        finally:
+            if self._display is not None:
+                self._display.close()
 
     @staticmethod
     def _problem(ending: Ending, marked: bool) -> str:
@@ -230,17 +243,46 @@ class Launch:
             return []
         return ["--key", str(simulation_keys() / simulation_key_name(self._config.get("encryption.scheme", BFV)))]
 
+    def _outline(self) -> str:
+        """The run in a line."""
+        get = self._config.get
+        sealed = get("encryption.policy")
+        private = get("privacy.unit")
+        return (
+            f"{self.options.num_supernodes} simulated hospitals, {get('strategy.num-versions')} versions, "
+            f"{get('strategy.name')}, model {get('model.name')}, "
+            + (f"updates encrypted ({get('encryption.scheme')}, {sealed})" if sealed != "none" else "no encryption")
+            + (f", {private}-level privacy" if private != "none" else "")
+        )
+
+    def _next(self) -> None:
+        """What one may want to do with the run."""
+        if not self._ours:
+            return
+        here = Path.cwd()
+        folder = shlex.quote(str(self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder))
+        key = shlex.join(self._key([]))
+        self._say(
+            f"Report:       {self.folder / REPORT}\n\n"
+            "Next:\n"
+            f"  crossward watch {folder} --serve   # the report as a web page\n"
+            f"  crossward report {folder}          # draw it again\n"
+            f"  crossward export {folder} --out adapter {key}\n"
+            f"  crossward evaluate {folder} --centralised {key}"
+        )
+
     def _evaluate(self) -> int:
         if not self.options.evaluate:
+            self._measures()
             return 0
-        if not (self.options.app / "crossward" / "evaluation" / "__main__.py").exists():
-            self._say("this app has no evaluation package: nothing is evaluated")
+        if not (self.options.app / "crossward" / "cli" / "evaluate.py").exists():
+            self._say("this app has no command to evaluate with: nothing is evaluated")
             return 0
         # In the caller's directory, from which its arguments name files; a data.py lying there is not imported.
-        args = [sys.executable, "-P", "-m", "crossward.evaluation", "--run", str(self.folder)]
+        args = [sys.executable, "-P", "-m", "crossward", "evaluate", str(self.folder)]
         args += shlex.split(self.options.evaluation_args)
         args += self._key(args)
-        self._say(f"evaluation: {shlex.join(args[2:])}")
+        self._say(f"evaluation: {shlex.join(args[3:])}")
         sys.stdout.flush()
         path = os.pathsep.join(filter(None, [str(self.options.app), os.environ.get("PYTHONPATH", "")]))
         env = os.environ | {"PYTHONPATH": path}
@@ -249,3 +291,11 @@ class Launch:
             return process.wait()
         finally:
             self._tree.stop(keep=lambda process: process.pid in self._kept)
+
+    def _measures(self) -> None:
+        """The table that the hospitals reported, where no evaluation prints its own."""
+        if self._ours and self._display is not None:
+            from crossward.report.table import federated_table, last_measures
+
+            events = ({"event": entry.event, **entry.facts} for entry in read_entries(self.folder / FILE_NAME))
+            self._display.print(federated_table(last_measures(events)))

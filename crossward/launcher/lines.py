@@ -51,16 +51,14 @@ def plain(line: str) -> str:
 
 
 class Screen:
-    """Passes the lines for people on to ``write``; remembers whether it is inside a traceback."""
+    """Passes the lines for people on to ``write``, which returns False for one that it does not show."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], bool | None]) -> None:
         self._write, self._in_traceback = write, False
 
     def show(self, line: str) -> bool:
-        """Write the line if it is for people; whether it is."""
-        if (text := self._readable(line)) is not None:
-            self._write(text)
-        return text is not None
+        """Write the line if it is for people; whether it was shown."""
+        return (text := self._readable(line)) is not None and self._write(text) is not False
 
     def _readable(self, line: str) -> str | None:
         text, level = plain(line), ""

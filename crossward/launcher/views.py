@@ -1,50 +1,43 @@
-"""The aggregator's views of a simulated run with exact training losses.
+"""Views of a run as who looks at it may have them: of a simulation on this machine with exact training losses.
 
-    python -m crossward.launcher watch RUN_FOLDER [--once]
-    python -m crossward.launcher report RUN_FOLDER
+What a node keeps is looked for only where a launcher on this machine made the run: an aggregator's views import
+nothing of a node.
 
-Not for: deployments, whose aggregator has ``crossward.report.watch.command`` and ``crossward.report.page`` and no
-hospital's losses.
+Not for: drawing (``crossward.report.watch.command``, ``crossward.report.page``).
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from crossward.launcher.exact_losses import ExactLosses
+from crossward.config.run_settings import LAUNCHER_LOG
+from crossward.report.reported_loss import ExactLoss
+
+NO_LOSSES = (
+    "no exact training losses: private trainings keep none, and others are where the run's nodes keep their state "
+    "(run.state-dir, or state/ in CROSSWARD_HOME as it was set for the run). Shown is what was reported"
+)
 
 
-def exact_losses(folder: Path) -> ExactLosses | None:
+def exact_losses(folder: Path) -> ExactLoss | None:
     """Those of a simulated run; None where its updates have none, so that what was reported is shown for what it is."""
+    from crossward.launcher.exact_losses import ExactLosses
+
     found = ExactLosses(folder)
     return None if found.missing() else found
 
 
-def _found(folder: Path) -> ExactLosses | None:
+def local_losses(folder: Path, say: Callable[[str], None]) -> ExactLoss | None:
+    """:func:`exact_losses` of a run that a launcher on this machine made, else None; ``say`` gets why there are none.
+
+    ``folder`` need not hold a run.
+    """
+    if not (folder.is_dir() and any(LAUNCHER_LOG.fullmatch(path.name) for path in folder.iterdir())):
+        return None
     if (found := exact_losses(folder)) is None:
-        print(
-            "no exact training losses: private trainings keep none, and others are where the run's nodes keep their "
-            "state (run.state-dir, or state/ in CROSSWARD_HOME as it was set for the run). Shown is what was reported",
-            file=sys.stderr,
-        )
+        say(NO_LOSSES)
     return found
-
-
-def _watch(argv: Sequence[str]) -> int:
-    from crossward.report.watch.command import main
-
-    return main(argv, "python -m crossward.launcher watch", _found)
-
-
-def _report(argv: Sequence[str]) -> int:
-    from crossward.report.page import main
-
-    return main(argv, "python -m crossward.launcher report", _found)
-
-
-VIEWS: dict[str, Callable[[Sequence[str]], int]] = {"watch": _watch, "report": _report}
 
 
 def draw_report(folder: Path) -> str:

@@ -9,12 +9,10 @@ Not for: metrics (they have their own file), anything secret, or proving that th
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import hashlib
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +34,6 @@ from crossward.ledger.chain import (
     verify,
 )
 from crossward.machine.files import sync_folder
-from crossward.machine.paths import path_argument
 from crossward.protocol.messages import Head
 
 __all__ = [
@@ -145,7 +142,7 @@ class Ledger:
             except LedgerError as error:
                 raise LedgerError(
                     f"{error}. Nothing was changed: keep the file, compare it with the heads that nodes "
-                    "kept (python -m crossward.ledger.file verify), and start a new run"
+                    "kept (crossward ledger verify), and start a new run"
                 ) from error
             head, size = Head(entry.seq, entry.hash), size + len(line)
         return head, size, b""
@@ -168,28 +165,3 @@ class Ledger:
         except OSError as error:
             self._file.truncate(self._size)
             raise LedgerError(f"{self.path}: a line could not be written ({error}); is the disk full?") from error
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m crossward.ledger.file", description="Check a run's audit trail.")
-    command = parser.add_subparsers(dest="command", required=True).add_parser("verify", help="check chain and heads")
-    command.add_argument("path", type=path_argument, metavar="RUN_FOLDER_OR_FILE")
-    command.add_argument(
-        "--heads", type=path_argument, nargs="+", default=[], metavar="FILE", help="heads that nodes kept"
-    )
-    args = parser.parse_args(argv)
-    path: Path = args.path / FILE_NAME if args.path.is_dir() else args.path
-    try:
-        found = verify(path, (head for file in args.heads for head in read_heads(file)))
-    except (OSError, LedgerError) as error:
-        print(f"not checked: {error}", file=sys.stderr)
-        return 1
-    for problem in found.problems[:20]:
-        print(problem)
-    state = "OK" if found.ok else f"BROKEN, {len(found.problems)} problem(s)"
-    print(f"{state}: {found.entries} entries, {found.heads} kept heads, head {found.head.seq} {found.head.hash}")
-    return 0 if found.ok else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

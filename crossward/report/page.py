@@ -1,7 +1,5 @@
 """``report.html`` of a run folder: one page for people, whole in itself, drawn from the ledger.
 
-    python -m crossward.report.page RUN_FOLDER
-
 No scripts, nothing loaded from anywhere. Site names and reasons come from nodes and are shown as text, whatever they
 hold.
 
@@ -10,15 +8,11 @@ Not for: machines (``ledger.jsonl``, ``metrics.jsonl``) or opening the adapter (
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from crossward.ledger.file import FILE_NAME, LedgerError, read_entries
+from crossward.ledger.file import FILE_NAME, read_entries
 from crossward.machine.files import write_atomic
-from crossward.machine.paths import path_argument
 from crossward.protocol.messages import ACCEPTED
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
 from crossward.report.history import History, read_history
@@ -29,7 +23,7 @@ from crossward.report.reported_loss import ExactLoss, rounding
 from crossward.report.style import STYLE
 from crossward.report.svg import count, escape
 from crossward.report.timeline import shares_figure, timeline_figure
-from server_app.run_folder import RunFolderError, read_config
+from server_app.run_folder import read_config
 
 NAME = "report.html"
 _BULKY = frozenset({"shape", "signature", "digest"})
@@ -159,8 +153,8 @@ def _spent(history: History, config: dict[str, Any]) -> list[str]:
     ]
 
 
-def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:
-    """Write ``report.html`` into the run folder ``folder``; its path. The run may be under way.
+def draw_page(folder: Path, exact: ExactLoss | None = None) -> str:
+    """The page of the run in ``folder``, which may be under way.
 
     ``exact`` training losses, which only who runs a simulation has, are drawn in place of those that were reported.
 
@@ -171,34 +165,17 @@ def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:
     LedgerError
         the ledger's chain does not hold.
     OSError
-        the ledger cannot be read or the page not be written.
+        the ledger cannot be read.
     """
     began = read_config(folder)
     events = (
         {"time": entry.time, "event": entry.event, **{k: v for k, v in entry.facts.items() if k not in _BULKY}}
         for entry in read_entries(folder / FILE_NAME)
     )
-    text = page(read_history(events, rounding(began["config"]), exact), began["config"], began["lineage"], folder.name)
-    write_atomic(folder / NAME, text, durable=False)
+    return page(read_history(events, rounding(began["config"]), exact), began["config"], began["lineage"], folder.name)
+
+
+def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:
+    """Write :func:`draw_page`'s page into the run folder as ``report.html``; its path. Raises as it does."""
+    write_atomic(folder / NAME, draw_page(folder, exact), durable=False)
     return folder / NAME
-
-
-def main(
-    argv: Sequence[str] | None = None,
-    prog: str = "python -m crossward.report.page",
-    exact: Callable[[Path], ExactLoss | None] = lambda folder: None,
-) -> int:
-    """The command line; ``exact`` as for :func:`write_report`, of a run folder."""
-    parser = argparse.ArgumentParser(prog=prog, description="Draw a run folder's report.html.")
-    parser.add_argument("folder", type=path_argument, metavar="RUN_FOLDER")
-    try:
-        folder = parser.parse_args(argv).folder
-        print(write_report(folder, exact(folder)))
-    except (RunFolderError, LedgerError, OSError) as error:
-        print(f"no report: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -11,10 +11,10 @@ cd "$here/../.."
 umask 077
 mkdir -p "$folder"
 
-"$python" -m crossward.deploy init-aggregator "$folder/aggregator" --address gateway:8443 --port 9092 --state /state \
+"$python" -m crossward deploy init-aggregator "$folder/aggregator" --address gateway:8443 --port 9092 --state /state \
     --authority "$folder/authority"
-"$python" -m crossward.encryption.keys create "$folder/consortium.key"
-"$python" -m data.synthetic --form mimic-iii --out "$folder/notes" --hospitals 4 --patients 600 --split
+"$python" -m crossward keys create "$folder/consortium.key"
+"$python" -m crossward data make --form mimic-iii --out "$folder/notes" --hospitals 4 --patients 600 --split
 
 number=0
 for notes in "$folder"/notes/*; do
@@ -22,7 +22,7 @@ for notes in "$folder"/notes/*; do
     hospital=$folder/hospital-$number
     mkdir "$hospital"
     cp "$folder/consortium.key" "$hospital/"
-    "$python" -m crossward.deploy init-hospital "$hospital" --superlink gateway:8443 --site "Hospital $number" \
+    "$python" -m crossward deploy init-hospital "$hospital" --superlink gateway:8443 --site "Hospital $number" \
         --authority "$folder/aggregator/ca.crt" --key /hospital/consortium.key --data /data --state /state
     cp "$hospital/node.pub" "$folder/aggregator/nodes/hospital-$number.pub"
     mv "$notes" "$folder/notes-$number"

@@ -2,3 +2,5 @@
 
 Not for: which method is attacked in a comparison (``research.compare``).
 """
+
+from client_app.training import threads  # noqa: F401 - before torch, so that OpenMP waits passively

@@ -1,6 +1,6 @@
-"""What ``python -m research.compare`` does, in order: jobs, rows, claims, ablations, frontier, table, files.
+"""What ``crossward compare`` does, in order: jobs, rows, claims, ablations, frontier, table, files.
 
-Not for: the command line (``research.compare.__main__``).
+Not for: its options (``crossward.cli.research``).
 """
 
 from __future__ import annotations
@@ -41,6 +41,24 @@ class Wanted:
     methods: tuple[str, ...] = tuple(METHODS)
     ablations: bool = False
     attacks: bool = True
+
+
+class MethodError(ValueError):
+    """A method that was asked for does not exist."""
+
+
+def chosen(names: str) -> tuple[str, ...]:
+    """The methods of a comma-separated list; empty: all.
+
+    Raises
+    ------
+    MethodError
+        a name is none of a method.
+    """
+    given = tuple(name.strip() for name in names.split(",") if name.strip())
+    if unknown := [name for name in given if name not in METHODS]:
+        raise MethodError(f"--methods: there is no method {unknown[0]!r}; expected some of {', '.join(METHODS)}")
+    return given or tuple(METHODS)
 
 
 def plan_of(setting: Comparison, wanted: Wanted) -> list[tuple[Method, bool]]:

@@ -16,9 +16,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from crossward.cli.app import main
 from data.errors import DataError
 from data.synthetic import phrase_files
-from data.synthetic.__main__ import main
 from data.synthetic.bulk import write_bulk
 from data.synthetic.general import general_text
 from data.synthetic.grammar import expand
@@ -173,23 +173,25 @@ def test_grammar() -> None:
         expand("a < b", random.Random(0), str)
 
 
+def make(args: list[str]) -> int:
+    return main(["data", "make", *args])
+
+
 def test_the_command_writes_both_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--out", str(tmp_path / "a"), "--patients", "20", "--form", "mimic-iv", "--gzip"]) == 0
+    assert make(["--out", str(tmp_path / "a"), "--patients", "20", "--form", "mimic-iv", "--gzip"]) == 0
     assert (tmp_path / "a" / "note" / "discharge.csv.gz").exists()
-    assert main(["--out", str(tmp_path / "b"), "--patients", "20", "--split"]) == 0
+    assert make(["--out", str(tmp_path / "b"), "--patients", "20", "--split"]) == 0
     assert sorted(p.name for p in (tmp_path / "b").iterdir())[0] == "1-harbour-heart-institute"
     assert "patients in" in capsys.readouterr().out
     for wrong in (["--hospitals", "9"], ["--patients", "3"], ["--megabytes", "1", "--gzip"]):
-        with pytest.raises(SystemExit):
-            main(["--out", str(tmp_path / "c"), *wrong])
+        assert make(["--out", str(tmp_path / "c"), *wrong]) == 2
 
 
 def test_a_folder_with_notes_in_it_is_not_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (real := tmp_path / "NOTEEVENTS.csv").write_text("real notes")
     for more in ([], ["--split"], ["--megabytes", "1"]):
         for out in (tmp_path, real):
-            with pytest.raises(SystemExit):
-                main(["--out", str(out), "--patients", "20", *more])
+            assert make(["--out", str(out), "--patients", "20", *more]) == 2
             assert f"--out {out} is not empty: name a folder that is empty" in capsys.readouterr().err
     assert real.read_text() == "real notes" and list(tmp_path.iterdir()) == [real]
 

@@ -35,7 +35,7 @@ class CkksArithmetic:
         if context.has_secret_key():
             raise CkksError(
                 "this CKKS context holds the secret key, and the aggregator must not hold a key: give it the public "
-                "context (python -m crossward.encryption.keys show KEYFILE --public-context OUT), and make a new "
+                "context (crossward keys show KEYFILE --public-context OUT), and make a new "
                 "key, because "
                 "this one has been here"
             )

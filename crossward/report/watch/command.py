@@ -1,8 +1,6 @@
 """What every node of a run is doing now, drawn from the run folder's ledger and nothing else.
 
-    python -m crossward.report.watch.command RUN_FOLDER [--once]
-
-In a terminal the view follows the run until it has finished or Ctrl-C; otherwise, or with ``--once``, it is printed
+In a terminal the view follows the run until it has finished or Ctrl-C; otherwise, or where asked for, it is printed
 once as plain text. Site names and reasons come from nodes: they are shown as text on one line, whatever they hold.
 
 Not for: what a line means (``crossward.report.watch.state``), how it is drawn (``crossward.report.watch.view``), a
@@ -11,15 +9,15 @@ whole run in figures (``crossward.report.page``).
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import io
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -27,10 +25,8 @@ from rich.text import Text
 
 from crossward.ledger.chain import EMPTY, checked
 from crossward.ledger.file import FILE_NAME, LedgerError
-from crossward.machine.paths import path_argument
 from crossward.protocol.messages import Head
 from crossward.report.reported_loss import ExactLoss, rounding_in
-from crossward.report.svg import clean
 from crossward.report.watch.state import NOTES, WatchState
 from crossward.report.watch.view import REPORTED, WIDTH, headline, note, table
 
@@ -41,6 +37,7 @@ class Follower:
     """Takes a run folder's ledger in as it grows. ``dead``: the run has not finished, and no process writes any more.
 
     ``exact`` gives the hospitals' exact training losses to who runs a simulation (``crossward.launcher.views``).
+    ``seen`` is called with every line's number and facts once ``state`` has taken it in.
 
     Raises
     ------
@@ -55,8 +52,9 @@ class Follower:
         folder: Path,
         clock: Callable[[], float] = time.time,
         exact: ExactLoss | None = None,
+        seen: Callable[[int, Mapping[str, Any]], None] | None = None,
     ) -> None:
-        self.path, self.clock, self.exact = folder / FILE_NAME, clock, exact
+        self.path, self.clock, self.exact, self._seen = folder / FILE_NAME, clock, exact, seen
         self.rounding = rounding_in(folder)
         self._start_over()
 
@@ -64,14 +62,18 @@ class Follower:
         self.state, self.dead = WatchState(self.rounding, self.exact), False
         self._head, self._offset = EMPTY, 0
 
-    def refresh(self) -> None:
+    def read(self) -> None:
         """Take in the whole lines that were added."""
-        before = self._offset
         try:
             self._read()
         except LedgerError:  # a line that the disk refused in the end was taken back: what is there now counts
             self._start_over()
             self._read()
+
+    def refresh(self) -> None:
+        """:meth:`read`, and find out whether the run's process still lives."""
+        before = self._offset
+        self.read()
         if self._offset != before:
             self.dead = False
         if not self.dead and self.state.finished is None and self.clock() - self.state.last > QUIET:
@@ -87,11 +89,14 @@ class Follower:
                     return  # torn, or being written
                 where = f"{self.path}, line {self._head.seq + 1}"
                 entry = checked(raw, self._head, where)
+                line = {"time": entry.time, "event": entry.event, **entry.facts}
                 try:
-                    self.state({"time": entry.time, "event": entry.event, **entry.facts})
+                    self.state(line)
                 except (KeyError, TypeError, ValueError, ArithmeticError) as error:
                     raise LedgerError(f"{where}: not {entry.event!r} as this version writes it: {error!r}") from error
                 self._head, self._offset = Head(entry.seq, entry.hash), self._offset + len(raw)
+                if self._seen is not None:
+                    self._seen(entry.seq, line)
 
     def _locked(self) -> bool:
         """Whether the ledger's writer lives; True where the file system cannot tell.
@@ -121,34 +126,27 @@ class Follower:
         return Group(*parts)
 
 
-def main(
-    argv: Sequence[str] | None = None,
-    prog: str = "python -m crossward.report.watch.command",
-    exact: Callable[[Path], ExactLoss | None] = lambda folder: None,
-) -> int:
-    """The command line; ``exact`` as for :class:`Follower`, of a run folder."""
-    parser = argparse.ArgumentParser(prog=prog, description="What every node is doing now.")
-    parser.add_argument("folder", type=path_argument, metavar="RUN_FOLDER")
-    parser.add_argument("--once", action="store_true", help="print it once, as plain text")
-    args = parser.parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # names in letters that the terminal lacks
+def show(folder: Path, exact: ExactLoss | None = None, once: bool = False) -> None:
+    """Follow the run in a terminal until it has finished; elsewhere, or ``once``, print the view as plain text.
+
+    Raises
+    ------
+    LedgerError
+        see :class:`Follower`, or ``folder`` holds no run.
+    OSError
+        the ledger cannot be read.
+    """
     terminal = sys.stdout.isatty()
-    follower = Follower(args.folder, exact=exact(args.folder))
+    follower = Follower(folder, exact=exact)
+    if not follower.path.is_file():
+        raise LedgerError(f"{folder} is no run folder: it holds no {FILE_NAME}")
+    follower.refresh()
+    if once or not terminal:
+        plain = Console(width=None if terminal else WIDTH, color_system=None, force_terminal=False)
+        plain.print(follower.draw(plain.width), highlight=False)
+        return
     with contextlib.suppress(KeyboardInterrupt):
-        try:
-            if not follower.path.is_file():
-                raise LedgerError(f"{args.folder} is no run folder: it holds no {FILE_NAME}")
-            follower.refresh()
-            if args.once or not terminal:
-                plain = Console(width=None if terminal else WIDTH, color_system=None, force_terminal=False)
-                plain.print(follower.draw(plain.width), highlight=False)
-                return 0
-            _follow(follower, Console(highlight=False))
-        except (LedgerError, OSError) as error:
-            print(f"no view: {clean(error, 500)}", file=sys.stderr)
-            return 1
-    return 0
+        _follow(follower, Console(highlight=False))
 
 
 def _follow(follower: Follower, console: Console) -> None:
@@ -160,7 +158,3 @@ def _follow(follower: Follower, console: Console) -> None:
             time.sleep(1.0)
             follower.refresh()
             live.update(view(), refresh=True)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

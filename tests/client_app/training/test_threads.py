@@ -85,7 +85,7 @@ def test_only_cores_that_this_process_may_use_count() -> None:
     assert done.stdout.strip() == "1"
 
 
-@pytest.mark.parametrize("module", ["client_app.app", "server_app.app", "crossward.evaluation.__main__"])
+@pytest.mark.parametrize("module", ["client_app.app", "server_app.app", "crossward.evaluation"])
 def test_torch_is_imported_only_after_openmp_has_been_told(module: str) -> None:
     """Importing an app, as Flower does, must cost no import of torch, and leave what the user has set."""
     code = (
@@ -99,12 +99,12 @@ def test_torch_is_imported_only_after_openmp_has_been_told(module: str) -> None:
     wanted = {
         "client_app.app": "False PASSIVE 7 1 false",
         "server_app.app": "False None None None None",
-        "crossward.evaluation.__main__": "False PASSIVE 0 1 false",
+        "crossward.evaluation": "False PASSIVE 0 1 false",
     }
     assert done.stdout.strip() == wanted[module]
 
 
-@pytest.mark.parametrize("module", ["research.attacks.__main__", "research.compare.__main__"])
+@pytest.mark.parametrize("module", ["research.attacks", "research.compare"])
 def test_numpy_computes_on_one_thread_where_attacks_do(module: str) -> None:
     found = "{p['num_threads'] for p in threadpool_info() if p['internal_api'] == 'openblas'}"
     code = f"import {module}, numpy; from threadpoolctl import threadpool_info; print(*{found})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
 import multiprocessing
 from collections.abc import Callable
@@ -26,9 +27,10 @@ from crossward.adapters import (
     layout_of,
 )
 from crossward.adapters import bases as module
-from crossward.adapters.bases import main
 from crossward.adapters.bases_file import open_bases, write_bases
 from crossward.adapters.svd import GRID, top_svd
+from crossward.cli.app import main
+from crossward.cli.bases import bases
 
 CORE = LoraSettings(rank=2, factors="core")
 
@@ -173,7 +175,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Path:
     path = tmp_path_factory.mktemp("made") / "bases.safetensors"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSWARD_HOME", str(shared_home))
-        assert main(["--model", "embedded", "--device", "cpu", "--rank", "2", "--out", str(path)]) == 0
+        assert main(["bases", "--model", "embedded", "--device", "cpu", "--rank", "2", "--out", str(path)]) == 0
     return path
 
 
@@ -197,15 +199,15 @@ def test_the_command_prints_the_fingerprint_and_its_errors(
     tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "new" / "bases"
-    assert main(["--device", "cpu", "--rank", "2", "--out", str(out)]) == 0
+    assert main(["bases", "--device", "cpu", "--rank", "2", "--out", str(out)]) == 0
     with safe_open(made, framework="pt") as file:
         assert file.metadata()["digest"] in capsys.readouterr().out
     assert out.read_bytes() == made.read_bytes()
     assert list(out.parent.iterdir()) == [out]
-    assert main(["--device", "cpu", "--rank", "999", "--out", str(out)]) == 1
+    assert main(["bases", "--device", "cpu", "--rank", "999", "--out", str(out)]) == 1
     assert "lora.rank = 999" in capsys.readouterr().err
-    assert main(["--device", "cpu", "--rank", "2", "--out", str(out / "below")]) == 1
-    assert "crossward.adapters.bases: " in capsys.readouterr().err
+    assert main(["bases", "--device", "cpu", "--rank", "2", "--out", str(out / "below")]) == 1
+    assert "crossward bases: " in capsys.readouterr().err
     assert out.read_bytes() == made.read_bytes()
 
 
@@ -262,7 +264,7 @@ def test_a_file_that_does_not_fit_is_refused(
     with pytest.raises(AdapterError, match=part) as caught:
         attach_lora(base, _handed(path), 1)
     assert str(path) in str(caught.value)
-    assert "python -m crossward.adapters.bases" in str(caught.value)
+    assert "crossward bases" in str(caught.value)
     assert not getattr(base.model, "peft_config", None)
 
 
@@ -281,6 +283,7 @@ def test_writing_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_commands_options_are_the_runs_keys() -> None:
-    given = vars(module.parser().parse_args(["--out", "x"]))
-    kinds = {**vars(ModelConfig()), **vars(LoraSettings())}
-    assert {name: value for name, value in given.items() if name != "out"} == {n: kinds[n] for n in given if n != "out"}
+    keys = {f.metadata["key"]: f.default for kind in (ModelConfig, LoraSettings) for f in dataclasses.fields(kind)}
+    options = {name: each.default for name, each in inspect.signature(bases).parameters.items() if name != "out"}
+    as_keys = {"model": "model.name", "rank": "lora.rank", "target_modules": "lora.target-modules"}
+    assert options == {name: keys[as_keys.get(name, f"model.{name}")] for name in options}

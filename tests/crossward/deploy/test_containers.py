@@ -1,4 +1,4 @@
-"""What containers and rotation need of ``python -m crossward.deploy``: paths of volumes, health, a new node key."""
+"""What containers and rotation need of ``crossward deploy``: paths of volumes, health, a new node key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crossward.deploy.__main__ import main
+from crossward.cli.app import main
 from crossward.deploy.aggregator import read_aggregator
 from crossward.deploy.errors import DeployError
 from crossward.deploy.health import answers
@@ -18,7 +18,7 @@ from crossward.machine.ports import free_ports
 
 
 def _aggregator(folder: Path, *more: str) -> Path:
-    assert main(["init-aggregator", str(folder), "--address", "hub.example.org:443", *more]) == 0
+    assert main(["deploy", "init-aggregator", str(folder), "--address", "hub.example.org:443", *more]) == 0
     return folder / "aggregator.toml"
 
 
@@ -26,7 +26,7 @@ def _hospital(tmp_path: Path, *more: str) -> Path:
     authority = _aggregator(tmp_path / "aggregator").with_name("ca.crt")
     folder = tmp_path / "hospital"
     args = ["--superlink", "hub.example.org:443", "--site", "A", "--data", "/data", "--authority", str(authority)]
-    assert main(["init-hospital", str(folder), *args, *more]) == 0
+    assert main(["deploy", "init-hospital", str(folder), *args, *more]) == 0
     return folder / "hospital.toml"
 
 
@@ -42,10 +42,8 @@ def test_without_options_everything_is_in_the_aggregators_folder(tmp_path: Path)
 
 
 def test_a_port_out_of_range_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["init-aggregator", str(tmp_path / "a"), "--address", "hub:443", "--port", "70000"])
-    assert stopped.value.code == 2
-    assert "'70000' is no port" in capsys.readouterr().err
+    assert main(["deploy", "init-aggregator", str(tmp_path / "a"), "--address", "hub:443", "--port", "70000"]) == 2
+    assert "70000 is not in the range 1<=x<=65535" in capsys.readouterr().err
 
 
 def test_a_hospital_names_the_consortium_key_before_it_has_one(tmp_path: Path) -> None:
@@ -62,7 +60,7 @@ def test_a_hospital_in_a_container_names_paths_of_the_container(tmp_path: Path) 
 def test_a_new_node_key_takes_the_place_of_the_old_one_which_stays(tmp_path: Path) -> None:
     path = _hospital(tmp_path)
     old = {name: path.with_name(name).read_bytes() for name in ("node.key", "node.pub")}
-    assert main(["node-key", str(path)]) == 0
+    assert main(["deploy", "node-key", str(path)]) == 0
     for name, content in old.items():
         assert path.with_name(name).read_bytes() != content
         (kept,) = path.parent.glob(f"{name}.*")
@@ -86,9 +84,9 @@ def test_health_of_a_hospital_is_that_its_supernode_answers(tmp_path: Path) -> N
         threading.Thread(target=server.serve_forever, daemon=True).start()
         path = _hospital(tmp_path, "--port", str(server.server_port))
         assert answers(path) == (True, f"the SuperNode on 127.0.0.1:{server.server_port}")
-        assert main(["health", str(path)]) == 0
+        assert main(["deploy", "health", str(path)]) == 0
         server.shutdown()
-    assert main(["health", str(path)]) == 1
+    assert main(["deploy", "health", str(path)]) == 1
 
 
 def test_health_of_an_aggregator_that_does_not_run(tmp_path: Path) -> None:

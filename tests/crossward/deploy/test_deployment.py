@@ -25,7 +25,7 @@ from crossward.ledger.file import FILE_NAME, read_heads, verify
 from tests.processes import behind_a_dead_proxy
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMAND = [sys.executable, "-m", "crossward.deploy", "local"]
+COMMAND = [sys.executable, "-m", "crossward", "deploy", "local"]
 VERSIONS = 6
 SETTINGS = (
     f"strategy.num-versions={VERSIONS} strategy.evaluate-every=0 train.local-steps=2 train.batch-size=4 lora.rank=2 "

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import typer
 import yaml
 
-from crossward.deploy.__main__ import parser
+from crossward.cli.deploy import deploy
 from crossward.deploy.environment import environment
 from crossward.deploy.hospital import HospitalConfig
 
@@ -57,8 +59,12 @@ def _pods() -> Iterator[Any]:
 
 
 def _command(words: list[str]) -> None:
-    """Whether ``python -m crossward.deploy`` takes these words; argparse exits where it does not."""
-    parser().parse_args(words)
+    """Whether ``crossward deploy`` takes these words; click raises where it does not."""
+    group = typer.main.get_command(deploy)
+    assert isinstance(group, click.Group)
+    name, command, rest = group.resolve_command(group.make_context("crossward deploy", words), words)
+    assert command is not None
+    command.make_context(name, rest)
 
 
 def _mount(text: str) -> tuple[str, str, str]:
@@ -111,7 +117,7 @@ def test_the_image_extends_the_flower_and_python_that_the_project_asks_for() -> 
     )
     assert f'ARG TORCH="{TORCH} ' in DOCKERFILE
     assert DOCKERFILE.rindex(f"USER {UID}:{UID}") > DOCKERFILE.rindex("USER 0")
-    assert 'ENTRYPOINT ["python", "-m", "crossward.deploy"]' in DOCKERFILE
+    assert 'ENTRYPOINT ["python", "-m", "crossward", "deploy"]' in DOCKERFILE
 
 
 def test_what_flower_is_told_is_what_the_keepers_tell_it() -> None:
@@ -135,8 +141,8 @@ def test_a_service_runs_without_rights_on_a_file_system_that_it_cannot_change(se
         assert mode == ("" if target == "/state" else "ro"), target
     if "command" in service:
         _command(service["command"])
-        assert service["healthcheck"]["test"][:4] == ["CMD", "python", "-m", "crossward.deploy"]
-        _command(service["healthcheck"]["test"][4:])
+        assert service["healthcheck"]["test"][:5] == ["CMD", "python", "-m", "crossward", "deploy"]
+        _command(service["healthcheck"]["test"][5:])
         assert Path(service["command"][1]).parent in {Path(_mount(one)[1]) for one in service["volumes"]}
         assert "ports" not in service  # the SuperLink's port, and the SuperNode's, are nobody's but their machine's
 
@@ -186,8 +192,8 @@ def test_a_pod_runs_without_rights_and_its_keys_are_private(spec: dict[str, Any]
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             if "exec" in container.get(probe, {}):
                 words = container[probe]["exec"]["command"]
-                assert words[:3] == ["python", "-m", "crossward.deploy"]
-                _command(words[3:])
+                assert words[:4] == ["python", "-m", "crossward", "deploy"]
+                _command(words[4:])
 
 
 def test_ports_agree_from_the_service_to_the_superlink() -> None:
@@ -246,13 +252,13 @@ def test_a_unit_starts_a_command_that_there_is(path: Path) -> None:
     if path.stem == "crossward-gateway":
         assert "nginx -e stderr -c /etc/crossward/nginx.conf" in line
         return
-    assert words[1:3] == ["-m", "crossward.deploy"]
-    _command(words[3:])
+    assert words[:2] == ["/opt/crossward/.venv/bin/crossward", "deploy"]
+    _command(words[2:])
     assert "KillMode=mixed" in text.splitlines()  # the keeper ends its processes in order
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
 def test_the_guides_name_commands_that_there_are(path: Path) -> None:
-    known = set(parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr,arg-type]
+    known = set(typer.main.get_command(deploy).commands)  # type: ignore[attr-defined]
     named = re.findall(r"crossward deploy ([a-z][a-z-]*)", path.read_text(encoding="utf-8"))
     assert len(named) > 3 and set(named) <= known

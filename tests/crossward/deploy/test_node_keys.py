@@ -59,9 +59,7 @@ def test_other_keys_are_refused_with_what_to_do(tmp_path: Path) -> None:
         )
     )
     path.chmod(0o600)
-    with pytest.raises(
-        DeployError, match=r"another kind of key than ECDSA: `python -m crossward.deploy node-key` makes one"
-    ):
+    with pytest.raises(DeployError, match=r"another kind of key than ECDSA: `crossward deploy node-key` makes one"):
         load_node_key(path)
     path.write_text("rubbish")
     with pytest.raises(DeployError, match="holds no OpenSSH private key"):

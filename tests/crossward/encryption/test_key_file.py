@@ -140,7 +140,7 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(KeyFileError, match=r"python -m crossward\.encryption\.keys create .*the\.key"):
+    with pytest.raises(KeyFileError, match=r"crossward keys create .*the\.key"):
         load_key(tmp_path / "the.key")
 
 

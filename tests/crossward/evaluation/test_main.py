@@ -1,4 +1,4 @@
-"""``python -m crossward.evaluation``: its table, its files, and one line on stderr for what cannot be evaluated."""
+"""``crossward evaluate``: its table, its files, and one line on stderr for what cannot be evaluated."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from crossward.adapters import ModelConfig, load_base, read_vector, write_vector
+from crossward.cli.app import main as command
 from crossward.encryption.key_file import create_key, rotate_key
-from crossward.evaluation.__main__ import main as command
 from crossward.evaluation.collect import own_adapters, total_steps
 from crossward.evaluation.replay import EvaluationError, open_run
 from crossward.evaluation.report import gap_closed, overrides
@@ -54,7 +54,7 @@ def strict(text: str) -> Any:
 def main(args: list[str]) -> int:
     """The command, with the simulation's key unless another is given."""
     key = f"{os.environ['CROSSWARD_HOME']}/keys/simulation.key"
-    return command(args if "--key" in args else [*args, "--key", key])
+    return command(["evaluate", *args, *([] if "--key" in args else ["--key", key])])
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def evaluated(finished: Any, home: Any) -> Any:
     """The evaluation's file of the finished run, with what it printed left to pytest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSWARD_HOME", str(home))
-        assert main(["--run", str(finished.folder), "--generations", "1", "--centralised"]) == 0
+        assert main([str(finished.folder), "--generations", "1", "--centralised"]) == 0
     return strict((finished.folder / "evaluation.json").read_text())
 
 
@@ -146,7 +146,7 @@ def test_an_evaluation_prints_its_table_and_replaces_the_file_whole(
     copied: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (copied.folder / "evaluation.json").write_text("stale")
-    assert main(["--run", str(copied.folder), "--generations", "0"]) == 0
+    assert main([str(copied.folder), "--generations", "0"]) == 0
     said = capsys.readouterr()
     assert "untuned base" in said.out and "global adapter" in said.out and " alone" in said.out
     assert str(copied.folder / "adapter") in said.out and "version 2 of" in said.out
@@ -158,7 +158,7 @@ def test_an_evaluation_prints_its_table_and_replaces_the_file_whole(
 def test_an_earlier_version_other_notes_and_another_folder(
     copied: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = ["--run", str(copied.folder), "--generations", "0", "--version", "1", "--adapter", str(tmp_path / "peft")]
+    args = [str(copied.folder), "--generations", "0", "--version", "1", "--adapter", str(tmp_path / "peft")]
     assert main([*args, "--set", "data.synthetic-patients=16", "--sites", "2"]) == 0
     found = strict((copied.folder / "evaluation.json").read_text())
     assert found["version"] == 1 and len({row["site"] for row in found["rows"]}) == 3
@@ -173,7 +173,7 @@ def labelled(finished: Any, home: Any, tmp_path_factory: pytest.TempPathFactory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSWARD_HOME", str(home))
         sets = ["--set", "data.task=label", "--set", "data.max-tokens=96"]
-        assert main(["--run", str(folder), "--generations", "0", *sets]) == 0
+        assert main([str(folder), "--generations", "0", *sets]) == 0
     return (folder / "evaluation.json").read_text()
 
 
@@ -195,14 +195,14 @@ def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
     """The one line on stderr of an evaluation that ends with exit code 1."""
     assert main([*args, "--generations", "0"]) == 1
     said = capsys.readouterr()
-    assert said.err.startswith("evaluation: ") and "Traceback" not in said.err
+    assert said.err.startswith("crossward evaluate: ") and "Traceback" not in said.err
     assert said.err.count("\n") == 1 or "Tried:" in said.err  # a model's list of places has a line each
     return said.err
 
 
 def test_a_folder_that_is_no_run(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "is not a run folder" in refused(capsys, "--run", str(tmp_path))
-    assert "is not a run folder" in refused(capsys, "--run", str(tmp_path / "nowhere"))
+    assert "is not a run folder" in refused(capsys, str(tmp_path))
+    assert "is not a run folder" in refused(capsys, str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_folder_that_is_no_run(tmp_path: Any, capsys: pytest.CaptureFixture[st
 )
 def test_settings_that_do_not_fit(copied: Any, capsys: pytest.CaptureFixture[str], given: str, part: str) -> None:
     (copied.folder / "evaluation.json").unlink(missing_ok=True)
-    assert part in refused(capsys, "--run", str(copied.folder), "--set", given)
+    assert part in refused(capsys, str(copied.folder), "--set", given)
     assert not (copied.folder / "evaluation.json").exists()
 
 
@@ -237,7 +237,7 @@ def sealed_under(finished: Any) -> str:
 
 
 def test_a_sealed_adapter_stays_shut_without_a_key(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["--run", str(finished.folder)]) == 1
+    assert command(["evaluate", str(finished.folder)]) == 1
     said = capsys.readouterr().err
     assert f"sealed under key {sealed_under(finished)}: give the consortium's key file with --key FILE" in said
 
@@ -246,7 +246,7 @@ def test_another_key_is_refused_with_both_fingerprints(
     finished: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = create_key(tmp_path / "other.key")
-    said = refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "other.key"))
+    said = refused(capsys, str(finished.folder), "--key", str(tmp_path / "other.key"))
     assert f"holds key {other.fingerprint} and not {sealed_under(finished)}" in said
 
 
@@ -255,15 +255,15 @@ def test_a_key_file_that_others_can_read_is_refused(
 ) -> None:
     shutil.copy(key, tmp_path / "open.key")
     (tmp_path / "open.key").chmod(0o644)
-    assert "chmod 600" in refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "open.key"))
-    assert "there is no key file" in refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "none"))
+    assert "chmod 600" in refused(capsys, str(finished.folder), "--key", str(tmp_path / "open.key"))
+    assert "there is no key file" in refused(capsys, str(finished.folder), "--key", str(tmp_path / "none"))
 
 
 def test_a_rotated_key_file_still_opens_what_was_sealed_before(copied: Any, key: str, tmp_path: Path) -> None:
     mine = tmp_path / "rotated.key"
     shutil.copy(key, mine)
     assert rotate_key(mine).fingerprint != sealed_under(copied)
-    assert main(["--run", str(copied.folder), "--generations", "0", "--key", str(mine)]) == 0
+    assert main([str(copied.folder), "--generations", "0", "--key", str(mine)]) == 0
 
 
 def test_a_rotated_key_that_forgot_the_old_one_does_not(
@@ -271,7 +271,7 @@ def test_a_rotated_key_that_forgot_the_old_one_does_not(
 ) -> None:
     shutil.copy(key, tmp_path / "new.key")
     rotate_key(tmp_path / "new.key", forget=True)
-    assert sealed_under(finished) in refused(capsys, "--run", str(finished.folder), "--key", str(tmp_path / "new.key"))
+    assert sealed_under(finished) in refused(capsys, str(finished.folder), "--key", str(tmp_path / "new.key"))
 
 
 def test_a_damaged_version(copied: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,16 +279,16 @@ def test_a_damaged_version(copied: Any, capsys: pytest.CaptureFixture[str]) -> N
     data = bytearray(file.read_bytes())
     data[7] ^= 255
     file.write_bytes(bytes(data))
-    assert str(file) in refused(capsys, "--run", str(copied.folder))
+    assert str(file) in refused(capsys, str(copied.folder))
 
 
 def test_a_version_that_was_not_made_yet(copied: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no version" in refused(capsys, "--run", str(copied.folder), "--version", "0")
+    assert "no version" in refused(capsys, str(copied.folder), "--version", "0")
 
 
 @pytest.mark.parametrize("sites", ["-1", "50"])
 def test_more_or_fewer_hospitals_than_there_can_be(copied: Any, capsys: pytest.CaptureFixture[str], sites: str) -> None:
-    refused(capsys, "--run", str(copied.folder), "--sites", sites)
+    refused(capsys, str(copied.folder), "--sites", sites)
 
 
 def test_own_adapters_of_another_size_are_left_out(finished: Any, tmp_path: Any) -> None:
@@ -314,16 +314,14 @@ def test_the_state_folder_can_be_set(
         raise EvaluationError("enough")
 
     monkeypatch.setattr("crossward.evaluation.report.own_adapters", look)
-    refused(capsys, "--run", str(finished.folder), "--set", "run.state-dir=/moved")
+    refused(capsys, str(finished.folder), "--set", "run.state-dir=/moved")
     assert asked == ["/moved"]
 
 
 def test_the_command_line_itself_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    for args in ([], ["--run", "x", "--version", "two"]):
-        with pytest.raises(SystemExit) as ended:
-            main(args)
-        assert ended.value.code == 2
-    capsys.readouterr()
+    for args in ([], ["x", "--version", "two"]):
+        assert main(args) == 2
+        assert capsys.readouterr().err.startswith("crossward evaluate: ")
 
 
 # ---------------------------------------------------------------------- pieces

@@ -68,7 +68,7 @@ class Launcher:
         folder.mkdir()
         (folder / "toy.py").write_text("raise SystemExit('a file in the working directory stood in for the app')")
         self.runs, self.output = folder / "the runs", folder / "output"
-        args = [sys.executable, "-m", "crossward.launcher", "--app", str(app), "--runs-dir", str(self.runs)]
+        args = [sys.executable, "-m", "crossward", "run", "--app", str(app), "--runs-dir", str(self.runs)]
         args += ["--num-supernodes", "1", "--run-config", f"run.behaviour={behaviour}"]
         # Ray's workers give way to everything else unless told not to, and so to the tests of the other process.
         env = behind_a_dead_proxy() | {"PYTHONPATH": str(ROOT), "TMPDIR": str(home), "RAY_worker_niceness": "0"}

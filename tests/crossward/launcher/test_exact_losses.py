@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from client_app.training.log import FILE_NAME
+from crossward.cli.app import main
 from crossward.launcher.exact_losses import ExactLosses
-from crossward.launcher.views import VIEWS, draw_report, exact_losses
+from crossward.launcher.views import draw_report, exact_losses
 from crossward.report.page import write_report
 from server_app.run_folder import RunFolder
 
@@ -34,6 +35,7 @@ class Run:
         self.folder = RunFolder.create(root / "run", config, FieldPlan(*PLAN_BITS), durable=False)
         self.path, self.lineage = self.folder.path, self.folder.lineage
         self.folder.record("started", version=0, lineage=self.lineage, last=4)
+        (self.path / "launcher.log").touch()  # as a launcher on this machine leaves it
         for node in ("1", "2"):
             self.folder.record("joined", node=node)
 
@@ -136,10 +138,10 @@ def test_the_views_of_a_simulation_show_exact_losses(run: Run, capsys: pytest.Ca
     run.update(0, 1, 3.1415)
     run.update(1, 2, 2.6)
     run.version([1, 2], [30, 10])
-    assert VIEWS["watch"]([str(run.path), "--once"]) == 0
+    assert main(["watch", str(run.path), "--once"]) == 0
     seen = capsys.readouterr()
     assert "3.142" in seen.out and "reported" not in seen.out and seen.err == ""
-    assert VIEWS["report"]([str(run.path)]) == 0
+    assert main(["report", str(run.path)]) == 0
     page = (run.path / "report.html").read_text()
     assert "North, version 0: 3.14" in page and "rounded to powers of 1.5; an aggregator sees nothing finer" in page
 
@@ -151,10 +153,10 @@ def test_where_they_are_not_found_what_was_reported_is_shown_and_said(
     run.update(1, 2, 2.6)
     monkeypatch.setenv("CROSSWARD_HOME", str(tmp_path / "other"))
     assert exact_losses(run.path) is None
-    assert VIEWS["watch"]([str(run.path), "--once"]) == 0
+    assert main(["watch", str(run.path), "--once"]) == 0
     seen = capsys.readouterr()
     assert "3.142" not in seen.out and "reported loss: " in seen.out and "CROSSWARD_HOME as it was set" in seen.err
-    assert VIEWS["report"]([str(run.path)]) == 0
+    assert main(["report", str(run.path)]) == 0
     assert "Reported training loss" in (run.path / "report.html").read_text()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
-from crossward.launcher.cli import main, options
+from crossward.cli.app import main
 from crossward.launcher.control import reason
 from crossward.launcher.environment import command, environment, make_home
 from crossward.launcher.errors import LauncherError
@@ -31,28 +31,35 @@ OPTIONS = Options(app=Path("/app"), runs_dir=Path("/runs"))
 
 def test_options_become_absolute_and_default_to_this_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    asked: list[Options] = []
+    monkeypatch.setattr("crossward.cli.run._launch", lambda wanted: asked.append(wanted) or 7)
+
+    def options(words: list[str]) -> Options:
+        assert main(["run", *words]) == 7
+        return asked[-1]
+
     found = options(["--app", "x", "--run-config", "a=1", "--run-config", "b=2", "--gpus-per-client", "0.5"])
     assert (found.app, found.runs_dir) == (tmp_path / "x", tmp_path / "x" / "runs")
     assert (found.run_config, found.gpus_per_client, found.evaluate) == (("a=1", "b=2"), 0.5, True)
-    assert (options([]).app / "crossward" / "launcher" / "cli.py").exists()
+    assert (options([]).app / "crossward" / "cli" / "run.py").exists()
     assert options(["--runs-dir", "r"]).runs_dir == tmp_path / "r"
 
 
 @pytest.mark.parametrize("wrong", [["--num-supernodes", "0"], ["--cpus-per-client", "x"], ["--gpus-per-client", "-1"]])
 def test_wrong_options_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        options(wrong)
-    assert exit_.value.code == 2 and "at least" in capsys.readouterr().err
+    assert main(["run", *wrong]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"crossward run: Invalid value for '{wrong[0]}'") and said.count("\n") == 1
 
 
 def test_a_run_config_that_the_app_does_not_know_ends_with_two(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.flwr.app.config]\nrun.folder = ''\n")
-    assert main(["--app", str(tmp_path), "--run-config", "run.foldr=x"]) == 2
+    assert main(["run", "--app", str(tmp_path), "--run-config", "run.foldr=x"]) == 2
     assert "did you mean run.folder?" in capsys.readouterr().err
     (tmp_path / "pyproject.toml").write_text("[tool.flwr.app.config]\n")
-    assert main(["--app", str(tmp_path)]) == 2
+    assert main(["run", "--app", str(tmp_path)]) == 2
     assert "lacks run.folder" in capsys.readouterr().err
 
 
@@ -235,12 +242,13 @@ raise SystemExit(Launch(options, print)._evaluate())
 """
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, capture_output=True, text=True)
-    assert done.returncode == 0 and "no evaluation package" in done.stdout
-    package = tmp_path / "crossward" / "evaluation"
+    assert done.returncode == 0 and "no command to evaluate with" in done.stdout
+    package = tmp_path / "crossward" / "cli"
     package.mkdir(parents=True)
     for folder in (package.parent, package):  # without these the installed package of that name would win
         (folder / "__init__.py").touch()
-    (package / "__main__.py").write_text("import os, sys\nprint(sys.argv[1:], os.getcwd())\nsys.exit(5)\n")
+    (package / "evaluate.py").touch()
+    (package.parent / "__main__.py").write_text("import os, sys\nprint(sys.argv[1:], os.getcwd())\nsys.exit(5)\n")
     (elsewhere := tmp_path / "else where").mkdir()
     (elsewhere / "evaluation.py").write_text("raise SystemExit('a file of the caller stood in for the app')")
     # the arguments may name files by relative paths: they are of the caller's directory
@@ -248,4 +256,6 @@ raise SystemExit(Launch(options, print)._evaluate())
         run, capture_output=True, text=True, cwd=elsewhere, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
     assert done.stdout.endswith(f"'a b'] {elsewhere}\n")
-    assert done.returncode == 5 and "'--key', 'a b']" in done.stdout and f"['--run', '{tmp_path}/runs/" in done.stdout
+    assert (
+        done.returncode == 5 and "'--key', 'a b']" in done.stdout and f"['evaluate', '{tmp_path}/runs/" in done.stdout
+    )

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from crossward.cli.app import main
 from crossward.launcher import launch as launch_module
-from crossward.launcher.cli import main
 from crossward.launcher.launch import Launch, Options
 from crossward.launcher.overrides import app_defaults
 
@@ -33,7 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*config: str, nodes: int = 3) -> int:
     words = [word for text in config for word in ("--run-config", text)]
-    return main(["--num-supernodes", str(nodes), "--runs-dir", "runs", *words])
+    return main(["run", "--num-supernodes", str(nodes), "--runs-dir", "runs", *words])
 
 
 def made(*config: str, nodes: int = 3) -> tuple[Launch, list[str]]:

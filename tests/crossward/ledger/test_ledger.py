@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossward.cli.app import main
 from crossward.ledger.chain import EMPTY, digest, encode
-from crossward.ledger.file import Head, Ledger, LedgerError, main, read_entries, read_heads, verify
+from crossward.ledger.file import Head, Ledger, LedgerError, read_entries, read_heads, verify
 
 FACTS = st.dictionaries(
     st.text(max_size=8).filter(lambda k: k not in {"seq", "time", "event", "prev", "hash", "self"}),
@@ -224,21 +225,21 @@ def test_the_command_says_ok_or_what_is_wrong(tmp_path: Path, capsys: pytest.Cap
     kept = tmp_path / "heads.jsonl"
     kept.write_text("".join(json.dumps({"seq": h.seq, "hash": h.hash}) + "\n" for h in heads))
     assert list(read_heads(kept)) == heads
-    assert main(["verify", str(tmp_path), "--heads", str(kept)]) == 0
+    assert main(["ledger", "verify", str(tmp_path), "--heads", str(kept)]) == 0
     assert "OK: 4 entries, 4 kept heads, head 4" in capsys.readouterr().out
     kept.write_text('{"seq": 2, "hash": "00"}\n')
-    assert main(["verify", str(tmp_path / "ledger.jsonl"), "--heads", str(kept)]) == 1
+    assert main(["ledger", "verify", str(tmp_path / "ledger.jsonl"), "--heads", str(kept)]) == 1
     assert "BROKEN" in capsys.readouterr().out
     kept.write_text('{"seq": 2}\n')
-    assert main(["verify", str(tmp_path), "--heads", str(kept)]) == 1
+    assert main(["ledger", "verify", str(tmp_path), "--heads", str(kept)]) == 1
     assert "heads.jsonl, line 1: expected" in capsys.readouterr().err
-    assert main(["verify", str(tmp_path / "nowhere.jsonl")]) == 1
+    assert main(["ledger", "verify", str(tmp_path / "nowhere.jsonl")]) == 1
 
 
 def test_the_module_runs_as_a_command(tmp_path: Path) -> None:
     write(tmp_path / "ledger.jsonl")
     done = subprocess.run(
-        [sys.executable, "-m", "crossward.ledger.file", "verify", str(tmp_path)],
+        [sys.executable, "-m", "crossward", "ledger", "verify", str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,

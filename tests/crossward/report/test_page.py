@@ -15,9 +15,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from crossward.cli.app import main
 from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.report.history import LOST, UNDER_WAY
-from crossward.report.page import main, write_report
+from crossward.report.page import write_report
 from crossward.report.palette import colours
 from server_app.run_folder import RunFolderError
 
@@ -202,10 +203,10 @@ def test_what_is_alike_is_told_once(story: Callable[..., Any]) -> None:
 def test_command_line(story: Callable[..., Any], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     told = story()
     told.full_run(4, 3)
-    assert main([str(told.path)]) == 0
+    assert main(["report", str(told.path)]) == 0
     assert capsys.readouterr().out.strip() == str(told.path / "report.html")
-    assert main([str(tmp_path)]) == 1
-    assert "no report" in capsys.readouterr().err
+    assert main(["report", str(tmp_path)]) == 1
+    assert "is not a run folder" in capsys.readouterr().err
     with pytest.raises(RunFolderError):
         write_report(tmp_path)
     lines = (told.path / FILE_NAME).read_text().replace('"weights":[10,', '"weights":[11,', 1)

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from research.attacks.__main__ import REGISTRY, AttackError, chosen, main
+from crossward.cli.app import main
 from research.attacks.figures import facts
 from research.attacks.laboratory import Laboratory
 from research.attacks.scores import VIEWS
+from research.attacks.suite import REGISTRY, AttackError, attack, chosen
 
 
 def test_frontier_from_the_command_line(lab: Laboratory, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     size = lab.size
     where = tmp_path / "found.json"
-    assert main(["--only", "frontier", "--seed", "3", "--json", str(where), "--figures", str(tmp_path)], size) == 0
+    assert attack("frontier", seed=3, json_file=where, figures=tmp_path, size=size) == 0
     found = json.loads(where.read_text())
     assert found["settings"]["seed"] == 3 and found["settings"]["size"]["victims"] == size.victims
     rows = found["scores"]
@@ -39,7 +40,7 @@ def test_unknown_attacks_are_refused_and_known_ones_are_found() -> None:
     with pytest.raises(AttackError, match="no attack 'x'"):
         chosen("x")
     assert [name for name, run in chosen("") if callable(run)] == list(REGISTRY)
-    assert main(["--only", "y"]) == 2
+    assert main(["attack", "--only", "y"]) == 2
 
 
 def test_what_cannot_be_written_is_said_before_the_long_work(
@@ -48,5 +49,5 @@ def test_what_cannot_be_written_is_said_before_the_long_work(
     monkeypatch.setattr("research.attacks.laboratory.Laboratory", lambda *args: pytest.fail("it was begun"))
     (tmp_path / "file").touch()
     for option in ("--json", "--figures"):
-        assert main(["--only", "frontier", option, str(tmp_path / "file" / "below")]) == 2
+        assert main(["attack", "--only", "frontier", option, str(tmp_path / "file" / "below")]) == 2
         assert str(tmp_path / "file") in capsys.readouterr().err

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research.attacks.__main__ import main
 from research.attacks.controls import LEAST_EXACT, broken
 from research.attacks.integers import Run
 from research.attacks.laboratory import Laboratory
@@ -30,6 +29,7 @@ from research.attacks.members import (
 )
 from research.attacks.scores import INFERRED, KNOWN, MEMBER, SEPARATION, Score, Separation
 from research.attacks.separation import NOTHING, dithered
+from research.attacks.suite import attack as attack_all
 from research.attacks.sums import BESIDE, Table
 
 FIELDS = ["attack", "unknown", "weights", "dither", "exact", "bits_left", "bits_before"]
@@ -118,7 +118,7 @@ def test_the_command_writes_the_rows_and_reaches_its_control(
 ) -> None:
     monkeypatch.setattr("research.attacks.laboratory.Laboratory", lambda size, seed, rank: lab)  # made once
     where = tmp_path / "found.json"
-    assert main(["--only", "sums", "--seed", "3", "--json", str(where)], lab.size) == 0
+    assert attack_all("sums", seed=3, json_file=where, size=lab.size) == 0
     every = json.loads(where.read_text())["scores"]
     rows = [each for each in every if each["attack"] == SEPARATION]
     assert all(list(each) == FIELDS for each in rows)

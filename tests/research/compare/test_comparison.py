@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from research.compare.__main__ import main
+from crossward.cli.app import main
 from research.compare.methods import METHODS
 
 pytestmark = [pytest.mark.comparison, pytest.mark.timeout(3600)]
 
 
 def test_the_quick_comparison_shows_what_is_claimed(tmp_path: Path) -> None:
-    assert main(["--quick", "--out", str(tmp_path)]) == 0
+    assert main(["compare", "--quick", "--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "comparison.json").read_text())
     rows = {row["method"]: row for row in found["methods"]}
     assert list(rows) == list(METHODS)

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from crossward.cli.app import main
+
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 pytest.importorskip("flwr.serverapp")
 
@@ -25,7 +27,7 @@ from crossward.ledger.file import FILE_NAME, Ledger
 from crossward.protocol.messages import OUTCOMES
 from crossward.report.names import fitted
 from crossward.report.watch import command as watch
-from crossward.report.watch.command import Follower, main
+from crossward.report.watch.command import Follower
 from crossward.report.watch.row import (
     ABSENT,
     EVALUATING,
@@ -509,17 +511,17 @@ def test_a_lock_that_the_view_asks_for_is_not_kept(story: Callable[..., Any]) ->
 def test_folders_that_hold_no_run_are_refused(
     story: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(tmp_path / "nowhere")]) == 1
+    assert main(["watch", str(tmp_path / "nowhere")]) == 1
     assert "nowhere is no run folder: it holds no ledger.jsonl" in capsys.readouterr().err
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / FILE_NAME).write_text('{"not": "\\u001b[2J"}\n')
-    assert main([str(foreign)]) == 1
+    assert main(["watch", str(foreign)]) == 1
     assert "line 1" in (said := capsys.readouterr().err) and "\x1b" not in said
     one = story()
     one.start()
     one.record("dispatched", node=one.nodes[0])
-    assert main([str(one.path), "--once"]) == 1
+    assert main(["watch", str(one.path), "--once"]) == 1
     assert "line 6: not 'dispatched' as this version writes it: KeyError('task')" in capsys.readouterr().err
 
 
@@ -655,7 +657,7 @@ def test_ctrl_c_ends_quietly(
 
     monkeypatch.setattr(watch.time, "sleep", interrupted)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert main([str(one.path)]) == 0
+    assert main(["watch", str(one.path)]) == 0
     assert "Traceback" not in (captured := capsys.readouterr()).err and "version 0 of 4" in captured.out
 
 
@@ -667,7 +669,7 @@ def test_once_is_plain_text_whatever_the_environment_wishes(story: Callable[...,
     one.ledger.close()
     for encoding in ("utf-8", "ascii"):
         done = subprocess.run(
-            [sys.executable, "-m", "crossward.report.watch.command", str(one.path), "--once"],
+            [sys.executable, "-m", "crossward", "watch", str(one.path), "--once"],
             capture_output=True,
             check=False,
             env={"PYTHONIOENCODING": encoding, "FORCE_COLOR": "1", "PATH": ""},

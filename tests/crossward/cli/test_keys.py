@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from crossward.cli.app import main as command
 from crossward.encryption import key_format
 from crossward.encryption.aggregator.ckks import CkksArithmetic
-from crossward.encryption.keys import load_key, main
+from crossward.encryption.key_file import load_key
 
 ROOT = Path(__file__).parents[3]
 PASSPHRASE = "correct horse battery"
@@ -39,9 +40,13 @@ def secrets_of(path: Path, passphrase: bytes | None = None) -> list[str]:
     return found
 
 
+def main(arguments: list[str]) -> int:
+    return command(["keys", *arguments])
+
+
 def run(*arguments: object, code: str = "", stdin: str = "") -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, without a terminal."""
-    command = [sys.executable, *(["-c", code] if code else ["-m", "crossward.encryption.keys"]), *map(str, arguments)]
+    command = [sys.executable, *(["-c", code] if code else ["-m", "crossward", "keys"]), *map(str, arguments)]
     return subprocess.run(
         command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=60, start_new_session=True
     )
@@ -80,8 +85,8 @@ def test_neither_command_line_nor_environment_holds_a_secret(tmp_path: Path, pas
     path = tmp_path / "the.key"
     code = (
         "import sys; from pathlib import Path; from crossward.encryption import key_format\n"
-        "from crossward.encryption.keys import main\n"
-        "key_format.SCRYPT_N = 1024; code = main(sys.argv[1:])\n"
+        "from crossward.cli.app import main\n"
+        "key_format.SCRYPT_N = 1024; code = main(['keys', *sys.argv[1:]])\n"
         "for name in ('cmdline', 'environ'): sys.stdout.buffer.write(Path('/proc/self', name).read_bytes())\n"
         "sys.exit(code)\n"
     )
@@ -106,10 +111,9 @@ def test_without_a_terminal_no_passphrase_is_asked_for(tmp_path: Path) -> None:
     [[], ["create"], ["list", "x"], ["show", "x", "--ckks"], ["create", "x", "--passphrase", "--passphrase-file", "y"]],
 )
 def test_a_wrong_command_line_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("crossward keys") if arguments else "Usage: crossward keys" in said.out
 
 
 def test_a_file_that_cannot_be_used_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +127,9 @@ def test_a_file_that_cannot_be_used_ends_with_1(tmp_path: Path, capsys: pytest.C
     path.chmod(0o644)
     assert main(["show", str(path)]) == main(["rotate", str(path)]) == 1
     out, err = capsys.readouterr()
-    assert out == "" and err.count("crossward.encryption.keys: ") == 3
+    assert out == "" and [line.split(":")[0] for line in err.splitlines()] == [
+        f"crossward keys {c}" for c in ("create", "show", "rotate")
+    ]
     assert "left as it is" in err and err.count("chmod 600") == 2 and "Traceback" not in err
     assert path.read_bytes() == before
 

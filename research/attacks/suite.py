@@ -1,4 +1,4 @@
-"""``python -m research.attacks``: attack the updates, the sums and the adapters of a run, and say in figures what
+"""``crossward attack``: attack the updates, the sums and the adapters of a run, and say in figures what
 leaks.
 
 Steps: make the laboratory (embedded model, synthetic hospitals); run the registry's attacks; print a table a view;
@@ -6,22 +6,20 @@ write scores and settings as JSON and figures as PNG. ``--quick`` takes ten minu
 hours: on a core shared with other work half an hour for recovery, fifty minutes for membership and canaries together,
 half an hour for reported facts and eleven minutes for sums; the full aggregate and frontier have not been timed.
 
-Not for: a run's own record of privacy (``server_app``), comparing methods (``research.compare``).
+Not for: its options (``crossward.cli.research``), a run's own record of privacy (``server_app``), comparing methods
+(``research.compare``).
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import importlib
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from client_app.training import threads  # noqa: F401 - before torch, so that OpenMP waits passively
-from crossward.machine.paths import path_argument
 from research.attacks.scores import VIEWS, Score
 
 if TYPE_CHECKING:
@@ -42,18 +40,6 @@ REGISTRY = {  # module and function
 
 class AttackError(RuntimeError):
     """The suite cannot run as asked; the message says why."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    p = argparse.ArgumentParser(prog="python -m research.attacks", description="Measure what observers can find out.")
-    p.add_argument("--quick", action="store_true", help="few victims and short trainings: minutes, wide intervals")
-    p.add_argument("--json", type=path_argument, metavar="FILE", help="write scores and settings here")
-    p.add_argument("--figures", type=path_argument, metavar="FOLDER", help="draw the figures here, as PNG")
-    p.add_argument("--only", default="", metavar="A,B", help=f"these attacks alone, of {', '.join(REGISTRY)}")
-    p.add_argument("--seed", type=int, default=0, help="of patients, victims and noise (default: 0)")
-    p.add_argument("--rank", type=int, default=8, help="LoRA's rank (default: 8)")
-    return p
 
 
 def chosen(only: str) -> list[tuple[str, Run]]:
@@ -110,56 +96,63 @@ def measure(
     return scores
 
 
-def main(argv: list[str] | None = None, size: Size | None = None) -> int:
-    """Run the command; 0 when everything asked for was done, 1 when an attack did not reach its positive control.
+def attack(
+    only: str = "",
+    quick: bool = False,
+    json_file: Path | None = None,
+    figures: Path | None = None,
+    seed: int = 0,
+    rank: int = 8,
+    size: Size | None = None,
+) -> int:
+    """Run the suite; 0 when everything asked for was done, 1 when an attack did not reach its positive control.
 
-    ``size`` replaces what ``--quick`` chooses.
+    ``size`` replaces what ``quick`` chooses.
+
+    Raises
+    ------
+    AttackError
+        it cannot run as asked.
+    OSError
+        a file cannot be written.
     """
-    args = parser().parse_args(argv)
     from rich.console import Console
 
     console = Console(width=None if Console().is_terminal else 160)
-    try:
-        attacks = chosen(args.only)
-        if args.json:  # before the long work
-            args.json.parent.mkdir(parents=True, exist_ok=True)
-            args.json.touch()
-        if args.figures:
-            args.figures.mkdir(parents=True, exist_ok=True)
-        from research.attacks.laboratory import Laboratory
-        from research.attacks.sizes import FULL, QUICK
+    attacks = chosen(only)
+    if json_file:  # before the long work
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.touch()
+    if figures:
+        figures.mkdir(parents=True, exist_ok=True)
+    from research.attacks.laboratory import Laboratory
+    from research.attacks.sizes import FULL, QUICK
 
-        size = size or (QUICK if args.quick else FULL)
-        lab = Laboratory(size, args.seed, args.rank)
-    except (AttackError, OSError, ValueError) as error:
-        print(f"python -m research.attacks: {error}", file=sys.stderr)
-        return 2
+    size = size or (QUICK if quick else FULL)
+    try:
+        lab = Laboratory(size, seed, rank)
+    except ValueError as error:
+        raise AttackError(str(error)) from error
     from research.attacks.controls import broken
 
     def keep(scores: list[Score]) -> None:
-        if args.json:
-            settings = {"seed": args.seed, "rank": args.rank, "size": dataclasses.asdict(size)}
+        if json_file:
+            settings = {"seed": seed, "rank": rank, "size": dataclasses.asdict(size)}
             content = {"scores": [s.to_json() for s in scores], "settings": settings}
-            args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            json_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     scores = measure(lab, attacks, console, keep)
     for view in VIEWS:
         if any(s.view == view for s in scores):
             console.print(table(scores, view))
     failed = broken(scores)
-    for attack, problem in failed.items():
-        console.print(
-            f"[bold red]{attack}: the positive control was not reached:[/bold red] {problem}", highlight=False
-        )
-    if args.json:
-        console.print(f"wrote {args.json}")
-    if args.figures:
+    for name, problem in failed.items():
+        console.print(f"[bold red]{name}: the positive control was not reached:[/bold red] {problem}", highlight=False)
+    if json_file:
+        console.print(f"wrote {json_file}")
+    if figures:
         from research.attacks.figures import write
 
-        for path in write(scores, args.figures):
+        for path in write(scores, figures):
             console.print(f"wrote {path}")
     return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,60 @@
+"""``crossward bases``: the frozen bases of ``lora.factors = "core"``, computed once to hand out.
+
+Not for: how they are computed (``crossward.adapters.bases``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossward.cli.common import PATH, CommandError, example, failing, say
+
+
+def bases(
+    out: Annotated[Path, typer.Option(click_type=PATH, metavar="FILE", help="The file to write.")],
+    model: Annotated[str, typer.Option(help="As model.name.")] = "embedded",
+    revision: Annotated[str, typer.Option(help="As model.revision.")] = "",
+    dtype: Annotated[str, typer.Option(help="As model.dtype.")] = "auto",
+    quantization: Annotated[str, typer.Option(help="As model.quantization.")] = "none",
+    device: Annotated[str, typer.Option(help="As model.device.")] = "auto",
+    rank: Annotated[int, typer.Option(help="As lora.rank.")] = 8,
+    target_modules: Annotated[str, typer.Option(help="As lora.target-modules.")] = "all-linear",
+) -> int:
+    """Compute the frozen bases of lora.factors = 'core' into a file, which every node gets as lora.bases.
+
+    `crossward settings model` and `crossward settings lora` say what the options may be.
+    """
+    import logging
+
+    from crossward.adapters import AdapterError, LoraSettings, ModelConfig
+    from crossward.adapters.bases import make_file
+    from crossward.config.settings import SettingsError, read_settings, resolve_paths
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    given = {
+        "model.name": model,
+        "model.revision": revision,
+        "model.dtype": dtype,
+        "model.quantization": quantization,
+        "model.device": device,
+        "lora.rank": rank,
+        "lora.target-modules": target_modules,
+        "lora.factors": "core",
+    }
+    try:
+        given = resolve_paths((ModelConfig, LoraSettings), given)
+        settings = read_settings(ModelConfig, given), read_settings(LoraSettings, given)
+    except SettingsError as error:
+        raise CommandError(str(error)) from error
+    with failing(AdapterError, OSError):
+        digest = make_file(out, *settings)
+    say(f"{out}\nfingerprint {digest}\nSet lora.bases to where each node has the file.")
+    return 0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command(epilog=example("crossward bases --model embedded --rank 16 --out bases.safetensors"))(bases)

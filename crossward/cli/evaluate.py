@@ -1,0 +1,108 @@
+"""``crossward evaluate`` and ``crossward export``: a run's global adapter, measured or written as a PEFT folder.
+
+Evaluation reads the run folder and checks its ledger; replays its versions into the adapter, with the consortium's key
+if they are sealed; writes it as a PEFT folder; measures untuned base, global adapter, every hospital's own adapter
+where its state folder is on this machine, and on request a centrally trained one, at every hospital; prints the table
+and a few generations; writes ``evaluation.json``.
+
+Not for: the attack suite or the comparison of methods (``crossward.cli.research``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossward.cli.common import PATH, Key, PassphraseFile, RunFolder, example, failing, say
+
+Version = Annotated[int | None, typer.Option("--version", metavar="V", help="This version (default: the last).")]
+
+
+@contextlib.contextmanager
+def _failing() -> Iterator[None]:
+    from crossward.adapters.lazy_imports import no_collection
+
+    with no_collection():
+        from crossward.adapters import AdapterError
+        from crossward.config.settings import SettingsError
+        from crossward.encryption.key_format import KeyFileError
+        from crossward.evaluation.replay import EvaluationError
+        from crossward.machine.paths import PathError
+        from data import DataError
+
+    with failing(EvaluationError, AdapterError, DataError, KeyFileError, SettingsError, PathError):
+        yield
+
+
+def evaluate(
+    folder: RunFolder,
+    key: Key = None,
+    passphrase_file: PassphraseFile = None,
+    version: Version = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting than the run's, such as data.path."),
+    ] = None,
+    sites: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Hospitals to partition the notes into (default: as in the run)."),
+    ] = None,
+    notes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="A hospital's own notes to measure on; once for each hospital."),
+    ] = None,
+    centralised: Annotated[
+        bool, typer.Option("--centralised", help="Also train on all notes in one place, with as many steps in all.")
+    ] = False,
+    generations: Annotated[int, typer.Option(metavar="N", help="Continuations to print side by side.")] = 2,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(click_type=PATH, metavar="FOLDER", help="Where to write the PEFT folder (default: in the run)."),
+    ] = None,
+) -> int:
+    """Open a run's global adapter, measure it on held-out notes and write it as a PEFT folder."""
+    with _failing():
+        from crossward.evaluation.report import Wanted, evaluate
+
+        evaluate(
+            Wanted(
+                run=folder,
+                key=key,
+                passphrase_file=passphrase_file,
+                version=version,
+                set=tuple(set_ or ()),
+                sites=sites,
+                notes=tuple(notes or ()),
+                centralised=centralised,
+                generations=generations,
+                adapter=adapter,
+            )
+        )
+    return 0
+
+
+def export(
+    folder: RunFolder,
+    out: Annotated[Path, typer.Option(click_type=PATH, metavar="FOLDER", help="The PEFT folder to write.")],
+    key: Key = None,
+    passphrase_file: PassphraseFile = None,
+    version: Version = None,
+) -> int:
+    """Write a run's global adapter as a PEFT folder, which transformers and vLLM load."""
+    with _failing():
+        from crossward.evaluation.export import export
+
+        say(str(export(folder, out, key, passphrase_file, version)))
+    return 0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command(epilog=example("crossward evaluate runs/20261130T082138Z-91350b --key consortium.key"))(evaluate)
+    app.command(epilog=example("crossward export runs/20261130T082138Z-91350b --out adapter --key consortium.key"))(
+        export
+    )

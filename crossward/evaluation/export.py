@@ -1,0 +1,42 @@
+"""A run's global adapter as a PEFT folder. Not for: measuring it (``crossward.evaluation.report``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client_app.training.learner import Workshop, workshop
+from crossward.adapters import LoraSettings, ModelConfig, save_adapter, write_vector
+from crossward.config.run_settings import RunSettings
+from crossward.config.settings import read_settings
+from crossward.evaluation.opening import consortium_key, vault_of
+from crossward.evaluation.replay import global_vector, open_run
+
+
+def write_adapter(shop: Workshop, vector: NDArray[np.float32], folder: Path) -> None:
+    """Put ``vector``, float32 [total], into the workshop's model and write its adapter into ``folder``."""
+    write_vector(shop.model, shop.layout, vector)
+    save_adapter(shop.model, folder, shop.layout)
+
+
+def export(run_folder: Path, out: Path, key: Path | None, passphrase: Path | None, version: int | None) -> Path:
+    """Write the adapter of ``version`` (default: the last) of a run into ``out``; reads no note.
+
+    Raises
+    ------
+    EvaluationError
+        the run or the version does not exist, or the key does not open it.
+    KeyFileError
+        the key file cannot be used.
+    """
+    run = open_run(run_folder)
+    opens = consortium_key(run, key, passphrase)
+    settings = (read_settings(ModelConfig, run.config), read_settings(LoraSettings, run.config))
+    shop = workshop(*settings, read_settings(RunSettings, run.config).seed)
+    layout = shop.layout
+    sizes = tuple(block.size for block in layout.blocks)
+    vector = global_vector(run, shop.initial, layout.fingerprint, sizes, version, vault_of(run, opens, shop))
+    write_adapter(shop, vector, out)
+    return out

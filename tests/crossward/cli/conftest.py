@@ -1,0 +1,5 @@
+"""Runs whose ledgers tests write themselves."""
+
+from tests.story import story
+
+__all__ = ["story"]
