@@ -1,7 +1,7 @@
 """``python scripts/docs_reference.py``: writes docs/reference/, the pages made from the code (``make docs``).
 
-Settings come from the settings classes, commands from the command line's own definitions, examples from ``examples/``, and
-a page for each package holds directives that mkdocstrings expands from the source, which it reads without importing
+Settings come from the settings classes, commands from the command line's own definitions, examples from ``examples/``,
+and a page for each package holds directives that mkdocstrings expands from the source, which it reads without importing
 anything.
 
 Not for: prose, which is in docs/ and committed.
