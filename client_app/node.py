@@ -35,6 +35,7 @@ from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.machine.files import replacing
+from crossward.machine.text import printable
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import (
     BEHIND,
@@ -171,8 +172,7 @@ class Node:
                 "get the consortium's present key file"
             )
         if task.refused:
-            said = "".join(c if c.isprintable() else " " for c in task.refused[:500])
-            logger.warning("the server refused this node's last update: %s", said)
+            logger.warning("the server refused this node's last update: %s", printable(task.refused[:500]))
         state = self.store.load(self.layout)
         state.under(self.privacy_unit)
         payloads, began = self._payloads(task), self.clock()

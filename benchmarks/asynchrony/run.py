@@ -29,8 +29,6 @@ from crossward.protocol.messages import RecordHead
 from crossward.simulation.strategy import simulate
 from crossward.simulation.virtual_grid import Speed, VirtualClock
 from strategies.aggregation.catchup import version_name
-from strategies.async_hybrid import AsyncHybrid
-from strategies.fedavg import FedAvg
 from strategies.history.journal import MemoryJournal
 from strategies.settings import StrategySettings
 
@@ -151,8 +149,7 @@ class Run:
         settings = self.settings()
         plan, clock = plan_for(len(self.learners), settings.buffer_size), VirtualClock()
         trace = Trace(self, WireSize.of(self.values, plan), clock, plan)
-        kind = FedAvg if self.strategy == SYNC else AsyncHybrid
-        given: dict[str, Any] = {"kind": kind, "plan": plan, "clock": clock, "journal": trace, "size": trace}
+        given: dict[str, Any] = {"plan": plan, "clock": clock, "journal": trace, "size": trace}
         with contextlib.suppress(Enough):
             simulate(self.learners, settings, self.schedule, self.speeds, seed=self.seed, **given)
         return trace.curve

@@ -35,7 +35,6 @@ from crossward.privacy.hospital import HospitalMechanism, calibrate
 from crossward.protocol.measures import measure
 from crossward.simulation.strategy import simulate
 from data import DataConfig, load_hospitals, test_batches
-from strategies.fedavg import FedAvg
 from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -113,7 +112,7 @@ class Study:
         for learner in learners:
             # measured below, all at once
             learner.evaluate = lambda models: dict.fromkeys(models, UNMEASURED)  # type: ignore[method-assign]
-        done = simulate(learners, settings, schedule, kind=FedAvg, plan=plan, noise=noise, budget=budget)
+        done = simulate(learners, settings, schedule, plan=plan, noise=noise, budget=budget)
         final = done.vector()
         sent = [line["bytes"] for line in done.events if line["event"] == "accepted"]
         spent = [line["hospital_epsilon"] for line in done.events if "hospital_epsilon" in line]

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 from crossward.launcher.install import TORCH, InstallError, make_venv, pip, python, say
 from crossward.launcher.lock import BUILD, EXTRA, canonical, differences, pins, read
+from crossward.machine.text import one_line
 
 VENV = ".venv-latest"
 LONGEST = 160  # characters shown of why a test failed
@@ -65,7 +66,7 @@ def failures(report: Path) -> list[str]:
     tree = ElementTree.parse(report)  # noqa: S314 - the tests that just ran wrote it
     for case in tree.iter("testcase"):
         for bad in (one for one in case if one.tag in ("failure", "error")):
-            reason = " ".join((bad.get("message") or "").split())[:LONGEST]
+            reason = one_line(bad.get("message") or "", LONGEST)
             lines.append(f"{case.get('classname')}::{case.get('name')}  {reason}")
     return lines
 

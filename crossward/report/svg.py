@@ -12,6 +12,7 @@ import html
 import math
 from collections.abc import Callable, Sequence
 
+from crossward.machine.text import printable
 from crossward.report.palette import GRID, INK
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -20,7 +21,7 @@ _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
 
 def clean(value: object, limit: int = 0) -> str:
     """``value`` as one printable line, cut to ``limit`` characters: no control, bidirectional or surrogate ones."""
-    text = "".join(c if c.isprintable() else " " for c in str(value)).strip()
+    text = printable(str(value)).strip()
     return text[: limit - 1].rstrip() + "…" if 0 < limit < len(text) else text
 
 
