@@ -5,6 +5,7 @@
 # make test-deployment  a SuperLink and four SuperNodes through three kills -9: two to three minutes, beside make test
 # make compare  the methods side by side: quality, leakage, bytes, seconds, epsilon     ARGS="--quick ..."
 # make test-comparison  the quick comparison as a test: six to ten minutes, beside make test
+# make docs    the documentation as a site, in site/: open site/index.html
 # make lint    ruff and mypy only
 # make install what run needs, into .venv, as locked        TORCH="torch==2.13.0 --index-url ..." for a GPU build
 # make lock    write requirements/ anew with the newest versions that pyproject.toml allows
@@ -38,7 +39,7 @@ export GOMP_SPINCOUNT ?= 0
 export OPENBLAS_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run deploy-local compare test test-fast test-deployment test-comparison test-latest lint install install-dev lock clean
+.PHONY: run deploy-local compare test test-fast test-deployment test-comparison test-latest docs lint install install-dev lock clean
 
 run: install
 	@.venv/bin/crossward run --run-config "$$RUN_CONFIG" $(ARGS)
@@ -71,6 +72,12 @@ test-latest:
 
 lint: install-dev
 	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy
+
+# Its packages go into .venv once; afterwards it needs no network.
+docs: install
+	@cmp -s requirements/docs.txt .venv/docs.txt || { .venv/bin/python -m pip --disable-pip-version-check install -q \
+	--no-deps --require-hashes -r requirements/docs.txt && cp requirements/docs.txt .venv/docs.txt; }
+	@.venv/bin/python scripts/docs_reference.py && .venv/bin/python -m zensical build --clean --strict
 
 install:
 	@$(INSTALL)

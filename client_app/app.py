@@ -29,6 +29,7 @@ from crossward.config.privacy_checks import check_private
 from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT, PrivacySettings
 from crossward.config.run_settings import RunSettings, SimulationSettings
 from crossward.config.settings import SettingsError, read_settings
+from crossward.config.weightings import EXAMPLES, needed
 from crossward.encryption.settings import SENSITIVE, EncryptionSettings
 from crossward.machine.paths import own_folder
 from crossward.protocol.messages import TRAIN, Task
@@ -99,7 +100,7 @@ def build(context: Context, task: Task) -> Node:
         budget=budget,
         noise=HospitalNoise(mechanism) if (mechanism := hospital_mechanism(config)) is not None else None,
         feedback=read_settings(TrainSettings, config).error_feedback,
-        counts=config.get("strategy.weighting") == "examples",  # the only weighting that is made of it
+        counts=EXAMPLES in needed(config),
         loss_grid=read_settings(TrainSettings, dict(spec.config)).loss_grid,
         fewest_held_out=fewest_held_out,
     )

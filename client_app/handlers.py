@@ -9,6 +9,7 @@ Not for: what a node does (``client_app.node``).
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from flwr.clientapp import ClientApp
 
 from client_app.guard.refusals import in_full, told
 from client_app.node import Node
-from crossward.protocol.messages import FAILED, MALFORMED, Failure, Reply, Task
+from crossward.protocol.messages import FAILED, KINDS, MALFORMED, Failure, Reply, Task
 from crossward.protocol.parts import LARGE, ProtocolError
 from crossward.protocol.wire import PAYLOAD, content_size, read_task, write_reply
 
@@ -76,16 +77,8 @@ def make_app(build: Build, decorate: Callable[[Message, Context, float], None] |
                 logger.exception("the reply is sent without what was to be added to it")
         return reply
 
-    @app.train()
-    def train(message: Message, context: Context) -> Message:
-        return handle(message, context, Node.train)
-
-    @app.train("alone")
-    def alone(message: Message, context: Context) -> Message:
-        return handle(message, context, Node.alone)
-
-    @app.evaluate()
-    def evaluate(message: Message, context: Context) -> Message:
-        return handle(message, context, Node.evaluate)
-
+    for name, kind in KINDS.items():
+        category, _, action = name.partition(".")
+        register = getattr(app, category)(*([action] if action else []))
+        register(functools.partial(handle, act=getattr(Node, kind.act)))
     return app

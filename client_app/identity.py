@@ -5,8 +5,6 @@ Not for: encrypting updates; this key only signs.
 
 from __future__ import annotations
 
-import os
-import secrets
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from client_app.state.durable import sync_folder
+from crossward.machine.files import write_new
 from crossward.protocol.messages import Update
 
 
@@ -37,18 +35,7 @@ def load_identity(path: Path) -> Ed25519PrivateKey:
         pem = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())  # after a power cut a name without its bytes is no identity
-        try:
-            os.link(draft, path)  # of two processes that start at once, one wins and both use its key
-            sync_folder(path.parent)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        write_new(path, pem, private=True)  # of two processes that start at once, one wins and both use its key
     if path.stat().st_mode & 0o077:
         raise IdentityError(f"{path} is readable by others: chmod 600 it, or delete it to get a new identity")
     try:

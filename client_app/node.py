@@ -34,6 +34,7 @@ from client_app.update.quantise import quantise
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
+from crossward.machine.files import replacing
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import (
     BEHIND,
@@ -374,9 +375,8 @@ class Node:
         steps = task.steps or self.schedule.local_steps * self.schedule.versions
         vector = self.learner.alone(self.learner.initial(), steps, self._seed(task, "alone"))
         self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / "own.draft.npy"
-        np.save(draft, vector)
-        draft.replace(self.own_path)
+        with replacing(self.own_path, durable=self.durable) as file:
+            np.save(file, vector)
         return self._measured(task, state, digest, began)
 
     def _failure(self, task: Task, error: Exception) -> Failure:

@@ -12,7 +12,6 @@ Not for: what the dither is (``crossward.encryption.dither``).
 
 from __future__ import annotations
 
-import os
 import re
 from logging import WARNING
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 from flwr.common import log
 
 from crossward.encryption.dither import KEY_BYTES, Dither
+from crossward.machine.files import write_atomic
 from crossward.machine.paths import PathError, home, own_folder
 
 FOLDER = "dither"
@@ -83,14 +83,8 @@ def _unusable(path: Path, reason: str) -> str:
 
 
 def _write(path: Path, key: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         own_folder(FOLDER)
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(key.hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_atomic(path, key.hex() + "\n", private=True)
     except (OSError, PathError) as error:
         raise DitherKeyError(f"the dither key {path} cannot be written ({error}): check CROSSWARD_HOME") from error

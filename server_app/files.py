@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from crossward.machine.files import replacing
 from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, index_digest
 
 Facts = dict[str, Any]
@@ -68,11 +68,10 @@ class StoredPayload(Payload):
 def write_payload(path: Path, facts: Facts, parts: Iterable[Part], durable: bool = True) -> str:
     """Write ``parts`` as they come; the payload's digest. The file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     heads: list[PartHead] = []
     sha = hashlib.sha256()
     try:
-        with draft.open("wb") as file:
+        with replacing(path, durable=durable) as file:
             for part in parts:
                 file.write(part.data)
                 sha.update(part.data)
@@ -80,14 +79,7 @@ def write_payload(path: Path, facts: Facts, parts: Iterable[Part], durable: bool
             digest = index_digest(heads, sha.digest())
             footer = json.dumps({"facts": facts, "index": heads, "digest": digest}).encode()
             file.write(footer + len(footer).to_bytes(8, "little"))
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException as error:
-        draft.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
-            raise
+    except OSError as error:
         raise PayloadError(f"{path} could not be written ({error}); free disk space, then resume the run") from error
     return digest
 

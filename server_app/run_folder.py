@@ -23,6 +23,7 @@ from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_settings import LAUNCHER_LOG
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.file import FILE_NAME, Ledger, LedgerError
+from crossward.machine.files import replacing, write_atomic
 from crossward.machine.paths import home
 from crossward.protocol.messages import Head
 from crossward.protocol.parts import Part, Payload
@@ -119,11 +120,10 @@ class RunFolder:
 
     def _rewrite_metrics(self) -> None:
         """Make the metrics anew from the ledger: an interruption may have torn the last row, or kept it out."""
-        draft = self.path / ".metrics.jsonl"
+        kept = (line for line in self.events() if line["event"] in METRIC_EVENTS)
         try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(line) + "\n" for line in self.events() if line["event"] in METRIC_EVENTS)
-            draft.replace(self.path / METRICS)
+            with replacing(self.path / METRICS, durable=False) as file:
+                file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
         except OSError as error:
             raise RunFolderError(
                 f"{self.path / METRICS} cannot be made anew ({error}): free disk space, then resume the run"
@@ -188,9 +188,7 @@ class RunFolder:
 
     def finish(self, result: Facts) -> None:
         """Write ``result.json``: the mark of a run that went to its end."""
-        draft = self.path / ".result.json"
-        draft.write_text(json.dumps({"finished": time.time(), **result}, indent=2) + "\n")
-        draft.replace(self.path / "result.json")
+        write_atomic(self.path / "result.json", json.dumps({"finished": time.time(), **result}, indent=2) + "\n")
 
     def close(self) -> None:
         """Release the ledger."""

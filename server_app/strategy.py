@@ -5,8 +5,8 @@ Not for: what the strategy does (``strategies``) or where its history is kept (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from pkgutil import resolve_name
 from typing import Any
 
 from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
@@ -19,11 +19,10 @@ from crossward.encryption.plan import FieldPlan
 from crossward.encryption.settings import ALL, EncryptionSettings
 from crossward.protocol.messages import ALONE, EVALUATE
 from strategies.async_hybrid import AsyncHybrid
-from strategies.dp_fedavg import DpFedAvg
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import Clock
-from strategies.fedavg import FedAvg
 from strategies.history.journal import Journal
+from strategies.registry import STRATEGIES
 from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -49,12 +48,12 @@ def make_strategy(
     """
     settings, run = read_settings(StrategySettings, config), read_settings(RunSettings, config)
     encryption, privacy = read_settings(EncryptionSettings, config), read_settings(PrivacySettings, config)
-    named: dict[str, Callable[..., AsyncHybrid]] = {"fedavg": FedAvg, "dp-fedavg": partial(DpFedAvg, unit=privacy.unit)}
+    kind: type[AsyncHybrid] = resolve_name(f"strategies.{STRATEGIES[settings.name].strategy}")
     mechanism, budget = hospital_mechanism(config), None
     if mechanism is not None:
         exposed = encryption.policy != ALL
         budget = HospitalBudget(mechanism, privacy.delta, privacy.epsilon, settings.min_contributors, exposed)
-    return named.get(settings.name, AsyncHybrid)(
+    return kind(
         settings,
         plan,
         run_schedule(config),

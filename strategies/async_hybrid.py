@@ -23,6 +23,7 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.schedule import Schedule
+from crossward.config.weightings import missing
 from crossward.encryption.aggregator import Kinds, clear_arithmetic
 from crossward.encryption.dither import Dither
 from crossward.encryption.plan import FieldPlan
@@ -131,6 +132,11 @@ class AsyncHybrid(Strategy):
         dither: Dither | None = None,
     ) -> None:
         plan.check_buffer(max(settings.buffer_size, 1))
+        if withheld := missing(settings.weighting, privacy_unit):
+            raise ValueError(
+                f"strategy.weighting = {settings.weighting!r} is made of {', '.join(sorted(withheld))}, which no node "
+                f"reports under privacy.unit = {privacy_unit!r}: use another weighting, such as 'equal'"
+            )
         self.state = ServerState(
             settings,
             plan,

@@ -4,6 +4,11 @@ Every round samples ``strategy.buffer-size`` nodes (all when 0), sends each one 
 answered, failed for good or left; ``max-wait`` ends a round early with at least ``min-contributors``, and where too few
 are left for that, others step in for members that are lost. Use it with ``strategy.weighting = "examples"``.
 
+With ``privacy.unit`` it is DP-FedAvg (arXiv 1710.06963), whose privacy is the nodes' work. The article samples every
+user independently and counts on that. Cohorts here have a fixed size and follow from the public lineage, so no
+amplification is claimed. With a hospital's unit and ``encryption.policy = "none"`` (the article's setting, whose server
+is trusted) the aggregator reads each update with that update's share of the noise only.
+
 Not for: nodes of very different speed; that is what AsyncHybrid is for.
 """
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-EQUAL = "equal"
+from crossward.config.weightings import DEFAULT, WEIGHTINGS
+from strategies.registry import STRATEGIES
 
 
 def _key(name: str, help: str, **limits: Any) -> dict[str, Any]:
@@ -23,9 +24,8 @@ class StrategySettings:
         default="async-hybrid",
         metadata=_key(
             "name",
-            "async-hybrid aggregates whenever the buffer is full; fedavg waits for every sampled node; dp-fedavg is "
-            "fedavg that refuses to run without privacy.unit.",
-            choices=("async-hybrid", "fedavg", "dp-fedavg"),
+            "; ".join(f"{name} {entry.about}" for name, entry in STRATEGIES.items()) + ".",
+            choices=tuple(STRATEGIES),
         ),
     )
     buffer_size: int = field(
@@ -70,12 +70,11 @@ class StrategySettings:
         ),
     )
     weighting: str = field(
-        default="paper",
+        default=DEFAULT,
         metadata=_key(
             "weighting",
-            "paper: L/(|D| B^a) with the summed loss; paper-literal: the same with the mean loss; examples: FedAvg; "
-            "corrected: |D| (mean loss + e)^q; equal: 1/buffer-size each, whatever its size, loss, link or staleness.",
-            choices=("paper", "paper-literal", "examples", "corrected", EQUAL),
+            "; ".join(f"{name}: {weighting.about}" for name, weighting in WEIGHTINGS.items()) + ".",
+            choices=tuple(WEIGHTINGS),
         ),
     )
     bandwidth_exponent: float = field(
@@ -196,7 +195,7 @@ class StrategySettings:
             a setting waits for more nodes than that.
         """
         keys = {"min-nodes": self.min_nodes, "min-contributors": self.min_contributors}
-        if self.name == "async-hybrid":  # fedavg samples all when there are fewer
+        if not STRATEGIES[self.name].rounds:  # rounds sample all when there are fewer
             keys["buffer-size"] = self.buffer_size
         if over := [f"strategy.{key} = {value}" for key, value in keys.items() if value > nodes]:
             raise ValueError(
@@ -206,8 +205,8 @@ class StrategySettings:
             )
 
     def __post_init__(self) -> None:
-        if self.name == "async-hybrid" and self.buffer_size < 1:
-            raise ValueError("strategy.buffer-size = 0 is for fedavg; async-hybrid needs a buffer of at least 1")
+        if not STRATEGIES[self.name].rounds and self.buffer_size < 1:
+            raise ValueError(f"strategy.buffer-size = 0 is for fedavg; {self.name} needs a buffer of at least 1")
         if 0 < self.buffer_size < self.min_contributors:
             raise ValueError(
                 f"strategy.buffer-size = {self.buffer_size} is smaller than strategy.min-contributors = "

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Message
 
-from client_app.app import app
 from client_app.state.folder import NodeState, StateFolder
 from client_app.training.learner import Workshop, workshop
 from client_app.update.keys import simulated_key
@@ -24,15 +23,10 @@ from crossward.adapters import LoraSettings, ModelConfig
 from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings
-from crossward.encryption.aggregator import arithmetic
-from crossward.encryption.dither import KNOWN
 from crossward.encryption.settings import EncryptionSettings
-from crossward.protocol.messages import ALONE, EVALUATE
-from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.simulation.run import simulate_run
+from crossward.simulation.virtual_grid import Speed, VirtualGrid
 from server_app.run_folder import RunFolder, read_config
-from strategies.async_hybrid import AsyncHybrid
-from strategies.exchange.bandwidth import Bandwidths
-from strategies.settings import StrategySettings
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
@@ -110,38 +104,10 @@ def federate(
     resume: bool = False,
     first_id: int = 1,
 ) -> Finished:
-    """A run of ``len(compute)`` simulated hospitals in ``path``, begun or resumed, as the ServerApp does it."""
-    count = len(compute)
-    settings, schedule = read_settings(StrategySettings, config), read_settings(Schedule, config)
-    run = read_settings(RunSettings, config)
-    encryption = read_settings(EncryptionSettings, config)
-    plan = encryption.plan(count, settings.buffer_size)
-    folder = kind.resume(path, config, durable=False) if resume else kind.create(path, config, plan, durable=False)
-    clock = VirtualClock()
-    nodes = {}
-    for number, seconds in enumerate(compute):
-        own = {"partition-id": number, "num-partitions": count}
-        context = Context(1, first_id + number, own, RecordDict(), config)
-        nodes[first_id + number] = VirtualNode(app, context, Speed(mbit=1e9, latency=0.0, compute=seconds))
-    strategy = AsyncHybrid(
-        settings,
-        plan,
-        schedule,
-        folder,
-        clock=clock,
-        bandwidths=Bandwidths(),
-        last_task=ALONE if run.alone else EVALUATE,
-        last_steps=run.alone_steps,
-        kinds=arithmetic(plan, encryption.policy, encryption.scheme),
-        key=encryption.key,
-        dither=KNOWN,
-    )
-    try:
-        strategy.start(Bounded(nodes, clock), num_rounds=schedule.versions)
-        folder.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
-    finally:
-        folder.close()
-    return Finished(path, config, folder.lineage, count)
+    """A run of ``len(compute)`` simulated hospitals in ``path``, begun or resumed."""
+    speeds = [Speed(mbit=1e9, latency=0.0, compute=seconds) for seconds in compute]
+    simulate_run(config, path, speeds, resume=resume, grid=Bounded, folder=kind, first_id=first_id)
+    return Finished(path, config, read_config(path)["lineage"], len(compute))
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
-"""Every module that docstrings and documents name exists, with what they say is in it; so does every command.
+"""Every module that docstrings and documents name exists, with what they say is in it; so do commands and keys.
 
 In backticks: dotted names (``client_app.node``, :class:`~client_app.node.Node`), bare ones in parentheses after "Not
-for" (modules beside the one that says so), and folders or files of ours. Anywhere: ``python -m`` of ours,
-``crossward`` with a subcommand, and ``x.py``.
-Names of run-config keys (``data.path``) are keys, not modules.
+for" (modules beside the one that says so), and folders or files of ours. Anywhere: ``python -m`` of ours and ``x.py``.
+Names of run-config keys (``data.path``) are keys, not modules. Documents are those that are committed, and the pages
+that ``scripts/docs_reference.py`` generates. In code, ``crossward COMMAND`` is a command of the console script.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pytest
 import typer
 
 from crossward.cli.app import app
+from scripts import docs_reference
 
 ROOT = Path(__file__).parents[1]
 HIDDEN = re.compile(r"(^|/)(\.|__pycache__|runs/|build/|dist/)")
@@ -28,9 +29,15 @@ DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?")
 BESIDE = re.compile(r"\(([^()]*)\)")
 FILE = re.compile(r"(?<![\w/.<>-])[\w/.-]*\w\.py\b")
 COMMAND = re.compile(r"\bpython3? -m ([\w.]+)")
-# not an import, a user's name, a namespace (kubectl -n crossward) or a path
+MANIFESTS = ("*.yaml", "*.service", "Dockerfile", "*.sh")
+TEXTS = ("*.md", "Makefile", "docs/**/*.md", ".github/**/*.yml")
+TEXTS += tuple(f"deploy/**/{name}" for name in MANIFESTS)
+FILES = {"node.key"}  # which look like keys
+GENERATED = "docs/reference"
+CODE = re.compile(r"(?ms)^```\w*\n(.*?)^```$|`([^`\n]+)`")
+# in what code says: not an import, a user's name, a namespace (kubectl -n crossward) or a path
 OURS = re.compile(r"(?:(?<=bin/)|(?<![\w/.~=-]))(?<!-n )(?<!from )crossward ([a-z][\w-]*)(?: ([a-z][\w-]*))?")
-TEXTS = ("README.md", "Makefile", "docs/*.md", "deploy/**/*.yaml", "deploy/**/*.service", "deploy/**/Dockerfile")
+CONSOLE = re.compile(r"(?m)(?:^ *|&& |; |bin/)crossward((?: [a-z][a-z|-]*)+)")
 ELSEWHERE = {"nvflare/lighter/impl/he.py"}  # files of other projects
 
 
@@ -52,8 +59,9 @@ def commands() -> dict[str, set[str]]:
 class Tree:
     """The project below ``root``: what may be named, and what is."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, generated: dict[str, str] | None = None) -> None:
         self.root = root
+        self.generated = {root / GENERATED / name: text for name, text in (generated or {}).items()}
         found = (p for p in sorted(root.rglob("*.py")) if not HIDDEN.search(p.relative_to(root).as_posix()))
         self.files = [p for p in found if p != Path(__file__)]  # which names what is not there
         self.packages = {p.relative_to(root).parts[0] for p in self.files if p.parent != root}
@@ -70,10 +78,23 @@ class Tree:
             documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
             docs = [ast.get_docstring(n) or "" for n in ast.walk(tree) if isinstance(n, documented)]
             yield path, "\n\n".join(docs), "\n".join(said)
-        for pattern in TEXTS:
-            for path in sorted(self.root.glob(pattern)):
-                text = path.read_text(encoding="utf-8")
-                yield path, text if path.suffix == ".md" else "", text
+        for path, text in self.documents():
+            yield path, text if path.suffix == ".md" else "", text
+
+    def documents(self) -> Iterator[tuple[Path, str]]:
+        for path in sorted({path for pattern in TEXTS for path in self.root.glob(pattern)}):
+            if not HIDDEN.search(path.relative_to(self.root).as_posix().removeprefix(".github/")) and (
+                self.root / GENERATED not in path.parents
+            ):
+                yield path, path.read_text(encoding="utf-8")
+        yield from self.generated.items()
+
+    def console(self) -> Iterator[tuple[Path, list[str]]]:
+        """(document, words after ``crossward``) of every call of the console script in a document's code."""
+        for path, text in self.documents():
+            code = "\n".join("".join(found) for found in CODE.findall(text)) if path.suffix == ".md" else ""
+            for words in CONSOLE.findall(code.replace("\\|", "|")):  # as tables spell it
+                yield path, words.split()
 
     def module(self, name: str) -> tuple[Path | None, list[str]]:
         """The file (or folder, of a package) that ``name`` begins with, and what of ``name`` is left."""
@@ -136,21 +157,64 @@ class Tree:
                 continue  # stands for any
             if name.split(".")[0] in self.packages and not self.runs(name):
                 yield f"python -m {name}"
-        for name, below in OURS.findall(said):
+        if path.suffix != ".py":
+            return  # documents name commands in code alone, see `unknown`
+        for name, below in OURS.findall(said) if "tests" not in path.parts else ():
             known = self.commands.get(name)
             if known is None or (known and below and below not in known):
                 yield f"crossward {name} {below}".rstrip()
 
 
-def test_every_module_file_and_command_that_is_named_exists() -> None:
-    assert Tree(ROOT).missing() == []
+@pytest.fixture(scope="module")
+def whole() -> Tree:
+    return Tree(ROOT, docs_reference.pages())
 
 
-def test_the_project_was_looked_at() -> None:
-    tree = Tree(ROOT)
+def test_every_module_file_and_command_that_is_named_exists(whole: Tree) -> None:
+    assert whole.missing() == []
+
+
+def unknown_keys(tree: Tree) -> list[str]:
+    """Run-config keys in the documents' code that are none: alone in backticks, or with a value anywhere."""
+    sections = "|".join(sorted({key.split(".")[0] for key in tree.keys}))
+    alone, given = re.compile(rf"({sections})\.[a-z][a-z0-9-]*"), re.compile(rf"\b({sections})\.([a-z][a-z0-9-]*) ?=")
+    found = set()
+    for path, text in tree.documents():
+        blocks, inline = zip(*CODE.findall(text) or [("", "")], strict=True)
+        named = {name for name in inline if alone.fullmatch(name) and not name.endswith((".pub", ".toml", ".json"))}
+        named |= {".".join(match) for code in (*blocks, *inline) for match in given.findall(code)}
+        found |= {(path, name) for name in named - tree.keys - FILES if not tree.exists(name)}
+    return sorted(f"{path.relative_to(tree.root)}: {name}" for path, name in found)
+
+
+def test_every_key_in_the_documents_exists(whole: Tree) -> None:
+    assert unknown_keys(whole) == []
+
+
+def unknown(tree: Tree, known: set[str]) -> list[str]:
+    """Calls of the console script that are none of its commands (``known``), one word or two."""
+    groups = {name.split()[0] for name in known if " " in name}
+    found = set()
+    for path, words in tree.console():
+        for first in words[0].split("|"):
+            for second in words[1].split("|") if first in groups and len(words) > 1 else ("",):
+                if f"{first} {second}".strip() not in known:
+                    found.add(f"{path.relative_to(tree.root)}: crossward {first} {second}".strip())
+    return sorted(found)
+
+
+def test_every_command_of_the_console_script_that_is_named_exists(whole: Tree) -> None:
+    known = {name.removeprefix("crossward ") for name, _ in docs_reference.commands(docs_reference.command_line())}
+    assert len(list(whole.console())) > 50
+    assert unknown(whole, known) == []
+
+
+def test_the_project_was_looked_at(whole: Tree) -> None:
+    tree = whole
     assert {"client_app", "strategies", "server_app", "tests", "benchmarks", "scripts", "crossward"} <= tree.packages
     texts = {path.relative_to(ROOT).as_posix(): text for path, text, _ in tree.texts()}
-    assert len(texts) > 500 and "docs/threat-model.md" in texts and "strategies.settings" not in tree.keys
+    assert len(texts) > 500 and "strategies.settings" not in tree.keys
+    assert {"README.md", "docs/threat-model.md", "docs/reference/configuration.md"} <= texts.keys()
     named = {name for text in texts.values() for name in TICKED.findall(text)}
     assert len({name for name in named if DOTTED.fullmatch(name) and tree.module(name)[0] is not None}) > 150
 
@@ -180,6 +244,30 @@ def test_a_clean_tree_passes(tmp_path: Path) -> None:
     assert tree(tmp_path, {}).missing() == []
 
 
+def test_keys_are_looked_for_in_code_alone(tmp_path: Path) -> None:
+    text = "data.old is gone. `data.path`, `data.paths`, `make RUN_CONFIG='data.way=x'`\n"
+    text += "```\ndata.where = 1 data.path=2\n```\n"
+    made = tree(tmp_path, {"docs/guide.md": text})
+    assert unknown_keys(made) == [f"docs/guide.md: data.{name}" for name in ("paths", "way", "where")]
+
+
+def test_generated_pages_are_looked_at_as_they_would_be_made_now(tmp_path: Path) -> None:
+    stale = {"docs/reference/old.md": "`data.old`"}
+    made = tree(tmp_path, stale)
+    assert made.missing() == []
+    assert Tree(tmp_path, {"new.md": "`data.new`"}).missing() == ["docs/reference/new.md: data.new"]
+
+
+def test_calls_of_the_console_script_are_found_in_code_alone(tmp_path: Path) -> None:
+    text = "crossward is software. `crossward run`, `sudo -u crossward keys`\n```\n. x && crossward keys create FILE\n"
+    text += "  .venv/bin/crossward watch|report runs/x\ncrossward deploy gone\n```\n"
+    made = tree(tmp_path, {"docs/guide.md": text})
+    found = [" ".join(words) for _, words in made.console()]
+    assert found == ["run", "keys create", "watch|report runs", "deploy gone"]
+    known = {"run", "keys", "keys create", "watch", "deploy", "deploy check"}
+    assert unknown(made, known) == ["docs/guide.md: crossward deploy gone", "docs/guide.md: crossward report"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "what"),
     [
@@ -191,8 +279,6 @@ def test_a_clean_tree_passes(tmp_path: Path) -> None:
         ("data/show.py", '"""Draws."""\nraise ValueError("try `python -m data.draw`")', "python -m data.draw"),
         ("README.md", "Folders: `data/readers/`.", "data/readers/"),
         ("README.md", "`python -m data` does it.", "python -m data"),
-        ("README.md", "`crossward dance` does it.", "crossward dance"),
-        ("docs/guide.md", "```\n.venv/bin/crossward keys burn consortium.key\n```", "crossward keys burn"),
         ("data/show.py", 'raise ValueError("try `crossward deploy hospitals x`")', "crossward deploy hospitals"),
         ("docs/guide.md", "`data.paths` is misspelt.", "data.paths"),
         ("Makefile", "draw:\n\tpython -m data.draw\n", "python -m data.draw"),

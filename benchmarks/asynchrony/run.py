@@ -2,7 +2,7 @@
 
 The curve is drawn by the journal, which sees every version as it is made and opens its record as a node would
 (``encryption.policy = none``: sealed updates come to the same integers, bit for bit). A run is cut off where nothing
-more is asked of it. Node state is kept in memory: its files are tested elsewhere.
+more is asked of it.
 
 Not for: which runs are made (``benchmarks.asynchrony.studies``).
 """
@@ -13,28 +13,23 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import Context, RecordDict
+from flwr.app import RecordDict
 
 from benchmarks.asynchrony.clock import WireSize, plan_for
 from benchmarks.asynchrony.curve import Curve
-from client_app.handlers import make_app
-from client_app.node import Learner, Node
+from client_app.node import Learner
 from client_app.state.accumulators import Accumulators
-from client_app.state.folder import NodeState
 from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
-from crossward.encryption.dither import KNOWN
 from crossward.encryption.plan import FieldPlan
-from crossward.protocol.messages import Head, RecordHead, Task
-from crossward.simulation.toy import toy_context, toy_identity
-from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.protocol.messages import RecordHead
+from crossward.simulation.strategy import simulate
+from crossward.simulation.virtual_grid import Speed, VirtualClock
 from strategies.aggregation.catchup import version_name
 from strategies.async_hybrid import AsyncHybrid
-from strategies.exchange.bandwidth import Bandwidths
 from strategies.fedavg import FedAvg
 from strategies.history.journal import MemoryJournal
 from strategies.settings import StrategySettings
@@ -48,22 +43,6 @@ Losses = Callable[[Any], tuple[float, float]]
 
 class Enough(Exception):
     """The curve has all that was asked of the run."""
-
-
-class MemoryStore:
-    """A node's state where nothing is killed: kept as it is, in place of ``client_app.state.folder.StateFolder``."""
-
-    def __init__(self) -> None:
-        self._state: NodeState | None = None
-
-    def load(self, layout: str) -> NodeState:
-        return self._state or NodeState(layout)
-
-    def save(self, state: NodeState) -> None:
-        self._state = state
-
-    def keep_head(self, head: Head) -> None:
-        """Nobody asks for it."""
 
 
 class Trace(MemoryJournal):
@@ -168,33 +147,11 @@ class Run:
         """Make the run; its curve."""
         logging.getLogger("flwr").setLevel(logging.WARNING)
         logging.getLogger("crossward.node").setLevel(logging.ERROR)  # nodes say whenever an update of theirs came late
-        settings, count = self.settings(), len(self.learners)
-        plan, clock, bandwidths = plan_for(count, settings.buffer_size), VirtualClock(), Bandwidths()
-        for number, speed in enumerate(self.speeds):
-            bandwidths.configure(number + 1, speed.mbit)
-        made: dict[int, Node] = {}
-
-        def build(context: Context, task: Task) -> Node:
-            number = int(context.node_config["partition-id"])
-            if number not in made:
-                node = Node(
-                    self.learners[number],
-                    Path(f"node-{number}"),  # names a folder that nothing is written to
-                    toy_identity(number + 1),
-                    self.schedule,
-                    self.seed,
-                    lambda: 0.0,
-                    durable=False,
-                )
-                node.store = MemoryStore()  # type: ignore[assignment]
-                made[number] = node
-            return made[number]
-
-        app = make_app(build)
-        nodes = {i + 1: VirtualNode(app, toy_context(i), speed) for i, speed in enumerate(self.speeds)}
+        settings = self.settings()
+        plan, clock = plan_for(len(self.learners), settings.buffer_size), VirtualClock()
         trace = Trace(self, WireSize.of(self.values, plan), clock, plan)
         kind = FedAvg if self.strategy == SYNC else AsyncHybrid
-        strategy = kind(settings, plan, self.schedule, trace, clock=clock, bandwidths=bandwidths, dither=KNOWN)
+        given: dict[str, Any] = {"kind": kind, "plan": plan, "clock": clock, "journal": trace, "size": trace}
         with contextlib.suppress(Enough):
-            strategy.start(VirtualGrid(nodes, clock, size=trace))
+            simulate(self.learners, settings, self.schedule, self.speeds, seed=self.seed, **given)
         return trace.curve

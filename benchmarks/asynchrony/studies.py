@@ -14,7 +14,7 @@ from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import FACTORS, Job, Outcome, Progress, make_all
 from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, STRATEGIES, SYNC
 from benchmarks.asynchrony.toy import SKEWS
-from strategies.aggregation.weighting import WEIGHTINGS
+from crossward.config.weightings import WEIGHTINGS
 
 Say = Callable[[str], None]
 Rates = dict[str, float]
@@ -63,7 +63,7 @@ def weighting_jobs(config: Config, rates: Rates) -> list[Job]:
     """AsyncHybrid with each weighting on each skew, and fedavg beside it."""
     w, h, out = config.weighting, config.headline, []
     for skew in SKEWS:
-        for weighting in (*WEIGHTINGS, ""):
+        for weighting in (*(name for name, weighting in WEIGHTINGS.items() if weighting.needs), ""):
             strategy = ASYNC if weighting else SYNC
             for seed in w.seeds:
                 job = Job(

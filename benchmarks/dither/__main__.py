@@ -28,9 +28,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from crossward.encryption.aggregator import BfvArithmetic
+from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.dither import KNOWN, Dither, NoDither
-from crossward.encryption.holder import BfvSealer
+from crossward.encryption.holder.bfv import BfvSealer
 from crossward.encryption.plan import PRESETS
 from crossward.launcher.overrides import app_defaults
 from research.attacks.statistics import t_interval

@@ -110,7 +110,7 @@ def _seal(vector: np.ndarray[Any, np.dtype[np.int8]]) -> float:
     """Seconds of sealing one update with preset compact, its processes started for it."""
     from crossward.encryption.parallel import SealingPool
     from crossward.encryption.plan import PRESETS
-    from crossward.encryption.settings import BFV
+    from crossward.encryption.schemes import BFV
 
     began = time.perf_counter()
     with SealingPool(BFV, PRESETS["compact"], os.urandom(64), 0) as pool:
@@ -124,7 +124,7 @@ def sealing(model: Any, setup: gpu_model.Setup, load: Any, say: Callable[[str], 
     """Training and sealing the adapter, each alone and both at once: seconds of each."""
     from crossward.encryption.parallel import SealingPool
     from crossward.encryption.plan import PRESETS
-    from crossward.encryption.settings import BFV
+    from crossward.encryption.schemes import BFV
 
     values = sum(p.numel() for p in model.parameters() if p.requires_grad)
     plan = PRESETS["compact"]

@@ -15,38 +15,27 @@ import argparse
 import itertools
 import json
 import logging
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.asynchrony.tiny import Remembered
-from client_app.handlers import make_app
-from client_app.node import Node
 from client_app.settings import TrainSettings
-from client_app.state.accumulators import Accumulators
-from client_app.state.folder import StateFolder
 from client_app.training.learner import workshop
 from client_app.training.measuring import measure_batches
 from client_app.update.hospital_noise import HospitalNoise
-from client_app.update.payloads import Vault
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
-from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
-from crossward.encryption.dither import KNOWN
 from crossward.encryption.settings import EncryptionSettings
 from crossward.machine.paths import path_argument
 from crossward.privacy.hospital import HospitalMechanism, calibrate
 from crossward.protocol.measures import measure
-from crossward.simulation.toy import toy_context, toy_identity
-from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.simulation.strategy import simulate
 from data import DataConfig, load_hospitals, test_batches
 from strategies.fedavg import FedAvg
-from strategies.history.journal import MemoryJournal
 from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -107,7 +96,7 @@ class Study:
             z = calibrate(epsilon, DELTA, versions, honest) if epsilon else 1.0
             mechanism = HospitalMechanism(z, honest, clip)
         plan = EncryptionSettings().plan(count, count, noised=mechanism is not None)
-        schedule, noise, budget, unit = self.schedule, None, None, NO_UNIT if mechanism is None else HOSPITAL
+        schedule, noise, budget = self.schedule, None, None
         if mechanism is not None:
             factor = mechanism.clip * mechanism.reach / (schedule.peak * schedule.local_steps)
             schedule = replace(schedule, range_factor=factor)
@@ -118,31 +107,18 @@ class Study:
             name="fedavg", buffer_size=count, min_contributors=count, weighting="equal", evaluate_every=0,
             rollback_ratio=0.0, snapshot_every=0, max_wait=1e9,
         )  # fmt: skip
-        clock, began = VirtualClock(), time.perf_counter()
-        layout = Vault().layout(learners[0].layout, len(learners[0].sizes))
-        with tempfile.TemporaryDirectory() as folder:
-
-            def build(context: Any, task: Any) -> Node:
-                k = int(context.node_config["partition-id"])
-                given = {"durable": False, "noise": noise, "privacy_unit": unit}
-                return Node(learners[k], Path(folder) / str(k), toy_identity(k + 1), schedule, 0, lambda: 0.0, **given)
-
-            for learner in learners:
-                # measured below, all at once
-                learner.evaluate = lambda models: dict.fromkeys(models, UNMEASURED)  # type: ignore[method-assign]
-            nodes = {k + 1: VirtualNode(make_app(build), toy_context(k), Speed()) for k in range(count)}
-            journal = MemoryJournal()
-            given = {"clock": clock, "budget": budget, "privacy_unit": unit, "dither": KNOWN}
-            strategy = FedAvg(settings, plan, schedule, journal, **given)
-            strategy.start(VirtualGrid(nodes, clock))
-            copy: Accumulators = StateFolder(Path(folder) / "0").load(layout).copy
-            final = copy.vector(self.shop.initial, plan, schedule)
-            sent = [line["bytes"] for line in journal.events() if line["event"] == "accepted"]
-        spent = [line["hospital_epsilon"] for line in journal.events() if "hospital_epsilon" in line]
+        began = time.perf_counter()
+        for learner in learners:
+            # measured below, all at once
+            learner.evaluate = lambda models: dict.fromkeys(models, UNMEASURED)  # type: ignore[method-assign]
+        done = simulate(learners, settings, schedule, kind=FedAvg, plan=plan, noise=noise, budget=budget)
+        final = done.vector()
+        sent = [line["bytes"] for line in done.events if line["event"] == "accepted"]
+        spent = [line["hospital_epsilon"] for line in done.events if "hospital_epsilon" in line]
         return {
             "hospitals": count,
             "values": int(self.shop.initial.size),
-            "versions": copy.version,
+            "versions": done.strategy.state.version,
             "epsilon": max(spent, default=None),
             "noise_multiplier": mechanism.noise_multiplier if mechanism is not None and epsilon else 0.0,
             "clip": clip,

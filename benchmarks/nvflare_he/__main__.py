@@ -35,8 +35,8 @@ import numpy as np
 from benchmarks.encryption.rows import RANGE, SPREAD, Contest, one_core, silence, weights_of
 from benchmarks.encryption.tables import _table
 from benchmarks.encryption.ways import Ours, Vector
-from crossward.encryption.ckks_aggregator import CkksArithmetic
-from crossward.encryption.ckks_holder import CkksSealer, make_context
+from crossward.encryption.aggregator.ckks import CkksArithmetic
+from crossward.encryption.holder.ckks import CkksSealer, make_context
 from crossward.encryption.plan import PRESETS, FieldPlan
 from crossward.encryption.policy import pieces
 from crossward.machine.paths import path_argument

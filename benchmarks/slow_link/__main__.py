@@ -94,7 +94,7 @@ def measure(megabytes: float, versions: int, link: Link, compute: float, updates
         home, app = folder / "home", folder / "app"
         app.mkdir()
         write_app(app, share, compute)
-        simulation_key(home / "keys", False)
+        simulation_key(home / "keys")
         port = free_ports(1)[0]
         config_path = init_aggregator(folder / "aggregator", link.near, port, "0.0.0.0")
         config = read_aggregator(config_path)

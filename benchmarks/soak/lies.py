@@ -19,7 +19,7 @@ from benchmarks.soak.hospitals import Outcomes
 from benchmarks.soak.trouble import Act, Call, fault
 from client_app.identity import sign
 from crossward.encryption.bfv import to_60_bits
-from crossward.encryption.holder import BfvSealer
+from crossward.encryption.holder.bfv import BfvSealer
 from crossward.encryption.plan import RING
 from crossward.protocol.messages import EVALUATE, TRAIN, Evaluation, Update
 from crossward.protocol.parts import Part, ProtocolError, join

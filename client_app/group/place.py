@@ -28,6 +28,7 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 from filelock import FileLock
 
 from client_app.group import frames
+from crossward.machine.files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
@@ -122,11 +123,7 @@ def read_info(folder: Path) -> dict[str, Any]:
 
 def write_private(path: Path, content: dict[str, Any]) -> None:
     """Replace ``path`` by ``content``, readable by its owner alone."""
-    draft = path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(content, file)
-    draft.replace(path)
+    write_atomic(path, json.dumps(content), durable=False, private=True)
 
 
 def announce(folder: Path, name: str, info: dict[str, Any]) -> bool:

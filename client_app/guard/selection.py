@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from client_app.state.durable import PATIENCE, Timeout, locked, replace_text
+from client_app.state.durable import PATIENCE, Timeout, locked
 from crossward.config.settings import SettingsError, read_settings
+from crossward.machine.files import write_atomic
 from data.config import DataConfig
 
 FEWEST_HELD_OUT = 10
@@ -136,7 +137,7 @@ class Selection:
 
     def _write(self, record: _Record) -> None:
         try:
-            replace_text(self.path, json.dumps(asdict(record), indent=1, sort_keys=True))
+            write_atomic(self.path, json.dumps(asdict(record), indent=1, sort_keys=True), private=True)
         except OSError as error:
             raise self._unwritten(error) from error
 

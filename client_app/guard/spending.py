@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from client_app.state.durable import Timeout, locked, replace_text
+from client_app.state.durable import Timeout, locked
+from crossward.machine.files import write_atomic
 
 if TYPE_CHECKING:
     from crossward.privacy.accounting import Spent
@@ -133,7 +134,7 @@ class Record:
         }
         facts["digest"] = _digest(facts)
         with self._written():
-            replace_text(self.path, json.dumps(facts), self.durable)
+            write_atomic(self.path, json.dumps(facts), durable=self.durable, private=True)
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:

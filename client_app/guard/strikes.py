@@ -16,8 +16,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from client_app.state.durable import Timeout, locked, replace_text
+from client_app.state.durable import Timeout, locked
 from client_app.update.payloads import UnopenedError
+from crossward.machine.files import write_atomic
 
 MOST = 3
 _PATIENCE = 600.0  # seconds for another task's record to be opened; a large adapter's takes a while
@@ -89,7 +90,7 @@ class Strikes:
         found = self._read()
         found.setdefault(key, []).append(what[:500])
         try:
-            replace_text(self.path, json.dumps(found, indent=1), self.durable)
+            write_atomic(self.path, json.dumps(found, indent=1), durable=self.durable, private=True)
         except OSError as error:
             raise self._unwritten(error) from error
 

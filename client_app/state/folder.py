@@ -24,9 +24,9 @@ from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
 from client_app.state.accumulators import Accumulators
-from client_app.state.durable import sync_folder
 from client_app.training.trained import Vector
 from crossward.config.privacy_settings import NO_UNIT
+from crossward.machine.files import write_atomic
 from crossward.protocol.messages import Head
 
 _FORMAT = 2
@@ -176,15 +176,7 @@ class StateFolder:
         self._clear(name)
 
     def _name(self, facts: dict[str, Any]) -> None:
-        draft = self.path.with_suffix(".draft")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(facts, file)
-            file.flush()
-            if self.durable:
-                os.fsync(file.fileno())
-        draft.replace(self.path)
-        if self.durable:
-            sync_folder(self.folder)  # before what the earlier state names is deleted
+        write_atomic(self.path, json.dumps(facts), durable=self.durable)  # before what the earlier one names is deleted
 
     def _clear(self, name: str) -> None:
         """Delete arrays that no state names, but those that another process of this node is just writing."""

@@ -15,7 +15,7 @@ from client_app.settings import NodeSettings
 from crossward.config.run_settings import simulation_keys
 from crossward.encryption.key_file import load_key, read_passphrase, simulation_key
 from crossward.encryption.key_format import ConsortiumKey, KeyFileError
-from crossward.encryption.settings import CKKS, NONE, EncryptionSettings
+from crossward.encryption.settings import NONE, EncryptionSettings
 from crossward.machine.paths import PathError, own_folder
 
 logger = logging.getLogger("crossward.node")
@@ -42,8 +42,8 @@ def hospital_key(settings: EncryptionSettings, node: NodeSettings) -> Consortium
 
 
 @functools.lru_cache(maxsize=2)
-def _simulation(folder: Path, ckks: bool) -> ConsortiumKey:
-    key, made = simulation_key(folder, ckks)
+def _simulation(folder: Path, scheme: str) -> ConsortiumKey:
+    key, made = simulation_key(folder, scheme)
     if made:
         logger.warning("made the simulation's consortium key %s in %s", key.fingerprint, folder)
     return key
@@ -68,4 +68,4 @@ def simulated_key(settings: EncryptionSettings) -> ConsortiumKey | None:
         raise KeyFileError(
             f"{error.filename}: {error.strerror}: set CROSSWARD_HOME to a folder that can be written"
         ) from error
-    return _simulation(folder, settings.scheme == CKKS)
+    return _simulation(folder, settings.scheme)

@@ -15,15 +15,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from crossward.encryption.bfv import SEALED, CiphertextError
-from crossward.encryption.holder import ClearSealer, Integers
+from crossward.encryption.holder import ClearSealer, Integers, key_material
 from crossward.encryption.key_format import ConsortiumKey
-from crossward.encryption.packing import CLEAR, WRAPPED, pack, unpack
+from crossward.encryption.packing import CLEAR, WRAPPED, CiphertextError, pack, unpack
 from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import Piece, pieces, sealed_layout
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import ALL, BFV, NONE, EncryptionSettings
+from crossward.encryption.settings import ALL, NONE, EncryptionSettings
 from crossward.encryption.snapshot import unwrap, wrap
 from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, join
 
@@ -98,7 +97,7 @@ class Payloads:
         self.total = sum(self.sizes)
         self._pools: dict[str, SealingPool] = {}
         self.clear = ClearSealer(plan)
-        self.kind = SEALED if vault.settings.scheme == BFV else vault.settings.scheme
+        self.kind = vault.settings.scheme
 
     def __enter__(self) -> Payloads:
         return self
@@ -112,11 +111,18 @@ class Payloads:
         if (pool := self._pools.get(secret.fingerprint)) is not None:
             return pool
         settings, key = self.vault.settings, self.vault.key
-        if settings.scheme != BFV and key is not None and secret != key.current:
+        assert key is not None  # a vault without one has no secret
+        if not (material := key_material(settings.scheme, key, secret)):
+            name = settings.scheme.upper()
+            if secret == key.current:
+                raise MissingKeyError(
+                    f"encryption.scheme = {settings.scheme!r} but key {key.fingerprint} has no {name} context: make "
+                    f"one with `crossward keys create PATH --{settings.scheme}`"
+                )
             raise MissingKeyError(
-                f"something is sealed under key {secret.fingerprint}, whose CKKS context went when the key was rotated"
+                f"something is sealed under key {secret.fingerprint}, whose {name} context went when the key was "
+                "rotated"
             )
-        material = secret.bfv_seed() if settings.scheme == BFV else key.ckks if key is not None else b""
         pool = SealingPool(settings.scheme, self.plan, material, settings.workers)
         self._pools[secret.fingerprint] = pool
         return pool

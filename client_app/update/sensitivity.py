@@ -29,12 +29,12 @@ from numpy.typing import NDArray
 
 import client_app.training.threads  # noqa: F401 - before torch, so that OpenMP waits passively
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig, attach_lora, layout_of, load_base
-from crossward.adapters.cache import write_atomic
 from crossward.adapters.layout import Layout
 from crossward.adapters.limits import positions
 from crossward.adapters.sensitivity import FEWEST_TOKENS, MEASURE, block_sensitivity, choose, ranking
 from crossward.config.run_settings import RunSettings
 from crossward.config.settings import SettingsError, read_settings, resolve_paths, settings_rows
+from crossward.machine.files import write_atomic
 from crossward.machine.paths import PathError, own_folder, path_argument
 from data import DataConfig
 from data.synthetic.general import general_text

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ import safetensors
 import torch
 
 from crossward.adapters.errors import AdapterError, LocalFilesError
+from crossward.machine.files import replacing
 
 FORMAT = "crossward-bases-1"
 Shapes = Mapping[str, tuple[int, int]]  # layer -> (out, in)
@@ -80,23 +79,16 @@ def write_bases(
         return len(text).to_bytes(8, "little") + text
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     layers: dict[str, str] = {}
-    try:
-        with fresh.open("xb") as file:
-            file.write(head("0" * 64))  # as long as the true one, which is known when all is written
-            for name, a, b in pairs:
-                layers[name] = layer_digest(a, b)
-                file.write(_bytes(a))
-                file.write(_bytes(b))
-            digest = bases_digest(layers)
-            file.seek(0)
-            file.write(head(digest))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(head("0" * 64))  # as long as the true one, which is known when all is written
+        for name, a, b in pairs:
+            layers[name] = layer_digest(a, b)
+            file.write(_bytes(a))
+            file.write(_bytes(b))
+        digest = bases_digest(layers)
+        file.seek(0)
+        file.write(head(digest))
     return digest
 
 

@@ -6,8 +6,6 @@ processes may use the cache at once.
 
 from __future__ import annotations
 
-import os
-import uuid
 from pathlib import Path
 
 from crossward.adapters.errors import AdapterError
@@ -32,17 +30,3 @@ def cache_folder(kind: str) -> Path:
             f"{error.filename} cannot be made ({error.strerror}): set CROSSWARD_HOME to a folder that can be written"
         ) from error
     return folder
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with fresh.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Which base model a run uses and which LoRA factors it trains.
 
 Every field's ``metadata`` carries the run-config key, a line of help and its range, from which the
-settings reader checks values and the README's table is made.
+settings reader checks values and the reference's table is made.
 
 Not for: loading anything. Importing this module must stay cheap (no torch).
 """

@@ -20,8 +20,9 @@ from typing import Any
 
 import torch
 
-from crossward.adapters.cache import cache_folder, write_atomic
+from crossward.adapters.cache import cache_folder
 from crossward.adapters.errors import AdapterError, LocalFilesError
+from crossward.machine.files import write_atomic
 
 VOLATILE = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "use_cache")
 VOCABULARIES = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "merges.txt", "vocab.txt")

@@ -17,12 +17,12 @@ import safetensors.torch
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 
-from crossward.adapters.cache import write_atomic
 from crossward.adapters.core import lora_layers, plain_factors, recover_core
 from crossward.adapters.errors import AdapterError
 from crossward.adapters.layout import Layout
 from crossward.adapters.lora import factor_parameters
 from crossward.adapters.vector import write_vector
+from crossward.machine.files import write_atomic
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 LAYOUT_KEY = "crossward_layout"
@@ -72,6 +72,7 @@ def save_adapter(peft_model: PeftModel, folder: Path, layout: Layout) -> None:
     config = json.dumps(_config(peft_model), indent=2, sort_keys=True)
     _check_ours(Path(folder), config)
     try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
         write_atomic(Path(folder) / CONFIG, config.encode())
         write_atomic(Path(folder) / WEIGHTS, _canonical(safetensors.torch.save(tensors, metadata=metadata)))
     except OSError as error:

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 from crossward.config.privacy_settings import HOSPITAL, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError, read_settings
+from crossward.config.weightings import DEFAULT, EQUAL
+from crossward.encryption.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from crossward.privacy.hospital import HospitalMechanism
 
 DEFAULTS: dict[str, Any] = {
-    "strategy.weighting": "paper",
+    "strategy.weighting": DEFAULT,
     "strategy.buffer-size": 3,
     "strategy.min-contributors": 3,
     "strategy.evaluate-every": 8,
@@ -96,7 +98,7 @@ def check_hospital(config: Mapping[str, Any]) -> None:
 def _clashes(config: Mapping[str, Any]) -> list[str]:
     weighting, buffer = _value(config, "strategy.weighting"), _value(config, "strategy.buffer-size")
     out = []
-    if weighting != "equal":
+    if weighting != EQUAL:
         out.append(
             f"strategy.weighting = {weighting!r} is made of what a hospital reports about its data, and changes what "
             "one hospital can do to a version: use strategy.weighting = 'equal'"
@@ -106,10 +108,11 @@ def _clashes(config: Mapping[str, Any]) -> list[str]:
             "strategy.buffer-size = 0 lets the number of connected nodes decide a version's weights: give the number "
             "of updates that make a version"
         )
-    if _value(config, "encryption.policy") != "none" and _value(config, "encryption.scheme") != "bfv":
+    scheme, exact = _value(config, "encryption.scheme"), [name for name, kind in SCHEMES.items() if kind.exact]
+    if _value(config, "encryption.policy") != "none" and scheme not in exact:
         out.append(
-            "encryption.scheme = 'ckks' adds an error of its own to every sum, which no accountant covers: use 'bfv', "
-            "whose sums are exact"
+            f"encryption.scheme = {scheme!r} adds an error of its own to every sum, which no accountant covers: use "
+            f"{' or '.join(map(repr, exact))}, whose sums are exact"
         )
     if _value(config, "train.value-range") != DEFAULTS["train.value-range"]:
         out.append(

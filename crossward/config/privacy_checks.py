@@ -14,20 +14,22 @@ from typing import Any
 from crossward.config.hospital_privacy import check_hospital
 from crossward.config.privacy_settings import HOSPITAL, LOCAL_UNITS, NO_UNIT, PATIENT, PrivacySettings
 from crossward.config.settings import SettingsError, read_settings
+from crossward.config.weightings import DEFAULT, WEIGHTINGS, missing
 
 FLAT_SOURCES = ("csv", "jsonl")  # whose patients are told apart by a column that the configuration names
-LOSSLESS_WEIGHTINGS = ("examples", "equal")  # weightings that no loss enters
 
 Check = Callable[[PrivacySettings, Mapping[str, Any]], str]
 
 
 def _local_weighting(privacy: PrivacySettings, config: Mapping[str, Any]) -> str:
-    weighting = config.get("strategy.weighting", "paper")
-    if privacy.unit not in LOCAL_UNITS or weighting in LOSSLESS_WEIGHTINGS:
+    weighting = config.get("strategy.weighting", DEFAULT)
+    fitting = [name for name in WEIGHTINGS if not missing(name, privacy.unit)]
+    if privacy.unit not in LOCAL_UNITS or weighting in fitting:
         return ""
     return (
         f"strategy.weighting = {weighting!r} weighs by the training loss, which no node reports under privacy.unit = "
-        f"{privacy.unit!r}: it would tell of single patients. Set strategy.weighting to 'examples' or 'equal'"
+        f"{privacy.unit!r}: it would tell of single patients. Set strategy.weighting to "
+        f"{' or '.join(map(repr, fitting))}"
     )
 
 

@@ -6,10 +6,8 @@ Not for: keys of one side only.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from crossward.config.settings import PATH
 from crossward.machine.paths import home
@@ -79,13 +77,6 @@ class RunSettings:
 def simulation_keys() -> Path:
     """Folder of the consortium keys that simulations make for themselves."""
     return home() / "keys"
-
-
-def simulation_key_of(config: Mapping[str, Any]) -> Path | None:
-    """The key file that a simulation with this run config is sealed under; None where it seals nothing."""
-    if config.get("encryption.policy", "none") == "none":
-        return None
-    return simulation_keys() / f"simulation{'-ckks' if config.get('encryption.scheme') == 'ckks' else ''}.key"
 
 
 def _numbers(key: str, text: str) -> tuple[float, ...]:

@@ -3,8 +3,8 @@
 Flower refuses unknown run-config keys but checks no types or ranges. A settings class is a frozen
 dataclass whose every field carries ``metadata`` with ``key`` (the run-config key), ``help`` (one
 line) and, where they apply, ``min``/``max`` (inclusive), ``above`` (exclusive lower bound), ``choices`` or ``path``
-(``PATH``, or ``NAME_OR_PATH``). Paths come out expanded and absolute. The README's configuration table is generated
-from the same metadata.
+(``PATH``, or ``NAME_OR_PATH``). Paths come out expanded and absolute. The reference of the configuration is
+generated from the same metadata.
 
 Not for: what the values mean. Each package defines its own settings class.
 """

@@ -38,6 +38,7 @@ from crossward.deploy.members import Members
 from crossward.launcher.control import Control
 from crossward.launcher.environment import command
 from crossward.launcher.processes import ProcessTree
+from crossward.machine.files import write_atomic
 from crossward.machine.ports import trouble
 
 CONNECTION = "crossward"
@@ -141,13 +142,12 @@ def control(config: AggregatorConfig, tree: ProcessTree) -> Control:
     home = config.state / "flower"
     home.mkdir(parents=True, exist_ok=True)
     quoted = json.dumps(str(config.authority), ensure_ascii=False)
-    draft = home / f".config.{secrets.token_hex(4)}"
-    draft.write_text(
+    write_atomic(
+        home / "config.toml",
         f'[superlink]\ndefault = "{CONNECTION}"\n\n[superlink.{CONNECTION}]\naddress = "{config.own_address}"\n'
         f"root-certificates = {quoted}\n",
-        encoding="utf-8",
+        durable=False,
     )
-    draft.replace(home / "config.toml")
     return Control(home, environment(home, config.chunk, config.own_host), tree, CONNECTION)
 
 

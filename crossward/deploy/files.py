@@ -9,12 +9,12 @@ import dataclasses
 import fcntl
 import itertools
 import os
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar, get_type_hints
 
 from crossward.deploy.errors import DeployError
+from crossward.machine import files
 from crossward.machine.paths import PathError, absolute
 from crossward.machine.text import TextError, read_toml
 
@@ -34,22 +34,16 @@ def write_new(path: Path, data: bytes, secret: bool = False) -> None:
     DeployError
         the file exists, or the folder cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DeployError(f"{path} could not be written: {path.parent}: {error.strerror}") from error
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644), "wb") as file:
-            file.write(data)
-        try:
-            os.link(draft, path)
-        finally:
-            draft.unlink()
-    except FileExistsError as error:
-        raise DeployError(f"{path} exists already and is kept: name another folder, or move it away") from error
+        made = files.write_new(path, data, private=secret)
     except OSError as error:
         raise DeployError(f"{path} could not be written: {error.strerror}") from error
+    if not made:
+        raise DeployError(f"{path} exists already and is kept: name another folder, or move it away")
 
 
 def replace(path: Path, new: Path) -> None:

@@ -30,6 +30,7 @@ from crossward.deploy.node_keys import fingerprint, load_node_key, make_node_key
 from crossward.internals.flower import NODE_ID, NOT_ACTIVATED, deactivate_node
 from crossward.launcher.environment import command
 from crossward.launcher.overrides import to_toml
+from crossward.machine.files import write_atomic
 from crossward.machine.ports import trouble
 
 LOOPBACK = "127.0.0.1"
@@ -50,7 +51,7 @@ authority = "ca.crt"           # from the aggregator
 node-key = "node.key"          # made here; its public half node.pub goes to the aggregator
 port = {port}                  # for this machine's own processes, on the loopback only
 
-[node-config]                  # see README, "Node config"
+[node-config]                  # all keys: `crossward settings`
 site = {site}
 data-path = {data}
 state-dir = {state}
@@ -117,9 +118,8 @@ def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
 def write_node_config(node: dict[str, Any], folder: Path) -> Path:
     """The node config as a file: Flower's command line takes no text with a quote in it, its file takes any."""
     path = folder / "node-config.toml"
-    draft = path.with_suffix(".draft")
-    draft.write_text(to_toml(node), encoding="utf-8")
-    return draft.replace(path)
+    write_atomic(path, to_toml(node), durable=False)
+    return path
 
 
 def release(superlink: str, authority: Path, node_key: Path, node: int) -> None:
@@ -141,9 +141,7 @@ class Presence:
                 self.say(f"REFUSED: {told.format(config=self.config, fingerprint=fingerprint(public))}")
         if found := NODE_ID.search(line):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.path.with_suffix(".draft")
-            draft.write_text(json.dumps({"node": int(found[1])}), encoding="utf-8")
-            draft.replace(self.path)
+            write_atomic(self.path, json.dumps({"node": int(found[1])}))
 
     def ended(self, code: int) -> None:
         """A SuperNode that ended in order has signed off itself."""

@@ -26,6 +26,7 @@ from crossward.deploy.node_keys import fingerprint, public_text, text_of
 from crossward.internals.flower import KEY_IN_USE, KEY_NOT_ACTIVATED, NODE_NOT_FOUND
 from crossward.launcher.control import Control
 from crossward.launcher.errors import LauncherError
+from crossward.machine.files import write_atomic
 
 BOOK = "members.json"
 EVERY, LONGEST = 5.0, 300.0  # seconds between looks at the folder; most between tries that fail
@@ -69,9 +70,7 @@ class Members:
             ) from error
 
     def _write(self, book: Book) -> None:
-        draft = self._book.with_suffix(".draft")
-        draft.write_text(json.dumps(book, indent=1), encoding="utf-8")
-        draft.replace(self._book)
+        write_atomic(self._book, json.dumps(book, indent=1))
 
     def look(self) -> None:
         """Register and unregister what has changed; called again and again, returns at once."""

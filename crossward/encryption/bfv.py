@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from crossward.encryption.packing import Buffer
+from crossward.encryption.packing import Buffer, CiphertextError
 from crossward.encryption.plan import FRESH_BYTES, MODULUS_BITS, RING, SUM_BYTES, FieldPlan
 
 SEALED = "bfv"  # the kind of a part that holds BFV ciphertexts
@@ -30,12 +31,6 @@ _SEED = 64
 _WORDS = 8 * RING
 _LOW = np.uint64((1 << 60) - 1)
 _ENVELOPE = 16  # bytes of a SEAL header: magic 2, its size 1, version 2, compression 1, reserved 2, total size 8
-
-
-class CiphertextError(ValueError):
-    """Bytes are not ciphertexts of these parameters, or do not open to what a sum can be."""
-
-    tellable = True  # see client_app.guard.refusals
 
 
 class Scratch:
@@ -47,6 +42,7 @@ class Scratch:
             self.path = f"/proc/self/fd/{self._file}"
         else:
             self._file, self.path = tempfile.mkstemp(prefix="crossward-")
+        weakref.finalize(self, _dispose, self._file, self.path)  # at exit, too: modules may be torn down in any order
 
     def put(self, *pieces: Buffer) -> str:
         """The path of a file that holds ``pieces``."""
@@ -60,11 +56,11 @@ class Scratch:
         thing.save(self.path)
         return os.pread(self._file, os.fstat(self._file).st_size, 0)
 
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            os.close(self._file)
-            if not self.path.startswith("/proc/"):
-                Path(self.path).unlink(missing_ok=True)
+
+def _dispose(file: int, path: str) -> None:
+    os.close(file)
+    if not path.startswith("/proc/"):
+        Path(path).unlink(missing_ok=True)
 
 
 def context(plain_bits: int) -> Any:

@@ -5,8 +5,8 @@ primes of 60, 40 and 40 bits, scale 2**40) and its ``ckks_vector``. A part is on
 values after the other, each behind its length (uint32, little-endian): a vector of more values makes TenSEAL print a
 warning, and is the same ciphertexts under one header. About 57.4 bytes a value.
 
-Not for: encrypting and opening (``crossward.encryption.ckks_holder``), adding
-(``crossward.encryption.ckks_aggregator``), or a run that can use BFV: BFV takes a tenth of the bytes, is exact by
+Not for: encrypting and opening (``crossward.encryption.holder.ckks``), adding
+(``crossward.encryption.aggregator.ckks``), or a run that can use BFV: BFV takes a tenth of the bytes, is exact by
 construction, and its decryptions may be handed on, while a CKKS decryption published with its noise gives the key away
 (Li and Micciancio, ePrint 2020/1533).
 """
@@ -19,18 +19,17 @@ from typing import Any
 
 import tenseal as ts
 
-from crossward.encryption.bfv import CiphertextError
-from crossward.encryption.packing import Buffer
-from crossward.encryption.settings import CKKS_SUM_BITS, CKKS_WEIGHT_BITS
+from crossward.encryption.packing import Buffer, CiphertextError
+from crossward.encryption.schemes import CKKS, CKKS_SUM_BITS, CKKS_WEIGHT_BITS
 
-SEALED_CKKS = "ckks"  # the kind of a part that holds CKKS ciphertexts
+SEALED_CKKS = CKKS  # the kind of a part that holds CKKS ciphertexts
 RING = 8192
 MODULUS_BITS = (60, 40, 40)  # the last is SEAL's key-switching prime: a ciphertext has the first two
 SCALE = 2.0**40
 SLOTS = RING // 2  # values of one ciphertext
 CHUNK = 1 << 16  # values of a part: 16 ciphertexts, about 3.8 MB
 # A fresh value's noise is about 2**-27 and grows with the weights; a decoded sum is a float64 behind an FFT. Measured
-# at both bounds: 2**-8, far below the 1/4 that ``crossward.encryption.ckks_holder`` allows.
+# at both bounds: 2**-8, far below the 1/4 that ``crossward.encryption.holder.ckks`` allows.
 MAX_WEIGHT_BITS, MAX_SUM_BITS = CKKS_WEIGHT_BITS, CKKS_SUM_BITS
 
 _RAW = 2 * RING * 2 * 8 + 97  # two polynomials under two primes, uint64, and what SEAL says of them

@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import fcntl
 import os
-import secrets
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -17,11 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from crossward.encryption.key_format import ConsortiumKey, Header, KeyFileError, decode, encode, read_header
+from crossward.encryption.schemes import BFV, SCHEMES, simulation_key_name
 from crossward.encryption.secret import Secret
+from crossward.machine.files import write_atomic, write_new
 
-SIMULATION_KEY = "simulation.key"
-SIMULATION_CKKS_KEY = "simulation-ckks.key"
-SIMULATION_CKKS_PUBLIC = "simulation-ckks.public"
 _MOST = 1 << 22  # bytes that a key file may have; a CKKS context takes 0.2 MB
 _PASSPHRASE_MOST = 1 << 12
 
@@ -74,23 +72,23 @@ def rotate_key(path: Path, passphrase: bytes | None = None, forget: bool = False
     with _locked(path.parent):
         old = load_key(path, passphrase)
         key = ConsortiumKey(Secret.generate(), () if forget else old.secrets, _ckks_context() if old.ckks else b"")
-        with _draft(path, encode(key, passphrase)) as draft:
-            draft.replace(path)
+        with _explained(path):
+            write_atomic(path, encode(key, passphrase), private=True)
     return key
 
 
-def simulation_key(folder: Path, ckks: bool = False) -> tuple[ConsortiumKey, bool]:
+def simulation_key(folder: Path, scheme: str = BFV) -> tuple[ConsortiumKey, bool]:
     """The key that all nodes of a simulation on this machine share, made on first use, and whether it was made now.
 
-    With ``ckks`` it is one of its own, with the baseline's context, and the public context lies next to it. However
-    many processes start at once, one file wins and all return its key.
+    A scheme that needs a context has a key of its own with it, and the public context lies next to it. However many
+    processes start at once, one file wins and all return its key.
 
     Raises
     ------
     KeyFileError
         as :func:`load_key`, or the folder or a file cannot be written.
     """
-    path = folder / (SIMULATION_CKKS_KEY if ckks else SIMULATION_KEY)
+    path, ckks = folder / simulation_key_name(scheme), SCHEMES[scheme].has_context
     made = False
     if not os.path.lexists(path):
         with _explained(folder):
@@ -99,7 +97,7 @@ def simulation_key(folder: Path, ckks: bool = False) -> tuple[ConsortiumKey, boo
         made = _write_new(path, encode(fresh))
     key = load_key(path)
     if ckks:
-        write_public_context(folder / SIMULATION_CKKS_PUBLIC, key)
+        write_public_context(path.with_suffix(".public"), key)
     return key, made
 
 
@@ -115,10 +113,12 @@ def write_public_context(path: Path, key: ConsortiumKey) -> None:
         raise KeyFileError(
             f"key {key.fingerprint} has no CKKS context: make one with `crossward keys create PATH --ckks`"
         )
-    from crossward.encryption.ckks_holder import public_context
+    from crossward.encryption.holder.ckks import public_context
 
     data = public_context(key.ckks)
-    if not _write_new(path, data, 0o644):
+    if _write_new(path, data):
+        path.chmod(0o644)
+    else:
         with _explained(path):
             if not path.is_file() or path.stat().st_size != len(data) or path.read_bytes() != data:
                 raise KeyFileError(f"{path} exists already and is left as it is: name another file")
@@ -152,7 +152,7 @@ def clean_passphrase(text: str, where: str) -> bytes:
 
 
 def _ckks_context() -> bytes:
-    from crossward.encryption.ckks_holder import make_context  # only the baseline needs it
+    from crossward.encryption.holder.ckks import make_context  # only the baseline needs it
 
     return make_context()[0]
 
@@ -202,36 +202,10 @@ def _check_private(path: Path, about: os.stat_result, most: int, what: str) -> N
         raise KeyFileError(f"{path} has {about.st_size} bytes, too many for a {what} (at most {most})")
 
 
-@contextmanager
-def _draft(path: Path, data: bytes) -> Iterator[Path]:
-    """``data`` on the disk under a name next to ``path``, mode 0600 from its first byte; gone afterwards."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+def _write_new(path: Path, data: bytes) -> bool:
+    """``data`` as a new file, 0600, whole or not at all; False when something is there already."""
     with _explained(path):
-        try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            yield draft
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        finally:
-            draft.unlink(missing_ok=True)
-
-
-def _write_new(path: Path, data: bytes, mode: int = 0o600) -> bool:
-    """``data`` as a new file, whole or not at all; False when something is there already."""
-    with _draft(path, data) as draft:
-        if mode != 0o600:
-            draft.chmod(mode)
-        try:
-            os.link(draft, path)  # of several processes one wins
-        except FileExistsError:
-            return False
-    return True
+        return write_new(path, data, private=True)
 
 
 @contextmanager

@@ -15,6 +15,12 @@ _CHUNK = 1 << 18
 _WHOLE = {8: "<u1", 16: "<u2", 32: "<u4", 64: "<u8"}
 
 
+class CiphertextError(ValueError):
+    """Bytes are not ciphertexts of these parameters, or do not open to what a sum can be."""
+
+    tellable = True  # see client_app.guard.refusals
+
+
 def packed_size(count: int, bits: int) -> int:
     """Bytes that ``count`` fields of ``bits`` bits take."""
     return (count * bits + 7) // 8

@@ -42,9 +42,13 @@ class Secret:
         """16 hex digits that name the secret and tell nothing else of it."""
         return self._derive("fingerprint", 8).hex()
 
+    def seed(self, scheme: str, size: int) -> bytes:
+        """The key material of a scheme, ``size`` bytes under its name (``crossward.encryption.schemes``)."""
+        return self._derive(scheme, size)
+
     def bfv_seed(self) -> bytes:
         """64 bytes that seed SEAL's key generator."""
-        return self._derive("bfv", 64)
+        return self.seed("bfv", 64)
 
     def snapshot_key(self) -> bytes:
         """AES-256 key of sealed snapshots."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from crossward.encryption.plan import PRESETS, FieldPlan, PlanError
+from crossward.encryption.schemes import BFV, SCHEMES
 
 ALL, SENSITIVE, NONE = "all", "sensitive", "none"
-BFV, CKKS = "bfv", "ckks"
 NOISED_BITS = range(14, 19)  # of a value that carries noise: what the tails leave is hundreds of units or more
-CKKS_WEIGHT_BITS, CKKS_SUM_BITS = 20, 40  # up to which sums under the baseline round to the exact integers
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class EncryptionSettings:
         default=BFV,
         metadata={
             "key": "encryption.scheme",
-            "help": "bfv: exact, several values a slot; ckks: TenSEAL with NVFlare's parameters, the HE-FL baseline.",
-            "choices": (BFV, CKKS),
+            "help": "; ".join(f"{name}: {scheme.about}" for name, scheme in SCHEMES.items()) + ".",
+            "choices": tuple(SCHEMES),
         },
     )
     preset: str = field(
@@ -114,42 +113,29 @@ class EncryptionSettings:
             when it does not fit the buffer, or sealed sums under it would not be exact.
         """
         automatic = widest if noised else cheapest
-        base = PRESETS[self.preset] if self.preset != "auto" else automatic(nodes, buffer_size)
+        base = PRESETS[self.preset] if self.preset != "auto" else automatic(nodes, buffer_size, self.scheme)
         plan = FieldPlan(
             self.value_bits or base.value_bits,
             self.weight_bits or base.weight_bits,
             base.guard_bits if self.guard_bits < 0 else self.guard_bits,
         )
         plan.check_buffer(buffer_size)
-        if self.policy != NONE and self.scheme == BFV:
-            plan.check_sealable()
-        elif self.policy != NONE:
-            _check_baseline(plan)
+        if self.policy != NONE:
+            SCHEMES[self.scheme].check(plan)
         return plan
 
 
-def _check_baseline(plan: FieldPlan) -> None:
-    """Refuse a plan whose sums would not round to the exact integers under the baseline's CKKS."""
-    weights = plan.weight_bits + plan.guard_bits
-    if weights > CKKS_WEIGHT_BITS or plan.value_bits + weights > CKKS_SUM_BITS:
-        raise PlanError(
-            f"encryption.scheme = 'ckks' is exact up to {CKKS_WEIGHT_BITS} weight and guard bits and {CKKS_SUM_BITS} "
-            f"bits in all, the plan has {weights} and {plan.value_bits + weights}: lower encryption.value-bits, "
-            "weight-bits or guard-bits"
-        )
-
-
-def bytes_per_update(plan: FieldPlan, nodes: int, buffer_size: int) -> float:
+def bytes_per_update(plan: FieldPlan, nodes: int, buffer_size: int, scheme: str = BFV) -> float:
     """Sealed bytes a value costs per contributed update, up and down together.
 
     A node misses about N/K versions between its turns and downloads them in sums of up to V.
     """
-    up, down = plan.bytes_per_value()
+    up, down = SCHEMES[scheme].bytes_per_value(plan)
     missed = max(nodes / buffer_size, 1.0)
     return up + down * max(missed / plan.max_versions, 1.0)
 
 
-def cheapest(nodes: int, buffer_size: int) -> FieldPlan:
+def cheapest(nodes: int, buffer_size: int, scheme: str) -> FieldPlan:
     """The preset that moves the fewest bytes among those whose W leaves room for the buffer."""
     fitting = [plan for plan in PRESETS.values() if 4 * buffer_size <= plan.total_weight]
     if not fitting:
@@ -158,10 +144,10 @@ def cheapest(nodes: int, buffer_size: int) -> FieldPlan:
             f"no preset holds a buffer of {buffer_size} updates (at most {largest}): set encryption.preset = 'precise' "
             f"and encryption.weight-bits = {(4 * buffer_size - 1).bit_length()} or more, or a smaller buffer"
         )
-    return min(fitting, key=lambda plan: bytes_per_update(plan, nodes, buffer_size))
+    return min(fitting, key=lambda plan: bytes_per_update(plan, nodes, buffer_size, scheme))
 
 
-def widest(nodes: int, buffer_size: int) -> FieldPlan:
+def widest(nodes: int, buffer_size: int, scheme: str) -> FieldPlan:
     """The plan that moves the fewest bytes among those wide enough for values that carry noise, then the widest.
 
     A noise share's tail takes most of a field, so that 8 bits would leave an update a few units. Equal weights need no
@@ -174,4 +160,4 @@ def widest(nodes: int, buffer_size: int) -> FieldPlan:
         raise PlanError(
             f"no plan of {NOISED_BITS[0]} or more value bits holds a buffer of {buffer_size} updates: use a smaller one"
         )
-    return min(fitting, key=lambda p: (bytes_per_update(p, nodes, buffer_size), -p.value_bits, p.guard_bits))
+    return min(fitting, key=lambda p: (bytes_per_update(p, nodes, buffer_size, scheme), -p.value_bits, p.guard_bits))

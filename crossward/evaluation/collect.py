@@ -17,6 +17,7 @@ from client_app.training.learner import LoraLearner
 from crossward.config.run_settings import RunSettings
 from crossward.config.settings import read_settings
 from crossward.evaluation.replay import Run
+from crossward.machine.files import replacing
 from data import Hospital
 
 Vector = NDArray[np.float32]
@@ -60,6 +61,5 @@ def centralised(learners: list[LoraLearner], steps: int, seed: int, heard: Calla
 
 def save_vector(path: Path, vector: Vector) -> None:
     """Keep a trained vector beside the run, so that a second evaluation need not train again."""
-    draft = path.with_suffix(".draft.npy")
-    np.save(draft, vector)
-    draft.replace(path)
+    with replacing(path) as file:
+        np.save(file, vector)

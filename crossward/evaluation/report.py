@@ -31,6 +31,7 @@ from crossward.evaluation.generations import continuations
 from crossward.evaluation.labels import label_scores
 from crossward.evaluation.opening import consortium_key, vault_of
 from crossward.evaluation.replay import EvaluationError, Run, global_vector, open_run
+from crossward.machine.files import write_atomic
 from crossward.machine.paths import absolute
 from crossward.protocol.measures import Measure
 from crossward.report.table import ALL, Rows, measure_table, with_totals
@@ -83,7 +84,14 @@ def hospitals_of(data: DataConfig, notes: Sequence[str], sites: int) -> list[Hos
     return found or load_hospitals(data, sites)
 
 
-def _learners(run: Run, config: dict[str, Any], sites: int | None, notes: Sequence[str]) -> list[LoraLearner]:
+def learners_of(
+    run: Run, config: dict[str, Any] | None = None, sites: int | None = None, notes: Sequence[str] = ()
+) -> list[LoraLearner]:
+    """A learner for each of the run's hospitals: the run's model, and the hospital's own notes.
+
+    ``config`` replaces the run's; ``sites`` and ``notes`` are those of :func:`hospitals_of`.
+    """
+    config = run.config if config is None else config
     data, settings = read_settings(DataConfig, config), read_settings(TrainSettings, config)
     schedule, seed = read_settings(Schedule, config), read_settings(RunSettings, config).seed
     share_cores(read_settings(EngineSettings, config).threads)
@@ -133,7 +141,7 @@ def evaluate(args: Wanted) -> None:
     run = open_run(args.run.resolve())
     config = overrides(args.set, run.config)
     key = consortium_key(run, args.key, args.passphrase_file)  # before the long work: it may not fit
-    learners = _learners(run, config, args.sites, args.notes)
+    learners = learners_of(run, config, args.sites, args.notes)
     first = learners[0]
     models: dict[str, Vector] = {"base": first.initial()}
     vault = vault_of(run, key, first.shop)
@@ -185,9 +193,7 @@ def evaluate(args: Wanted) -> None:
             for name in ("prompt", "base", "global", "note"):
                 console.print(f"  {name:>7}: {text[name]!r}", highlight=False, markup=False, soft_wrap=True)
     path = run.folder / "evaluation.json"
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(out, indent=2) + "\n")
-    draft.replace(path)
+    write_atomic(path, json.dumps(out, indent=2) + "\n")
     console.print(f"\nPEFT adapter: {folder}\nFigures:      {path}", highlight=False, soft_wrap=True)
 
 

@@ -21,8 +21,9 @@ import json
 import shlex
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from crossward.machine.files import write_atomic
 
 LOWEST, BELOW = (3, 11), (3, 13)
 TORCH = "torch==2.13.0"
@@ -96,9 +97,7 @@ def chosen(stamp: Path) -> str | None:
 
 
 def write_stamp(stamp: Path, content: dict[str, object]) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=stamp.parent, delete=False, encoding="utf-8") as out:
-        json.dump(content, out)
-    Path(out.name).replace(stamp)
+    write_atomic(stamp, json.dumps(content), durable=False, private=True)
 
 
 def works(executable: Path) -> bool:

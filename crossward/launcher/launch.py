@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from crossward.config.run_settings import simulation_key_of
+from crossward.config.run_settings import simulation_keys
+from crossward.encryption.schemes import BFV, simulation_key_name
 from crossward.launcher.display import Display
 from crossward.launcher.environment import make_home
 from crossward.launcher.errors import LauncherError
@@ -238,9 +239,9 @@ class Launch:
 
     def _key(self, given: list[str]) -> list[str]:
         """The simulation's own key for the evaluation of a sealed run, unless a key is given."""
-        if "--key" in given or (found := simulation_key_of(self._config)) is None:
+        if self._config.get("encryption.policy", "none") == "none" or "--key" in given:
             return []
-        return ["--key", str(found)]
+        return ["--key", str(simulation_keys() / simulation_key_name(self._config.get("encryption.scheme", BFV)))]
 
     def _outline(self) -> str:
         """The run in a line."""

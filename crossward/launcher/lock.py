@@ -1,10 +1,10 @@
 """``python -m crossward.launcher.lock`` (``make lock``): writes the lock, requirements/*.txt, from the ranges in
 pyproject.toml.
 
-``run.txt`` and ``dev.txt`` (what tests need besides) name every package with its version and the hashes of all its
-files, the same versions for every supported Python and platform. ``torch.txt`` holds the versions of PyTorch and of
-the GPU libraries that some of its builds ask for: which build is right depends on the machine, so these have no
-hashes, and nothing in the other two files installs them.
+``run.txt``, and ``dev.txt`` and ``docs.txt`` with what `make test` and `make docs` need besides, name every package
+with its version and the hashes of all its files, the same versions for every supported Python and platform.
+``torch.txt`` holds the versions of PyTorch and of the GPU libraries that some of its builds ask for: which build is
+right depends on the machine, so these have no hashes, and nothing in the other files installs them.
 
 uv resolves; it is installed into a throwaway environment and asks PyPI, or what UV_DEFAULT_INDEX names. No file holds
 the address of an index. Standard library only, like ``crossward.launcher.install``, which reads the lock.
@@ -23,12 +23,14 @@ from crossward.launcher.install import DEV, LOWEST, RUN, TORCH_PINS, InstallErro
 
 BUILD = "requirements/build.in"
 EXTRA = "dev"
+DOCS = "requirements/docs.txt"
 # PyTorch and what only its CUDA and ROCm builds ask for.
 ACCELERATORS = re.compile(r"(torch|triton|pytorch-triton(-.+)?|nvidia-.+|cuda-.+)")
 PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)")
 HEADERS = {
     RUN: "# What `make run` needs. Written by `make lock`; PyTorch is in torch.txt.\n",
     DEV: "# What `make test` needs besides. Written by `make lock`.\n-r run.txt\n",
+    DOCS: "# What `make docs` needs besides run.txt. Written by `make lock`.\n",
     TORCH_PINS: "# PyTorch's default build and its GPU libraries, as constraints. Written by `make lock`.\n",
 }
 
@@ -73,11 +75,15 @@ def differences(old: Mapping[str, Iterable[str]], new: Mapping[str, Iterable[str
     return lines
 
 
-def split(everything: str, run: Iterable[str]) -> dict[str, str]:
-    """The lock's files, by path, from the compiled text of all packages and the names of those that ``run`` needs."""
+def split(everything: str, run: Iterable[str], dev: Iterable[str], docs: Iterable[str]) -> dict[str, str]:
+    """The lock's files, by path, from the compiled text of all packages and the names of those that each purpose needs.
+
+    A package that tests and docs share is in both files, since either is installed without the other.
+    """
     found, wanted = blocks(everything), {canonical(name) for name in run}
-    if missing := wanted - found.keys():
-        raise InstallError(f"packages of a run that tests do without: {sorted(missing)}; see requirements/")
+    besides = {DEV: {canonical(name) for name in dev} - wanted, DOCS: {canonical(name) for name in docs} - wanted}
+    if missing := wanted.union(*besides.values()) - found.keys():
+        raise InstallError(f"packages missing from the resolution of all extras: {sorted(missing)}; see requirements/")
     files = dict(HEADERS)
     for name, block in found.items():
         if ACCELERATORS.fullmatch(name):
@@ -87,7 +93,8 @@ def split(everything: str, run: Iterable[str]) -> dict[str, str]:
         elif "--hash=sha256:" not in block:
             raise InstallError(f"no hash for {name}: it does not come from an index")
         else:
-            files[RUN if name in wanted else DEV] += block
+            for path in [RUN] if name in wanted else [path for path, names in besides.items() if name in names]:
+                files[path] += block
     for path, text in files.items():
         if line := re.search(r"(?m)^.*(://|--(?!hash=)|file:|\(/).*$", text):
             raise InstallError(f"{path} would name an index, an option or a path: {line[0].strip()!r}")
@@ -114,9 +121,12 @@ def renew(project: Path) -> None:
         pip(venv, "uv", cwd=project)
         say("resolving")
         out, uv = Path(folder) / "compiled.txt", python(venv).with_name("uv")
-        everything = compile_(uv, project, out, "--extra", EXTRA)
-        run = compile_(uv, project, out)
-    for path, text in split(everything, blocks(run)).items():
+        everything = compile_(uv, project, out, "--extra", EXTRA, "--extra", "docs")
+        parts = []
+        for extra in ((), ("--extra", EXTRA), ("--extra", "docs")):
+            out.write_text(everything, "utf-8")  # whose versions are kept
+            parts.append(blocks(compile_(uv, project, out, *extra)))
+    for path, text in split(everything, *parts).items():
         (project / path).write_text(text, "utf-8")
     changed = differences(before, pins(read(project)))
     print("\n".join(changed) if changed else "The lock was up to date.")

@@ -1,7 +1,7 @@
-"""Every run-config key in one place: the README's table, pyproject.toml's defaults, a check before a run starts.
+"""Every run-config key in one place: rows for the reference, pyproject.toml's defaults, a check before a run starts.
 
-``python -m crossward.launcher.settings_table`` rewrites table and defaults between their markers; a test fails when
-they are out of date.
+``python -m crossward.launcher.settings_table`` rewrites the defaults between their markers; a test fails when
+they are out of date. ``scripts/docs_reference.py`` makes the reference's tables from the rows.
 
 Not for: reading one settings class (``crossward.config.settings``).
 """
@@ -24,7 +24,7 @@ from crossward.encryption.settings import EncryptionSettings
 from data import DataConfig
 from strategies.settings import StrategySettings
 
-ROOT = Path(__file__).resolve().parents[2]
+PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 RUN_CONFIG: tuple[type[Any], ...] = (
     RunSettings,
     ModelConfig,
@@ -46,6 +46,11 @@ def run_config_rows() -> list[tuple[str, Any, str, str]]:
     rows = [row for cls in RUN_CONFIG for row in settings_rows(cls)]
     order = list(dict.fromkeys(row[0].split(".")[0] for row in rows))
     return sorted(rows, key=lambda row: order.index(row[0].split(".")[0]))
+
+
+def node_config_rows() -> list[tuple[str, Any, str, str]]:
+    """The same of every node-config key."""
+    return settings_rows(NodeSettings)
 
 
 def check_settings(values: Mapping[str, Any]) -> None:
@@ -74,23 +79,6 @@ def pyproject_block() -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def readme_block() -> str:
-    """The README's tables: run config, then node config."""
-    out = []
-    for title, rows in (
-        ("Run config", run_config_rows()),
-        ("Node config (`flower-supernode --node-config`)", settings_rows(NodeSettings)),
-    ):
-        out += [f"**{title}**", "", "| key | default | expected | meaning |", "|---|---|---|---|"]
-        out += [f"| `{k}` | `{_toml(d)}` | {_cell(w)} | {_cell(h)} |" for k, d, w, h in rows]
-        out.append("")
-    return "\n".join(out)
-
-
 def replaced(text: str, block: str, comment: tuple[str, str]) -> str:
     """``text`` with what stands between the two markers replaced by ``block``."""
     begin, end = (f"{comment[0]}{mark}{comment[1]}" for mark in (BEGIN, END))
@@ -100,20 +88,15 @@ def replaced(text: str, block: str, comment: tuple[str, str]) -> str:
     return pattern.sub(lambda _: f"{begin}\n{block}{end}", text)
 
 
-def up_to_date() -> dict[Path, str]:
-    """What README.md and pyproject.toml should hold."""
-    pyproject, readme = ROOT / "pyproject.toml", ROOT / "README.md"
-    return {
-        pyproject: replaced(pyproject.read_text(), pyproject_block(), ("# ", "")),
-        readme: replaced(readme.read_text(), readme_block(), ("<!-- ", " -->")),
-    }
+def up_to_date() -> str:
+    """What pyproject.toml should hold."""
+    return replaced(PYPROJECT.read_text(), pyproject_block(), ("# ", ""))
 
 
 def main() -> None:
-    """Rewrite both files."""
-    for path, text in up_to_date().items():
-        path.write_text(text)
-        print(f"{path.name} is up to date")
+    """Rewrite the file."""
+    PYPROJECT.write_text(up_to_date())
+    print(f"{PYPROJECT.name} is up to date")
 
 
 if __name__ == "__main__":

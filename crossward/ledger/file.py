@@ -33,6 +33,7 @@ from crossward.ledger.chain import (
     read_heads,
     verify,
 )
+from crossward.machine.files import sync_folder
 from crossward.protocol.messages import Head
 
 __all__ = [
@@ -86,7 +87,7 @@ class Ledger:
         try:
             self._lock()
             if durable:
-                self._sync_folder()
+                sync_folder(self.path.parent)
             self._head, self._size, torn = self._load()
             if torn:
                 self._repair(torn)
@@ -130,13 +131,6 @@ class Ledger:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LedgerError(f"{self.path} is being written by another process; stop that run first") from error
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def _load(self) -> tuple[Head, int, bytes]:
         head, size = EMPTY, 0

@@ -180,3 +180,23 @@ class Failure:
 
 
 Reply = Update | Evaluation | Failure
+
+
+class Kind(NamedTuple):
+    """A kind of task: ``reply`` is what answers it (or a :class:`Failure`), ``act`` the method of a node that does.
+
+    ``doing`` is what a node does meanwhile, for people.
+    """
+
+    reply: type[Reply]
+    act: str
+    doing: str
+
+
+# By Flower's message type: "train", "evaluate" or "query", an action of one's own behind a dot. Adding one is an entry,
+# its reply, the node's method (``client_app.node``) and what becomes of the reply (``strategies.exchange.reception``).
+KINDS: dict[str, Kind] = {
+    TRAIN: Kind(Update, "train", "training"),
+    EVALUATE: Kind(Evaluation, "evaluate", "evaluating"),
+    ALONE: Kind(Evaluation, "alone", "training alone"),
+}

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
@@ -19,6 +20,7 @@ from crossward.config.privacy_settings import UNITS
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import (
     EMPTY,
+    KINDS,
     MODELS,
     NODE_OUTCOMES,
     VERSION,
@@ -35,7 +37,9 @@ from crossward.protocol.parts import PartHead, Payload, ProtocolError, concatena
 
 FACTS, INDEX, PAYLOAD, METRICS = "facts", "index", "payload", "metrics"
 T = TypeVar("T")
+R = TypeVar("R", bound=Reply)
 _LINEAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")  # nodes name folders by it
+_LONGEST = 4000  # characters of a text in a reply of facts alone
 _KEY = re.compile(r"([0-9a-f]{16})?")  # a key's fingerprint, or none
 
 
@@ -272,82 +276,107 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def write_reply(reply: Reply) -> RecordDict:
-    """A Flower content of a node's reply."""
-    content = RecordDict()
-    facts: dict[str, Any] = {"protocol": VERSION, "lineage": reply.lineage, "task": reply.task}
-    if isinstance(reply, Failure):
-        why = {"kind": reply.kind, "reason": reply.reason, "held": reply.held, "first": reply.first, "last": reply.last}
-        content[FACTS] = ConfigRecord(facts | {"reply": "failure"} | why)
-        return content
-    facts |= {
+def _write_flat(reply: Reply, content: RecordDict) -> None:
+    """A reply of facts alone, each a text, a number or a truth value."""
+    own = {_dashed(f.name): getattr(reply, f.name) for f in fields(reply) if f.name not in ("lineage", "task")}
+    content[FACTS] = ConfigRecord(_common(reply) | {"reply": _tag(type(reply))} | own)
+
+
+def _tag(kind: type[Reply]) -> str:
+    return kind.__name__.lower()
+
+
+def _common(reply: Reply) -> dict[str, Any]:
+    return {"protocol": VERSION, "lineage": reply.lineage, "task": reply.task}
+
+
+def _about_node(reply: Update | Evaluation) -> dict[str, Any]:
+    return _common(reply) | {
         "version": reply.version,
         "site": reply.site,
         "state-hash": reply.state_hash,
         "head-seq": reply.head.seq,
         "head-hash": reply.head.hash,
     }
-    if isinstance(reply, Evaluation):
-        facts |= {"reply": "evaluation", "models": list(reply.measures)}
-        metrics: dict[str, int | float] = {"seconds": reply.seconds}
-        for model, measure in reply.measures.items():
-            metrics |= {f"{model}-{_dashed(n)}": float(v) for n, v in measure.as_dict().items()}
-        content[FACTS] = ConfigRecord(facts)
-        content[METRICS] = MetricRecord(cast(Any, metrics))
-        return content
-    facts |= {_dashed(name): getattr(reply, name) for name in _UPDATE_FACTS}
-    facts |= {"reply": "update", "public-key": reply.public_key, "signature": reply.signature}
+
+
+def _write_evaluation(reply: Evaluation, content: RecordDict) -> None:
+    metrics: dict[str, int | float] = {"seconds": reply.seconds}
+    for model, measure in reply.measures.items():
+        metrics |= {f"{model}-{_dashed(n)}": float(v) for n, v in measure.as_dict().items()}
+    about = _about_node(reply) | {"reply": _tag(Evaluation), "models": list(reply.measures)}
+    content[FACTS] = ConfigRecord(about)
+    content[METRICS] = MetricRecord(cast(Any, metrics))
+
+
+def _write_update(reply: Update, content: RecordDict) -> None:
+    facts = _about_node(reply) | {_dashed(name): getattr(reply, name) for name in _UPDATE_FACTS}
+    facts |= {"reply": _tag(Update), "public-key": reply.public_key, "signature": reply.signature}
     payloads = [reply.payload]
     _put_snapshot(facts, payloads, reply.snapshot)
     facts["parts"] = _put_payload(content, payloads)
     content[FACTS] = ConfigRecord(facts)
     content[METRICS] = MetricRecord({_dashed(name): getattr(reply, name) for name in _UPDATE_METRICS})
+
+
+def write_reply(reply: Reply) -> RecordDict:
+    """A Flower content of a node's reply."""
+    content = RecordDict()
+    write, _ = _CODECS.get(type(reply), _FLAT)
+    write(reply, content)
     return content
 
 
-def read_reply(content: RecordDict) -> Reply:
-    """Undo :func:`write_reply`, checking everything."""
-    facts = _facts(content)
-    what = _get(facts, "reply", str)
-    lineage, task = _get(facts, "lineage", str), _get(facts, "task", int)
-    if what == "failure":
-        kind = _get(facts, "kind", str)
-        if kind not in NODE_OUTCOMES:
-            raise ProtocolError(f"a failure of the unknown kind {kind!r}")
-        held, first, last = (_get(facts, name, int) for name in ("held", "first", "last"))
-        return Failure(lineage, task, kind, _get(facts, "reason", str)[:4000], held, first, last)
+def _read_flat(kind: type[R], content: RecordDict, facts: ConfigRecord) -> R:
+    hints = get_type_hints(kind)
+    given: dict[str, Any] = {f.name: _get(facts, _dashed(f.name), hints[f.name]) for f in fields(kind)}
+    return kind(**{name: value[:_LONGEST] if isinstance(value, str) else value for name, value in given.items()})
+
+
+def _read_failure(kind: type[Failure], content: RecordDict, facts: ConfigRecord) -> Failure:
+    failure = _read_flat(kind, content, facts)
+    if failure.kind not in NODE_OUTCOMES:
+        raise ProtocolError(f"a failure of the unknown kind {failure.kind!r}")
+    return failure
+
+
+def _metrics(content: RecordDict) -> MetricRecord:
     metrics = record_of(content, METRICS, MetricRecord)
     if metrics is None:
         raise ProtocolError(f"the message has no '{METRICS}' record")
-    if what == "evaluation":
-        models = _list(facts, "models", str)
-        if not set(models) <= set(MODELS):
-            raise ProtocolError(f"measures of other models than {', '.join(MODELS)}")
-        names = [f.name for f in fields(Measure)]
-        measures = {m: Measure(*(_get(metrics, f"{m}-{_dashed(n)}", float) for n in names)) for m in models}
-        for model, measure in measures.items():
-            if min(measure.as_dict().values()) < 0 or measure.tokens < 1 or measure.correct > measure.tokens:
-                raise ProtocolError(f"the measures of '{model}' are out of range: {measure}")
-        return Evaluation(
-            lineage,
-            task,
-            _get(facts, "version", int),
-            _site(facts),
-            _name(facts, "state-hash"),
-            _head(facts),
-            _get(metrics, "seconds", float),
-            measures,
-        )
-    if what != "update":
-        raise ProtocolError(f"a reply of the unknown kind {what!r}")
-    payloads = _take_payload(content, _list(facts, "parts", int))
+    return metrics
+
+
+def _read_evaluation(kind: type[Evaluation], content: RecordDict, facts: ConfigRecord) -> Evaluation:
+    metrics, models = _metrics(content), _list(facts, "models", str)
+    if not set(models) <= set(MODELS):
+        raise ProtocolError(f"measures of other models than {', '.join(MODELS)}")
+    names = [f.name for f in fields(Measure)]
+    measures = {m: Measure(*(_get(metrics, f"{m}-{_dashed(n)}", float) for n in names)) for m in models}
+    for model, measure in measures.items():
+        if min(measure.as_dict().values()) < 0 or measure.tokens < 1 or measure.correct > measure.tokens:
+            raise ProtocolError(f"the measures of '{model}' are out of range: {measure}")
+    return kind(
+        _get(facts, "lineage", str),
+        _get(facts, "task", int),
+        _get(facts, "version", int),
+        _site(facts),
+        _name(facts, "state-hash"),
+        _head(facts),
+        _get(metrics, "seconds", float),
+        measures,
+    )
+
+
+def _read_update(kind: type[Update], content: RecordDict, facts: ConfigRecord) -> Update:
+    metrics, payloads = _metrics(content), _take_payload(content, _list(facts, "parts", int))
     if not payloads:
         raise ProtocolError("an update without a payload")
     given: dict[str, Any] = {n: _get(facts, _dashed(n), kind) for n, kind in _UPDATE_FACTS.items()}
     given |= {"site": _site(facts), "layout": _name(facts, "layout"), "state_hash": _name(facts, "state-hash")}
     _key(given["key"], "key")
     given |= {n: _get(metrics, _dashed(n), kind) for n, kind in _UPDATE_METRICS.items()}
-    update = Update(
+    update = kind(
         **given,
         head=_head(facts),
         payload=payloads[0],
@@ -371,3 +400,24 @@ def read_reply(content: RecordDict) -> Reply:
             "be negative, nor the part more than the whole"
         )
     return update
+
+
+def read_reply(content: RecordDict) -> Reply:
+    """Undo :func:`write_reply`, checking everything."""
+    facts = _facts(content)
+    what = _get(facts, "reply", str)
+    for kind in (Failure, *(kind.reply for kind in KINDS.values())):
+        if what == _tag(kind):
+            _, read = _CODECS.get(kind, _FLAT)
+            reply: Reply = read(kind, content, facts)
+            return reply
+    raise ProtocolError(f"a reply of the unknown kind {what!r}")
+
+
+_Codec = tuple[Callable[[Any, RecordDict], None], Callable[[Any, RecordDict, ConfigRecord], Any]]
+_FLAT: _Codec = (_write_flat, _read_flat)
+_CODECS: dict[type[Reply], _Codec] = {  # of the replies that are more than facts, or are held to more than types
+    Failure: (_write_flat, _read_failure),
+    Evaluation: (_write_evaluation, _read_evaluation),
+    Update: (_write_update, _read_update),
+}

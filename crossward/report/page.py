@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.machine.files import write_atomic
 from crossward.protocol.messages import ACCEPTED
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
 from crossward.report.history import History, read_history
@@ -176,6 +177,5 @@ def draw_page(folder: Path, exact: ExactLoss | None = None) -> str:
 
 def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:
     """Write :func:`draw_page`'s page into the run folder as ``report.html``; its path. Raises as it does."""
-    path, draft = folder / NAME, folder / f".{NAME}"
-    draft.write_text(draw_page(folder, exact), encoding="utf-8")
-    return draft.replace(path)
+    write_atomic(folder / NAME, draw_page(folder, exact), durable=False)
+    return folder / NAME

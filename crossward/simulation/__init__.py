@@ -1,4 +1,4 @@
-"""A Grid with a virtual clock, and a toy learner: whole runs in tenths of a second, the same every time.
+"""Whole runs in one process on a virtual clock: a Grid, a toy learner, and functions that put a run together.
 
 Not for: ``flwr run``'s own simulation, which needs nothing from here.
 """

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Context, Message
 from numpy.typing import NDArray
 
 from client_app.app import build
@@ -26,23 +26,18 @@ from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.update.payloads import Payloads
 from crossward.config.run_settings import RunSettings, SimulationSettings
-from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings
-from crossward.encryption.dither import KNOWN
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.settings import EncryptionSettings
 from crossward.evaluation.replay import EvaluationError
 from crossward.launcher.overrides import app_defaults
 from crossward.protocol.messages import ACCEPTED, LATE, OUTCOMES, TRAIN, Task, Update
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import read_reply
-from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.simulation.run import run_plan, simulate_run
+from crossward.simulation.virtual_grid import Speed, VirtualGrid
 from research.compare.federation import fixed_identities
 from research.compare.memory import Memory, Remembering
 from server_app.files import read_payload
-from server_app.run_folder import RunFolder
-from server_app.strategy import make_strategy
-from strategies.exchange.bandwidth import Bandwidths
 from strategies.settings import StrategySettings
 
 Ints = NDArray[np.int64]
@@ -164,33 +159,29 @@ def run(
         }
         config |= dict(given or {})
         settings, links = read_settings(StrategySettings, config), read_settings(SimulationSettings, config)
-        plan = read_settings(EncryptionSettings, config).plan(hospitals, settings.buffer_size)
+        plan = run_plan(config, hospitals)
         fixed_identities(read_settings(RunSettings, config).state_root, hospitals)
         folder = Path(place) / "run"
         watch = _Watch(plan, versions, folder, config, memory or Memory(), told)
-        bandwidths, clock = Bandwidths(), VirtualClock()
-        app, nodes = make_app(watch.node), dict[int, VirtualNode]()
-        for number in range(hospitals):
-            own: dict[str, Any] = {"partition-id": number, "num-partitions": hospitals}
-            context = Context(run_id=1, node_id=number + 1, node_config=own, state=RecordDict(), run_config=config)
-            speed = Speed(links.link(number) or 1000.0, compute=COMPUTE * links.slowdown(number))
-            nodes[number + 1] = VirtualNode(app, context, speed)
-            bandwidths.configure(number + 1, speed.mbit)
-        journal = RunFolder.create(folder, config, plan, durable=False)
-        journal.observers.append(watch.line)
-        strategy = make_strategy(config, plan, journal, clock, bandwidths, dither=KNOWN)
+        speeds = [
+            Speed(links.link(number) or 1000.0, compute=COMPUTE * links.slowdown(number)) for number in range(hospitals)
+        ]
         flower = logging.getLogger("flwr")
         level = flower.level
         flower.setLevel(logging.ERROR)
         try:
-            strategy.start(
-                VirtualGrid(nodes, clock, watch.message), num_rounds=read_settings(Schedule, config).versions
+            simulate_run(
+                config,
+                folder,
+                speeds,
+                app=make_app(watch.node),
+                grid=lambda nodes, clock: VirtualGrid(nodes, clock, watch.message),
+                observers=[watch.line],
             )
         except _Enough:
             pass
         finally:
             flower.setLevel(level)
-            journal.close()
     if len(watch.versions) < versions:
         raise EvaluationError(f"the attacked run ended at version {len(watch.versions)} of {versions}")
     heaviest = math.ceil(plan.total_weight * max(settings.max_share, 1.0 / settings.buffer_size))

@@ -24,8 +24,9 @@ from crossward.encryption.holder import ClearSealer
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.packing import CLEAR
 from crossward.encryption.plan import FieldPlan
+from crossward.encryption.schemes import BFV, CKKS, SCHEMES
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import ALL, BFV, CKKS, NONE, SENSITIVE, EncryptionSettings
+from crossward.encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
 from crossward.protocol.parts import Payload
 from research.attacks.laboratory import Laboratory, Trainer, Vector
 from research.attacks.sizes import Setting
@@ -139,10 +140,10 @@ def _read(data: bytes, count: int) -> Vector:
 
 
 @functools.lru_cache(maxsize=2)
-def _key(ckks: bool) -> ConsortiumKey:
-    from crossward.encryption.ckks_holder import make_context
+def _key(scheme: str) -> ConsortiumKey:
+    from crossward.encryption.holder.ckks import make_context  # for the one scheme that has a context
 
-    return ConsortiumKey(Secret.generate(), (), make_context()[0] if ckks else b"")
+    return ConsortiumKey(Secret.generate(), (), make_context()[0] if SCHEMES[scheme].has_context else b"")
 
 
 def plan_of(setting: Setting) -> FieldPlan:
@@ -161,7 +162,7 @@ class Observer:
         self.plan = FieldPlan(NOISED_BITS, 7, 0) if protection.noise is not None else plan_of(setting)
         sizes = tuple(block.size for block in lab.layout.blocks)
         self.mask = protection.sealed(len(sizes))
-        key = _key(protection.scheme == CKKS) if protection.policy != NONE else None
+        key = _key(protection.scheme) if protection.policy != NONE else None
         settings = EncryptionSettings(policy=protection.policy, scheme=protection.scheme, workers=1)
         self.payloads = Payloads(sizes, self.plan, Vault(settings, key, protection.blocks))
         self.rng = lab.rng("observer", setting.name, protection.name, role)

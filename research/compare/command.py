@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from crossward.machine.files import write_atomic
 from research.compare.ablations import base_of, variants
 from research.compare.ablations import row as ablation_row
 from research.compare.claims import run_claims, size_claims
@@ -177,9 +178,7 @@ def compare(setting: Comparison, wanted: Wanted, out: Path, defaults: Mapping[st
         points = frontier(learner, setting.hospitals, attack, setting.attacked) if HYBRID in wanted.methods else []
         found = found_of(setting, wanted, jobs, unavailable, layers, points, attack)
     path = out / RESULT
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+    write_atomic(path, json.dumps(found, indent=1, allow_nan=False) + "\n")
     show(found, console)
     figures = draw(found, out)
     console.print(f"\n{path}", highlight=False, soft_wrap=True)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Context, Message
 from numpy.typing import NDArray
 
 from client_app.app import build
@@ -28,7 +28,7 @@ from client_app.node import Node
 from client_app.training.learner import LoraLearner
 from client_app.training.trained import Vector
 from client_app.update.keys import simulated_key
-from crossward.config.privacy_settings import HOSPITAL, NO_UNIT, PrivacySettings
+from crossward.config.privacy_settings import NO_UNIT, PrivacySettings
 from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings
@@ -40,12 +40,10 @@ from crossward.evaluation.opening import vault_of
 from crossward.evaluation.replay import EvaluationError, global_vector, open_run
 from crossward.protocol.messages import LATE, OUTCOMES, TRAIN, Task, Update
 from crossward.protocol.wire import content_size, read_reply
-from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from crossward.simulation.run import run_plan, simulate_run
+from crossward.simulation.virtual_grid import Speed, VirtualGrid
 from research.compare.memory import Memory, Remembering
-from server_app.run_folder import RunFolder
-from server_app.strategy import kinds_of, make_strategy
-from strategies.exchange.bandwidth import Bandwidths
-from strategies.settings import StrategySettings
+from server_app.strategy import kinds_of
 
 COMPUTE, LATENCY = 10.0, 0.05  # virtual seconds of a task and a message, the same for every hospital
 TURN = 0.1  # more for every training that a hospital did: among equally fast ones, who did the fewest comes first
@@ -201,10 +199,9 @@ def federate(
         a task failed.
     """
     given = dict(config)
-    settings, schedule = read_settings(StrategySettings, given), read_settings(Schedule, given)
-    encryption, privacy = read_settings(EncryptionSettings, given), read_settings(PrivacySettings, given)
-    noised = privacy.unit == HOSPITAL
-    plan = encryption.plan(hospitals, settings.buffer_size or hospitals, noised=noised)
+    schedule, encryption = read_settings(Schedule, given), read_settings(EncryptionSettings, given)
+    privacy = read_settings(PrivacySettings, given)
+    plan = run_plan(given, hospitals)
     fixed_identities(read_settings(RunSettings, given).state_root, hospitals)
     watch, trainings = _Watch(privacy.unit != NO_UNIT), list[float]()
 
@@ -214,22 +211,17 @@ def federate(
         watch.node = node
         return node
 
-    app, clock, bandwidths = make_app(built), VirtualClock(), Bandwidths()
-    nodes = {}
-    for number in range(hospitals):
-        own: dict[str, Any] = {"partition-id": number, "num-partitions": hospitals}
-        context = Context(run_id=1, node_id=number + 1, node_config=own, state=RecordDict(), run_config=given)
-        nodes[number + 1] = VirtualNode(app, context, Speed(INSTANT, LATENCY, COMPUTE))
-        bandwidths.configure(number + 1, mbit)
-    journal = RunFolder.create(folder, given, plan, durable=False)
-    journal.observers.append(watch.line)
-    journal.observers.append(lambda line: heard(line["version"]) if line["event"] == "version" else None)
-    kinds = {name: _Timed(inner, watch.cost) for name, inner in kinds_of(given, plan).items()}
-    strategy = make_strategy(given, plan, journal, clock, bandwidths, kinds, dither)
-    try:
-        strategy.start(VirtualGrid(nodes, clock, watch.message), num_rounds=schedule.versions)
-    finally:
-        journal.close()
+    simulate_run(
+        given,
+        folder,
+        [Speed(INSTANT, LATENCY, COMPUTE)] * hospitals,
+        app=make_app(built),
+        grid=lambda nodes, clock: VirtualGrid(nodes, clock, watch.message),
+        observers=[watch.line, lambda line: heard(line["version"]) if line["event"] == "version" else None],
+        mbit=[mbit] * hospitals,
+        kinds={name: _Timed(inner, watch.cost) for name, inner in kinds_of(given, plan).items()},
+        dither=dither,
+    )
     run = open_run(folder)
     vault = vault_of(run, simulated_key(encryption), learner.shop)
     vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault)

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crossward.config.privacy_settings import NO_UNIT, PrivacySettings
-from crossward.encryption.settings import ALL, CKKS, SENSITIVE
+from crossward.encryption.schemes import BFV, CKKS
+from crossward.encryption.settings import ALL, SENSITIVE
 from research.attacks.scores import Score
 from research.compare.methods import CENTRALISED, LOCAL, Method
 from research.compare.settings import Comparison
@@ -89,12 +90,13 @@ class Attacker:
 
     def protection(self, method: Method) -> Protection:
         """What the aggregator sees of ``method``, in the suite's terms."""
-        from research.attacks.observers import CKKS_ALL, CLEAR_ALL, SEALED_ALL, sensitive
+        from research.attacks.observers import CKKS_ALL, CLEAR_ALL, SEALED_ALL, Protection, sensitive
         from research.attacks.private import private, trainer_for
 
         policy = method.config.get("encryption.policy", ALL)
         if policy == ALL:
-            return CKKS_ALL if method.config.get("encryption.scheme") == CKKS else SEALED_ALL
+            scheme = method.config.get("encryption.scheme", BFV)
+            return {BFV: SEALED_ALL, CKKS: CKKS_ALL}.get(scheme) or Protection(f"sealed, {scheme}", ALL, scheme)
         shown = sensitive(self.lab, method.fraction) if policy == SENSITIVE else CLEAR_ALL
         unit = method.config.get("privacy.unit", NO_UNIT)
         if unit == NO_UNIT:

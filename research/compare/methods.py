@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crossward.config.privacy_settings import PATIENT
-from crossward.encryption.settings import ALL, CKKS, NONE, SENSITIVE, EncryptionSettings
+from crossward.encryption.schemes import CKKS
+from crossward.encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
+from strategies.registry import STRATEGIES
 
 CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED = (
     "centralised",
@@ -44,7 +46,7 @@ class Method:
 
     @property
     def synchronous(self) -> bool:
-        return bool(self.config.get("strategy.name") == "fedavg")
+        return self.federated and STRATEGIES[self.config["strategy.name"]].rounds
 
     @property
     def sealed(self) -> bool:

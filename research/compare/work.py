@@ -25,6 +25,7 @@ from client_app.training.trained import Vector
 from crossward.config.settings import read_settings
 from crossward.evaluation.collect import centralised
 from crossward.evaluation.replay import EvaluationError
+from crossward.machine.files import write_atomic
 from research.compare.federation import Cost, Federated, UnavailableError, federate
 from research.compare.memory import Memory, Remembering, vector_digest
 from research.compare.methods import CENTRALISED, Method
@@ -54,9 +55,7 @@ def _read(path: Path) -> Facts:
 
 def _write(path: Path, content: Facts) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+    write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def defaults_digest(defaults: Mapping[str, Any]) -> str:

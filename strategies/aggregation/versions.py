@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from crossward.config.weightings import WEIGHTINGS
 from crossward.protocol.messages import LATE, TRAIN, WRONG_KEY, WRONG_LAYOUT
 from crossward.protocol.parts import Part
 from strategies.aggregation.catchup import VersionFacts, version_name
@@ -17,7 +18,7 @@ from strategies.aggregation.combine import combine
 from strategies.aggregation.weighting import Contribution, damped_total, equal_weights, integer_weights, shares
 from strategies.history.restore import Buffered
 from strategies.history.state import ServerState, multiplier, multiplier_room
-from strategies.settings import EQUAL, StrategySettings
+from strategies.settings import StrategySettings
 
 
 def _append(
@@ -95,7 +96,7 @@ def drop_others(state: ServerState) -> None:
 def weigh(contributions: list[Contribution], most: int, settings: StrategySettings) -> tuple[list[float], list[int]]:
     """Shares, and integer weights of at most ``most`` in all, multipliers included."""
     share = shares(contributions, settings)
-    if settings.weighting == EQUAL:
+    if WEIGHTINGS[settings.weighting].fixed:
         return share, equal_weights(most, settings.buffer_size, [c.multiplier for c in contributions])
     total = damped_total(contributions, share, most, settings)
     multipliers = [c.multiplier for c in contributions]

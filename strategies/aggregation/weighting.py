@@ -1,22 +1,17 @@
-"""Weights: what a hospital's update is worth, and the integers that say so.
+"""From the weights of a version's updates to integers: staleness, the largest share, and what of W is used.
 
-When to use which: ``paper`` (arXiv 2503.12226) lets a badly fitted hospital count more and a fast link less,
-which offsets that it takes part more often; ``paper-literal`` reads the same formula with the mean loss and so
-also divides by the size; ``examples`` is FedAvg (arXiv 1602.05629); ``corrected`` grows with size and loss and
-leaves bandwidth to scheduling (q-FFL's form, arXiv 1905.10497); ``equal`` counts every update the same, whatever its
-hospital says of itself and however stale it is, and a version with fewer of them is a shorter step. Weights that depend
-on a loss or a count depend on data: differential privacy of hospitals takes ``equal``.
-
-Not for: which updates are aggregated (``strategies.async_hybrid``).
+Not for: what an update is worth (``crossward.config.weightings``), which updates are aggregated
+(``strategies.async_hybrid``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strategies.settings import EQUAL, StrategySettings
+from crossward.config.weightings import WEIGHTINGS, Facts
+from strategies.settings import StrategySettings
 
 _LEAST = 1e-290  # a smaller weight counts as none: beside it products lose the digits that shares need
 
@@ -38,30 +33,6 @@ class Contribution:
         return self.loss_sum / self.num_tokens
 
 
-def _paper(c: Contribution, s: StrategySettings) -> float:
-    return c.loss_sum / (c.num_tokens * math.pow(c.bandwidth, s.bandwidth_exponent))
-
-
-def _paper_literal(c: Contribution, s: StrategySettings) -> float:
-    return c.mean_loss / (c.num_tokens * math.pow(c.bandwidth, s.bandwidth_exponent))
-
-
-def _examples(c: Contribution, s: StrategySettings) -> float:
-    return float(c.num_examples)
-
-
-def _corrected(c: Contribution, s: StrategySettings) -> float:
-    return c.num_tokens * math.pow(c.mean_loss + s.loss_offset, s.loss_exponent)
-
-
-WEIGHTINGS: dict[str, Callable[[Contribution, StrategySettings], float]] = {
-    "paper": _paper,
-    "paper-literal": _paper_literal,
-    "examples": _examples,
-    "corrected": _corrected,
-}
-
-
 def staleness_factor(staleness: int, exponent: float) -> float:
     """(1+s)^-p, FedBuff's polynomial (arXiv 2106.06639, Section 5)."""
     return math.pow(1 + staleness, -exponent)
@@ -69,10 +40,14 @@ def staleness_factor(staleness: int, exponent: float) -> float:
 
 def shares(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
     """Share of each update, summing to 1, none above ``max-share`` (or 1/K where that is more)."""
-    if settings.weighting == EQUAL:
+    weighting = WEIGHTINGS[settings.weighting]
+    if weighting.fixed:
         return [1.0 / len(contributions)] * len(contributions)
-    formula = WEIGHTINGS[settings.weighting]
-    raw = [formula(c, settings) * staleness_factor(c.staleness, settings.staleness_exponent) for c in contributions]
+    known = (Facts({name: getattr(c, name) for name in weighting.needs}) for c in contributions)
+    raw = [
+        weighting.weight(facts, settings) * staleness_factor(c.staleness, settings.staleness_exponent)
+        for facts, c in zip(known, contributions, strict=True)
+    ]
     if not all(math.isfinite(r) and r >= 0 for r in raw) or sum(raw) <= 0:
         raw = [1.0] * len(raw)
     return capped(raw, max(settings.max_share, 1.0 / len(raw)))

@@ -5,7 +5,9 @@ Not for: what a full buffer becomes (``strategies.aggregation.versions``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from logging import WARNING
+from typing import Any
 
 from flwr.app import Message
 from flwr.common import log
@@ -17,12 +19,13 @@ from crossward.protocol.messages import (
     BUDGET,
     DUPLICATE,
     FAILED,
+    KINDS,
     LATE,
     MALFORMED,
-    TRAIN,
     WRONG_KEY,
     Evaluation,
     Failure,
+    Reply,
     Update,
 )
 from crossward.protocol.parts import ProtocolError
@@ -95,7 +98,7 @@ def receive(state: ServerState, message: Message) -> None:
         )  # it could not read the task
         if not unread and (reply.lineage, reply.task) != (state.journal.lineage, flight.task):
             raise ProtocolError(f"it answers task {reply.task} of lineage {reply.lineage!r}, not task {flight.task}")
-        if not isinstance(reply, Failure) and isinstance(reply, Update) != (flight.kind == TRAIN):
+        if not isinstance(reply, (Failure, KINDS[flight.kind].reply)):
             raise ProtocolError(f"a {type(reply).__name__} came in reply to '{flight.kind}'")
     except ProtocolError as error:
         state.roster.nodes[flight.node].refused = str(error)
@@ -104,12 +107,7 @@ def receive(state: ServerState, message: Message) -> None:
     view = state.roster.nodes[flight.node]
     if not isinstance(reply, Failure):
         state.forecast.observe(view.node, flight.kind, state.clock.now() - flight.sent, flight.bytes_down)
-    if isinstance(reply, Failure):
-        _take_failure(state, flight, view, reply)
-    elif isinstance(reply, Evaluation):
-        _take_evaluation(state, flight, view, reply)
-    else:
-        _take_update(state, flight, view, reply)
+    _TAKES[type(reply)](state, flight, view, reply)
 
 
 def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Failure) -> None:
@@ -275,3 +273,10 @@ def _report(state: ServerState, view: NodeView, version: int, digest: str) -> No
         for other in state.roster.nodes.values():
             if other.hospital in astray:
                 other.held = 0  # its next task brings everything, and it starts over
+
+
+_TAKES: dict[type[Reply], Callable[[ServerState, Flight, NodeView, Any], None]] = {
+    Failure: _take_failure,
+    Evaluation: _take_evaluation,
+    Update: _take_update,
+}

@@ -84,7 +84,7 @@ def test_who_comes_second_takes_the_firsts_key(tmp_path: Path, monkeypatch: pyte
         path.chmod(0o600)
         return "draft"
 
-    monkeypatch.setattr("client_app.identity.secrets.token_hex", meanwhile)
+    monkeypatch.setattr("crossward.machine.files.secrets.token_hex", meanwhile)
     assert raw(load_identity(path)) == b"1" * 32
     assert [p.name for p in tmp_path.iterdir()] == ["identity.pem"]
 

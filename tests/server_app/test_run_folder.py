@@ -113,7 +113,8 @@ def test_metrics_that_an_interruption_tore_are_made_anew(folder: RunFolder, dama
 
 def test_metrics_that_cannot_be_made_anew_are_named(folder: RunFolder) -> None:
     folder.close()
-    (folder.path / ".metrics.jsonl").mkdir()
+    (folder.path / "metrics.jsonl").unlink(missing_ok=True)
+    (folder.path / "metrics.jsonl").mkdir()
     with pytest.raises(RunFolderError, match=r"metrics.jsonl cannot be made anew .* then resume the run"):
         RunFolder.resume(folder.path, CONFIG, durable=False)
 

@@ -26,7 +26,6 @@ from crossward.privacy.hospital import HospitalMechanism
 from crossward.protocol.messages import LATE
 from crossward.simulation.toy import ToyLearner
 from server_app.run_folder import RunFolder
-from strategies.dp_fedavg import DpFedAvg
 from strategies.fedavg import FedAvg
 from strategies.history.journal import MemoryJournal
 from strategies.stopping.hospital_budget import EVENT, HospitalBudget
@@ -265,11 +264,9 @@ def test_a_version_of_fewer_than_the_noise_counts_on_is_refused() -> None:
     assert budget().refusal(["a", "b", "c"]) == ""
 
 
-def test_dp_fedavg_runs_with_a_unit_and_refuses_without(federation: Any) -> None:
-    f = run(federation, kind=lambda *a, **k: DpFedAvg(*a, unit="hospital", **k), compute=(1, 2, 3, 4), buffer_size=4)
+def test_rounds_run_with_a_hospitals_unit(federation: Any) -> None:
+    f = run(federation, kind=FedAvg, compute=(1, 2, 3, 4), buffer_size=4)
     assert f.strategy.state.version == 6 and all(len(line["hospitals"]) == 4 for line in f.made())
-    with pytest.raises(ValueError, match="protects nobody"):
-        federation(kind=DpFedAvg)
 
 
 def test_equal_weights_without_privacy_shorten_a_version_of_fewer(federation: Any) -> None:

@@ -14,10 +14,11 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.update.payloads import Vault
-from crossward.encryption.aggregator import BfvArithmetic
-from crossward.encryption.bfv import CiphertextError, to_60_bits
-from crossward.encryption.holder import BfvSealer
+from crossward.encryption.aggregator.bfv import BfvArithmetic
+from crossward.encryption.bfv import to_60_bits
+from crossward.encryption.holder.bfv import BfvSealer
 from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.packing import CiphertextError
 from crossward.encryption.plan import RING, FieldPlan
 from crossward.encryption.secret import Secret
 from crossward.encryption.settings import EncryptionSettings

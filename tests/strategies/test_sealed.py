@@ -17,8 +17,9 @@ from client_app.update.payloads import Payloads, Vault
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FieldPlan
+from crossward.encryption.schemes import CKKS
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import CKKS, EncryptionSettings
+from crossward.encryption.settings import EncryptionSettings
 from crossward.protocol.messages import Task, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import toy_identity
@@ -39,7 +40,7 @@ def vault(policy: str = "all", key: ConsortiumKey | None = KEY, scheme: str = "b
 
 @pytest.fixture(scope="module")
 def ckks_key() -> ConsortiumKey:
-    from crossward.encryption.ckks_holder import make_context
+    from crossward.encryption.holder.ckks import make_context
 
     return ConsortiumKey(SECRET, (), make_context()[0])
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from crossward.protocol.messages import ALONE, EVALUATE, KINDS, TRAIN
 from crossward.report.reported_loss import ExactLoss
 
-TRAINING, EVALUATING, TRAINING_ALONE = "training", "evaluating", "training alone"
+TRAINING, EVALUATING, TRAINING_ALONE = (KINDS[kind].doing for kind in (TRAIN, EVALUATE, ALONE))
 WAITING, IDLE, PAUSING = "update awaits version", "idle", "pausing"
 SPENT = "privacy budget spent"
 LEFT, EXCLUDED, ABSENT = "left", "excluded", "not back since resume"

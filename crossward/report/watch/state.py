@@ -119,14 +119,13 @@ class WatchState:
             if (other := nodes.get(node.key)) is None or (node.present, node.since) >= (other.present, other.since):
                 nodes[node.key] = node
         waiting = {node.key: since for node, since in self._waiting.values()} if self.finished is None else {}
-        names = {key: self.name(key) for key in self._hospitals}
+        names = {key: self._name(key) for key in self._hospitals}
         twins, now = Counter(names.values()), self.moment(now)
         names |= {k: f"{n} ({clean(k.removeprefix(NODE)[:6])})" for k, n in names.items() if twins[n] > 1}
         order = sorted(names, key=lambda key: (not self._hospitals[key].site, names[key].casefold(), key))
         return [self._row(names[key], key, nodes.get(key), waiting.get(key), now) for key in order]
 
-    def name(self, key: str) -> str:
-        """What a hospital is called, by its identity."""
+    def _name(self, key: str) -> str:
         return (self._hospitals[key].site if key in self._hospitals else "") or clean(key, NAME)
 
     def _row(self, name: str, key: str, node: _Node | None, waiting: float | None, now: float) -> Row:
@@ -186,7 +185,7 @@ class WatchState:
         back = event == "joined" and self._version_began is not None
         if event in NOTABLE or back or (event == "version" and "reverts" in line) or line.get(CLAMPED):
             key = node.key if node is not None else str(line.get("hospital", line.get("node", "")))
-            self._note(self.name(key), line)
+            self._note(self._name(key), line)
         self._add_up(line, event)
 
     def _add_up(self, line: Mapping[str, Any], event: str) -> None:

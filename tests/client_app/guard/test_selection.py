@@ -124,7 +124,7 @@ def test_a_selection_that_cannot_be_written_down_is_none(tmp_path: Path, monkeyp
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("client_app.state.durable.os.fsync", full)
+    monkeypatch.setattr("crossward.machine.files.os.fsync", full)
     with pytest.raises(SettingsError, match="No space left on device"):
         Selection(tmp_path / "selection.json", RUN).check()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "selection.lock"]

@@ -109,10 +109,10 @@ def test_a_strike_is_on_the_disk_before_the_failure_leaves(strikes: Strikes, mon
 def test_a_count_that_cannot_be_written_ends_the_task_with_the_remedy(
     strikes: Strikes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("client_app.guard.strikes.replace_text", full)
+    monkeypatch.setattr("client_app.guard.strikes.write_atomic", full)
     with pytest.raises(StruckOutError, match=r"identity\.unopened.*No space left on device.*Free disk space"):
         ask(strikes)
 

@@ -58,7 +58,7 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-@pytest.mark.parametrize("step", ["savez", "dump", "replace", "unlink"])
+@pytest.mark.parametrize("step", ["savez", "dumps", "replace", "unlink"])
 def test_a_kill_between_any_two_files_leaves_the_state_before_or_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -72,8 +72,8 @@ def test_a_kill_between_any_two_files_leaves_the_state_before_or_after(
         match step:
             case "savez":
                 patch.setattr("client_app.state.folder.np.savez", kill)
-            case "dump":
-                patch.setattr("client_app.state.folder.json.dump", kill)
+            case "dumps":
+                patch.setattr("client_app.state.folder.json.dumps", kill)
             case "replace":
                 patch.setattr(Path, "replace", kill)
             case "unlink":

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from crossward.encryption.aggregator import arithmetic
-from crossward.encryption.ckks_holder import make_context
+from crossward.encryption.holder.ckks import make_context
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import Piece, pieces

@@ -116,7 +116,7 @@ def loaded(*args: str) -> set[str]:
     return set(process(*args, code=LOADED).stderr.splitlines())
 
 
-def test_help_imports_neither_torch_nor_flower_and_is_there_at_once() -> None:
+def test_help_imports_neither_torch_nor_flower() -> None:
     found = loaded("--help")
     assert "crossward.cli.deploy" in found
     heavy = {"torch", "flwr", "numpy", "transformers", "pyarrow", "matplotlib", "cryptography", "tenseal", "ray"}

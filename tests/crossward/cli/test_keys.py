@@ -11,7 +11,7 @@ import pytest
 
 from crossward.cli.app import main as command
 from crossward.encryption import key_format
-from crossward.encryption.ckks_aggregator import CkksArithmetic
+from crossward.encryption.aggregator.ckks import CkksArithmetic
 from crossward.encryption.key_file import load_key
 
 ROOT = Path(__file__).parents[3]

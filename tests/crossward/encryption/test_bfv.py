@@ -11,9 +11,10 @@ import tenseal.sealapi as seal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossward.encryption.aggregator import BfvArithmetic
-from crossward.encryption.bfv import Bfv, CiphertextError
-from crossward.encryption.holder import BfvSealer
+from crossward.encryption.aggregator.bfv import BfvArithmetic
+from crossward.encryption.bfv import Bfv
+from crossward.encryption.holder.bfv import BfvSealer
+from crossward.encryption.packing import CiphertextError
 from crossward.encryption.plan import FRESH_BYTES, PRESETS, RING, SUM_BYTES, FieldPlan, PlanError
 
 SEED, OTHER = bytes(range(64)), bytes(range(1, 65))

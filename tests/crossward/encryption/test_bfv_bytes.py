@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossward.encryption import bfv
-from crossward.encryption.aggregator import BfvArithmetic
-from crossward.encryption.bfv import CIPHERTEXTS, Bfv, CiphertextError, Scratch, from_60_bits, to_60_bits
-from crossward.encryption.holder import BfvSealer
+from crossward.encryption.aggregator.bfv import BfvArithmetic
+from crossward.encryption.bfv import CIPHERTEXTS, Bfv, Scratch, from_60_bits, to_60_bits
+from crossward.encryption.holder.bfv import BfvSealer
+from crossward.encryption.packing import CiphertextError
 from crossward.encryption.plan import FRESH_BYTES, PRESETS, RING
 
 SEED = bytes(range(64))

@@ -10,6 +10,7 @@ import tenseal as ts
 from numpy.typing import NDArray
 
 from crossward.encryption.aggregator import Arithmetic
+from crossward.encryption.aggregator.ckks import CkksArithmetic
 from crossward.encryption.ckks import (
     CHUNK,
     MAX_CIPHERTEXT,
@@ -22,8 +23,7 @@ from crossward.encryption.ckks import (
     serialise,
     split,
 )
-from crossward.encryption.ckks_aggregator import CkksArithmetic
-from crossward.encryption.ckks_holder import CkksSealer, make_context, public_context
+from crossward.encryption.holder.ckks import CkksSealer, make_context, public_context
 from crossward.encryption.plan import PRESETS, FieldPlan
 
 SECRET, PUBLIC = make_context()

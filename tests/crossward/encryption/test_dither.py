@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from crossward.encryption.aggregator import Arithmetic, BfvArithmetic, ClearArithmetic
+from crossward.encryption.aggregator import Arithmetic, ClearArithmetic
+from crossward.encryption.aggregator.bfv import BfvArithmetic
+from crossward.encryption.aggregator.ckks import CkksArithmetic
 from crossward.encryption.ckks import parameters
-from crossward.encryption.ckks_aggregator import CkksArithmetic
-from crossward.encryption.ckks_holder import CkksSealer, make_context
 from crossward.encryption.dither import KNOWN, Dither, NoDither, VersionDither
-from crossward.encryption.holder import BfvSealer, ClearSealer, Sealer
+from crossward.encryption.holder import ClearSealer, Sealer
+from crossward.encryption.holder.bfv import BfvSealer
+from crossward.encryption.holder.ckks import CkksSealer, make_context
 from crossward.encryption.plan import PRESETS, FieldPlan
 
 HOSPITALS, WEIGHTS = ("a", "b", "c"), (26, 47, 55)

@@ -11,9 +11,6 @@ import pytest
 
 from crossward.encryption import key_file, key_format
 from crossward.encryption.key_file import (
-    SIMULATION_CKKS_KEY,
-    SIMULATION_CKKS_PUBLIC,
-    SIMULATION_KEY,
     create_key,
     load_header,
     load_key,
@@ -23,6 +20,7 @@ from crossward.encryption.key_file import (
     write_public_context,
 )
 from crossward.encryption.key_format import KeyFileError
+from crossward.encryption.schemes import CKKS
 
 ROOT = Path(__file__).parents[3]
 PASSPHRASE = b"correct horse battery"
@@ -247,20 +245,24 @@ def test_a_simulations_key_is_made_once(tmp_path: Path) -> None:
     key, made = simulation_key(folder)
     again, made_again = simulation_key(folder)
     assert (made, made_again) == (True, False) and key == again and key.ckks == b""
-    assert mode(folder / SIMULATION_KEY) == 0o600 and mode(folder) & 0o022 == 0
-    baseline, made_too = simulation_key(folder, ckks=True)
+    assert mode(folder / "simulation.key") == 0o600 and mode(folder) & 0o022 == 0
+    baseline, made_too = simulation_key(folder, CKKS)
     assert made_too and baseline.ckks and baseline.fingerprint != key.fingerprint
-    assert {path.name for path in folder.iterdir()} == {SIMULATION_KEY, SIMULATION_CKKS_KEY, SIMULATION_CKKS_PUBLIC}
-    (folder / SIMULATION_CKKS_PUBLIC).unlink()
-    assert simulation_key(folder, ckks=True) == (baseline, False)
-    assert (folder / SIMULATION_CKKS_PUBLIC).exists()
+    assert {path.name for path in folder.iterdir()} == {
+        "simulation.key",
+        "simulation-ckks.key",
+        "simulation-ckks.public",
+    }
+    (folder / "simulation-ckks.public").unlink()
+    assert simulation_key(folder, CKKS) == (baseline, False)
+    assert (folder / "simulation-ckks.public").exists()
 
 
 def test_four_processes_that_start_at_once_share_one_key(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from crossward.encryption.key_file import simulation_key\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
-        "key, made = simulation_key(Path(sys.argv[1]), ckks=True); print(key.fingerprint, made)\n"
+        "key, made = simulation_key(Path(sys.argv[1]), 'ckks'); print(key.fingerprint, made)\n"
     )
     started = [
         subprocess.Popen(
@@ -290,10 +292,10 @@ def test_the_process_that_comes_second_takes_the_firsts_key(tmp_path: Path, monk
     real = key_file._write_new
     first = []
 
-    def late(path: Path, data: bytes, mode: int = 0o600) -> bool:
+    def late(path: Path, data: bytes) -> bool:
         monkeypatch.setattr(key_file, "_write_new", real)
         first.append(create_key(path))
-        return real(path, data, mode)
+        return real(path, data)
 
     monkeypatch.setattr(key_file, "_write_new", late)
     key, made = simulation_key(tmp_path)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from crossward.encryption import parallel
-from crossward.encryption.aggregator import BfvArithmetic
+from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.parallel import SealingPool, SealingProcessError
 from crossward.encryption.plan import FieldPlan
 

@@ -15,13 +15,24 @@ from packaging.requirements import Requirement
 
 from crossward.launcher import lock as locking
 from crossward.launcher.install import DEV, RUN, TORCH, TORCH_PINS, InstallError, read_locks
-from crossward.launcher.lock import ACCELERATORS, BUILD, HEADERS, blocks, canonical, differences, pins, renew, split
+from crossward.launcher.lock import (
+    ACCELERATORS,
+    BUILD,
+    DOCS,
+    HEADERS,
+    blocks,
+    canonical,
+    differences,
+    pins,
+    renew,
+    split,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCK = read_locks(ROOT)
+LOCK = read_locks(ROOT) | {DOCS: (ROOT / DOCS).read_text("utf-8")}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 RANGES = PYPROJECT["project"]["dependencies"]
-DEV_RANGES = PYPROJECT["project"]["optional-dependencies"]["dev"]
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 PYTHONS = ("3.11", "3.12")
 
 HASH = "    --hash=sha256:" + "a" * 64
@@ -36,6 +47,9 @@ nvidia-cublas==13.1 ; sys_platform == 'linux' \\
 pytest==9.2.0 \\
 {HASH}
     # via crossward (pyproject.toml)
+pyyaml==6.0.4 \\
+{HASH}
+    # via zensical
 sympy==1.14.0 \\
 {HASH}
     # via torch
@@ -79,21 +93,23 @@ def test_the_lock_fits_the_ranges(python: str) -> None:
     assert f"torch=={torch}" == TORCH
     run = locked_for(python, RUN) | {"torch": torch}
     assert not unmet([*RANGES, *PYPROJECT["build-system"]["requires"]], run), "pyproject.toml changed: `make lock`"
-    assert not unmet(DEV_RANGES, locked_for(python, RUN, DEV)), "pyproject.toml changed: `make lock`"
+    assert not unmet(EXTRAS["dev"], locked_for(python, RUN, DEV)), "pyproject.toml changed: `make lock`"
+    assert not unmet(EXTRAS["docs"], locked_for(python, RUN, DOCS)), "pyproject.toml changed: `make lock`"
 
 
-def test_both_pythons_have_the_same_versions() -> None:
-    assert locked_for("3.11", RUN, DEV) == locked_for("3.12", RUN, DEV)
+@pytest.mark.parametrize("file", [DEV, DOCS])
+def test_both_pythons_have_the_same_versions(file: str) -> None:
+    assert locked_for("3.11", RUN, file) == locked_for("3.12", RUN, file)
 
 
 def test_every_locked_package_has_hashes_and_no_gpu_library_is_among_them() -> None:
-    for file in (RUN, DEV):
+    for file in (RUN, DEV, DOCS):
         found = blocks(LOCK[file])
         assert len(found) > 10
         for name, block in found.items():
             assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), name
             assert not ACCELERATORS.fullmatch(name), f"{name} would bring a build for another machine"
-    assert not blocks(LOCK[RUN]).keys() & blocks(LOCK[DEV]).keys()
+    assert not blocks(LOCK[RUN]).keys() & (blocks(LOCK[DEV]).keys() | blocks(LOCK[DOCS]).keys())
     assert all(ACCELERATORS.fullmatch(name) for name in blocks(LOCK[TORCH_PINS]))
     assert "--hash" not in LOCK[TORCH_PINS]
 
@@ -121,11 +137,13 @@ def test_what_the_installed_packages_ask_for_is_locked() -> None:
     assert set(PYPROJECT["build-system"]["requires"]) <= set(build)
 
 
-def test_the_files_hold_what_runs_need_what_tests_need_and_torch() -> None:
-    files = split(EVERYTHING, ["flwr", "SymPy", "torch", "nvidia_cublas"])
+def test_the_files_hold_what_runs_tests_and_docs_need_and_torch() -> None:
+    run = ["flwr", "SymPy", "torch", "nvidia_cublas"]
+    files = split(EVERYTHING, run, [*run, "pytest", "PyYAML"], [*run, "pyyaml"])
     assert files[RUN].startswith(HEADERS[RUN]) and list(blocks(files[RUN])) == ["flwr", "sympy"]
     assert files[RUN].count("--hash") == 3 and "# via crossward" in files[RUN]
-    assert files[DEV].startswith(HEADERS[DEV]) and list(blocks(files[DEV])) == ["pytest"]
+    assert files[DEV].startswith(HEADERS[DEV]) and list(blocks(files[DEV])) == ["pytest", "pyyaml"]
+    assert files[DOCS].startswith(HEADERS[DOCS]) and list(blocks(files[DOCS])) == ["pyyaml"]
     assert files[TORCH_PINS] == HEADERS[TORCH_PINS] + (
         "nvidia-cublas==13.1 ; sys_platform == 'linux'\ntorch==2.13.0\ntriton==3.7.1 ; sys_platform == 'linux'\n"
     )
@@ -138,14 +156,14 @@ def test_the_files_hold_what_runs_need_what_tests_need_and_torch() -> None:
         (f"flwr==1 \\\n{HASH}\n    # from https://example.org/simple\n", "would name an index"),
         (f"flwr==1 \\\n{HASH}\n    # via crossward (/home/a/pyproject.toml)\n", "path"),
         ("flwr==1\n    # via crossward\n", "no hash for flwr"),
-        ("", "tests do without: ['flwr']"),
+        ("", "missing from the resolution of all extras: ['flwr']"),
     ],
 )
 def test_what_no_lock_may_hold_is_refused(everything: str, message: str) -> None:
     if everything.startswith("--"):
         everything = f"flwr==1 \\\n{HASH}\n{everything}"
     with pytest.raises(InstallError, match=re.escape(message)):
-        split(everything, ["flwr"])
+        split(everything, ["flwr"], ["flwr"], ["flwr"])
 
 
 def test_pins_and_their_differences() -> None:
@@ -162,16 +180,18 @@ def test_a_renewal_writes_the_files_and_names_what_changed(
 
     def compiled(uv: Path, project: Path, out: Path, *options: str) -> str:
         asked.append(options)
-        return EVERYTHING if options else EVERYTHING.replace("pytest==9.2.0", "# pytest")
+        dropped = {"dev": "pyyaml==6.0.4", "docs": "pytest==9.2.0", "": "p"}[options[1] if len(options) == 2 else ""]
+        return EVERYTHING if len(options) > 2 else re.sub(rf"(?m)^(?={dropped})", "# ", EVERYTHING)
 
     monkeypatch.setattr(locking, "make_venv", lambda venv: None)
     monkeypatch.setattr(locking, "pip", lambda venv, *args, cwd: None)
     monkeypatch.setattr(locking, "compile_", compiled)
     (tmp_path / RUN).parent.mkdir()
     renew(tmp_path)
-    assert asked == [("--extra", "dev"), ()]
+    assert asked == [("--extra", "dev", "--extra", "docs"), (), ("--extra", "dev"), ("--extra", "docs")]
     assert list(blocks((tmp_path / RUN).read_text())) == ["flwr", "sympy"]
     assert list(blocks((tmp_path / DEV).read_text())) == ["pytest"]
+    assert list(blocks((tmp_path / DOCS).read_text())) == ["pyyaml"]
     assert "pytest" in capsys.readouterr().out
     (tmp_path / RUN).write_text((tmp_path / RUN).read_text().replace("flwr==1.41.0", "flwr==1.40.0"))
     renew(tmp_path)

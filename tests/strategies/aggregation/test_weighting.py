@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossward.config.weightings import EQUAL, WEIGHTINGS, Facts, Weighting
 from strategies.aggregation.versions import weigh
 from strategies.aggregation.weighting import (
-    WEIGHTINGS,
     Contribution,
     capped,
     damped_total,
@@ -19,11 +19,16 @@ from strategies.aggregation.weighting import (
     shares,
     staleness_factor,
 )
-from strategies.settings import EQUAL, StrategySettings
+from strategies.settings import StrategySettings
 
 S = StrategySettings(max_share=1.0)
 A = Contribution(loss_sum=200.0, num_tokens=100, num_examples=10, bandwidth=16.0, staleness=0)
 B = Contribution(loss_sum=100.0, num_tokens=50, num_examples=30, bandwidth=4.0, staleness=3)
+FORMULAS = [name for name, weighting in WEIGHTINGS.items() if not weighting.fixed]
+
+
+def known(c: Contribution) -> Facts:
+    return Facts({name: getattr(c, name) for name in ("loss_sum", "num_tokens", "num_examples", "bandwidth")})
 
 
 @pytest.mark.parametrize(
@@ -37,17 +42,29 @@ B = Contribution(loss_sum=100.0, num_tokens=50, num_examples=30, bandwidth=4.0, 
 )
 def test_each_formula_by_hand_and_its_shares_with_staleness(name: str, a: float, b: float) -> None:
     s = replace(S, weighting=name)
-    assert WEIGHTINGS[name](A, s) == pytest.approx(a)
-    assert WEIGHTINGS[name](B, s) == pytest.approx(b)
+    assert WEIGHTINGS[name].weight(known(A), s) == pytest.approx(a)
+    assert WEIGHTINGS[name].weight(known(B), s) == pytest.approx(b)
     b = b / 2  # (1 + 3) ** -0.5
     assert shares([A, B], s) == pytest.approx([a / (a + b), b / (a + b)])
 
 
 def test_exponents_are_those_of_the_settings() -> None:
     s = replace(S, bandwidth_exponent=1.0, loss_exponent=2.0, loss_offset=0.5)
-    assert WEIGHTINGS["paper"](A, s) == pytest.approx(2 / 16)
-    assert WEIGHTINGS["corrected"](A, s) == pytest.approx(100 * 2.5**2)
-    assert WEIGHTINGS["paper"](A, replace(S, bandwidth_exponent=0.0)) == pytest.approx(2.0)
+    assert WEIGHTINGS["paper"].weight(known(A), s) == pytest.approx(2 / 16)
+    assert WEIGHTINGS["corrected"].weight(known(A), s) == pytest.approx(100 * 2.5**2)
+    assert WEIGHTINGS["paper"].weight(known(A), replace(S, bandwidth_exponent=0.0)) == pytest.approx(2.0)
+
+
+def test_a_weighting_reads_nothing_that_it_does_not_name_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Careless(Weighting):
+        about, needs = "sizes, unasked", frozenset({"loss_sum"})
+
+        def weight(self, update: Facts, s: object) -> float:
+            return update.num_examples
+
+    monkeypatch.setitem(WEIGHTINGS, "careless", Careless())
+    with pytest.raises(LookupError, match="needs loss_sum reads num_examples, which nodes may have withheld"):
+        shares([A, B], replace(S, weighting="careless"))
 
 
 def test_staleness_is_a_power() -> None:
@@ -87,13 +104,13 @@ contribution = st.builds(
 
 
 @settings(deadline=None, derandomize=True, max_examples=200)
-@given(st.lists(contribution, min_size=1, max_size=9), st.sampled_from(sorted(WEIGHTINGS)), st.floats(0.01, 1.0))
+@given(st.lists(contribution, min_size=1, max_size=9), st.sampled_from(FORMULAS), st.floats(0.01, 1.0))
 def test_shares_sum_to_1_under_the_cap_and_keep_the_order(c: list[Contribution], name: str, cap: float) -> None:
     s = replace(S, weighting=name, max_share=cap)
     got = shares(c, s)
     assert math.fsum(got) == pytest.approx(1.0)
     assert all(0 <= share <= max(cap, 1 / len(c)) * (1 + 1e-9) for share in got)
-    raw = [WEIGHTINGS[name](x, s) * staleness_factor(x.staleness, s.staleness_exponent) for x in c]
+    raw = [WEIGHTINGS[name].weight(known(x), s) * staleness_factor(x.staleness, s.staleness_exponent) for x in c]
     if sum(raw) > 0:
         ordered = [got[i] for i in sorted(range(len(c)), key=lambda i: raw[i])]
         assert all(x <= y * (1 + 1e-9) for x, y in pairwise(ordered))

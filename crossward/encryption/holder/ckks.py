@@ -3,7 +3,8 @@
 CKKS computes with small errors. The values are quantised integers, so rounding a decryption to the nearest integer
 gives the exact sum, and nothing of the noise leaves this module.
 
-Not for: adding (``crossward.encryption.ckks_aggregator``), or a run that can use BFV (``crossward.encryption.holder``).
+Not for: adding (``crossward.encryption.aggregator.ckks``), or a run that can use BFV
+(``crossward.encryption.holder.bfv``).
 """
 
 from __future__ import annotations

@@ -1,69 +1,23 @@
-"""The holder's face: signed integers into parts and parts back into signed integers.
+"""The holder's face of BFV: fields into fresh symmetric ciphertexts, and sums of them back into integers.
 
-Only hospitals and the evaluation import this module; the aggregator never does (an import-contract test
-holds that). A :class:`Sealer` makes and opens the parts of one kind; :mod:`crossward.encryption.parallel` runs sealers
-in processes.
-
-Not for: adding parts (``crossward.encryption.aggregator``) or making integers from floats
-(``client_app.update.quantise``).
+Not for: adding (``crossward.encryption.aggregator.bfv``).
 """
 
 from __future__ import annotations
 
-import functools
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from crossward.encryption.bfv import CIPHERTEXTS, SEALED, Bfv, CiphertextError
+from crossward.encryption.bfv import CIPHERTEXTS, SEALED, Bfv
 from crossward.encryption.bfv_key import seeded_secret_key
-from crossward.encryption.packing import CLEAR, Buffer, pack, unpack
+from crossward.encryption.holder import Integers, unsigned
+from crossward.encryption.packing import Buffer, CiphertextError
 from crossward.encryption.plan import FRESH_BYTES, SUM_BYTES, FieldPlan
-from crossward.encryption.settings import BFV
 
-Integers = NDArray[np.int64]
-_TRIES = 8
-
-
-class Sealer(Protocol):
-    """Parts of one kind, of at most ``chunk`` values each."""
-
-    kind: str
-    chunk: int
-
-    def close(self, values: NDArray[Any]) -> bytes:
-        """A node's part: [n] of any integer type, in [-q_max, q_max]."""
-
-    def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Integers:
-        """``sum w*q``, int64 [count], of a part that is ``sum w*(q + offset)`` with ``sum w = weight_sum``.
-
-        ``dithered`` is how many of its versions carry a dither: its mean is removed, the rest stays in the values.
-        """
-
-
-def _fields(values: NDArray[Any], plan: FieldPlan) -> Integers:
-    """Signed values as unsigned fields, int64."""
-    values = values.astype(np.int64)
-    if values.size and max(int(values.max()), -int(values.min())) > plan.q_max:
-        raise ValueError(f"a quantised value exceeds q_max = {plan.q_max} of {plan.value_bits} value bits")
-    return values + plan.offset
-
-
-class ClearSealer:
-    """Bit-packed fields, for blocks that the policy leaves in the clear."""
-
-    kind = CLEAR
-
-    def __init__(self, plan: FieldPlan) -> None:
-        self.plan, self.chunk = plan, 1 << 18
-
-    def close(self, values: NDArray[Any]) -> bytes:
-        return pack(_fields(values, self.plan), self.plan.update_bits)
-
-    def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Integers:
-        return unpack(data, bits, count) - np.int64(self.plan.removed(weight_sum, dithered))
+_TRIES = 8  # ciphertexts drawn for one that SEAL does not find compressible
 
 
 class BfvSealer:
@@ -79,7 +33,7 @@ class BfvSealer:
         self._decryptor = seal.Decryptor(self.bfv.context, key)
 
     def close(self, values: NDArray[Any]) -> bytes:
-        fields, step = _fields(values, self.plan), self.bfv.capacity
+        fields, step = unsigned(values, self.plan), self.bfv.capacity
         return b"".join(self._encrypt(fields[start : start + step]) for start in range(0, values.size, step))
 
     def _encrypt(self, fields: Integers) -> bytes:
@@ -127,13 +81,3 @@ class BfvSealer:
                 "filled its fields beyond their bits, or something was changed on its way"
             )
         return values
-
-
-@functools.lru_cache(maxsize=4)
-def sealer(scheme: str, plan: FieldPlan, material: bytes) -> Sealer:
-    """The sealer of a scheme; ``material`` is the BFV seed or the secret CKKS context. Made once a process."""
-    if scheme == BFV:
-        return BfvSealer(plan, material)
-    from crossward.encryption.ckks_holder import CkksSealer
-
-    return CkksSealer(plan, material)

@@ -5,7 +5,7 @@ scale over the new one, which is off by about 1e-6 (values of 20 bits come out w
 that these parameters have, so that nothing can be multiplied again. Sums stay at the level and scale of fresh
 ciphertexts: a version with weights, one without, and any sum of versions can be added to one another.
 
-Not for: making or opening parts (``crossward.encryption.ckks_holder``), which needs a key.
+Not for: making or opening parts (``crossward.encryption.holder.ckks``), which needs a key.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossward.encryption.ckks import CHUNK, MAX_SUM_BITS, SLOTS, CkksError, join, load_context, read
+from crossward.encryption.ckks import CHUNK, MAX_SUM_BITS, SLOTS, CkksError, join, load_context, parameters, read
 from crossward.encryption.packing import Buffer
+from crossward.encryption.plan import FieldPlan
 
 
 class CkksArithmetic:
@@ -85,6 +86,11 @@ class CkksArithmetic:
             return join([total.serialize() for total in totals])
         except RuntimeError as error:  # what SEAL makes of parts that were chosen to cancel one another
             raise CkksError(f"the parts cannot be added ({error})") from error
+
+
+def of_plan(plan: FieldPlan) -> CkksArithmetic:
+    """The arithmetic of a run: under the one context without a key, whatever the plan."""
+    return CkksArithmetic(parameters())
 
 
 def _combine(vectors: Sequence[Any], weights: Sequence[int]) -> Any:

@@ -1,0 +1,167 @@
+"""A strategy over learners of your own, in one process on a virtual clock: seconds for runs of hours.
+
+    schedule = Schedule(versions=12, local_steps=5, peak=0.05)
+    run = simulate([ToyLearner(number, schedule) for number in range(4)], StrategySettings(), schedule)
+    print(run.versions[-1]["weights"], run.vector())
+
+Strategy, nodes, messages and integer sums are the real ones. Updates are not encrypted, and no file is left.
+
+Not for: notes, language models and run folders (``crossward.simulation.run``).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flwr.app import RecordDict
+
+from client_app.handlers import make_app
+from client_app.node import Learner, Node
+from client_app.state.folder import NodeState
+from client_app.training.trained import Vector
+from client_app.update.hospital_noise import HospitalNoise
+from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
+from crossward.config.schedule import Schedule
+from crossward.encryption.dither import KNOWN, Dither
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.settings import EncryptionSettings
+from crossward.protocol.messages import Head
+from crossward.protocol.wire import content_size
+from crossward.simulation.toy import toy_context, toy_identity
+from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
+from strategies.async_hybrid import AsyncHybrid
+from strategies.exchange.bandwidth import Bandwidths
+from strategies.history.journal import Facts, MemoryJournal
+from strategies.settings import StrategySettings
+from strategies.stopping.hospital_budget import HospitalBudget
+
+
+class MemoryStore:
+    """A node's state in memory, in place of ``client_app.state.folder.StateFolder``."""
+
+    def __init__(self) -> None:
+        self._state: NodeState | None = None
+
+    def load(self, layout: str) -> NodeState:
+        return self._state or NodeState(layout)
+
+    def save(self, state: NodeState) -> None:
+        self._state = state
+
+    def keep_head(self, head: Head) -> None:
+        """Nobody asks for it."""
+
+
+class ClockedJournal(MemoryJournal):
+    """A journal in memory whose events carry ``time``, in virtual seconds."""
+
+    def __init__(self, clock: VirtualClock, lineage: str = "simulation") -> None:
+        super().__init__(lineage)
+        self.clock = clock
+
+    def record(self, event: str, **facts: Any) -> None:
+        super().record(event, **facts)
+        self.log[-1]["time"] = self.clock.now()
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A finished run: its strategy, its events, and every hospital's node."""
+
+    strategy: AsyncHybrid
+    events: list[Facts]
+    nodes: list[Node]
+
+    @property
+    def versions(self) -> list[Facts]:
+        """The event of every version: ``version``, ``sites``, ``weights`` (integers), ``staleness``, ``train_loss`` ...
+
+        Weights are parts of the plan's total weight.
+        """
+        return [line for line in self.events if line["event"] == "version"]
+
+    def vector(self, hospital: int = 0) -> Vector:
+        """The global adapter as ``hospital`` holds it, float32 [total]."""
+        node, state = self.nodes[hospital], self.strategy.state
+        held = node.store.load(node.vault.layout(node.learner.layout, len(node.learner.sizes))).copy
+        return held.vector(node.learner.initial(), state.plan, state.schedule)
+
+
+def simulate(
+    learners: Sequence[Learner],
+    settings: StrategySettings,
+    schedule: Schedule,
+    speeds: Sequence[Speed] = (),
+    *,
+    kind: type[AsyncHybrid] = AsyncHybrid,
+    plan: FieldPlan | None = None,
+    clock: VirtualClock | None = None,
+    journal: MemoryJournal | None = None,
+    size: Callable[[RecordDict], int] = content_size,
+    noise: HospitalNoise | None = None,
+    budget: HospitalBudget | None = None,
+    dither: Dither = KNOWN,
+    seed: int = 0,
+) -> Simulated:
+    """Run a strategy to its end, one hospital for each learner; the same arguments give the same run.
+
+    Parameters
+    ----------
+    learners : sequence of Learner
+        What hospitals train and measure: ``crossward.simulation.toy.ToyLearner``, or a class with the methods of
+        ``client_app.node.Learner``.
+    settings : StrategySettings
+        The settings of ``kind``.
+    schedule : Schedule
+        Number of versions, local steps, learning rate; give learners the same one.
+    speeds : sequence of Speed (default: the same for all)
+        Link and compute of each hospital.
+    kind : type (default: AsyncHybrid)
+        The strategy's class.
+    plan : FieldPlan (default: the one that a run of so many nodes chooses)
+        Bits of a field.
+    clock, journal : VirtualClock, MemoryJournal (default: new)
+        Given, they can be read while the run goes on.
+    size : function (default: bytes of the arrays)
+        Bytes that a message counts on a link.
+    noise, budget : HospitalNoise, HospitalBudget (default: none)
+        Hospital-level privacy.
+    dither : Dither (default: the same in every run)
+        What versions carry so that they do not separate into updates.
+    seed : int (default: 0)
+        Seeds training and rounding.
+
+    Raises
+    ------
+    ValueError
+        not as many ``speeds`` as ``learners``, or ``settings`` wait for more hospitals than there are.
+    RunError
+        no update was accepted within ``settings.stall_timeout``.
+    """
+    count, unit = len(learners), NO_UNIT if noise is None else HOSPITAL
+    if speeds and len(speeds) != count:
+        raise ValueError(f"{len(speeds)} speeds for {count} learners: give one for each, or none")
+    settings.check_size(count)
+    speeds, clock, bandwidths = speeds or [Speed()] * count, clock or VirtualClock(), Bandwidths()
+    plan = plan or EncryptionSettings().plan(count, settings.buffer_size or count, noised=noise is not None)
+    journal = journal or ClockedJournal(clock)
+    given: dict[str, Any] = {"clock": clock, "bandwidths": bandwidths, "budget": budget, "dither": dither}
+    strategy = kind(settings, plan, schedule, journal, privacy_unit=unit, **given)
+    with tempfile.TemporaryDirectory(prefix="crossward-simulation-") as place:
+        made = []
+        for number, learner in enumerate(learners):
+            folder = Path(place) / str(number)  # of logs alone
+            folder.mkdir()
+            own: dict[str, Any] = {"durable": False, "noise": noise, "privacy_unit": unit}
+            made.append(Node(learner, folder, toy_identity(number + 1), schedule, seed, lambda: 0.0, **own))
+            made[-1].store = MemoryStore()  # type: ignore[assignment]
+        app, nodes = make_app(lambda context, task: made[int(context.node_config["partition-id"])]), {}
+        for number, speed in enumerate(speeds):
+            nodes[number + 1] = VirtualNode(app, toy_context(number), speed)
+            bandwidths.configure(number + 1, speed.mbit)
+        strategy.start(VirtualGrid(nodes, clock, size=size))
+    return Simulated(strategy, journal.log, made)
