@@ -203,8 +203,9 @@ class RunView:
         text = Text(f"version {line['version']:>{width}}/{self._planned}  ")
         text.append(f"{self._loss(line):<38}", "bold")
         left = state.to_go(now)
-        text.append(f"{duration(state.elapsed(float(line['time']))):>12}", "dim")
-        text.append(f"  {f'about {duration(round(left))} left' if left is not None else '':<24}", "cyan")
+        text.append(f"{duration(state.elapsed(float(line['time']))):>12}  ", "dim")
+        if self.display.console is None:  # on a terminal the bar shows it
+            text.append(f"{f'about {duration(round(left))} left' if left is not None else '':<22}")
         members = [
             clean(site, 64) + (f" ({stale} behind)" if stale else "")
             for site, stale in zip(line["sites"], line["staleness"], strict=True)
