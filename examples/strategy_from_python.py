@@ -14,19 +14,25 @@ import math
 import numpy as np
 
 from crossward.config.schedule import Schedule
+from crossward.config.weightings import EXAMPLES, WEIGHTINGS, Exponents, Facts, Weighting
 from crossward.simulation.strategy import Simulated, simulate
 from crossward.simulation.toy import ToyLearner
 from crossward.simulation.virtual_grid import Speed
-from strategies.aggregation.weighting import WEIGHTINGS, Contribution
 from strategies.settings import StrategySettings
 
 
-def root_of_examples(update: Contribution, settings: StrategySettings) -> float:
+class RootOfExamples(Weighting):
     """A larger hospital counts more, but not in proportion. Only the ratios within a version matter."""
-    return math.sqrt(update.num_examples)
+
+    about = "the square root of the number of examples"
+    needs = frozenset({EXAMPLES})  # the only fact of an update that `weight` may read
+
+    def weight(self, update: Facts, s: Exponents) -> float:
+        """What an update counts, before the weights of a version are made integers."""
+        return math.sqrt(update.num_examples)
 
 
-WEIGHTINGS["root-of-examples"] = root_of_examples
+WEIGHTINGS["root-of-examples"] = RootOfExamples()
 
 SCHEDULE = Schedule(versions=12, local_steps=5, peak=0.05)  # what hospitals and aggregator must agree on
 SPEEDS = [  # a hospital each: Mbit/s, seconds of latency per message, seconds of a local training

@@ -1,7 +1,8 @@
 """``python scripts/docs_reference.py``: writes docs/reference/, the pages made from the code (``make docs``).
 
-Settings come from the settings classes, commands from the command line's own definitions, and a page for each package
-holds directives that mkdocstrings expands from the source, which it reads without importing anything.
+Settings come from the settings classes, commands from the command line's own definitions, examples from ``examples/``,
+and a page for each package holds directives that mkdocstrings expands from the source, which it reads without importing
+anything.
 
 Not for: prose, which is in docs/ and committed.
 """
@@ -57,6 +58,7 @@ def configuration_page() -> str:
 
 
 def settings(rows: list[tuple[str, Any, str, str]]) -> Iterator[str]:
+    """A table of settings: key, default, expected and meaning of each row."""
     yield from ("| key | default | expected | meaning |", "|---|---|---|---|")
     for key, default, expected, meaning in rows:
         shown = json.dumps(default) if isinstance(default, bool | str) else repr(default)
@@ -107,6 +109,7 @@ def paragraph(text: str) -> str:
 
 
 def parameters(command: Any, context: Any) -> Iterator[str]:
+    """Table rows of a command's visible options and arguments."""
     for one in command.params:
         if getattr(one, "hidden", False):
             continue
@@ -157,12 +160,29 @@ def api_pages(root: Path = ROOT) -> dict[str, str]:
     return {"index.md": "\n".join([*index, ""])} | pages
 
 
+# ---------------------------------------------------------------------- examples
+
+
+def notebook_page(notebook: str) -> str:
+    """A notebook's text and code, without outputs."""
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(notebook)["cells"]]
+    return "\n\n".join(text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in cells) + "\n"
+
+
+def example_pages(folder: Path = ROOT / "examples") -> dict[str, str]:
+    """A page for each example by file name."""
+    notebook, script = folder / "from_notes_to_adapter.ipynb", folder / "strategy_from_python.py"
+    from_notes = f"{notebook_page(notebook.read_text('utf-8'))}\nThis page is `examples/{notebook.name}`.\n"
+    from_python = f"# A strategy from Python\n\n```python\n{script.read_text('utf-8')}```\n"
+    return {"from-notes-to-adapter.md": from_notes, "strategy-from-python.md": from_python}
+
+
 # ---------------------------------------------------------------------- writing
 
 
 def pages() -> dict[str, str]:
     """All generated pages, by their path below docs/reference/."""
-    found = {"configuration.md": configuration_page()}
+    found = {"configuration.md": configuration_page(), **example_pages()}
     try:
         found["cli.md"] = cli_page(command_line())
     except ModuleNotFoundError as error:
@@ -183,6 +203,7 @@ def write(folder: Path, found: dict[str, str]) -> None:
 
 
 def main() -> None:
+    """Write the pages into docs/reference/, replacing what is there."""
     sys.path.insert(0, str(ROOT))
     write(REFERENCE, pages())
 

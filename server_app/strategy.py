@@ -6,7 +6,6 @@ Not for: what the strategy does (``strategies``) or where its history is kept (`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pkgutil import resolve_name
 from typing import Any
 
 from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
@@ -22,7 +21,7 @@ from strategies.async_hybrid import AsyncHybrid
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import Clock
 from strategies.history.journal import Journal
-from strategies.registry import STRATEGIES
+from strategies.registry import strategy_class
 from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -48,12 +47,11 @@ def make_strategy(
     """
     settings, run = read_settings(StrategySettings, config), read_settings(RunSettings, config)
     encryption, privacy = read_settings(EncryptionSettings, config), read_settings(PrivacySettings, config)
-    kind: type[AsyncHybrid] = resolve_name(f"strategies.{STRATEGIES[settings.name].strategy}")
     mechanism, budget = hospital_mechanism(config), None
     if mechanism is not None:
         exposed = encryption.policy != ALL
         budget = HospitalBudget(mechanism, privacy.delta, privacy.epsilon, settings.min_contributors, exposed)
-    return kind(
+    return strategy_class(settings.name)(
         settings,
         plan,
         run_schedule(config),

@@ -8,6 +8,11 @@ Not for: making one from a run config (``server_app.strategy``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from strategies.async_hybrid import AsyncHybrid
 
 
 @dataclass(frozen=True)
@@ -35,3 +40,9 @@ STRATEGIES: dict[str, Entry] = {
     # a name alone: crossward.config.privacy_checks holds it to a privacy unit, and the privacy is the nodes' work
     "dp-fedavg": Entry("fedavg:FedAvg", "is fedavg that refuses to run without privacy.unit", rounds=True),
 }
+
+
+def strategy_class(name: str) -> type[AsyncHybrid]:
+    """The class of the strategy that ``strategy.name`` = ``name`` means."""
+    found: type[AsyncHybrid] = resolve_name(f"strategies.{STRATEGIES[name].strategy}")
+    return found

@@ -35,7 +35,6 @@ from crossward.privacy.hospital import HospitalMechanism, calibrate
 from crossward.protocol.measures import measure
 from crossward.simulation.strategy import simulate
 from data import DataConfig, load_hospitals, test_batches
-from strategies.fedavg import FedAvg
 from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -47,6 +46,7 @@ class Silent(HospitalNoise):
     """The same bound and rounding, with no noise: what clipping alone costs."""
 
     def quantise(self, delta: Any, residual: Any, value_range: float, q_max: int, rng: Any) -> Any:
+        """Clip and round as :class:`HospitalNoise` does, without its noise."""
         from client_app.update.hospital_noise import bounded
 
         return bounded(delta, residual, value_range / q_max, self.mechanism.shares(q_max).bound, rng)
@@ -69,6 +69,7 @@ class Study:
         ]
 
     def learners(self, schedule: Schedule) -> list[Remembered]:
+        """A learner for each hospital, which remembers its trainings across runs."""
         out = []
         for number, hospital in enumerate(self.found):
             learner = Remembered(self.shop, hospital, self.data, schedule, TrainSettings(), f"site-{number}")
@@ -111,7 +112,7 @@ class Study:
         for learner in learners:
             # measured below, all at once
             learner.evaluate = lambda models: dict.fromkeys(models, UNMEASURED)  # type: ignore[method-assign]
-        done = simulate(learners, settings, schedule, kind=FedAvg, plan=plan, noise=noise, budget=budget)
+        done = simulate(learners, settings, schedule, plan=plan, noise=noise, budget=budget)
         final = done.vector()
         sent = [line["bytes"] for line in done.events if line["event"] == "accepted"]
         spent = [line["hospital_epsilon"] for line in done.events if "hospital_epsilon" in line]

@@ -22,6 +22,7 @@ class UserPath(click.Path):
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path as given, "~" expanded; an empty one is a usage error."""
         if not str(value):
             self.fail("an empty path", param, ctx)
         try:

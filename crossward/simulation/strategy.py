@@ -36,6 +36,7 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, 
 from strategies.async_hybrid import AsyncHybrid
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.history.journal import Facts, MemoryJournal
+from strategies.registry import strategy_class
 from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -47,9 +48,11 @@ class MemoryStore:
         self._state: NodeState | None = None
 
     def load(self, layout: str) -> NodeState:
+        """The saved state, or a new one of ``layout``."""
         return self._state or NodeState(layout)
 
     def save(self, state: NodeState) -> None:
+        """Keep ``state`` itself, no copy of it."""
         self._state = state
 
     def keep_head(self, head: Head) -> None:
@@ -64,6 +67,7 @@ class ClockedJournal(MemoryJournal):
         self.clock = clock
 
     def record(self, event: str, **facts: Any) -> None:
+        """Append an event with the virtual time."""
         super().record(event, **facts)
         self.log[-1]["time"] = self.clock.now()
 
@@ -97,7 +101,7 @@ def simulate(
     schedule: Schedule,
     speeds: Sequence[Speed] = (),
     *,
-    kind: type[AsyncHybrid] = AsyncHybrid,
+    kind: type[AsyncHybrid] | None = None,
     plan: FieldPlan | None = None,
     clock: VirtualClock | None = None,
     journal: MemoryJournal | None = None,
@@ -115,13 +119,13 @@ def simulate(
         What hospitals train and measure: ``crossward.simulation.toy.ToyLearner``, or a class with the methods of
         ``client_app.node.Learner``.
     settings : StrategySettings
-        The settings of ``kind``.
+        The strategy's settings; ``settings.name`` chooses the strategy.
     schedule : Schedule
         Number of versions, local steps, learning rate; give learners the same one.
     speeds : sequence of Speed (default: the same for all)
         Link and compute of each hospital.
-    kind : type (default: AsyncHybrid)
-        The strategy's class.
+    kind : type (default: the strategy that ``settings`` name)
+        A class of your own.
     plan : FieldPlan (default: the one that a run of so many nodes chooses)
         Bits of a field.
     clock, journal : VirtualClock, MemoryJournal (default: new)
@@ -150,7 +154,7 @@ def simulate(
     plan = plan or EncryptionSettings().plan(count, settings.buffer_size or count, noised=noise is not None)
     journal = journal or ClockedJournal(clock)
     given: dict[str, Any] = {"clock": clock, "bandwidths": bandwidths, "budget": budget, "dither": dither}
-    strategy = kind(settings, plan, schedule, journal, privacy_unit=unit, **given)
+    strategy = (kind or strategy_class(settings.name))(settings, plan, schedule, journal, privacy_unit=unit, **given)
     with tempfile.TemporaryDirectory(prefix="crossward-simulation-") as place:
         made = []
         for number, learner in enumerate(learners):

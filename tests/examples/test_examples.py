@@ -39,7 +39,7 @@ def test_the_notebook_goes_from_notes_to_a_better_model(place: Path) -> None:
     assert "give the consortium's key file" in shown  # without the key nothing opens
     rows = {name: re.search(rf"(?m)^{name} +(.+)$", shown) for name in ("untuned base", "global adapter")}
     base, tuned = ([float(value) for value in row[1].split()] for row in rows.values() if row is not None)
-    assert len(base) == len(tuned) == 3
+    assert len(base) == len(tuned) == 4
     assert all(after < 0.7 * before for before, after in zip(base, tuned, strict=True)), shown
     assert re.search(r"(?m)^ +global: '.+'$", shown)
     (figure,) = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,7 +13,15 @@ import typer
 
 from crossward.launcher import settings_table
 from scripts import docs_reference
-from scripts.docs_reference import api_pages, cli_page, commands, configuration_page, write
+from scripts.docs_reference import (
+    api_pages,
+    cli_page,
+    commands,
+    configuration_page,
+    example_pages,
+    notebook_page,
+    write,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +77,7 @@ def test_plain_click_commands_do_as_well() -> None:
     @click.argument("path", default="runs", help="Where.")
     @click.option("--serve/--no-serve", default=True, help="As a page.")
     def watch(path: str, serve: bool) -> None:
-        """Watch it.\f Not shown."""
+        """Watch it.\f Not shown."""  # noqa: D301 - the form feed itself
 
     page = cli_page(watch)
     assert "Watch it.\n" in page and "Not shown" not in page
@@ -102,6 +111,19 @@ def test_every_module_of_a_package_is_on_its_page(tmp_path: Path) -> None:
     assert listed == ["client_app", "client_app.group", "client_app.group.rank", "client_app.node"]
     assert re.findall(r"(?m)^::: (\S+)$", pages["crossward.config.md"]) == ["crossward.config", "crossward.config.keys"]
     assert "| [`client_app`](client_app.md) | A node \\| and more. |" in pages["index.md"]
+
+
+def test_a_notebook_becomes_text_and_code() -> None:
+    cells = [("markdown", ["# One\n", "\n", "Text."]), ("code", ["a = 1\n", "b = 2"]), ("markdown", ["End."])]
+    notebook = json.dumps({"cells": [{"cell_type": kind, "source": source} for kind, source in cells]})
+    assert notebook_page(notebook) == "# One\n\nText.\n\n```python\na = 1\nb = 2\n```\n\nEnd.\n"
+
+
+def test_every_example_has_a_page() -> None:
+    pages = example_pages()
+    named = {path.name for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".ipynb")}
+    assert {name for name in named if any(name in page for page in pages.values())} == named
+    assert all(page.startswith("# ") and page.count("```python") == page.count("```\n") for page in pages.values())
 
 
 def test_pages_that_are_no_longer_made_are_removed(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""A run config on the virtual clock. Runs of real nodes are in ``tests.finished_runs``; these are of toy nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossward.config.schedule import Schedule
+from crossward.config.settings import read_settings
+from crossward.encryption.plan import PRESETS
+from crossward.launcher.overrides import app_defaults
+from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.simulation.run import run_plan, simulate_run
+from crossward.simulation.toy import toy_app
+from crossward.simulation.virtual_grid import Speed
+from server_app.run_folder import RunFolderError, read_config
+
+ROOT = Path(__file__).parents[3]
+SPEEDS = [Speed(1e9, 0.0, compute) for compute in (10.0, 10.0, 15.0, 40.0)]
+
+
+def config(**given: Any) -> dict[str, Any]:
+    """The app's defaults, in the clear and short; keywords are keys with ``__`` for a dot and ``_`` for a dash."""
+    changed = {"strategy.num-versions": 4, "strategy.evaluate-every": 0, "encryption.policy": "none"}
+    changed |= {"run.alone": False}
+    return app_defaults(ROOT) | changed | {k.replace("__", ".").replace("_", "-"): v for k, v in given.items()}
+
+
+def simulated(folder: Path, given: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    """The version lines of a run of toy nodes in ``folder``."""
+    app, lines = toy_app(folder / "nodes", read_settings(Schedule, given)), list[dict[str, Any]]()
+    simulate_run(given, folder / "run", SPEEDS, app=app, observers=[lambda line: lines.append(dict(line))], **more)
+    assert [line["event"] for line in lines] == [entry.event for entry in read_entries(folder / "run" / FILE_NAME)]
+    return [line for line in lines if line["event"] == "version"]
+
+
+def test_a_run_ends_in_a_finished_run_folder(tmp_path: Path) -> None:
+    made = simulated(tmp_path, config())
+    assert [line["version"] for line in made] == [1, 2, 3, 4]
+    assert [sorted(line["sites"]) for line in made[:3]] == [["toy-0", "toy-1", "toy-2"]] * 2 + [
+        ["toy-0", "toy-1", "toy-3"]
+    ]
+    assert (tmp_path / "run" / "result.json").exists()
+    assert read_config(tmp_path / "run")["plan"] == run_plan(config(), 4)
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        simulated(tmp_path, config())
+
+
+def test_bandwidths_are_those_of_the_links_unless_given(tmp_path: Path) -> None:
+    links = simulated(tmp_path / "a", config())[0]
+    given = simulated(tmp_path / "b", config(), mbit=[10.0, 20.0, 30.0, 40.0])[0]
+    assert links["bandwidths"] == [100_000.0] * 3
+    assert dict(zip(given["sites"], given["bandwidths"], strict=True)) == {"toy-0": 10.0, "toy-1": 20.0, "toy-2": 30.0}
+    assert links["weights"] != given["weights"]
+
+
+def test_the_plan_follows_the_config() -> None:
+    assert run_plan(config(encryption__preset="precise"), 4) == PRESETS["precise"]
+    noised = run_plan(config(privacy__unit="hospital", privacy__epsilon=6.0, strategy__weighting="equal"), 4)
+    assert noised.value_bits >= 14  # values that carry noise are wide
+    everybody = config(strategy__name="fedavg", strategy__buffer_size=0)
+    assert run_plan(everybody, 40).total_weight >= 4 * 40
