@@ -22,13 +22,14 @@ from typing import Any
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_settings import LAUNCHER_LOG
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger.events import read_line
 from crossward.ledger.file import FILE_NAME, Ledger, LedgerError
+from crossward.ledger.state import fold
 from crossward.machine.paths import home
 from crossward.protocol.messages import Head
 from crossward.protocol.parts import Part, Payload
 from server_app.files import Facts, PayloadError, read_payload, write_payload
 from strategies.aggregation.snapshots import snapshot_name
-from strategies.history.restore import standing
 
 Observer = Callable[[Facts], None]
 MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
@@ -103,9 +104,9 @@ class RunFolder:
 
     def _take_up(self) -> None:
         """Check what the ledger names; clear away what an interruption left beside it: nothing else ever would."""
-        past = standing(self._checked_events())
+        past = fold(map(read_line, self._checked_events()))
         snapshot = past.snapshot
-        needed = {self._file(update.name) for update in past.buffer.values()}
+        needed = {self._file(update.payload) for update in past.buffer.values()}
         needed |= {self._file(snapshot_name(snapshot, epoch)) for epoch in snapshot.epochs} if snapshot else set()
         (self.path / "result.json").unlink(missing_ok=True)  # of an end that this sitting may go beyond, or not reach
         self._rewrite_metrics()
