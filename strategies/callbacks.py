@@ -7,7 +7,7 @@
 
     AsyncHybrid(..., callbacks=[Patience()]).start(grid)
 
-or ``strategy.callbacks = "package.module:Patience"`` for the ServerApp. A callback runs within the aggregator and sees
+or ``run.callbacks = "package.module:Patience"`` for the ServerApp. A callback runs within the aggregator and sees
 what its ledger holds, nothing that is sealed. An exception in it ends the run at once; the run can be resumed.
 
 Not for: weights (``strategies.aggregation.weighting``), what an event says (``crossward.ledger.events``).

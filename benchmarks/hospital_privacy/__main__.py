@@ -39,6 +39,7 @@ from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.encryption.dither import KNOWN
 from crossward.encryption.settings import EncryptionSettings
+from crossward.ledger.events import Accepted, Version, read_line
 from crossward.machine.paths import path_argument
 from crossward.privacy.hospital import HospitalMechanism, calibrate
 from crossward.protocol.measures import measure
@@ -137,8 +138,10 @@ class Study:
             strategy.start(VirtualGrid(nodes, clock))
             copy: Accumulators = StateFolder(Path(folder) / "0").load(layout).copy
             final = copy.vector(self.shop.initial, plan, schedule)
-            sent = [line["bytes"] for line in journal.events() if line["event"] == "accepted"]
-        spent = [line["hospital_epsilon"] for line in journal.events() if "hospital_epsilon" in line]
+            events = list(map(read_line, journal.events()))
+        sent = [event.bytes for event in events if isinstance(event, Accepted)]
+        made = (event for event in events if isinstance(event, Version))
+        spent = [version.hospital_epsilon for version in made if version.hospital_epsilon is not None]
         return {
             "hospitals": count,
             "values": int(self.shop.initial.size),

@@ -84,7 +84,8 @@ class RunState:
 
     ``buffer`` holds accepted updates that wait, by task; ``waiting`` their nodes; ``accepted`` every hospital's last
     accepted task; ``under_way`` tasks without an outcome; ``claims`` what hospitals said of themselves; ``taken`` in
-    how many versions each took part, which hospital-level privacy is paid by; ``promise`` what that guarantees.
+    how many versions each took part, which hospital-level privacy is paid by; ``promise`` what that guarantees and
+    ``epsilon`` what the hospital that took part most has spent of it.
 
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``void_groups`` who contributed to each void version, ``excluded`` who gets
@@ -112,6 +113,7 @@ class RunState:
     claims: dict[str, Claim] = field(default_factory=dict)
     taken: Counter[str] = field(default_factory=Counter)
     promise: HospitalPrivacy | None = None
+    epsilon: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
     train_losses: list[tuple[int, float]] = field(default_factory=list)
     heldout: Evaluated | None = None
@@ -250,6 +252,8 @@ def _make(state: RunState, event: Version) -> None:
     for task in event.tasks:
         _take_out(state, task)
     state.taken.update(event.hospitals)
+    if event.hospital_epsilon is not None:
+        state.epsilon = event.hospital_epsilon
 
 
 def _void(state: RunState, event: Void) -> None:

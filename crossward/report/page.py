@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from crossward.ledger.file import FILE_NAME, LedgerError, read_entries
+from crossward.ledger.events import read_events
+from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.machine.paths import path_argument
 from crossward.protocol.messages import ACCEPTED
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
@@ -31,7 +32,6 @@ from crossward.report.timeline import shares_figure, timeline_figure
 from server_app.run_folder import RunFolderError, read_config
 
 NAME = "report.html"
-_BULKY = frozenset({"shape", "signature", "digest"})
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -173,10 +173,7 @@ def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:
         the ledger cannot be read or the page not be written.
     """
     began = read_config(folder)
-    events = (
-        {"time": entry.time, "event": entry.event, **{k: v for k, v in entry.facts.items() if k not in _BULKY}}
-        for entry in read_entries(folder / FILE_NAME)
-    )
+    events = read_events(folder / FILE_NAME)
     text = page(read_history(events, rounding(began["config"]), exact), began["config"], began["lineage"], folder.name)
     path, draft = folder / NAME, folder / f".{NAME}"
     draft.write_text(text, encoding="utf-8")

@@ -26,6 +26,7 @@ from rich.live import Live
 from rich.text import Text
 
 from crossward.ledger.chain import EMPTY, checked
+from crossward.ledger.events import of_entry
 from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.machine.paths import path_argument
 from crossward.protocol.messages import Head
@@ -88,7 +89,7 @@ class Follower:
                 where = f"{self.path}, line {self._head.seq + 1}"
                 entry = checked(raw, self._head, where)
                 try:
-                    self.state({"time": entry.time, "event": entry.event, **entry.facts})
+                    self.state(of_entry(entry, self.path))
                 except (KeyError, TypeError, ValueError, ArithmeticError) as error:
                     raise LedgerError(f"{where}: not {entry.event!r} as this version writes it: {error!r}") from error
                 self._head, self._offset = Head(entry.seq, entry.hash), self._offset + len(raw)
@@ -110,7 +111,7 @@ class Follower:
         now = self.clock()
         rows = self.state.rows(self.state.last if self.dead else now)
         shown = rows[:room] if room else rows
-        drawn = table(shown, self.state.version, width, self.state.rounding)
+        drawn = table(shown, self.state.run.version, width, self.state.rounding)
         parts: list[RenderableType] = [headline(self.state, now, self.dead), drawn]
         if more := Counter(row.state for row in rows[len(shown) :]):
             counts = ", ".join(f"{count} {state}" for state, count in more.most_common())
