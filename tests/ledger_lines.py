@@ -56,7 +56,7 @@ _FACTS: dict[str, dict[str, Any]] = {
     "evaluated": {"version": 0, "loss": None, "sites": [], "complete": False, "reverts": []},
     "snapshot": {"version": 1, "epochs": [0], "key": ""},
     "snapshot-dropped": {"reason": "it does not match"},
-    **{name: _TASK | {"kind": "train", "reason": "why"} for name in REFUSED},
+    **{name: {"task": 1, "node": "1", "reason": "why"} for name in REFUSED},
 }
 
 

@@ -117,7 +117,6 @@ LOST = Reason(
 # ---------------------------------------------------------------------- updates that may not be added
 
 _SAME_PROGRAM = "check that the node runs the same version of the project with the run's settings"
-FACT = Reason("fact", "{name} is {got!r}, expected {want!r}", _SAME_PROGRAM)
 LOSS_RANGE = Reason(
     "loss-range",
     "a mean loss of {loss:.1f} nats a token is beyond {most}",
@@ -213,6 +212,9 @@ FIXED_LAYOUT = Reason(
 )
 FIXED_KEY = Reason("fixed-key", "updates of this run are made under key {want}, this one under {got}", _SAME_KEY)
 OUTGROWN = Reason("outgrown", "the run has moved to a scale epoch that it does not fit", "nothing")
+
+# last, as it is the least particular
+FACT = Reason("fact", "{name} is {got!r}, expected {want!r}", _SAME_PROGRAM)
 
 # ---------------------------------------------------------------------- outcomes
 

@@ -203,7 +203,7 @@ class WatchState:
         back = isinstance(event, Joined) and self._version_began is not None
         reverting = isinstance(event, Version) and event.reverts is not None
         if isinstance(event, NOTABLE) or back or reverting or clamped:
-            key = node.key if node is not None else getattr(event, "hospital", getattr(event, "node", ""))
+            key = node.key if node is not None else getattr(event, "hospital", "") or getattr(event, "node", "")
             self._note(self._name(key), event)
         self._add_up(event)
 
