@@ -60,11 +60,10 @@ def main() -> None:
     """Print every version of one run, and compare two weightings."""
     logging.getLogger("flwr").setLevel(logging.WARNING)
     done = run("root-of-examples")
-    for line in done.versions:
-        total = line["weight_sum"]
-        parts = zip(line["sites"], line["weights"], line["staleness"], strict=True)
-        shown = "  ".join(f"{site} {weight / total:4.0%} (stale {stale})" for site, weight, stale in parts)
-        print(f"version {line['version']:2}  {line['time']:5.1f} s  {shown}")
+    for made in done.versions:
+        parts = zip(made.sites, made.weights, made.staleness, strict=True)
+        shown = "  ".join(f"{site} {weight / made.weight_sum:4.0%} (stale {stale})" for site, weight, stale in parts)
+        print(f"version {made.version:2}  {made.time:5.1f} s  {shown}")
     print("final weights:", np.array2string(done.vector(), precision=3, suppress_small=True))
     for name, other in (("root-of-examples", done), ("paper", run("paper"))):
         print(f"mean loss under {name}: {loss(other):.4f}")

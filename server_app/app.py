@@ -18,16 +18,19 @@ from crossward.config.run_settings import RunSettings
 from crossward.config.settings import read_settings
 from crossward.encryption.settings import EncryptionSettings
 from crossward.internals.flower_grid import unhurried
+from crossward.ledger.events import Version, read_events
+from crossward.ledger.file import FILE_NAME
 from crossward.report import cost
 from crossward.report.page import write_report
 from crossward.report.reported_loss import rounding
-from crossward.report.table import federated_table, last_measures
+from crossward.report.table import federated_table
 from server_app.dither_key import run_dither
 from server_app.progress import Progress
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
 from server_app.strategy import make_strategy
 from strategies.async_hybrid import wait_for_nodes
+from strategies.callbacks import load_callbacks
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import SystemClock
 from strategies.settings import StrategySettings
@@ -44,6 +47,7 @@ def main(grid: Grid, context: Context) -> None:
     settings = read_settings(StrategySettings, config)
     schedule, mechanism = run_schedule(config), hospital_mechanism(config)
     encryption = read_settings(EncryptionSettings, config)
+    callbacks = load_callbacks(run.callbacks)
     clock, bandwidths = SystemClock(), Bandwidths()
     nodes = wait_for_nodes(grid, settings, clock)
     if run.resume:
@@ -55,14 +59,13 @@ def main(grid: Grid, context: Context) -> None:
             mechanism.shares(plan.q_max)  # refuses too few bits before there is a run folder
         folder = RunFolder.create(Path(run.folder) if run.folder else None, config, plan)
     progress = Progress(folder.path, schedule.versions, rounding=rounding(config))
-    folder.observers.append(progress)
+    callbacks.append(progress)
     try:
         dither = run_dither(folder.lineage, bool(run.resume))
-        strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither)
+        strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither, callbacks=callbacks)
         strategy.start(SimulatedLinks(unhurried(grid), clock, bandwidths), num_rounds=schedule.versions)
-        measures = last_measures(folder.events())
-        progress.say(federated_table(measures))
-        made = [line for line in folder.events() if line["event"] == "version"]
+        progress.say(federated_table(strategy.state.run.measures))
+        made = [event for event in read_events(folder.path / FILE_NAME) if isinstance(event, Version)]
         if strategy.state.key:
             progress.say(
                 f"Sealed under key {strategy.state.key}, which this server does not hold. Sealing, adding and opening: "

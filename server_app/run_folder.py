@@ -13,7 +13,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,21 +22,22 @@ from typing import Any, Self
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_settings import LAUNCHER_LOG
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger.events import Evaluated, Event, Measured, Version, read_events
 from crossward.ledger.file import FILE_NAME, Ledger, LedgerError
+from crossward.ledger.state import fold
 from crossward.machine.files import replacing, write_atomic
 from crossward.machine.paths import home
 from crossward.protocol.messages import Head
 from crossward.protocol.parts import Part, Payload
 from server_app.files import Facts, PayloadError, read_payload, write_payload
+from strategies.aggregation.catchup import version_name
 from strategies.aggregation.snapshots import snapshot_name
-from strategies.history.restore import standing
 
-Observer = Callable[[Facts], None]
 MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
 SPENDING = "run.state-dir"  # where simulated nodes keep what they spent: another one would forget it
 METRICS = "metrics.jsonl"
 PAYLOADS = ("versions", "buffer", "snapshots")  # folders of a run that survive its interruption
-METRIC_EVENTS = ("version", "evaluated", "measured")
+METRIC_EVENTS = (Version.name, Evaluated.name, Measured.name)
 
 
 class RunFolderError(RuntimeError):
@@ -44,11 +45,10 @@ class RunFolderError(RuntimeError):
 
 
 class RunFolder:
-    """A :class:`strategies.history.journal.Journal` on disk. ``observers`` see every event as it is recorded."""
+    """A :class:`strategies.history.journal.Journal` on disk."""
 
     def __init__(self, path: Path, lineage: str, durable: bool = True) -> None:
         self.path, self.lineage, self.durable = path, lineage, durable
-        self.observers: list[Observer] = []
         try:
             self.ledger = Ledger(path / FILE_NAME, durable=durable)
         except LedgerError as error:
@@ -104,9 +104,13 @@ class RunFolder:
 
     def _take_up(self) -> None:
         """Check what the ledger names; clear away what an interruption left beside it: nothing else ever would."""
-        past = standing(self._checked_events())
+        try:
+            past = fold(self._checked_events())
+            past.check_known()
+        except LedgerError as error:
+            raise RunFolderError(str(error)) from error
         snapshot = past.snapshot
-        needed = {self._file(update.name) for update in past.buffer.values()}
+        needed = {self._file(update.payload) for update in past.buffer.values()}
         needed |= {self._file(snapshot_name(snapshot, epoch)) for epoch in snapshot.epochs} if snapshot else set()
         (self.path / "result.json").unlink(missing_ok=True)  # of an end that this sitting may go beyond, or not reach
         self._rewrite_metrics()
@@ -129,18 +133,18 @@ class RunFolder:
                 f"{self.path / METRICS} cannot be made anew ({error}): free disk space, then resume the run"
             ) from error
 
-    def _checked_events(self) -> Iterator[Facts]:
+    def _checked_events(self) -> Iterator[Event]:
         """All events; every version that they name is there, whole and unchanged."""
-        for line in self.events():
-            if line["event"] == "version":
-                path = self._file(f"versions/{line['version']:06d}")
+        for event in read_events(self.path / FILE_NAME):
+            if isinstance(event, Version):
+                path = self._file(version_name(event.version))
                 try:
                     digest = read_payload(path, check=True)[2]
                 except PayloadError as error:
-                    raise RunFolderError(f"version {line['version']} of the run is damaged: {error}") from error
-                if digest != line["digest"]:
+                    raise RunFolderError(f"version {event.version} of the run is damaged: {error}") from error
+                if digest != event.digest:
                     raise RunFolderError(f"{path} is not the version that the ledger names: restore it from a backup")
-            yield line
+            yield event
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.payload"
@@ -154,12 +158,9 @@ class RunFolder:
     def record(self, event: str, **facts: Any) -> None:
         """Append to the ledger, to metrics.jsonl where the event belongs there, and tell the observers."""
         entry = self.ledger.append(event, **facts)
-        line = {"time": entry.time, "event": event, **facts}
         if event in METRIC_EVENTS:
             with (self.path / METRICS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        for observer in self.observers:
-            observer(line)
+                file.write(json.dumps({"time": entry.time, "event": event, **facts}) + "\n")
 
     def events(self) -> Iterator[Facts]:
         """The ledger's events, each with its ``time`` and its name under ``event``."""

@@ -5,7 +5,7 @@ Not for: what the strategy does (``strategies``) or where its history is kept (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
@@ -18,6 +18,7 @@ from crossward.encryption.plan import FieldPlan
 from crossward.encryption.settings import ALL, EncryptionSettings
 from crossward.protocol.messages import ALONE, EVALUATE
 from strategies.async_hybrid import AsyncHybrid
+from strategies.callbacks import Callback
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import Clock
 from strategies.history.journal import Journal
@@ -40,10 +41,12 @@ def make_strategy(
     bandwidths: Bandwidths,
     kinds: Kinds | None = None,
     dither: Dither | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> AsyncHybrid:
     """The strategy of a run with ``config``.
 
-    ``kinds`` replaces its arithmetic (:func:`kinds_of`), ``dither`` a dither under a random key.
+    ``kinds`` replaces its arithmetic (:func:`kinds_of`), ``dither`` a dither under a random key; ``callbacks``
+    see its events.
     """
     settings, run = read_settings(StrategySettings, config), read_settings(RunSettings, config)
     encryption, privacy = read_settings(EncryptionSettings, config), read_settings(PrivacySettings, config)
@@ -65,4 +68,5 @@ def make_strategy(
         privacy_unit=privacy.unit,
         budget=budget,
         dither=dither,
+        callbacks=callbacks,
     )

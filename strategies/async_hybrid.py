@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from logging import INFO
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -27,11 +27,14 @@ from crossward.config.weightings import missing
 from crossward.encryption.aggregator import Kinds, clear_arithmetic
 from crossward.encryption.dither import Dither
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger import reasons
+from crossward.ledger.events import Accepted, Failed, Finished, Joined, Left, Resumed, Started
 from crossward.machine.waiting import Reminder
-from crossward.protocol.messages import EVALUATE, FAILED, TRAIN
+from crossward.protocol.messages import EVALUATE, TRAIN
 from strategies.aggregation.catchup import version_name
 from strategies.aggregation.discarded import apart
 from strategies.aggregation.versions import drop_others, make_version, roll_back
+from strategies.callbacks import Callback, stop_requested
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import Clock, SystemClock
 from strategies.exchange.dispatch import compose, send
@@ -41,12 +44,11 @@ from strategies.exchange.replies import Replies
 from strategies.exchange.waiting import Waiting
 from strategies.history.integrity import drop_damaged
 from strategies.history.journal import Journal
-from strategies.history.restore import Buffered
 from strategies.history.roster import NodeView
 from strategies.history.state import RunError, ServerState
 from strategies.settings import StrategySettings
 from strategies.stopping.ending import Ending
-from strategies.stopping.hospital_budget import EVENT, HospitalBudget
+from strategies.stopping.hospital_budget import HospitalBudget
 
 _SLACK = 1.5  # a forecast may be wrong by so much before a node is not asked any more
 
@@ -112,6 +114,8 @@ class AsyncHybrid(Strategy):
         With hospital-level privacy: what versions cost hospitals, and how much they may.
     dither : Dither (default: under a random key)
         What every version carries so that its sum does not separate into updates. A resumed run needs its own.
+    callbacks : sequence of Callback (default: none)
+        What sees every event as it is written, and may ask the run to stop (``strategies.callbacks``).
     """
 
     def __init__(
@@ -130,6 +134,7 @@ class AsyncHybrid(Strategy):
         privacy_unit: str = NO_UNIT,
         budget: HospitalBudget | None = None,
         dither: Dither | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         plan.check_buffer(max(settings.buffer_size, 1))
         if withheld := missing(settings.weighting, privacy_unit):
@@ -151,6 +156,7 @@ class AsyncHybrid(Strategy):
             privacy_unit,
             budget,
             dither or Dither(),
+            callbacks,
         )
         self.result = Result()
         self.ending = Ending(self.state, self.result, schedule.versions)
@@ -160,7 +166,7 @@ class AsyncHybrid(Strategy):
 
     def may_train(self, view: NodeView) -> bool:
         """Whether an idle node gets a training task now."""
-        return not view.todo and not view.waiting and self.state.may_contribute(view)
+        return not view.todo and not self.state.waiting(view.node) and self.state.may_contribute(view)
 
     def worth_asking(self) -> Callable[[NodeView], bool]:
         """Tells whether a node's update can still come in time: a slow link must not hold up a run's end for nothing.
@@ -181,11 +187,12 @@ class AsyncHybrid(Strategy):
             sent = {flight.node: flight.sent for flight in s.roster.flights.values() if flight.kind == TRAIN}
             views = (s.roster.nodes[node] for node in s.roster.present)
             able = (v for v in views if s.may_contribute(v) and v.failures < ATTEMPTS)
-            return sum(v.waiting or in_time(v, now - sent.get(v.node, now)) for v in able) < s.settings.buffer_size
+            enough = s.settings.buffer_size
+            return sum(s.waiting(v.node) or in_time(v, now - sent.get(v.node, now)) for v in able) < enough
 
         return lambda view: in_time(view) or needed()
 
-    def ready(self) -> list[Buffered]:
+    def ready(self) -> list[Accepted]:
         """Updates that become a version now: a full buffer of one layout, or what is there after max-wait."""
         s = self.state
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
@@ -193,10 +200,10 @@ class AsyncHybrid(Strategy):
         groups = (apart(s, group) for group in self.groups())
         return next((g[: s.settings.buffer_size] for g in groups if len(g) >= needed), [])
 
-    def groups(self) -> list[list[Buffered]]:
+    def groups(self) -> list[list[Accepted]]:
         """The buffer by layout and key: only updates of one can be added. Version 1 fixes which."""
-        groups: dict[object, list[Buffered]] = {}
-        for update in self.state.buffer:
+        groups: dict[object, list[Accepted]] = {}
+        for update in self.state.run.buffer.values():
             groups.setdefault((update.layout, update.key, update.shape), []).append(update)
         return list(groups.values())
 
@@ -240,13 +247,18 @@ class AsyncHybrid(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Take training replies into the buffer; a full buffer becomes version ``server_round``.
+        """Take training replies into the buffer, one at a time: each that fills it makes a version.
 
-        Returns the version's record (what nodes are sent, not the adapter itself) and its metrics, or two Nones.
+        Returns None, as the server has no adapter to return, and the newest version's metrics, or None without one.
         """
-        metrics = self._take(replies)
+        metrics = None
+        for message in replies:
+            metrics = self._advance() or metrics
+            receive(self.state, message)
+            metrics = self._advance() or metrics
+            del message  # it may be as large as the adapter: gone before the next is pulled
         expire(self.state)
-        return (None, None) if metrics is None else (self._last_record(), metrics)
+        return None, self._advance() or metrics
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """Take evaluation replies in; the round's measures once every node has answered."""
@@ -275,25 +287,25 @@ class AsyncHybrid(Strategy):
             too few nodes came, or none of them got anything accepted within ``strategy.stall-timeout``.
         """
         s = self.state
+        interrupted = list(s.run.under_way.values())
         arrays, train_config = initial_arrays or ArrayRecord(), train_config or ConfigRecord()
         evaluate_config = evaluate_config or ConfigRecord()
         self.ending.last_version = min(num_rounds or s.schedule.versions, s.schedule.versions)
         self.summary()
-        event = "resumed" if s.resumed else "started"
-        s.journal.record(event, version=s.version, lineage=s.journal.lineage, last=self.ending.last_version)
+        sitting = Resumed if s.resumed else Started
+        s.record(sitting(version=s.version, lineage=s.journal.lineage, last=self.ending.last_version))
         if s.budget is not None:
-            s.journal.record(EVENT, **s.budget.promise(self.ending.last_version))
+            s.record(s.budget.promise(self.ending.last_version))
         wait_for_nodes(grid, s.settings, s.clock)
         s.progress = s.version_began = self.ending.began = s.clock.now()
         self._meet(grid)
-        for line in s.under_way.values():
-            reason = "under way when the run was interrupted"
-            facts = {name: line[name] for name in ("task", "node", "hospital", "kind", "version")}
-            s.journal.record(FAILED, **facts, reason=reason)
+        for task in interrupted:
+            facts = {name: getattr(task, name) for name in ("task", "node", "hospital", "kind", "version")}
+            s.record(Failed(reason=reasons.INTERRUPTED().text, **facts))
         drop_damaged(s)
-        if s.layout:
-            drop_others(s)  # the run may have been resumed under another key
-        roll_back(s, s.reverting)  # what an interrupted run had begun
+        if s.run.layout:
+            drop_others(s, s.run.layout, s.run.shape, s.key)  # the run may have been resumed under another key
+        roll_back(s, s.run.reverting)  # what an interrupted run had begun
         self.ending.stop_at_last()
         if s.ended:
             self.ending.stop(s.ended)
@@ -303,14 +315,9 @@ class AsyncHybrid(Strategy):
             send(s, grid, self.configure_evaluate(s.version + 1, arrays, evaluate_config, grid))
             send(s, grid, self.configure_train(s.version + 1, arrays, train_config, grid))
             moved = expire(s)
-            for message in self._replies.pull(grid, s.roster.flights):
-                moved = True
-                if self._kind(message) == TRAIN:
-                    self._take([message])
-                else:
-                    self.aggregate_evaluate(s.version, [message])
-                del message  # it may be as large as the adapter: gone before the next is pulled
-            made = self._advance()
+            pulled = self._replies.pulled
+            made = self.aggregate_train(s.version + 1, self._training_replies(grid))[1]
+            moved = moved or self._replies.pulled > pulled
             self.ending.stop_without_budget()
             self.aggregate_evaluate(s.version, ())
             if moved or made:
@@ -321,7 +328,7 @@ class AsyncHybrid(Strategy):
                 s.clock.pause(s.settings.poll_seconds, self._next_moment())
         if s.version:
             self.result.arrays = self._last_record()
-        s.journal.record("finished", version=s.version, reason=s.stop_reason)
+        s.record(Finished(version=s.version, reason=s.stop_reason))
         log(INFO, "Finished at version %s: %s", s.version, s.stop_reason)
         return self.result
 
@@ -344,35 +351,38 @@ class AsyncHybrid(Strategy):
         worth = self.worth_asking()
         return lambda view: TRAIN if training and self.may_train(view) and worth(view) else ""
 
+    def _training_replies(self, grid: Grid) -> Iterator[Message]:
+        """Pull the replies that are there; evaluations among them are taken in on the way."""
+        for message in self._replies.pull(grid, self.state.roster.flights):
+            if self._kind(message) == TRAIN:
+                yield message
+            else:
+                self.aggregate_evaluate(self.state.version, [message])
+            del message
+
     def _kind(self, message: Message) -> str:
         flight = self.state.roster.flights.get(message.metadata.reply_to_message_id)
         return flight.kind if flight is not None else TRAIN
 
     # ------------------------------------------------------------------ versions
 
-    def _take(self, replies: Iterable[Message]) -> MetricRecord | None:
-        """Replies in, versions out, one reply at a time: replies that came together may fill two buffers."""
-        metrics = self._advance()
-        for message in replies:
-            receive(self.state, message)
-            metrics = self._advance() or metrics
-        return metrics
-
     def _advance(self) -> MetricRecord | None:
         """Make the next version if its updates are there; its metrics."""
         s = self.state
+        if asked := stop_requested(s.callbacks):
+            self.ending.stop(reasons.CALLBACK(reason=asked).text)
         chosen = [] if s.stop_reason else self.ready()
         if not chosen:
             return None
         if s.budget is not None and (refusal := s.budget.refusal([update.hospital for update in chosen])):
             if not s.version:
                 raise RunError(f"no version can be made: {refusal}")
-            self.ending.stop(f"privacy budget: {refusal}")
+            self.ending.stop(reasons.NEXT_VERSION_OVER_BUDGET(refusal=refusal).text)
             return None
-        line = make_version(s, chosen)
-        stale = sum(line["staleness"]) / len(chosen)
+        made = make_version(s, chosen)
+        stale = sum(made.staleness) / len(chosen)
         metrics = MetricRecord({"staleness": stale, "contributors": len(chosen)})
-        if (loss := line.get("train_loss")) is not None:
+        if (loss := made.train_loss) is not None:
             metrics["train-loss"] = loss
         self.result.train_metrics_clientapp[s.version] = metrics
         every = s.settings.evaluate_every
@@ -394,14 +404,13 @@ class AsyncHybrid(Strategy):
 
     def _meet(self, grid: Grid) -> None:
         s = self.state
-        joined, left = s.roster.update(grid.get_node_ids())
+        joined, left = s.roster.changes(grid.get_node_ids())
         for node in joined:
-            s.journal.record("joined", node=str(node))
-            s.roster.nodes[node].waiting = any(update.node == node for update in s.buffer)
+            s.record(Joined(node=str(node)))
             if s.stop_reason:
                 s.roster.nodes[node].todo = s.last_task
         for node in left:
-            s.journal.record("left", node=str(node), hospital=s.roster.nodes[node].hospital)
+            s.record(Left(node=str(node), hospital=s.roster.nodes[node].hospital))
             s.roster.nodes[node].todo = ""
 
     def _next_moment(self) -> float:
@@ -411,4 +420,4 @@ class AsyncHybrid(Strategy):
         if moment > s.progress + s.settings.stall_timeout:  # patience is no less, and asks every node's forecast
             moment = min(moment, s.progress + self.ending.patience() + 1e-3)
         end_of_wait = s.version_began + s.settings.max_wait
-        return min(moment, end_of_wait) if s.buffer and end_of_wait > now else moment
+        return min(moment, end_of_wait) if s.run.buffer and end_of_wait > now else moment

@@ -19,9 +19,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from crossward.ledger.events import Accepted
 from strategies.async_hybrid import AsyncHybrid
 from strategies.exchange.reception import ATTEMPTS
-from strategies.history.restore import Buffered
 from strategies.history.roster import NodeView
 from strategies.settings import StrategySettings
 
@@ -63,7 +63,9 @@ class FedAvg(AsyncHybrid):
         patient = s.clock.now() < self._drawn + s.settings.max_wait
         able = {node: view for node, view in s.roster.nodes.items() if self._able(node)}
         kept = frozenset(
-            node for node, v in able.items() if v.waiting or (patient and node in cohort and v.failures < ATTEMPTS)
+            node
+            for node, view in able.items()
+            if s.waiting(node) or (patient and node in cohort and view.failures < ATTEMPTS)
         )
         if len(kept) >= s.settings.min_contributors:
             return
@@ -90,11 +92,11 @@ class FedAvg(AsyncHybrid):
         self._step_in()  # once a turn
         return lambda view: True
 
-    def ready(self) -> list[Buffered]:
+    def ready(self) -> list[Accepted]:
         """All updates of the round, once every node of the cohort has answered, failed for good or left."""
         s = self.state
         members = [s.roster.nodes[node] for node in self._choose() & s.roster.present]
-        settled = all(v.waiting or v.failures >= ATTEMPTS or not s.may_contribute(v) for v in members)
+        settled = all(s.waiting(v.node) or v.failures >= ATTEMPTS or not s.may_contribute(v) for v in members)
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
         group = max(self.groups(), key=len, default=[])
         most = s.settings.buffer_size or s.plan.total_weight // 4  # see FieldPlan.check_buffer

@@ -10,10 +10,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from crossward.ledger.events import read_events
 from crossward.ledger.file import FILE_NAME, Ledger
 from crossward.report.history import History, read_history
 from crossward.report.page import write_report
 from crossward.report.reported_loss import ExactLoss
+from tests.ledger_lines import facts as whole
 
 
 class Story:
@@ -30,7 +32,7 @@ class Story:
 
     def record(self, event: str, after: float = 0.0, **facts: Any) -> None:
         self.now += after
-        self.ledger.append(event, **facts)
+        self.ledger.append(event, **whole(event, **facts))
 
     def start(self, event: str = "started", version: int = 0) -> None:
         self.record(event, version=version, lineage="ab" * 8, last=self.planned)
@@ -75,7 +77,7 @@ class Story:
         self.record("measured", 2.0, task=task, **(self._who(i) | facts | more))
 
     def history(self) -> History:
-        return read_history({"time": e.time, "event": e.event, **e.facts} for e in self.ledger.entries())
+        return read_history(read_events(self.path / FILE_NAME))
 
     def page(self, exact: ExactLoss | None = None) -> tuple[str, ElementTree.Element]:
         text = write_report(self.path, exact).read_text(encoding="utf-8")

@@ -72,7 +72,7 @@ MAY_IMPORT = {
     "crossward.protocol": {*rooms("protocol", "config"), *ACCOUNTING, *SCHEMES},
     "crossward.ledger": {*rooms("ledger", "protocol", "config"), *ACCOUNTING, *SCHEMES},
     "client_app": {"client_app", "data", *rooms("adapters", "privacy", "protocol", "config", "encryption"), *OF_A_NODE},
-    "strategies": {"strategies", *rooms("protocol", "config", "encryption"), *ACCOUNTING},
+    "strategies": {"strategies", *rooms("ledger", "protocol", "config", "encryption"), *ACCOUNTING},
     "crossward.report": {*rooms("report", "ledger"), "strategies", "server_app", *OF_A_SERVER},
     "server_app": {*rooms("report", "ledger"), "strategies", "server_app", *OF_A_SERVER},
     "crossward.simulation": {

@@ -1,6 +1,6 @@
 """One run of one strategy on the virtual clock: the real strategy, real nodes, a learner, and a curve as it goes.
 
-The curve is drawn by the journal, which sees every version as it is made and opens its record as a node would
+The curve is drawn by a callback, which sees every version as it is made and opens its record as a node would
 (``encryption.policy = none``: sealed updates come to the same integers, bit for bit). A run is cut off where nothing
 more is asked of it.
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,10 +25,13 @@ from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger.events import Accepted, Event, Late, Version
+from crossward.ledger.state import RunState
 from crossward.protocol.messages import RecordHead
 from crossward.simulation.strategy import simulate
 from crossward.simulation.virtual_grid import Speed, VirtualClock
 from strategies.aggregation.catchup import version_name
+from strategies.callbacks import Callback
 from strategies.history.journal import MemoryJournal
 from strategies.settings import StrategySettings
 
@@ -43,16 +46,16 @@ class Enough(Exception):
     """The curve has all that was asked of the run."""
 
 
-class Trace(MemoryJournal):
-    """A journal that measures every version as it is made.
+class Trace(Callback):
+    """Measures every version as it is made, from the records in ``journal``.
 
     Raises :class:`Enough` in the run when ``updates`` are aggregated, when the target is settled (``stop_there``),
     after ``until`` virtual seconds, or when the loss is beyond all hope.
     """
 
     def __init__(self, run: Run, size: WireSize, clock: VirtualClock, plan: FieldPlan) -> None:
-        super().__init__("asynchrony")
         learner = run.learners[0]
+        self.journal = MemoryJournal("asynchrony")
         self.run, self.initial, self.size, self.clock, self.plan = run, learner.initial(), size, clock, plan
         self.curve, self.copy = Curve(), Accumulators()
         self.down = self.up = 0
@@ -68,24 +71,23 @@ class Trace(MemoryJournal):
             self.down += size
         return size
 
-    def record(self, event: str, **facts: Any) -> None:
-        """Record the event, count an update's bytes, and measure each new version."""
-        super().record(event, **facts)
-        if event in ("accepted", "late"):
+    def on_event(self, event: Event, state: RunState) -> None:
+        """Count an update's bytes, and measure each new version."""
+        if isinstance(event, Accepted | Late):
             self.up += self.size.update
-        elif event == "version":
-            self._measure(facts)
+        elif isinstance(event, Version):
+            self._measure(event)
 
-    def _measure(self, facts: Mapping[str, Any]) -> None:
-        run, version = self.run, facts["version"]
-        of = (facts["epoch"], facts["weight_sum"], facts["sign"], facts["key"], facts["dithered"])
-        head = RecordHead(version, version, *of)
-        opened = self.opener.open(self.open(version_name(version))[1], head.weight_sum, head.key, head.dithered)
+    def _measure(self, made: Version) -> None:
+        run, version = self.run, made.version
+        head = RecordHead(version, version, made.epoch, made.weight_sum, made.sign, made.key, made.dithered)
+        record = self.journal.open(version_name(version))[1]
+        opened = self.opener.open(record, head.weight_sum, head.key, head.dithered)
         self.copy.add(head, opened, self.initial.size, self.plan, run.schedule.versions)
-        self.updates += len(facts["tasks"])
+        self.updates += len(made.tasks)
         x = self.copy.vector(self.initial, self.plan, run.schedule)
         loss, worst = run.losses(x)
-        stale = float(np.mean(facts["staleness"]))
+        stale = float(np.mean(made.staleness))
         self.curve.add(self.clock.now(), self.updates, float(self.down + self.up), loss, worst, stale)
         done = self.updates >= run.updates or self.clock.now() > run.until or not loss < DIVERGED * self.first[0]
         if done or (run.stop_there and loss <= 2 * run.target and self.curve.settled(run.target, run.hold)):
@@ -149,7 +151,8 @@ class Run:
         settings = self.settings()
         plan, clock = plan_for(len(self.learners), settings.buffer_size), VirtualClock()
         trace = Trace(self, WireSize.of(self.values, plan), clock, plan)
-        given: dict[str, Any] = {"plan": plan, "clock": clock, "journal": trace, "size": trace}
+        given: dict[str, Any] = {"plan": plan, "clock": clock, "journal": trace.journal, "size": trace}
+        given["callbacks"] = [trace]
         with contextlib.suppress(Enough):
             simulate(self.learners, settings, self.schedule, self.speeds, seed=self.seed, **given)
         return trace.curve

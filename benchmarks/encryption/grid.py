@@ -25,7 +25,8 @@ from benchmarks.encryption.sizes import llama_blocks
 from benchmarks.harness.peak import peak_of, private_now
 from crossward.launcher.launch import Launch, Options
 from crossward.launcher.overrides import app_defaults, to_toml
-from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.ledger.events import Accepted, Dispatched, read_events
+from crossward.ledger.file import FILE_NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = """[project]
@@ -130,17 +131,17 @@ def measure(
                 launch.close()
         if code:
             raise RuntimeError(f"the run ended with code {code}")
-        lines = list(read_entries(launch.folder / FILE_NAME))
+        events = list(read_events(launch.folder / FILE_NAME))
         result = json.loads((launch.folder / "result.json").read_text())
-    accepted = [line.facts for line in lines if line.event == "accepted"]
+    accepted = [event for event in events if isinstance(event, Accepted)]
     return {
         "preset": preset,
         "nodes": nodes,
         "values": sum(llama_blocks(share)),
         "versions": result["version"],
         "accepted": len(accepted),
-        "bytes_up": max(line["bytes"] for line in accepted),
-        "bytes_down": max((line.facts["bytes"] for line in lines if line.event == "dispatched"), default=0),
+        "bytes_up": max(update.bytes for update in accepted),
+        "bytes_down": max((event.bytes for event in events if isinstance(event, Dispatched)), default=0),
         "server_mib": max(peaks.of("ServerApp and engine"), default=0.0),
         "server_private_mib": peaks.private("ServerApp and engine"),
         "clients_mib": peaks.of("ClientApp"),

@@ -126,8 +126,9 @@ def serve(plan: FieldPlan, folder: Path, nodes: int, versions: int, share: float
     settings = StrategySettings(buffer_size=nodes, min_nodes=nodes, evaluate_every=0)
     before, began = own_peak(), time.perf_counter()
     journal = RunFolder.create(folder / "run", {}, plan)
-    AsyncHybrid(settings, plan, Schedule(versions=versions), journal, kinds=arithmetic(plan, ALL)).start(grid)
-    made = sum(line["event"] == "version" for line in journal.events())
+    strategy = AsyncHybrid(settings, plan, Schedule(versions=versions), journal, kinds=arithmetic(plan, ALL))
+    strategy.start(grid)
+    made = strategy.state.version
     journal.close()
     return {
         "versions": made,

@@ -24,6 +24,7 @@ from flwr.app import Message
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import PRESETS
 from crossward.encryption.settings import EncryptionSettings
+from crossward.ledger.events import Version, read_line
 from crossward.protocol.messages import TRAIN, Task
 from crossward.protocol.wire import read_task
 from crossward.simulation.toy import toy_app, toy_context
@@ -71,8 +72,9 @@ def run(nodes: int, buffer: int, versions: int, max_staleness: int) -> dict[str,
         AsyncHybrid(settings, plan, schedule, journal, clock=clock).start(grid)
     first = versions // 4
     tasks = [task for task in grid.tasks if first <= task.version < versions]
-    made = [line for line in journal.log if line["event"] == "version" and line["version"] > first]
-    contributed = sum(len(line["tasks"]) for line in made)
+    events = map(read_line, journal.events())
+    made = [event for event in events if isinstance(event, Version) and event.version > first]
+    contributed = sum(len(version.tasks) for version in made)
     sums = sum(len(task.records) for task in tasks)
     missed = sum(task.version - task.from_version for task in tasks)
     up, down = plan.bytes_per_value()

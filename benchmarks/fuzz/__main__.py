@@ -40,11 +40,13 @@ from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
 from crossward.encryption.settings import EncryptionSettings
 from crossward.internals.flower import set_message_id
+from crossward.ledger.events import Joined
 from crossward.machine.paths import path_argument
 from crossward.protocol.messages import ACCEPTED, OUTCOMES, TRAIN, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import ToyLearner, toy_identity
 from crossward.simulation.virtual_grid import VirtualClock, VirtualGrid
+from strategies.aggregation.catchup import version_name
 from strategies.aggregation.versions import make_version
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.dispatch import compose
@@ -102,16 +104,14 @@ class Door:
             )
             for n in range(1, NODES + 1)
         }
-        self.state.roster.update(self.nodes)
+        for n in self.state.roster.changes(self.nodes)[0]:
+            self.state.record(Joined(node=str(n)))
         old = {n: self._answered(n) for n in self.nodes}
         for n in range(1, NODES):
             flight, content = old[n]
             self.hand_in(flight, content)
-        make_version(self.state, list(self.state.buffer)[:3])
-        for update in list(self.state.buffer):
-            self.state.buffer.remove(update)
-        for view in self.state.roster.nodes.values():
-            view.waiting = False
+        make_version(self.state, self.state.buffer[:3])
+        self._nothing_waits()
         self.fresh = {n: self._answered(n) for n in self.nodes}
         self.honest = {n: self._update(content) for n, (_, content) in self.fresh.items()}
         other = Payloads((8, 8), FieldPlan(6, 8, 1), dataclasses.replace(self.vault))
@@ -146,13 +146,17 @@ class Door:
     def reset(self) -> None:
         """As before the last reply came."""
         state = self.state
-        state.buffer.clear()
+        self._nothing_waits()
         state.journal.payloads.clear()  # type: ignore[attr-defined]
         state.journal.payloads.update(self._kept)  # type: ignore[attr-defined]
         del state.journal.log[4096:]  # type: ignore[attr-defined]
         state.roster.nodes = {n: dataclasses.replace(v) for n, v in self._views.items()}
         state.roster.flights.clear()
-        state.snapshots.candidate = state.snapshots.confirmed = None
+        state.snapshots.candidate = state.run.snapshot = None
+
+    def _nothing_waits(self) -> None:
+        self.state.run.buffer.clear()
+        self.state.run.waiting.clear()
 
     def untouched(self) -> bool:
         """Whether no sum could have changed: nothing waits and nothing was kept."""
@@ -174,19 +178,19 @@ class Door:
         state, others = self.state, [m for m in self.nodes if m != n][:2]
         for other in others:
             self.hand_in(*self.fresh[other])
-        kept = (state.version, state.layout, state.shape, dict(state.catch_up.versions))
-        line = make_version(state, list(state.buffer))
-        payload = state.journal.open(f"versions/{line['version']:06d}")[1]
-        state.version, state.layout, state.shape, state.catch_up.versions = kept
-        state.catch_up._forget()
+        made = make_version(state, state.buffer)
+        payload = state.journal.open(version_name(made.version))[1]
+        state.run.version -= 1  # as if it had not been made
+        del state.run.versions[made.version]
+        state.catch_up.forget()
         got = np.zeros(DIMENSION, np.int64)
         try:
             opener = Payloads((8, 8), self.plan, self.vault)
-            for place, values in opener.open(payload, line["weight_sum"], line["key"], line["dithered"]):
+            for place, values in opener.open(payload, made.weight_sum, made.key, made.dithered):
                 got[place] = values
         except UnopenedError as error:
             return f"the version does not open: {str(error).split(':')[0]}"
-        honest = self.plan.largest_sum(line["weight_sum"], line["dithered"])
+        honest = self.plan.largest_sum(made.weight_sum, made.dithered)
         return (
             "opens, within what honest updates sum to" if abs(got).max() <= honest else "opens, beyond any honest sum"
         )

@@ -30,6 +30,7 @@ from client_app.update.hospital_noise import HospitalNoise
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
 from crossward.config.schedule import Schedule
 from crossward.encryption.settings import EncryptionSettings
+from crossward.ledger.events import Accepted
 from crossward.machine.paths import path_argument
 from crossward.privacy.hospital import HospitalMechanism, calibrate
 from crossward.protocol.measures import measure
@@ -114,8 +115,8 @@ class Study:
             learner.evaluate = lambda models: dict.fromkeys(models, UNMEASURED)  # type: ignore[method-assign]
         done = simulate(learners, settings, schedule, plan=plan, noise=noise, budget=budget)
         final = done.vector()
-        sent = [line["bytes"] for line in done.events if line["event"] == "accepted"]
-        spent = [line["hospital_epsilon"] for line in done.events if "hospital_epsilon" in line]
+        sent = [event.bytes for event in done.events if isinstance(event, Accepted)]
+        spent = [made.hospital_epsilon for made in done.versions if made.hospital_epsilon is not None]
         return {
             "hospitals": count,
             "values": int(self.shop.initial.size),

@@ -14,37 +14,45 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from crossward.config.schedule import Schedule
 from crossward.encryption.settings import EncryptionSettings
+from crossward.ledger.events import Accepted, Event, Version
+from crossward.ledger.state import RunState
 from crossward.machine.paths import path_argument
 from crossward.protocol.parts import Payload
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
+from strategies.callbacks import Callback
 from strategies.history.journal import Facts, MemoryJournal
 from strategies.settings import StrategySettings
 
 
 class CountingJournal(MemoryJournal):
-    """Notes, at every version, the time and how many payloads were opened so far."""
+    """Counts the payloads that are opened."""
 
-    def __init__(self) -> None:
-        super().__init__("benchmark")
-        self.opened = 0
-        self.marks: list[tuple[float, int]] = []
+    opened = 0
 
     def open(self, name: str) -> tuple[Facts, Payload]:
         """Count the payload and open it."""
         self.opened += 1
         return super().open(name)
 
-    def record(self, event: str, **facts: Any) -> None:
-        """Record the event; a version's time and the payloads opened so far as well."""
-        super().record(event, **facts)
-        if event == "version":
-            self.marks.append((time.perf_counter(), self.opened))
+
+class Marks(Callback):
+    """Notes, at every version, the time and how many payloads of ``journal`` were opened so far."""
+
+    def __init__(self, journal: CountingJournal) -> None:
+        self.journal = journal
+        self.found: list[tuple[float, int]] = []
+        self.accepted = 0
+
+    def on_event(self, event: Event, state: RunState) -> None:
+        """Count an accepted update; note a version."""
+        self.accepted += isinstance(event, Accepted)
+        if isinstance(event, Version):
+            self.found.append((time.perf_counter(), self.journal.opened))
 
 
 def run(nodes: int, versions: int, buffer: int, concurrency: int) -> dict[str, float]:
@@ -52,21 +60,22 @@ def run(nodes: int, versions: int, buffer: int, concurrency: int) -> dict[str, f
     plan = EncryptionSettings().plan(nodes, buffer)
     schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
     settings = StrategySettings(buffer_size=buffer, concurrency=concurrency, evaluate_every=0, min_nodes=nodes)
-    journal, clock = CountingJournal(), VirtualClock()
+    journal, clock = CountingJournal("benchmark"), VirtualClock()
+    marks = Marks(journal)
     with tempfile.TemporaryDirectory() as folder:
         app = toy_app(Path(folder), schedule)
         speeds = [Speed(mbit, 0.05, compute) for mbit, compute in ((1000, 10), (300, 10), (100, 15), (20, 40))]
         fleet = {i + 1: VirtualNode(app, toy_context(i), speeds[i % 4]) for i in range(nodes)}
         began = time.perf_counter()
-        AsyncHybrid(settings, plan, schedule, journal, clock=clock).start(VirtualGrid(fleet, clock))
+        strategy = AsyncHybrid(settings, plan, schedule, journal, clock=clock, callbacks=[marks])
+        strategy.start(VirtualGrid(fleet, clock))
         seconds = time.perf_counter() - began
     quarter = max(versions // 4, 1)
 
-    def rate(marks: list[tuple[float, int]], column: int) -> float:
-        return statistics.median((b[column] - a[column]) / buffer for a, b in itertools.pairwise(marks))
+    def rate(found: list[tuple[float, int]], column: int) -> float:
+        return statistics.median((b[column] - a[column]) / buffer for a, b in itertools.pairwise(found))
 
-    first, last = journal.marks[1 : quarter + 1], journal.marks[-quarter:]
-    accepted = sum(line["event"] == "accepted" for line in journal.log)
+    first, last, accepted = marks.found[1 : quarter + 1], marks.found[-quarter:], marks.accepted
     return {
         "nodes": nodes,
         "versions": versions,

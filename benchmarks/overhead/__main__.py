@@ -14,7 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.ledger.events import Accepted, read_events
+from crossward.ledger.file import FILE_NAME
 from crossward.machine.paths import path_argument
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,11 +46,11 @@ def main() -> None:
         ]
         subprocess.run([*command, CONFIG.format(versions=args.versions, steps=args.steps)], cwd=ROOT, check=True)
         run = next(path for path in Path(folder).iterdir() if path.is_dir())
-        lines = [e.facts for e in read_entries(run / FILE_NAME) if e.event == "accepted"]
-    first, later = lines[0], lines[4:]  # each of the four hospitals tokenises its notes with its first message
+        updates = [event for event in read_events(run / FILE_NAME) if isinstance(event, Accepted)]
+    first, later = updates[0], updates[4:]  # each of the four hospitals tokenises its notes with its first message
 
-    def shares(line: dict[str, float]) -> dict[str, float]:
-        total, handler, loop = line["seconds"], line["compute_seconds"], line["train_seconds"]
+    def shares(update: Accepted) -> dict[str, float]:
+        total, handler, loop = update.seconds, update.compute_seconds, update.train_seconds
         return {
             "round_trip_s": total,
             "training_loop_s": loop,
@@ -58,9 +59,9 @@ def main() -> None:
             "overhead_share": (total - loop) / total,
         }
 
-    rows = [shares(dict(line)) for line in later]
+    rows = [shares(update) for update in later]
     median = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
-    opening = shares(dict(first))
+    opening = shares(first)
     print(f"{args.steps} steps a message; medians of {len(rows)} messages after each hospital's first")
     for name, value in median.items():
         print(f"{name:24}{value:10.4f}   (first message {opening[name]:.4f})")

@@ -32,7 +32,19 @@ from crossward.deploy.hospital import init_hospital
 from crossward.deploy.run import APP, DeployedRun
 from crossward.encryption.key_file import simulation_key
 from crossward.launcher.processes import ProcessTree
-from crossward.ledger.file import FILE_NAME
+from crossward.ledger.events import (
+    Accepted,
+    Dispatched,
+    Event,
+    Failed,
+    Finished,
+    Joined,
+    Left,
+    Refused,
+    Version,
+    read_events,
+)
+from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.machine.paths import path_argument
 from crossward.machine.ports import free_ports
 
@@ -56,33 +68,31 @@ def _members(path: Path) -> int:
         return 0
 
 
-def lines(folder: Path) -> list[dict[str, Any]]:
-    """The run's ledger."""
+def events_in(folder: Path) -> list[Event]:
+    """The run's ledger so far."""
     try:
-        return [json.loads(line) for line in (folder / FILE_NAME).read_text().splitlines()]
-    except (OSError, ValueError):
+        return list(read_events(folder / FILE_NAME))
+    except (OSError, LedgerError):
         return []
 
 
-def row(found: list[dict[str, Any]], mine: bool) -> dict[str, Any]:
+def row(found: list[Event], mine: bool) -> dict[str, Any]:
     """What became of the slow hospital's tasks, or of the others'."""
     site = f"large-{SLOW}"
-    accepted = [line for line in found if line["event"] == "accepted" and (line["site"] == site) == mine]
-    nodes = {line["node"] for line in accepted}
-    tasks = [line for line in found if line["event"] == "dispatched" and line["node"] in nodes]
-    by_task = {line["task"]: line for line in tasks}
-    failed = [
-        line for line in found if line["event"] in ("failed", "late", "malformed", "behind") and line["node"] in nodes
-    ]
+    accepted = [event for event in found if isinstance(event, Accepted) and (event.site == site) == mine]
+    nodes = {update.node for update in accepted}
+    tasks = [event for event in found if isinstance(event, Dispatched) and event.node in nodes]
+    deadlines = {task.task: task.deadline_seconds for task in tasks}
+    refused = [event for event in found if isinstance(event, Refused) and event.node in nodes]
     return {
         "tasks": len(tasks),
         "accepted": len(accepted),
-        "other_outcomes": [f"{line['event']}: {line.get('reason', '')}" for line in failed],
-        "mb_up": max((line["bytes"] for line in accepted), default=0) / 1e6,
-        "mb_down": max((line["bytes"] for line in tasks), default=0) / 1e6,
-        "round_trips": [line["seconds"] for line in accepted],
-        "deadlines": [by_task[line["task"]]["deadline_seconds"] for line in accepted],
-        "bandwidth": accepted[-1]["bandwidth"] if accepted else None,
+        "other_outcomes": [f"{event.name}: {event.reason}" for event in refused],
+        "mb_up": max((update.bytes for update in accepted), default=0) / 1e6,
+        "mb_down": max((task.bytes for task in tasks), default=0) / 1e6,
+        "round_trips": [update.seconds for update in accepted],
+        "deadlines": [deadlines[update.task] for update in accepted],
+        "bandwidth": accepted[-1].bandwidth if accepted else None,
     }
 
 
@@ -146,34 +156,34 @@ def _start(tree: ProcessTree, folder: Path, config: AggregatorConfig, commands: 
             _wait("registering", lambda: _members(config.state / "members.json") == HOSPITALS, 60)
 
 
-def _follow(run: DeployedRun, updates: int, say: Any) -> list[dict[str, Any]]:
-    """The ledger's lines once the slow hospital has had ``updates`` accepted, or the run has finished."""
-    _wait("the first task", lambda: lines(run.folder), 120)
+def _follow(run: DeployedRun, updates: int, say: Any) -> list[Event]:
+    """The ledger's events once the slow hospital has had ``updates`` accepted, or the run has finished."""
+    _wait("the first task", lambda: events_in(run.folder), 120)
     told = 0
     while True:
-        found = lines(run.folder)
-        for line in found[told:]:
-            if line["event"] in ("version", "failed", "left", "joined", "finished") or (
-                line["event"] == "accepted" and line["site"] == f"large-{SLOW}"
+        found = events_in(run.folder)
+        for event in found[told:]:
+            if isinstance(event, Version | Failed | Left | Joined | Finished) or (
+                isinstance(event, Accepted) and event.site == f"large-{SLOW}"
             ):
-                say("  " + " ".join(str(line.get(k, "")) for k in ("event", "version", "site", "reason")))
+                say("  " + " ".join(str(getattr(event, k, "")) for k in ("name", "version", "site", "reason")))
         told = len(found)
-        if row(found, True)["accepted"] >= updates or any(line["event"] == "finished" for line in found):
+        if row(found, True)["accepted"] >= updates or any(isinstance(event, Finished) for event in found):
             return found
         if run.flower.status(run.run_id)[0].startswith("finished"):
             raise RuntimeError(f"the run ended: {run.flower.status(run.run_id)}")
         time.sleep(5)
 
 
-def _figures(found: list[dict[str, Any]], link: Link) -> dict[str, Any]:
-    made = [line for line in found if line["event"] == "version"]
-    with_slow = [line["seconds"] for line in made if f"large-{SLOW}" in line["sites"]]
-    without = [line["seconds"] for line in made if f"large-{SLOW}" not in line["sites"]]
+def _figures(found: list[Event], link: Link) -> dict[str, Any]:
+    made = [event for event in found if isinstance(event, Version) and event.seconds is not None]
+    with_slow = [version.seconds or 0.0 for version in made if f"large-{SLOW}" in version.sites]
+    without = [version.seconds or 0.0 for version in made if f"large-{SLOW}" not in version.sites]
     return {
         "versions": len(made),
         "slow": row(found, True),
         "others": row(found, False),
-        "left": sum(line["event"] == "left" for line in found),
+        "left": sum(isinstance(event, Left) for event in found),
         "seconds_a_version_with": statistics.median(with_slow) if with_slow else None,
         "seconds_a_version_without": statistics.median(without) if without else None,
         "packets": {"carried": link.up.carried + link.down.carried, "lost": link.up.lost + link.down.lost},

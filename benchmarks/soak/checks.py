@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,11 +17,13 @@ from client_app.update.payloads import Payloads, UnopenedError, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.dither import KNOWN
 from crossward.evaluation.replay import Run, global_vector
+from crossward.ledger.events import Accepted, Disagreement, Dispatched, Event, Measured, Outcome, Version, Void
 from crossward.ledger.file import FILE_NAME, read_heads, verify
-from crossward.protocol.messages import ACCEPTED, OUTCOMES
+from crossward.protocol.messages import ACCEPTED, FAILED, LATE, WRONG_KEY, WRONG_LAYOUT
 from server_app.files import read_payload
-from strategies.history.restore import REVOKED, standing
 
+REVOKED = (LATE, FAILED, WRONG_KEY, WRONG_LAYOUT)  # what an update that waits may become after all
+E = TypeVar("E", bound=Event)
 SIZES = (DIMENSION // 2, DIMENSION - DIMENSION // 2)
 
 
@@ -36,27 +38,27 @@ class Checks:
             self.names[hospital.number] |= {public, f"node-{node}"}
         self.hospitals = list({hospital.number: hospital for hospital in nodes.values()}.values())
         self.outcomes: dict[int, list[str]] = defaultdict(list)
-        for line in run.events:
-            if line["event"] in (*OUTCOMES, "measured") and line["task"] >= 0:
-                self.outcomes[line["task"]].append(line["event"])
+        for event in run.events:
+            if isinstance(event, Outcome) and event.task >= 0:
+                self.outcomes[event.task].append(event.name)
         self.rows = {int(row["task"]): row for row in books.rows()}
-        self.version = int(run.versions[-1]["version"])
+        self.version = run.state.version
 
-    def lines(self, *events: str) -> list[dict[str, Any]]:
-        """The ledger's events of these names, in order."""
-        return [line for line in self.run.events if line["event"] in events]
+    def events(self, kind: type[E]) -> list[E]:
+        """The ledger's events of a kind, in order."""
+        return [event for event in self.run.events if isinstance(event, kind)]
 
     def unaccounted(self) -> list[str]:
         """Tasks without exactly one outcome; accepted updates that are not in exactly one version."""
-        tasks = [line["task"] for line in self.lines("dispatched")]
+        tasks = [event.task for event in self.events(Dispatched)]
         wrong = [f"task {task} was dispatched {n} times" for task, n in Counter(tasks).items() if n > 1]
         for task in {*tasks, *self.outcomes}:
             got = self.outcomes.get(task, [])
             revoked = len(got) == 2 and got[0] == ACCEPTED and got[1] in REVOKED
             if not (len(got) == 1 or revoked) or task not in set(tasks):
                 wrong.append(f"task {task} has the outcomes {got}")
-        used = Counter(task for line in self.run.versions for task in line["tasks"])
-        waiting = set(standing(self.run.events).buffer)
+        used = Counter(task for made in self.run.versions for task in made.tasks)
+        waiting = set(self.run.state.buffer)
         for task in {*used, *(task for task, got in self.outcomes.items() if ACCEPTED in got)}:
             want = 0 if task in waiting or self.outcomes[task] != [ACCEPTED] else 1
             if used[task] != want:
@@ -65,58 +67,58 @@ class Checks:
 
     def versions(self) -> list[str]:
         """Versions whose record is not exactly the weighted sum of what their contributors' updates hold."""
-        wrong, base = [], {line["task"]: line["version"] for line in self.lines(ACCEPTED)}
+        wrong, base = [], {event.task: event.version for event in self.events(Accepted)}
         with Payloads(SIZES, self.run.plan, self.vault) as payloads:
             opened: dict[int, np.ndarray] = {}
-            for line in self.run.versions:
-                number = line["version"]
+            for made in self.run.versions:
+                number = made.version
                 _, payload, digest = read_payload(self.run.folder / "versions" / f"{number:06d}.payload", check=True)
                 got = opened[number] = np.zeros(DIMENSION, np.int64)
                 try:
-                    for place, values in payloads.open(payload, line["weight_sum"], line["key"], line["dithered"]):
+                    for place, values in payloads.open(payload, made.weight_sum, made.key, made.dithered):
                         got[place] = values
                 except UnopenedError:
-                    if number not in self.run.void:
+                    if not self.run.state.versions[number].void:
                         wrong.append(f"version {number} does not open")
                     continue
-                if "reverts" in line:
-                    fits = bool((got == opened[line["reverts"]]).all())
+                if made.reverts is not None:
+                    fits = bool((got == opened[made.reverts]).all())
                 else:
-                    rows = [self.rows[task]["integers"] for task in line["tasks"]]
-                    got = got - self._dither(line)
-                    fits = bool((got == sum(w * q for w, q in zip(line["weights"], rows, strict=True))).all())
-                    fits &= line["weight_sum"] == sum(line["weights"]) <= self.run.plan.total_weight
-                    fits &= len(set(line["hospitals"])) == len(line["tasks"])
-                    fits &= line["staleness"] == [number - 1 - base[task] for task in line["tasks"]]
-                if not fits or digest != line["digest"]:
-                    wrong.append(f"version {number} is not the sum of its updates {line['tasks']}")
+                    rows = [self.rows[task]["integers"] for task in made.tasks]
+                    got = got - self._dither(made)
+                    fits = bool((got == sum(w * q for w, q in zip(made.weights, rows, strict=True))).all())
+                    fits &= made.weight_sum == sum(made.weights) <= self.run.plan.total_weight
+                    fits &= len(set(made.hospitals)) == len(made.tasks)
+                    fits &= made.staleness == tuple(number - 1 - base[task] for task in made.tasks)
+                if not fits or digest != made.digest:
+                    wrong.append(f"version {number} is not the sum of its updates {made.tasks}")
         return wrong
 
-    def _dither(self, line: Mapping[str, Any]) -> np.ndarray:
+    def _dither(self, version: Version) -> np.ndarray:
         """The dither that a version's opened sum carries, without its mean."""
         plan = self.run.plan
-        made = KNOWN.version(plan.total_weight, line["version"], line["sites"], line["weights"])
-        assert made is not None and line["dithered"] == 1
-        return made(0, sum(length for _, length in line["shape"])) - plan.dither_mean
+        made = KNOWN.version(plan.total_weight, version.version, version.sites, version.weights)
+        assert made is not None and version.dithered == 1
+        return made(0, sum(length for _, length in version.shape)) - plan.dither_mean
 
     def arrived(self) -> list[Hospital]:
         """Hospitals that answered from the last version, and whose state the ledger does not call another."""
-        sites = {line["site"] for line in self.lines("measured") if line["version"] == self.version}
-        told = [line for line in self.lines("disagreement") if line["version"] == self.version]
-        astray = {name for line in told for name in (*line["hospitals"], f"node-{line['node']}")}
+        sites = {event.site for event in self.events(Measured) if event.version == self.version}
+        told = [event for event in self.events(Disagreement) if event.version == self.version]
+        astray = {name for event in told for name in (*event.hospitals, f"node-{event.node}")}
         return [h for h in self.hospitals if f"toy-{h.number}" in sites and not astray & self.names[h.number]]
 
     def replay(self) -> list[str]:
         """Hospitals at the last version whose integers or floats are not those of the replayed ledger."""
         total: dict[int, np.ndarray] = {}
         with Payloads(SIZES, self.run.plan, self.vault) as payloads:
-            for line in self.run.versions:
-                if line["version"] in self.run.void:
+            for made in self.run.versions:
+                if self.run.state.versions[made.version].void:
                     continue
-                payload = read_payload(self.run.folder / "versions" / f"{line['version']:06d}.payload")[1]
-                held = total.setdefault(line["epoch"], np.zeros(DIMENSION, np.int64))
-                for place, values in payloads.open(payload, line["weight_sum"], line["key"], line["dithered"]):
-                    held[place] += values * line["sign"]
+                payload = read_payload(self.run.folder / "versions" / f"{made.version:06d}.payload")[1]
+                held = total.setdefault(made.epoch, np.zeros(DIMENSION, np.int64))
+                for place, values in payloads.open(payload, made.weight_sum, made.key, made.dithered):
+                    held[place] += values * made.sign
         initial = np.zeros(DIMENSION, np.float32)
         vector = global_vector(self.run, initial, f"toy-layout-{DIMENSION}", SIZES, vault=self.vault).tobytes()
         wanted, wrong = {epoch: v.tolist() for epoch, v in total.items() if v.any()}, []
@@ -130,7 +132,7 @@ class Checks:
 
     def residuals(self) -> tuple[int, list[str]]:
         """Of how many hospitals that never lost state; whose residual is not what accepted updates left over."""
-        voided = {task for line in self.lines("void") for task in line["tasks"]}
+        voided = {task for event in self.events(Void) for task in event.tasks}
         counted = {task for task, got in self.outcomes.items() if got == [ACCEPTED]} - voided
         wrong, kept = [], [hospital for hospital in self.arrived() if not hospital.wiped]
         for hospital in kept:
@@ -154,7 +156,7 @@ class Checks:
 
     def files(self) -> list[str]:
         """Payloads in the run folder that nothing needs any more."""
-        past, folder = standing(self.run.events), self.run.folder
+        past, folder = self.run.state, self.run.folder
         wanted = {f"versions/{v:06d}.payload" for v in past.versions} | {f"buffer/{t}.payload" for t in past.buffer}
         found = {str(path.relative_to(folder)) for part in ("versions", "buffer") for path in (folder / part).glob("*")}
         found |= {str(path.relative_to(folder)) for path in folder.glob("*/.*")}

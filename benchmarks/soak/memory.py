@@ -61,7 +61,7 @@ class Memory:
             "flights": len(state.roster.flights),
             "buffer": len(state.buffer),
             "node ids": len(state.roster.nodes),
-            "hospitals": len(state.accepted),
+            "hospitals": len(state.run.accepted),
             "state hashes": len(state.hashes._reports),
             "doubts": len(state.doubts),
             "kept sums": sum(len(sums) for sums in state.catch_up._sums.values()),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,16 @@ from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
 from crossward.encryption.settings import EncryptionSettings
 from crossward.evaluation.replay import open_run
+from crossward.ledger import reasons
+from crossward.ledger.events import Duplicate, Event, Outcome, Refused, Version
 from crossward.ledger.file import LedgerError
+from crossward.ledger.reasons import reason_of
+from crossward.ledger.state import RunState
 from crossward.protocol.messages import OUTCOMES
 from crossward.simulation.virtual_grid import Speed, VirtualClock
 from server_app.files import PayloadError
 from strategies.async_hybrid import AsyncHybrid
+from strategies.callbacks import Callback
 from strategies.settings import StrategySettings
 
 __all__ = ["soak_faults", "soak_lies"]  # importing them registers their faults
@@ -45,6 +49,18 @@ OLD, NEW, OTHER = (Secret(bytes(range(start, start + 32))) for start in (0, 100,
 SETTINGS = EncryptionSettings(workers=1)
 BEFORE, AFTER, WRONG = (
     Vault(SETTINGS, key) for key in (ConsortiumKey(OLD), ConsortiumKey(NEW, (OLD,)), ConsortiumKey(OTHER))
+)
+
+
+# what the server says of a task without having had a reply to it
+OWN = (
+    reasons.NO_REPLY,
+    reasons.INTERRUPTED,
+    reasons.LOST,
+    reasons.NOT_SENT,
+    reasons.OUTGROWN,
+    reasons.FIXED_LAYOUT,
+    reasons.FIXED_KEY,
 )
 
 
@@ -73,7 +89,7 @@ class Soaked:
     problems: list[str] = field(default_factory=list)
 
 
-class Soak:
+class Soak(Callback):
     """One soak in ``folder``."""
 
     def __init__(self, versions: int, seed: int, folder: Path, deaths: int = 25, rate: float = 0.4) -> None:
@@ -132,7 +148,6 @@ class Soak:
             self.out.sittings += 1
             folder.deaths = self.deaths
             folder.rotate_at = 0 if key else rotate_at
-            folder.observers.append(self._observed)
             finished = self._sitting(folder, key)
             folder.close()
             if finished:
@@ -158,9 +173,8 @@ class Soak:
         """One life of the ServerApp; whether it went to its end."""
         before, self._lines = self.grid.delivered, 0
         kinds = arithmetic(PLAN, "all", "bfv")
-        self.strategy = AsyncHybrid(
-            self.settings, PLAN, self.schedule, folder, clock=self.clock, kinds=kinds, key=key, dither=KNOWN
-        )
+        given: dict[str, Any] = {"clock": self.clock, "kinds": kinds, "key": key, "dither": KNOWN}
+        self.strategy = AsyncHybrid(self.settings, PLAN, self.schedule, folder, **given, callbacks=[self])
         finished = False
         try:
             self.strategy.start(self.grid)
@@ -187,28 +201,19 @@ class Soak:
                 self.faults.counts["hospital late with the new key"] += 1
         return NEW.fingerprint
 
-    def _observed(self, line: Mapping[str, Any]) -> None:
-        event, reason = line["event"], str(line.get("reason", ""))
-        own = (
-            "no reply within",
-            "under way when the run",
-            "the server lost this update",
-            "the message could not",
-            "a rollback moved",
-            "version 1 fix",
-        )
-        if event in (*OUTCOMES, "measured") and not reason.startswith((*own, "updates of this run are made")):
+    def on_event(self, event: Event, state: RunState) -> None:
+        if isinstance(event, Outcome) and not (isinstance(event, Refused) and reason_of(event.reason) in OWN):
             self._lines += 1
-        if event == "version" and self.strategy is not None:
+        if isinstance(event, Version) and self.strategy is not None:
             elsewhere = [*self.grid.on_their_way(), *self.faults.replies]
-            self.memory.observe(line["version"], self.strategy.state, elsewhere)
+            self.memory.observe(event.version, self.strategy.state, elsewhere)
 
     # ------------------------------------------------------------------ afterwards
 
     def _check(self, run_folder: Path) -> None:
         out, run = self.out, open_run(run_folder)
         checks = Checks(run, self.schedule, AFTER, self.books, self.grid.hospitals)
-        counts = Counter(line["event"] for line in run.events)
+        counts = Counter(event.name for event in run.events)
         out.virtual_hours = self.clock.now() / 3600
         out.messages, out.replies = self.grid.sent, self.grid.delivered
         out.without_line = out.messages - counts["dispatched"]
@@ -226,9 +231,9 @@ class Soak:
             "repaired",
         )
         out.made = {name: counts[name] for name in names if counts[name]}
-        out.made["reverting versions"] = sum("reverts" in line for line in run.versions)
-        out.made["clamped claims"] = sum("clamped" in line for line in run.events)
-        out.duplicates = sum(line["event"] == "duplicate" and line["task"] < 0 for line in run.events)
+        out.made["reverting versions"] = sum(made.reverts is not None for made in run.versions)
+        out.made["clamped claims"] = sum(bool(getattr(event, "clamped", ())) for event in run.events)
+        out.duplicates = sum(isinstance(event, Duplicate) and event.task < 0 for event in run.events)
         unaccounted = checks.unaccounted()
         out.unaccounted = len(unaccounted)
         out.hospitals, out.arrived = len(self.hospitals), len(checks.arrived())

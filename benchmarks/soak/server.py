@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.ledger.events import read_events
+from crossward.ledger.file import FILE_NAME
+from crossward.ledger.state import fold
 from crossward.protocol.parts import Part
 from server_app.run_folder import RunFolder
-from strategies.history.restore import standing
 
 KILLS = {
     "record": (
@@ -74,8 +75,8 @@ class Deaths:
 
 def lose(folder: Path, losses: list[str], rng: random.Random) -> str:
     """Do the first of ``losses`` to an update that waits in ``folder`` while no server runs; empty when none waits."""
-    past = standing({"event": entry.event, **entry.facts} for entry in read_entries(folder / FILE_NAME))
-    paths = [folder / f"{update.name}.payload" for update in past.buffer.values()]
+    past = fold(read_events(folder / FILE_NAME))
+    paths = [folder / f"{update.payload}.payload" for update in past.buffer.values()]
     if not (paths := [path for path in paths if path.exists()]):
         return ""
     path, way = rng.choice(paths), losses.pop(0)

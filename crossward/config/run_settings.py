@@ -39,6 +39,13 @@ class RunSettings:
             "help": "Run folder whose run is to go on from its last version.",
         },
     )
+    callbacks: str = field(
+        default="",
+        metadata={
+            "key": "run.callbacks",
+            "help": "Callbacks that the ServerApp loads: module:Class, several with commas (strategies.callbacks).",
+        },
+    )
     alone: bool = field(
         default=True,
         metadata={

@@ -6,19 +6,18 @@ Not for: faults of messages and links; those are tried on the virtual grid and i
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
 from crossward.deploy.errors import DeployError
-from crossward.ledger.file import FILE_NAME, read_entries
-from crossward.protocol.messages import ACCEPTED, OUTCOMES
+from crossward.ledger.events import Accepted, Dispatched, Event, Outcome, Refused, Version, read_events
+from crossward.ledger.file import FILE_NAME, LedgerError
 
 if TYPE_CHECKING:
     from crossward.deploy.local import LocalDeployment
@@ -55,23 +54,22 @@ class Drill(threading.Thread):
 
     def _recovered(self, moment: float) -> bool:
         """Whether the run has got on since a kill: the next one is another trouble, not the same."""
-        return any(line["event"] == ACCEPTED and line["time"] > moment for line in self.lines())
+        return any(isinstance(event, Accepted) and event.time > moment for event in self.events())
 
     def stop(self) -> None:
         """No more kills."""
         self._over.set()
 
-    def lines(self) -> list[dict[str, Any]]:
+    def events(self) -> list[Event]:
         """The ledger so far."""
-        path = self.folder / FILE_NAME
-        found: list[dict[str, Any]] = []
-        with contextlib.suppress(OSError, ValueError):
-            found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        found: list[Event] = []
+        with contextlib.suppress(OSError, LedgerError):
+            found = list(read_events(self.folder / FILE_NAME))
         return found
 
     def versions(self) -> int:
         """Versions made so far."""
-        return sum(line["event"] == "version" for line in self.lines())
+        return sum(isinstance(event, Version) for event in self.events())
 
     def _kill(self, what: str, process: psutil.Process | None) -> None:
         if process is None:
@@ -91,10 +89,10 @@ class Drill(threading.Thread):
         self.killed_serverapp = bool(found)
         self._kill("the ServerApp", found[0] if found else None)
 
-    def _own(self, entries: list[dict[str, Any]], moment: float) -> list[float]:
+    def _own(self, accepted: list[Accepted], moment: float) -> list[float]:
         """Seconds after ``moment`` at which updates of the victim itself were accepted."""
         node = next((row["node"] for row in self.deployment.members().values() if row["name"] == VICTIM), "")
-        mine = [line["time"] for line in entries if line["event"] == ACCEPTED and line["node"] == node]
+        mine = [update.time for update in accepted if update.node == node]
         return [time - moment for time in mine if time > moment]
 
     def account(self) -> None:
@@ -107,21 +105,22 @@ class Drill(threading.Thread):
         """
         if not self.todo:
             return
-        entries = [{"time": e.time, "event": e.event, **e.facts} for e in read_entries(self.folder / FILE_NAME)]
-        sent = [line["task"] for line in entries if line["event"] == "dispatched"]
-        done = Counter(line["task"] for line in entries if line["event"] in (*OUTCOMES, "measured"))
-        added = Counter(task for line in entries if line["event"] == "version" for task in line["tasks"])
-        accepted = {line["task"] for line in entries if line["event"] == ACCEPTED}
+        events = list(read_events(self.folder / FILE_NAME))
+        sent = [event.task for event in events if isinstance(event, Dispatched)]
+        done = Counter(event.task for event in events if isinstance(event, Outcome))
+        added = Counter(task for event in events if isinstance(event, Version) for task in event.tasks)
+        updates = [event for event in events if isinstance(event, Accepted)]
+        accepted = {update.task for update in updates}
         lost = [task for task in sent if not done[task]]
         twice = [task for task in done if task >= 0 and done[task] > 1] + [t for t in added if added[t] > 1]
         strangers = [task for task in added if task not in accepted]
         for what, moment in self.killed.items():
-            later = [line["time"] - moment for line in entries if line["event"] == ACCEPTED and line["time"] > moment]
+            later = [update.time - moment for update in updates if update.time > moment]
             told = f"the next update came {later[0]:.1f} s later" if later else "nothing was accepted after it"
-            if VICTIM in what and (own := self._own(entries, moment)):
+            if VICTIM in what and (own := self._own(updates, moment)):
                 told += f", its own {own[0]:.1f} s later"
             self.say(f"drill: {what} was killed; {told}")
-        failed = Counter(line["event"] for line in entries if line["event"] in OUTCOMES and line["event"] != ACCEPTED)
+        failed = Counter(event.name for event in events if isinstance(event, Refused))
         self.say(
             f"drill: {len(sent)} tasks, {len(accepted)} updates accepted, {sum(added.values())} in versions, other "
             f"outcomes {dict(failed)}; without an outcome {len(lost)}, counted twice {len(twice)}"

@@ -17,6 +17,7 @@ from client_app.training.learner import LoraLearner
 from crossward.config.run_settings import RunSettings
 from crossward.config.settings import read_settings
 from crossward.evaluation.replay import Run
+from crossward.ledger.events import Accepted
 from crossward.machine.files import replacing
 from data import Hospital
 
@@ -43,8 +44,8 @@ def own_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, V
 def total_steps(run: Run) -> int:
     """Optimiser steps that went into the global adapter, over all hospitals."""
     usual = int(run.config["train.local-steps"])
-    taken = {line["task"]: int(line.get("steps", usual)) for line in run.events if line["event"] == "accepted"}
-    return sum(taken.get(task, usual) for line in run.versions for task in line["tasks"])
+    taken = {event.task: event.steps for event in run.events if isinstance(event, Accepted)}
+    return sum(taken.get(task) or usual for made in run.versions for task in made.tasks)
 
 
 def centralised(learners: list[LoraLearner], steps: int, seed: int, heard: Callable[[int, float], None]) -> Vector:

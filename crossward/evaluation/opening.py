@@ -30,7 +30,7 @@ def consortium_key(run: Run, path: Path | None, passphrase: Path | None) -> Cons
     settings = read_settings(EncryptionSettings, run.config)
     if settings.policy == NONE:
         return None
-    needed = sorted({line["key"] for line in run.versions if line["key"]})
+    needed = sorted({made.key for made in run.versions if made.key})
     under = f"sealed under key {', '.join(needed)}" if needed else "sealed"
     if path is None:
         raise EvaluationError(

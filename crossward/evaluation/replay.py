@@ -16,7 +16,9 @@ from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from crossward.config.hospital_privacy import run_schedule
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.file import FILE_NAME, LedgerError, read_entries
+from crossward.ledger.events import Event, Version, read_events
+from crossward.ledger.file import FILE_NAME, LedgerError
+from crossward.ledger.state import RunState, fold
 from crossward.protocol.messages import RecordHead
 from server_app.files import PayloadError, read_payload
 from server_app.run_folder import RunFolderError, read_config
@@ -28,34 +30,24 @@ class EvaluationError(RuntimeError):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished or interrupted run: its settings, events and version records."""
+    """A finished or interrupted run: its settings, events, where they left it, and version records."""
 
     folder: Path
     lineage: str
     plan: FieldPlan
     config: dict[str, Any]
-    events: list[dict[str, Any]]
+    events: list[Event]
+    state: RunState
 
     @property
-    def versions(self) -> list[dict[str, Any]]:
-        """The ledger's version lines, in order."""
-        return [line for line in self.events if line["event"] == "version"]
-
-    @property
-    def void(self) -> set[int]:
-        """Versions that nobody could open and everybody left out."""
-        return {int(line["version"]) for line in self.events if line["event"] == "void"}
+    def versions(self) -> list[Version]:
+        """The versions that were made, in order."""
+        return [event for event in self.events if isinstance(event, Version)]
 
     @property
     def nodes(self) -> int:
         """How many nodes took part since the run last started or resumed (a resumed run has new node ids)."""
-        joined: set[str] = set()
-        for line in self.events:
-            if line["event"] in ("started", "resumed"):
-                joined.clear()
-            elif line["event"] == "joined":
-                joined.add(line["node"])
-        return len(joined)
+        return len(self.state.met)
 
 
 def open_run(folder: Path) -> Run:
@@ -68,10 +60,11 @@ def open_run(folder: Path) -> Run:
     """
     try:
         began = read_config(folder)
-        events = [{"event": e.event, "time": e.time, **e.facts} for e in read_entries(folder / FILE_NAME)]
+        events = list(read_events(folder / FILE_NAME))
+        state = fold(events)
     except (RunFolderError, LedgerError, OSError) as error:
         raise EvaluationError(str(error)) from error
-    return Run(folder, began["lineage"], began["plan"], began["config"], events)
+    return Run(folder, began["lineage"], began["plan"], began["config"], events, state)
 
 
 def global_vector(
@@ -89,39 +82,39 @@ def global_vector(
     EvaluationError
         no version exists, the model here is not the one of the run, or a record is damaged.
     """
-    lines = [line for line in run.versions if version is None or line["version"] <= version]
-    if not lines:
+    versions = [made for made in run.versions if version is None or made.version <= version]
+    if not versions:
         raise EvaluationError(f"{run.folder} holds no version yet: no adapter to open")
-    if version is not None and lines[-1]["version"] != version:
-        raise EvaluationError(f"{run.folder} has no version {version}: its last is {lines[-1]['version']}")
+    if version is not None and versions[-1].version != version:
+        raise EvaluationError(f"{run.folder} has no version {version}: its last is {versions[-1].version}")
     vault, schedule = vault or Vault(), run_schedule(run.config)
     here = vault.layout(layout, len(sizes))
-    if lines[0]["layout"] != here:
+    if versions[0].layout != here:
         raise EvaluationError(
-            f"the run's adapter layout is {lines[0]['layout'][:12]}, the model here gives {here[:12]}: base model, "
+            f"the run's adapter layout is {versions[0].layout[:12]}, the model here gives {here[:12]}: base model, "
             "tokenizer or LoRA settings differ. Evaluate with the run's own model.* and lora.* and the same files"
         )
     state = Accumulators()
     with Payloads(sizes, run.plan, vault) as payloads:
-        for line in lines:
-            if line["version"] in run.void:
-                state.version = line["version"]
+        for made in versions:
+            if run.state.versions[made.version].void:
+                state.version = made.version
                 continue
-            _add(state, payloads, run, line, schedule.versions)
+            _add(state, payloads, run, made, schedule.versions)
     return state.vector(initial, run.plan, schedule)
 
 
-def _add(state: Accumulators, payloads: Payloads, run: Run, line: dict[str, Any], versions: int) -> None:
-    """Add the record of a version line."""
-    path = run.folder / "versions" / f"{line['version']:06d}.payload"
+def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versions: int) -> None:
+    """Add the record of a version."""
+    path = run.folder / "versions" / f"{made.version:06d}.payload"
     try:
         _, payload, digest = read_payload(path, check=True)
     except PayloadError as error:
         raise EvaluationError(str(error)) from error
-    if digest != line["digest"]:
+    if digest != made.digest:
         raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
-    number, key = line["version"], line["key"]
-    head = RecordHead(number, number, line["epoch"], line["weight_sum"], line["sign"], key, line.get("dithered", 0))
+    number, key = made.version, made.key
+    head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered)
     try:
         state.add(head, payloads.open(payload, head.weight_sum, key, head.dithered), payloads.total, run.plan, versions)
     except (MissingKeyError, UnopenedError, ValueError) as error:

@@ -171,12 +171,10 @@ def evaluate(args: Wanted) -> None:
 
     titles = {"base": "untuned base", "global": "global adapter", CENTRALISED: "trained centrally"}
     titles |= {name: f"{name.removeprefix('local:')} alone" for name in models if name.startswith("local:")}
-    console.print(
-        measure_table(rows, titles, f"version {args.version or run.versions[-1]['version']} of {run.folder.name}")
-    )
+    console.print(measure_table(rows, titles, f"version {args.version or run.state.version} of {run.folder.name}"))
     out: dict[str, Any] = {
         "run": run.folder.name,
-        "version": args.version or run.versions[-1]["version"],
+        "version": args.version or run.state.version,
         "rows": [_row(model, site, found) for (model, site), found in with_totals(rows).items()],
     }
     for row in out["rows"]:

@@ -13,21 +13,32 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from crossward.launcher.exact_losses import ExactLosses
+from crossward.ledger.events import (
+    Disagreement,
+    Evaluated,
+    Event,
+    Excluded,
+    Late,
+    Left,
+    Measured,
+    Refused,
+    Repaired,
+    Sitting,
+    Version,
+    Void,
+)
 from crossward.ledger.file import LedgerError
-from crossward.protocol.messages import ACCEPTED, LATE, OUTCOMES
 from crossward.report.svg import clean, duration
 from crossward.report.watch.command import Follower
 
-TROUBLES = {*OUTCOMES, "void", "excluded", "disagreement", "left", "repaired"} - {ACCEPTED}
 PLAIN_WIDTH = 160
 
 
@@ -111,9 +122,7 @@ class RunView:
         self.follower = Follower(folder, exact=exact, seen=self._seen)
         self._shown = 0  # the newest line of the ledger that was shown
         self._silent, self._said = resumed, False
-        self._version, self._planned = 0, 0
-        self._heldout: float | None = None
-        self._sites: dict[str, str] = {}  # node or hospital -> site
+        self._hospitals: dict[str, str] = {}  # by node
         self._mutex = threading.Lock()
         self.measured = 0
         self._read()
@@ -137,91 +146,96 @@ class RunView:
 
     def _draw_bar(self) -> None:
         state = self.follower.state
-        if self._planned and (bar := self.display.bar(self._planned)) is not None:
+        version, planned = state.run.version, state.run.planned
+        if planned and (bar := self.display.bar(planned)) is not None:
             if self.measured:
                 words = f"training alone and measuring: {self.measured} hospitals done"
-            elif self._version >= self._planned:
+            elif version >= planned:
                 words = "hospitals measure the last version"
             elif (left := state.to_go(time.time())) is not None:
                 words = f"about {duration(round(left))} left"
             else:
-                words = "the first version takes longest" if not self._version else ""
-            bar.update(bar.task_ids[0], completed=self._version, description=words)
+                words = "the first version takes longest" if not version else ""
+            bar.update(bar.task_ids[0], completed=version, description=words)
 
     def _say(self, what: Text) -> None:
         self._said = True
         self.display.print(what)
 
-    def _seen(self, number: int, line: Mapping[str, Any]) -> None:
+    def _seen(self, number: int, event: Event) -> None:
         if number <= self._shown:
             return
-        self._shown, event = number, line["event"]
-        if event in ("started", "resumed"):
-            self._planned, self._version = int(line["last"]), int(line["version"])
-        elif event == "version":
-            self._version = int(line["version"])
-        elif event == "evaluated" and line["loss"] is not None:
-            self._heldout = float(line["loss"])
-        if line.get("site"):
-            self._sites |= {str(line[key]): str(line["site"]) for key in ("node", "hospital") if key in line}
+        self._shown = number
         if not self._silent:
-            self._show(event, line)
+            self._show(event)
 
-    def _show(self, event: str, line: Mapping[str, Any]) -> None:
-        if event in ("started", "resumed"):
-            words = "resumed" if event == "resumed" else "started"
-            self._say(Text(f"{words} at version {line['version']} of {line['last']}"))
-        elif event == "version" and "reverts" not in line:
-            self._say(self._version_line(line))
-            if self._version >= self._planned:
-                self._say(Text("all versions are made; hospitals now measure the last one", "dim"))
-        elif event == "version" or event in TROUBLES:
-            if event == LATE and self._version >= self._planned:
+    def _show(self, event: Event) -> None:
+        run = self.follower.state.run
+        done = run.version >= run.planned
+        match event:
+            case Sitting():
+                self._say(Text(f"{event.name} at version {event.version} of {event.last}"))
+            case Version(reverts=None):
+                self._say(self._version_line(event))
+                if done:
+                    self._say(Text("all versions are made; hospitals now measure the last one", "dim"))
+            case Late() if done:
                 return  # whoever was still at work when the last version was made
-            self._say(self._trouble(line))
-        elif event == "evaluated" and line["loss"] is not None:
-            answered = "" if line["complete"] else ", not all hospitals answered"
-            self._say(Text(f"{'':14}held-out loss {line['loss']:.3f} at version {line['version']}{answered}", "bold"))
-        elif event == "measured" and "own_loss_sum" in line:
-            self.measured += 1
-            site = clean(line.get("site", ""), 64)
-            self._say(Text(f"{site} has trained alone and measured all adapters", "dim"))
+            case Version() | Refused() | Void() | Excluded() | Disagreement() | Left() | Repaired():
+                self._say(self._trouble(event))
+            case Evaluated() if event.loss is not None:
+                answered = "" if event.complete else ", not all hospitals answered"
+                self._say(Text(f"{'':14}held-out loss {event.loss:.3f} at version {event.version}{answered}", "bold"))
+            case Measured() if "own" in event.measures:
+                self.measured += 1
+                self._say(Text(f"{clean(event.site, 64)} has trained alone and measured all adapters", "dim"))
 
-    def _trouble(self, line: Mapping[str, Any]) -> Text:
-        who = [str(line[key]) for key in ("hospital", "node") if line.get(key)]
-        name = next((self._sites[one] for one in who if one in self._sites), who[0] if who else "")
-        said = [clean(name, 64), f"version {line['version']}" if "version" in line and not name else "", line["event"]]
-        if "reverts" in line:
-            said = [f"version {line['version']} subtracts version {line['reverts']}"]
-        elif line["event"] == "disagreement":
-            said = [f"{name}: another state of version {line['version']} than the others"]
-        return Text(": ".join(filter(None, [*said, clean(line.get("reason", ""), 300)])), "yellow")
+    def _trouble(self, event: Event) -> Text:
+        name = self._name(event)
+        if isinstance(event, Version):
+            return Text(f"version {event.version} subtracts version {event.reverts}", "yellow")
+        if isinstance(event, Disagreement):
+            return Text(f"{name}: another state of version {event.version} than the others", "yellow")
+        version = f"version {event.version}" if isinstance(event, Void) else ""
+        said = [name, version, event.name, clean(getattr(event, "reason", ""), 300)]
+        return Text(": ".join(filter(None, said)), "yellow")
 
-    def _version_line(self, line: Mapping[str, Any]) -> Text:
+    def _name(self, event: Event) -> str:
+        """The site, or else the key or number, of the hospital that an event is about."""
+        hospital, node = getattr(event, "hospital", ""), getattr(event, "node", "")
+        run = self.follower.state.run
+        if not hospital and node:
+            hospital = self._hospitals.get(node, "")
+        elif hospital and node:
+            self._hospitals[node] = hospital
+        return clean(run.sites.get(hospital, hospital or node), 64)
+
+    def _version_line(self, made: Version) -> Text:
         """``version  3/24  training loss 2.364  held-out 2.401    40 s  about 2 min left  North, South (1 behind)``."""
         state, now = self.follower.state, time.time()
-        width = len(str(self._planned))
-        text = Text(f"version {line['version']:>{width}}/{self._planned}  ")
-        text.append(f"{self._loss(line):<38}", "bold")
+        planned = state.run.planned
+        text = Text(f"version {made.version:>{len(str(planned))}}/{planned}  ")
+        text.append(f"{self._loss(made):<38}", "bold")
         left = state.to_go(now)
-        text.append(f"{duration(state.elapsed(float(line['time']))):>12}  ", "dim")
+        text.append(f"{duration(state.elapsed(made.time)):>12}  ", "dim")
         if self.display.console is None:  # on a terminal the bar shows it
             text.append(f"{f'about {duration(round(left))} left' if left is not None else '':<22}")
         members = [
             clean(site, 64) + (f" ({stale} behind)" if stale else "")
-            for site, stale in zip(line["sites"], line["staleness"], strict=True)
+            for site, stale in zip(made.sites, made.staleness, strict=True)
         ]
         return text.append(", ".join(members), "dim")
 
-    def _loss(self, line: Mapping[str, Any]) -> str:
+    def _loss(self, made: Version) -> str:
         """The version's exact training loss where it is known, or what privacy cost; the held-out loss of late."""
-        loss = self.exact.of_version(int(line["version"]))
-        if loss is None and not self.follower.rounding and "train_loss" in line:
-            loss = float(line["train_loss"])
+        loss = self.exact.of_version(made.version)
+        if loss is None and not self.follower.rounding:
+            loss = made.train_loss
         if loss is not None:
             said = f"training loss {loss:.3f}"
-        elif "hospital_epsilon" in line:
-            said = f"hospital epsilon {line['hospital_epsilon']:.3g}"
+        elif made.hospital_epsilon is not None:
+            said = f"hospital epsilon {made.hospital_epsilon:.3g}"
         else:
-            said = "training loss withheld" if "train_loss" not in line else "training loss unknown"
-        return said if self._heldout is None else f"{said}, held-out {self._heldout:.3f}"
+            said = f"training loss {'withheld' if made.train_loss is None else 'unknown'}"
+        found = self.follower.state.run.heldout
+        return said if found is None else f"{said}, held-out {found.loss:.3f}"

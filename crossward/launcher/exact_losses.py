@@ -16,7 +16,9 @@ from typing import Any
 from client_app.training.log import FILE_NAME, read_trainings
 from crossward.config.run_settings import RunSettings
 from crossward.config.settings import read_settings
+from crossward.ledger.events import Accepted, Version, read_line
 from crossward.ledger.file import FILE_NAME as LEDGER
+from crossward.ledger.file import LedgerError
 from crossward.report.reported_loss import exact_mean
 from server_app.progress import REPORTED_LOSS, TRAINING_LOSS, UPDATE_LINE, VERSION_LINE
 
@@ -51,7 +53,7 @@ class ExactLosses:
         self._tails: dict[Path, _Tail] = {}
         self._ledger = _Tail(folder / LEDGER)
         self._losses: dict[int, float] = {}
-        self._versions: dict[int, tuple[list[int], list[int]]] = {}
+        self._versions: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self._updates = False
 
     def __call__(self, task: int) -> float | None:
@@ -70,7 +72,7 @@ class ExactLosses:
         """The mean of a version's updates, weighted as they were; None where one of them is not known."""
         if version not in self._versions:
             self._read_ledger()
-        tasks, weights = self._versions.get(version, ([], []))
+        tasks, weights = self._versions.get(version, ((), ()))
         return exact_mean(tasks, weights, self)
 
     def shown(self, line: str) -> str:
@@ -100,9 +102,9 @@ class ExactLosses:
     def _read_ledger(self) -> None:
         for raw in self._ledger().splitlines():
             try:
-                line = json.loads(raw)
-                self._updates |= line["event"] == "accepted"
-                if line["event"] == "version":
-                    self._versions[line["version"]] = (line["tasks"], line.get("weights", []))
-            except (ValueError, KeyError, TypeError):  # its reader says what is wrong with it
+                event = read_line(json.loads(raw))
+                self._updates |= isinstance(event, Accepted)
+                if isinstance(event, Version):
+                    self._versions[event.version] = (event.tasks, event.weights)
+            except (LedgerError, ValueError, KeyError, TypeError):  # its reader says what is wrong with it
                 continue

@@ -33,7 +33,7 @@ from crossward.launcher.overrides import Value, absolute_texts, app_defaults, re
 from crossward.launcher.processes import ProcessTree
 from crossward.launcher.views import draw_report
 from crossward.launcher.watch import Ending, Watch
-from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.ledger.file import FILE_NAME
 from crossward.machine.paths import absolute
 from crossward.machine.waiting import announced
 
@@ -298,7 +298,8 @@ class Launch:
     def _measures(self) -> None:
         """The table that the hospitals reported, where no evaluation prints its own."""
         if self._ours and self._display is not None:
-            from crossward.report.table import federated_table, last_measures
+            from crossward.ledger.events import read_events
+            from crossward.ledger.state import fold
+            from crossward.report.table import federated_table
 
-            events = ({"event": entry.event, **entry.facts} for entry in read_entries(self.folder / FILE_NAME))
-            self._display.print(federated_table(last_measures(events)))
+            self._display.print(federated_table(fold(read_events(self.folder / FILE_NAME)).measures))

@@ -5,24 +5,23 @@ Not for: the benchmark of encryption by itself (``benchmarks.encryption``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from statistics import median
-from typing import Any
+
+from crossward.ledger.events import Version
 
 
-def seconds(line: Mapping[str, Any]) -> float:
+def seconds(made: Version) -> float:
     """Seconds that sealing and opening took at all contributors together, and adding at the server."""
-    at_nodes = sum(line.get("seal_seconds", ())) + sum(line.get("open_seconds", ()))
-    return float(at_nodes) + float(line.get("add_seconds", 0.0))
+    return sum(made.seal_seconds) + sum(made.open_seconds) + (made.add_seconds or 0.0)
 
 
-def share(line: Mapping[str, Any]) -> float:
+def share(made: Version) -> float:
     """The same as a share of the version's wall time: what it would be, were nothing of it done side by side."""
-    wall = float(line.get("seconds", 0.0))
-    return seconds(line) / wall if wall > 0 else 0.0
+    return seconds(made) / made.seconds if made.seconds else 0.0
 
 
-def typical_share(lines: Iterable[Mapping[str, Any]]) -> float:
+def typical_share(versions: Iterable[Version]) -> float:
     """Median share over the versions that hold updates; 0 without any."""
-    shares = [share(line) for line in lines if line["tasks"]]
+    shares = [share(made) for made in versions if made.tasks]
     return median(shares) if shares else 0.0

@@ -2,25 +2,41 @@
 
 Time runs only while the server ran: the pause before a resumed sitting is left out.
 
-Not for: resuming (``strategies.history.restore``) or drawing (``crossward.report.figures``).
+Not for: where a run stands (``crossward.ledger.state``) or drawing (``crossward.report.figures``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
+from crossward.ledger.events import (
+    Accepted,
+    Disagreement,
+    Dispatched,
+    Evaluated,
+    Event,
+    Excluded,
+    HospitalPrivacy,
+    Measured,
+    Outcome,
+    Refused,
+    Repaired,
+    Sitting,
+    SnapshotDropped,
+    Version,
+    Void,
+)
+from crossward.ledger.state import RunState
 from crossward.protocol.measures import Measure
-from crossward.protocol.messages import ACCEPTED, OUTCOMES, TRAIN
+from crossward.protocol.messages import TRAIN
 from crossward.report import cost
 from crossward.report.lanes import Hospital, named
 from crossward.report.reported_loss import ExactLoss, exact_mean
-from crossward.report.table import Rows, last_measures
-from strategies.stopping.hospital_budget import EVENT as HOSPITAL_PRIVACY
+from crossward.report.table import Rows
 
 MEASURED, LOST, UNDER_WAY, CLAMPED = "measured", "lost", "under way", "clamped"
-NOTES = ("disagreement", "snapshot-dropped", "repaired", "void", "excluded")
+NOTES = (Disagreement, SnapshotDropped, Repaired, Void, Excluded, Refused)
 
 
 @dataclass
@@ -95,7 +111,7 @@ class History:
     planned: int = 0
     finished: str | None = None
     privacy_unit: str = ""
-    hospital_privacy: Mapping[str, Any] | None = None
+    hospital_privacy: HospitalPrivacy | None = None
     hospital_epsilons: list[tuple[int, float]] = field(default_factory=list)
     rounding: str = ""
 
@@ -110,47 +126,41 @@ class History:
 
 
 class _Reader:
-    """Takes the ledger's lines one by one into a :class:`History`; ``exact`` losses stand in for reported ones."""
+    """Takes the ledger's events one by one into a :class:`History`; ``exact`` losses stand in for reported ones."""
 
     def __init__(self, hospitals: list[Hospital], lane: dict[str, int], rounding: str, exact: ExactLoss | None) -> None:
         self.out, self.lane, self.exact = History(hospitals, rounding=rounding if exact is None else ""), lane, exact
+        self.run = RunState()
         self.open: dict[int, Span] = {}
         self.by_task: dict[int, Span] = {}
-        self.waiting: dict[int, Span] = {}  # accepted, but in no version yet
         self.paused, self.last = 0.0, 0.0
 
-    def __call__(self, line: Mapping[str, Any]) -> None:
-        event, out = str(line["event"]), self.out
-        if event in ("started", "resumed"):
-            self._sit_down(line)
-        at = self.last = max(float(line["time"]) - self.paused, self.last)
-        where = self.lane.get(str(line.get("node", "")), -1)
-        if event == "dispatched":
-            span = Span(where, str(line["kind"]), int(line["version"]), at, at, down=int(line["bytes"]))
-            self.open[line["task"]] = self.by_task[line["task"]] = span
-            out.spans.append(span)
-        elif event == "measured" or event in OUTCOMES:
-            self._close(line, event, at)
-        elif event == "version":
-            self._version(line, at)
-        elif event == "evaluated" and line["loss"] is not None:
-            out.heldout.append((int(line["version"]), float(line["loss"]), bool(line["complete"])))
-        elif event == "finished":
-            out.finished = str(line["reason"])
-        elif event == HOSPITAL_PRIVACY:
-            out.hospital_privacy = line
-        if event in NOTES or (event in OUTCOMES and event != ACCEPTED):
+    def __call__(self, event: Event) -> None:
+        out = self.out
+        if isinstance(event, Sitting):
+            self._sit_down(event)
+        self.run.apply(event)
+        at = self.last = max(event.time - self.paused, self.last)
+        where = self.lane.get(getattr(event, "node", ""), -1)
+        match event:
+            case Dispatched():
+                span = Span(where, event.kind, event.version, at, at, down=event.bytes)
+                self.open[event.task] = self.by_task[event.task] = span
+                out.spans.append(span)
+            case Outcome():
+                self._close(event, at)
+            case Version():
+                self._version(event, at)
+            case Evaluated() if event.loss is not None:
+                out.heldout.append((event.version, event.loss, event.complete))
+        if isinstance(event, NOTES):
             name = out.hospitals[where].name if where >= 0 else "the server"
-            told = line.get("reason") or {
-                "disagreement": f"another state of version {line.get('version')} than the others",
-                "repaired": f"{line.get('torn_bytes')} bytes of a torn last line were set aside",
-            }.get(event, "")
-            out.troubles.append(Trouble(at - out.began, name, event, str(line.get("kind", "")), str(told)))
-        for claim in line.get(CLAMPED) or () if event == ACCEPTED and where >= 0 else ():
-            out.troubles.append(Trouble(at - out.began, out.hospitals[where].name, CLAMPED, TRAIN, str(claim)))
+            out.troubles.append(Trouble(at - out.began, name, event.name, getattr(event, "kind", ""), _told(event)))
+        for claim in event.clamped if isinstance(event, Accepted) and where >= 0 else ():
+            out.troubles.append(Trouble(at - out.began, out.hospitals[where].name, CLAMPED, TRAIN, claim))
 
-    def _sit_down(self, line: Mapping[str, Any]) -> None:
-        out, now = self.out, float(line["time"])
+    def _sit_down(self, event: Sitting) -> None:
+        out, now = self.out, event.time
         if not out.sittings:
             out.began = self.last = now
         else:
@@ -159,75 +169,90 @@ class _Reader:
             span.end, span.outcome = self.last, LOST
         self.open.clear()
         out.sittings.append(self.last - out.began)
-        out.planned, out.finished = int(line["last"]), None
 
-    def _close(self, line: Mapping[str, Any], event: str, at: float) -> None:
-        span = self.open.pop(line["task"], None)
+    def _close(self, event: Outcome, at: float) -> None:
+        span = self.open.pop(event.task, None)
         if span is None:  # refused after all, or nothing that was asked
-            if (span := self.by_task.get(line["task"])) is not None:
-                span.outcome, span.taken, span.loss = event, 0.0, None
-                self.waiting.pop(line["task"], None)
+            if (span := self.by_task.get(event.task)) is not None:
+                span.outcome, span.taken, span.loss = event.name, 0.0, None
             return
-        span.end, span.outcome = at, event
-        reported = line.get("compute_seconds", line.get("seconds", 0.0) if event == MEASURED else 0.0)
-        span.compute = min(max(float(reported), 0.0), at - span.start)
-        if event == ACCEPTED:
-            withheld = self.out.hospital_privacy is not None
-            span.up, self.waiting[line["task"]] = int(line.get("bytes", 0)), span
-            if "local_epsilon" in line:
-                span.epsilon, self.out.privacy_unit = float(line["local_epsilon"]), str(line["privacy_unit"])
-            elif self.exact is not None:
-                span.loss = self.exact(line["task"])
-            elif not withheld:
-                span.loss = line["loss_sum"] / line["num_tokens"] if line.get("num_tokens") else None
-        if event == MEASURED and line.get("global_tokens"):
-            loss = line["global_loss_sum"] / line["global_tokens"]
-            self.out.by_hospital.setdefault(span.hospital, {})[span.version] = loss
+        span.end, span.outcome = at, event.name
+        match event:
+            case Accepted():
+                reported = event.compute_seconds
+                span.up, span.epsilon = event.bytes, event.local_epsilon
+                if event.local_epsilon is not None:
+                    self.out.privacy_unit = event.privacy_unit
+                elif self.exact is not None:
+                    span.loss = self.exact(event.task)
+                elif self.run.promise is None:
+                    span.loss = event.loss
+            case Measured():
+                reported = event.seconds
+                if (found := event.measures.get("global")) is not None and found.tokens:
+                    self.out.by_hospital.setdefault(span.hospital, {})[span.version] = found.loss
+                for model, measure in event.measures.items():
+                    self.out.measures[model, str(span.hospital)] = measure
+            case _:
+                reported = 0.0
+        span.compute = min(max(reported, 0.0), at - span.start)
 
-    def _version(self, line: Mapping[str, Any], at: float) -> None:
-        for task in line["tasks"]:
-            if (update := self.waiting.pop(task, None)) is not None:
+    def _version(self, event: Version, at: float) -> None:
+        for task in event.tasks:
+            if (update := self.by_task.get(task)) is not None:
                 update.taken = at
         weights: dict[int, int] = {}
         staleness: dict[int, int] = {}
-        rows = zip(line["tasks"], line.get("weights", ()), line.get("staleness", ()), strict=True)
-        for task, weight, stale in rows if line["tasks"] else ():
+        for task, weight, stale in zip(event.tasks, event.weights, event.staleness, strict=True):
             if (span := self.by_task.get(task)) is not None:
-                weights[span.hospital], staleness[span.hospital] = int(weight), int(stale)
-        reverts = line.get("reverts")
-        loss = line.get("train_loss") if self.out.hospital_privacy is None else None
+                weights[span.hospital], staleness[span.hospital] = weight, stale
+        loss = event.train_loss if self.run.promise is None else None
         if self.exact is not None:
-            loss = exact_mean(line["tasks"], line["weights"], self.exact) if line["tasks"] else None
-        if "hospital_epsilon" in line:
-            self.out.hospital_epsilons.append((int(line["version"]), float(line["hospital_epsilon"])))
-        key, part = str(line.get("key", "")), cost.share(line)
-        self.out.versions.append(
-            Made(line["version"], at - self.out.began, weights, staleness, loss, reverts, key, part)
-        )
+            loss = exact_mean(event.tasks, event.weights, self.exact) if event.tasks else None
+        if event.hospital_epsilon is not None:
+            self.out.hospital_epsilons.append((event.version, event.hospital_epsilon))
+        where, part = at - self.out.began, cost.share(event)
+        self.out.versions.append(Made(event.version, where, weights, staleness, loss, event.reverts, event.key, part))
 
 
-def read_history(events: Iterable[Mapping[str, Any]], rounding: str = "", exact: ExactLoss | None = None) -> History:
-    """The run that ``events`` (a ledger's lines as flat dicts) tell of.
+def _told(event: Event) -> str:
+    match event:
+        case Disagreement():
+            return f"another state of version {event.version} than the others"
+        case Repaired():
+            return f"{event.torn_bytes} bytes of a torn last line were set aside"
+    return str(getattr(event, "reason", ""))
+
+
+def _light(event: Event) -> Event:
+    """Without what is bulky and in no report."""
+    if isinstance(event, Accepted):
+        return replace(event, shape=(), digest="", signature="")
+    return replace(event, shape=(), digest="") if isinstance(event, Version) else event
+
+
+def read_history(events: Iterable[Event], rounding: str = "", exact: ExactLoss | None = None) -> History:
+    """The run that ``events`` tell of.
 
     ``rounding``: how hospitals rounded the losses they reported; ``exact`` ones are taken instead, where there are any.
     """
-    lines = list(events)
-    hospitals, lane = named(lines)
+    kept = list(map(_light, events))
+    hospitals, lane = named(kept)
     reader = _Reader(hospitals, lane, rounding, exact)
-    for line in lines:
-        reader(line)
-    out = reader.out
+    for event in kept:
+        reader(event)
+    out, run = reader.out, reader.run
+    out.planned, out.finished, out.hospital_privacy = run.planned, run.finished, run.promise
     for span in reader.open.values():
         span.end, span.outcome = reader.last, UNDER_WAY if out.finished is None else LOST
-    for span in reader.waiting.values():
-        span.taken = reader.last
+    for task in run.buffer.keys() & reader.by_task.keys():
+        reader.by_task[task].taken = reader.last
     for span in out.spans:
         span.start, span.end = span.start - out.began, span.end - out.began
         span.taken = max(span.taken - out.began, 0.0)
-    out.ended = float(lines[-1]["time"]) if lines else 0.0
+    out.ended = kept[-1].time if kept else 0.0
     out.running = reader.last - out.began
-    by_lane = (line | {"site": str(lane[line["node"]])} for line in map(dict, lines) if line["event"] == MEASURED)
-    out.measures = {k: v for k, v in last_measures(by_lane).items() if v.tokens > 0}
+    out.measures = {k: v for k, v in out.measures.items() if v.tokens > 0}
     for (model, lane_name), measure in out.measures.items():
         if model == "base":
             out.by_hospital.setdefault(int(lane_name), {})[0] = measure.loss

@@ -1,14 +1,13 @@
-"""Which hospital a line of the ledger speaks of, under which name and colour the report shows it.
+"""Which hospital an event of the ledger speaks of, under which name and colour the report shows it.
 
 Not for: what happened (``crossward.report.history``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from crossward.ledger.events import Dispatched, Event, Sitting
 from crossward.report.names import labels
 from crossward.report.palette import colours
 from crossward.report.svg import clean
@@ -25,20 +24,20 @@ class Hospital:
     colour: str
 
 
-def named(lines: list[Mapping[str, Any]]) -> tuple[list[Hospital], dict[str, int]]:
+def named(events: list[Event]) -> tuple[list[Hospital], dict[str, int]]:
     """The hospitals, by name, and which of them a node is: by its key, else by its own claim, else by its number."""
     key: dict[str, str] = {}
     claimed: dict[str, str] = {}
     sittings: dict[str, set[int]] = {}
     sitting = 0
-    asked = {str(line["node"]) for line in lines if line["event"] == "dispatched"}
-    for line in lines:
-        sitting += line["event"] in ("started", "resumed")
-        if (node := str(line.get("node", ""))) and (node in asked or not asked):
+    asked = {event.node for event in events if isinstance(event, Dispatched)}
+    for event in events:
+        sitting += isinstance(event, Sitting)
+        if (node := getattr(event, "node", "")) and (node in asked or not asked):
             sittings.setdefault(node, set()).add(sitting)
-            if (known := str(line.get("hospital", ""))) and not known.startswith("node-"):
+            if (known := getattr(event, "hospital", "")) and not known.startswith("node-"):
                 key[node] = known
-            if site := clean(line.get("site", ""), 80):
+            if site := clean(getattr(event, "site", ""), 80):
                 claimed[node] = site
     owner = {node: key.get(node, f"node-{node}") for node in sittings}
     for node in [n for n in owner if n not in key and n in claimed]:  # a known hospital that has a new number

@@ -11,7 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.ledger.events import read_events
+from crossward.ledger.file import FILE_NAME
 from crossward.machine.files import write_atomic
 from crossward.protocol.messages import ACCEPTED
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
@@ -26,7 +27,6 @@ from crossward.report.timeline import shares_figure, timeline_figure
 from server_app.run_folder import read_config
 
 NAME = "report.html"
-_BULKY = frozenset({"shape", "signature", "digest"})
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -168,10 +168,7 @@ def draw_page(folder: Path, exact: ExactLoss | None = None) -> str:
         the ledger cannot be read.
     """
     began = read_config(folder)
-    events = (
-        {"time": entry.time, "event": entry.event, **{k: v for k, v in entry.facts.items() if k not in _BULKY}}
-        for entry in read_entries(folder / FILE_NAME)
-    )
+    events = read_events(folder / FILE_NAME)
     return page(read_history(events, rounding(began["config"]), exact), began["config"], began["lineage"], folder.name)
 
 

@@ -5,9 +5,7 @@ Not for: accounting (``strategies.stopping.hospital_budget`` wrote what is drawn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from crossward.ledger.events import HospitalPrivacy
 from crossward.report.axes import FIGURE, version_axis, y_axis
 from crossward.report.history import History
 from crossward.report.palette import ALERT, INK, MUTED
@@ -24,19 +22,19 @@ def hospital_section(history: History) -> str:
     return section("Privacy of a hospital, spent by version", told(history.hospital_privacy), epsilon_figure(history))
 
 
-def told(promise: Mapping[str, Any]) -> str:
+def told(promise: HospitalPrivacy) -> str:
     """The guarantee in words, and what it does not cover."""
-    limit = f" of the {promise['limit']:g} allowed" if promise["limit"] else ""
+    limit = f" of the {promise.limit:g} allowed" if promise.limit else ""
     said = (
         f"Whether the data of a hospital were in the run or were replaced with nothing cannot be told from the "
-        f"versions and the adapter but by epsilon {promise['epsilon']:.4g}{limit} at delta {promise['delta']:g}, if it "
-        f"takes part in all {promise['versions']} versions (noise multiplier {promise['noise_multiplier']:g}, carried "
-        f"by any {promise['honest']} contributors who keep their share of the noise to themselves; RDP accountant). "
+        f"versions and the adapter but by epsilon {promise.epsilon:.4g}{limit} at delta {promise.delta:g}, if it "
+        f"takes part in all {promise.versions} versions (noise multiplier {promise.noise_multiplier:g}, carried "
+        f"by any {promise.honest} contributors who keep their share of the noise to themselves; RDP accountant). "
         "Further runs on the same data add to it. Not covered: held-out losses, which hospitals report as they are, "
         "when and how fast a hospital answers, and single patients, whom a bound on a whole update does not tell "
         "apart. "
     )
-    one, every = promise["alone_epsilon"]
+    one, every = promise.alone_epsilon
     alone = (
         "no epsilon at all"
         if one is None
@@ -47,7 +45,7 @@ def told(promise: Mapping[str, Any]) -> str:
             else f", {every:.4g} over as many as versions"
         )
     )
-    if promise["exposed"]:
+    if promise.exposed:
         return said + f"The aggregator reads updates in the clear, each with its own noise only: {alone}."
     return said + f"Only sums can be opened; who held the key and a single update would face {alone}."
 
@@ -57,15 +55,15 @@ def epsilon_figure(history: History) -> str:
     points, promise = history.hospital_epsilons, history.hospital_privacy
     if not points or promise is None:
         return ""
-    limit = float(promise["limit"])
+    limit = promise.limit
     left, right, top, bottom = 58.0, FIGURE - 268.0, 26.0, 210.0
     high = 1.08 * max(limit, *(epsilon for _, epsilon in points))
     pen = Drawing(FIGURE, bottom + 46, "hospital epsilon by version")
-    newest = max(history.last, int(promise["versions"]), 1)
+    newest = max(history.last, promise.versions, 1)
     x, y = scale(0, newest, left + 8, right), scale(0.0, high, bottom, top)
     y_axis(pen, 0.0, high, top, bottom, left, right)
     version_axis(pen, newest, left + 8, right, bottom, "version")
-    pen.text(8, top - 12, f"epsilon at delta {promise['delta']:g}", colour=MUTED, size=11)
+    pen.text(8, top - 12, f"epsilon at delta {promise.delta:g}", colour=MUTED, size=11)
     steps = [(x(0), y(0.0))]
     for version, epsilon in points:
         steps += [(x(version), steps[-1][1]), (x(version), y(epsilon))]

@@ -5,8 +5,7 @@ Not for: measuring.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from rich.markup import escape
 from rich.table import Table
@@ -16,18 +15,6 @@ from crossward.protocol.measures import Measure
 ALL = "all"
 Rows = dict[tuple[str, str], Measure]
 TITLES = {"base": "untuned base", "global": "global adapter", "own": "own adapter, at home"}
-
-
-def last_measures(events: Iterable[Mapping[str, Any]]) -> Rows:
-    """(model, site) -> measure from the newest ``measured`` line of every hospital."""
-    names = list(Measure().as_dict())
-    rows: Rows = {}
-    for line in events:
-        if line["event"] == "measured":
-            for model in TITLES:
-                if f"{model}_tokens" in line:
-                    rows[model, line["site"]] = Measure(*(line[f"{model}_{name}"] for name in names))
-    return rows
 
 
 def with_totals(rows: Rows) -> Rows:

@@ -31,10 +31,9 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, 
 from server_app.run_folder import RunFolder, read_config
 from server_app.strategy import make_strategy
 from strategies.async_hybrid import AsyncHybrid
+from strategies.callbacks import Callback
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.settings import StrategySettings
-
-Observer = Callable[[Mapping[str, Any]], None]
 
 
 def run_plan(config: Mapping[str, Any], hospitals: int) -> FieldPlan:
@@ -53,7 +52,7 @@ def simulate_run(
     app: ClientApp = hospital_app,
     grid: Callable[[dict[int, VirtualNode], VirtualClock], Grid] = VirtualGrid,
     folder: type[RunFolder] = RunFolder,
-    observers: Sequence[Observer] = (),
+    callbacks: Sequence[Callback] = (),
     mbit: Sequence[float] = (),
     kinds: Kinds | None = None,
     dither: Dither = KNOWN,
@@ -75,8 +74,8 @@ def simulate_run(
         Makes the grid of nodes by id and the clock.
     folder : type (default: RunFolder)
         The run folder's class.
-    observers : sequence of functions (default: none)
-        Called with every line of the ledger as it is written.
+    callbacks : sequence of Callback (default: none)
+        They see the run's events, and can stop it.
     mbit : sequence of float (default: those of ``speeds``)
         Bandwidths that the paper's weights take, by hospital.
     kinds : Kinds (default: what the config's encryption asks for)
@@ -97,9 +96,8 @@ def simulate_run(
     else:
         plan = run_plan(config, count)
         journal = folder.create(path, dict(config), plan, durable=False)
-    journal.observers.extend(observers)
     try:
-        strategy = make_strategy(config, plan, journal, clock, bandwidths, kinds, dither)
+        strategy = make_strategy(config, plan, journal, clock, bandwidths, kinds, dither, callbacks)
         strategy.start(grid(nodes, clock), num_rounds=read_settings(Schedule, config).versions)
         journal.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
     finally:

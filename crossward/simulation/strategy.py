@@ -2,7 +2,7 @@
 
     schedule = Schedule(versions=12, local_steps=5, peak=0.05)
     run = simulate([ToyLearner(number, schedule) for number in range(4)], StrategySettings(), schedule)
-    print(run.versions[-1]["weights"], run.vector())
+    print(run.versions[-1].weights, run.vector())
 
 Strategy, nodes, messages and integer sums are the real ones. Updates are not encrypted, and no file is left.
 
@@ -29,13 +29,15 @@ from crossward.config.schedule import Schedule
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.settings import EncryptionSettings
+from crossward.ledger.events import Event, Version, read_line
 from crossward.protocol.messages import Head
 from crossward.protocol.wire import content_size
 from crossward.simulation.toy import toy_context, toy_identity
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
+from strategies.callbacks import Callback
 from strategies.exchange.bandwidth import Bandwidths
-from strategies.history.journal import Facts, MemoryJournal
+from strategies.history.journal import MemoryJournal
 from strategies.registry import strategy_class
 from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
@@ -77,16 +79,16 @@ class Simulated:
     """A finished run: its strategy, its events, and every hospital's node."""
 
     strategy: AsyncHybrid
-    events: list[Facts]
+    events: list[Event]
     nodes: list[Node]
 
     @property
-    def versions(self) -> list[Facts]:
+    def versions(self) -> list[Version]:
         """The event of every version: ``version``, ``sites``, ``weights`` (integers), ``staleness``, ``train_loss`` ...
 
         Weights are parts of the plan's total weight.
         """
-        return [line for line in self.events if line["event"] == "version"]
+        return [event for event in self.events if isinstance(event, Version)]
 
     def vector(self, hospital: int = 0) -> Vector:
         """The global adapter as ``hospital`` holds it, float32 [total]."""
@@ -109,6 +111,7 @@ def simulate(
     noise: HospitalNoise | None = None,
     budget: HospitalBudget | None = None,
     dither: Dither = KNOWN,
+    callbacks: Sequence[Callback] = (),
     seed: int = 0,
 ) -> Simulated:
     """Run a strategy to its end, one hospital for each learner; the same arguments give the same run.
@@ -136,6 +139,8 @@ def simulate(
         Hospital-level privacy.
     dither : Dither (default: the same in every run)
         What versions carry so that they do not separate into updates.
+    callbacks : sequence of Callback (default: none)
+        They see the run's events, and can stop it.
     seed : int (default: 0)
         Seeds training and rounding.
 
@@ -154,6 +159,7 @@ def simulate(
     plan = plan or EncryptionSettings().plan(count, settings.buffer_size or count, noised=noise is not None)
     journal = journal or ClockedJournal(clock)
     given: dict[str, Any] = {"clock": clock, "bandwidths": bandwidths, "budget": budget, "dither": dither}
+    given["callbacks"] = callbacks
     strategy = (kind or strategy_class(settings.name))(settings, plan, schedule, journal, privacy_unit=unit, **given)
     with tempfile.TemporaryDirectory(prefix="crossward-simulation-") as place:
         made = []
@@ -168,4 +174,4 @@ def simulate(
             nodes[number + 1] = VirtualNode(app, toy_context(number), speed)
             bandwidths.configure(number + 1, speed.mbit)
         strategy.start(VirtualGrid(nodes, clock, size=size))
-    return Simulated(strategy, journal.log, made)
+    return Simulated(strategy, [read_line(line) for line in journal.log], made)

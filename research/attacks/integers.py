@@ -30,7 +30,10 @@ from crossward.config.settings import read_settings
 from crossward.encryption.plan import FieldPlan
 from crossward.evaluation.replay import EvaluationError
 from crossward.launcher.overrides import app_defaults
-from crossward.protocol.messages import ACCEPTED, LATE, OUTCOMES, TRAIN, Task, Update
+from crossward.ledger import events
+from crossward.ledger.events import Event, Late, Refused
+from crossward.ledger.state import RunState
+from crossward.protocol.messages import TRAIN, Task, Update
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import read_reply
 from crossward.simulation.run import run_plan, simulate_run
@@ -38,6 +41,7 @@ from crossward.simulation.virtual_grid import Speed, VirtualGrid
 from research.compare.federation import fixed_identities
 from research.compare.memory import Memory, Remembering
 from server_app.files import read_payload
+from strategies.callbacks import Callback
 from strategies.settings import StrategySettings
 
 Ints = NDArray[np.int64]
@@ -79,7 +83,7 @@ class _Enough(Exception):
 
 
 @dataclass
-class _Watch:
+class _Watch(Callback):
     """Opens updates on their way and versions once they are recorded."""
 
     plan: FieldPlan
@@ -116,16 +120,16 @@ class _Watch:
                 self.updates[content.task] = self._open(content.payload, 1, content.key)
         return [(0.0, reply)]
 
-    def line(self, line: Mapping[str, Any]) -> None:
-        if line["event"] in OUTCOMES and line["event"] not in (ACCEPTED, LATE):
-            raise EvaluationError(f"a task of the attacked run failed ({line['event']}): {line.get('reason')}")
-        if line["event"] != "version":
+    def on_event(self, event: Event, state: RunState) -> None:
+        if isinstance(event, Refused) and not isinstance(event, Late):
+            raise EvaluationError(f"a task of the attacked run failed ({event.name}): {event.reason}")
+        if not isinstance(event, events.Version):
             return
-        values = np.stack([self.updates.pop(task) for task in line["tasks"]])
-        record = read_payload(self.folder / "versions" / f"{line['version']:06d}.payload")[1]
-        opened = self._open(record, line["weight_sum"], line["key"], line["dithered"])
-        self.versions.append(Version(line["version"], tuple(line["sites"]), tuple(line["weights"]), values, opened))
-        self.told(f"version {line['version']} of {self.wanted}")
+        values = np.stack([self.updates.pop(task) for task in event.tasks])
+        record = read_payload(self.folder / "versions" / f"{event.version:06d}.payload")[1]
+        opened = self._open(record, event.weight_sum, event.key, event.dithered)
+        self.versions.append(Version(event.version, event.sites, event.weights, values, opened))
+        self.told(f"version {event.version} of {self.wanted}")
         if len(self.versions) == self.wanted:
             raise _Enough
 
@@ -176,7 +180,7 @@ def run(
                 speeds,
                 app=make_app(watch.node),
                 grid=lambda nodes, clock: VirtualGrid(nodes, clock, watch.message),
-                observers=[watch.line],
+                callbacks=[watch],
             )
         except _Enough:
             pass

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,15 @@ from crossward.encryption.packing import Buffer
 from crossward.encryption.settings import EncryptionSettings
 from crossward.evaluation.opening import vault_of
 from crossward.evaluation.replay import EvaluationError, global_vector, open_run
-from crossward.protocol.messages import LATE, OUTCOMES, TRAIN, Task, Update
+from crossward.ledger.events import Accepted, Event, Late, Refused, Version
+from crossward.ledger.state import RunState
+from crossward.protocol.messages import TRAIN, Task, Update
 from crossward.protocol.wire import content_size, read_reply
 from crossward.simulation.run import run_plan, simulate_run
 from crossward.simulation.virtual_grid import Speed, VirtualGrid
 from research.compare.memory import Memory, Remembering
 from server_app.strategy import kinds_of
+from strategies.callbacks import Callback
 
 COMPUTE, LATENCY = 10.0, 0.05  # virtual seconds of a task and a message, the same for every hospital
 TURN = 0.1  # more for every training that a hospital did: among equally fast ones, who did the fewest comes first
@@ -117,24 +120,23 @@ class _Timed:
             self.cost.add += time.perf_counter() - began
 
 
-def epsilon_of(events: Sequence[Mapping[str, Any]]) -> float | None:
-    """The largest epsilon that any line of the ledger states; None where none does."""
-    values = [
-        line[name] for line in events for name in ("epsilon", "local_epsilon", "hospital_epsilon") if name in line
-    ]
-    stated = [float(value) for value in values if isinstance(value, int | float) and value > 0]
-    return max(stated, default=None)
+def epsilon_of(events: Iterable[Event]) -> float | None:
+    """The largest epsilon that any event of the ledger states; None where none does."""
+    names = ("epsilon", "local_epsilon", "hospital_epsilon")
+    values = [getattr(event, name, None) for event in events for name in names]
+    return max((value for value in values if value is not None and value > 0), default=None)
 
 
 @dataclass
-class _Watch:
-    """Sees every message of a run and every line of its ledger."""
+class _Watch(Callback):
+    """Sees every message of a run and every event of its ledger; ``heard`` is called with every version."""
 
     private: bool
+    heard: Callable[[int], None]
     turns: Counter[int] = field(default_factory=Counter)
     cost: Cost = field(default_factory=Cost)
     node: Node | None = None
-    lines: list[Mapping[str, Any]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def message(self, node: int, message: Message, reply: Message) -> list[tuple[float, Message]]:
         self.cost.down += content_size(message.content)
@@ -149,15 +151,17 @@ class _Watch:
             self.node = None
         return [(TURN * self.turns[node], reply)]
 
-    def line(self, line: Mapping[str, Any]) -> None:
-        self.lines.append(line)
-        if line["event"] in OUTCOMES and line["event"] not in ("accepted", LATE):
-            raise EvaluationError(f"a task of the comparison came to nothing ({line['event']}): {line.get('reason')}")
-        if line["event"] == "version" and self.private and epsilon_of(self.lines) is None:
+    def on_event(self, event: Event, state: RunState) -> None:
+        self.events.append(event)
+        if isinstance(event, Refused) and not isinstance(event, Late):
+            raise EvaluationError(f"a task of the comparison came to nothing ({event.name}): {event.reason}")
+        if isinstance(event, Version) and self.private and epsilon_of(self.events) is None:
             raise UnavailableError(
                 "the first version's ledger lines state no epsilon: this version of the project does not train with "
                 "differential privacy (privacy.unit), so no figure is shown for it"
             )
+        if isinstance(event, Version):
+            self.heard(event.version)
 
 
 def fixed_identities(state: Path, hospitals: int) -> None:
@@ -204,7 +208,7 @@ def federate(
     privacy = read_settings(PrivacySettings, given)
     plan = run_plan(given, hospitals)
     fixed_identities(read_settings(RunSettings, given).state_root, hospitals)
-    watch, trainings = _Watch(privacy.unit != NO_UNIT), list[float]()
+    watch, trainings = _Watch(privacy.unit != NO_UNIT, heard), list[float]()
 
     def built(context: Context, task: Task) -> Node:
         node = build(context, task)
@@ -218,7 +222,7 @@ def federate(
         [Speed(INSTANT, LATENCY, COMPUTE)] * hospitals,
         app=make_app(built),
         grid=lambda nodes, clock: VirtualGrid(nodes, clock, watch.message),
-        observers=[watch.line, lambda line: heard(line["version"]) if line["event"] == "version" else None],
+        callbacks=[watch],
         mbit=[mbit] * hospitals,
         kinds={name: _Timed(inner, watch.cost) for name, inner in kinds_of(given, plan).items()},
         dither=dither,
@@ -229,8 +233,8 @@ def federate(
     if len(run.versions) != schedule.versions:
         raise EvaluationError(f"the run ended at version {len(run.versions)} of {schedule.versions}")
     watch.cost.train, watch.cost.trainings = sum(trainings), len(trainings)
-    took = {line["task"]: (line["site"], int(line["steps"])) for line in run.events if line["event"] == "accepted"}
-    used = [took[task] for line in run.versions for task in line["tasks"]]
+    took = {event.task: (event.site, event.steps or 0) for event in run.events if isinstance(event, Accepted)}
+    used = [took[task] for made in run.versions for task in made.tasks]
     steps: Counter[str] = Counter()
     for site, count in used:
         steps[site] += count

@@ -10,11 +10,11 @@ Not for: snapshots (``strategies.aggregation.snapshots``).
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
 
 from crossward.encryption.aggregator import Kinds
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger.state import VersionFacts
 from crossward.protocol.messages import EMPTY, RecordHead
 from crossward.protocol.parts import Payload
 from strategies.aggregation.combine import combine
@@ -23,68 +23,50 @@ from strategies.history.journal import Journal
 Record = tuple[RecordHead, Payload]
 
 
-@dataclass(frozen=True)
-class VersionFacts:
-    """What catching up needs of a version: ``void`` ones are stepped over, ``alone`` ones sent by themselves.
-
-    ``dithered`` is 1 where it carries a dither, else 0.
-    """
-
-    epoch: int
-    weight_sum: int
-    sign: int
-    key: str = ""
-    void: bool = False
-    alone: bool = False
-    dithered: int = 0
-
-    def adds_to(self, other: VersionFacts) -> bool:
-        """Whether this version and ``other`` may be in one sum."""
-        if self.void or other.void or self.alone or other.alone:
-            return False
-        return (self.epoch, self.sign, self.key) == (other.epoch, other.sign, other.key)
-
-
 def version_name(version: int) -> str:
     """Name of a version's payload in the journal."""
     return f"versions/{version:06d}"
 
 
 class CatchUp:
-    """Sums of the version records that ``journal`` keeps.
+    """Sums of the version records that ``journal`` keeps; ``versions`` is what the ledger says of them.
 
     ``kept_sums`` bounds how many aligned sums of each length stay in the journal; of these the one longest unused goes
     first, and is made again when needed.
     """
 
-    def __init__(self, journal: Journal, plan: FieldPlan, kinds: Kinds, kept_sums: int = 16) -> None:
+    def __init__(
+        self,
+        versions: Mapping[int, VersionFacts],
+        journal: Journal,
+        plan: FieldPlan,
+        kinds: Kinds,
+        kept_sums: int = 16,
+    ) -> None:
+        self.versions = versions
         self.journal = journal
         self.plan = plan
         self.kinds = kinds
-        self.versions: dict[int, VersionFacts] = {}
+        self._alone: set[int] = set()  # versions that are sent by themselves
         self._sums: dict[int, OrderedDict[int, RecordHead]] = defaultdict(OrderedDict)  # by length, by first
         self._kept = kept_sums
         self._last: tuple[tuple[int, int], list[Record]] | None = None
         self._passing: list[str] = []
 
-    def append(self, version: int, facts: VersionFacts) -> None:
-        """Say that ``version`` now exists; versions come in order."""
-        self.versions[version] = facts
-        self._forget()
-
     def part(self, versions: Iterable[int]) -> None:
         """From now on send each of ``versions`` by itself."""
-        for version in versions:
-            self.versions[version] = replace(self.versions[version], alone=True)
-        self._forget()
+        self._alone.update(versions)
+        self.forget()
 
-    def void(self, version: int) -> None:
-        """From now on let nodes step over ``version``."""
-        self.versions[version] = replace(self.versions[version], void=True)
-        self._forget()
+    def _one_sum(self, a: int, b: int) -> bool:
+        """Whether versions ``a`` and ``b`` may be in one sum."""
+        one, other = self.versions[a], self.versions[b]
+        if one.void or other.void or a in self._alone or b in self._alone:
+            return False
+        return (one.epoch, one.sign, one.key) == (other.epoch, other.sign, other.key)
 
-    def _forget(self) -> None:
-        """Drop the sums made for one pair of versions; the next node may have another."""
+    def forget(self) -> None:
+        """Drop the sums made for one pair of versions: the next node may have another, or the versions changed."""
         for name in self._passing:
             self.journal.drop(name)
         self._last, self._passing = None, []
@@ -143,15 +125,12 @@ class CatchUp:
         """The sums that bring a node from version ``held`` to ``version``."""
         if self._last is not None and self._last[0] == (held, version):
             return self._last[1]
-        self._forget()
+        self.forget()
         out: list[Record] = []
         first = held + 1
         while first <= version:
-            facts = self.versions[first]
             last = first
-            while (
-                last < version and last - first + 1 < self.plan.max_versions and self.versions[last + 1].adds_to(facts)
-            ):
+            while last < version and last - first + 1 < self.plan.max_versions and self._one_sum(last + 1, first):
                 last += 1
             out.append(self._stretch(first, last))
             first = last + 1
@@ -162,7 +141,7 @@ class CatchUp:
         """How many sums :meth:`records` would give, without making them."""
         count, run = 0, 0
         for v in range(held + 1, version + 1):
-            if not run or run == self.plan.max_versions or not self.versions[v].adds_to(self.versions[v - 1]):
+            if not run or run == self.plan.max_versions or not self._one_sum(v, v - 1):
                 count, run = count + 1, 0
             run += 1
         return count

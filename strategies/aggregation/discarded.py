@@ -16,7 +16,7 @@ from logging import WARNING
 
 from flwr.common import log
 
-from strategies.history.restore import Buffered
+from crossward.ledger.events import Accepted, Excluded, Version, Void, read_line
 from strategies.history.roster import NodeView
 from strategies.history.state import ServerState
 
@@ -36,12 +36,13 @@ def doubt(state: ServerState, view: NodeView, first: int, last: int, reason: str
         _void(state, first, reason)
 
 
-def apart(state: ServerState, group: list[Buffered]) -> list[Buffered]:
+def apart(state: ServerState, group: list[Accepted]) -> list[Accepted]:
     """``group`` with one at most of those who contributed to a void version, if others can fill a buffer."""
-    suspects = set().union(*state.void_groups) - state.excluded
+    run = state.run
+    suspects = frozenset[str]().union(*run.void_groups) - run.excluded
     if not suspects:
         return group
-    present = {state.roster.nodes[node].hospital for node in state.roster.present} - state.excluded
+    present = {state.roster.nodes[node].hospital for node in state.roster.present} - run.excluded
     if len(present - suspects) + 1 < state.settings.buffer_size:
         return group
     first = next((update.task for update in group if update.hospital in suspects), -1)
@@ -50,29 +51,25 @@ def apart(state: ServerState, group: list[Buffered]) -> list[Buffered]:
 
 def _exclude(state: ServerState) -> None:
     """After a second void version, ask whoever contributed to all of them no more, if enough others are left."""
-    if len(state.void_groups) < 2:
+    run = state.run
+    if len(run.void_groups) < 2:
         return
-    suspects = set.intersection(*state.void_groups) - state.excluded
-    present = {state.roster.nodes[node].hospital for node in state.roster.present} - state.excluded
+    suspects = frozenset.intersection(*run.void_groups) - run.excluded
+    present = {state.roster.nodes[node].hospital for node in state.roster.present} - run.excluded
     if not suspects or len(present - suspects) < state.settings.min_contributors:
         return
     for hospital in sorted(suspects):
         log(WARNING, "%s contributed to every version that did not open: it is asked no more", hospital)
-        state.journal.record("excluded", hospital=hospital, versions=len(state.void_groups))
-    state.excluded |= suspects
+        state.record(Excluded(hospital=hospital, versions=len(run.void_groups)))
 
 
 def _void(state: ServerState, version: int, reason: str) -> None:
-    line = next((e for e in state.journal.events() if e["event"] == "version" and e["version"] == version), {})
-    tasks, hospitals = list(line.get("tasks", [])), list(line.get("hospitals", []))
+    found = (e for e in map(read_line, state.journal.events()) if isinstance(e, Version) and e.version == version)
+    made = next(found)
     log(WARNING, "Version %s opens at no node and is left out: %s", version, reason)
-    state.journal.record("void", version=version, tasks=tasks, hospitals=hospitals, reason=reason)
-    state.catch_up.void(version)
+    state.record(Void(version=version, tasks=made.tasks, hospitals=made.hospitals, reason=reason))
+    state.catch_up.forget()
     state.doubts.pop(version, None)
-    state.void_groups.append(set(hospitals))
     _exclude(state)
     for view in state.roster.nodes.values():
         view.failures, view.not_before = 0, 0.0
-    for hospital, task in list(state.accepted.items()):
-        if task in tasks:
-            del state.accepted[hospital]

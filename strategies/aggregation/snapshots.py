@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from crossward.ledger.events import Snapshot
+from crossward.ledger.state import RunState
 from crossward.protocol.messages import SnapshotHead
 from crossward.protocol.parts import Payload
 from strategies.history.journal import Journal
@@ -53,14 +55,15 @@ class StateHashes:
 class Snapshots:
     """The newest confirmed snapshot and the newest candidate."""
 
-    def __init__(self, journal: Journal, hashes: StateHashes) -> None:
-        self.journal = journal
-        self.hashes = hashes
-        self.confirmed: SnapshotHead | None = None
-        self.digests: tuple[str, ...] = ()  # of the confirmed one's payloads
+    def __init__(self, journal: Journal, hashes: StateHashes, run: RunState) -> None:
+        self.journal, self.hashes, self.run = journal, hashes, run
         self.candidate: tuple[SnapshotHead, str] | None = None
         self._offered: tuple[str, ...] = ()  # of the candidate's
-        self._replaced: list[SnapshotHead] = []
+
+    @property
+    def confirmed(self) -> SnapshotHead | None:
+        """The newest confirmed one."""
+        return self.run.snapshot
 
     def offer(self, head: SnapshotHead, payloads: tuple[Payload, ...], digest: str) -> None:
         """Keep a node's snapshot as a candidate; ``digest`` is the state hash that it reported with it."""
@@ -68,53 +71,37 @@ class Snapshots:
         if held is not None and held.key == head.key and head.version <= held.version:
             return
         if self.candidate is not None and self.candidate[0] != head:
-            self._drop(self.candidate[0])
+            self.drop(self.candidate[0])
         self._offered = tuple(
             self.journal.keep(snapshot_name(head, epoch), {**head._asdict(), "epoch": epoch}, payload)
             for epoch, payload in zip(head.epochs, payloads, strict=True)
         )
         self.candidate = (head, digest)
 
-    def confirm(self) -> SnapshotHead | None:
-        """Promote the candidate if others agree with it; the newly confirmed snapshot, if any.
+    def agreed(self) -> Snapshot | None:
+        """The event that confirms the candidate, if others agree with it: it is no candidate any more.
 
-        The one before stays in the journal until :meth:`drop_replaced`: while the ledger names it, it must be there.
+        While the ledger names the one before, that must stay in the journal: :meth:`drop` it afterwards.
         """
         if self.candidate is None:
             return None
         head, digest = self.candidate
         if self.hashes.agreed(head.version) != digest:
             return None
-        if self.confirmed is not None:
-            self._replaced.append(self.confirmed)
-        self.confirmed, self.digests, self.candidate = head, self._offered, None
-        return head
-
-    def drop_replaced(self) -> None:
-        """Drop the snapshots that a newly confirmed one has replaced, once the ledger says so."""
-        while self._replaced:
-            self._drop(self._replaced.pop())
-
-    def restore(self, head: SnapshotHead, digests: tuple[str, ...]) -> None:
-        """Take up a confirmed snapshot of an earlier run of the lineage."""
-        self.confirmed, self.digests = head, digests
+        self.candidate = None
+        return Snapshot(version=head.version, epochs=head.epochs, key=head.key, digests=self._offered)
 
     def damage(self) -> str:
         """What is wrong with the confirmed snapshot's payloads, and with which; empty when nothing is."""
         if (head := self.confirmed) is None:
             return ""
-        for epoch, digest in zip(head.epochs, self.digests or ("",) * len(head.epochs), strict=True):
+        for epoch, digest in zip(head.epochs, self.run.snapshot_digests or ("",) * len(head.epochs), strict=True):
             if wrong := self.journal.damage(name := snapshot_name(head, epoch), digest):
                 return f"{name}: {wrong}" + (f", the ledger has {digest}" if digest else "")
         return ""
 
-    def forget(self) -> None:
-        """Drop the confirmed snapshot: a node found that it does not match."""
-        if self.confirmed is not None:
-            self._drop(self.confirmed)
-            self.confirmed = None
-
-    def _drop(self, head: SnapshotHead) -> None:
+    def drop(self, head: SnapshotHead) -> None:
+        """Remove a snapshot that the ledger does not name any more from the journal."""
         for epoch in head.epochs:
             self.journal.drop(snapshot_name(head, epoch))
 

@@ -7,16 +7,17 @@ Not for: when a buffer is full (``strategies.async_hybrid``) or which updates en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from crossward.config.weightings import WEIGHTINGS
+from crossward.ledger import reasons
+from crossward.ledger.events import Accepted, Shape, Version, refused
+from crossward.ledger.reasons import Stated
 from crossward.protocol.messages import LATE, TRAIN, WRONG_KEY, WRONG_LAYOUT
 from crossward.protocol.parts import Part
-from strategies.aggregation.catchup import VersionFacts, version_name
+from strategies.aggregation.catchup import version_name
 from strategies.aggregation.combine import combine
 from strategies.aggregation.weighting import Contribution, damped_total, equal_weights, integer_weights, shares
-from strategies.history.restore import Buffered
 from strategies.history.state import ServerState, multiplier, multiplier_room
 from strategies.settings import StrategySettings
 
@@ -24,73 +25,48 @@ from strategies.settings import StrategySettings
 def _append(
     state: ServerState,
     parts: Iterable[Part],
-    facts: VersionFacts,
-    measured: Callable[[], dict[str, float]] = dict,
-    **more: Any,
-) -> dict[str, Any]:
-    """Keep ``parts`` as the next version; ``measured`` is asked for more facts once they are written."""
+    measured: Callable[[], dict[str, Any]] = dict,
+    **facts: Any,
+) -> Version:
+    """Keep ``parts`` as the next version, of these ``facts``; ``measured`` is asked for more once they are written."""
     version = state.version + 1
-    line: dict[str, Any] = {
-        "version": version,
-        "epoch": facts.epoch,
-        "weight_sum": facts.weight_sum,
-        "sign": facts.sign,
-        "key": facts.key,
-        "dithered": facts.dithered,
-    }
-    digest = state.journal.keep(version_name(version), line, parts)
-    line |= {
-        "layout": state.layout,
-        "shape": [list(row) for row in state.shape],
-        "digest": digest,
-        **more,
-        **measured(),
-    }
-    state.journal.record("version", **line)
-    state.version = version
-    state.catch_up.append(version, facts)
-    return line
+    names = ("epoch", "weight_sum", "sign", "key", "dithered")
+    head = {"version": version, **{name: facts[name] for name in names}}
+    digest = state.journal.keep(version_name(version), head, parts)
+    made = Version(version=version, digest=digest, **facts, **measured())
+    state.record(made)
+    state.catch_up.forget()
+    return made
 
 
-def _now(state: ServerState, update: Buffered) -> Contribution:
+def _now(state: ServerState, update: Accepted) -> Contribution:
     """An update's contribution as of now: a rollback may have passed since it arrived."""
-    return replace(
-        update.contribution,
-        staleness=state.version - update.version,
-        multiplier=multiplier(state, update.version),
+    return Contribution(
+        update.loss_sum,
+        update.num_tokens,
+        update.num_examples,
+        update.bandwidth,
+        state.version - update.version,
+        multiplier(state, update.version),
     )
 
 
-def discard(state: ServerState, update: Buffered, outcome: str, reason: str) -> None:
+def discard(state: ServerState, update: Accepted, outcome: str, reason: Stated) -> None:
     """Refuse, after all, an update that waits."""
-    state.buffer.remove(update)
-    state.journal.drop(update.name)
-    if state.accepted.get(update.hospital) == update.task:
-        del state.accepted[update.hospital]
-    state.journal.record(
-        outcome,
-        task=update.task,
-        node=str(update.node),
-        hospital=update.hospital,
-        kind=TRAIN,
-        version=update.version,
-        reason=reason,
-    )
-    if (view := state.roster.nodes.get(update.node)) is not None:
-        view.waiting, view.refused = False, reason
+    state.journal.drop(update.payload)
+    facts = {"task": update.task, "node": update.node, "hospital": update.hospital, "version": update.version}
+    state.record(refused(outcome, kind=TRAIN, reason=reason.text, **facts))
+    if (view := state.roster.nodes.get(int(update.node))) is not None:
+        view.refused = reason.text
 
 
-def drop_others(state: ServerState) -> None:
+def drop_others(state: ServerState, layout: str, shape: Shape, key: str) -> None:
     """Discard updates that wait but cannot be added to the run's: of another layout, or under another key."""
-    for other in list(state.buffer):
-        if (other.layout, other.shape) != (state.layout, state.shape):
-            reason = f"version 1 fixed layout {state.layout[:12]}, this update has {other.layout[:12]}"
-            discard(state, other, WRONG_LAYOUT, reason)
-        elif other.key != state.key:
-            reason = (
-                f"updates of this run are made under key {state.key or 'none'}, this one under {other.key or 'none'}"
-            )
-            discard(state, other, WRONG_KEY, reason)
+    for other in state.buffer:
+        if (other.layout, other.shape) != (layout, shape):
+            discard(state, other, WRONG_LAYOUT, reasons.FIXED_LAYOUT(want=layout[:12], got=other.layout[:12]))
+        elif other.key != key:
+            discard(state, other, WRONG_KEY, reasons.FIXED_KEY(want=key or "none", got=other.key or "none"))
 
 
 def weigh(contributions: list[Contribution], most: int, settings: StrategySettings) -> tuple[list[float], list[int]]:
@@ -115,77 +91,89 @@ def _weigh(
     return [share[i] for i in back], [weights[i] for i in back]
 
 
-def make_version(state: ServerState, chosen: list[Buffered]) -> dict[str, Any]:
-    """Combine ``chosen``, of one layout and key, into the next version; the facts of its ledger line.
+def make_version(state: ServerState, chosen: list[Accepted]) -> Version:
+    """Combine ``chosen``, of one layout and key, into the next version; its event.
 
     ``version = sum_k n_k m_k (q_k + offset) + d`` with ``sum_k n_k m_k <= W``: n_k are the integer weights, m_k =
     2**(scale epochs behind) brings an older update to the present unit, d is a dither
     (``crossward.encryption.dither``).
     """
-    if not state.layout:
-        state.layout, state.shape, state.key = chosen[0].layout, chosen[0].shape, chosen[0].key
-        drop_others(state)
+    layout, shape, key = (state.run.layout, state.run.shape, state.key)
+    if not layout:
+        layout, shape, key = chosen[0].layout, chosen[0].shape, chosen[0].key
+        drop_others(state, layout, shape, key)
     contributions = [_now(state, update) for update in chosen]
     hospitals, budget = [update.hospital for update in chosen], state.budget
     share, weights = _weigh(state, hospitals, contributions)
-    payloads = [state.journal.open(update.name)[1] for update in chosen]
+    payloads = [state.journal.open(update.payload)[1] for update in chosen]
     sites = [update.site for update in chosen]
     dither = state.dither.version(state.plan.total_weight, state.version + 1, sites, weights)
     now = state.clock.now()
-    line = _append(
+    made = _append(
         state,
         combine(payloads, weights, state.plan.sum_bits(1), state.kinds, dither),
-        VersionFacts(state.schedule.epoch(state.version), sum(weights), 1, state.key, dithered=int(dither is not None)),
         lambda: {"add_seconds": state.clock.now() - now},
-        tasks=[update.task for update in chosen],
-        hospitals=hospitals,
-        sites=sites,
-        weights=weights,
-        staleness=[c.staleness for c in contributions],
-        bandwidths=[c.bandwidth for c in contributions],
+        epoch=state.schedule.epoch(state.version),
+        weight_sum=sum(weights),
+        sign=1,
+        key=key,
+        dithered=int(dither is not None),
+        layout=layout,
+        shape=shape,
+        tasks=tuple(update.task for update in chosen),
+        hospitals=tuple(hospitals),
+        sites=tuple(sites),
+        weights=tuple(weights),
+        staleness=tuple(c.staleness for c in contributions),
+        bandwidths=tuple(c.bandwidth for c in contributions),
         **({} if state.losses_withheld else _losses(share, contributions)),
         seconds=now - state.version_began,
-        seal_seconds=[update.times[0] for update in chosen],
-        open_seconds=[update.times[1] for update in chosen],
+        seal_seconds=tuple(update.seal_seconds for update in chosen),
+        open_seconds=tuple(update.open_seconds for update in chosen),
         **(budget.facts(hospitals) if budget is not None else {}),
     )
-    if budget is not None:
-        budget.spend(hospitals)
     for update in chosen:
-        state.buffer.remove(update)
-        state.journal.drop(update.name)
-        if (view := state.roster.nodes.get(update.node)) is not None:
-            view.waiting = False
+        state.journal.drop(update.payload)
     state.forecast.version(now - state.version_began)
     state.version_began = now
     if budget is not None:
         _drop_coarse(state)
-    return line
+    return made
 
 
 def _losses(share: list[float], contributions: list[Contribution]) -> dict[str, Any]:
-    losses = [c.mean_loss for c in contributions]
+    losses = tuple(c.mean_loss for c in contributions)
     return {"losses": losses, "train_loss": sum(s * loss for s, loss in zip(share, losses, strict=True))}
 
 
 def _drop_coarse(state: ServerState) -> None:
     """Discard updates that wait but have become too coarse for W, or for the noise that a version counts on."""
-    for update in list(state.buffer):
+    for update in state.buffer:
         if multiplier(state, update.version) > multiplier_room(state):
-            discard(state, update, LATE, "the run has moved to a scale epoch that it does not fit")
+            discard(state, update, LATE, reasons.OUTGROWN())
 
 
-def roll_back(state: ServerState, versions: list[int]) -> None:
+def roll_back(state: ServerState, versions: Iterable[int]) -> None:
     """Subtract ``versions``, newest first, each by a version of its own.
 
     Updates that wait keep waiting; those whose scale epoch has become too coarse for W meanwhile are late after all.
     """
-    for version in list(versions):
-        facts = state.catch_up.versions[version]
+    run = state.run
+    for version in list(versions):  # each is taken off the list that the state has of them
+        facts = run.versions[version]
         if facts.void:
             continue
-        record = state.journal.open(version_name(version))[1]
-        reverse = VersionFacts(facts.epoch, facts.weight_sum, -facts.sign, facts.key, dithered=facts.dithered)
-        _append(state, record, reverse, tasks=[], reverts=version)
-    state.reverting = []
+        _append(
+            state,
+            state.journal.open(version_name(version))[1],
+            epoch=facts.epoch,
+            weight_sum=facts.weight_sum,
+            sign=-facts.sign,
+            key=facts.key,
+            dithered=facts.dithered,
+            layout=run.layout,
+            shape=run.shape,
+            tasks=(),
+            reverts=version,
+        )
     _drop_coarse(state)

@@ -18,6 +18,8 @@ from crossward.config.schedule import MAX_EPOCH
 from crossward.encryption.aggregator import Kinds
 from crossward.encryption.packing import CLEAR, WRAPPED, packed_size, wrapped_size
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger import reasons
+from crossward.ledger.reasons import Stated
 from crossward.protocol.messages import LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, Update
 
 
@@ -26,7 +28,7 @@ class Refusal:
     """Why an update is not accepted; ``outcome`` is one of ``crossward.protocol.messages.OUTCOMES``."""
 
     outcome: str
-    reason: str
+    reason: Stated
 
 
 @dataclass(frozen=True)
@@ -53,61 +55,61 @@ class Expected:
     privacy_unit: str = NO_UNIT
 
 
-def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> str:  # noqa: C901 - one branch a check
+def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> Stated | None:  # noqa: C901 - one branch a check
     for name in ("lineage", "task", "version", "epoch"):
         got, want = getattr(update, name), getattr(expected, name)
         if got != want:
-            return f"{name} is {got!r}, expected {want!r}"
+            return reasons.FACT(name=name, got=got, want=want)
     if update.loss_sum > expected.max_loss * update.num_tokens:
-        return f"a mean loss of {update.loss_sum / update.num_tokens:.1f} nats a token is beyond {expected.max_loss}"
+        return reasons.LOSS_RANGE(loss=update.loss_sum / update.num_tokens, most=expected.max_loss)
     if update.steps > expected.steps:
-        return f"{update.steps} steps were made, train.local-steps allows {expected.steps}"
+        return reasons.STEPS(steps=update.steps, most=expected.steps)
     if reason := _unprotected(update, expected):
         return reason
     for number, part in enumerate(update.payload):
         head = part.head
         if head.kind not in expected.kinds:
             allowed = ", ".join(expected.kinds)
-            return f"part {number} is of the kind {head.kind[:40]!r}, the run's encryption.policy allows {allowed}"
+            return reasons.PART_KIND(number=number, kind=head.kind[:40], allowed=allowed)
         if head.bits != plan.update_bits:
-            return f"part {number} has fields of {head.bits} bits, expected {plan.update_bits}"
-        if reason := expected.kinds[head.kind].check(part.data, head.bits, head.length):
-            return f"part {number}: {reason}"
+            return reasons.PART_BITS(number=number, bits=head.bits, want=plan.update_bits)
+        if wrong := expected.kinds[head.kind].check(part.data, head.bits, head.length):
+            return reasons.PART_DATA(number=number, wrong=wrong)
     if not update.payload.heads:
-        return "the update holds no part"
+        return reasons.NO_PART()
     if {head.kind for head in update.payload.heads} == {CLEAR} and set(expected.kinds) != {CLEAR}:
-        return "nothing in the update is sealed, but the run's encryption.policy seals some of it"
+        return reasons.NOTHING_SEALED()
     return _malformed_snapshot(update, bool(set(expected.kinds) - {CLEAR}), plan.snapshot_bits(expected.versions))
 
 
-def _unprotected(update: Update, expected: Expected) -> str:
+def _unprotected(update: Update, expected: Expected) -> Stated | None:
     if update.privacy_unit != expected.privacy_unit:
-        return f"it was made with privacy.unit = {update.privacy_unit!r}, the run has {expected.privacy_unit!r}"
+        return reasons.UNIT(got=update.privacy_unit, want=expected.privacy_unit)
     if update.privacy_unit not in LOCAL_UNITS and (spent := update.local_epsilon):
-        return f"it names an epsilon of {spent}, but no hospital protects its patients in this run"
+        return reasons.EPSILON(epsilon=spent)
     if update.privacy_unit != NO_UNIT and update.loss_sum:
-        return f"it tells a training loss, which privacy.unit = {update.privacy_unit!r} withholds"
-    return ""
+        return reasons.LOSS_TOLD(unit=update.privacy_unit)
+    return None
 
 
-def _malformed_snapshot(update: Update, sealed: bool, bits: int) -> str:
+def _malformed_snapshot(update: Update, sealed: bool, bits: int) -> Stated | None:
     if update.snapshot is None:
-        return ""
+        return None
     head, payloads = update.snapshot
     values, kind = sum(h.length for h in update.payload.heads), WRAPPED if sealed else CLEAR
     if head.version != update.version or head.key != update.key or len(payloads) > MAX_EPOCH + 1:
-        return f"its snapshot is of version {head.version}, {len(payloads)} epochs and key {head.key or 'none'}"
+        return reasons.SNAPSHOT_HEAD(version=head.version, epochs=len(payloads), key=head.key or "none")
     if not set(head.epochs) <= set(range(MAX_EPOCH + 1)):
-        return f"its snapshot is of scale epochs {list(head.epochs)}, there are 0 to {MAX_EPOCH}"
+        return reasons.SNAPSHOT_EPOCHS(epochs=list(head.epochs), last=MAX_EPOCH)
     for payload in payloads:
         if sum(h.length for h in payload.heads) != values or {h.kind for h in payload.heads} != {kind}:
-            return f"its snapshot does not hold {values} values of the kind {kind!r}"
+            return reasons.SNAPSHOT_VALUES(values=values, kind=kind)
         for h in payload.heads:
             if h.bits != bits:
-                return f"a part of its snapshot has fields of {h.bits} bits, expected {bits}"
+                return reasons.SNAPSHOT_BITS(bits=h.bits, want=bits)
             if h.size != (wrapped_size if sealed else packed_size)(h.length, h.bits):
-                return f"a part of its snapshot has {h.size} bytes for {h.length} fields of {h.bits} bits"
-    return ""
+                return reasons.SNAPSHOT_SIZE(size=h.size, length=h.length, bits=h.bits)
+    return None
 
 
 # y coordinates of the points of small order on Ed25519's curve, canonical and not: under such a key anything verifies
@@ -125,15 +127,15 @@ _SMALL_ORDER = frozenset(
 )
 
 
-def _unsigned(update: Update) -> str:
+def _unsigned(update: Update) -> Stated | None:
     key = update.public_key
     if len(key) == 32 and key[:31] + bytes([key[31] & 127]) in _SMALL_ORDER:
-        return "its public key is of small order: under such a key any signature fits"
+        return reasons.WEAK_KEY()
     try:
         Ed25519PublicKey.from_public_bytes(update.public_key).verify(update.signature, update.signed_bytes())
     except (InvalidSignature, ValueError):
-        return "the signature does not fit the update and its public key: it was changed on its way or made up"
-    return ""
+        return reasons.SIGNATURE()
+    return None
 
 
 def examine(
@@ -143,25 +145,19 @@ def examine(
     if reason := _malformed(update, expected, plan):
         return Refusal(MALFORMED, reason)
     if bool(update.key) != bool(set(expected.kinds) - {CLEAR}):
-        return Refusal(WRONG_KEY, f"made under key {update.key or 'none'}, against the run's encryption.policy")
+        return Refusal(WRONG_KEY, reasons.POLICY_KEY(key=update.key or "none"))
     if expected.key and update.key != expected.key:
-        return Refusal(WRONG_KEY, f"made under key {update.key or 'none'}, this run uses {expected.key}")
+        return Refusal(WRONG_KEY, reasons.RUN_KEY(key=update.key or "none", want=expected.key))
     if reason := _unsigned(update):
         return Refusal(MALFORMED, reason)
     if expected.public_key and update.public_key != expected.public_key:
-        return Refusal(WRONG_KEY, "the node signed with another identity than before in this run")
+        return Refusal(WRONG_KEY, reasons.IDENTITY())
     if expected.layout and update.layout != expected.layout:
-        return Refusal(
-            WRONG_LAYOUT,
-            f"layout {update.layout[:12]} instead of {expected.layout[:12]}: its base model, tokenizer or LoRA "
-            "settings differ from the other nodes'",
-        )
+        return Refusal(WRONG_LAYOUT, reasons.LAYOUT(got=update.layout[:12], want=expected.layout[:12]))
     if expected.shape and update.payload.shape != expected.shape:
-        return Refusal(MALFORMED, "the parts' kinds or lengths differ from the run's")
+        return Refusal(MALFORMED, reasons.SHAPE())
     if staleness > max_staleness:
-        return Refusal(LATE, f"{staleness} versions behind, at most {max_staleness} are allowed")
+        return Refusal(LATE, reasons.STALE(versions=staleness, most=max_staleness))
     if multiplier > room:
-        return Refusal(
-            LATE, f"its scale epoch is {multiplier} times coarser than the present one, at most {room} fits W"
-        )
+        return Refusal(LATE, reasons.COARSE(times=multiplier, room=room))
     return None

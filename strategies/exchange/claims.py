@@ -12,9 +12,10 @@ Not for: what an update holds; the server cannot read it.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from crossward.ledger.state import Claim
 from crossward.protocol.messages import Update
 from strategies.settings import StrategySettings
 
@@ -31,21 +32,13 @@ def around(others: Sequence[float], ratio: float) -> tuple[float, float]:
 
 
 class Claims:
-    """What every hospital last said, as it was counted."""
+    """Bounds by what every hospital last said, as it was counted (``RunState.claims``)."""
 
-    def __init__(self, settings: StrategySettings) -> None:
-        self.ratio = settings.claim_ratio
-        self._loss: dict[str, float] = {}
-        self._tokens: dict[str, float] = {}
-        self._examples: dict[str, int] = {}
+    def __init__(self, settings: StrategySettings, known: Mapping[str, Claim]) -> None:
+        self.ratio, self.known = settings.claim_ratio, known
 
-    def seen(self, hospital: str, loss_sum: float, num_tokens: int, num_examples: int) -> None:
-        """Remember what was counted."""
-        self._loss[hospital], self._tokens[hospital] = loss_sum / num_tokens, float(num_tokens)
-        self._examples.setdefault(hospital, num_examples)
-
-    def _around(self, hospital: str, known: Mapping[str, float], ratio: float) -> tuple[float, float]:
-        return around([value for name, value in known.items() if name != hospital], ratio)
+    def _others(self, hospital: str, of: Callable[[Claim], float]) -> list[float]:
+        return [of(claim) for name, claim in self.known.items() if name != hospital]
 
     def bounded(self, hospital: str, update: Update, round_trip: float) -> tuple[Update, list[str]]:
         """``update`` with its claims within bounds, and what was changed, in words."""
@@ -61,16 +54,20 @@ class Claims:
         train = within("train_seconds", update.train_seconds, 0.0, compute)
         seal = within("seal_seconds", update.seal_seconds, 0.0, compute)
         opened = within("open_seconds", update.open_seconds, 0.0, compute)
+        losses = self._others(hospital, lambda claim: claim.loss_sum / claim.num_tokens)
+        counts = self._others(hospital, lambda claim: float(claim.num_tokens))
         tokens = update.num_tokens
-        mean = within("mean loss", update.loss_sum / tokens, *self._around(hospital, self._loss, self.ratio))
+        mean = within("mean loss", update.loss_sum / tokens, *around(losses, self.ratio))
         loss = update.loss_sum if mean == update.loss_sum / tokens else mean * tokens
-        tokens = round(within("num_tokens", tokens, *self._around(hospital, self._tokens, self.ratio)))
+        tokens = round(within("num_tokens", tokens, *around(counts, self.ratio)))
         loss *= tokens / update.num_tokens
-        examples, first = update.num_examples, self._examples.get(hospital)
-        if first is not None:
+        examples, before = update.num_examples, self.known.get(hospital)
+        if before is not None:
+            first = before.num_examples
             examples = round(within("num_examples", examples, first / GROWTH, first * GROWTH))
         else:  # hospitals differ more in size than in anything else
-            examples = round(within("num_examples", examples, *self._around(hospital, self._examples, self.ratio**2)))
+            sizes = self._others(hospital, lambda claim: claim.num_examples)
+            examples = round(within("num_examples", examples, *around(sizes, self.ratio**2)))
         if not said:
             return update, said
         changed = replace(

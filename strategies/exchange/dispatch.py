@@ -11,6 +11,7 @@ from dataclasses import astuple
 from flwr.app import Message
 from flwr.serverapp import Grid
 
+from crossward.ledger import reasons
 from crossward.protocol.messages import FAILED, TRAIN, SnapshotHead, Task
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import write_task
@@ -31,7 +32,7 @@ def _from_snapshot(state: ServerState, held: int) -> SentSnapshot | None:
     # a snapshot's fields are up to twice as wide as a record's
     smaller = 2 * len(head.epochs) + state.catch_up.count(head.version, state.version) < direct
     # whoever joined after the consortium's key changed cannot open what came before
-    old = any(state.catch_up.versions[v].key != state.key for v in range(held + 1, head.version + 1))
+    old = any(state.run.versions[v].key != state.key for v in range(held + 1, head.version + 1))
     return state.snapshots.load() if smaller or (old and head.key == state.key) else None
 
 
@@ -40,7 +41,7 @@ def _wants_snapshot(state: ServerState, view: NodeView, kind: str) -> bool:
         return False  # a snapshot may double what the node has to send: one with a better link will come
     every, confirmed = state.settings.snapshot_every, state.snapshots.confirmed
     if kind == TRAIN and state.version and (confirmed is None or confirmed.key != state.key):
-        facts = state.catch_up.versions
+        facts = state.run.versions
         if any(facts[v].key != state.key for v in (1, state.version)):
             return True  # after a change of the key newcomers cannot open what is there
     return kind == TRAIN and every > 0 and state.version - (confirmed.version if confirmed else 0) >= every
@@ -88,4 +89,4 @@ def send(state: ServerState, grid: Grid, messages: Iterable[Message]) -> None:
         if message_id:
             launched(state, message_id, flight)
         else:
-            fail(state, flight, FAILED, "the message could not be handed to Flower")
+            fail(state, flight, FAILED, reasons.NOT_SENT().text)

@@ -6,6 +6,7 @@ Not for: composing and sending (``strategies.exchange.dispatch``) or what comes 
 
 from __future__ import annotations
 
+from crossward.ledger.events import Dispatched
 from crossward.protocol.messages import TRAIN
 from strategies.history.roster import Flight
 from strategies.history.state import ServerState
@@ -17,15 +18,16 @@ def launched(state: ServerState, message_id: str, flight: Flight) -> None:
     view = state.roster.nodes[flight.node]
     if flight.kind == TRAIN:
         view.trained += 1
-    state.journal.record(
-        "dispatched",
-        task=flight.task,
-        node=str(flight.node),
-        hospital=view.hospital,
-        kind=flight.kind,
-        version=flight.version,
-        bytes=flight.bytes_down,
-        deadline_seconds=flight.deadline - flight.sent,
+    state.record(
+        Dispatched(
+            task=flight.task,
+            node=str(flight.node),
+            hospital=view.hospital,
+            kind=flight.kind,
+            version=flight.version,
+            bytes=flight.bytes_down,
+            deadline_seconds=flight.deadline - flight.sent,
+        )
     )
 
 

@@ -13,10 +13,10 @@ from flwr.app import Message
 from flwr.common import log
 
 from crossward.config.privacy_settings import LOCAL_UNITS
+from crossward.ledger import reasons
+from crossward.ledger.events import Accepted, Disagreement, Duplicate, Measured, SnapshotDropped, refused
 from crossward.protocol.messages import (
-    ACCEPTED,
     BEHIND,
-    BUDGET,
     DUPLICATE,
     FAILED,
     KINDS,
@@ -31,29 +31,19 @@ from crossward.protocol.messages import (
 from crossward.protocol.parts import ProtocolError
 from crossward.protocol.wire import read_reply
 from strategies.aggregation.discarded import doubt
-from strategies.aggregation.weighting import Contribution
 from strategies.exchange.admission import Expected, Refusal, examine
 from strategies.exchange.launches import adopt
-from strategies.history.restore import Buffered, buffered_facts
 from strategies.history.roster import Flight, NodeView
 from strategies.history.state import ServerState, multiplier, multiplier_room
 
 ATTEMPTS = 3
-ASTRAY = "trained from another state of version"
 
 
 def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
     """Record that a task came to nothing; the node is asked again after a pause, at once if it was only behind."""
     view = state.roster.nodes[flight.node]
-    state.journal.record(
-        outcome,
-        task=flight.task,
-        node=str(flight.node),
-        hospital=view.hospital,
-        kind=flight.kind,
-        version=flight.version,
-        reason=reason,
-    )
+    facts = {"task": flight.task, "node": str(flight.node), "hospital": view.hospital, "version": flight.version}
+    state.record(refused(outcome, kind=flight.kind, reason=reason, **facts))
     if outcome == LATE:
         return
     view.reason = reason
@@ -73,7 +63,7 @@ def expire(state: ServerState) -> bool:
         if (flight := state.roster.land(message_id)) is not None:
             state.forecast.unanswered(flight.node)
             waited = flight.deadline - flight.sent
-            fail(state, flight, FAILED, f"no reply within {waited:.4g} s, the deadline for this node's task")
+            fail(state, flight, FAILED, reasons.NO_REPLY(seconds=waited).text)
     return bool(overdue)
 
 
@@ -85,11 +75,11 @@ def receive(state: ServerState, message: Message) -> None:
         flight = state.roster.land(message.metadata.reply_to_message_id)
     if flight is None:
         node = str(message.metadata.src_node_id)
-        state.journal.record(DUPLICATE, task=-1, node=node, reason="a reply to no task under way")
+        state.record(Duplicate(task=-1, node=node, reason=reasons.NO_TASK().text))
         return
     if message.has_error():
         error = message.error
-        fail(state, flight, FAILED, f"Flower error {error.code}: {(error.reason or '')[-500:]}")
+        fail(state, flight, FAILED, reasons.FLOWER(code=error.code, text=(error.reason or "")[-500:]).text)
         return
     try:
         reply = read_reply(message.content)
@@ -97,9 +87,10 @@ def receive(state: ServerState, message: Message) -> None:
             isinstance(reply, Failure) and reply.kind == MALFORMED and reply.task == -1
         )  # it could not read the task
         if not unread and (reply.lineage, reply.task) != (state.journal.lineage, flight.task):
-            raise ProtocolError(f"it answers task {reply.task} of lineage {reply.lineage!r}, not task {flight.task}")
+            other = reasons.OTHER_TASK(task=reply.task, lineage=reply.lineage, asked=flight.task)
+            raise ProtocolError(other.text)
         if not isinstance(reply, (Failure, KINDS[flight.kind].reply)):
-            raise ProtocolError(f"a {type(reply).__name__} came in reply to '{flight.kind}'")
+            raise ProtocolError(reasons.OTHER_KIND(kind=type(reply).__name__, asked=flight.kind).text)
     except ProtocolError as error:
         state.roster.nodes[flight.node].refused = str(error)
         fail(state, flight, MALFORMED, str(error))
@@ -112,12 +103,12 @@ def receive(state: ServerState, message: Message) -> None:
 
 def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Failure) -> None:
     view.refusing = reply.kind == WRONG_KEY
-    view.exhausted = view.exhausted or reply.kind == BUDGET
     if reply.kind == BEHIND:
         view.held = reply.held if 0 <= reply.held <= flight.version else 0
-        if view.failures and state.snapshots.confirmed is not None:  # not the first time: the snapshot may be at fault
-            state.journal.record("snapshot-dropped", reason=reply.reason)
-            state.snapshots.forget()
+        confirmed = state.snapshots.confirmed
+        if view.failures and confirmed is not None:  # not the first time: the snapshot may be at fault
+            state.record(SnapshotDropped(reason=reply.reason))
+            state.snapshots.drop(confirmed)
     fail(state, flight, reply.kind, reply.reason)
     if reply.first >= 0:
         doubt(state, view, reply.first, reply.last, reply.reason)
@@ -130,17 +121,17 @@ def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: 
         view.todo = ""
     state.progress = state.clock.now()
     _report(state, view, flight.version, reply.state_hash)
-    measures = {f"{model}_{name}": v for model, row in reply.measures.items() for name, v in row.as_dict().items()}
-    state.journal.record(
-        "measured",
-        task=flight.task,
-        node=str(flight.node),
-        hospital=view.hospital,
-        kind=flight.kind,
-        site=reply.site,
-        version=flight.version,
-        seconds=reply.seconds,
-        **measures,
+    state.record(
+        Measured(
+            task=flight.task,
+            node=str(flight.node),
+            hospital=view.hospital,
+            kind=flight.kind,
+            site=reply.site,
+            version=flight.version,
+            seconds=reply.seconds,
+            measures=reply.measures,
+        )
     )
     if state.round is not None and current:
         state.round.add(view.node, reply.site, reply.measures)
@@ -153,8 +144,8 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
         flight.version,
         flight.epoch,
         state.key,
-        state.layout,
-        state.shape,
+        state.run.layout,
+        state.run.shape,
         view.public_key,
         state.kinds,
         state.schedule.versions,
@@ -165,14 +156,14 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
     limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))
     refusal = examine(update, expected, state.plan, *limits)
     if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
-        return Refusal(DUPLICATE, "an update of the same hospital already waits for this version")
+        return Refusal(DUPLICATE, reasons.WAITS())
     agreed = state.hashes.agreed(flight.version)
-    if refusal is None and state.layout and agreed not in ("", update.state_hash):
-        return Refusal(MALFORMED, f"it was {ASTRAY} {flight.version} than the other nodes hold")
-    if refusal is None and hospital(update) in state.excluded:
-        return Refusal(MALFORMED, "this hospital is excluded: it contributed to every version that did not open")
+    if refusal is None and state.run.layout and agreed not in ("", update.state_hash):
+        return Refusal(MALFORMED, reasons.ASTRAY(version=flight.version))
+    if refusal is None and hospital(update) in state.run.excluded:
+        return Refusal(MALFORMED, reasons.EXCLUDED())
     if refusal is None and state.stop_reason:
-        return Refusal(LATE, f"the run is complete: {state.stop_reason}")
+        return Refusal(LATE, reasons.COMPLETE(reason=state.stop_reason))
     return refusal
 
 
@@ -185,11 +176,11 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     now = state.clock.now()
     refusal = _refusal(state, flight, view, update)
     view.held = flight.version  # it trained from there, whatever becomes of its update
-    view.refused = refusal.reason if refusal is not None and refusal.outcome != LATE else ""
+    view.refused = refusal.reason.text if refusal is not None and refusal.outcome != LATE else ""
     if refusal is not None:
-        if ASTRAY in refusal.reason:
+        if refusal.reason.reason is reasons.ASTRAY:
             _report(state, view, flight.version, update.state_hash)
-        fail(state, flight, refusal.outcome, refusal.reason)
+        fail(state, flight, refusal.outcome, refusal.reason.text)
         return
     size = update.payload.size + (sum(p.size for p in update.snapshot[1]) if update.snapshot else 0)
     seconds = now - flight.sent
@@ -197,34 +188,25 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     if clamped:
         log(WARNING, "%s claims what cannot be, and was held to bounds: %s", update.site, "; ".join(clamped))
     state.bandwidths.observe(view.node, size + flight.bytes_down, seconds, update.compute_seconds)
-    contribution = Contribution(
-        update.loss_sum,
-        update.num_tokens,
-        update.num_examples,
-        state.bandwidths.value(view.node),
-        state.version - flight.version,
-        multiplier(state, flight.version),
-    )
-    name, shape = hospital(update), update.payload.shape
-    times = (update.seal_seconds, update.open_seconds)
-    digest = update.payload.digest()
-    kept = Buffered(
-        flight.task,
-        view.node,
-        name,
-        update.site,
-        flight.version,
-        update.layout,
-        update.key,
-        shape,
-        contribution,
-        digest,
-        times,
-    )
-    state.journal.keep(kept.name, {}, update.payload)
-    state.journal.record(
-        ACCEPTED,
-        **buffered_facts(kept),
+    name = hospital(update)
+    kept = Accepted(
+        task=flight.task,
+        node=str(view.node),
+        hospital=name,
+        site=update.site,
+        version=flight.version,
+        layout=update.layout,
+        key=update.key,
+        seal_seconds=update.seal_seconds,
+        open_seconds=update.open_seconds,
+        shape=update.payload.shape,
+        digest=update.payload.digest(),
+        loss_sum=update.loss_sum,
+        num_tokens=update.num_tokens,
+        num_examples=update.num_examples,
+        bandwidth=state.bandwidths.value(view.node),
+        staleness=state.version - flight.version,
+        multiplier=multiplier(state, flight.version),
         signature=update.signature.hex(),
         state_hash=update.state_hash,
         bytes=size,
@@ -234,29 +216,24 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
         compute_seconds=update.compute_seconds,
         clipped=update.clipped,
         **(_spent(update) if update.privacy_unit in LOCAL_UNITS else {}),
-        **({"clamped": clamped} if clamped else {}),
+        clamped=tuple(clamped),
     )
-    state.claims.seen(name, update.loss_sum, update.num_tokens, update.num_examples)
-    state.buffer.append(kept)
-    state.accepted[name] = flight.task
+    state.journal.keep(kept.payload, {}, update.payload)
+    state.record(kept)
     state.progress = now
     view.public_key, view.site = update.public_key, update.site
-    view.waiting, view.failures = True, 0
+    view.failures = 0
     _report(state, view, flight.version, update.state_hash)
     if update.snapshot is not None and update.snapshot[0].version == flight.version:
         state.snapshots.offer(*update.snapshot, update.state_hash)
-    if (confirmed := state.snapshots.confirm()) is not None:
-        state.journal.record(
-            "snapshot",
-            version=confirmed.version,
-            epochs=list(confirmed.epochs),
-            key=confirmed.key,
-            digests=list(state.snapshots.digests),
-        )
-        state.snapshots.drop_replaced()
+    if (confirmed := state.snapshots.agreed()) is not None:
+        replaced = state.snapshots.confirmed
+        state.record(confirmed)
+        if replaced is not None:
+            state.snapshots.drop(replaced)
 
 
-def _spent(update: Update) -> dict[str, object]:
+def _spent(update: Update) -> dict[str, Any]:
     """What the ledger holds of a private training: its loss is withheld, its price is not."""
     return {
         "privacy_unit": update.privacy_unit,
@@ -269,7 +246,7 @@ def _report(state: ServerState, view: NodeView, version: int, digest: str) -> No
     if not state.hashes.report(version, view.hospital, digest):
         astray = state.hashes.astray(version) or [view.hospital]
         log(WARNING, "%s: another state of version %s than the others", ", ".join(astray), version)
-        state.journal.record("disagreement", node=str(view.node), hospitals=astray, version=version)
+        state.record(Disagreement(node=str(view.node), hospitals=tuple(astray), version=version))
         for other in state.roster.nodes.values():
             if other.hospital in astray:
                 other.held = 0  # its next task brings everything, and it starts over

@@ -19,10 +19,10 @@ AT_ONCE = 32 << 20  # bytes of replies pulled together
 
 
 class Replies:
-    """Remembers how large replies are."""
+    """Remembers how large replies are, and how many were ``pulled``."""
 
     def __init__(self) -> None:
-        self._largest = 0
+        self._largest = self.pulled = 0
 
     def pull(self, grid: Grid, message_ids: Iterable[str]) -> Iterator[Message]:
         """The replies that are there to any of ``message_ids``; as long as none has come, one at a time."""
@@ -33,4 +33,5 @@ class Replies:
             while replies:
                 if replies[0].has_content():
                     self._largest = max(self._largest, content_size(replies[0].content), 1)
+                self.pulled += 1
                 yield replies.pop(0)

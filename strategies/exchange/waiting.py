@@ -40,9 +40,8 @@ def described(state: ServerState) -> str:
     """What has to happen for the run to go on."""
     now, flights = state.clock.now(), sorted(state.roster.flights.values(), key=lambda flight: flight.sent)
     needed = state.settings.buffer_size
-    buffered = (
-        f"{len(state.buffer)} of {needed} updates are here" if needed else f"{len(state.buffer)} updates are here"
-    )
+    waiting = len(state.run.buffer)
+    buffered = f"{waiting} of {needed} updates are here" if needed else f"{waiting} updates are here"
     ending = "" if state.stop_reason else f"; {buffered}"
     if flights:
         shown = ", ".join(f"{_name(state, flight)} {now - flight.sent:.0f} s" for flight in flights[:_SHOWN])

@@ -13,29 +13,30 @@ from logging import WARNING
 
 from flwr.common import log
 
+from crossward.ledger import reasons
+from crossward.ledger.events import SnapshotDropped
 from crossward.protocol.messages import FAILED
 from strategies.aggregation.versions import discard
 from strategies.history.state import ServerState
 
-LOST = "the server lost this update: "  # how the reason of such an outcome begins
-
 
 def drop_damaged(state: ServerState) -> None:
     """Give up updates that wait, and the confirmed snapshot, where their files are not what the ledger says."""
-    for update in list(state.buffer):
-        if wrong := state.journal.damage(update.name, update.digest):
+    for update in state.buffer:
+        if wrong := state.journal.damage(update.payload, update.digest):
             log(
                 WARNING,
                 "%s.payload: %s; expected the update of task %s with digest %s. It is left out, and %s is asked again",
-                update.name,
+                update.payload,
                 wrong,
                 update.task,
                 update.digest,
                 update.site or update.hospital,
             )
-            reason = f"{LOST}{update.name}: {wrong}, the ledger has {update.digest}"
-            discard(state, update, FAILED, reason)
-    if wrong := state.snapshots.damage():
+            lost = reasons.LOST(name=update.payload, wrong=wrong, digest=update.digest)
+            discard(state, update, FAILED, lost)
+    confirmed = state.snapshots.confirmed
+    if confirmed is not None and (wrong := state.snapshots.damage()):
         log(WARNING, "%s. The snapshot is dropped; nodes catch up without it until another is confirmed", wrong)
-        state.journal.record("snapshot-dropped", reason=wrong)
-        state.snapshots.forget()
+        state.record(SnapshotDropped(reason=wrong))
+        state.snapshots.drop(confirmed)

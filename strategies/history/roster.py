@@ -5,7 +5,7 @@ Not for: what they are asked (``strategies.async_hybrid``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from flwr.app import Metadata
@@ -30,18 +30,15 @@ class Flight:
 class NodeView:
     """What the server knows of a node.
 
-    ``held``: version it has (0 until it said otherwise); ``waiting``: its update is in the buffer; ``todo``: a
-    kind of task it is owed before the next training, ``attempts`` made at it; ``reason``: of the last failure;
-    ``refused``: why its last update was refused, empty when it was not, or was only late; ``refusing``: its
-    last answer was that it takes no part under the run's key; ``exhausted``: since it last joined it said that its
-    privacy budget allows no further training.
+    ``held``: version it has (0 until it said otherwise); ``todo``: a kind of task it is owed before the next training,
+    ``attempts`` made at it; ``reason``: of the last failure; ``refused``: why its last update was refused, empty when
+    it was not, or was only late; ``refusing``: its last answer was that it takes no part under the run's key.
     """
 
     node: int
     held: int = 0
     public_key: bytes = b""
     site: str = ""
-    waiting: bool = False
     failures: int = 0
     not_before: float = 0.0
     trained: int = 0
@@ -51,7 +48,6 @@ class NodeView:
     reason: str = ""
     refused: str = ""
     refusing: bool = False
-    exhausted: bool = False
 
     @property
     def hospital(self) -> str:
@@ -60,22 +56,24 @@ class NodeView:
 
 
 class Roster:
-    """Nodes by id, tasks by message id, and ``drafts``: composed tasks by node that are not known to be sent."""
+    """Nodes by id, tasks by message id, and ``drafts``: composed tasks by node that are not known to be sent.
 
-    def __init__(self) -> None:
+    ``present`` is who is connected, as the ledger says.
+    """
+
+    def __init__(self, present: Set[int]) -> None:
         self.nodes: dict[int, NodeView] = {}
-        self.present: set[int] = set()
+        self.present = present
         self.flights: dict[str, Flight] = {}
         self.drafts: dict[int, tuple[Metadata, Flight]] = {}
         self._busy: set[int] = set()
 
-    def update(self, ids: Iterable[int]) -> tuple[list[int], list[int]]:
-        """Take in the nodes connected now; those that joined and those that left."""
+    def changes(self, ids: Iterable[int]) -> tuple[list[int], list[int]]:
+        """Of the nodes connected now, those that joined; and those that left. Whoever joins has a view from here on."""
         now = set(ids)
         joined, left = sorted(now - self.present), sorted(self.present - now)
-        self.present = now
         for node in joined:
-            self.nodes.setdefault(node, NodeView(node)).exhausted = False  # its budget may have been raised meanwhile
+            self.nodes.setdefault(node, NodeView(node))
         return joined, left
 
     def idle(self, now: float) -> list[NodeView]:

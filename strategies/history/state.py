@@ -1,5 +1,7 @@
-"""What the server knows at a moment of a run. The modules around it read and change it; it does nothing.
+"""What the server knows at a moment of a run: what its ledger says, and what is gone when the process ends.
 
+What outlives the process (:attr:`ServerState.run`) changes only by :meth:`ServerState.record`, which writes an event
+and applies it. The rest are messages in flight, clocks and measurements, which the modules around it read and change:
 ``strategies.exchange.dispatch`` asks nodes, ``strategies.exchange.reception`` takes their answers,
 ``strategies.aggregation.versions`` turns full buffers into versions, ``strategies.async_hybrid`` decides when.
 """
@@ -7,6 +9,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from crossward.config.privacy_settings import NO_UNIT
@@ -14,21 +17,21 @@ from crossward.config.schedule import Schedule
 from crossward.encryption.aggregator import Kinds
 from crossward.encryption.dither import Dither
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger.events import Accepted, Event, read_line
+from crossward.ledger.state import RunState, fold
 from strategies.aggregation.catchup import CatchUp
 from strategies.aggregation.snapshots import Snapshots, StateHashes
+from strategies.callbacks import Callback
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.claims import Claims
 from strategies.exchange.clock import Clock
 from strategies.exchange.forecast import Forecast
 from strategies.history.journal import Journal
-from strategies.history.restore import Buffered, standing
 from strategies.history.roster import NodeView, Roster
 from strategies.settings import StrategySettings
 from strategies.stopping.convergence import Convergence
 from strategies.stopping.federated_evaluation import EvaluationRound
 from strategies.stopping.hospital_budget import HospitalBudget
-
-Shape = tuple[tuple[str, int], ...]
 
 
 class RunError(RuntimeError):
@@ -39,17 +42,16 @@ class RunError(RuntimeError):
 class ServerState:
     """One run lineage at the server.
 
-    ``kinds`` are the kinds of part that the run's encryption policy allows; ``key`` is the fingerprint of the
-    consortium key that updates must be made under (empty while it is not fixed, or nothing is sealed).
-    ``version`` is the newest version; ``layout`` and ``shape`` are fixed by version 1 (empty before); ``accepted``
-    is every hospital's last accepted task; ``progress`` is when an answer last helped the run;
-    ``reverting`` are versions that a rollback still has to subtract, ``ended`` why the run
-    stopped before it was resumed, ``expected`` how many hospitals there are at least (``strategy.min-nodes``, or as
-    many as the lineage has heard of), ``doubts`` which hospitals could not open
-    which version, ``void_groups`` who contributed to each void version, ``budget`` what versions cost hospitals of
-    their privacy (None without hospital-level privacy), ``dither`` what hides updates in versions' sums,
-    ``excluded`` who is asked no more for that, ``under_way`` the tasks that its interruption left without an outcome.
-    ``privacy_unit`` is the run's ``privacy.unit``.
+    ``kinds`` are the kinds of part that the run's encryption policy allows; ``given_key`` is the fingerprint of the
+    consortium key that updates must be made under (empty: version 1 fixes it, or nothing is sealed).
+    ``privacy_unit`` is the run's ``privacy.unit``, ``budget`` what versions cost hospitals of their privacy (None
+    without hospital-level privacy), ``dither`` what hides updates in versions' sums.
+    ``callbacks`` see every event once it is written and applied.
+
+    ``run`` is where the lineage stands; ``resumed`` whether it had begun before, ``expected`` how many hospitals there
+    are at least (``strategy.min-nodes``, or as many as the lineage had heard of). ``stop_reason`` is why no more is
+    trained, ``round`` the evaluation round under way, ``progress`` when an answer last helped the run, ``doubts`` which
+    hospitals could not open which version.
     """
 
     settings: StrategySettings
@@ -61,51 +63,65 @@ class ServerState:
     last_task: str
     last_steps: int
     kinds: Kinds
-    key: str = ""
+    given_key: str = ""
     privacy_unit: str = NO_UNIT
     budget: HospitalBudget | None = None
     dither: Dither = field(default_factory=Dither)
-    roster: Roster = field(default_factory=Roster)
+    callbacks: Sequence[Callback] = ()
     hashes: StateHashes = field(default_factory=StateHashes)
-    version: int = 0
-    layout: str = ""
-    shape: Shape = ()
-    buffer: list[Buffered] = field(default_factory=list)
-    accepted: dict[str, int] = field(default_factory=dict)
     next_task: int = 0
     stop_reason: str = ""
     round: EvaluationRound | None = None
     progress: float = 0.0
     version_began: float = 0.0
     doubts: dict[int, set[str]] = field(default_factory=dict)
-    void_groups: list[set[str]] = field(default_factory=list)
-    excluded: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.catch_up = CatchUp(self.journal, self.plan, self.kinds)
-        self.snapshots = Snapshots(self.journal, self.hashes)
+        self.run: RunState = fold(map(read_line, self.journal.events()))
+        self.run.check_known()
+        self.roster = Roster(self.run.present)
+        self.catch_up = CatchUp(self.run.versions, self.journal, self.plan, self.kinds)
+        self.snapshots = Snapshots(self.journal, self.hashes, self.run)
         self.convergence = Convergence(self.settings)
         self.forecast = Forecast(self.settings, self.bandwidths)
-        self.claims = Claims(self.settings)
-        past = standing(self.journal.events())
-        self.resumed, self.reverting = past.starts > 0, past.reverting
-        self.version, self.layout, self.shape = past.version, past.layout, past.shape
-        self.key = self.key or past.key
-        self.void_groups, self.excluded = past.void_groups, past.excluded
-        for version, facts in sorted(past.versions.items()):
-            self.catch_up.append(version, facts)
-        self.buffer, self.accepted = list(past.buffer.values()), past.accepted
-        for hospital, claimed in past.claims.items():
-            self.claims.seen(hospital, *claimed)
-        self.expected = max(self.settings.min_nodes, len(past.claims))
-        self.next_task = past.starts << 32  # ids of a resumed run never meet those of the run before
-        self.ended, self.under_way = past.finished, past.under_way
-        for version, loss in past.losses if self.settings.evaluate_every else past.train_losses:
+        self.claims = Claims(self.settings, self.run.claims)
+        self.resumed, self.next_task = self.run.sittings > 0, self.run.first_task
+        self.expected = max(self.settings.min_nodes, len(self.run.claims))
+        self.ended = self.run.ended
+        for version, loss in self.run.losses if self.settings.evaluate_every else self.run.train_losses:
             self.ended = self.convergence.observe(version, loss) or self.ended
-        if past.snapshot is not None:
-            self.snapshots.restore(past.snapshot, past.snapshot_digests)
         if self.budget is not None:
-            self.budget.replay(self.journal.events())
+            self.budget.taken = self.run.taken
+
+    def record(self, event: Event) -> None:
+        """Write an event into the ledger, change the state by it, and show it to the callbacks."""
+        self.journal.record(event.name, **event.facts())
+        self.run.apply(event)
+        for callback in self.callbacks:
+            callback.on_event(event, self.run)
+
+    @property
+    def version(self) -> int:
+        """The newest version."""
+        return self.run.version
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of the key that updates must be made under; empty while it is not fixed, or nothing is sealed."""
+        return self.given_key or self.run.key
+
+    @property
+    def buffer(self) -> list[Accepted]:
+        """Updates that wait for their version, in the order in which they were accepted."""
+        return list(self.run.buffer.values())
+
+    def waiting(self, node: int) -> bool:
+        """Whether an update of this node waits for its version."""
+        return node in self.run.waiting
+
+    def exhausted(self, node: int) -> bool:
+        """Whether a node said, since it last joined, that its privacy budget allows no further training."""
+        return node in self.run.exhausted
 
     @property
     def max_staleness(self) -> int:
@@ -121,7 +137,7 @@ class ServerState:
 
     def may_contribute(self, view: NodeView) -> bool:
         """Whether updates of this node's hospital are still to be had: it is not excluded and has budget left."""
-        return not view.exhausted and view.hospital not in self.excluded
+        return not self.exhausted(view.node) and view.hospital not in self.run.excluded
 
     def with_budget(self) -> tuple[int, int]:
         """Of how many hospitals updates are still to be had, and how many hospitals there are.
@@ -140,8 +156,8 @@ class ServerState:
         A hospital may come back under another Flower node id, and what it left over must not be lost by that.
         """
         if not view.public_key:
-            return tuple(self.accepted.values())
-        return (self.accepted[view.hospital],) if view.hospital in self.accepted else ()
+            return tuple(self.run.accepted.values())
+        return (self.run.accepted[view.hospital],) if view.hospital in self.run.accepted else ()
 
     def owing(self) -> bool:
         """Whether a connected node still owes an evaluation."""

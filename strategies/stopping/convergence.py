@@ -8,6 +8,7 @@ Not for: measuring a loss (nodes do).
 
 from __future__ import annotations
 
+from crossward.ledger import reasons
 from strategies.settings import StrategySettings
 
 
@@ -28,9 +29,9 @@ class Convergence:
         else:
             self.misses += 1
         if s.target_loss > 0 and loss <= s.target_loss:
-            return f"target loss {s.target_loss} reached: {loss:.4f} at version {version}"
+            return reasons.TARGET(target=s.target_loss, loss=loss, version=version).text
         if s.patience > 0 and self.misses >= s.patience:
-            return f"no improvement over {self.best:.4f} (version {self.best_version}) in {self.misses} losses"
+            return reasons.NO_IMPROVEMENT(best=self.best, version=self.best_version, misses=self.misses).text
         return ""
 
     def must_roll_back(self, loss: float) -> bool:

@@ -11,10 +11,11 @@ from flwr.app import MetricRecord
 from flwr.common import log
 from flwr.serverapp.strategy import Result
 
+from crossward.ledger import reasons
+from crossward.ledger.events import Evaluated
 from crossward.protocol.messages import ALONE, FAILED, TRAIN
 from strategies.aggregation.versions import roll_back
 from strategies.exchange.reception import ATTEMPTS, fail
-from strategies.history.restore import SPENT
 from strategies.history.state import RunError, ServerState
 
 
@@ -37,15 +38,16 @@ class Ending:
         complete = loss is not None and done.complete()
         jumped = complete and loss is not None and not s.stop_reason and s.convergence.must_roll_back(judge)
         reverts = list(range(s.version, s.convergence.best_version, -1)) if jumped else []
-        s.journal.record(
-            "evaluated",
-            version=done.version,
-            loss=loss,
-            sites=sorted(done.sites()),
-            complete=complete,
-            reverts=reverts,
-            judged=judged,
-            **({"clamped": clamped} if clamped else {}),
+        s.record(
+            Evaluated(
+                version=done.version,
+                loss=loss,
+                sites=tuple(sorted(done.sites())),
+                complete=complete,
+                reverts=tuple(reverts),
+                judged=judged,
+                clamped=tuple(clamped),
+            )
         )
         if clamped:
             log(WARNING, "Held to bounds in the evaluation of version %s: %s", done.version, "; ".join(clamped))
@@ -65,7 +67,7 @@ class Ending:
     def stop_at_last(self) -> None:
         """Stop if the last version is made."""
         if self.state.version >= self.last_version:
-            self.stop(f"all {self.last_version} versions are made")
+            self.stop(reasons.ALL_VERSIONS(versions=self.last_version).text)
 
     def stop(self, reason: str) -> None:
         """Train no more, for ``reason``; every node is asked its last task."""
@@ -87,15 +89,15 @@ class Ending:
             within ``strategy.max-wait``.
         """
         s = self.state
-        if s.stop_reason or not any(view.exhausted for view in s.roster.nodes.values()):
+        if s.stop_reason or not any(map(s.exhausted, s.roster.nodes)):
             return
         (left, known), needed = s.with_budget(), s.settings.min_contributors
         if left >= needed:
             return
         if s.version:
-            self.stop(f"{SPENT}: {left} of {known} hospitals may train on, a version needs {needed}")
+            self.stop(reasons.SPENT(left=left, known=known, needed=needed).text)
             return
-        last = next(view.reason for view in reversed(s.roster.nodes.values()) if view.exhausted)
+        last = next(view.reason for view in reversed(s.roster.nodes.values()) if s.exhausted(view.node))
         told = (
             f"{known - left} of {known} nodes refused their first training for its price in privacy, fewer than "
             f"strategy.min-contributors = {needed} are left; the last said: {last}"
@@ -125,7 +127,7 @@ class Ending:
         s = self.state
         for message_id, flight in list(s.roster.flights.items()):
             s.roster.land(message_id)
-            fail(s, flight, FAILED, f"no answer within strategy.stall-timeout after the run's end: {s.stop_reason}")
+            fail(s, flight, FAILED, reasons.NO_LAST_ANSWER(reason=s.stop_reason).text)
         for node in s.roster.present:
             if (view := s.roster.nodes[node]).todo:
                 log(WARNING, "%s has not answered '%s': the run ends without it", view.hospital, view.todo)
@@ -152,7 +154,7 @@ class Ending:
             if s.stop_reason:
                 self._leave_behind()
                 return
-            spent = sum(view.exhausted for view in s.roster.nodes.values())
+            spent = sum(map(s.exhausted, s.roster.nodes))
             budgets = f", {spent} have spent their privacy budget" if spent else ""
             raise RunError(
                 f"no update was accepted for {patience:g} s (strategy.stall-timeout): {len(s.buffer)} "

@@ -1,8 +1,8 @@
 """What versions have cost hospitals of their privacy: counted by participation, kept within the run's budget.
 
 A hospital pays for every version that its update is in, whether the version is rolled back or void later: its sum was
-made and could be read. A version that subtracts another costs nothing, it holds what was paid for. Participations are
-read from the ledger's version lines, so that a resumed run goes on counting where it stopped.
+made and could be read. A version that subtracts another costs nothing, it holds what was paid for. Participations
+(``taken``) are those of the ledger's version lines, so that a resumed run goes on counting where it stopped.
 
 Of ``privacy`` the server reaches this accounting alone; what draws noise stays with the nodes.
 
@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crossward.ledger.events import HospitalPrivacy
 
 if TYPE_CHECKING:
     from crossward.privacy.hospital import HospitalMechanism
-
-EVENT = "hospital-privacy"  # the ledger's line that says what the run promises
 
 
 @dataclass
@@ -37,12 +37,6 @@ class HospitalBudget:
     least: int
     exposed: bool = False
     taken: Counter[str] = field(default_factory=Counter)
-
-    def replay(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Count the participations of a history."""
-        for line in events:
-            if line["event"] == "version":
-                self.taken.update(line.get("hospitals", ()))
 
     def epsilon(self, versions: int) -> float:
         """Epsilon of a hospital that took part in so many versions."""
@@ -78,12 +72,8 @@ class HospitalBudget:
             "hospital_versions": most,
         }
 
-    def spend(self, hospitals: Sequence[str]) -> None:
-        """A version of ``hospitals`` was made."""
-        self.taken.update(hospitals)
-
-    def promise(self, versions: int) -> dict[str, Any]:
-        """For the ledger's line at a run's start: the guarantee, in full, and what it rests on.
+    def promise(self, versions: int) -> HospitalPrivacy:
+        """The ledger's event at a run's start: the guarantee, in full, and what it rests on.
 
         ``alone_epsilon`` is what protects a hospital from whoever reads its single updates, each with its own share of
         the noise only (one update, and ``versions`` of them); None where no epsilon can be claimed. The aggregator is
@@ -91,17 +81,17 @@ class HospitalBudget:
         """
         alone = self.mechanism.alone()
         each = [alone.epsilon(count, self.delta) for count in (1, versions)]
-        return {
-            "unit": "hospital",
-            "neighbours": "zero-out",
-            "epsilon": self.epsilon(versions),
-            "limit": self.limit,
-            "delta": self.delta,
-            "versions": versions,
-            "noise_multiplier": self.mechanism.noise_multiplier,
-            "clip": self.mechanism.clip,
-            "honest": self.mechanism.honest,
-            "accountant": "rdp",
-            "exposed": self.exposed,
-            "alone_epsilon": [None if math.isinf(value) else value for value in each],
-        }
+        return HospitalPrivacy(
+            unit="hospital",
+            neighbours="zero-out",
+            epsilon=self.epsilon(versions),
+            limit=self.limit,
+            delta=self.delta,
+            versions=versions,
+            noise_multiplier=self.mechanism.noise_multiplier,
+            clip=self.mechanism.clip,
+            honest=self.mechanism.honest,
+            accountant="rdp",
+            exposed=self.exposed,
+            alone_epsilon=tuple(None if math.isinf(value) else value for value in each),
+        )

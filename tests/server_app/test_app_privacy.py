@@ -21,10 +21,10 @@ from crossward.config.settings import SettingsError
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.secret import Secret
 from crossward.encryption.settings import EncryptionSettings
+from crossward.ledger.events import HospitalPrivacy
 from crossward.ledger.file import FILE_NAME, read_entries
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
-from strategies.stopping.hospital_budget import EVENT
 
 CONFIG: dict[str, Any] = {
     "strategy.name": "dp-fedavg",
@@ -61,7 +61,7 @@ def test_a_run_with_a_budget_from_config_to_report(
 ) -> None:
     run = serve({**CONFIG, "encryption.policy": policy}, tmp_path, monkeypatch)
     lines = [{"event": e.event, **e.facts} for e in read_entries(run / FILE_NAME)]
-    (said,) = [line for line in lines if line["event"] == EVENT]
+    (said,) = [line for line in lines if line["event"] == HospitalPrivacy.name]
     made = [line for line in lines if line["event"] == "version"]
     assert said["exposed"] == (policy == "none") and 5.9 < said["epsilon"] <= 6.0
     assert len(made) == 5 and made[-1]["hospital_epsilon"] == said["epsilon"]

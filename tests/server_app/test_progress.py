@@ -9,7 +9,21 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from crossward.ledger.state import RunState
 from server_app.progress import REPORTED_LOSS, UPDATE_LINE, VERSION_LINE, Progress
+from tests.ledger_lines import made
+
+
+class Shown(Progress):
+    """Progress of a run whose state follows from what it is shown."""
+
+    state = RunState()
+
+    def show(self, line: dict[str, Any]) -> None:
+        self.state = RunState() if self.state is Shown.state else self.state
+        event = made(line["event"], **{name: value for name, value in line.items() if name != "event"})
+        self.state.apply(event)
+        self.on_event(event, self.state)
 
 
 def failed(reason: str) -> dict[str, Any]:
@@ -18,20 +32,20 @@ def failed(reason: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("reason", ["", "\n", "\n\nlate words"])
 def test_a_failure_without_a_reason_does_not_end_the_run(reason: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Progress(Path("/runs/x"), 4, clock=lambda: 0.0)(failed(reason))
+    Shown(Path("/runs/x"), 4, clock=lambda: 0.0).show(failed(reason))
     assert "failed: node-7:" in capsys.readouterr().out
 
 
 def test_a_nodes_words_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0)
-    progress(failed("\x1b[2J\x1b]0;owned\x07 gone [bold]"))
+    progress = Shown(Path("/runs/x"), 4, clock=lambda: 0.0)
+    progress.show(failed("\x1b[2J\x1b]0;owned\x07 gone [bold]"))
     said = capsys.readouterr().out
     assert "\x1b" not in said and "\x07" not in said and "gone [bold]" in said
 
 
 def test_a_version_names_its_hospitals_weights_and_staleness(capsys: pytest.CaptureFixture[str]) -> None:
     line = {"event": "version", "version": 2, "train_loss": 1.5, "sites": ["A", "B"], "weights": [96, 32], "key": ""}
-    Progress(Path("/runs/x"), 4, clock=lambda: 0.0)(line | {"staleness": [0, 3]})
+    Shown(Path("/runs/x"), 4, clock=lambda: 0.0).show(line | {"staleness": [0, 3]})
     assert "version 2/4: training loss 1.500; weights A 96 (staleness 0), B 32 (staleness 3)" in capsys.readouterr().out
 
 
@@ -42,10 +56,10 @@ VERSION |= {"staleness": [0]}
 
 
 def said(rounding: str, *lines: dict[str, Any]) -> list[str]:
-    progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0, rounding=rounding)
+    progress = Shown(Path("/runs/x"), 4, clock=lambda: 0.0, rounding=rounding)
     progress.console = Console(file=io.StringIO(), width=140)
     for line in lines:
-        progress(line)
+        progress.show(line)
     return str(progress.console.file.getvalue()).splitlines()  # type: ignore[attr-defined]
 
 
@@ -75,20 +89,20 @@ def test_the_patterns_are_of_these_lines() -> None:
 def test_clamped_claims_have_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     line = {"event": "accepted", "task": 7, "hospital": "ab", "site": "North", "version": 3, "staleness": 0, "steps": 5}
     line |= {"loss_sum": 20.0, "num_tokens": 10, "bytes": 500, "seconds": 2.0}
-    progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0)
-    progress(line)
+    progress = Shown(Path("/runs/x"), 4, clock=lambda: 0.0)
+    progress.show(line)
     assert "clamped" not in capsys.readouterr().out
-    progress(line | {"clamped": ["compute_seconds 99.0 -> 12.3", "steps \x1b -> 1"]})
+    progress.show(line | {"clamped": ["compute_seconds 99.0 -> 12.3", "steps \x1b -> 1"]})
     assert "clamped: North: compute_seconds 99.0 -> 12.3; steps ? -> 1" in capsys.readouterr().out
 
 
 def test_a_private_update_tells_its_price_and_no_loss(capsys: pytest.CaptureFixture[str]) -> None:
     line = {"event": "accepted", "task": 7, "hospital": "ab", "site": "North", "version": 3, "staleness": 0, "steps": 5}
     line |= {"loss_sum": 0.0, "num_tokens": 10, "bytes": 500, "seconds": 2.0, "privacy_unit": "patient"}
-    progress = Progress(Path("/runs/x"), 4, clock=lambda: 0.0)
-    progress(line | {"local_epsilon": 1.234, "local_epsilon_step": 0.5})
-    progress({"event": "version", "version": 2, "sites": ["A"], "weights": [96], "key": "", "staleness": [0]})
-    progress({"event": "budget", "hospital": "ab", "reason": "no more"})
+    progress = Shown(Path("/runs/x"), 4, clock=lambda: 0.0)
+    progress.show(line | {"local_epsilon": 1.234, "local_epsilon_step": 0.5})
+    progress.show({"event": "version", "version": 2, "sites": ["A"], "weights": [96], "key": "", "staleness": [0]})
+    progress.show({"event": "budget", "hospital": "ab", "reason": "no more"})
     said = capsys.readouterr().out
     assert "5 steps, patient-level epsilon 1.23, 0 kB" in said and "training losses withheld" in said
     assert "budget: North: no more" in said

@@ -15,6 +15,7 @@ from crossward.protocol.parts import Part, PartHead, join
 from server_app.files import PayloadError
 from server_app.run_folder import RunFolder, RunFolderError, read_config
 from strategies.history.journal import Journal, MemoryJournal
+from tests.ledger_lines import facts
 
 PLAN = FieldPlan(8, 6, 2)
 CONFIG: dict[str, Any] = {"strategy.buffer-size": 3, "run.seed": 1}
@@ -42,7 +43,7 @@ def test_without_a_path_it_is_made_below_the_home(tmp_path: Path, monkeypatch: p
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(folder: RunFolder) -> None:
-    folder.record("started")
+    folder.record("started", **facts("started"))
     before = (folder.path / "config.json").read_bytes()
     with pytest.raises(RunFolderError, match=r"already holds a run: .* go on with run.resume="):
         RunFolder.create(folder.path, {}, PLAN)
@@ -80,20 +81,32 @@ def test_it_is_a_journal_like_the_one_in_memory(folder: RunFolder, journal: str)
         j.open("versions/000001")
 
 
-def test_observers_see_every_line_and_metrics_get_theirs(folder: RunFolder) -> None:
-    seen: list[dict[str, Any]] = []
-    folder.observers.append(seen.append)
+def test_metrics_get_versions_and_evaluations(folder: RunFolder) -> None:
     for event in ("started", "version", "accepted", "evaluated", "measured"):
         folder.record(event, n=1)
-    assert [line["event"] for line in seen] == ["started", "version", "accepted", "evaluated", "measured"]
     metrics = [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
-    assert metrics == [line for line in seen if line["event"] in ("version", "evaluated", "measured")]
+    assert metrics == [line for line in folder.events() if line["event"] in ("version", "evaluated", "measured")]
+
+
+def test_a_run_with_an_event_of_a_newer_version_is_not_resumed(folder: RunFolder) -> None:
+    folder.record("started", **facts("started"))
+    folder.record("merged", version=1)
+    folder.close()
+    with pytest.raises(RunFolderError, match=r"an event 'merged', which this version .* does not know: resume the run"):
+        RunFolder.resume(folder.path, CONFIG, durable=False)
+
+
+def test_a_run_whose_ledger_lacks_a_fact_is_not_resumed(folder: RunFolder) -> None:
+    folder.record("version", version=1)
+    folder.close()
+    with pytest.raises(RunFolderError, match=r"ledger\.jsonl, line 1: event 'version' lacks 'epoch'"):
+        RunFolder.resume(folder.path, CONFIG, durable=False)
 
 
 @pytest.mark.parametrize("damage", ["torn", "row missing", "gone"])
 def test_metrics_that_an_interruption_tore_are_made_anew(folder: RunFolder, damage: str) -> None:
     for number in range(3):
-        folder.record("evaluated", n=number, reverts=[], complete=False)
+        folder.record("evaluated", **facts("evaluated", n=number))
         folder.record("left", node=str(number))
     folder.close()
     path = folder.path / "metrics.jsonl"
@@ -103,7 +116,7 @@ def test_metrics_that_an_interruption_tore_are_made_anew(folder: RunFolder, dama
     else:
         path.write_text("".join(rows[:-1]) + (rows[-1][:20] if damage == "torn" else ""))
     again = RunFolder.resume(folder.path, CONFIG, durable=False)
-    again.record("evaluated", n=3)
+    again.record("evaluated", **facts("evaluated", n=3))
     again.close()
     metrics = [json.loads(line) for line in path.read_text().splitlines()]
     assert metrics[:3] == [json.loads(row) for row in rows]
@@ -120,12 +133,12 @@ def test_metrics_that_cannot_be_made_anew_are_named(folder: RunFolder) -> None:
 
 
 def test_the_ledger_holds_and_goes_on_after_resuming(folder: RunFolder) -> None:
-    folder.record("started")
+    folder.record("started", **facts("started"))
     head = folder.head()
     folder.close()
     again = RunFolder.resume(folder.path, CONFIG, durable=False)
     assert again.lineage == folder.lineage and again.head() == head
-    again.record("resumed")
+    again.record("resumed", **facts("resumed"))
     again.close()
     assert verify(folder.path / "ledger.jsonl").ok
 
@@ -136,8 +149,8 @@ def test_two_processes_cannot_write_one_run(folder: RunFolder) -> None:
 
 
 def test_a_changed_ledger_is_refused(folder: RunFolder) -> None:
-    folder.record("started", version=0)
-    folder.record("finished", version=0)
+    folder.record("started", **facts("started"))
+    folder.record("finished", **facts("finished"))
     folder.close()
     path = folder.path / "ledger.jsonl"
     path.write_text(path.read_text().replace('"version":0', '"version":1', 1))
@@ -146,7 +159,7 @@ def test_a_changed_ledger_is_refused(folder: RunFolder) -> None:
 
 
 def test_a_torn_last_line_is_repaired(folder: RunFolder) -> None:
-    folder.record("started")
+    folder.record("started", **facts("started"))
     folder.close()
     with (folder.path / "ledger.jsonl").open("ab") as file:
         file.write(b'{"seq": 2, "ti')

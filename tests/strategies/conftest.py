@@ -30,6 +30,7 @@ from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
 from crossward.simulation.virtual_grid import Fault, Speed, VirtualClock, VirtualGrid, VirtualNode
 from server_app.run_folder import RunFolder
 from strategies.async_hybrid import AsyncHybrid
+from strategies.callbacks import Callback
 from strategies.history.journal import Journal, MemoryJournal
 from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
@@ -66,6 +67,7 @@ class Federation:
     noise: Callable[[int], HospitalNoise | None] = lambda number: None
     budget: HospitalBudget | None = None
     dither: Dither = KNOWN
+    callbacks: Sequence[Callback] = ()
     sent: dict[int, tuple[int, Update]] = field(default_factory=dict)
     starts: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     deltas: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
@@ -117,6 +119,7 @@ class Federation:
             budget=self.budget,
             dither=self.dither,
             privacy_unit=self.unit,
+            callbacks=self.callbacks,
         )
 
     def _watched(self, node: int, train: Callable[..., Trained]) -> Callable[..., Trained]:

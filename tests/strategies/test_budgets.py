@@ -189,7 +189,7 @@ def test_hospitals_of_the_lineage_that_have_not_come_yet_count_in_a_resumed_run(
     spent(tmp_path, 3)
     first = Run(tmp_path, budgets, toy, journal=journal, buffer_size=4)
     first.strategy.start(first.grid, num_rounds=1)
-    assert len(first.strategy.state.claims._tokens) == 4
+    assert len(first.strategy.state.run.claims) == 4
     journal.log = [line for line in journal.log if line["event"] != "finished"]
     second = Run(tmp_path, budgets, toy, journal=journal)
     second.away(3, (0.0, 50.0))

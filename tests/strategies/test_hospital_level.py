@@ -21,6 +21,8 @@ from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
 from crossward.encryption.settings import EncryptionSettings
+from crossward.ledger.events import HospitalPrivacy
+from crossward.ledger.state import fold
 from crossward.privacy.discrete import DiscreteGaussian
 from crossward.privacy.hospital import HospitalMechanism
 from crossward.protocol.messages import LATE
@@ -28,7 +30,8 @@ from crossward.simulation.toy import ToyLearner
 from server_app.run_folder import RunFolder
 from strategies.fedavg import FedAvg
 from strategies.history.journal import MemoryJournal
-from strategies.stopping.hospital_budget import EVENT, HospitalBudget
+from strategies.stopping.hospital_budget import HospitalBudget
+from tests.ledger_lines import made
 
 MECHANISM = HospitalMechanism(2.0, 2, 0.25)
 PLAN = FieldPlan(16, 5, 0)
@@ -180,7 +183,7 @@ def test_an_update_of_an_older_scale_epoch_is_late(federation: Any) -> None:
 
 def test_the_ledger_tells_what_is_promised_and_what_every_version_spent(federation: Any) -> None:
     f = run(federation, compute=(1, 1, 2, 9), schedule=schedule(8), buffer_size=3)
-    (said,) = f.lines(EVENT)
+    (said,) = f.lines(HospitalPrivacy.name)
     assert said["unit"] == "hospital" and said["neighbours"] == "zero-out" and said["accountant"] == "rdp"
     assert said["epsilon"] == MECHANISM.epsilon(8, DELTA) and said["versions"] == 8
     assert said["alone_epsilon"][0] > MECHANISM.epsilon(1, DELTA)
@@ -224,7 +227,13 @@ def test_a_resumed_run_goes_on_counting(federation: Any, tmp_path: Path) -> None
         if line.get("version") == 3 and line["event"] == "version":
             raise Gone
 
-    journal.observers.append(until_the_third)
+    record = journal.record
+
+    def until(event: str, **facts: Any) -> None:
+        record(event, **facts)
+        until_the_third({"event": event, **facts})
+
+    journal.record = until  # type: ignore[method-assign]
     with pytest.raises(Gone):
         first.start()
     journal.close()
@@ -245,15 +254,15 @@ def test_a_run_stops_where_no_epsilon_could_be_claimed_any_more(federation: Any)
 
 def test_subtracting_a_version_costs_nothing_and_gives_nothing_back() -> None:
     counted = budget()
-    counted.replay(
+    counted.taken = fold(
         [
-            {"event": "version", "version": 1, "hospitals": ["a", "b", "c"]},
-            {"event": "accepted", "hospital": "d"},
-            {"event": "version", "version": 2, "hospitals": ["a", "b", "d"]},
-            {"event": "version", "version": 3, "reverts": 2, "tasks": []},
-            {"event": "void", "version": 1, "hospitals": ["a", "b", "c"]},
+            made("version", version=1, hospitals=["a", "b", "c"]),
+            made("accepted", hospital="d"),
+            made("version", version=2, hospitals=["a", "b", "d"]),
+            made("version", version=3, reverts=2),
+            made("void", version=1, hospitals=["a", "b", "c"]),
         ]
-    )
+    ).taken
     assert counted.taken == {"a": 2, "b": 2, "c": 1, "d": 1}
     assert counted.facts(["c", "d", "e"])["hospital_versions"] == 2
     assert counted.facts(["a", "d", "e"])["hospital_versions"] == 3
@@ -294,4 +303,4 @@ def test_bounding_comes_first_so_a_residual_cannot_widen_it() -> None:
 def test_memory_journal_and_run_need_no_budget(federation: Any) -> None:
     f = federation(journal=MemoryJournal())
     f.start()
-    assert not f.lines(EVENT) and "hospital_epsilon" not in f.made()[0]
+    assert not f.lines(HospitalPrivacy.name) and "hospital_epsilon" not in f.made()[0]

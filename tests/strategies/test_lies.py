@@ -10,11 +10,12 @@ import pytest
 from flwr.app import Message
 
 from client_app.identity import sign
+from crossward.ledger.events import read_line
+from crossward.ledger.state import fold
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import Evaluation, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import toy_identity
-from strategies.history.restore import standing
 
 Outcome = list[tuple[float, Message]]
 
@@ -108,8 +109,7 @@ def test_claims_and_their_bounds_survive_a_resumption(federation: Any) -> None:
     first.strategy.start(first.grid, num_rounds=3)
     c = first.strategy.state.claims
     again = federation(journal=first.journal, compute=(1, 1, 1, 1), versions=8).strategy.state.claims
-    assert (again._loss, again._tokens, again._examples) == (c._loss, c._tokens, c._examples)
-    assert len(again._examples) == 4
+    assert again.known == c.known and len(again.known) == 4
 
 
 def test_after_a_resumption_deadlines_begin_anew_and_end_up_at_what_nodes_take(federation: Any) -> None:
@@ -187,8 +187,8 @@ def test_one_hospital_cannot_roll_the_run_back(federation: Any) -> None:
 def test_what_was_judged_is_what_a_resumed_run_goes_by(federation: Any) -> None:
     f = federation(versions=6, evaluate_every=2, fault=lying(4, lambda m, _: replace(m, tokens=1e15)))
     f.start()
-    past = standing(f.journal.events())
+    past = fold(map(read_line, f.journal.events()))
     assert past.losses == [(line["version"], line["judged"]) for line in f.lines("evaluated") if line["complete"]]
     older = ({k: v for k, v in line.items() if k != "judged"} for line in f.journal.events())
     whole = [line for line in f.lines("evaluated") if line["complete"]]
-    assert whole and standing(older).losses == [(line["version"], line["loss"]) for line in whole]
+    assert whole and fold(map(read_line, older)).losses == [(line["version"], line["loss"]) for line in whole]

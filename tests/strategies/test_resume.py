@@ -16,6 +16,8 @@ from flwr.app import Message
 from client_app.update.payloads import Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger.events import read_line
+from crossward.ledger.state import fold
 from crossward.protocol.messages import Failure
 from crossward.protocol.wire import read_task, write_reply
 from server_app.run_folder import RunFolder, RunFolderError, read_config
@@ -24,7 +26,6 @@ from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
 from strategies.history.integrity import drop_damaged
 from strategies.history.journal import MemoryJournal
-from strategies.history.restore import standing
 
 CONFIG = {"strategy.num-versions": 4, "run.seed": 0}
 PLAN = FieldPlan(4, 7, 2)
@@ -292,8 +293,8 @@ def test_a_run_goes_on_after_its_sums_were_lost(federation: Any, tmp_path: Path)
 
 
 def test_the_history_alone_says_where_a_lineage_stands(whole: Any) -> None:
-    past = standing(whole.journal.events())
-    assert (past.starts, past.version, bool(past.finished), past.buffer) == (1, 4, True, {})
+    past = fold(map(read_line, whole.journal.events()))
+    assert (past.sittings, past.version, bool(past.finished), past.buffer) == (1, 4, True, {})
     assert past.layout == Vault().layout("toy-layout-16", 2) and past.shape == (("clear", 8), ("clear", 8))
     assert [version for version, _ in past.losses] == [2, 4]
     assert len(past.accepted) == 4
@@ -393,7 +394,7 @@ def test_an_update_whose_file_is_damaged_is_left_out_and_its_hospital_is_asked_a
 
     def gone(name: str, **facts: Any) -> None:
         record(name, **facts)
-        if len(first.strategy.state.accepted) == 4 and sum(1 for _ in first.lines("accepted")) == 6:
+        if len(first.strategy.state.run.accepted) == 4 and sum(1 for _ in first.lines("accepted")) == 6:
             raise Gone
 
     folder.record = gone  # type: ignore[method-assign]
@@ -423,7 +424,7 @@ def test_an_update_whose_file_is_damaged_is_left_out_and_its_hospital_is_asked_a
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone", "swapped", "unsaid"])
 def test_a_snapshot_whose_file_is_damaged_is_dropped(federation: Any, whole: Any, damage: str) -> None:
     """``unsaid``: changed, and named by a ledger that has no digests yet."""
-    past = standing(whole.journal.events())
+    past = fold(map(read_line, whole.journal.events()))
     assert past.snapshot is not None and past.snapshot_digests
     whole.journal.close()
     path = whole.journal.path / f"{snapshot_name(past.snapshot, past.snapshot.epochs[0])}.payload"
@@ -432,7 +433,7 @@ def test_a_snapshot_whose_file_is_damaged_is_dropped(federation: Any, whole: Any
     hurt(path, "flip" if damage == "unsaid" else damage)
     f = run(federation, again, whole, joins={5: 0.0}, compute=(1, 2, 3, 4, 5))
     if damage == "unsaid":
-        f.strategy.state.snapshots.digests = ()
+        f.strategy.state.run.snapshot_digests = ()
     f.start()  # the newcomer is sent the records instead
     (dropped,) = f.lines("snapshot-dropped")
     assert dropped["reason"].startswith(f"snapshots/{path.stem}: ")

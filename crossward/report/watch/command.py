@@ -15,15 +15,15 @@ import io
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from crossward.ledger.chain import EMPTY, checked
+from crossward.ledger.events import Event, of_entry
 from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.protocol.messages import Head
 from crossward.report.reported_loss import ExactLoss, rounding_in
@@ -37,7 +37,7 @@ class Follower:
     """Takes a run folder's ledger in as it grows. ``dead``: the run has not finished, and no process writes any more.
 
     ``exact`` gives the hospitals' exact training losses to who runs a simulation (``crossward.launcher.views``).
-    ``seen`` is called with every line's number and facts once ``state`` has taken it in.
+    ``seen`` is called with every line's number and event once ``state`` has taken it in.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class Follower:
         folder: Path,
         clock: Callable[[], float] = time.time,
         exact: ExactLoss | None = None,
-        seen: Callable[[int, Mapping[str, Any]], None] | None = None,
+        seen: Callable[[int, Event], None] | None = None,
     ) -> None:
         self.path, self.clock, self.exact, self._seen = folder / FILE_NAME, clock, exact, seen
         self.rounding = rounding_in(folder)
@@ -89,14 +89,14 @@ class Follower:
                     return  # torn, or being written
                 where = f"{self.path}, line {self._head.seq + 1}"
                 entry = checked(raw, self._head, where)
-                line = {"time": entry.time, "event": entry.event, **entry.facts}
+                event = of_entry(entry, self.path)
                 try:
-                    self.state(line)
+                    self.state(event)
                 except (KeyError, TypeError, ValueError, ArithmeticError) as error:
                     raise LedgerError(f"{where}: not {entry.event!r} as this version writes it: {error!r}") from error
                 self._head, self._offset = Head(entry.seq, entry.hash), self._offset + len(raw)
                 if self._seen is not None:
-                    self._seen(entry.seq, line)
+                    self._seen(entry.seq, event)
 
     def _locked(self) -> bool:
         """Whether the ledger's writer lives; True where the file system cannot tell.
@@ -115,7 +115,7 @@ class Follower:
         now = self.clock()
         rows = self.state.rows(self.state.last if self.dead else now)
         shown = rows[:room] if room else rows
-        drawn = table(shown, self.state.version, width, self.state.rounding)
+        drawn = table(shown, self.state.run.version, width, self.state.rounding)
         parts: list[RenderableType] = [headline(self.state, now, self.dead), drawn]
         if more := Counter(row.state for row in rows[len(shown) :]):
             counts = ", ".join(f"{count} {state}" for state, count in more.most_common())

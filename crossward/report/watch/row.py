@@ -6,10 +6,10 @@ Not for: how a row follows from the ledger (``crossward.report.watch.state``) or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from crossward.ledger.events import Accepted
 from crossward.protocol.messages import ALONE, EVALUATE, KINDS, TRAIN
 from crossward.report.reported_loss import ExactLoss
 
@@ -42,19 +42,15 @@ class Updates:
     epsilon: float | None = None
     heldout: float | None = None
 
-    def add(self, line: Mapping[str, Any], exact: ExactLoss | None = None) -> None:
-        """Take in an ``accepted`` line; the ``exact`` loss stands in for the one that was reported."""
-        tokens, seconds = float(line["num_tokens"]), float(line["train_seconds"])
-        self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + int(line["bytes"])
-        self.steps = int(line["steps"]) if "steps" in line else None
-        self.tokens_per_second = tokens / seconds if seconds > 0 else None
-        self.loss = float(line["loss_sum"]) / tokens if tokens > 0 else None
-        self.round_trip = float(line["seconds"])
-        if "local_epsilon" in line:
-            self.unit, self.epsilon = str(line["privacy_unit"]), float(line["local_epsilon"])
-            self.tokens_per_second = self.loss = None
+    def add(self, update: Accepted, exact: ExactLoss | None = None) -> None:
+        """Take in an accepted update; the ``exact`` loss stands in for the one that was reported."""
+        self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + update.bytes
+        self.steps, self.round_trip, self.loss = update.steps, update.seconds, update.loss
+        self.tokens_per_second = update.num_tokens / update.train_seconds if update.train_seconds > 0 else None
+        if update.local_epsilon is not None:
+            self.unit, self.epsilon, self.tokens_per_second = update.privacy_unit, update.local_epsilon, None
         if exact is not None:
-            self.loss = exact(int(line["task"]))
+            self.loss = exact(update.task)
 
 
 class Row(NamedTuple):

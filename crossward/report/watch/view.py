@@ -8,15 +8,26 @@ Not for: what a line means (``crossward.report.watch.state``) or following the f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from crossward.ledger.events import (
+    Accepted,
+    Disagreement,
+    Evaluated,
+    Event,
+    Excluded,
+    Repaired,
+    Resumed,
+    SnapshotDropped,
+    Version,
+    Void,
+)
 from crossward.report.names import labels
 from crossward.report.svg import clean, count, duration, size
 from crossward.report.watch.row import ABSENT, EXCLUDED, LEFT, PAUSING, SPENT, WAITING, Row
@@ -71,10 +82,11 @@ def _utc(seconds: float, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
 
 def headline(state: WatchState, now: float, dead: bool = False) -> Text:
     """The lines above the table; ``now`` is by the clock, also of a run that is dead."""
-    if not state.planned:
+    run = state.run
+    if not run.planned:
         return Text("the run has not begun")
     moment, silent = state.last if dead else state.moment(now), max(now - state.last, 0.0)
-    said = [f"version {state.version} of {state.planned}"]
+    said = [f"version {run.version} of {run.planned}"]
     if (pace := state.pace()) is not None:
         said.append(f"{duration(pace)} a version" if pace < 120 else f"{3600 / pace:.3g} versions an hour")
     said.append(f"elapsed {duration(state.elapsed(moment))}")
@@ -82,18 +94,18 @@ def headline(state: WatchState, now: float, dead: bool = False) -> Text:
         form = "%H:%M:%S UTC" if _utc(moment + left)[:10] == _utc(moment)[:10] else "%Y-%m-%d %H:%M UTC"
         said.append(f"about {duration(left)} to the last version, at {_utc(moment + left, form)}")
     text = Text(", ".join(said))
-    if state.finished is not None:
-        text.append(f"; finished: {clean(state.finished, REASON)}", "green")
+    if run.finished is not None:
+        text.append(f"; finished: {clean(run.finished, REASON)}", "green")
     elif dead:
         text.append(f"; died: nothing was written since {_utc(state.last)}, {duration(silent)} ago", "bold red")
     elif silent > LONG_QUIET:
         text.append(f"; nothing new for {duration(silent)}", "yellow")
     totals = []
-    if state.heldout is not None:
-        loss, version, whole = state.heldout
-        totals.append(f"held-out loss {_number(loss)} at version {version}{'' if whole else ' (not all answered)'}")
-    if state.epsilon is not None:
-        totals.append(f"hospital epsilon {state.epsilon:.3g} of {state.planned_epsilon:.3g}")
+    if (found := run.heldout) is not None:
+        whole = "" if found.complete else " (not all answered)"
+        totals.append(f"held-out loss {_number(found.loss)} at version {found.version}{whole}")
+    if run.promise is not None:
+        totals.append(f"hospital epsilon {run.epsilon:.3g} of {run.promise.epsilon:.3g}")
     totals.append(count(state.accepted, "accepted update"))
     totals.append(f"{size(state.bytes_up)} up and {size(state.bytes_down)} down in all")
     text.append("\n" + ", ".join(totals) + "\n")
@@ -153,20 +165,31 @@ def table(rows: Sequence[Row], newest: int, width: int = WIDTH, rounding: str = 
     return drawn
 
 
-def note(name: str, line: Mapping[str, Any]) -> Text:
-    """A notable line of the ledger in words."""
-    event, version, reason = str(line["event"]), line.get("version"), clean(line.get("reason", ""), REASON)
-    said = {
-        "accepted": f"{name}: reported facts out of bounds were clamped: "
-        f"{clean('; '.join(map(str, line.get('clamped', ()))), REASON)}",
-        "evaluated": f"held-out loss {_number(line.get('loss'))} at version {version}",
-        "version": f"version {version} subtracts version {line.get('reverts')}",
-        "void": f"version {version} opens at no node and is left out: {reason}",
-        "excluded": f"{name}: excluded, as it contributed to every version that did not open",
-        "disagreement": f"{clean(', '.join(line.get('hospitals', ())), REASON)}: another state of version {version} "
-        "than the others",
-        "snapshot-dropped": f"the snapshot was dropped: {reason}",
-        "repaired": f"{line.get('torn_bytes')} bytes of a torn last line were set aside",
-        "resumed": f"resumed at version {version}",
-    }.get(event, f"{name}: {event}{f': {reason}' if reason else ''}")
-    return Text(f"{_utc(float(line['time']), '%H:%M:%S')}  {said}", "dim", overflow="ellipsis", no_wrap=True)
+def note(name: str, event: Event) -> Text:
+    """A notable event in words."""
+    return Text(f"{_utc(event.time, '%H:%M:%S')}  {_said(name, event)}", "dim", overflow="ellipsis", no_wrap=True)
+
+
+def _said(name: str, event: Event) -> str:
+    match event:
+        case Accepted():
+            return f"{name}: reported facts out of bounds were clamped: {clean('; '.join(event.clamped), REASON)}"
+        case Evaluated():
+            return f"held-out loss {_number(event.loss)} at version {event.version}"
+        case Version():
+            return f"version {event.version} subtracts version {event.reverts}"
+        case Void():
+            return f"version {event.version} opens at no node and is left out: {clean(event.reason, REASON)}"
+        case Excluded():
+            return f"{name}: excluded, as it contributed to every version that did not open"
+        case Disagreement():
+            astray = clean(", ".join(event.hospitals), REASON)
+            return f"{astray}: another state of version {event.version} than the others"
+        case SnapshotDropped():
+            return f"the snapshot was dropped: {clean(event.reason, REASON)}"
+        case Repaired():
+            return f"{event.torn_bytes} bytes of a torn last line were set aside"
+        case Resumed():
+            return f"resumed at version {event.version}"
+    reason = clean(getattr(event, "reason", ""), REASON)
+    return f"{name}: {event.name}{f': {reason}' if reason else ''}"

@@ -23,7 +23,7 @@ from crossward.evaluation.collect import own_adapters, total_steps
 from crossward.evaluation.replay import EvaluationError, open_run
 from crossward.evaluation.report import gap_closed, overrides
 from crossward.protocol.measures import Measure
-from crossward.report.table import last_measures, measure_table, with_totals
+from crossward.report.table import measure_table, with_totals
 
 # peft 0.21 asks transformers 5 for a property under its old name
 quiet = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -105,7 +105,7 @@ def test_totals_are_sums_over_hospitals(evaluated: Any) -> None:
 
 def test_the_script_finds_what_the_hospitals_reported(finished: Any, evaluated: Any) -> None:
     rows = table(evaluated)
-    for (model, site), reported in last_measures(open_run(finished.folder).events).items():
+    for (model, site), reported in open_run(finished.folder).state.measures.items():
         mine = rows[f"local:{site}" if model == "own" else model, site]
         assert mine["loss"] == pytest.approx(reported.loss, rel=1e-5)
         assert mine["token_accuracy"] == pytest.approx(reported.token_accuracy)
@@ -250,7 +250,7 @@ def test_settings_that_do_not_fit(copied: Any, capsys: pytest.CaptureFixture[str
 
 
 def sealed_under(finished: Any) -> str:
-    (key,) = {line["key"] for line in open_run(finished.folder).versions}
+    (key,) = {made.key for made in open_run(finished.folder).versions}
     return str(key)
 
 

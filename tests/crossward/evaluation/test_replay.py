@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from crossward.evaluation.replay import EvaluationError, global_vector, open_run
+from crossward.ledger.events import Accepted
 from crossward.protocol.messages import ACCEPTED, TRAIN
-from crossward.report.table import last_measures
 from server_app.run_folder import RunFolder
 
 
@@ -44,12 +44,12 @@ def test_earlier_versions_can_be_opened_too(finished: Any) -> None:
 
 def test_the_ledger_holds_what_happened(finished: Any) -> None:
     run = open_run(finished.folder)
-    accepted = [line for line in run.events if line["event"] == ACCEPTED]
-    assert [line["version"] for line in run.versions] == [1, 2]
-    assert all(len(set(line["hospitals"])) == 2 and len(line["tasks"]) == 2 for line in run.versions)
-    assert {task for line in run.versions for task in line["tasks"]} <= {line["task"] for line in accepted}
+    accepted = [event for event in run.events if isinstance(event, Accepted)]
+    assert [made.version for made in run.versions] == [1, 2]
+    assert all(len(set(made.hospitals)) == 2 and len(made.tasks) == 2 for made in run.versions)
+    assert {task for made in run.versions for task in made.tasks} <= {update.task for update in accepted}
     assert run.nodes == 3
-    rows = last_measures(run.events)
+    rows = run.state.measures
     assert {model for model, _ in rows} == {"base", "own", "global"} and len({site for _, site in rows}) == 3
 
 
@@ -63,7 +63,7 @@ def test_nodes_report_what_an_independent_measurement_finds(finished: Any) -> No
 
     data, settings = read_settings(DataConfig, finished.config), read_settings(TrainSettings, finished.config)
     schedule = read_settings(Schedule, finished.config)
-    rows = last_measures(open_run(finished.folder).events)
+    rows = open_run(finished.folder).state.measures
     for number, hospital in enumerate(load_hospitals(data, 3)):
         learner = LoraLearner(finished.shop, hospital, data, schedule, settings)
         root = Path(finished.config["run.state-dir"]) / finished.lineage
@@ -138,7 +138,7 @@ def test_a_resumed_run_gives_the_adapter_of_one_that_was_not_interrupted(
     assert resumed.vector(0).tobytes() == resumed.vector(1).tobytes()
     assert replayed(resumed).tobytes() == resumed.vector(0).tobytes()
     assert replayed(resumed).tobytes() == replayed(undisturbed).tobytes()
-    assert [line["version"] for line in open_run(tmp_path / "run").versions] == [1, 2, 3]
+    assert [made.version for made in open_run(tmp_path / "run").versions] == [1, 2, 3]
 
 
 def test_a_finished_run_that_is_resumed_gains_neither_versions_nor_hospitals(
@@ -224,5 +224,5 @@ def test_a_damaged_version_is_refused(copied: Any, harm: str) -> None:
 
 
 def test_training_is_what_nodes_were_asked_for(finished: Any) -> None:
-    sent = [line for line in open_run(finished.folder).events if line.get("kind") == TRAIN]
-    assert sent and all(line["version"] <= 2 for line in sent)
+    sent = [event for event in open_run(finished.folder).events if getattr(event, "kind", "") == TRAIN]
+    assert sent and all(event.version <= 2 for event in sent)

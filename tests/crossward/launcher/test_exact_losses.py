@@ -16,6 +16,7 @@ from crossward.launcher.exact_losses import ExactLosses
 from crossward.launcher.views import draw_report, exact_losses
 from crossward.report.page import write_report
 from server_app.run_folder import RunFolder
+from tests.ledger_lines import facts as whole
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAN_BITS = (8, 7, 0)
@@ -51,11 +52,11 @@ class Run:
                 file.write(json.dumps(facts) + "\n")
         facts = {"site": ("North", "South")[site], "bytes": 500, "seconds": 2.0, "compute_seconds": 1.0}
         facts |= {"train_seconds": 0.8, "staleness": 0, "steps": 5, "loss_sum": 225.0, "num_tokens": 100}
-        self.folder.record("accepted", **who, **facts)
+        self.folder.record("accepted", **whole("accepted", **who, **facts))
 
     def version(self, tasks: list[int], weights: list[int]) -> None:
         facts = {"sites": ["North", "South"], "staleness": [0] * len(tasks), "train_loss": 2.25, "key": ""}
-        self.folder.record("version", version=1, tasks=tasks, weights=weights, **facts)
+        self.folder.record("version", **whole("version", tasks=tasks, weights=weights, **facts))
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from crossward.ledger.events import HospitalPrivacy, read_line
 from crossward.privacy.hospital import HospitalMechanism
 from crossward.report.privacy_figures import told
 from crossward.report.watch.state import WatchState
 from crossward.report.watch.view import headline
 from server_app.progress import Progress
-from strategies.stopping.hospital_budget import EVENT, HospitalBudget
+from strategies.stopping.hospital_budget import HospitalBudget
 
 MECHANISM = HospitalMechanism(3.125, 2, 1.0)
 
@@ -24,7 +25,7 @@ def protected(told: Any, limit: float = 8.0, **more: Any) -> list[dict[str, Any]
     """A run of 4 versions, of 24 planned, with noise; its ledger's lines."""
     budget = HospitalBudget(MECHANISM, 1e-5, limit, 3, **more)
     told.start()
-    told.record(EVENT, **budget.promise(24))
+    told.record(HospitalPrivacy.name, **budget.promise(24).facts())
     for number in range(1, 5):
         tasks = [told.ask(i, number - 1) for i in range(4)]
         chosen = [i for i in range(4) if i != number % 4]
@@ -32,7 +33,7 @@ def protected(told: Any, limit: float = 8.0, **more: Any) -> list[dict[str, Any]
             told.accept(i, tasks[i], number - 1, loss_sum=0.0, num_tokens=1, steps=5)
         names = [f"{i:02x}" * 8 for i in chosen]
         facts = budget.facts(names)
-        budget.spend(names)
+        budget.taken.update(names)
         told.record(
             "version",
             version=number,
@@ -96,9 +97,9 @@ def test_the_live_view_and_the_log_say_epsilon_and_no_loss_that_nobody_reported(
     state, progress = WatchState(), Progress(tmp_path, 24, clock=lambda: 0.0)
     progress.console = Console(file=io.StringIO(), width=200)
     for line in lines:
-        state(line)
-        if line["event"] not in ("joined", "dispatched"):
-            progress(line)
+        event = read_line(line)
+        state(event)
+        progress.on_event(event, state.run)
     most, planned = MECHANISM.epsilon(3, 1e-5), MECHANISM.epsilon(24, 1e-5)
     assert f"hospital epsilon {most:.3g} of {planned:.3g}" in str(headline(state, state.last))
     written = progress.console.file.getvalue()  # type: ignore[attr-defined]

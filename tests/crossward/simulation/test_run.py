@@ -11,11 +11,14 @@ from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings
 from crossward.encryption.plan import PRESETS
 from crossward.launcher.overrides import app_defaults
-from crossward.ledger.file import FILE_NAME, read_entries
+from crossward.ledger.events import Event, Finished, Version, read_events
+from crossward.ledger.file import FILE_NAME
+from crossward.ledger.state import RunState
 from crossward.simulation.run import run_plan, simulate_run
 from crossward.simulation.toy import toy_app
 from crossward.simulation.virtual_grid import Speed
 from server_app.run_folder import RunFolderError, read_config
+from strategies.callbacks import Callback
 
 ROOT = Path(__file__).parents[3]
 SPEEDS = [Speed(1e9, 0.0, compute) for compute in (10.0, 10.0, 15.0, 40.0)]
@@ -28,18 +31,29 @@ def config(**given: Any) -> dict[str, Any]:
     return app_defaults(ROOT) | changed | {k.replace("__", ".").replace("_", "-"): v for k, v in given.items()}
 
 
-def simulated(folder: Path, given: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
-    """The version lines of a run of toy nodes in ``folder``."""
-    app, lines = toy_app(folder / "nodes", read_settings(Schedule, given)), list[dict[str, Any]]()
-    simulate_run(given, folder / "run", SPEEDS, app=app, observers=[lambda line: lines.append(dict(line))], **more)
-    assert [line["event"] for line in lines] == [entry.event for entry in read_entries(folder / "run" / FILE_NAME)]
-    return [line for line in lines if line["event"] == "version"]
+class Seen(Callback):
+    """Keeps the events."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def on_event(self, event: Event, state: RunState) -> None:
+        self.events.append(event)
+
+
+def simulated(folder: Path, given: dict[str, Any], **more: Any) -> list[Version]:
+    """The versions of a run of toy nodes in ``folder``."""
+    app, seen = toy_app(folder / "nodes", read_settings(Schedule, given)), Seen()
+    simulate_run(given, folder / "run", SPEEDS, app=app, callbacks=[seen], **more)
+    kept = list(read_events(folder / "run" / FILE_NAME))
+    assert seen.events == [event for event in kept if not isinstance(event, Finished)]
+    return [event for event in kept if isinstance(event, Version)]
 
 
 def test_a_run_ends_in_a_finished_run_folder(tmp_path: Path) -> None:
     made = simulated(tmp_path, config())
-    assert [line["version"] for line in made] == [1, 2, 3, 4]
-    assert [sorted(line["sites"]) for line in made[:3]] == [["toy-0", "toy-1", "toy-2"]] * 2 + [
+    assert [version.version for version in made] == [1, 2, 3, 4]
+    assert [sorted(version.sites) for version in made[:3]] == [["toy-0", "toy-1", "toy-2"]] * 2 + [
         ["toy-0", "toy-1", "toy-3"]
     ]
     assert (tmp_path / "run" / "result.json").exists()
@@ -51,9 +65,9 @@ def test_a_run_ends_in_a_finished_run_folder(tmp_path: Path) -> None:
 def test_bandwidths_are_those_of_the_links_unless_given(tmp_path: Path) -> None:
     links = simulated(tmp_path / "a", config())[0]
     given = simulated(tmp_path / "b", config(), mbit=[10.0, 20.0, 30.0, 40.0])[0]
-    assert links["bandwidths"] == [100_000.0] * 3
-    assert dict(zip(given["sites"], given["bandwidths"], strict=True)) == {"toy-0": 10.0, "toy-1": 20.0, "toy-2": 30.0}
-    assert links["weights"] != given["weights"]
+    assert links.bandwidths == (100_000.0,) * 3
+    assert dict(zip(given.sites, given.bandwidths, strict=True)) == {"toy-0": 10.0, "toy-1": 20.0, "toy-2": 30.0}
+    assert links.weights != given.weights
 
 
 def test_the_plan_follows_the_config() -> None:

@@ -29,14 +29,14 @@ def run(speeds: list[Speed] = SPEEDS, hospitals: int = 4, **given: Any) -> Simul
 def test_versions_are_made_as_updates_arrive() -> None:
     """By hand: 10, 10 and 15 s make version 1; whoever contributed starts again from it."""
     made = run().versions
-    assert [line["version"] for line in made] == [1, 2, 3, 4, 5, 6]
-    assert [(round(line["time"], 3), sorted(line["sites"])) for line in made[:3]] == [
+    assert [version.version for version in made] == [1, 2, 3, 4, 5, 6]
+    assert [(round(version.time, 3), sorted(version.sites)) for version in made[:3]] == [
         (15.0, ["toy-0", "toy-1", "toy-2"]),
         (30.0, ["toy-0", "toy-1", "toy-2"]),
         (40.0, ["toy-0", "toy-1", "toy-3"]),
     ]
-    assert made[2]["staleness"][made[2]["sites"].index("toy-3")] == 2
-    assert dict(zip(made[0]["sites"], made[0]["bandwidths"], strict=True)) == dict.fromkeys(
+    assert made[2].staleness[made[2].sites.index("toy-3")] == 2
+    assert dict(zip(made[0].sites, made[0].bandwidths, strict=True)) == dict.fromkeys(
         ("toy-0", "toy-1", "toy-2"), 100_000.0
     )
 
@@ -53,8 +53,8 @@ def test_every_hospital_ends_with_the_same_adapter_and_a_rerun_with_the_same_run
 
 def test_the_settings_choose_the_strategy_unless_a_class_is_given() -> None:
     for done in (run(settings={"name": "fedavg", "buffer_size": 0}), run(kind=FedAvg, settings={"buffer_size": 4})):
-        assert all(len(line["sites"]) == 4 and set(line["staleness"]) == {0} for line in done.versions)
-        assert [round(line["time"]) for line in done.versions] == [40, 80, 120, 160, 200, 240]
+        assert all(len(made.sites) == 4 and set(made.staleness) == {0} for made in done.versions)
+        assert [round(made.time) for made in done.versions] == [40, 80, 120, 160, 200, 240]
 
 
 def test_no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from research.compare.memory import Memory, Remembering
 from research.compare.methods import CHECKS, ENCRYPTED_SYNC, FL, HE_FL, LOCAL, METHODS
 from research.compare.settings import FRACTIONS, FULL, NOTES, QUICK
 from research.compare.work import Workplace
+from tests.ledger_lines import made
 
 ROOT = Path(__file__).resolve().parents[3]
 GIVEN = (("lora.rank", 2), ("node.threads", 1))
@@ -135,14 +135,14 @@ def test_the_same_adapters_label_quality_is_measured_once(tmp_path: Path, monkey
 
 
 def test_the_epsilon_of_a_run_is_the_largest_stated() -> None:
-    lines: list[dict[str, Any]] = [
-        {"event": "accepted"},
-        {"epsilon": 1.5},
-        {"epsilon": 3},
-        {"epsilon": None},
-        {"local_epsilon": 0.0},
+    events = [
+        made("accepted"),
+        made("version", hospital_epsilon=1.5),
+        made("version", hospital_epsilon=3),
+        made("version", reverts=1),
+        made("accepted", local_epsilon=0.0),
     ]
-    assert epsilon_of(lines) == 3.0 and epsilon_of(lines[:1]) is epsilon_of(lines[-1:]) is None
+    assert epsilon_of(events) == 3.0 and epsilon_of(events[:1]) is epsilon_of(events[-1:]) is None
 
 
 def test_the_frontiers_costs_rise_with_the_fraction(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:

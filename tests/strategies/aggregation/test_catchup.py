@@ -15,9 +15,10 @@ from crossward.encryption.aggregator import clear_arithmetic
 from crossward.encryption.holder import ClearSealer
 from crossward.encryption.packing import pack
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger.state import VersionFacts
 from crossward.protocol.parts import Part, PartHead, Payload, join
 from strategies.aggregation import catchup
-from strategies.aggregation.catchup import CatchUp, VersionFacts, version_name
+from strategies.aggregation.catchup import CatchUp, version_name
 from strategies.aggregation.combine import combine
 from strategies.history.journal import Facts, MemoryJournal
 
@@ -58,12 +59,13 @@ class Counting(MemoryJournal):
 def history(kinds: list[tuple[int, int]], plan: FieldPlan, kept: int = 64) -> tuple[CatchUp, list[np.ndarray]]:
     """Versions of the given (epoch, sign) with values from a fixed seed; and what each adds."""
     journal, rng = Counting(), np.random.default_rng(len(kinds))
-    catch_up, added = CatchUp(journal, plan, clear_arithmetic(), kept), []
+    versions: dict[int, VersionFacts] = {}
+    catch_up, added = CatchUp(versions, journal, plan, clear_arithmetic(), kept), []
     for version, (epoch, sign) in enumerate(kinds, start=1):
         weight_sum = int(rng.integers(4, plan.total_weight + 1))
         values = rng.integers(-plan.q_max * weight_sum, plan.q_max * weight_sum + 1, sum(SIZES))
         journal.keep(version_name(version), {}, record(values, weight_sum, plan))
-        catch_up.append(version, VersionFacts(epoch, weight_sum, sign))
+        versions[version] = VersionFacts(epoch, weight_sum, sign)
         added.append(values * sign)
     journal.opens = journal.keeps = 0
     return catch_up, added
@@ -98,11 +100,12 @@ def test_the_records_sum_to_the_single_versions_and_are_as_few_as_can_be(
 def test_sums_of_the_largest_values_fit_their_guard_bits() -> None:
     plan = FieldPlan(4, 3, 4)
     journal = MemoryJournal()
-    catch_up = CatchUp(journal, plan, clear_arithmetic())
+    versions: dict[int, VersionFacts] = {}
+    catch_up = CatchUp(versions, journal, plan, clear_arithmetic())
     top = np.full(5, plan.q_max * plan.total_weight)
     for version in range(1, 17):
         journal.keep(version_name(version), {}, record(top, plan.total_weight, plan))
-        catch_up.append(version, VersionFacts(0, plan.total_weight, 1))
+        versions[version] = VersionFacts(0, plan.total_weight, 1)
     ((head, payload),) = catch_up.records(0, 16)
     assert payload.heads[0].bits == 4 + 3 + 4
     assert opened(head, payload, plan).tolist() == [16 * 7 * 8] * 5
@@ -134,7 +137,9 @@ def test_a_long_way_back_costs_its_length_over_v_once_the_sums_are_there() -> No
     journal = catch_up.journal
     assert isinstance(journal, Counting)
     catch_up.records(0, 1024)
-    catch_up.append(1025, VersionFacts(0, 8, 1))
+    assert isinstance(catch_up.versions, dict)
+    catch_up.versions[1025] = VersionFacts(0, 8, 1)
+    catch_up.forget()
     journal.keep(version_name(1025), {}, record(np.zeros(5, np.int64), 8, plan))
     before = journal.opens
     records = catch_up.records(0, 1025)

@@ -1,13 +1,23 @@
 """State hashes and snapshots: two of a mind are needed, and nothing is left lying about."""
 
+from crossward.ledger.state import RunState
 from crossward.protocol.messages import SnapshotHead
 from crossward.protocol.parts import Part, PartHead, Payload, join
 from strategies.aggregation.snapshots import Snapshots, StateHashes
 from strategies.history.journal import MemoryJournal
+from tests.ledger_lines import made
 
 
 def payload(byte: int) -> Payload:
     return join([Part(PartHead("clear", 1, 8, 1), bytes([byte]))])
+
+
+def confirm(s: Snapshots) -> bool:
+    """As a run does it: the event is what confirms."""
+    event = s.agreed()
+    if event is not None:
+        s.run.apply(event)
+    return event is not None
 
 
 def test_a_hash_is_agreed_by_at_least_two_and_more_than_half() -> None:
@@ -42,35 +52,35 @@ def test_a_disagreement_shows_whoever_came_first() -> None:
 
 def test_a_snapshot_is_used_once_another_node_reported_its_hash() -> None:
     j, h = MemoryJournal(), StateHashes()
-    s = Snapshots(j, h)
+    s = Snapshots(j, h, RunState())
     h.report(5, "a", "x")
     s.offer(SnapshotHead(5, (0, 1)), (payload(1), payload(2)), "x")
-    assert s.confirm() is None and s.load() is None
+    assert not confirm(s) and s.load() is None
     h.report(5, "b", "x")
-    assert s.confirm() == SnapshotHead(5, (0, 1))
+    assert confirm(s) and s.confirmed == SnapshotHead(5, (0, 1)) and len(s.run.snapshot_digests) == 2
     assert s.load() == (SnapshotHead(5, (0, 1)), (payload(1), payload(2)))
-    assert s.confirm() is None
+    assert not confirm(s)
 
 
 def test_a_snapshot_that_the_others_do_not_share_is_never_used() -> None:
     j, h = MemoryJournal(), StateHashes()
-    s = Snapshots(j, h)
+    s = Snapshots(j, h, RunState())
     s.offer(SnapshotHead(5, (0,)), (payload(1),), "lie")
     for hospital in "abc":
         h.report(5, hospital, "x")
-    assert s.confirm() is None and s.load() is None
+    assert not confirm(s) and s.load() is None
 
 
 def test_a_newer_snapshot_replaces_the_old_and_an_older_offer_is_ignored() -> None:
     j, h = MemoryJournal(), StateHashes()
-    s = Snapshots(j, h)
+    s = Snapshots(j, h, RunState())
     for version in (5, 9):
         for hospital in "ab":
             h.report(version, hospital, f"x{version}")
         s.offer(SnapshotHead(version, (0,)), (payload(version),), f"x{version}")
-        assert s.confirm() is not None
+        assert confirm(s)
     assert sorted(j.payloads) == ["snapshots/000005-0", "snapshots/000009-0"]  # the ledger still names the first
-    s.drop_replaced()
+    s.drop(SnapshotHead(5, (0,)))
     s.offer(SnapshotHead(7, (0,)), (payload(7),), "x7")
     assert s.candidate is None
     assert sorted(j.payloads) == ["snapshots/000009-0"]
@@ -78,19 +88,19 @@ def test_a_newer_snapshot_replaces_the_old_and_an_older_offer_is_ignored() -> No
 
 def test_a_forgotten_snapshot_is_gone() -> None:
     j, h = MemoryJournal(), StateHashes()
-    s = Snapshots(j, h)
+    s = Snapshots(j, h, RunState())
     for hospital in "ab":
         h.report(5, hospital, "x")
     s.offer(SnapshotHead(5, (0,)), (payload(5),), "x")
-    s.confirm()
-    s.forget()
+    assert confirm(s) and s.confirmed is not None
+    s.drop(s.confirmed)
+    s.run.apply(made("snapshot-dropped"))
     assert s.load() is None and j.payloads == {}
-    s.forget()
 
 
 def test_a_candidate_that_is_replaced_leaves_nothing_behind() -> None:
     j, h = MemoryJournal(), StateHashes()
-    s = Snapshots(j, h)
+    s = Snapshots(j, h, RunState())
     s.offer(SnapshotHead(5, (0,)), (payload(5),), "lie")
     s.offer(SnapshotHead(6, (0,)), (payload(6),), "x")
     assert sorted(j.payloads) == ["snapshots/000006-0"]

@@ -66,7 +66,7 @@ def look(update: Update, expected: Expected = EXPECTED, **changes: Any) -> Refus
 def outcome(update: Update, expected: Expected = EXPECTED, **changes: Any) -> tuple[str, str]:
     refusal = look(update, expected, **changes)
     assert refusal is not None
-    return refusal.outcome, refusal.reason
+    return refusal.outcome, refusal.reason.text
 
 
 def test_an_untouched_update_enters_also_after_the_wire() -> None:

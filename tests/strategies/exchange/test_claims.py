@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossward.ledger.state import Claim, RunState
 from crossward.protocol.messages import Head, Update
 from strategies.exchange.claims import GROWTH, Claims
 from strategies.settings import StrategySettings
+from tests.ledger_lines import made
 
 HONEST = Update(
     lineage="line",
@@ -36,10 +38,16 @@ HONEST = Update(
 
 def claims(*others: tuple[float, int], ratio: float = 8.0) -> Claims:
     """Claims in which hospitals have spoken: (mean loss, tokens)."""
-    made = Claims(StrategySettings(claim_ratio=ratio))
-    for number, (mean, tokens) in enumerate(others):
-        made.seen(f"other-{number}", mean * tokens, tokens, 50)
-    return made
+    known = {f"other-{number}": Claim(mean * tokens, tokens, 50) for number, (mean, tokens) in enumerate(others)}
+    return Claims(StrategySettings(claim_ratio=ratio), known)
+
+
+def spoke(known: Claims, hospital: str, loss_sum: float, num_tokens: int, num_examples: int) -> None:
+    """An update of ``hospital`` was accepted with these claims."""
+    facts = {"loss_sum": loss_sum, "num_tokens": num_tokens, "num_examples": num_examples}
+    state = RunState(claims=dict(known.known))
+    state.apply(made("accepted", hospital=hospital, **facts))
+    known.known = state.claims
 
 
 THREE = ((2.0, 1000), (2.5, 1200), (1.5, 800))
@@ -75,9 +83,9 @@ def test_nobody_is_measured_by_fewer_than_two_others_or_by_itself() -> None:
     lie = replace(HONEST, loss_sum=99_000.0)
     one = claims((2.0, 1000))
     assert one.bounded("a", lie, 12.0) == (lie, [])
-    one.seen("a", 1.0, 1000, 100)
+    spoke(one, "a", 1.0, 1000, 100)
     assert one.bounded("a", lie, 12.0) == (lie, [])
-    one.seen("b", 2000.0, 1000, 100)
+    spoke(one, "b", 2000.0, 1000, 100)
     assert one.bounded("a", lie, 12.0)[1] == ["mean loss 99 -> 16"]
 
 
@@ -88,11 +96,11 @@ def test_a_ratio_of_0_bounds_neither_loss_nor_tokens() -> None:
 
 def test_a_data_set_may_double_or_halve_in_a_run_however_small_the_steps() -> None:
     c = claims(*THREE)
-    c.seen("a", 2000.0, 1000, 100)
+    spoke(c, "a", 2000.0, 1000, 100)
     for said, counted in ((150, 150), (220, 200), (400, 200), (49, 50), (1, 50)):
         got, words = c.bounded("a", replace(HONEST, num_examples=said), 12.0)
         assert got.num_examples == counted and bool(words) == (said != counted)
-        c.seen("a", got.loss_sum, got.num_tokens, got.num_examples)
+        spoke(c, "a", got.loss_sum, got.num_tokens, got.num_examples)
     assert GROWTH == 2.0
 
 
@@ -101,7 +109,7 @@ def test_a_lie_that_was_clamped_does_not_move_the_bounds_for_others() -> None:
     c = claims(*THREE)
     for _ in range(50):
         got, _ = c.bounded("liar", replace(HONEST, loss_sum=1e9), 12.0)
-        c.seen("liar", got.loss_sum, got.num_tokens, got.num_examples)
+        spoke(c, "liar", got.loss_sum, got.num_tokens, got.num_examples)
     got, _ = c.bounded("other-0", replace(HONEST, loss_sum=1e9), 12.0)
     assert got.loss_sum / got.num_tokens == 2.5 * 8
 
@@ -117,7 +125,7 @@ def test_whatever_is_claimed_what_counts_is_within_bounds(
     loss: float, tokens: int, examples: int, times: tuple[float, ...], round_trip: float
 ) -> None:
     c = claims(*THREE)
-    c.seen("a", 2000.0, 1000, 100)
+    spoke(c, "a", 2000.0, 1000, 100)
     names = ("compute_seconds", "train_seconds", "seal_seconds", "open_seconds")
     update = replace(HONEST, loss_sum=loss, num_tokens=tokens, num_examples=examples)
     got, said = c.bounded("a", replace(update, **dict(zip(names, times, strict=True))), round_trip)

@@ -12,6 +12,7 @@ import pytest
 from strategies.exchange.waiting import described
 from strategies.history.roster import Flight
 from strategies.history.state import RunError
+from tests.ledger_lines import made
 
 
 @pytest.fixture
@@ -51,7 +52,8 @@ def test_a_server_that_waits_for_tasks_names_them(federation: Any, logged: Any) 
 def test_every_kind_of_wait_is_described(federation: Any) -> None:
     s = federation(compute=(1, 1)).strategy.state
     assert described(s) == "no node is connected; 0 of 3 updates are here"
-    s.roster.update([1, 2])
+    for node in s.roster.changes([1, 2])[0]:
+        s.record(made("joined", node=str(node)))
     assert described(s).startswith("none of the 2 connected nodes may train now")
     s.roster.back_off(s.roster.nodes[1], s.clock.now(), 40.0)
     assert described(s).startswith("nodes that failed are asked again, the first in 40 s")

@@ -23,6 +23,7 @@ from flwr.app import Error, Message
 
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
+from crossward.ledger.events import parse, read_events
 from crossward.ledger.file import FILE_NAME, Ledger
 from crossward.protocol.messages import OUTCOMES
 from crossward.report.names import fitted
@@ -49,12 +50,13 @@ from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
 from strategies.history.journal import MemoryJournal
 from strategies.settings import StrategySettings
+from tests.ledger_lines import made
 
 
 def told(story: Any) -> WatchState:
     state = WatchState()
-    for entry in story.ledger.entries():
-        state({"time": entry.time, "event": entry.event, **entry.facts})
+    for event in read_events(story.path / FILE_NAME):
+        state(event)
     return state
 
 
@@ -168,6 +170,7 @@ def test_a_void_version_ends_every_pause(story: Callable[..., Any]) -> None:
     one = story(["North"])
     one.start()
     one.refuse(0, one.ask(0, 0), "failed", "cannot open version 1")
+    one.record("version", version=1)
     one.record("void", version=1, tasks=[], hospitals=[], reason="cannot open version 1")
     assert set(states(one).values()) == {IDLE}
     assert "version 1 opens at no node and is left out: cannot open version 1" in view(one)
@@ -233,7 +236,7 @@ def test_evaluation_comes_before_waiting_and_training_alone_is_told_apart(story:
     one.record("evaluated", version=0, loss=2.0, complete=False, sites=["North"], reverts=[])
     assert "held-out loss 2.000 at version 0 (not all answered)" in view(one)
     one.record("evaluated", version=1, loss=None, complete=False, sites=[], reverts=[])
-    assert told(one).heldout == (2.0, 0, False)
+    assert told(one).run.heldout == made("evaluated", version=0, loss=2.0, sites=["North"])
     one.ask(1, 0, "train.alone")
     assert states(one)["01" * 8] == TRAINING_ALONE
 
@@ -341,7 +344,7 @@ def test_a_hospital_that_is_not_back_says_so_until_its_node_of_a_new_number_answ
     ],
 )
 def test_notable_lines_in_words(line: dict[str, Any], text: str) -> None:
-    assert note("", {"time": 3661.0, **line}).plain.startswith(f"01:01:01  {text}")
+    assert note("", made(line.pop("event"), time=3661.0, **line)).plain.startswith(f"01:01:01  {text}")
 
 
 # ---------------------------------------------------------------------- against the server's own word
@@ -356,7 +359,7 @@ class Watched(MemoryJournal):
 
     def record(self, event: str, **facts: Any) -> None:
         super().record(event, **facts)
-        self.state({"time": self.clock.now(), "event": event, **facts})
+        self.state(parse(event, facts, self.clock.now()))
 
 
 @pytest.mark.parametrize("kind", [AsyncHybrid, FedAvg])
@@ -394,7 +397,7 @@ def test_the_view_says_what_the_server_knows_at_every_moment_of_a_run(  # noqa: 
                 state = LEFT
             elif node in busy:
                 state, version, since = doing[busy[node].kind], busy[node].version, now - busy[node].sent
-            elif known.waiting:
+            elif server.waiting(node):
                 state = WAITING
             elif known.not_before > now:
                 state = PAUSING
@@ -410,7 +413,7 @@ def test_the_view_says_what_the_server_knows_at_every_moment_of_a_run(  # noqa: 
                 assert (row.version, row.seconds) == (version, since)
             if state == PAUSING:
                 assert row.detail == reason
-        assert journal.state.version == server.version
+        assert journal.state.run.version == server.version
         pause(seconds, until)
 
     clock.pause = compare  # type: ignore[method-assign]
@@ -522,9 +525,9 @@ def test_folders_that_hold_no_run_are_refused(
     assert "line 1" in (said := capsys.readouterr().err) and "\x1b" not in said
     one = story()
     one.start()
-    one.record("dispatched", node=one.nodes[0])
+    one.ledger.append("dispatched", node=one.nodes[0])
     assert main(["watch", str(one.path), "--once"]) == 1
-    assert "line 6: not 'dispatched' as this version writes it: KeyError('task')" in capsys.readouterr().err
+    assert "line 6: event 'dispatched' lacks 'task'" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------------- drawing

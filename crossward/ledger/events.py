@@ -1,0 +1,572 @@
+"""What the lines of a ledger mean: one dataclass for each event, and the only code that reads and writes their facts.
+
+The contract, as ledgers outlive the version of the project that wrote them:
+
+- A field is never renamed, and never changes its meaning. A fact that changes what an event means is a new event.
+- A fact added later is declared with :func:`newer`; lines without it get its default, and are written back without.
+- A fact that only some lines have is declared with :func:`sometimes`, and written where it differs from its default.
+- Facts that this version does not know are kept in ``more`` and written back: a newer version may add them freely.
+- An event that this version does not know is read as :class:`Unknown`. Views skip it; a run is not resumed over it
+  (:class:`crossward.ledger.state.RunState`), since nobody here can say what it did.
+- A line that lacks a fact, or has one of another type, is refused: :class:`EventError` names event and fact.
+
+So reading a line and writing it gives the same bytes. :data:`VERSION` counts the changes of this vocabulary.
+
+Not for: what follows from the events (``crossward.ledger.state``), chain and file (``crossward.ledger.file``), texts of
+reasons (``crossward.ledger.reasons``).
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from crossward.ledger.chain import Entry, LedgerError, read_entries
+from crossward.protocol import messages
+from crossward.protocol.measures import Measure
+from crossward.protocol.messages import MODELS
+
+VERSION = 1
+_T = TypeVar("_T")
+Shape = tuple[tuple[str, int], ...]
+"""(kind, length) of every part of a payload."""
+
+
+class EventError(LedgerError):
+    """A line's facts are not those of its event: the text names event, fact and what was expected."""
+
+
+def newer(default: Any) -> Any:
+    """A fact that older ledgers lack; every line written now has it."""
+    return field(default=default, metadata={"newer": True})
+
+
+def sometimes(default: Any = None) -> Any:
+    """A fact that only some lines have: those where it is not ``default``."""
+    return field(default=default, metadata={"sometimes": True})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def _event(kind: type[_T]) -> type[_T]:
+    return dataclass(frozen=True, kw_only=True)(kind)
+
+
+@_event
+class Event:
+    """A line. ``time`` in seconds since 1970, 0.0 before it is written; ``more`` are facts unknown to this version.
+
+    ``lacks`` are the facts that an older ledger's line does not have.
+    """
+
+    name: ClassVar[str] = ""
+    time: float = field(default=0.0, compare=False, repr=False)
+    more: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    lacks: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """The line's facts as plain JSON values."""
+        out: dict[str, Any] = {}
+        for fact in _facts(type(self)):
+            value = getattr(self, fact.name)
+            if not (fact.name in self.lacks or (fact.sometimes and value == fact.default)):
+                out[fact.name] = _plain(value)
+        return {**out, **self.more}
+
+
+@_event
+class Unknown(Event):
+    """A line of an event that this version does not know; its facts are in ``more``."""
+
+    name: str  # type: ignore[misc]
+
+    def facts(self) -> dict[str, Any]:
+        """All of the line's facts."""
+        return dict(self.more)
+
+
+# ---------------------------------------------------------------------- a run and its members
+
+
+@_event
+class Sitting(Event):
+    """A process takes up the run at ``version``; ``last`` is the run's last one."""
+
+    version: int
+    lineage: str
+    last: int
+
+
+@_event
+class Started(Sitting):
+    """A run begins."""
+
+    name = "started"
+
+
+@_event
+class Resumed(Sitting):
+    """A run goes on; its nodes join anew."""
+
+    name = "resumed"
+
+
+@_event
+class Finished(Event):
+    """A run has ended at ``version``."""
+
+    name = "finished"
+    version: int
+    reason: str
+
+
+@_event
+class Repaired(Event):
+    """A torn last line was set aside."""
+
+    name = "repaired"
+    torn_bytes: int
+    torn_sha256: str
+    kept_in: str
+
+
+@_event
+class HospitalPrivacy(Event):
+    """What a run with hospital-level privacy guarantees (``HospitalBudget.promise``)."""
+
+    name = "hospital-privacy"
+    unit: str
+    neighbours: str
+    epsilon: float
+    limit: float
+    delta: float
+    versions: int
+    noise_multiplier: float
+    clip: float
+    honest: int
+    accountant: str
+    exposed: bool = newer(False)
+    alone_epsilon: tuple[float | None, ...] = newer(())
+
+
+@_event
+class Joined(Event):
+    """A node has connected."""
+
+    name = "joined"
+    node: str
+
+
+@_event
+class Left(Event):
+    """A node has disconnected."""
+
+    name = "left"
+    node: str
+    hospital: str = sometimes("")
+
+
+@_event
+class Excluded(Event):
+    """A hospital contributed to every one of ``versions`` versions that did not open, and gets no more tasks."""
+
+    name = "excluded"
+    hospital: str
+    versions: int
+
+
+@_event
+class Disagreement(Event):
+    """``hospitals`` hold another state of ``version`` than the others."""
+
+    name = "disagreement"
+    node: str
+    hospitals: tuple[str, ...]
+    version: int
+
+
+# ---------------------------------------------------------------------- tasks and their outcomes
+
+
+@_event
+class Dispatched(Event):
+    """A task was sent: ``bytes`` of records, and ``deadline_seconds`` to answer."""
+
+    name = "dispatched"
+    task: int
+    node: str
+    hospital: str
+    kind: str
+    version: int
+    bytes: int
+    deadline_seconds: float | None = newer(None)
+
+
+@_event
+class Outcome(Event):
+    """What became of a task; -1 for a reply to none."""
+
+    task: int
+    node: str
+
+
+@_event
+class Accepted(Outcome):
+    """An update waits for its version; its payload lies in the run folder under :attr:`payload`.
+
+    ``version`` is the one it was trained from, ``digest`` its payload's, ``bandwidth`` in Mbit/s, ``multiplier`` =
+    2**(scale epochs behind), ``loss_sum`` in nats over ``num_tokens``; ``clamped`` are claims out of bounds.
+    The epsilons are those of a hospital that protects its examples or patients.
+    """
+
+    name = "accepted"
+    hospital: str
+    site: str
+    version: int
+    layout: str
+    key: str
+    seal_seconds: float
+    open_seconds: float
+    shape: Shape
+    digest: str
+    loss_sum: float
+    num_tokens: int
+    num_examples: int
+    bandwidth: float
+    staleness: int
+    multiplier: int
+    signature: str
+    state_hash: str
+    bytes: int
+    steps: int | None = newer(None)
+    seconds: float
+    train_seconds: float
+    compute_seconds: float
+    clipped: float
+    privacy_unit: str = sometimes("")
+    local_epsilon: float | None = sometimes()
+    local_epsilon_step: float | None = sometimes()
+    clamped: tuple[str, ...] = sometimes(())
+
+    @property
+    def payload(self) -> str:
+        """Name of its payload in the journal."""
+        return f"buffer/{self.task}"
+
+    @property
+    def loss(self) -> float | None:
+        """Reported training loss in nats a token; None where it is withheld."""
+        return None if self.privacy_unit or not self.num_tokens else self.loss_sum / self.num_tokens
+
+
+@_event
+class Measured(Outcome):
+    """A node evaluated ``version``: by model (``base``, ``global``, ``own``) its held-out measure."""
+
+    name = "measured"
+    hospital: str
+    kind: str
+    site: str
+    version: int
+    seconds: float
+    measures: Mapping[str, Measure] = field(default_factory=dict, metadata={"flat": True})
+
+    def facts(self) -> dict[str, Any]:
+        """Each measure's numbers under ``<model>_<number>``, beside the other facts."""
+        flat = {f"{model}_{name}": v for model, row in self.measures.items() for name, v in row.as_dict().items()}
+        return super().facts() | flat
+
+
+@_event
+class Refused(Outcome):
+    """A task that came to nothing, for ``reason``: a text of ``crossward.ledger.reasons``, or a node's own words."""
+
+    hospital: str = sometimes("")
+    kind: str = sometimes("")
+    version: int = sometimes(-1)
+    reason: str
+
+
+@_event
+class Failed(Refused):
+    """The node could not do it, did not answer, or the server lost it."""
+
+    name = messages.FAILED
+
+
+@_event
+class Behind(Refused):
+    """The node lacks versions that the task counted on."""
+
+    name = messages.BEHIND
+
+
+@_event
+class Late(Refused):
+    """The update came too late to be added."""
+
+    name = messages.LATE
+
+
+@_event
+class Malformed(Refused):
+    """The reply is not what the task asked for."""
+
+    name = messages.MALFORMED
+
+
+@_event
+class WrongKey(Refused):
+    """The reply was made under another key."""
+
+    name = messages.WRONG_KEY
+
+
+@_event
+class WrongLayout(Refused):
+    """The update is of another adapter layout."""
+
+    name = messages.WRONG_LAYOUT
+
+
+@_event
+class Duplicate(Refused):
+    """A second reply, or a second update of a hospital."""
+
+    name = messages.DUPLICATE
+
+
+@_event
+class OverBudget(Refused):
+    """The hospital's privacy budget does not allow the training."""
+
+    name = messages.BUDGET
+
+
+# ---------------------------------------------------------------------- versions
+
+
+@_event
+class Version(Event):
+    """A version was made of ``tasks``' updates; ``reverts`` is the version that it subtracts, if it does.
+
+    ``weights``, ``staleness`` and so on are in the order of ``tasks``; ``hospital_epsilon`` is what the hospital that
+    has taken part most has spent by then, in ``hospital_versions`` versions. ``seconds`` since the version before.
+    """
+
+    name = "version"
+    version: int
+    epoch: int
+    weight_sum: int
+    sign: int
+    key: str
+    dithered: int = newer(0)
+    layout: str
+    shape: Shape
+    digest: str
+    tasks: tuple[int, ...]
+    hospitals: tuple[str, ...] = sometimes(())
+    sites: tuple[str, ...] = sometimes(())
+    weights: tuple[int, ...] = sometimes(())
+    staleness: tuple[int, ...] = sometimes(())
+    bandwidths: tuple[float, ...] = sometimes(())
+    losses: tuple[float, ...] = sometimes(())
+    train_loss: float | None = sometimes()
+    seconds: float | None = sometimes()
+    seal_seconds: tuple[float, ...] = sometimes(())
+    open_seconds: tuple[float, ...] = sometimes(())
+    hospital_epsilon: float | None = sometimes()
+    hospital_epsilon_version: float | None = sometimes()
+    hospital_versions: int | None = sometimes()
+    reverts: int | None = sometimes()
+    add_seconds: float | None = sometimes()
+
+
+@_event
+class Void(Event):
+    """A version opens at no node and is left out."""
+
+    name = "void"
+    version: int
+    tasks: tuple[int, ...]
+    hospitals: tuple[str, ...]
+    reason: str
+
+
+@_event
+class Evaluated(Event):
+    """An evaluation round is over: the plain mean ``loss``, nats a token, and the ``judged`` one that decides.
+
+    ``reverts`` are the versions, newest first, that are rolled back for it.
+    """
+
+    name = "evaluated"
+    version: int
+    loss: float | None
+    sites: tuple[str, ...]
+    complete: bool
+    reverts: tuple[int, ...]
+    judged: float | None = newer(None)
+    clamped: tuple[str, ...] = sometimes(())
+
+
+@_event
+class Snapshot(Event):
+    """A snapshot of ``version`` is confirmed: a payload with a digest for each of its scale epochs."""
+
+    name = "snapshot"
+    version: int
+    epochs: tuple[int, ...]
+    key: str
+    digests: tuple[str, ...] = newer(())
+
+
+@_event
+class SnapshotDropped(Event):
+    """The confirmed snapshot does not match and is used no more."""
+
+    name = "snapshot-dropped"
+    reason: str
+
+
+def _named(kind: type[Event]) -> Iterator[type[Event]]:
+    if kind.__dict__.get("name"):
+        yield kind
+    for below in kind.__subclasses__():
+        yield from _named(below)
+
+
+EVENTS: Mapping[str, type[Event]] = {kind.name: kind for kind in _named(Event)}
+"""Every event by its name on a line."""
+REFUSED: Mapping[str, type[Refused]] = {kind.name: kind for kind in Refused.__subclasses__()}
+"""The outcomes of tasks that came to nothing."""
+
+
+# ---------------------------------------------------------------------- lines and events
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """A field of an event: how its value is read, and when it is written."""
+
+    name: str
+    read: Callable[[Any], Any]
+    wanted: str
+    default: Any
+    newer: bool
+    sometimes: bool
+
+
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """Takes a JSON value as ``hint`` says, lists as tuples; raises TypeError for another type."""
+    arguments = typing.get_args(hint)
+    if isinstance(hint, types.UnionType):
+        inner = next(_reader(kind) for kind in arguments if kind is not type(None))
+        return lambda value: None if value is None else inner(value)
+    if typing.get_origin(hint) is tuple:
+        readers = [_reader(kind) for kind in arguments if kind is not Ellipsis]
+
+        def several(value: Any) -> Any:
+            if type(value) not in (list, tuple):
+                raise TypeError
+            if Ellipsis in arguments:
+                return tuple(map(readers[0], value))
+            return tuple(read(inner) for read, inner in zip(readers, value, strict=True))
+
+        return several
+    allowed = (int, float) if hint is float else (hint,)
+
+    def single(value: Any) -> Any:
+        if type(value) not in allowed:
+            raise TypeError
+        return value
+
+    return single
+
+
+@functools.cache
+def _facts(kind: type[Event]) -> tuple[_Fact, ...]:
+    hints = typing.get_type_hints(kind)
+    return tuple(
+        _Fact(f.name, _reader(hints[f.name]), str(f.type), f.default, "newer" in f.metadata, "sometimes" in f.metadata)
+        for f in fields(kind)
+        if f.name not in Event.__dataclass_fields__ and "flat" not in f.metadata
+    )
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(inner) for inner in value] if type(value) is tuple else value
+
+
+def parse(name: str, facts: Mapping[str, Any], time: float = 0.0) -> Event:
+    """The event of a line.
+
+    Raises
+    ------
+    EventError
+        the facts are not the event's.
+    """
+    kind = EVENTS.get(name)
+    if kind is None:
+        return Unknown(name=name, time=time, more=dict(facts))
+    found: dict[str, Any] = {}
+    lacks = []
+    for fact in _facts(kind):
+        if fact.name in facts:
+            try:
+                found[fact.name] = fact.read(facts[fact.name])
+            except (TypeError, ValueError) as error:
+                value = f"{facts[fact.name]!r:.60}"
+                raise EventError(f"event {name!r}: {fact.name!r} is {value}, expected {fact.wanted}") from error
+        elif fact.newer:
+            lacks.append(fact.name)
+        elif fact.default is MISSING:
+            raise EventError(f"event {name!r} lacks {fact.name!r}: this is not a ledger of this project")
+    more = {key: value for key, value in facts.items() if key not in found}
+    if kind is Measured:
+        found["measures"] = _measures(more)
+    return kind(time=time, more=more, lacks=frozenset(lacks), **found)
+
+
+def _measures(more: dict[str, Any]) -> dict[str, Measure]:
+    """Take whole measures out of ``more``."""
+    out = {}
+    for model in MODELS:
+        names = [f"{model}_{name}" for name in Measure.__dataclass_fields__]
+        if all(type(more.get(name)) in (int, float) for name in names):
+            out[model] = Measure(*(more.pop(name) for name in names))
+    return out
+
+
+def read_line(line: Mapping[str, Any]) -> Event:
+    """The event of a flat line, ``{"event": name, ["time": seconds,] ...facts}``, as journals give it."""
+    facts = {key: value for key, value in line.items() if key not in ("event", "time")}
+    return parse(str(line["event"]), facts, float(line.get("time", 0.0)))
+
+
+def read_events(path: str | Path) -> Iterator[Event]:
+    """Every event of the ledger at ``path``, its chain checked on the way.
+
+    Raises
+    ------
+    LedgerError
+        the chain does not hold, or a line is not its event's; the text names the line.
+    """
+    return (of_entry(entry, path) for entry in read_entries(path))
+
+
+def of_entry(entry: Entry, path: str | Path) -> Event:
+    """The event of an entry of the ledger at ``path``; errors as for :func:`read_events`."""
+    try:
+        return parse(entry.event, entry.facts, entry.time)
+    except EventError as error:
+        raise EventError(f"{path}, line {entry.seq}: {error}") from error
+
+
+def refused(outcome: str, **facts: Any) -> Refused:
+    """The event of an ``outcome`` other than acceptance."""
+    return REFUSED[outcome](**facts)
