@@ -17,7 +17,7 @@ from client_app.update.payloads import Payloads, UnopenedError, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.dither import KNOWN
 from crossward.evaluation.replay import Run, global_vector
-from crossward.ledger.events import Accepted, Dispatched, Event, Outcome, Version, Void
+from crossward.ledger.events import Accepted, Disagreement, Dispatched, Event, Measured, Outcome, Version, Void
 from crossward.ledger.file import FILE_NAME, read_heads, verify
 from crossward.protocol.messages import ACCEPTED, FAILED, LATE, WRONG_KEY, WRONG_LAYOUT
 from server_app.files import read_payload
@@ -102,9 +102,9 @@ class Checks:
 
     def arrived(self) -> list[Hospital]:
         """Hospitals that answered from the last version, and whose state the ledger does not call another."""
-        sites = {line["site"] for line in self.lines("measured") if line["version"] == self.version}
-        told = [line for line in self.lines("disagreement") if line["version"] == self.version]
-        astray = {name for line in told for name in (*line["hospitals"], f"node-{line['node']}")}
+        sites = {event.site for event in self.events(Measured) if event.version == self.version}
+        told = [event for event in self.events(Disagreement) if event.version == self.version]
+        astray = {name for event in told for name in (*event.hospitals, f"node-{event.node}")}
         return [h for h in self.hospitals if f"toy-{h.number}" in sites and not astray & self.names[h.number]]
 
     def replay(self) -> list[str]:
