@@ -6,7 +6,7 @@
 # make compare  the methods side by side: quality, leakage, bytes, seconds, epsilon     ARGS="--quick ..."
 # make test-comparison  the quick comparison as a test: six to ten minutes, beside make test
 # make docs    the documentation as a site, in site/: open site/index.html
-# make lint    ruff and mypy only
+# make lint    ruff, its format and mypy only
 # make install what run needs, into .venv, as locked        TORCH="torch==2.13.0 --index-url ..." for a GPU build
 # make lock    write requirements/ anew with the newest versions that pyproject.toml allows
 # make test-latest  make test with those versions, in an environment of its own; reports what changed and what failed
@@ -71,7 +71,7 @@ test-latest:
 	@$(FIND_PYTHON); "$$python" -m crossward.launcher.latest --torch "$$TORCH" -- $(PYTEST) $(PYTEST_ARGS)
 
 lint: install-dev
-	@.venv/bin/python -m ruff check . && .venv/bin/python -m mypy
+	@.venv/bin/python -m ruff check . && .venv/bin/python -m ruff format --check -q . && .venv/bin/python -m mypy
 
 # Its packages go into .venv once; afterwards it needs no network.
 docs: install

@@ -35,6 +35,7 @@ from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.machine.files import replacing
+from crossward.machine.text import printable
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import (
     BEHIND,
@@ -171,12 +172,27 @@ class Node:
                 "get the consortium's present key file"
             )
         if task.refused:
-            said = "".join(c if c.isprintable() else " " for c in task.refused[:500])
-            logger.warning("the server refused this node's last update: %s", said)
+            logger.warning("the server refused this node's last update: %s", printable(task.refused[:500]))
         state = self.store.load(self.layout)
         state.under(self.privacy_unit)
-        payloads, plan = self._payloads(task), FieldPlan(*task.plan)
-        began = self.clock()
+        payloads, began = self._payloads(task), self.clock()
+        self._position(state, task, payloads)
+        self._add_records(state, task, payloads)
+        self.open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
+        if settle:
+            state.settle(task.accepted)
+        digest = state.copy.hash(task.lineage, self._hash_key(task))
+        if task.state_hash and task.state_hash != digest:
+            self.store.save(NodeState(self.layout))
+            raise BehindError(
+                f"this node's copy of version {task.version} differs from the other nodes': it starts over"
+            )
+        state.head = task.head
+        self.store.keep_head(task.head)
+        return state, digest
+
+    def _position(self, state: NodeState, task: Task, payloads: Payloads) -> None:
+        """Put the copy where the task's records begin: at its snapshot, at version 0, or where it is."""
         if task.snapshot is not None:
             head, parts = task.snapshot
             if head.version != task.from_version:
@@ -191,6 +207,10 @@ class Node:
             raise BehindError(
                 f"the records begin after version {task.from_version}, this node is at {state.copy.version}"
             )
+
+    def _add_records(self, state: NodeState, task: Task, payloads: Payloads) -> None:
+        """Open the task's records and add them to the copy, which is then at the task's version."""
+        plan = FieldPlan(*task.plan)
         with payloads:
             for record, payload in task.records:
                 if record.weight_sum == 0 and not payload.heads:
@@ -205,20 +225,8 @@ class Node:
                     raise NotOpenedError(record, str(error)) from error
                 if payload.size > LARGE:
                     payload.release()  # training needs the room
-        self.open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if state.copy.version != task.version:
             raise BehindError(f"the records end at version {state.copy.version}, the task is for {task.version}")
-        if settle:
-            state.settle(task.accepted)
-        digest = state.copy.hash(task.lineage, self._hash_key(task))
-        if task.state_hash and task.state_hash != digest:
-            self.store.save(NodeState(self.layout))
-            raise BehindError(
-                f"this node's copy of version {task.version} differs from the other nodes': it starts over"
-            )
-        state.head = task.head
-        self.store.keep_head(task.head)
-        return state, digest
 
     def _vector(self, state: NodeState, task: Task) -> Vector:
         return state.copy.vector(self.learner.initial(), FieldPlan(*task.plan), self.schedule)

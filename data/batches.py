@@ -175,7 +175,7 @@ def _by_size(lengths: Ints, batch_tokens: int) -> Iterator[Ints]:
         start += count
 
 
-def test_batches(tokens: TokenDataset, batch_tokens: int = 8192) -> Iterator[TestBatch]:
+def test_batches(tokens: TokenDataset, batch_tokens: int = 8192) -> Iterator[TestBatch]:  # noqa: PT028 - no test
     """Every note once, in windows of at most ``max_tokens``; for the label task with its right answer."""
     if tokens.frame.answers:
         yield from _answers(tokens, np.arange(len(tokens)), tokens.answers, batch_tokens, False)

@@ -50,10 +50,9 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
         the cache cannot be written, or is another user's.
     """
     try:
-        target = own_folder("cache") / kind / key
+        target = own_folder(f"cache/{kind}") / key
         if _is_whole(target):
             return target
-        target.parent.mkdir(exist_ok=True, mode=0o700)
         building = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=target.parent))
     except PathError as error:
         raise DataError(str(error)) from error

@@ -28,6 +28,7 @@ class RootOfExamples(Weighting):
     needs = frozenset({EXAMPLES})  # the only fact of an update that `weight` may read
 
     def weight(self, update: Facts, s: Exponents) -> float:
+        """What an update counts, before the weights of a version are made integers."""
         return math.sqrt(update.num_examples)
 
 

@@ -1,7 +1,7 @@
 """``python scripts/docs_reference.py``: writes docs/reference/, the pages made from the code (``make docs``).
 
-Settings come from the settings classes, commands from the command line's own definitions, examples from ``examples/``, and
-a page for each package holds directives that mkdocstrings expands from the source, which it reads without importing
+Settings come from the settings classes, commands from the command line's own definitions, examples from ``examples/``,
+and a page for each package holds directives that mkdocstrings expands from the source, which it reads without importing
 anything.
 
 Not for: prose, which is in docs/ and committed.
@@ -58,6 +58,7 @@ def configuration_page() -> str:
 
 
 def settings(rows: list[tuple[str, Any, str, str]]) -> Iterator[str]:
+    """A table of settings: key, default, expected and meaning of each row."""
     yield from ("| key | default | expected | meaning |", "|---|---|---|---|")
     for key, default, expected, meaning in rows:
         shown = json.dumps(default) if isinstance(default, bool | str) else repr(default)
@@ -108,6 +109,7 @@ def paragraph(text: str) -> str:
 
 
 def parameters(command: Any, context: Any) -> Iterator[str]:
+    """Table rows of a command's visible options and arguments."""
     for one in command.params:
         if getattr(one, "hidden", False):
             continue
@@ -201,6 +203,7 @@ def write(folder: Path, found: dict[str, str]) -> None:
 
 
 def main() -> None:
+    """Write the pages into docs/reference/, replacing what is there."""
     sys.path.insert(0, str(ROOT))
     write(REFERENCE, pages())
 

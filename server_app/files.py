@@ -47,6 +47,7 @@ class StoredPayload(Payload):
 
     @property
     def data(self) -> bytes:
+        """All bytes, read from the file anew at each use."""
         size = self.size
         if size <= _MOST:
             return self._read(size, 0)

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from crossward.machine.text import printable
 from crossward.protocol.messages import BEHIND, BUDGET, DUPLICATE, FAILED, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT
 from crossward.report import cost
 from strategies.stopping.hospital_budget import EVENT as HOSPITAL_PRIVACY
@@ -47,12 +48,13 @@ class Progress:
         self.console.print(what, highlight=False, soft_wrap=True)
 
     def _line(self, text: str) -> None:
-        text = "".join(c if c.isprintable() else "?" for c in text)  # nodes' words must not steer the terminal
+        text = printable(text, "?")  # nodes' words must not steer the terminal
         self.console.print(
             f"[{self.clock() - self.began:6.1f} s] {text}", highlight=False, markup=False, soft_wrap=True
         )
 
-    def __call__(self, line: Facts) -> None:
+    def __call__(self, line: Facts) -> None:  # noqa: C901 - one branch an event
+        """Print what a reader should know of an event, if anything."""
         event = line["event"]
         if "site" in line and "hospital" in line:
             self.sites[line["hospital"]] = line["site"]

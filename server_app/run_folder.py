@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_settings import LAUNCHER_LOG
@@ -56,7 +56,7 @@ class RunFolder:
         self._checked: set[str] = set()
 
     @classmethod
-    def create(cls, path: Path | None, config: Facts, plan: FieldPlan, durable: bool = True) -> RunFolder:
+    def create(cls, path: Path | None, config: Facts, plan: FieldPlan, durable: bool = True) -> Self:
         """A new run folder at ``path``, or in ``runs/`` of :func:`crossward.machine.paths.home`."""
         lineage = secrets.token_hex(8)
         if path is None:
@@ -81,7 +81,7 @@ class RunFolder:
         return cls(path, lineage, durable)
 
     @classmethod
-    def resume(cls, path: Path, config: Facts, durable: bool = True) -> RunFolder:
+    def resume(cls, path: Path, config: Facts, durable: bool = True) -> Self:
         """The run in ``path``, to go on with; its settings must be the ones it began with."""
         began = read_config(path)
         kept = (SPENDING,) if config.get("privacy.unit") in LOCAL_UNITS else ()
@@ -148,9 +148,11 @@ class RunFolder:
     # ------------------------------------------------------------------ Journal
 
     def head(self) -> Head:
+        """Number and hash of the ledger's last entry."""
         return self.ledger.head()
 
     def record(self, event: str, **facts: Any) -> None:
+        """Append to the ledger, to metrics.jsonl where the event belongs there, and tell the observers."""
         entry = self.ledger.append(event, **facts)
         line = {"time": entry.time, "event": event, **facts}
         if event in METRIC_EVENTS:
@@ -160,17 +162,21 @@ class RunFolder:
             observer(line)
 
     def events(self) -> Iterator[Facts]:
+        """The ledger's events, each with its ``time`` and its name under ``event``."""
         for entry in self.ledger.entries():
             yield {"time": entry.time, "event": entry.event, **entry.facts}
 
     def keep(self, name: str, facts: Facts, parts: Iterable[Part]) -> str:
+        """Write a payload's file, part by part, and put it in place in one step; its digest."""
         return write_payload(self._file(name), facts, parts, self.durable)
 
     def open(self, name: str) -> tuple[Facts, Payload]:
+        """Facts and payload of a file; its parts are read when asked for."""
         facts, payload, _ = read_payload(self._file(name))
         return facts, payload
 
     def damage(self, name: str, digest: str) -> str:
+        """What is wrong with a payload's file, in words; empty when it is whole and has ``digest``, if one is given."""
         path = self._file(name)
         if not path.exists():
             return "it is missing"
@@ -182,6 +188,7 @@ class RunFolder:
         return "" if found == (digest or found) else f"its digest is {found}"
 
     def drop(self, name: str) -> None:
+        """Delete a payload's file, if there is one."""
         self._file(name).unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ end

@@ -37,20 +37,25 @@ class SimulatedLinks(Grid):
 
     @property
     def run(self) -> Run:
+        """The run of the grid underneath."""
         return self.grid.run
 
     def set_run(self, run: Run) -> None:
+        """Set the run of the grid underneath."""
         self.grid.set_run(run)
 
     def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
     ) -> Message:
+        """A message of the grid underneath."""
         return self.grid.create_message(content, message_type, dst_node_id, group_id, ttl)
 
     def get_node_ids(self) -> Iterable[int]:
+        """The nodes of the grid underneath."""
         return self.grid.get_node_ids()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Push at once; when and how many bytes are kept for the reply's transfer time."""
         kept = list(messages)
         sizes = [content_size(message.content) for message in kept]
         ids = list(self.grid.push_messages(kept))
@@ -59,6 +64,7 @@ class SimulatedLinks(Grid):
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Replies whose transfer over their node's link would be complete by now."""
         holding = {message.metadata.reply_to_message_id for _, _, message in self._held}
         now = self.clock.now()
         for message in self.grid.pull_messages([m for m in message_ids if m not in holding]):
@@ -75,6 +81,7 @@ class SimulatedLinks(Grid):
         return out
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """The replies of the grid underneath, not held back."""
         return self.grid.send_and_receive(messages, timeout=timeout)
 
 

@@ -53,9 +53,10 @@ class FedAvg(AsyncHybrid):
         return self.state.may_contribute(self.state.roster.nodes[node])
 
     def _step_in(self) -> None:
-        """Have others join a cohort that can make no version any more: some of its hospitals have spent their privacy
-        budget since, or failed for good, or ``max-wait`` after it was drawn too few have answered.
+        """Have others join a cohort that can make no version any more.
 
+        Some of its hospitals have spent their privacy budget since, or failed for good, or ``max-wait`` after it was
+        drawn too few have answered.
         Whoever is dropped and answers after all is still in time: its update is of this version.
         """
         s, cohort = self.state, self._choose()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -137,10 +138,23 @@ def modules(root: Path, rooms: frozenset[str] = ROOMS) -> dict[str, Path]:
     return found
 
 
-def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
+Nodes = Callable[[ast.AST], Iterator[ast.AST]]
+
+
+def at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """What runs when a module is imported: not what is in functions, or for type checking."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            yield from at_import(ast.Module(node.orelse, []))
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield node
+            yield from at_import(node)
+
+
+def imports(name: str, path: Path, known: dict[str, Path], nodes: Nodes = ast.walk) -> Iterator[str]:
     """Every module that ``path`` imports anywhere: at the top, in functions, for type checking, or by name."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -218,6 +232,32 @@ def breaches(root: Path, rooms: frozenset[str] = ROOMS) -> list[str]:
             if outside or any(within(target, package) for package in forbidden):
                 found.append(" -> ".join(chain))
     return found
+
+
+def circle(root: Path, rooms: frozenset[str]) -> list[str]:
+    """Modules of which each imports the next, the last and the first the same one; empty where there are none.
+
+    A package is imported before its modules, but the packages that a module is in have begun already.
+    """
+    known = modules(root, rooms)
+    edges = {name: set[str]() for name in known}
+    for name, path in known.items():
+        for target in imports(name, path, known, at_import):
+            parts = target.split(".")
+            packages = {".".join(parts[:i]) for i in range(1, len(parts))}
+            before = {target, *(package for package in packages if not within(name, package))}
+            edges[name] |= before & known.keys() - {name}
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    rooms = ROOMS | {"crossward", "benchmarks", "scripts"}
+    assert len(modules(ROOT, rooms)) > 400
+    assert circle(ROOT, rooms) == []
 
 
 def test_every_import_is_one_that_the_design_allows() -> None:
@@ -443,3 +483,25 @@ def test_a_chain_through_an_outsider_is_found(tmp_path: Path) -> None:
         },
     )
     assert any("crossward.encryption.holder" in chain for chain in breaches(root) if chain.startswith("server_app.app"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "members"),
+    [
+        ({"data/readers.py": "from data.notes import x"}, {"data.notes", "data.readers"}),
+        ({"data/readers.py": "try:\n    import data.notes\nfinally:\n    pass"}, {"data.notes", "data.readers"}),
+        ({"data/__init__.py": "from data import notes"}, {"data", "data.notes"}),  # which takes readers from it
+        (  # through a package that runs first
+            {
+                "crossward/privacy/__init__.py": "import crossward.privacy.hospital",
+                "crossward/privacy/hospital.py": "import crossward.protocol.wire",
+                "crossward/protocol/wire.py": "import crossward.privacy.discrete",
+            },
+            {"crossward.privacy", "crossward.privacy.hospital", "crossward.protocol.wire"},
+        ),
+        ({"data/readers.py": "def f():\n    import data.notes"}, set()),
+        ({"data/readers.py": "if TYPE_CHECKING:\n    import data.notes"}, set()),
+    ],
+)
+def test_a_circle_is_found(tmp_path: Path, changes: dict[str, str], members: set[str]) -> None:
+    assert set(circle(tree(tmp_path, changes), ROOMS | {"crossward"})) == members

@@ -134,6 +134,15 @@ class Tree:
         return sorted({f"{path.relative_to(self.root)}: {what}" for path, what in found})
 
     def _missing(self, path: Path, documented: str, said: str) -> Iterator[str]:
+        yield from self._missing_modules(documented)
+        yield from self._missing_neighbours(path, documented)
+        for name in FILE.findall(documented):
+            if name not in ELSEWHERE and not any((place / name).exists() for place in (self.root, path.parent)):
+                yield name
+        yield from self._missing_commands(said.replace("\\.", "."))  # as patterns spell it, too
+        yield from self._missing_calls(path, said)
+
+    def _missing_modules(self, documented: str) -> Iterator[str]:
         ours = "|".join(sorted(self.packages))
         for token in TICKED.findall(documented):
             name = token.strip().removesuffix("()")
@@ -142,24 +151,27 @@ class Tree:
                     yield name
             elif re.fullmatch(rf"({ours})/[\w/.*-]*", name) and not list(self.root.glob(name.rstrip("/"))):
                 yield name
+
+    def _missing_neighbours(self, path: Path, documented: str) -> Iterator[str]:
+        """Modules that a docstring's "Not for:" redirects to."""
         for sentence in re.findall(r"Not for:? (.*?)(?:\.(?=\s|$)|$)", " ".join(documented.split())):
             for inside in BESIDE.findall(sentence):
                 for name in filter(re.compile(r"[a-z_]+").fullmatch, TICKED.findall(inside)):
                     beside = [path.with_name(f"{name}.py"), path.with_name(name), self.root / name]
                     if not any(place.exists() for place in beside):
                         yield name
-        for name in FILE.findall(documented):
-            if name not in ELSEWHERE and not any((place / name).exists() for place in (self.root, path.parent)):
-                yield name
-        for name in COMMAND.findall(said.replace("\\.", ".")):  # as patterns spell it, too
+
+    def _missing_commands(self, said: str) -> Iterator[str]:
+        for name in COMMAND.findall(said):
             name = name.rstrip(".")
             if name.isupper() or name.split(".")[-1].isupper():
                 continue  # stands for any
             if name.split(".")[0] in self.packages and not self.runs(name):
                 yield f"python -m {name}"
-        if path.suffix != ".py":
-            return  # documents name commands in code alone, see `unknown`
-        for name, below in OURS.findall(said) if "tests" not in path.parts else ():
+
+    def _missing_calls(self, path: Path, said: str) -> Iterator[str]:
+        """Calls of the console script in what code says; of documents see ``unknown``."""
+        for name, below in OURS.findall(said) if path.suffix == ".py" and "tests" not in path.parts else ():
             known = self.commands.get(name)
             if known is None or (known and below and below not in known):
                 yield f"crossward {name} {below}".rstrip()

@@ -67,6 +67,7 @@ class WireSize:
 
     @staticmethod
     def of(values: int, plan: FieldPlan) -> WireSize:
+        """The sizes of an adapter of ``values`` values under ``plan``."""
         up, down = plan.bytes_per_value()
         return WireSize(round(values * up), round(values * down))
 

@@ -23,17 +23,23 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Wire:
+    """What travels: the number of ``values`` of the adapter that bytes are counted for."""
+
     values: int
 
 
 @dataclass(frozen=True)
 class Links:
+    """Links: the middle of their speeds in Mbit/s, and the ratios of the fastest to the slowest."""
+
     middle_mbit: float
     spreads: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Tasks:
+    """What a task takes besides transfer, in seconds: ``latency``, sealing, and the mean and spreads of training."""
+
     latency: float
     seal_seconds: float
     compute_mean: float
@@ -42,6 +48,8 @@ class Tasks:
 
 @dataclass(frozen=True)
 class Toy:
+    """The convex toy, its local training, and when a run has reached its target."""
+
     dimension: int
     condition: float
     own: float
@@ -60,12 +68,16 @@ class Toy:
 
 @dataclass(frozen=True)
 class Strategies:
+    """AsyncHybrid's maximum concurrent tasks, and the updates in its ``buffer``."""
+
     concurrency: int
     buffer: int
 
 
 @dataclass(frozen=True)
 class Headline:
+    """The setting whose speed-up stands beside the ``published`` one."""
+
     nodes: int
     spread: float
     compute: str
@@ -74,12 +86,16 @@ class Headline:
 
 @dataclass(frozen=True)
 class Rates:
+    """Server learning rates that ``--tune`` searches: ``grid`` for the toy, ``tiny_grid`` for the language model."""
+
     grid: tuple[float, ...]
     tiny_grid: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Weighting:
+    """The skewed hospitals that weightings are compared on."""
+
     nodes: int
     buffer: int
     updates: int
@@ -92,6 +108,8 @@ class Weighting:
 
 @dataclass(frozen=True)
 class Tiny:
+    """The embedded language model on synthetic hospitals."""
+
     hospitals: int
     buffer: int
     patients: int
@@ -109,6 +127,8 @@ class Tiny:
 
 @dataclass(frozen=True)
 class Sensitivity:
+    """What is varied, one setting at a time, to see whether the conclusion holds."""
+
     seeds: tuple[int, ...]
     factors: tuple[float, ...]
     target_shares: tuple[float, ...]

@@ -23,6 +23,7 @@ class Curve:
     staleness: list[float] = field(default_factory=list)
 
     def add(self, seconds: float, updates: int, moved: float, loss: float, worst: float, staleness: float) -> None:
+        """Append the point of a new version; ``moved`` is bytes both ways."""
         self.seconds.append(seconds)
         self.updates.append(updates)
         self.bytes.append(moved)
@@ -73,4 +74,5 @@ class Curve:
         return sum(self.loss[i] for i in ends) / len(ends), sum(self.worst[i] for i in ends) / len(ends)
 
     def json(self) -> dict[str, Any]:
+        """Column name to values, one a version."""
         return asdict(self)

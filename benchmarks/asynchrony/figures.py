@@ -71,7 +71,7 @@ def loss_over_time(found: Found) -> Any:
 
 
 def ratio_by_spread(found: Found, published: float) -> Any:
-    """fedavg's time to target over AsyncHybrid's, by spread of links."""
+    """``fedavg``'s time to target over AsyncHybrid's, by spread of links."""
     figure, (axis,) = _figure(7.6, 4.6, 1, False)
     series: dict[str, list[tuple[float, Found]]] = {}
     for name, row in found["ratio_ranges"].items():

@@ -124,6 +124,7 @@ class Progress:
     done: int = field(default=0)
 
     def one(self) -> None:
+        """Count one more run as done; says so about eight times in all."""
         self.done += 1
         if self.done == self.total or self.done % max(self.total // 8, 1) == 0:
             self.say(f"{self.what}: {self.done} of {self.total} runs")

@@ -24,7 +24,7 @@ def _spread(values: list[float]) -> Row:
 
 
 def _quotient(a: float, b: float) -> float:
-    """a / b of times that may be infinite: never reached by either says nothing."""
+    """``a / b`` of times that may be infinite; nan when neither was reached."""
     return math.nan if math.isinf(a) and math.isinf(b) else a / b
 
 

@@ -64,11 +64,12 @@ class Trace(MemoryJournal):
     def __call__(self, content: RecordDict) -> int:
         """Bytes of a content, for the grid; a download counts as it is sent, an upload once it is there."""
         size = self.size(content)
-        if size and "version" in content.get("facts", {}) and "record-first" in content["facts"]:  # type: ignore[operator]
+        if size and "version" in content.get("facts", {}) and "record-first" in content["facts"]:
             self.down += size
         return size
 
     def record(self, event: str, **facts: Any) -> None:
+        """Record the event, count an update's bytes, and measure each new version."""
         super().record(event, **facts)
         if event in ("accepted", "late"):
             self.up += self.size.update
@@ -116,7 +117,7 @@ class Run:
 
     def settings(self) -> StrategySettings:
         """The strategy's settings: FedBuff's and FedAsync's are AsyncHybrid with their weighting and damping."""
-        chosen: dict[str, Any] = {
+        by_strategy: dict[str, dict[str, Any]] = {
             ASYNC: {"weighting": "paper", "concurrency": self.concurrency},
             SYNC: {"weighting": "examples", "name": "fedavg"},
             FEDBUFF: {"weighting": "examples", "damping": "absolute", "concurrency": self.concurrency},
@@ -126,9 +127,9 @@ class Run:
                 "concurrency": self.concurrency,
                 "max_share": 1.0,
             },
-        }[self.strategy]
+        }
         buffer = 1 if self.strategy == FEDASYNC else self.buffer
-        common = {
+        common: dict[str, Any] = {
             "buffer_size": buffer,
             "min_contributors": min(3, buffer),
             "min_nodes": len(self.learners),
@@ -139,7 +140,7 @@ class Run:
             "snapshot_every": 0,
             "rollback_ratio": 0.0,
         }
-        return StrategySettings(**(common | chosen | self.given))
+        return StrategySettings(**(common | by_strategy[self.strategy] | self.given))
 
     def go(self) -> Curve:
         """Make the run; its curve."""

@@ -36,6 +36,7 @@ class Remembered(LoraLearner):
     memory: dict[Key, Trained]
 
     def train(self, start: Vector, version: int, seed: int) -> Trained:
+        """A copy of the remembered training of this start, version, seed and learning rate, made on first use."""
         key = (self.site, version, seed, self.schedule.peak, hashlib.sha256(start.tobytes()).digest())
         if key not in self.memory:
             self.memory[key] = super().train(start, version, seed)

@@ -108,6 +108,7 @@ class QuadraticLearner:
         self.examples = int(group.examples[number])
 
     def initial(self) -> Vector:
+        """Zeros, float32 [dimension]."""
         return np.zeros(self.target.size, dtype=np.float32)
 
     def train(self, start: Vector, version: int, seed: int) -> Trained:
@@ -122,13 +123,18 @@ class QuadraticLearner:
         return Trained(x.astype(np.float32), self.examples, tokens, loss / steps * tokens, steps)
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
-        return self.target.astype(np.float32)
+        """The hospital's own optimum: where training alone would end."""
+        own: Vector = self.target.astype(np.float32)
+        return own
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        """Not implemented: a run of the toy asks no node for losses."""
         raise NotImplementedError("losses are measured from outside: Hospitals.loss")
 
     def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        """The only block, unless nothing is to be sealed."""
         return (fraction > 0,)
 
     def close(self, last: bool) -> None:
+        """Nothing to release."""
         pass

@@ -40,9 +40,11 @@ class LargeLearner:
         self.spread, self.compute = np.float32(spread), compute
 
     def initial(self) -> Vector:
+        """Zeros, float32 [all blocks]."""
         return np.zeros(sum(self.sizes), dtype=np.float32)
 
     def train(self, start: Vector, version: int, seed: int) -> Trained:
+        """Normal noise on ``start`` after ``compute`` seconds: as many bytes as a training sends, without the model."""
         time.sleep(self.compute)
         vector, rng = start.copy(), np.random.default_rng(seed)
         for place in range(0, vector.size, _STRETCH):
@@ -51,15 +53,19 @@ class LargeLearner:
         return Trained(vector, 10, 1000, 1000.0, 1)
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
+        """``start`` as it is."""
         return start
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        """The same made-up measure for every adapter."""
         return {name: measure([(10.0, 10.0, 5.0)] * 3) for name in models}
 
     def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        """The first ``fraction`` of the blocks."""
         return tuple(number < fraction * len(self.sizes) for number in range(len(self.sizes)))
 
     def close(self, last: bool) -> None:
+        """Nothing to release."""
         pass
 
 

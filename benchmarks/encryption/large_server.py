@@ -62,6 +62,7 @@ class PromptGrid(Grid):
 
     @property
     def run(self) -> Run:
+        """A run of Flower's without a SuperLink."""
         return empty_run()
 
     def set_run(self, run: Run) -> None:
@@ -70,12 +71,15 @@ class PromptGrid(Grid):
     def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
     ) -> Message:
+        """A message of Flower's, sent nowhere yet."""
         return Message(content=content, message_type=message_type, dst_node_id=dst_node_id, group_id=group_id, ttl=ttl)
 
     def get_node_ids(self) -> Iterable[int]:
+        """1 to ``nodes``: all of them, always."""
         return range(1, self.nodes + 1)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Keep what is asked until it is pulled; the messages' ids."""
         return [self._push(message) for message in messages]
 
     def _push(self, message: Message) -> str:
@@ -89,6 +93,7 @@ class PromptGrid(Grid):
         return name
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """An answer to each of ``message_ids`` that was pushed and not pulled before."""
         return [self._answer(*self._asked.pop(name)) for name in message_ids if name in self._asked]
 
     def _answer(self, task: Task, message: Message) -> Message:
@@ -98,8 +103,8 @@ class PromptGrid(Grid):
         if message.metadata.message_type != TRAIN:
             reply = Evaluation(**common, seconds=0.0, measures={"global": measure_of([(10.0, 10.0, 5.0)] * 3)})
             return Message(content=write_reply(reply), reply_to=message)
-        counts = dict.fromkeys(("num_examples", "num_tokens", "steps"), 1)
-        times = dict.fromkeys(("train_seconds", "compute_seconds", "clipped"), 0.0)
+        counts: dict[str, Any] = dict.fromkeys(("num_examples", "num_tokens", "steps"), 1)
+        times: dict[str, Any] = dict.fromkeys(("train_seconds", "compute_seconds", "clipped"), 0.0)
         payload = Payload(self.heads, self.file.read_bytes())
         update = Update(
             **common, **counts, **times, epoch=task.epoch, layout="0" * 64, key=KEY, loss_sum=1.0, payload=payload
@@ -107,6 +112,7 @@ class PromptGrid(Grid):
         return Message(content=write_reply(sign(update, toy_identity(node))), reply_to=message)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """All answers, at once."""
         return self.pull_messages(list(self.push_messages(messages)))
 
 

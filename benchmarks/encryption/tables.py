@@ -177,39 +177,49 @@ def tables(found: Found) -> Iterator[str]:
 
 def requirements(found: Found) -> list[Found]:
     """What is required of the figures that were measured."""
-    out: list[Found] = []
+    return [*_of_rows(found), *_of_memory(found), *_of_downloads(found)]
 
-    def at_most(what: str, value: float, limit: float) -> None:
-        out.append({"what": what, "value": value, "limit": f"<= {limit:g}", "met": value <= limit})
 
-    def at_least(what: str, value: float, limit: float) -> None:
-        out.append({"what": what, "value": value, "limit": f">= {limit:g}", "met": value >= limit})
+def _at_most(what: str, value: float, limit: float) -> Found:
+    return {"what": what, "value": value, "limit": f"<= {limit:g}", "met": value <= limit}
 
-    if "rows" in found:
-        rows = {row["name"]: row for row in found["rows"]}
-        at_most("compact, bytes a value up", rows["compact"]["up_bytes_per_value"], 2.8)
-        at_most("compact, bytes a value down", rows["compact"]["down_bytes_per_value"], 5.5)
-        at_least("compact, sealing, times ckks-nvflare", found["ratios"]["compact"]["seal"], 12)
-        at_least("compact, adding, times ckks-nvflare", found["ratios"]["compact"]["add"], 8)
-        for name in found["ratios"]:
-            at_most(f"{name}, largest error in steps", rows[name]["max_error_steps"], 0)
+
+def _at_least(what: str, value: float, limit: float) -> Found:
+    return {"what": what, "value": value, "limit": f">= {limit:g}", "met": value >= limit}
+
+
+def _of_rows(found: Found) -> Iterator[Found]:
+    if "rows" not in found:
+        return
+    rows = {row["name"]: row for row in found["rows"]}
+    yield _at_most("compact, bytes a value up", rows["compact"]["up_bytes_per_value"], 2.8)
+    yield _at_most("compact, bytes a value down", rows["compact"]["down_bytes_per_value"], 5.5)
+    yield _at_least("compact, sealing, times ckks-nvflare", found["ratios"]["compact"]["seal"], 12)
+    yield _at_least("compact, adding, times ckks-nvflare", found["ratios"]["compact"]["add"], 8)
+    for name in found["ratios"]:
+        yield _at_most(f"{name}, largest error in steps", rows[name]["max_error_steps"], 0)
+
+
+def _of_memory(found: Found) -> Iterator[Found]:
     for preset, roles in found.get("llama", {}).items():
         for row in roles:
             what = f"{preset}, {row['role']} in {row['workers']} processes, MiB "
             if row["role"] == "add":
-                at_most(what + "in all", row["over_vector_mib"], 512 + 2 * row["message_bytes"] / 2**20)
+                yield _at_most(what + "in all", row["over_vector_mib"], 512 + 2 * row["message_bytes"] / 2**20)
             else:
-                at_most(what + "over the vector", row["over_vector_mib"], 1024)
+                yield _at_most(what + "over the vector", row["over_vector_mib"], 1024)
             if "max_error_steps" in row:
-                at_most(what.replace("MiB ", "error in steps"), row["max_error_steps"], 0)
+                yield _at_most(what.replace("MiB ", "error in steps"), row["max_error_steps"], 0)
     for row in found.get("grid", []):
         what = f"{row['preset']}, {row['nodes']} nodes, a real run: MiB of "
-        at_most(what + "a client over its float32 delta", row["clients_mib"][0] - row["delta_mib"], 1024)
+        yield _at_most(what + "a client over its float32 delta", row["clients_mib"][0] - row["delta_mib"], 1024)
     for row in found.get("server", []):
         what = f"{row['preset']}, {row['nodes']} nodes, strategy and run folder: MiB in all"
-        at_most(what, row["peak_mib"], 512 + 2 * row["message_bytes"] / 2**20)
+        yield _at_most(what, row["peak_mib"], 512 + 2 * row["message_bytes"] / 2**20)
+
+
+def _of_downloads(found: Found) -> Iterator[Found]:
     for row in found.get("virtual", []):
         if (row["nodes"], row["buffer"]) == (100, 10):
             what = f"N=100, K=10, max-staleness {row['max_staleness']}: down, times float32"
-            at_most(what, row["down_times_float32"], 2.1)
-    return out
+            yield _at_most(what, row["down_times_float32"], 2.1)

@@ -45,6 +45,7 @@ class CountingGrid(VirtualGrid):
         self.tasks: list[Task] = []
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Note the records that each training task carries, without their payloads, and push as usual."""
         kept = list(messages)
         for message in kept:
             if message.metadata.message_type == TRAIN:

@@ -57,21 +57,26 @@ class Float32:
     name, unit, total_weight = "float32", 1.0, 128
 
     def put_in(self, delta: Vector) -> Vector:
+        """The delta itself."""
         return delta
 
     def cut(self, values: Vector) -> list[Vector]:
+        """All values as one piece."""
         return [values]
 
     def seal(self, piece: Vector) -> bytes:
+        """The values' bytes, four a value, in the clear."""
         return piece.tobytes()
 
     def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int) -> bytes:
+        """The weighted sum in float32."""
         total = np.zeros(count, dtype=np.float32)
         for data, weight in zip(parts, weights, strict=True):
             total += np.frombuffer(data, dtype=np.float32) * np.float32(weight)
         return total.tobytes()
 
     def open(self, part: bytes, count: int, weight_sum: int) -> Vector:
+        """The sum as float64 [count]."""
         return np.frombuffer(part, dtype=np.float32).astype(np.float64)
 
 
@@ -85,20 +90,25 @@ class Ours:
         self.arithmetic = BfvArithmetic(plan)
 
     def put_in(self, delta: Vector) -> Vector:
+        """Steps of ``unit``, int64 [n], clipped to [-q_max, q_max]."""
         steps = np.rint(np.clip(delta / self.unit, -self.plan.q_max, self.plan.q_max))
         return steps.astype(np.int64)
 
     def cut(self, values: Vector) -> list[Vector]:
+        """Pieces of as many values as the sealer takes at once."""
         return [piece.gather(values) for piece in pieces([values.size], [True], self.pool.local.chunk)]
 
     def seal(self, piece: Vector) -> bytes:
+        """Fresh BFV ciphertexts, made in this process."""
         return self.pool.local.close(piece)
 
     def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int) -> bytes:
+        """The exact integer combination under encryption."""
         widths = [self.plan.update_bits] * len(parts)
         return self.arithmetic.combine(parts, weights, widths, self.plan.sum_bits(1), count)
 
     def open(self, part: bytes, count: int, weight_sum: int) -> Vector:
+        """The exact sum, int64 [count]."""
         return self.pool.local.open(part, self.plan.sum_bits(1), count, weight_sum)
 
     def seal_all(self, found: Iterable[Vector], total: int) -> Iterator[bytes]:
@@ -131,16 +141,20 @@ class Ckks:
         self.server = tenseal.context_from(public, n_threads=1)
 
     def put_in(self, delta: Vector) -> Vector:
+        """The delta itself."""
         return delta
 
     def cut(self, values: Vector) -> list[Vector]:
+        """Pieces of ``CKKS_PIECE`` values, one ciphertext each."""
         return [values[start : start + CKKS_PIECE] for start in range(0, values.size, CKKS_PIECE)]
 
     def seal(self, piece: Vector) -> bytes:
+        """One serialised CKKS vector."""
         data: bytes = tenseal.ckks_vector(self.client, piece).serialize()
         return data
 
     def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int, weighted: bool = True) -> bytes:
+        """The weighted sum, or with ``weighted`` false the plain sum over the weights' total, as NVFlare does it."""
         total: Any = None
         for data, weight in zip(parts, weights, strict=True):
             vector = tenseal.ckks_vector_from(self.server, data)
@@ -153,4 +167,5 @@ class Ckks:
         return out
 
     def open(self, part: bytes, count: int, weight_sum: int) -> Vector:
+        """The decrypted sum, float64 [count], with CKKS's error in it."""
         return np.array(tenseal.ckks_vector_from(self.client, part).decrypt(), dtype=np.float64)

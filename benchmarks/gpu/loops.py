@@ -89,7 +89,7 @@ def trainer(model: Any, data: list[dict[str, torch.Tensor]], load: Load, checkpo
             logging_strategy="no",
             disable_tqdm=True,
         )
-        made = Trainer(model=model, args=arguments, train_dataset=rows)  # type: ignore[arg-type]
+        made = Trainer(model=model, args=arguments, train_dataset=rows)
         made.remove_callback(PrinterCallback)
         result = made.train()
     model.eval()

@@ -63,7 +63,8 @@ def random_model(setup: Setup) -> Any:
     dtype = torch.bfloat16 if setup.device.startswith("cuda") else torch.float32
     torch.manual_seed(0)
     with torch.device(setup.device):
-        model = AutoModelForCausalLM.from_config(config_of(setup.shapes), dtype=dtype, attn_implementation="sdpa")
+        auto: Any = AutoModelForCausalLM
+        model = auto.from_config(config_of(setup.shapes), dtype=dtype, attn_implementation="sdpa")
     if setup.kind != "bf16":
         quantise(model, setup)
     model.requires_grad_(False)
@@ -72,8 +73,9 @@ def random_model(setup: Setup) -> Any:
 
 def quantise(model: Any, setup: Setup) -> None:
     """Replace the linear layers but the output head by bitsandbytes' (NF4 with double quantisation, or int8)."""
-    import bitsandbytes as bnb
+    import bitsandbytes
 
+    nn: Any = bitsandbytes.nn
     compute = torch.bfloat16 if setup.device.startswith("cuda") else torch.float32
     for name, module in list(model.named_modules()):
         if not isinstance(module, torch.nn.Linear) or name == "lm_head":
@@ -81,15 +83,13 @@ def quantise(model: Any, setup: Setup) -> None:
         shape, bias = (module.in_features, module.out_features), module.bias is not None
         made: Any
         if setup.kind == "4bit":
-            made = bnb.nn.Linear4bit(
-                *shape, bias=bias, compute_dtype=compute, quant_type="nf4", compress_statistics=True
-            )
-            made.weight = bnb.nn.Params4bit(
+            made = nn.Linear4bit(*shape, bias=bias, compute_dtype=compute, quant_type="nf4", compress_statistics=True)
+            made.weight = nn.Params4bit(
                 module.weight.data.cpu(), requires_grad=False, quant_type="nf4", compress_statistics=True
             )
         else:
-            made = bnb.nn.Linear8bitLt(*shape, bias=bias, has_fp16_weights=False)
-            made.weight = bnb.nn.Int8Params(module.weight.data.cpu(), requires_grad=False, has_fp16_weights=False)
+            made = nn.Linear8bitLt(*shape, bias=bias, has_fp16_weights=False)
+            made.weight = nn.Int8Params(module.weight.data.cpu(), requires_grad=False, has_fp16_weights=False)
         parent = model.get_submodule(name.rpartition(".")[0])
         setattr(parent, name.rpartition(".")[2], made.to(setup.device))
         del module
@@ -136,7 +136,8 @@ def step_flops(shapes: str, rank: int, rows: int, tokens: int) -> float:
     frozen = layers * sum(a * b for a, b in linear) + hidden * c["vocab_size"]
     trained = layers * sum(rank * (a + b) for a, b in linear)
     attention = layers * 3 * 2 * tokens * hidden
-    return float(rows * tokens) * (4 * frozen + 6 * trained + attention)
+    operations: float = float(rows * tokens) * (4 * frozen + 6 * trained + attention)
+    return operations
 
 
 def matmul_rate(device: str) -> float:

@@ -46,6 +46,7 @@ class Silent(HospitalNoise):
     """The same bound and rounding, with no noise: what clipping alone costs."""
 
     def quantise(self, delta: Any, residual: Any, value_range: float, q_max: int, rng: Any) -> Any:
+        """Clip and round as :class:`HospitalNoise` does, without its noise."""
         from client_app.update.hospital_noise import bounded
 
         return bounded(delta, residual, value_range / q_max, self.mechanism.shares(q_max).bound, rng)
@@ -68,6 +69,7 @@ class Study:
         ]
 
     def learners(self, schedule: Schedule) -> list[Remembered]:
+        """A learner for each hospital, which remembers its trainings across runs."""
         out = []
         for number, hospital in enumerate(self.found):
             learner = Remembered(self.shop, hospital, self.data, schedule, TrainSettings(), f"site-{number}")

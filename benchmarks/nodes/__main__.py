@@ -36,10 +36,12 @@ class CountingJournal(MemoryJournal):
         self.marks: list[tuple[float, int]] = []
 
     def open(self, name: str) -> tuple[Facts, Payload]:
+        """Count the payload and open it."""
         self.opened += 1
         return super().open(name)
 
     def record(self, event: str, **facts: Any) -> None:
+        """Record the event; a version's time and the payloads opened so far as well."""
         super().record(event, **facts)
         if event == "version":
             self.marks.append((time.perf_counter(), self.opened))

@@ -34,7 +34,7 @@ import numpy as np
 
 from benchmarks.encryption.rows import RANGE, SPREAD, Contest, one_core, silence, weights_of
 from benchmarks.encryption.tables import _table
-from benchmarks.encryption.ways import Ours, Vector
+from benchmarks.encryption.ways import Ours, Vector, Way
 from crossward.encryption.aggregator.ckks import CkksArithmetic
 from crossward.encryption.holder.ckks import CkksSealer, make_context
 from crossward.encryption.plan import PRESETS, FieldPlan
@@ -65,19 +65,24 @@ class Baseline:
         self.sealer, self.arithmetic = CkksSealer(plan, secret), CkksArithmetic(public)
 
     def put_in(self, delta: Vector) -> Vector:
+        """Steps of ``unit``, int64 [n], clipped to [-q_max, q_max]."""
         return np.rint(np.clip(delta / self.unit, -self.plan.q_max, self.plan.q_max)).astype(np.int64)
 
     def cut(self, values: Vector) -> list[Vector]:
+        """Pieces of as many values as the sealer takes at once."""
         return [piece.gather(values) for piece in pieces([values.size], [True], self.sealer.chunk)]
 
     def seal(self, piece: Vector) -> bytes:
+        """One CKKS part."""
         return self.sealer.close(piece)
 
     def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int) -> bytes:
+        """The weighted sum under encryption."""
         widths = [self.plan.update_bits] * len(parts)
         return self.arithmetic.combine(parts, weights, widths, self.plan.sum_bits(1), count)
 
     def open(self, part: bytes, count: int, weight_sum: int) -> Vector:
+        """The decrypted sum, rounded to integers [count]."""
         return self.sealer.open(part, self.plan.sum_bits(1), count, weight_sum)
 
 
@@ -135,7 +140,7 @@ def their_row(name: str, found: Sequence[Row], values: int, clients: int) -> Row
     """One way's row from NVFlare's rounds. Encrypting is of one client, and includes its bytes, as ours does."""
 
     def seconds(*steps: str) -> float:
-        return statistics.median(sum(one["seconds"][step] for step in steps) for one in found)
+        return float(statistics.median(sum(one["seconds"][step] for step in steps) for one in found))
 
     return {
         "name": name,
@@ -182,7 +187,7 @@ def measure(python: Path, values: int, clients: int, rounds: int) -> dict[str, A
     theirs: dict[str, list[Row]] = {}
     with one_core(), Theirs(python, asked) as process:
         versions = process.versions()
-        ways = [Baseline(plan, RANGE), Ours("ours, compact (bfv)", plan, rng.bytes(64), RANGE)]
+        ways: list[Way] = [Baseline(plan, RANGE), Ours("ours, compact (bfv)", plan, rng.bytes(64), RANGE)]
         ours = [Contest(way, deltas) for way in ways]
         for number in range(rounds):
             say(f"round {number + 1} of {rounds}")

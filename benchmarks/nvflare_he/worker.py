@@ -19,7 +19,7 @@ import logging
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ class Watch:
     """Seconds by step."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def time(self, name: str, work: Callable[..., Any], *arguments: Any) -> Any:
         """What ``work`` gives; its time is added to ``name``'s."""

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from rich.table import Table
 
 from benchmarks.encryption.grid import write_app
 from benchmarks.slow_link.link import Link
-from crossward.deploy.aggregator import healthy, init_aggregator, read_aggregator
+from crossward.deploy.aggregator import AggregatorConfig, healthy, init_aggregator, read_aggregator
 from crossward.deploy.hospital import init_hospital
 from crossward.deploy.run import APP, DeployedRun
 from crossward.encryption.key_file import simulation_key
@@ -87,71 +88,90 @@ def row(found: list[dict[str, Any]], mine: bool) -> dict[str, Any]:
 
 def measure(megabytes: float, versions: int, link: Link, compute: float, updates: int, say: Any) -> dict[str, Any]:
     """The run, until the slow hospital has had ``updates`` accepted."""
-    share = min(megabytes * 1e6 / BYTES_A_VALUE / LLAMA, 1.0)
     tree = ProcessTree()
     with tempfile.TemporaryDirectory(prefix="crossward-link-") as temporary:
         folder = Path(temporary)
-        home, app = folder / "home", folder / "app"
+        app = folder / "app"
         app.mkdir()
-        write_app(app, share, compute)
-        simulation_key(home / "keys")
-        port = free_ports(1)[0]
-        config_path = init_aggregator(folder / "aggregator", link.near, port, "0.0.0.0")
-        config = read_aggregator(config_path)
-        path = os.pathsep.join(filter(None, [str(APP), os.environ.get("PYTHONPATH", "")]))
-        os.environ.update({"CROSSWARD_HOME": str(home), "PYTHONPATH": path})
-        commands = [[sys.executable, "-m", "crossward", "deploy", "aggregator", str(config_path)]]
-        for number, own in enumerate(free_ports(HOSPITALS)):
-            place = folder / f"hospital-{number}"
-            address = f"{link.near if number == SLOW else '127.0.0.1'}:{port}"
-            file = init_hospital(place, address, f"large-{number}", place, config.authority, home, own)
-            with file.open("a") as out:
-                out.write(f"partition-id = {number}\nnum-partitions = {HOSPITALS}\n")
-            (config.nodes / f"{place.name}.pub").write_bytes((place / "node.pub").read_bytes())
-            inside = link.inside if number == SLOW else []
-            commands.append([*inside, sys.executable, "-m", "crossward", "deploy", "hospital", str(file)])
+        write_app(app, min(megabytes * 1e6 / BYTES_A_VALUE / LLAMA, 1.0), compute)
+        config, commands = _prepare(folder, link)
         try:
-            for number, command in enumerate(commands):
-                with (folder / f"{number}.log").open("wb") as log:
-                    tree.start(command, stdout=log, stderr=log, cwd=folder)
-                if number == 0:
-                    _wait("the SuperLink's answer", lambda: healthy(config), 60)
-                    _wait("registering", lambda: _members(config.state / "members.json") == HOSPITALS, 60)
+            _start(tree, folder, config, commands)
             settings = (
                 f"strategy.num-versions={versions} strategy.buffer-size=3 strategy.min-nodes={HOSPITALS} "
                 "strategy.evaluate-every=0 run.alone=false encryption.preset=balanced strategy.max-staleness=1000"
             )
             run = DeployedRun(config, [settings], say, app)
             run.submit()
-            _wait("the first task", lambda: lines(run.folder), 120)
-            told = 0
-            while True:
-                found = lines(run.folder)
-                for line in found[told:]:
-                    if line["event"] in ("version", "failed", "left", "joined", "finished") or (
-                        line["event"] == "accepted" and line["site"] == f"large-{SLOW}"
-                    ):
-                        say("  " + " ".join(str(line.get(k, "")) for k in ("event", "version", "site", "reason")))
-                told = len(found)
-                slow = row(found, True)
-                if slow["accepted"] >= updates or any(line["event"] == "finished" for line in found):
-                    break
-                if run.flower.status(run.run_id)[0].startswith("finished"):
-                    raise RuntimeError(f"the run ended: {run.flower.status(run.run_id)}")
-                time.sleep(5)
+            found = _follow(run, updates, say)
             run.stop()
         except BaseException:
-            for log in sorted(folder.glob("*.log")):
-                say(f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:]))
+            for path in sorted(folder.glob("*.log")):
+                say(f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:]))
             raise
         finally:
             tree.stop()
+    return _figures(found, link)
+
+
+def _prepare(folder: Path, link: Link) -> tuple[AggregatorConfig, list[list[str]]]:
+    """Files of an aggregator and its hospitals, the slow one behind the link, and the commands that start them."""
+    home = folder / "home"
+    simulation_key(home / "keys")
+    port = free_ports(1)[0]
+    config_path = init_aggregator(folder / "aggregator", link.near, port, "0.0.0.0")
+    config = read_aggregator(config_path)
+    path = os.pathsep.join(filter(None, [str(APP), os.environ.get("PYTHONPATH", "")]))
+    os.environ.update({"CROSSWARD_HOME": str(home), "PYTHONPATH": path})
+    commands = [[sys.executable, "-m", "crossward", "deploy", "aggregator", str(config_path)]]
+    for number, own in enumerate(free_ports(HOSPITALS)):
+        place = folder / f"hospital-{number}"
+        address = f"{link.near if number == SLOW else '127.0.0.1'}:{port}"
+        file = init_hospital(place, address, f"large-{number}", place, config.authority, home, own)
+        with file.open("a") as out:
+            out.write(f"partition-id = {number}\nnum-partitions = {HOSPITALS}\n")
+        (config.nodes / f"{place.name}.pub").write_bytes((place / "node.pub").read_bytes())
+        inside = link.inside if number == SLOW else []
+        commands.append([*inside, sys.executable, "-m", "crossward", "deploy", "hospital", str(file)])
+    return config, commands
+
+
+def _start(tree: ProcessTree, folder: Path, config: AggregatorConfig, commands: list[list[str]]) -> None:
+    """The aggregator first; the hospitals once it answers and knows them."""
+    for number, command in enumerate(commands):
+        with (folder / f"{number}.log").open("wb") as log:
+            tree.start(command, stdout=log, stderr=log, cwd=folder)
+        if number == 0:
+            _wait("the SuperLink's answer", lambda: healthy(config), 60)
+            _wait("registering", lambda: _members(config.state / "members.json") == HOSPITALS, 60)
+
+
+def _follow(run: DeployedRun, updates: int, say: Any) -> list[dict[str, Any]]:
+    """The ledger's lines once the slow hospital has had ``updates`` accepted, or the run has finished."""
+    _wait("the first task", lambda: lines(run.folder), 120)
+    told = 0
+    while True:
+        found = lines(run.folder)
+        for line in found[told:]:
+            if line["event"] in ("version", "failed", "left", "joined", "finished") or (
+                line["event"] == "accepted" and line["site"] == f"large-{SLOW}"
+            ):
+                say("  " + " ".join(str(line.get(k, "")) for k in ("event", "version", "site", "reason")))
+        told = len(found)
+        if row(found, True)["accepted"] >= updates or any(line["event"] == "finished" for line in found):
+            return found
+        if run.flower.status(run.run_id)[0].startswith("finished"):
+            raise RuntimeError(f"the run ended: {run.flower.status(run.run_id)}")
+        time.sleep(5)
+
+
+def _figures(found: list[dict[str, Any]], link: Link) -> dict[str, Any]:
     made = [line for line in found if line["event"] == "version"]
     with_slow = [line["seconds"] for line in made if f"large-{SLOW}" in line["sites"]]
     without = [line["seconds"] for line in made if f"large-{SLOW}" not in line["sites"]]
     return {
         "versions": len(made),
-        "slow": slow,
+        "slow": row(found, True),
         "others": row(found, False),
         "left": sum(line["event"] == "left" for line in found),
         "seconds_a_version_with": statistics.median(with_slow) if with_slow else None,
@@ -173,7 +193,7 @@ def table(found: dict[str, Any], mbit: float) -> Table:
     def middle(values: list[float]) -> str:
         return f"{statistics.median(values):.1f}" if values else "-"
 
-    rows = (
+    rows: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
         ("updates accepted", lambda r: str(r["accepted"])),
         ("tasks that came to nothing", lambda r: str(len(r["other_outcomes"]))),
         ("MB up, an update", lambda r: f"{r['mb_up']:.1f}"),

@@ -23,7 +23,7 @@ from crossward.machine.paths import path_argument
 
 def soak(versions: int, seed: int = 0, deaths: int = 25) -> Soaked:
     """A soak in a folder of its own."""
-    shm, before = Path("/dev/shm"), logging.root.manager.disable
+    shm, before = Path("/dev/shm"), logging.root.manager.disable  # noqa: S108 - a new folder in it
     logging.disable(logging.CRITICAL)  # hundreds of failures with their traces: who keeps them does not stay flat
     try:
         with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as folder:

@@ -43,6 +43,7 @@ class Checks:
         self.version = int(run.versions[-1]["version"])
 
     def lines(self, *events: str) -> list[dict[str, Any]]:
+        """The ledger's events of these names, in order."""
         return [line for line in self.run.events if line["event"] in events]
 
     def unaccounted(self) -> list[str]:

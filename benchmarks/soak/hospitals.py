@@ -52,10 +52,12 @@ class Books:
         self.path = path
 
     def note(self, *row: Any) -> None:
+        """Append one update."""
         with self.path.open("ab") as file:
             file.write(np.array([row], self.ROW).tobytes())
 
     def rows(self) -> np.ndarray:
+        """All updates so far, a structured array of ``ROW``."""
         return np.fromfile(self.path, self.ROW)
 
 
@@ -87,22 +89,26 @@ class Hospital:
         self.app = make_app(self._node)
 
     def lose_state(self) -> None:
+        """Delete the state folder, as a replaced disk would."""
         self.wiped = True
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def store(self) -> StateFolder:
+        """The state folder, opened anew for each task and not synced to disk."""
         return StateFolder(self.folder, durable=False)
 
     def layout(self) -> str:
+        """The layout fingerprint that the hospital's updates are bound to."""
         return self.vault.layout(f"toy-layout-{DIMENSION}", 2)
 
     @property
     def identity(self) -> Any:
+        """The hospital's signing key, the same in all sittings."""
         return toy_identity(self.number + 1)
 
     def handle(self, message: Message, context: Context) -> Message:
         """Let the node work; what it is about to send is noted."""
-        reply = self.app(message, context)
+        reply: Message = self.app(message, context)
         update = read_reply(reply.content)
         if isinstance(update, Update):
             values = np.zeros(DIMENSION, np.int64)
@@ -147,7 +153,8 @@ class _Watched(Node):
 class Trouble(Protocol):
     """Decides what becomes of a message: ``handle`` lets the node's handler run and gives its reply."""
 
-    def meet(self, grid: SoakGrid, node: int, message: Message, handle: Callable[[], Message]) -> Outcomes: ...
+    def meet(self, grid: SoakGrid, node: int, message: Message, handle: Callable[[], Message]) -> Outcomes:
+        """Replies to ``message`` for ``node``, with the seconds that each takes; none when it is lost."""
 
 
 class SoakGrid(VirtualGrid):
@@ -200,6 +207,7 @@ class SoakGrid(VirtualGrid):
         return message_id
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Replies that have arrived; they are counted as delivered to the server."""
         out = list(super().pull_messages(message_ids))
         self.arrivals.clear()
         self.delivered, self.batch = self.delivered + len(out), len(out)
@@ -207,4 +215,5 @@ class SoakGrid(VirtualGrid):
 
 
 def flower_error(message: Message, code: int) -> Message:
+    """A reply in which Flower itself reports ``code``."""
     return Message(Error(code=code, reason=f"error {code} of Flower's"), reply_to=message)

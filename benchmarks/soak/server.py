@@ -114,6 +114,7 @@ class FaultyFolder(RunFolder):
         return self.deaths.at(operation) if self.deaths is not None else ""
 
     def record(self, event: str, **facts: Any) -> None:
+        """Append the event, and die before, amid or after it, or find the disk full, as planned."""
         way, ledger = self._way("record"), self.path / FILE_NAME
         if "before" in way:
             raise Killed(way)
@@ -131,6 +132,7 @@ class FaultyFolder(RunFolder):
             raise Killed("stopped, for the key to be rotated")
 
     def keep(self, name: str, facts: dict[str, Any], parts: Iterable[Part]) -> str:
+        """Keep the payload, and die before, amid or after it, or find the disk full, as planned."""
         way = self._way("keep")
         if "before" in way:
             raise Killed(way)
@@ -145,6 +147,7 @@ class FaultyFolder(RunFolder):
         return digest
 
     def drop(self, name: str) -> None:
+        """Drop the payload, and die before or after it, as planned."""
         way = self._way("drop")
         if "before" in way:
             raise Killed(way)

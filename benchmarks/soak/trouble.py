@@ -42,9 +42,11 @@ class Call:
 
     @property
     def rng(self) -> random.Random:
+        """The soak's one generator of faults."""
         return self.world.rng
 
     def reply(self, content: RecordDict) -> Outcomes:
+        """``content`` as the node's only reply, without delay."""
         return [(0.0, Message(content=content, reply_to=self.message))]
 
     def update(self) -> Update | None:

@@ -33,7 +33,7 @@ def ask(wanted: dict[str, Any], app: Any) -> dict[str, Any]:
         (RecordHead(*head), Payload([PartHead(*part) for part in parts], Path(path).read_bytes()))
         for head, parts, path in wanted["records"]
     ]
-    facts = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted["task"].items()}
+    facts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted["task"].items()}
     task = Task(**facts, head=Head(facts["task"], "ab" * 32), records=tuple(records))
     context = Context(1, 1, wanted["node_config"], RecordDict(), wanted["run_config"])
     message = Message(content=write_task(task), message_type=TRAIN, dst_node_id=1, group_id="")

@@ -57,6 +57,7 @@ class Work:
 
     @property
     def steps(self) -> int:
+        """Steps of one round: a batch each."""
         return len(self.batches)
 
 

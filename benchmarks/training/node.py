@@ -105,7 +105,8 @@ class Hospital:
         self.node_config = {"data-path": str(notes), "state-dir": state, "key-path": key, "engine": engine}
         self.run_config = RUN_CONFIG | {"train.local-steps": steps}
         self.workers = folder / "state" / "workers"
-        self.version, self.records = 0, []
+        self.version = 0
+        self.records: list[Any] = []
         self.group: list[Member] = []
 
     def send(self) -> dict[str, Any]:

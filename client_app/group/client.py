@@ -101,6 +101,7 @@ class GroupLearner:
         return _vector(self._ask("initial")[1][0])
 
     def initial(self) -> Vector:
+        """Version 0 of the adapter, float32 [total], asked of the group once and kept."""
         return self._initial
 
     def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:

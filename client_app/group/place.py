@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
+import psutil
 from filelock import FileLock
 
 from client_app.group import frames
@@ -66,6 +66,7 @@ class Options:
     stall_timeout: float
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values by field name, for the group's options.json."""
         return asdict(self)
 
 

@@ -43,6 +43,7 @@ from client_app.training.spec import LearnerSpec
 from client_app.training.team import Team, present_team
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.settings import SettingsError
+from crossward.machine.text import one_line
 from data import DataError
 
 BEAT_SECONDS = 1.0
@@ -184,7 +185,7 @@ def explain(error: BaseException, private: bool = False) -> tuple[str, str]:
 
     ``private``: only what ``crossward.config.privacy_checks`` allows is advised.
     """
-    text = " ".join(str(error).split())[:1000]
+    text = one_line(error, 1000)
     full = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in _NO_MEMORY)
     if isinstance(error, AdapterError) or not full:  # that one says itself what to do
         return text, told(error)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
+import psutil
 
 from client_app.group import frames
 from client_app.group.place import PREFIX, Options, alive, announce, read_info, started
@@ -123,7 +123,7 @@ class Supervisor:
 
     async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None
+        assert task is not None  # noqa: S101 - for mypy
         try:
             if not _same_user(writer):
                 return
@@ -233,34 +233,50 @@ class Supervisor:
         for rank in self.ranks.values():
             rank.changed = now
         deal = asyncio.create_task(self._deal(job, header, blobs))
-        wanted = True
         try:
-            while True:
-                got = asyncio.create_task(job.out.get())
-                waiting: set[asyncio.Future[Any]] = {got, self.ended, *([gone] if wanted else [])}
-                done, _ = await asyncio.wait(waiting, timeout=ALIVE_EVERY, return_when=asyncio.FIRST_COMPLETED)
-                if self.ended.done():
-                    got.cancel()
-                    reason = f"the worker group ended while it worked: {self.ended.result()}"
-                    await _tell(writer, {"failed": "GroupError", "reason": reason})
-                    return
-                if wanted and gone in done:  # the ranks are told, and whatever they answer is for nobody
-                    wanted = False
-                    for rank in self.ranks.values():
-                        await _tell(rank.writer, {"cancel": job.number})
-                if got not in done:
-                    got.cancel()
-                    if wanted:
-                        await _tell(writer, {"alive": True})
-                    continue
-                frame = got.result()
-                if frame is None:
-                    break
-                if wanted:
-                    await _tell(writer, *frame)
+            wanted = await self._pass_on(job, writer, gone)
         finally:
             deal.cancel()
             self.job, self.used = None, time.monotonic()
+        if self.ended.done():
+            reason = f"the worker group ended while it worked: {self.ended.result()}"
+            await _tell(writer, {"failed": "GroupError", "reason": reason})
+        else:
+            await self._answer(job, writer, wanted)
+
+    async def _pass_on(self, job: Job, writer: asyncio.StreamWriter, gone: asyncio.Task[frames.Frame]) -> bool:
+        """Frames of a request, until there are no more or the group ends; whether its client still waits."""
+        wanted = True
+        while True:
+            got = asyncio.create_task(job.out.get())
+            waiting: set[asyncio.Future[Any]] = {got, self.ended, *([gone] if wanted else [])}
+            done, _ = await asyncio.wait(waiting, timeout=ALIVE_EVERY, return_when=asyncio.FIRST_COMPLETED)
+            if self.ended.done():
+                got.cancel()
+                return wanted
+            if wanted and gone in done:  # the ranks are told, and whatever they answer is for nobody
+                wanted = False
+                for rank in self.ranks.values():
+                    await _tell(rank.writer, {"cancel": job.number})
+            if got not in done:
+                got.cancel()
+                if wanted:
+                    await _tell(writer, {"alive": True})
+                continue
+            frame = got.result()
+            if frame is None:
+                return wanted
+            if wanted:
+                await _tell(writer, *frame)
+
+    async def _answer(self, job: Job, writer: asyncio.StreamWriter, wanted: bool) -> None:
+        """Result or failure of a request that all ranks have answered.
+
+        Raises
+        ------
+        EOFError
+            the client is gone.
+        """
         if job.failure:
             if wanted:
                 await _tell(writer, {key: job.failure.get(key, "") for key in ("failed", "reason", "told")})
@@ -303,12 +319,15 @@ class Supervisor:
         if self.job is None:
             idle = self.options.idle_timeout
             return f"nothing was asked of it for {idle:g} s" if now - self.used > idle else None
-        if self.job.failed_at and now - self.job.failed_at > GRACE:
-            failure = self.job.failure
-            return f"{failure['failed']} at one rank, which the others wait for: {failure['reason']}"
+        return self._trouble_of(self.job, now)
+
+    def _trouble_of(self, job: Job, now: float) -> str | None:
+        """A reason to end that lies in the request under way."""
+        if job.failed_at and now - job.failed_at > GRACE:
+            return f"{job.failure['failed']} at one rank, which the others wait for: {job.failure['reason']}"
         for number, rank in sorted(self.ranks.items()):
-            patience = limit * (1 if rank.stage == WORKING else LOADING_FACTOR)
-            if number not in self.job.answered and now - rank.changed > patience:
+            patience = self.options.stall_timeout * (1 if rank.stage == WORKING else LOADING_FACTOR)
+            if number not in job.answered and now - rank.changed > patience:
                 return f"rank {number} (process {rank.pid}) makes no progress for {patience:g} s"
         return None
 

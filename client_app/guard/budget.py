@@ -1,5 +1,6 @@
-"""Whether a node's next private training fits its budgets, and what it costs; written down before it begins, so that no
-kill of a process makes it forgotten.
+"""Whether a node's next private training fits its budgets, and what it costs.
+
+The cost is on disk before the training begins, so that a killed process has not spent less than it did.
 
 The run's budget (``privacy.epsilon``) is of one run lineage. Trainings on the same notes add up over runs, too: the
 hospital's own budget over all of them is ``Lifetime``.

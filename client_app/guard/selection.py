@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from client_app.state.durable import PATIENCE, Timeout, locked
+from client_app.state.locks import PATIENCE, alone
 from crossward.config.settings import SettingsError, read_settings
 from crossward.machine.files import write_atomic
 from data.config import DataConfig
@@ -102,22 +102,13 @@ class Selection:
                 "in its state-dir"
             )
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
         """No other task of this hospital reads or writes the record within."""
-        try:
-            lock = locked(self.path.with_suffix(".lock"))
-        except Timeout as error:
-            raise SettingsError(
-                f"another task of this node has kept {self.path.name} for {PATIENCE:g} s: nothing was read, trained "
-                "or sent. Restart the SuperNode"
-            ) from error
-        except OSError as error:
-            raise self._unwritten(error) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        busy = SettingsError(
+            f"another task of this node has kept {self.path.name} for {PATIENCE:g} s: nothing was read, trained or "
+            "sent. Restart the SuperNode"
+        )
+        return alone(self.path.with_suffix(".lock"), busy, self._unwritten)
 
     def _read(self) -> _Record:
         try:

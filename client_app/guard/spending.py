@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from client_app.state.durable import Timeout, locked
+from client_app.state.locks import alone
 from crossward.machine.files import write_atomic
 
 if TYPE_CHECKING:
@@ -133,33 +132,23 @@ class Record:
             "spent": [asdict(entry) for entry in spending.trainings],
         }
         facts["digest"] = _digest(facts)
-        with self._written():
+        try:
             write_atomic(self.path, json.dumps(facts), durable=self.durable, private=True)
-
-    @contextlib.contextmanager
-    def _written(self) -> Iterator[None]:
-        """What cannot be written within is a record that cannot be."""
-        try:
-            yield
         except OSError as error:
-            raise RecordError(
-                f"the record of the privacy budget could not be written ({error.strerror or type(error).__name__}): "
-                "nothing is trained without it. Free disk space, or see who may write to the node's state-dir; another "
-                "state-dir would forget what was spent"
-            ) from error
+            raise self._unwritten(error) from error
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    @staticmethod
+    def _unwritten(error: OSError) -> RecordError:
+        return RecordError(
+            f"the record of the privacy budget could not be written ({error.strerror or type(error).__name__}): "
+            "nothing is trained without it. Free disk space, or see who may write to the node's state-dir; another "
+            "state-dir would forget what was spent"
+        )
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
         """No other thread or process of this hospital reads or writes a record of this folder within."""
-        with self._written():
-            try:
-                lock = locked(self.path.parent / "spending.lock", _PATIENCE)
-            except Timeout as error:  # nothing is wrong with the disk
-                raise RecordError(
-                    f"another task of this node has kept the record of the privacy budget for {_PATIENCE:g} s: nothing "
-                    "is trained without it. If no other run trains here, restart the SuperNode"
-                ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        busy = RecordError(
+            f"another task of this node has kept the record of the privacy budget for {_PATIENCE:g} s: nothing "
+            "is trained without it. If no other run trains here, restart the SuperNode"
+        )
+        return alone(self.path.parent / "spending.lock", busy, self._unwritten, _PATIENCE)

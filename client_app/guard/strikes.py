@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from client_app.state.durable import Timeout, locked
+from client_app.state.locks import alone
 from client_app.update.payloads import UnopenedError
 from crossward.machine.files import write_atomic
 
@@ -58,21 +58,12 @@ class Strikes:
                 self._add(key, f"{what}: {error}")
                 raise
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        try:
-            lock = locked(self.path.with_name(f"{self.path.name}.lock"), _PATIENCE)
-        except Timeout as error:
-            raise StruckOutError(
-                f"another task of this node has kept {self.path.name} for {_PATIENCE:g} s: nothing was opened. If no "
-                "other run opens records here, restart the SuperNode"
-            ) from error
-        except OSError as error:
-            raise self._unwritten(error) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        busy = StruckOutError(
+            f"another task of this node has kept {self.path.name} for {_PATIENCE:g} s: nothing was opened. If no "
+            "other run opens records here, restart the SuperNode"
+        )
+        return alone(self.path.with_name(f"{self.path.name}.lock"), busy, self._unwritten, _PATIENCE)
 
     def _read(self) -> dict[str, list[str]]:
         if not self.path.exists():

@@ -73,8 +73,10 @@ class NodeState:
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """What ``numpy.savez`` put into ``path``. Unlike ``numpy.load``, it takes no array whose checksum was not reached:
-    a damaged header may ask for less than there is.
+    """What ``numpy.savez`` put into ``path``.
+
+    Unlike ``numpy.load``, it takes no array whose checksum was not reached: a damaged header may ask for less than
+    there is.
 
     Raises
     ------

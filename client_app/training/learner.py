@@ -41,6 +41,7 @@ from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySetti
 from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings
+from crossward.machine.text import one_line
 from crossward.privacy.noise import SECRET, Randomness
 from crossward.protocol.measures import Measure
 from data import (
@@ -90,7 +91,7 @@ def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Ho
 
 def site_name(name: str) -> str:
     """``name`` as it is sent: one line of at most 200 printable characters, whatever a column of a file holds."""
-    return " ".join("".join(c if c.isprintable() else " " for c in name).split())[:200] or "hospital"
+    return one_line(name, 200) or "hospital"
 
 
 class LoraLearner:
@@ -132,6 +133,7 @@ class LoraLearner:
         self.test_tokens = tokenise(hospital.test, tokenizer, replace(data, packing=False), hospital.labels)
 
     def initial(self) -> Vector:
+        """The seeded LoRA factors, float32 [total]."""
         return self.shop.initial
 
     def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:

@@ -104,22 +104,7 @@ def train_steps(
     if settings.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     model.train()
-    loss_sum, tokens, taken, began = 0.0, 0, 0, pace.clock()
-    behind: tuple[int, torch.Tensor, int] | None = None
-
-    def settle(told: tuple[int, torch.Tensor, int]) -> tuple[bool, bool]:
-        nonlocal loss_sum
-        step, sums, count = told
-        loss, last, cancelled = sums.tolist()
-        if not loss < float("inf"):
-            raise TrainingError(
-                f"the loss of step {step} is {loss}: training diverged; lower train.learning-rate or set train.clip"
-            )
-        loss_sum += loss
-        if on_step is not None:
-            on_step(step, loss / count, count)
-        return last > 0, cancelled > 0
-
+    losses, tokens, taken, began = _Losses(on_step), 0, 0, pace.clock()
     try:
         for step in range(steps):
             group = [next(batches) for _ in range(settings.accumulation)]
@@ -132,20 +117,16 @@ def train_steps(
             flags = (float(speaks and pace.over(began, taken)), float(speaks and pace.cancelled()))
             sums = team.sum(torch.stack([loss, *(loss.new_tensor(flag) for flag in flags)]))
             tokens += count
-            if behind is not None:
-                settle(behind)
-            behind = (step, sums, count)
+            losses.add(step, sums, count)
             loop.step(step)
             # alone, the loss is read while the next step runs; a team must agree on whether there is one
             if team.size > 1 or any(flags):
-                last, cancelled = settle(behind)
-                behind = None
+                last, cancelled = losses.read()
                 if cancelled:
                     raise CancelledError("nobody waits for this training any more")
                 if last:
                     break
-        if behind is not None:
-            settle(behind)
+        losses.read()
     finally:  # the model is shared: what a training that failed left behind must not reach the next
         loop.optimizer.zero_grad()
         model.eval()
@@ -154,7 +135,35 @@ def train_steps(
             model.disable_input_require_grads()  # of its own accord it would leave a hook more each time
     if tokens == 0:
         raise TrainingError("no token was predicted in any batch: the training notes are empty after tokenising")
-    return Outcome(loss_sum, tokens, taken)
+    return Outcome(losses.total, tokens, taken)
+
+
+class _Losses:
+    """Losses of the steps. One is read when the next is added: reading it at once would wait for the GPU."""
+
+    def __init__(self, on_step: Callable[[int, float, int], None] | None) -> None:
+        self.total, self._on_step = 0.0, on_step
+        self._unread: tuple[int, torch.Tensor, int] | None = None
+
+    def add(self, step: int, sums: torch.Tensor, count: int) -> None:
+        """``sums`` over the team: the loss of ``count`` tokens, and what :meth:`read` is to return, [3]."""
+        self.read()
+        self._unread = (step, sums, count)
+
+    def read(self) -> tuple[bool, bool]:
+        """Read the step added last: whether any process has it as the last, and whether any was cancelled."""
+        if self._unread is None:
+            return False, False
+        (step, sums, count), self._unread = self._unread, None
+        loss, last, cancelled = sums.tolist()
+        if not loss < float("inf"):
+            raise TrainingError(
+                f"the loss of step {step} is {loss}: training diverged; lower train.learning-rate or set train.clip"
+            )
+        self.total += loss
+        if self._on_step is not None:
+            self._on_step(step, loss / count, count)
+        return last > 0, cancelled > 0
 
 
 class Loop:

@@ -30,9 +30,11 @@ class LearnerSpec:
     def of(
         config: dict[str, Value], partition: int | None = None, partitions: int | None = None, site: str = ""
     ) -> LearnerSpec:
+        """The spec of a run config, whatever order its keys are in."""
         return LearnerSpec(tuple(sorted(config.items())), partition, partitions, site)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values that :meth:`from_json` reads."""
         return {
             "config": dict(self.config),
             "partition": self.partition,
@@ -42,10 +44,10 @@ class LearnerSpec:
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> LearnerSpec:
+        """The spec that :meth:`to_json` wrote."""
         return LearnerSpec.of(value["config"], value["partition"], value["partitions"], value["site"])
 
     def group_key(self, code: str) -> str:
-        """sha256 hex of what worker processes must have been started with to serve this: the model, the processes, and
-        the ``code`` (folder) that they run."""
+        """sha256 hex of what worker processes must have been started with: model, processes, and folder ``code``."""
         kept = [(key, value) for key, value in self.config if key.startswith(_MODEL)]
         return hashlib.sha256(json.dumps([code, kept]).encode()).hexdigest()

@@ -64,8 +64,4 @@ def simulated_key(settings: EncryptionSettings) -> ConsortiumKey | None:
         own_folder(folder.name)
     except PathError as error:
         raise KeyFileError(str(error)) from error
-    except OSError as error:
-        raise KeyFileError(
-            f"{error.filename}: {error.strerror}: set CROSSWARD_HOME to a folder that can be written"
-        ) from error
     return _simulation(folder, settings.scheme)

@@ -111,7 +111,7 @@ class Payloads:
         if (pool := self._pools.get(secret.fingerprint)) is not None:
             return pool
         settings, key = self.vault.settings, self.vault.key
-        assert key is not None  # a vault without one has no secret
+        assert key is not None  # noqa: S101 - for mypy: a vault without one has no secret
         if not (material := key_material(settings.scheme, key, secret)):
             name = settings.scheme.upper()
             if secret == key.current:

@@ -20,8 +20,11 @@ _STRETCH = 1 << 20  # values rounded at a time: temporaries stay small however l
 
 @dataclass(frozen=True)
 class Quantised:
-    """``values`` [n] in [-q_max, q_max], of the narrowest signed type that holds them; ``residual`` float32 [n];
-    ``clipped``: share of values cut off."""
+    """Integers to send, and what rounding and clipping left.
+
+    ``values`` [n] in [-q_max, q_max], of the narrowest signed type that holds them; ``residual`` float32 [n];
+    ``clipped``: share of values cut off.
+    """
 
     values: NDArray[np.signedinteger]
     residual: NDArray[np.float32]

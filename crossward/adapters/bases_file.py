@@ -92,6 +92,12 @@ def write_bases(
     return digest
 
 
+_ADVICE = (
+    "Get the run's file again, or make it with `crossward bases --model ... --rank ... --out FILE` "
+    "and set lora.bases to it."
+)
+
+
 def open_bases(path: Path, shapes: Shapes, rank: int, base: str) -> Bases:
     """The bases in ``path``, once every value has been checked against the digest that the file carries.
 
@@ -102,55 +108,57 @@ def open_bases(path: Path, shapes: Shapes, rank: int, base: str) -> Bases:
     AdapterError
         the file cannot be read, is cut off or altered, or is of another base model, rank or shape.
     """
-    advice = (
-        "Get the run's file again, or make it with `crossward bases --model ... --rank ... --out "
-        "FILE` "
-        "and set lora.bases to it."
-    )
     try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             facts = file.metadata() or {}
             keys = set(file.keys())
-            if facts.get("format") != FORMAT:
-                got = facts.get("format", "no format")
-                raise LocalFilesError(f"{path} is no file of bases: it has {got!r}, expected {FORMAT!r}. {advice}")
-            for what, got, wanted in (
-                ("base model", facts.get("base", ""), base),
-                ("rank", facts.get("rank", ""), str(rank)),
-            ):
-                if got != wanted:
-                    raise LocalFilesError(
-                        f"{path}: the bases are of {what} {got[:12]}, expected {wanted[:12]} "
-                        f"(model.name and lora.rank of this run). {advice}"
-                    )
+            _check_facts(path, facts, base, rank)
             missing = [name for name in shapes if not {f"{name}.lora_A.weight", f"{name}.lora_B.weight"} <= keys]
             if missing:
                 raise LocalFilesError(
                     f"{path} lacks the bases of {len(missing)} of {len(shapes)} layers, first {missing[0]}: it was "
-                    f"made for other lora.target-modules. {advice}"
+                    f"made for other lora.target-modules. {_ADVICE}"
                 )
             layers = {}
             for name in sorted({key.removesuffix(".lora_A.weight").removesuffix(".lora_B.weight") for key in keys}):
                 a, b = (file.get_tensor(f"{name}.{part}.weight") for part in ("lora_A", "lora_B"))
-                rows, columns = shapes.get(name, (b.shape[0], a.shape[-1]))
-                got = f"{a.dtype} {list(a.shape)} and {b.dtype} {list(b.shape)}"
-                if got != f"torch.float32 {[rank, columns]} and torch.float32 {[rows, rank]}":
-                    raise LocalFilesError(
-                        f"{path}: the bases of {name} are {got}, expected float32 {[rank, columns]} and "
-                        f"{[rows, rank]}. {advice}"
-                    )
-                if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
-                    raise LocalFilesError(f"{path}: the bases of {name} hold values that are not finite. {advice}")
+                _check_layer(path, name, a, b, shapes.get(name, (b.shape[0], a.shape[-1])), rank)
                 layers[name] = layer_digest(a, b)
     except (OSError, ValueError, IndexError, safetensors.SafetensorError) as error:
         if isinstance(error, AdapterError):
             raise
         raise LocalFilesError(
-            f"the bases in {path} cannot be read, or are cut off: {type(error).__name__}: {error}. {advice}"
+            f"the bases in {path} cannot be read, or are cut off: {type(error).__name__}: {error}. {_ADVICE}"
         ) from error
     if bases_digest(layers) != facts.get("digest"):
         raise LocalFilesError(
             f"{path} was altered: its values have digest {bases_digest(layers)[:12]}, it says "
-            f"{facts.get('digest', 'none')[:12]}. {advice}"
+            f"{facts.get('digest', 'none')[:12]}. {_ADVICE}"
         )
     return Bases(path, layers, bases_digest(layers))
+
+
+def _check_facts(path: Path, facts: dict[str, str], base: str, rank: int) -> None:
+    if facts.get("format") != FORMAT:
+        got = facts.get("format", "no format")
+        raise LocalFilesError(f"{path} is no file of bases: it has {got!r}, expected {FORMAT!r}. {_ADVICE}")
+    for what, got, wanted in (
+        ("base model", facts.get("base", ""), base),
+        ("rank", facts.get("rank", ""), str(rank)),
+    ):
+        if got != wanted:
+            raise LocalFilesError(
+                f"{path}: the bases are of {what} {got[:12]}, expected {wanted[:12]} "
+                f"(model.name and lora.rank of this run). {_ADVICE}"
+            )
+
+
+def _check_layer(path: Path, name: str, a: torch.Tensor, b: torch.Tensor, shape: tuple[int, int], rank: int) -> None:
+    rows, columns = shape
+    got = f"{a.dtype} {list(a.shape)} and {b.dtype} {list(b.shape)}"
+    if got != f"torch.float32 {[rank, columns]} and torch.float32 {[rows, rank]}":
+        raise LocalFilesError(
+            f"{path}: the bases of {name} are {got}, expected float32 {[rank, columns]} and {[rows, rank]}. {_ADVICE}"
+        )
+    if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
+        raise LocalFilesError(f"{path}: the bases of {name} hold values that are not finite. {_ADVICE}")

@@ -21,12 +21,6 @@ def cache_folder(kind: str) -> Path:
         it cannot be made, or belongs to another user.
     """
     try:
-        folder = own_folder("cache") / kind
-        folder.mkdir(exist_ok=True)
+        return own_folder(f"cache/{kind}")
     except PathError as error:
         raise AdapterError(str(error)) from error
-    except OSError as error:
-        raise AdapterError(
-            f"{error.filename} cannot be made ({error.strerror}): set CROSSWARD_HOME to a folder that can be written"
-        ) from error
-    return folder

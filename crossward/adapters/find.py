@@ -15,6 +15,7 @@ from crossward.adapters.digests import weight_files
 from crossward.adapters.embedded import unpack_model
 from crossward.adapters.errors import AdapterError, LocalFilesError
 from crossward.machine.paths import absolute
+from crossward.machine.text import one_line
 
 TEXT = ["*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
 ELSEWHERE = ["original/*", "onnx/*", "consolidated*", "*.gguf", "*/*"]
@@ -30,8 +31,7 @@ def _complete(folder: Path) -> bool:
 
 
 def _short(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}"
+    return f"{type(error).__name__}: {one_line(error, 200)}"
 
 
 def _from_hub(config: ModelConfig, tried: list[str]) -> Path | None:

@@ -68,8 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         _complain(error.format_message())
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        _complain("crossward: interrupted")
+    except click.Abort:
         return INTERRUPTED
     return code if isinstance(code, int) else 0
 

@@ -22,6 +22,7 @@ class UserPath(click.Path):
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path as given, "~" expanded; an empty one is a usage error."""
         if not str(value):
             self.fail("an empty path", param, ctx)
         try:
@@ -59,7 +60,7 @@ class CommandError(click.ClickException):
     def __init__(self, message: str, code: int = FAILED) -> None:
         context = click.get_current_context(silent=True)
         super().__init__(f"{context.command_path if context else 'crossward'}: {message}")
-        self.exit_code = code
+        self.exit_code = code  # type: ignore[misc]
 
 
 @contextlib.contextmanager

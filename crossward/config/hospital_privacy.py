@@ -130,7 +130,7 @@ def _clashes(config: Mapping[str, Any]) -> list[str]:
 
 def _check_budget(config: Mapping[str, Any], privacy: PrivacySettings) -> None:
     mechanism = hospital_mechanism(config)
-    assert mechanism is not None
+    assert mechanism is not None  # noqa: S101 - for mypy
     versions = read_settings(Schedule, config).versions
     planned = mechanism.epsilon(versions, privacy.delta)
     if planned == float("inf"):

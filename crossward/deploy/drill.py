@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
+import psutil
 
 from crossward.deploy.errors import DeployError
 from crossward.ledger.file import FILE_NAME, read_entries
@@ -42,6 +42,7 @@ class Drill(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
+        """Kill one after the other; waits for a version before each, and for the recovery after it."""
         for number, what in enumerate(self.todo, 1):
             while self.versions() < number:
                 if self._over.wait(0.2):

@@ -1,5 +1,4 @@
-"""``crossward deploy health FILE.toml``: whether what that file starts answers now, for Docker and
-Kubernetes.
+"""``crossward deploy health FILE.toml``: a health check for Docker and Kubernetes.
 
 Of an aggregator it asks the SuperLink, of a hospital the SuperNode's port on the loopback, which is there also while
 the aggregator is not: a hospital that waits is not ill.

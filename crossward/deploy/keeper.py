@@ -103,7 +103,7 @@ class Keeper:
         thread.start()
 
     def _pass_on(self, service: Service, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
+        assert process.stdout is not None  # noqa: S101 - for mypy
         with process.stdout:
             for raw in process.stdout:
                 line = raw.decode(errors="replace").rstrip("\n")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
+import psutil
 
 from crossward.deploy.aggregator import AggregatorConfig, healthy, init_aggregator, read_aggregator
 from crossward.deploy.drill import SERVERAPP, Drill

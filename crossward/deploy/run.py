@@ -1,5 +1,4 @@
-"""``crossward deploy run``: a run on a deployed SuperLink, followed to its end, with the truth about how it
-ended.
+"""``crossward deploy run``: a run on a deployed SuperLink, followed until it ends, and how it ended.
 
 A run goes on when the terminal that follows it is closed; ``--detach`` does not follow it in the first place.
 
@@ -77,8 +76,10 @@ class DeployedRun:
             self.flower.stop_run(self.run_id)
 
     def follow(self, show: Callable[[str], None], worker: str = "") -> None:
-        """Show the run's log until it has ended. ``worker`` names the ServerApp's process if it is below this one:
-        Flower takes a minute to notice that it is gone.
+        """Show the run's log until it has ended.
+
+        ``worker`` names the ServerApp's process if it is below this one: Flower takes a minute to notice that it is
+        gone.
 
         Raises
         ------

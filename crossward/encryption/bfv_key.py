@@ -29,8 +29,10 @@ def seeded_secret_key(secret_seed: bytes, plain_bits: int) -> Any:
 
     Parameters
     ----------
-    secret_seed : 64 secret bytes, read as eight little-endian uint64 words.
-    plain_bits : 16 to 58, bits of the plain modulus.
+    secret_seed
+        64 secret bytes, read as eight little-endian uint64 words.
+    plain_bits
+        16 to 58, bits of the plain modulus.
 
     Raises
     ------

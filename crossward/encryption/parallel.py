@@ -42,12 +42,12 @@ def _small(values: Integers, bits: int) -> Any:
 
 
 def _close(values: Any) -> bytes:
-    assert _SEALER is not None
+    assert _SEALER is not None  # noqa: S101 - for mypy
     return _SEALER.close(values)
 
 
 def _open(data: bytes, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Any:
-    assert _SEALER is not None
+    assert _SEALER is not None  # noqa: S101 - for mypy
     values = _SEALER.open(data, bits, count, weight_sum, dithered)
     return _small(values, int(max(values.max(), -values.min())).bit_length() + 1)
 
@@ -94,8 +94,10 @@ class SealingPool:
         return self._run(_close, ((values,) for values in pieces))
 
     def open(self, parts: Iterable[tuple[Any, ...]], total: int) -> Iterator[Integers]:
-        """``sum w*q`` of each part, int64 [count]; a part is what :meth:`crossward.encryption.holder.Sealer.open`
-        takes."""
+        """``sum w*q`` of each part, int64 [count].
+
+        A part is what :meth:`crossward.encryption.holder.Sealer.open` takes.
+        """
         if not self._parallel(total):
             return (self.local.open(*part) for part in parts)
         opened = self._run(_open, ((bytes(data), *numbers) for data, *numbers in parts))

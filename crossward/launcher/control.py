@@ -42,6 +42,7 @@ class Control:
         return str(run["status"]), str(run["status-details"])
 
     def stop_run(self, run_id: str) -> None:
+        """Have the SuperLink stop a run."""
         self.call("stop", run_id, self.connection, limit_s=15.0)
 
     def stream_log(self, run_id: str) -> subprocess.Popen[bytes]:
@@ -50,6 +51,7 @@ class Control:
         return self._tree.start(args, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def call(self, *args: str, limit_s: float = _CALL_LIMIT_S) -> dict[str, Any]:
+        """What ``flwr`` answers to ``args``; LauncherError if it refuses, fails, or takes over ``limit_s`` seconds."""
         if not self.alive:
             raise LauncherError("the SuperLink has ended")
         process = self._tree.start(

@@ -118,6 +118,7 @@ class RunView:
         self._silent = False
 
     def __call__(self, line: str) -> bool:
+        """Show the line if a person wants to see it; whether it was shown."""
         if line.startswith(("warning: ", "error: ", "critical: ")):
             self.display.print(Text(line, "red" if line[0] != "w" else "yellow"), wrap=True)
             return True

@@ -40,7 +40,7 @@ class _Tail:
 
 
 class ExactLosses:
-    """Call it with a task's number for the mean training loss that its hospital had, in nats a token; None if unknown.
+    """Exact mean training losses by task, read from the nodes' state as it grows.
 
     ``folder`` is a simulated run's folder, of which the settings say where its nodes are. It need not exist yet.
     """
@@ -55,6 +55,7 @@ class ExactLosses:
         self._updates = False
 
     def __call__(self, task: int) -> float | None:
+        """The mean training loss of a task in nats a token; None if unknown."""
         if task not in self._losses:
             self._read_nodes()
         return self._losses.get(task)

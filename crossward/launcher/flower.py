@@ -36,10 +36,12 @@ class Flower(Control):
 
     @property
     def alive(self) -> bool:
+        """Whether the SuperLink's process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
+        """The SuperLink's process id; 0 before it is started."""
         return self._process.pid if self._process else 0
 
     def start(self, patience_s: float = 90.0) -> None:

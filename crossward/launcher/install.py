@@ -1,5 +1,4 @@
-"""``python crossward/launcher/install.py``: makes .venv once, so that nothing is fetched or installed when it is up to
-date.
+"""``python crossward/launcher/install.py``: makes .venv, and does nothing when it is up to date.
 
 Up to date means: what pyproject.toml says about dependencies, and the lock, are what the last completed install read.
 Editing the app's own configuration there installs nothing, and an interrupted install is done again.
@@ -37,10 +36,12 @@ class InstallError(Exception):
 
 
 def supported(version: tuple[int, int]) -> bool:
+    """Whether a Python (major, minor) is one that Crossward runs on."""
     return LOWEST <= version < BELOW
 
 
 def python(venv: Path) -> Path:
+    """The interpreter of an environment."""
     return venv / "bin" / "python"
 
 
@@ -66,6 +67,7 @@ def relevant(pyproject: str, locks: dict[str, str]) -> dict[str, object]:
 
 
 def read_locks(project: Path) -> dict[str, str]:
+    """Lock file name to its text; InstallError when one cannot be read."""
     try:
         return {name: (project / name).read_text("utf-8") for name in (RUN, DEV, TORCH_PINS)}
     except (OSError, ValueError) as error:
@@ -97,6 +99,7 @@ def chosen(stamp: Path) -> str | None:
 
 
 def write_stamp(stamp: Path, content: dict[str, object]) -> None:
+    """Replace the stamp of the last completed install in one step."""
     write_atomic(stamp, json.dumps(content), durable=False, private=True)
 
 
@@ -112,6 +115,7 @@ def works(executable: Path) -> bool:
 
 
 def make_venv(venv: Path) -> None:
+    """A new environment in place of what is in ``venv``; InstallError says which package is missing."""
     say(f"creating {venv} with Python {sys.version_info[0]}.{sys.version_info[1]}")
     done = subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], capture_output=True, text=True)
     if done.returncode or not works(python(venv)):
@@ -123,6 +127,7 @@ def make_venv(venv: Path) -> None:
 
 
 def pip(venv: Path, *args: str, cwd: Path | None = None) -> None:
+    """Run ``pip install`` with ``args`` in the environment; InstallError when it fails."""
     quiet = [] if sys.stdout.isatty() else ["-q"]
     # In the project's folder, so that "." names it whatever characters its path has.
     command = [str(python(venv)), "-m", "pip", "--disable-pip-version-check", "install", *quiet, *args]
@@ -134,7 +139,7 @@ def pip(venv: Path, *args: str, cwd: Path | None = None) -> None:
 
 
 def remove_torch(venv: Path) -> None:
-    """pip takes "torch==2.13.0" as installed whichever build it is."""
+    """Removes PyTorch: pip takes "torch==2.13.0" as installed whichever build it is."""
     command = [str(python(venv)), "-m", "pip", "uninstall", "-q", "--yes", "torch"]
     subprocess.run(command, capture_output=True)
 
@@ -149,6 +154,7 @@ def check(venv: Path) -> None:
 
 
 def say(line: str) -> None:
+    """Print a line of the installer's."""
     print(f"install: {line}", flush=True)
 
 
@@ -180,6 +186,7 @@ def install(project: Path, extra: str, torch: str | None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Install what is asked for; the exit code."""
     if not supported(sys.version_info[:2]):
         found = ".".join(map(str, sys.version_info[:3]))
         print(f"install: Python 3.11 or 3.12 is needed; {sys.executable} is {found}. Try make PYTHON=python3.11")

@@ -1,5 +1,4 @@
-"""``python -m crossward.launcher.keeper FOLDER COMMAND...``: runs a command there and ends all it started once stdin
-closes.
+"""``python -m crossward.launcher.keeper FOLDER COMMAND...``: ends all that a command started once stdin closes.
 
 The launcher holds the other end of stdin, so the kernel closes it however the launcher ends, ``kill -9`` included;
 the simulation and Ray would otherwise go on by themselves.
@@ -17,6 +16,7 @@ from crossward.launcher.processes import ProcessTree
 
 
 def main(folder: str, *command: str) -> int:
+    """Run ``command`` in ``folder``; its exit code, or 1 when stdin was closed first and it was ended."""
     tree = ProcessTree()
     process = tree.start(command, cwd=folder)
     while process.poll() is None:

@@ -1,9 +1,8 @@
-"""``python -m crossward.launcher.latest`` (``make test-latest``): the tests with the newest versions that
-pyproject.toml allows.
+"""``python -m crossward.launcher.latest`` (``make test-latest``): the tests with the newest versions allowed.
 
-An environment of its own, .venv-latest, is made anew and its packages are resolved from the ranges, not taken from the
-lock. The report names the packages whose versions are not the locked ones, and what failed. Exit code 0: all passed,
-and `make lock` can take these versions; 1: something failed; 2: the environment could not be made.
+An environment of its own, .venv-latest, is made anew and its packages are resolved from the ranges in pyproject.toml,
+not taken from the lock. The report names the packages whose versions are not the locked ones, and what failed. Exit
+code 0: all passed, and `make lock` can take these versions; 1: something failed; 2: the environment could not be made.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from xml.etree import ElementTree
 
 from crossward.launcher.install import TORCH, InstallError, make_venv, pip, python, say
 from crossward.launcher.lock import BUILD, EXTRA, canonical, differences, pins, read
+from crossward.machine.text import one_line
 
 VENV = ".venv-latest"
 LONGEST = 160  # characters shown of why a test failed
@@ -63,9 +63,10 @@ def failures(report: Path) -> list[str]:
     if not report.exists():
         return ["pytest wrote no report; see above"]
     lines = []
-    for case in ElementTree.parse(report).iter("testcase"):
+    tree = ElementTree.parse(report)  # noqa: S314 - the tests that just ran wrote it
+    for case in tree.iter("testcase"):
         for bad in (one for one in case if one.tag in ("failure", "error")):
-            reason = " ".join((bad.get("message") or "").split())[:LONGEST]
+            reason = one_line(bad.get("message") or "", LONGEST)
             lines.append(f"{case.get('classname')}::{case.get('name')}  {reason}")
     return lines
 
@@ -85,6 +86,7 @@ def run(executable: Path, project: Path, pytest: list[str]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the tests with the newest versions and print the report; the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m crossward.launcher.latest", description=(__doc__ or "").partition("\n")[0]
     )

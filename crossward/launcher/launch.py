@@ -63,6 +63,7 @@ class Options:
 
 
 def run_name(now: datetime) -> str:
+    """A run folder's name: UTC time and three random bytes, so that names sort by time and never meet."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
@@ -72,8 +73,10 @@ def usable_cpus() -> int:
 
 
 def federation(options: Options, cores: int) -> str:
-    """Flower's federation config. Ray makes one actor per ``cpus-per-client`` of its CPUs, so it gets no more CPUs
-    than there are clients to fill them."""
+    """Flower's federation config.
+
+    Ray makes one actor per ``cpus-per-client`` of its CPUs, so it gets no more CPUs than there are clients to use them.
+    """
     wanted = options.num_supernodes * options.cpus_per_client
     cpus = options.cpus or max(min(cores, wanted), options.cpus_per_client)
     if cpus < options.cpus_per_client:

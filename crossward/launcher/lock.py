@@ -1,5 +1,4 @@
-"""``python -m crossward.launcher.lock`` (``make lock``): writes the lock, requirements/*.txt, from the ranges in
-pyproject.toml.
+"""``python -m crossward.launcher.lock`` (``make lock``): writes requirements/*.txt from pyproject.toml's ranges.
 
 ``run.txt``, and ``dev.txt`` and ``docs.txt`` with what `make test` and `make docs` need besides, name every package
 with its version and the hashes of all its files, the same versions for every supported Python and platform.
@@ -133,6 +132,7 @@ def renew(project: Path) -> None:
 
 
 def main() -> int:
+    """Write the lock files; the exit code."""
     try:
         renew(Path(__file__).resolve().parents[2])
     except InstallError as error:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
+import psutil
 
 from crossward.machine.proxies import direct
 

@@ -34,6 +34,7 @@ class Ending:
 
     @property
     def completed(self) -> bool:
+        """Whether the run ended as it should."""
         return self.status == COMPLETED
 
 
@@ -50,8 +51,9 @@ class LogReader(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        """Copy lines until the log ends."""
         stream = self._process.stdout
-        assert stream is not None
+        assert stream is not None  # noqa: S101 - for mypy
         for raw in stream:
             self.lines += 1
             if self.lines > self.skip:
@@ -65,6 +67,7 @@ class LogReader(threading.Thread):
         self.ended.set()
 
     def close(self) -> None:
+        """Stop following the log; waits up to 5 s for the thread."""
         if self._process.poll() is None:
             self._process.kill()
         self.join(5.0)
@@ -101,6 +104,7 @@ class Watch:
         self._started_by = time.monotonic() + start_limit_s
 
     def follow(self) -> Ending:
+        """Wait until the run has ended, reporting on the way how long nothing has happened."""
         with self._log.open("a", encoding="utf-8") as file:
             reader = self._read(file)
             try:

@@ -53,6 +53,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """Whether nothing was found wrong."""
         return not self.problems
 
 
@@ -68,6 +69,7 @@ def encode(entry: Mapping[str, Any]) -> bytes:
 
 
 def digest(entry: Mapping[str, Any]) -> str:
+    """sha256 hex of a line's sorted JSON without its ``hash``."""
     rest = {k: v for k, v in entry.items() if k != "hash"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -94,6 +96,7 @@ def checked(line: bytes, head: Head, where: str) -> Entry:
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Line number, from 1, and bytes of each line, newline included."""
     with path.open("rb") as file:
         yield from enumerate(file, start=1)
 

@@ -109,6 +109,7 @@ class Ledger:
         return Entry(raw["seq"], raw["time"], event, normal, head.hash, raw["hash"])
 
     def head(self) -> Head:
+        """Number and hash of the last entry."""
         return self._head
 
     def entries(self) -> Iterator[Entry]:
@@ -116,6 +117,7 @@ class Ledger:
         return read_entries(self.path)
 
     def close(self) -> None:
+        """Release the writer's lock; closing twice does nothing."""
         if not self._file.closed:
             fcntl.flock(self._file, fcntl.LOCK_UN)
             self._file.close()

@@ -1,6 +1,6 @@
 """Files that appear whole or not at all: written beside their place under a name of their own, then put into it.
 
-Not for: what is in a file, or locks (``client_app.state.durable``).
+Not for: what is in a file, or locks (``client_app.state.locks``).
 """
 
 from __future__ import annotations

@@ -108,21 +108,27 @@ def home() -> Path:
 
 
 def own_folder(name: str) -> Path:
-    """The folder ``name`` of :func:`home`, made for this user alone if it does not exist.
+    """The folder ``name`` of :func:`home`, which may be "one/in/another", made for this user alone if need be.
 
     What is in it is replaced and removed as needed, so a folder of another user's is refused.
 
     Raises
     ------
     PathError
-        it belongs to another user.
-    OSError
-        it cannot be made.
+        it cannot be made, or belongs to another user.
     """
-    folder = home() / name
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if (owner := folder.stat().st_uid) != os.geteuid():
-        raise PathError(
-            f"{folder} belongs to user {owner}, not to this one ({os.geteuid()}): set {HOME} to a folder of your own"
-        )
+    folder = home()
+    for part in Path(name).parts:
+        folder /= part
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise PathError(
+                f"{error.filename} cannot be made ({error.strerror}): set {HOME} to a folder that can be written"
+            ) from error
+        if (owner := folder.stat().st_uid) != os.geteuid():
+            raise PathError(
+                f"{folder} belongs to user {owner}, not to this one ({os.geteuid()}): set {HOME} to a folder of your "
+                "own"
+            )
     return folder

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import socket
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
+import psutil
 
 
 def free_ports(count: int) -> list[int]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 LONGEST_SOCKET = 103  # bytes of a socket's path, on any system
-_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
+_PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - mkdtemp makes private folders in them
 
 
 def short_folder(prefix: str, longest: int, suits: Callable[[Path], bool] = lambda folder: True) -> Path:

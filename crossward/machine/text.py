@@ -1,7 +1,7 @@
-"""Configuration files as editors save them: UTF-8 with or without a byte order mark, UTF-16 with one.
+"""Text of others: configuration files as editors save them, and words that must not steer a terminal or a page.
 
-Anything else is refused with the line and what to do; nothing is guessed, since a wrong guess changes names and
-passphrases without a word.
+Configuration is UTF-8 with or without a byte order mark, UTF-16 with one. Anything else is refused with the line and
+what to do; nothing is guessed, since a wrong guess changes names and passphrases without a word.
 
 Not for: notes, whose encoding is a setting (``data.encoding``).
 """
@@ -24,6 +24,17 @@ _MARKS = (  # UTF-32's marks begin with UTF-16's
 
 class TextError(ValueError):
     """A text file cannot be read; the text says which, where and what to do, and quotes nothing of the file."""
+
+
+def printable(text: str, instead: str = " ") -> str:
+    """``text`` with ``instead`` for every character that is not printable: control, bidirectional, surrogate."""
+    return "".join(c if c.isprintable() else instead for c in text)
+
+
+def one_line(text: object, most: int = 0) -> str:
+    """``text`` as one line of printable characters and single spaces, cut to ``most`` characters (0: not cut)."""
+    line = " ".join(printable(str(text)).split())
+    return line[:most] if most else line
 
 
 def decoded(data: bytes, where: str | Path) -> str:

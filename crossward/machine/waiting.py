@@ -14,8 +14,9 @@ FIRST, LONGEST = 5.0, 600.0  # seconds until the first word, and between later o
 
 
 class Reminder:
-    """When to speak while waiting, by whatever clock the caller has: ``first`` seconds after the wait began, then
-    after twice as long each time, at most ``longest``.
+    """When to log while waiting, by whatever clock the caller has.
+
+    ``first`` seconds after the wait began, then after twice as long each time, at most ``longest``.
     """
 
     def __init__(self, now: float, first: float = FIRST, longest: float = LONGEST) -> None:

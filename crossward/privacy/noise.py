@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri  # type: ignore[import-untyped,unused-ignore]
+from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 _CHUNK = 1 << 20

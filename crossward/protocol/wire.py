@@ -330,7 +330,8 @@ def write_reply(reply: Reply) -> RecordDict:
 def _read_flat(kind: type[R], content: RecordDict, facts: ConfigRecord) -> R:
     hints = get_type_hints(kind)
     given: dict[str, Any] = {f.name: _get(facts, _dashed(f.name), hints[f.name]) for f in fields(kind)}
-    return kind(**{name: value[:_LONGEST] if isinstance(value, str) else value for name, value in given.items()})
+    given |= {name: value[:_LONGEST] for name, value in given.items() if isinstance(value, str)}
+    return kind(**given)
 
 
 def _read_failure(kind: type[Failure], content: RecordDict, facts: ConfigRecord) -> Failure:

@@ -35,6 +35,7 @@ def table(head: Sequence[str], rows: Iterable[str], numbers: Iterable[int] = ())
 
 
 def tile(what: str, value: str, more: str) -> str:
+    """A headline figure with what it is above and more about it below."""
     return f'<div class="tile"><span>{escape(what)}</span><b>{escape(value)}</b><span>{escape(more)}</span></div>'
 
 

@@ -12,6 +12,7 @@ import html
 import math
 from collections.abc import Callable, Sequence
 
+from crossward.machine.text import printable
 from crossward.report.palette import GRID, INK
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -20,7 +21,7 @@ _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
 
 def clean(value: object, limit: int = 0) -> str:
     """``value`` as one printable line, cut to ``limit`` characters: no control, bidirectional or surrogate ones."""
-    text = "".join(c if c.isprintable() else " " for c in str(value)).strip()
+    text = printable(str(value)).strip()
     return text[: limit - 1].rstrip() + "…" if 0 < limit < len(text) else text
 
 
@@ -77,6 +78,7 @@ class Drawing:
     def line(
         self, x1: float, y1: float, x2: float, y2: float, colour: str = GRID, width: float = 1, dash: str = ""
     ) -> None:
+        """A straight line; ``dash`` is SVG's stroke-dasharray."""
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         self._add(
             "line",
@@ -85,6 +87,7 @@ class Drawing:
         )
 
     def polyline(self, points: Sequence[tuple[float, float]], colour: str, width: float, dash: str = "") -> None:
+        """A line through ``points``."""
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         where = " ".join(f"{number(x)},{number(y)}" for x, y in points)
         self._add(
@@ -93,6 +96,7 @@ class Drawing:
         )
 
     def circle(self, x: float, y: float, radius: float, fill: str, stroke: str = "#fff", title: object = "") -> None:
+        """A filled circle; ``title`` is what the pointer shows over it."""
         self._add(
             "circle",
             f'cx="{number(x)}" cy="{number(y)}" r="{radius:g}" fill="{fill}" stroke="{stroke}" stroke-width="1.5"',
@@ -100,6 +104,7 @@ class Drawing:
         )
 
     def path(self, d: str, fill: str, opacity: float = 1.0, title: object = "", stroke: str = "none") -> None:
+        """An area of SVG path data ``d``; ``title`` is what the pointer shows over it."""
         self._add("path", f'd="{d}" fill="{fill}" fill-opacity="{opacity:g}" stroke="{stroke}"', title)
 
     def strokes(self, d: str, colour: str, thick: float, title: object = "") -> None:

@@ -48,9 +48,11 @@ class MemoryStore:
         self._state: NodeState | None = None
 
     def load(self, layout: str) -> NodeState:
+        """The saved state, or a new one of ``layout``."""
         return self._state or NodeState(layout)
 
     def save(self, state: NodeState) -> None:
+        """Keep ``state`` itself, no copy of it."""
         self._state = state
 
     def keep_head(self, head: Head) -> None:
@@ -65,6 +67,7 @@ class ClockedJournal(MemoryJournal):
         self.clock = clock
 
     def record(self, event: str, **facts: Any) -> None:
+        """Append an event with the virtual time."""
         super().record(event, **facts)
         self.log[-1]["time"] = self.clock.now()
 

@@ -38,12 +38,14 @@ class ToyLearner:
         self.target = np.random.default_rng(number).uniform(-1.0, 1.0, dimension).astype(np.float32)
 
     def initial(self) -> Vector:
+        """Zeros, float32 [dimension]."""
         return np.zeros(self.target.size, dtype=np.float32)
 
     def _loss(self, vector: Vector) -> float:
         return float(0.5 * np.mean((vector - self.target) ** 2))
 
     def train(self, start: Vector, version: int, seed: int) -> Trained:
+        """Gradient steps of the schedule towards this node's target; nothing in it is random."""
         vector, loss = start.copy(), 0.0
         for step in range(self.schedule.local_steps):
             loss += self._loss(vector) * self.examples
@@ -56,15 +58,19 @@ class ToyLearner:
         return Trained(vector, self.examples, tokens, loss, self.schedule.local_steps)
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
+        """The node's own target: where training alone would end."""
         return self.target.copy()
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        """The toy's loss of each adapter, in nats a token, as of three patients with ten tokens each."""
         return {name: measure([(10.0, 10.0 * self._loss(v), 5.0)] * 3) for name, v in models.items()}
 
     def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        """The first ``fraction`` of the blocks."""
         return tuple(number < fraction * len(self.sizes) for number in range(len(self.sizes)))
 
     def close(self, last: bool) -> None:
+        """Nothing to release."""
         pass
 
 

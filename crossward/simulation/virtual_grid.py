@@ -34,6 +34,7 @@ class VirtualClock:
         self.next_event: Callable[[], float] = lambda: float("inf")
 
     def now(self) -> float:
+        """Virtual seconds since the clock was made."""
         return self.time
 
     def pause(self, seconds: float, until: float) -> None:
@@ -94,6 +95,7 @@ class VirtualGrid(Grid):
 
     @property
     def run(self) -> Run:
+        """A run of Flower's without a SuperLink."""
         return empty_run()
 
     def set_run(self, run: Run) -> None:
@@ -102,13 +104,16 @@ class VirtualGrid(Grid):
     def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
     ) -> Message:
+        """A message of Flower's, sent nowhere yet."""
         return Message(content=content, message_type=message_type, dst_node_id=dst_node_id, group_id=group_id, ttl=ttl)
 
     def get_node_ids(self) -> Iterable[int]:
+        """Nodes that are connected at this virtual moment."""
         now = self.clock.now()
         return [node_id for node_id, node in self.nodes.items() if node.joins <= now < node.leaves]
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Have the nodes handle the messages now; their replies arrive later. The messages' ids."""
         return [self._push(message) for message in messages]
 
     def _push(self, message: Message) -> str:
@@ -142,6 +147,7 @@ class VirtualGrid(Grid):
         return min(moments, default=float("inf"))
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Replies that have arrived by now, to whichever message, in order of arrival."""
         out = []
         while self._queue and self._queue[0][0] <= self.clock.now():
             arrival, _, reply = heapq.heappop(self._queue)
@@ -150,6 +156,7 @@ class VirtualGrid(Grid):
         return out
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """Replies to ``messages`` within ``timeout`` virtual seconds."""
         wanted = set(self.push_messages(messages))
         end = self.clock.now() + (timeout if timeout is not None else float("inf"))
         got = []

@@ -116,7 +116,7 @@ class Sites:
         """The site of each note of ``piece``, "" where it has none."""
         if self.of_note:
             return without_decimals(piece[self.column])
-        assert self.lookup is not None
+        assert self.lookup is not None  # noqa: S101 - for mypy
         return self.lookup.get(subjects if self.by_patient else hadms)
 
 
@@ -138,7 +138,7 @@ class Early:
 
     def mask(self, charted: pa.ChunkedArray, hadms: Ids, path: Path) -> pa.Array:
         """True where the note is early enough; a note without a time is not."""
-        assert self.admitted is not None
+        assert self.admitted is not None  # noqa: S101 - for mypy
         try:
             start, when = (
                 pc.cast(pc.if_else(pc.equal(c, ""), None, pc.utf8_slice_codeunits(c, 0, 19)), pa.timestamp("s"))

@@ -38,6 +38,7 @@ class Gains:
 
     @property
     def gain(self) -> float:
+        """Mean gain over the guess."""
         return float((self.values - self.guesses).mean())
 
     @property

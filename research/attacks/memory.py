@@ -1,5 +1,4 @@
-"""What adapters and reports remember, as the suite asks for it: membership inference and canaries, with and without
-DP-SGD.
+"""What adapters and reports remember: membership inference and canaries, with and without DP-SGD.
 
 Not for: the attacks (``membership``, ``reported``, ``canaries``) or what they attack (``trained``).
 """

@@ -183,8 +183,10 @@ class Observer:
         return self.parse(self.payloads.close(values), unit)
 
     def parse(self, payload: Payload, unit: float) -> Seen:
-        """What can be read without the key: the places of the clear parts are public, the bytes of the others are not
-        values."""
+        """What can be read without the key.
+
+        The places of the clear parts are public; the bytes of the others are not values.
+        """
         total = self.lab.layout.total
         found, clear = np.zeros(total, np.float32), np.zeros(total, np.bool_)
         opener = ClearSealer(self.plan)

@@ -39,6 +39,7 @@ class PrivateTrainer:
     notes_per_patient: int = 4
 
     def __call__(self, lab: Laboratory, sample: Sample, setting: Setting) -> Vector:
+        """The private delta of one training on ``sample``, float32 [total]."""
         if not setting.adam:
             mean = GaussianMean(self.clip, self.noise_multiplier, batch=1)
             gradient = torch.from_numpy(lab.gradient(sample))

@@ -35,8 +35,11 @@ _BATCH, _FEWEST = 8, 2
 
 @dataclass(frozen=True)
 class _Map:
-    """One linear map: its blocks' numbers; for every known token unit vectors of h and g, centred over the tokens, p
-    and g themselves, and what the start's factors make of them."""
+    """One linear map: its blocks' numbers and what is known of every token.
+
+    That is unit vectors of h and g, centred over the tokens, p and g themselves, and what the start's factors make of
+    them.
+    """
 
     blocks: tuple[int, int]
     own: Table  # [known, inputs]

@@ -44,6 +44,7 @@ class Score:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values by field name."""
         return asdict(self)
 
 
@@ -64,6 +65,7 @@ class Separation(Score):
     bits_before: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values by the names that the results have used from the first."""
         return {
             "attack": self.attack,
             "unknown": self.unknown,

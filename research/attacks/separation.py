@@ -32,6 +32,7 @@ class Noise:
 
     @property
     def last(self) -> int:
+        """The largest value that can be added."""
         return self.first + len(self.shares) - 1
 
     def __add__(self, other: Noise) -> Noise:

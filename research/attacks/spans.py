@@ -39,8 +39,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Choices:
-    """Answers for one update: ``guess`` and ``fall``, float64 [questions, candidates], log likelihood at the start and
-    its rise with the update; the first candidate is the true one."""
+    """Answers for one update; the first candidate is the true one.
+
+    ``guess`` and ``fall``, float64 [questions, candidates]: log likelihood at the start, and its rise with the update.
+    """
 
     kinds: tuple[int, ...]
     guess: Floats

@@ -1,5 +1,4 @@
-"""``crossward attack``: attack the updates, the sums and the adapters of a run, and say in figures what
-leaks.
+"""``crossward attack``: attacks updates, sums and adapters of a run, and measures what leaks.
 
 Steps: make the laboratory (embedded model, synthetic hospitals); run the registry's attacks; print a table a view;
 write scores and settings as JSON and figures as PNG. ``--quick`` takes ten minutes on one core. The full suite takes
@@ -96,7 +95,7 @@ def measure(
     return scores
 
 
-def attack(
+def attack(  # noqa: C901 - a recipe, read from top to bottom
     only: str = "",
     quick: bool = False,
     json_file: Path | None = None,

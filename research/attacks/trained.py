@@ -144,6 +144,7 @@ class Target:
 
     @property
     def released(self) -> Vector:
+        """The last version, float32 [total]."""
         return self.versions[-1]
 
 

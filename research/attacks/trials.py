@@ -39,6 +39,7 @@ class Trials:
         self._guess: Attack | None = None
 
     def samples(self, role: str) -> list[Sample]:
+        """What was trained on for each update of ``role``, shadows or victims."""
         return [update.sample for update in self.lab.updates(role, self.setting, self.counts[role])]
 
     def seen(self, role: str, protection: Protection) -> list[Seen]:

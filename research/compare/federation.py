@@ -72,6 +72,7 @@ class Cost:
 
     @property
     def crypto(self) -> float:
+        """Seconds of sealing, opening and adding."""
         return self.seal + self.open + self.add
 
 

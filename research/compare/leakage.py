@@ -49,6 +49,7 @@ class Leakage:
     score: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values by field name."""
         return asdict(self)
 
 
@@ -108,6 +109,7 @@ class Attacker:
         return replace(private(trainer), policy=policy, blocks=shown.blocks)
 
     def __call__(self, method: Method) -> Score:
+        """The score of the attack on what ``method`` shows."""
         from research.attacks.leakage import aggregator_leakage
 
         protection = self.protection(method)

@@ -58,9 +58,11 @@ class Remembering:
         self._trains, self._measures = _digest(trains), _digest(measures)
 
     def initial(self) -> Vector:
+        """The learner's version 0."""
         return self.learner.initial()
 
     def train(self, start: Vector, version: int, seed: int) -> Trained:
+        """A copy of the remembered training of this start, version and seed, made on first use."""
         key = _digest(self._trains, self.site, vector_digest(start), version, seed)
         if key not in self.memory.trained:
             began = time.perf_counter()
@@ -79,9 +81,11 @@ class Remembering:
         return made
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
+        """The learner's training alone; it is not remembered."""
         return self.learner.alone(start, steps, seed)
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        """The remembered measure of each adapter, made on first use."""
         keys = {name: _digest(self._measures, self.site, vector_digest(v)) for name, v in models.items()}
         for name, key in keys.items():
             if key not in self.memory.measured:
@@ -89,7 +93,9 @@ class Remembering:
         return {name: self.memory.measured[key] for name, key in keys.items()}
 
     def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        """The learner's sensitive blocks."""
         return self.learner.sensitive_blocks(fraction)
 
     def close(self, last: bool) -> None:
+        """Close the learner."""
         self.learner.close(last)

@@ -42,10 +42,12 @@ class Method:
 
     @property
     def federated(self) -> bool:
+        """Whether there is a federated run behind it."""
         return bool(self.config)
 
     @property
     def synchronous(self) -> bool:
+        """Whether its rounds wait for all of a cohort."""
         return self.federated and STRATEGIES[self.config["strategy.name"]].rounds
 
     @property

@@ -23,8 +23,11 @@ Facts = dict[str, Any]
 
 
 def notes_quality(learners: Sequence[Remembering], home: Sequence[Vector]) -> Facts:
-    """``sites`` with each hospital's loss and perplexity, and over them: ``loss`` (nats a token, tokens pooled),
-    ``perplexity`` (its exponential), ``perplexity_mean`` (geometric, every hospital alike), ``perplexity_worst``."""
+    """``sites`` with each hospital's loss and perplexity, and what they come to together.
+
+    That is ``loss`` (nats a token, tokens pooled), ``perplexity`` (its exponential), ``perplexity_mean`` (geometric,
+    every hospital alike) and ``perplexity_worst``.
+    """
     found = {
         learner.site: learner.evaluate({"home": vector})["home"] for learner, vector in zip(learners, home, strict=True)
     }

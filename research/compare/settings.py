@@ -64,6 +64,7 @@ class Comparison:
             )
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values by field name."""
         return asdict(self) | {"given": dict(self.given)}
 
     @property

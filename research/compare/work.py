@@ -127,6 +127,7 @@ class Workplace:
     # ------------------------------------------------------------------ jobs
 
     def path(self, method: Method, seed: int) -> Path:
+        """Where a job's result is kept."""
         return self.out / JOBS / f"{method.name}-{seed}.json"
 
     def done(self, method: Method, seed: int) -> bool:

@@ -23,7 +23,9 @@ class SystemClock:
     """The machine's own clock."""
 
     def now(self) -> float:
+        """Monotonic seconds."""
         return time.monotonic()
 
     def pause(self, seconds: float, until: float) -> None:
+        """Sleep for ``seconds``, not beyond ``until``."""
         time.sleep(max(0.0, min(seconds, until - self.now())))

@@ -9,6 +9,7 @@ from logging import INFO
 
 from flwr.common import log
 
+from crossward.machine.text import printable
 from crossward.machine.waiting import Reminder
 from strategies.history.roster import Flight
 from strategies.history.state import ServerState
@@ -58,5 +59,5 @@ def described(state: ServerState) -> str:
 
 def _name(state: ServerState, flight: Flight) -> str:
     view = state.roster.nodes[flight.node]
-    name = "".join(c if c.isprintable() else "?" for c in view.site[:40])  # a node's words must not steer a terminal
+    name = printable(view.site[:40], "?")  # a node's words must not steer a terminal
     return f"{name or view.hospital}: {flight.kind}"

@@ -58,29 +58,36 @@ class MemoryJournal:
         self._hash = ""
 
     def head(self) -> Head:
+        """Number of events, and a hash over all of them."""
         return Head(len(self.log), self._hash)
 
     def record(self, event: str, **facts: Any) -> None:
+        """Append an event to ``log``."""
         entry = {"event": event, **facts}
         self._hash = hashlib.sha256((self._hash + json.dumps(entry, sort_keys=True)).encode()).hexdigest()
         self.log.append(entry)
 
     def events(self) -> Iterator[Facts]:
+        """A snapshot: events recorded while it is read are not in it."""
         return iter(list(self.log))
 
     def keep(self, name: str, facts: Facts, parts: Iterable[Part]) -> str:
+        """Join the parts in memory; their digest."""
         payload = join(parts)
         self.payloads[name] = (dict(facts), payload)
         return payload.digest()
 
     def open(self, name: str) -> tuple[Facts, Payload]:
+        """Facts and payload, joined."""
         return self.payloads[name]
 
     def damage(self, name: str, digest: str) -> str:
+        """Whether ``name`` is missing or has another digest than ``digest``, in words; empty when neither."""
         if name not in self.payloads:
             return "it is missing"
         found = self.payloads[name][1].digest()
         return "" if found == (digest or found) else f"its digest is {found}"
 
     def drop(self, name: str) -> None:
+        """Forget a payload, if there is one."""
         self.payloads.pop(name, None)

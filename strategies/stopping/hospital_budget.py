@@ -25,8 +25,11 @@ EVENT = "hospital-privacy"  # the ledger's line that says what the run promises
 
 @dataclass
 class HospitalBudget:
-    """``limit`` is ``privacy.epsilon``, 0 for none; ``least`` the fewest contributors whose noise shares were counted
-    on; ``exposed`` whether the aggregator reads single updates, or parts of them, in the clear."""
+    """What the hospitals' noise is to keep.
+
+    ``limit`` is ``privacy.epsilon``, 0 for none; ``least`` the fewest contributors whose noise shares were counted
+    on; ``exposed`` whether the aggregator reads single updates, or parts of them, in the clear.
+    """
 
     mechanism: HospitalMechanism
     delta: float

@@ -1,5 +1,7 @@
-"""The asynchrony benchmark: settings are checked, clock and curves agree with arithmetic by hand, and the command
-writes its figures. No figure is a timing of this machine."""
+"""The asynchrony benchmark checks its settings, agrees with arithmetic by hand, and writes its figures.
+
+No figure is a timing of this machine.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,10 +41,10 @@ TASK = Task("line", 1, 0, 0, 0, 10, (8, 6, 6), Head(3, "abc"))
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
+def node(tmp_path: Path) -> Node:
     vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))
     VirtualGrid({}, VirtualClock())  # says which run messages belong to
-    yield Node(ToyLearner(0, SCHEDULE), tmp_path / "n", toy_identity(1), SCHEDULE, 0, lambda: 0.0, False, vault)
+    return Node(ToyLearner(0, SCHEDULE), tmp_path / "n", toy_identity(1), SCHEDULE, 0, lambda: 0.0, False, vault)
 
 
 def asked(node: Node, task: Task, act: Any = Node.train) -> Any:

@@ -77,7 +77,7 @@ def test_plain_click_commands_do_as_well() -> None:
     @click.argument("path", default="runs", help="Where.")
     @click.option("--serve/--no-serve", default=True, help="As a page.")
     def watch(path: str, serve: bool) -> None:
-        """Watch it.\f Not shown."""
+        """Watch it.\f Not shown."""  # noqa: D301 - the form feed itself
 
     page = cli_page(watch)
     assert "Watch it.\n" in page and "Not shown" not in page

@@ -47,6 +47,7 @@ class ClearArithmetic:
     """Bit-packed unsigned fields."""
 
     def check(self, data: Buffer, bits: int, count: int) -> str:
+        """Why ``data`` does not hold ``count`` packed fields of ``bits`` bits: its length; empty when it may."""
         expected = packed_size(count, bits)
         if len(data) != expected:
             return f"a clear part of {count} fields of {bits} bits has {len(data)} bytes instead of {expected}"
@@ -61,6 +62,7 @@ class ClearArithmetic:
         count: int,
         plain: NDArray[np.int64] | None = None,
     ) -> bytes:
+        """The weighted sum of the fields, packed into ``bits_out`` bits each."""
         total = np.zeros(count, dtype=np.int64) if plain is None else plain.copy()
         for data, weight, bits in zip(parts, weights, bits_in, strict=True):
             total += unpack(data, bits, count) * np.int64(weight)

@@ -25,6 +25,7 @@ class BfvArithmetic:
         self._evaluator = seal.Evaluator(self.bfv.context)
 
     def check(self, data: Buffer, bits: int, count: int) -> str:
+        """Why ``data`` is not fresh ciphertexts of ``count`` fields of this plan; empty when it is."""
         if not 1 <= count <= CIPHERTEXTS * self.bfv.capacity:
             return f"a sealed part of {count} fields, expected 1 to {CIPHERTEXTS * self.bfv.capacity}"
         expected = self.bfv.ciphertexts(count) * FRESH_BYTES
@@ -41,6 +42,7 @@ class BfvArithmetic:
         count: int,
         plain: NDArray[np.int64] | None = None,
     ) -> bytes:
+        """The weighted sum under encryption, one ciphertext after the other; the plan leaves room for it."""
         number = self.bfv.ciphertexts(count)
         sizes = [len(data) // max(number, 1) for data in parts]
         for data, size in zip(parts, sizes, strict=True):

@@ -60,9 +60,11 @@ class ClearSealer:
         self.plan, self.chunk = plan, 1 << 18
 
     def close(self, values: NDArray[Any]) -> bytes:
+        """``values`` [n] as packed unsigned fields of the plan's update bits."""
         return pack(unsigned(values, self.plan), self.plan.update_bits)
 
     def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Integers:
+        """``sum w*q``, int64 [count], of packed fields of ``bits`` bits."""
         return unpack(data, bits, count) - np.int64(self.plan.removed(weight_sum, dithered))
 
 

@@ -33,6 +33,7 @@ class BfvSealer:
         self._decryptor = seal.Decryptor(self.bfv.context, key)
 
     def close(self, values: NDArray[Any]) -> bytes:
+        """``values`` [n] as fresh ciphertexts, each of as many fields as fit."""
         fields, step = unsigned(values, self.plan), self.bfv.capacity
         return b"".join(self._encrypt(fields[start : start + step]) for start in range(0, values.size, step))
 
@@ -45,6 +46,7 @@ class BfvSealer:
         raise CiphertextError("SEAL compresses every ciphertext: its randomness is broken")
 
     def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Integers:
+        """``sum w*q``, int64 [count], of fresh or summed ciphertexts; CiphertextError where they do not decrypt."""
         number = self.bfv.ciphertexts(count)
         size = len(data) // max(number, 1)
         if size not in (FRESH_BYTES, SUM_BYTES) or size * number != len(data):

@@ -147,7 +147,8 @@ class WatchState:
         at_most = node.deadline if node is not None and node.present and node.doing else None
         return Row(name, state, max(now - since, 0.0), version, self._hospitals[key], detail, at_most)
 
-    def __call__(self, line: Mapping[str, Any]) -> None:
+    def __call__(self, line: Mapping[str, Any]) -> None:  # noqa: C901 - one branch an event
+        """Take in the next line."""
         at, event = max(float(line["time"]), self.last), str(line["event"])
         if event in ("started", "resumed"):
             self._sit_down(line, at)

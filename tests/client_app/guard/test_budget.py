@@ -164,7 +164,7 @@ def test_a_run_that_another_overtook_stops_within_the_hospitals_budget(path: Pat
     first = of_run(path, "one", 3.0)
     first.spend()
     of_run(path, "two", 0.0).spend()  # the hospital lifted its demand for a while
-    with pytest.raises(BudgetError, match="another training would exceed it"):
+    with pytest.raises(BudgetError, match="another training would exceed it"):  # noqa: PT012 - after some of them
         for _ in range(SCHEDULE.versions):
             first.spend()
     spent = [

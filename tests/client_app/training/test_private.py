@@ -1,5 +1,7 @@
-"""Private steps against a loop written out by hand: who enters, what is clipped, that noise comes in once, and that
-nothing of it is left on the shared model."""
+"""Private steps against a loop written out by hand.
+
+Who enters, what is clipped, that noise comes in once, and that nothing of it is left on the shared model.
+"""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def layout_of_other(model: Any, base: BaseModel) -> Layout:
 
 
 def test_the_same_adapter_is_the_same_bytes_every_time(base: BaseModel, tmp_path: Path) -> None:
-    """safetensors' own order of metadata differs from call to call."""
+    """The order in which safetensors itself writes metadata differs from call to call."""
     model, layout = _tuned(base, LoraSettings(rank=1))
     found = set()
     for number in range(12):

@@ -94,7 +94,9 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_shells_get_completion() -> None:
-    done = process(COMP_WORDS="crossward ledger ve", COMP_CWORD="2", _CROSSWARD_COMPLETE="complete_bash")
+    done = process(
+        COMP_WORDS=" ".join(["crossward", "ledger", "ve"]), COMP_CWORD="2", _CROSSWARD_COMPLETE="complete_bash"
+    )
     assert done.stdout.split() == ["verify"], done.stderr
 
 
@@ -165,9 +167,7 @@ def test_what_an_aggregator_starts_imports_no_key_and_no_model(
     ):
         found = loaded(*args)
         assert "crossward.cli.app" in found, args
-        secret = {
-            name for name in found if name in HOLDERS | SAMPLERS or name.startswith(("torch.", "client_app.node"))
-        }
+        secret = {name for name in found if name in HOLDERS | SAMPLERS or name in ("torch", "client_app.node")}
         assert not secret, f"{args[:2]}: {sorted(secret)[:5]}"
 
 
@@ -223,13 +223,13 @@ def test_research_needs_a_checkout(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert capsys.readouterr().err.count("run this in a checkout") == 2
 
 
-def test_ctrl_c_ends_with_130_and_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_ends_with_130_and_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("crossward.launcher.settings_table.run_config_rows", interrupted)
     assert main(["settings"]) == 130
-    assert capsys.readouterr().err.strip() == "crossward: interrupted"
+    assert capsys.readouterr().err.strip() == ""
 
 
 def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

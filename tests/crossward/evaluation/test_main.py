@@ -165,6 +165,24 @@ def test_an_earlier_version_other_notes_and_another_folder(
     assert (tmp_path / "peft" / "adapter_config.json").exists() and "version 1 of" in capsys.readouterr().out
 
 
+def test_export_writes_the_same_adapter_without_reading_a_note(
+    finished: Any, evaluated: Any, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("data.hospitals.prepare", lambda *_: pytest.fail("notes were read"))
+    out = tmp_path / "peft"
+    assert command(["export", str(finished.folder), "--out", str(out), "--key", key]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    assert {path.name for path in out.iterdir()} == {path.name for path in (finished.folder / "adapter").iterdir()}
+    name = "adapter_model.safetensors"
+    assert (out / name).read_bytes() == (finished.folder / "adapter" / name).read_bytes()
+    first = tmp_path / "first"
+    assert command(["export", str(finished.folder), "--out", str(first), "--key", key, "--version", "1"]) == 0
+    assert (first / name).read_bytes() != (out / name).read_bytes()
+    assert command(["export", str(finished.folder), "--out", str(tmp_path / "x"), "--version", "1"]) == 1
+    assert "give the consortium's key file with --key FILE" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
 @pytest.fixture(scope="module")
 def labelled(finished: Any, home: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The file of an evaluation on the label task."""

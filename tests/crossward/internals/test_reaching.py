@@ -81,26 +81,39 @@ def reaches(tree: ast.Module, ours: set[str], known: set[str]) -> Iterator[tuple
         if is_internal(name):
             yield node, f"imports {name}"
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            if private(node.attr) and node.attr not in known:
-                yield node, f"uses .{node.attr}"
-            changed = isinstance(node.ctx, ast.Store | ast.Del) and isinstance(node.value, ast.Name)
-            if changed and getattr(node.value, "id", "") in foreign:
-                yield node, f"changes {ast.unparse(node)}"
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            of = ast.unparse(node.value)
-            if of == "sys.modules" or of.endswith(".__dict__") or of.startswith("vars("):
-                yield node, f"changes {of}"
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
-            first, second = node.args[:2]
-            if node.func.id in ("getattr", "hasattr", "setattr", "delattr"):
-                name = getattr(second, "value", None)
-                if private(name) and name not in known:
-                    yield node, f"uses .{name}"
-                if node.func.id in ("setattr", "delattr") and getattr(first, "id", "") in foreign:
-                    yield node, f"changes {ast.unparse(first)}"
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and VARIABLES.fullmatch(node.value):
-            yield node, f"sets {node.value}"
+        match node:
+            case ast.Attribute():
+                uses = by_attribute(node, foreign, known)
+            case ast.Subscript(value=of, ctx=ast.Store()):
+                uses = by_item(ast.unparse(of))
+            case ast.Call(func=ast.Name(id=function), args=[first, second, *_]):
+                uses = by_function(function, first, second, foreign, known)
+            case ast.Constant(value=str(text)) if VARIABLES.fullmatch(text):
+                uses = iter([f"sets {text}"])
+            case _:
+                continue
+        yield from ((node, what) for what in uses)
+
+
+def by_attribute(node: ast.Attribute, foreign: set[str], known: set[str]) -> Iterator[str]:
+    if private(node.attr) and node.attr not in known:
+        yield f"uses .{node.attr}"
+    if isinstance(node.ctx, ast.Store | ast.Del) and isinstance(node.value, ast.Name) and node.value.id in foreign:
+        yield f"changes {ast.unparse(node)}"
+
+
+def by_item(of: str) -> Iterator[str]:
+    if of == "sys.modules" or of.endswith(".__dict__") or of.startswith("vars("):
+        yield f"changes {of}"
+
+
+def by_function(function: str, first: ast.expr, second: ast.expr, foreign: set[str], known: set[str]) -> Iterator[str]:
+    if function in ("getattr", "hasattr", "setattr", "delattr"):
+        name = getattr(second, "value", None)
+        if private(name) and name not in known:
+            yield f"uses .{name}"
+        if function in ("setattr", "delattr") and getattr(first, "id", "") in foreign:
+            yield f"changes {ast.unparse(first)}"
 
 
 def found(root: Path) -> list[str]:

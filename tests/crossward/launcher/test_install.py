@@ -133,9 +133,10 @@ def test_an_interrupted_install_is_done_again(project: Project, monkeypatch: pyt
     def broken(venv: Path, *args: str) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(installing, "pip", broken)
-        installing.install(folder, "", GPU)
+        with pytest.raises(KeyboardInterrupt):
+            installing.install(folder, "", GPU)
     installing.install(folder, "", None)
     assert asked == [(*HASHED, RUN), GPU_STEP, OWN]
 

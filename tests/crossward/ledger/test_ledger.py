@@ -205,9 +205,10 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 
     with Ledger(tmp_path / "ledger.jsonl", lambda: 0.0) as ledger:
         ledger.append("accepted")
-        with monkeypatch.context() as patched, pytest.raises(LedgerError, match="disk full"):
+        with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", full)
-            ledger.append("accepted")
+            with pytest.raises(LedgerError, match="disk full"):
+                ledger.append("accepted")
         assert ledger.append("accepted").seq == 2
     assert verify(tmp_path / "ledger.jsonl").ok
 

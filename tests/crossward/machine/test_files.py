@@ -33,7 +33,7 @@ def test_what_was_there_stays_after_an_error_inside_and_while_renaming(
 ) -> None:
     path = tmp_path / "a"
     write_atomic(path, "first", durable=durable)
-    with pytest.raises(KeyError), replacing(path, durable=durable) as file:
+    with pytest.raises(KeyError), replacing(path, durable=durable) as file:  # noqa: PT012 - an error amid writing
         file.write(b"sec")
         raise KeyError
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))

@@ -95,3 +95,12 @@ def test_a_folder_of_ones_own_is_closed_to_others_and_another_users_is_refused(
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(PathError, match=rf"{folder} belongs to user {os.getuid()}.*set CROSSWARD_HOME to a folder of"):
         own_folder("cache")
+
+
+def test_every_folder_on_the_way_is_this_users_alone_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSWARD_HOME", str(tmp_path))
+    made = own_folder("cache/models")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (made, made.parent)] == [0o700, 0o700]
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(PathError, match=r"state cannot be made \(.*\): set CROSSWARD_HOME to a folder that can be"):
+        own_folder("state")

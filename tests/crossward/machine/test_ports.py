@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
+import psutil
 import pytest
 
 from crossward.machine import ports

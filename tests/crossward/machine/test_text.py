@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crossward.machine.text import TextError, decoded, read_text, read_toml
+from crossward.machine.text import TextError, decoded, one_line, printable, read_text, read_toml
 
 TEXT = 'site = "Klinik Süd"\r\nport = 9094\r\n'
 
@@ -52,3 +52,9 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(TextError, match="cannot be read: Is a directory"):
         read_text(tmp_path)
     assert decoded(b"", "x") == ""
+
+
+def test_others_words_steer_nothing() -> None:
+    said = "a\x1b[31m b\u202e\n\tc"
+    assert printable(said, "?") == "a?[31m b???c" and printable("Süd 1") == "Süd 1"
+    assert one_line(said) == "a [31m b c" and one_line(ValueError("  x\ny  "), 2) == "x "

@@ -133,7 +133,7 @@ def test_the_models_scores_are_its_losses_without_a_cache(bench: Bench) -> None:
 def test_the_cache_goes_by_the_name_that_the_models_output_gives_it(
     bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """transformers 5.23 calls it past_key_values, 5.24 cache; the real model answers here under either name."""
+    """It is past_key_values in transformers 5.23 and cache in 5.24; the real model answers here under either name."""
     real = bench.shop.model.forward
     expected = secret_losses(model_scorer(bench.shop, bench.shop.initial), PREFIX, np.array([[1, 2, 3, 4, 5, 6]]))
     assert not [record for record in caplog.records if "deprecated" in record.getMessage()]

@@ -360,7 +360,9 @@ class Watched(MemoryJournal):
 
 
 @pytest.mark.parametrize("kind", [AsyncHybrid, FedAvg])
-def test_the_view_says_what_the_server_knows_at_every_moment_of_a_run(tmp_path: Path, kind: type[AsyncHybrid]) -> None:
+def test_the_view_says_what_the_server_knows_at_every_moment_of_a_run(  # noqa: C901 - a run and its checks
+    tmp_path: Path, kind: type[AsyncHybrid]
+) -> None:
     clock, schedule = VirtualClock(), Schedule(versions=12, local_steps=5, peak=0.05)
     journal, seen = Watched(clock), set()
     app, count = toy_app(tmp_path, schedule), 0
