@@ -82,7 +82,7 @@ def _report(folder: Path, progress: Progress) -> None:
     except Exception as error:
         log(
             WARNING,
-            "No report was written (%s: %s); crossward report tries again",
+            "No report was written (%s: %s); `crossward report` tries again",
             type(error).__name__,
             error,
         )

@@ -168,6 +168,9 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (run,) = (path for path in runs.iterdir() if path.is_dir())
     assert str(run) in ran.stdout and "global adapter" in ran.stdout
+    assert "3 simulated hospitals, 2 versions, fedavg, model embedded, updates encrypted (bfv, all)" in ran.stdout
+    for command in ("watch", "report", "export", "evaluate"):
+        assert f"crossward {command} '{run}'" in ran.stdout  # what one may do next, as a shell takes it
     assert json.loads((run / "result.json").read_text())["version"] == 2
     found = json.loads((run / "evaluation.json").read_text())
     models, sites = {row["model"] for row in found["rows"]}, {row["site"] for row in found["rows"]}

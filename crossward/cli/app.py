@@ -6,16 +6,17 @@ Not for: what a command does (the modules beside this one).
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import click
 import typer
 
 from crossward.cli import bases, data, deploy, evaluate, keys, ledger, research, run, settings, watch
-from crossward.cli.common import FAILED, INTERRUPTED, USAGE, example
+from crossward.cli.common import INTERRUPTED, USAGE, CommandError, example
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 failed, and one line on stderr says why and what to do; 2 wrong options or run config; "
@@ -51,14 +52,25 @@ def crossward(
     """Fine-tune one language model across hospitals without sharing a record."""
 
 
+def build() -> click.Command:
+    """The command of ``app`` with the meaning of its arguments: click 8.5 forgets those that typer 0.20 sets."""
+    built = [typer.main.get_command(app)]
+    for command in built:
+        built += command.commands.values() if isinstance(command, click.Group) else ()
+        hints = get_type_hints(inspect.unwrap(command.callback), include_extras=True) if command.callback else {}
+        for argument in command.params:
+            if isinstance(argument, click.Argument):
+                argument.help = hints[str(argument.name)].__metadata__[0].help  # type: ignore[attr-defined,unused-ignore]
+    return built[0]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. ``argv`` defaults to the process's own arguments."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # names in letters that the terminal lacks
-    command = typer.main.get_command(app)
     try:
-        code = command.main(None if argv is None else list(argv), prog_name="crossward", standalone_mode=False)
+        code = build().main(None if argv is None else list(argv), prog_name="crossward", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError:
         return USAGE  # the help has been shown
     except click.UsageError as error:
@@ -67,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE
     except click.ClickException as error:
         _complain(error.format_message())
-        return error.exit_code
+        return error.code if isinstance(error, CommandError) else error.exit_code
     except click.Abort:
         return INTERRUPTED
     return code if isinstance(code, int) else 0
@@ -76,6 +88,3 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _complain(line: str) -> None:
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)
-
-
-__all__ = ["EXIT_CODES", "FAILED", "app", "crossward", "main"]

@@ -60,7 +60,7 @@ class CommandError(click.ClickException):
     def __init__(self, message: str, code: int = FAILED) -> None:
         context = click.get_current_context(silent=True)
         super().__init__(f"{context.command_path if context else 'crossward'}: {message}")
-        self.exit_code = code  # type: ignore[misc]
+        self.code = code
 
 
 @contextlib.contextmanager

@@ -140,6 +140,8 @@ def _print(found: Findings, config: Any) -> None:
     table.caption = "lengths in characters"
     console.print(table)
     console.print(f"{read:,} notes read, {kept:,} kept" + "".join(f", {n:,} {why}" for why, n in left.items()))
+    if unused := kept - sum(one.train.notes + one.test.notes for one in found.hospitals):
+        console.print(f"{unused:,} of those kept are not used: repeated word for word, without a site, or too many")
     for one in found.hospitals:
         if one.labels:
             shown = ", ".join(f"{label} {number:,}" for label, number in one.labels.items())

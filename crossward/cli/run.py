@@ -27,7 +27,7 @@ _CPUS = "CPU cores of each simulated hospital."
 _GPUS = "GPUs of each simulated hospital; may be a fraction."
 
 CpusPerClient = Annotated[int, typer.Option(min=1, metavar="N", help=_CPUS)]
-GpusPerClient = Annotated[float, typer.Option(min=0, max=1e6, metavar="X", help=_GPUS)]
+GpusPerClient = Annotated[float, typer.Option(min=0, max=1024, metavar="X", help=_GPUS)]
 Cpus = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU cores of all of them together (default: all).")]
 EvaluationArgs = Annotated[str, typer.Option(metavar="'...'", help="More options for `crossward evaluate`.")]
 NoEvaluation = Annotated[bool, typer.Option("--no-evaluation", help="Do not evaluate the result.")]

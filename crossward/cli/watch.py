@@ -28,8 +28,7 @@ def watch(
 ) -> int:
     """Show what every hospital of a run is doing, until the run has finished.
 
-    A simulated run is shown with its hospitals' exact training losses. Other users of this machine can open the page
-    that --serve offers; Ctrl-C ends it.
+    A simulated run is shown with exact training losses. Other users of this machine can open the page of --serve.
     """
     from crossward.launcher.views import local_losses
     from crossward.ledger.file import LedgerError

@@ -20,7 +20,7 @@ from crossward.config.privacy_settings import HOSPITAL, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError, read_settings
 from crossward.config.weightings import DEFAULT, EQUAL
-from crossward.encryption.schemes import SCHEMES
+from crossward.encryption.schemes import BFV, SCHEMES
 
 if TYPE_CHECKING:
     from crossward.privacy.hospital import HospitalMechanism
@@ -33,7 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "strategy.target-loss": 0.0,
     "strategy.patience": 0,
     "encryption.policy": "all",
-    "encryption.scheme": "bfv",
+    "encryption.scheme": BFV,
     "train.value-range": 1.0,
 }
 

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from crossward.encryption.packing import Buffer, CiphertextError
 from crossward.encryption.plan import FRESH_BYTES, MODULUS_BITS, RING, SUM_BYTES, FieldPlan
+from crossward.encryption.schemes import BFV
 
-SEALED = "bfv"  # the kind of a part that holds BFV ciphertexts
+SEALED = BFV  # the kind of a part that holds BFV ciphertexts
 CIPHERTEXTS = 32  # most ciphertexts in a part: what is sealed, added or opened in one piece
 _SEED = 64
 _WORDS = 8 * RING

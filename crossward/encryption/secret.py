@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from crossward.encryption.schemes import BFV
+
 SIZE = 32
 
 
@@ -48,7 +50,7 @@ class Secret:
 
     def bfv_seed(self) -> bytes:
         """64 bytes that seed SEAL's key generator."""
-        return self.seed("bfv", 64)
+        return self.seed(BFV, 64)
 
     def snapshot_key(self) -> bytes:
         """AES-256 key of sealed snapshots."""

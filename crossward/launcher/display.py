@@ -26,7 +26,6 @@ from crossward.ledger.file import LedgerError
 from crossward.protocol.messages import ACCEPTED, LATE, OUTCOMES
 from crossward.report.svg import clean, duration
 from crossward.report.watch.command import Follower
-from crossward.report.watch.view import note
 
 TROUBLES = {*OUTCOMES, "void", "excluded", "disagreement", "left", "repaired"} - {ACCEPTED}
 PLAIN_WIDTH = 160
@@ -112,6 +111,9 @@ class RunView:
         self.follower = Follower(folder, exact=exact, seen=self._seen)
         self._shown = 0  # the newest line of the ledger that was shown
         self._silent, self._said = resumed, False
+        self._version, self._planned = 0, 0
+        self._heldout: float | None = None
+        self._sites: dict[str, str] = {}  # node or hospital -> site
         self._mutex = threading.Lock()
         self.measured = 0
         self._read()
@@ -135,16 +137,16 @@ class RunView:
 
     def _draw_bar(self) -> None:
         state = self.follower.state
-        if state.planned and (bar := self.display.bar(state.planned)) is not None:
+        if self._planned and (bar := self.display.bar(self._planned)) is not None:
             if self.measured:
                 words = f"training alone and measuring: {self.measured} hospitals done"
-            elif state.version >= state.planned:
+            elif self._version >= self._planned:
                 words = "hospitals measure the last version"
             elif (left := state.to_go(time.time())) is not None:
                 words = f"about {duration(round(left))} left"
             else:
-                words = "the first version takes longest" if not state.version else ""
-            bar.update(bar.task_ids[0], completed=state.version, description=words)
+                words = "the first version takes longest" if not self._version else ""
+            bar.update(bar.task_ids[0], completed=self._version, description=words)
 
     def _say(self, what: Text) -> None:
         self._said = True
@@ -153,19 +155,28 @@ class RunView:
     def _seen(self, number: int, line: Mapping[str, Any]) -> None:
         if number <= self._shown:
             return
-        self._shown = number
-        if self._silent:
-            return
-        event, state = line["event"], self.follower.state
+        self._shown, event = number, line["event"]
+        if event in ("started", "resumed"):
+            self._planned, self._version = int(line["last"]), int(line["version"])
+        elif event == "version":
+            self._version = int(line["version"])
+        elif event == "evaluated" and line["loss"] is not None:
+            self._heldout = float(line["loss"])
+        if line.get("site"):
+            self._sites |= {str(line[key]): str(line["site"]) for key in ("node", "hospital") if key in line}
+        if not self._silent:
+            self._show(event, line)
+
+    def _show(self, event: str, line: Mapping[str, Any]) -> None:
         if event in ("started", "resumed"):
             words = "resumed" if event == "resumed" else "started"
             self._say(Text(f"{words} at version {line['version']} of {line['last']}"))
         elif event == "version" and "reverts" not in line:
-            self._say(self._version(line))
-            if state.version >= state.planned:
+            self._say(self._version_line(line))
+            if self._version >= self._planned:
                 self._say(Text("all versions are made; hospitals now measure the last one", "dim"))
         elif event == "version" or event in TROUBLES:
-            if event == LATE and state.version >= state.planned:
+            if event == LATE and self._version >= self._planned:
                 return  # whoever was still at work when the last version was made
             self._say(self._trouble(line))
         elif event == "evaluated" and line["loss"] is not None:
@@ -177,20 +188,25 @@ class RunView:
             self._say(Text(f"{site} has trained alone and measured all adapters", "dim"))
 
     def _trouble(self, line: Mapping[str, Any]) -> Text:
-        key = str(line.get("hospital", line.get("node", "")))
-        text = note(self.follower.state.name(key), line)
-        text.style = "yellow"
-        return text
+        who = [str(line[key]) for key in ("hospital", "node") if line.get(key)]
+        name = next((self._sites[one] for one in who if one in self._sites), who[0] if who else "")
+        said = [clean(name, 64), f"version {line['version']}" if "version" in line and not name else "", line["event"]]
+        if "reverts" in line:
+            said = [f"version {line['version']} subtracts version {line['reverts']}"]
+        elif line["event"] == "disagreement":
+            said = [f"{name}: another state of version {line['version']} than the others"]
+        return Text(": ".join(filter(None, [*said, clean(line.get("reason", ""), 300)])), "yellow")
 
-    def _version(self, line: Mapping[str, Any]) -> Text:
+    def _version_line(self, line: Mapping[str, Any]) -> Text:
         """``version  3/24  training loss 2.364  held-out 2.401    40 s  about 2 min left  North, South (1 behind)``."""
         state, now = self.follower.state, time.time()
-        width = len(str(state.planned))
-        text = Text(f"version {line['version']:>{width}}/{state.planned}  ")
+        width = len(str(self._planned))
+        text = Text(f"version {line['version']:>{width}}/{self._planned}  ")
         text.append(f"{self._loss(line):<38}", "bold")
         left = state.to_go(now)
-        text.append(f"{duration(state.elapsed(float(line['time']))):>12}", "dim")
-        text.append(f"  {f'about {duration(round(left))} left' if left is not None else '':<24}", "cyan")
+        text.append(f"{duration(state.elapsed(float(line['time']))):>12}  ", "dim")
+        if self.display.console is None:  # on a terminal the bar shows it
+            text.append(f"{f'about {duration(round(left))} left' if left is not None else '':<22}")
         members = [
             clean(site, 64) + (f" ({stale} behind)" if stale else "")
             for site, stale in zip(line["sites"], line["staleness"], strict=True)
@@ -199,7 +215,7 @@ class RunView:
 
     def _loss(self, line: Mapping[str, Any]) -> str:
         """The version's exact training loss where it is known, or what privacy cost; the held-out loss of late."""
-        loss, heldout = self.exact.of_version(int(line["version"])), self.follower.state.heldout
+        loss = self.exact.of_version(int(line["version"]))
         if loss is None and not self.follower.rounding and "train_loss" in line:
             loss = float(line["train_loss"])
         if loss is not None:
@@ -208,4 +224,4 @@ class RunView:
             said = f"hospital epsilon {line['hospital_epsilon']:.3g}"
         else:
             said = "training loss withheld" if "train_loss" not in line else "training loss unknown"
-        return said if heldout is None else f"{said}, held-out {heldout[0]:.3f}"
+        return said if self._heldout is None else f"{said}, held-out {self._heldout:.3f}"

@@ -15,31 +15,31 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from crossward.protocol.messages import ACCEPTED, BEHIND, BUDGET, KINDS, LATE, OUTCOMES
+from crossward.protocol.messages import ACCEPTED, ALONE, BEHIND, BUDGET, EVALUATE, LATE, OUTCOMES, TRAIN
 from crossward.report.reported_loss import ExactLoss
 from crossward.report.svg import clean
 from crossward.report.watch.row import (
     ABSENT,
     CLAMPED,
+    EVALUATING,
     EXCLUDED,
     IDLE,
     LEFT,
     PAUSING,
     SPENT,
+    TRAINING,
+    TRAINING_ALONE,
     WAITING,
     Row,
     Updates,
 )
 from strategies.stopping.hospital_budget import EVENT as HOSPITAL_PRIVACY
 
+KINDS = {TRAIN: TRAINING, EVALUATE: EVALUATING, ALONE: TRAINING_ALONE}
 NOTABLE = {"left", "evaluated", "void", "excluded", "disagreement", "snapshot-dropped", "repaired", "resumed"}
 NOTABLE |= {*OUTCOMES} - {ACCEPTED}
 NAME, REASON, NOTES, PACES = 64, 200, 6, 7  # most characters of two, most notes, versions that tell the pace
 NODE = "node-"  # what a hospital's name begins with while its identity is unknown
-
-
-def _doing(kind: str) -> str:
-    return KINDS[kind].doing if kind in KINDS else "at work"
 
 
 @dataclass
@@ -119,14 +119,13 @@ class WatchState:
             if (other := nodes.get(node.key)) is None or (node.present, node.since) >= (other.present, other.since):
                 nodes[node.key] = node
         waiting = {node.key: since for node, since in self._waiting.values()} if self.finished is None else {}
-        names = {key: self.name(key) for key in self._hospitals}
+        names = {key: self._name(key) for key in self._hospitals}
         twins, now = Counter(names.values()), self.moment(now)
         names |= {k: f"{n} ({clean(k.removeprefix(NODE)[:6])})" for k, n in names.items() if twins[n] > 1}
         order = sorted(names, key=lambda key: (not self._hospitals[key].site, names[key].casefold(), key))
         return [self._row(names[key], key, nodes.get(key), waiting.get(key), now) for key in order]
 
-    def name(self, key: str) -> str:
-        """What a hospital is called, by its identity."""
+    def _name(self, key: str) -> str:
         return (self._hospitals[key].site if key in self._hospitals else "") or clean(key, NAME)
 
     def _row(self, name: str, key: str, node: _Node | None, waiting: float | None, now: float) -> Row:
@@ -159,7 +158,7 @@ class WatchState:
         elif event == "dispatched" and node is not None:
             self._version_began = at if self._version_began is None else self._version_began
             self._newest = node.task = int(line["task"])
-            node.doing, node.version = _doing(line["kind"]), int(line["version"])
+            node.doing, node.version = KINDS.get(line["kind"], "at work"), int(line["version"])
             node.since, node.reason, node.deadline = at, "", line.get("deadline_seconds")
             self._hospitals[node.key].bytes_down += int(line["bytes"])
         elif event == "left" and node is not None:
@@ -187,7 +186,7 @@ class WatchState:
         back = event == "joined" and self._version_began is not None
         if event in NOTABLE or back or (event == "version" and "reverts" in line) or line.get(CLAMPED):
             key = node.key if node is not None else str(line.get("hospital", line.get("node", "")))
-            self._note(self.name(key), line)
+            self._note(self._name(key), line)
         self._add_up(line, event)
 
     def _add_up(self, line: Mapping[str, Any], event: str) -> None:

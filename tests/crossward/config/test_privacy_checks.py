@@ -40,7 +40,7 @@ def test_what_goes_together_passes(config: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "keys"),
     [
-        ({"strategy.weighting": "paper"}, ["strategy.weighting", "privacy.unit", "'examples' or 'equal'"]),
+        ({"strategy.weighting": "paper"}, ["strategy.weighting", "privacy.unit", "'examples'", "'equal'"]),
         ({"strategy.weighting": "corrected"}, ["strategy.weighting", "privacy.unit"]),
         ({"strategy.patience": 3, "strategy.evaluate-every": 0}, ["strategy.patience", "strategy.evaluate-every"]),
         ({"strategy.target-loss": 1.0, "strategy.evaluate-every": 0}, ["strategy.target-loss"]),
