@@ -50,8 +50,14 @@ class PoissonSampler:
     most : int
         Sequences that a patient enters with at most; a note enters with one.
 
-    Attributes: ``units`` is how many there are, ``rate`` the probability with which each enters, ``lengths`` int64
-    [sequences] about how many tokens each sequence has.
+    Attributes
+    ----------
+    units : int
+        How many there are.
+    rate : float
+        The probability with which each enters.
+    lengths : NDArray[np.int64]
+        About how many tokens each sequence has, [sequences].
 
     Raises
     ------

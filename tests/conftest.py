@@ -30,6 +30,7 @@ GROUPS = "client_app/group/"
 LONG = (
     GROUPS,
     "benchmarks/test_training",
+    "examples/test_examples",
     "strategies/test_thousand_nodes",
     "crossward/evaluation/test_replay",
     "crossward/adapters/test_elsewhere",
