@@ -71,7 +71,7 @@ class Event:
     def facts(self) -> dict[str, Any]:
         """The line's facts as plain JSON values."""
         out: dict[str, Any] = {}
-        for fact in _facts(type(self)):
+        for fact in _facts(type(self)):  # type: ignore[arg-type]  # a class, taken for one of its instances
             value = getattr(self, fact.name)
             if not (fact.name in self.lacks or (fact.sometimes and value == fact.default)):
                 out[fact.name] = _plain(value)
@@ -515,7 +515,7 @@ def parse(name: str, facts: Mapping[str, Any], time: float = 0.0) -> Event:
         return Unknown(name=name, time=time, more=dict(facts))
     found: dict[str, Any] = {}
     lacks = []
-    for fact in _facts(kind):
+    for fact in _facts(kind):  # type: ignore[arg-type]
         if fact.name in facts:
             try:
                 found[fact.name] = fact.read(facts[fact.name])
