@@ -11,7 +11,7 @@ from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings
 from crossward.encryption.plan import PRESETS
 from crossward.launcher.overrides import app_defaults
-from crossward.ledger.events import Event, Finished, Version, read_events
+from crossward.ledger.events import Event, Version, read_events
 from crossward.ledger.file import FILE_NAME
 from crossward.ledger.state import RunState
 from crossward.simulation.run import run_plan, simulate_run
@@ -46,7 +46,7 @@ def simulated(folder: Path, given: dict[str, Any], **more: Any) -> list[Version]
     app, seen = toy_app(folder / "nodes", read_settings(Schedule, given)), Seen()
     simulate_run(given, folder / "run", SPEEDS, app=app, callbacks=[seen], **more)
     kept = list(read_events(folder / "run" / FILE_NAME))
-    assert seen.events == [event for event in kept if not isinstance(event, Finished)]
+    assert seen.events == kept
     return [event for event in kept if isinstance(event, Version)]
 
 
