@@ -54,10 +54,16 @@ def show(
         str | None, typer.Option(metavar="X", help="Only this node or hospital: its id or its site's name.")
     ] = None,
 ) -> int:
-    """Print what a run's ledger says, oldest line first: each event with its facts and reasons."""
+    """Show what happened to a task, why, and what to do about it; or the lines of a version, a node, the whole run."""
     from crossward.cli.ledger_lines import Chosen, described, wanted
+    from crossward.ledger.explain import explain
     from crossward.ledger.file import LedgerError, read_entries
 
+    if task is not None and version is None and node is None:
+        with failing(OSError, LedgerError):
+            for line in explain(_file(path), task):
+                say(line)
+        return 0
     chosen, shown = Chosen(task, version, node), 0
     with failing(OSError, LedgerError):
         for entry, name in wanted(read_entries(_file(path)), chosen):

@@ -28,6 +28,10 @@ _GPUS = "GPUs of each simulated hospital; may be a fraction."
 
 CpusPerClient = Annotated[int, typer.Option(min=1, metavar="N", help=_CPUS)]
 GpusPerClient = Annotated[float, typer.Option(min=0, max=1024, metavar="X", help=_GPUS)]
+Callbacks = Annotated[
+    list[str] | None,
+    typer.Option("--callback", metavar="MODULE:CLASS", help="Your code that sees every event and may stop the run."),
+]
 Cpus = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU cores of all of them together (default: all).")]
 EvaluationArgs = Annotated[str, typer.Option(metavar="'...'", help="More options for `crossward evaluate`.")]
 NoEvaluation = Annotated[bool, typer.Option("--no-evaluation", help="Do not evaluate the result.")]
@@ -50,6 +54,7 @@ def run(
         Path | None,
         typer.Option(click_type=PATH, metavar="DIR", help="Where run folders go (default: runs/ beside the app)."),
     ] = None,
+    callback: Callbacks = None,
     evaluation_args: EvaluationArgs = "",
     no_evaluation: NoEvaluation = False,
     offline: Offline = False,
@@ -66,7 +71,7 @@ def run(
         Options(
             app=app,
             runs_dir=(runs_dir or app / "runs").resolve(),
-            run_config=tuple(run_config or ()),
+            run_config=_with_callbacks(run_config, callback),
             num_supernodes=num_supernodes,
             cpus_per_client=cpus_per_client,
             gpus_per_client=gpus_per_client,
@@ -90,6 +95,7 @@ def resume(
     cpus_per_client: CpusPerClient = 1,
     gpus_per_client: GpusPerClient = 0.0,
     cpus: Cpus = None,
+    callback: Callbacks = None,
     evaluation_args: EvaluationArgs = "",
     no_evaluation: NoEvaluation = False,
     offline: Offline = False,
@@ -108,7 +114,7 @@ def resume(
         Options(
             app=APP,
             runs_dir=folder.parent,
-            run_config=tuple(run_config or ()),
+            run_config=_with_callbacks(run_config, callback),
             resumed=settings,
             num_supernodes=num_supernodes or hospitals or 4,
             cpus_per_client=cpus_per_client,
@@ -122,6 +128,10 @@ def resume(
             verbose=verbose,
         )
     )
+
+
+def _with_callbacks(run_config: list[str] | None, callbacks: list[str] | None) -> tuple[str, ...]:
+    return (*(run_config or ()), *([f"run.callbacks='{','.join(callbacks)}'"] if callbacks else ()))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -219,7 +219,7 @@ class RunView:
         left = state.to_go(now)
         text.append(f"{duration(state.elapsed(made.time)):>12}  ", "dim")
         if self.display.console is None:  # on a terminal the bar shows it
-            text.append(f"{f'about {duration(round(left))} left' if left is not None else '':<22}")
+            text.append(f"{f'about {duration(round(left))} left' if left is not None else '':<24}")
         members = [
             clean(site, 64) + (f" ({stale} behind)" if stale else "")
             for site, stale in zip(made.sites, made.staleness, strict=True)

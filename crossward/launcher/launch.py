@@ -264,14 +264,14 @@ class Launch:
             return
         here = Path.cwd()
         folder = shlex.quote(str(self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder))
-        key = shlex.join(self._key([]))
+        key = "".join(f" {word}" for word in map(shlex.quote, self._key([])))
         self._say(
             f"Report:       {self.folder / REPORT}\n\n"
             "Next:\n"
             f"  crossward watch {folder} --serve   # the report as a web page\n"
             f"  crossward report {folder}          # draw it again\n"
-            f"  crossward export {folder} --out adapter {key}\n"
-            f"  crossward evaluate {folder} --centralised {key}"
+            f"  crossward export {folder} --out adapter{key}\n"
+            f"  crossward evaluate {folder} --centralised{key}"
         )
 
     def _evaluate(self) -> int:

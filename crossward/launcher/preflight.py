@@ -13,6 +13,7 @@ from typing import Any
 
 from crossward.adapters import ModelConfig
 from crossward.config.hospital_privacy import hospital_mechanism
+from crossward.config.run_settings import RunSettings
 from crossward.config.settings import SettingsError, read_settings, resolve_paths
 from crossward.encryption.settings import EncryptionSettings
 from crossward.launcher.errors import LauncherError
@@ -20,6 +21,7 @@ from crossward.launcher.settings_table import RUN_CONFIG, check_settings
 from crossward.machine.paths import PathError, home, looks_like_path
 from crossward.machine.waiting import announced
 from data import DataConfig, DataError
+from strategies.callbacks import CallbackError, load_callbacks
 from strategies.settings import StrategySettings
 
 Config = Mapping[str, Any]
@@ -45,7 +47,8 @@ def check_run(config: Config, nodes: int) -> None:
         home()
         check_settings(config)
         check_size(config, nodes)
-    except (SettingsError, PathError) as error:
+        load_callbacks(read_settings(RunSettings, config).callbacks)
+    except (SettingsError, PathError, CallbackError) as error:
         raise LauncherError(str(error)) from error
     _check_files(config)
 

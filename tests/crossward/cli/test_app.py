@@ -189,6 +189,7 @@ def test_what_an_aggregator_starts_imports_no_key_and_no_model(
         (["run", "--num-supernodes", "0"], 2, "0 is not in the range"),
         (["run", "--run-config", "strategy.num-version=3"], 2, "did you mean strategy.num-versions"),
         (["run", "--run-config", "strategy.num-versions=-3"], 2, "strategy.num-versions"),
+        (["run", "--callback", "nowhere:Thing"], 2, "callback 'nowhere:Thing' cannot be imported"),
         (["resume", "NOWHERE"], 2, "holds no run"),
         (["evaluate", "NOWHERE"], 1, "is not a run folder"),
         (["export", "NOWHERE", "--out", "x"], 1, "is not a run folder"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -33,15 +32,15 @@ def lines(capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> list
 
 
 def test_a_task_is_told_from_its_dispatch_to_its_refusal(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    asked, refused = lines(capsys, str(run.path), "--task", "1")
-    assert "dispatched, task 1" in asked and "malformed, task 1" in refused
-    assert "the update has 3 parts" in refused and "\x1b" not in refused
+    found = lines(capsys, str(run.path), "--task", "1")
+    assert "'train' at version 0 was sent" in found[0] and "malformed" in found[1]
+    text = "\n".join(found)
+    assert "the update has 3 parts" in text and "what to do: " in text and "\x1b" not in text
 
 
 def test_an_accepted_task_ends_in_its_version(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     found = lines(capsys, str(run.path), "--task", "2")
-    assert [re.split(r"  |, ", line.strip())[2] for line in found] == ["dispatched", "accepted", "version"]
-    assert "South" in found[1] and "seconds=2" in found[1]
+    assert ["was sent" in found[0], "accepted from South" in found[1], "in version 1" in found[2]] == [True] * 3
 
 
 def test_a_version_and_a_hospital_can_be_asked_for(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +56,9 @@ def test_a_version_and_a_hospital_can_be_asked_for(run: Any, capsys: pytest.Capt
 
 
 def test_what_there_is_not_is_said(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert lines(capsys, str(run.path), "--task", "99", code=1) == ["the ledger has no line of task 99"]
+    assert main(["ledger", "show", str(run.path), "--task", "99"]) == 1
+    assert "the ledger has no task 99" in capsys.readouterr().err
+    assert lines(capsys, str(run.path), "--version", "9", code=1) == ["the ledger has no line of version 9"]
     path = run.path / "ledger.jsonl"
     path.write_text(path.read_text().replace("3 parts", "4 parts"))
     assert main(["ledger", "show", str(run.path)]) == 1

@@ -51,3 +51,14 @@ def test_what_holds_no_run_is_refused(tmp_path: Path, run: Path) -> None:
     (run / "ledger.jsonl").write_text("{}\n")
     with pytest.raises(LauncherError, match=r"cannot resume: .*line 1"):
         begun(run, ROOT)
+
+
+def test_callbacks_become_a_setting_of_the_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Options] = []
+    monkeypatch.setattr("crossward.cli.run._launch", lambda wanted: asked.append(wanted) or 0)
+    assert main(["run", "--callback", "mine:Patience", "--callback", "mine:Curve"]) == 0
+    assert main(["resume", str(run), "--callback", "mine:Patience"]) == 0
+    assert [one.run_config for one in asked] == [
+        ("run.callbacks='mine:Patience,mine:Curve'",),
+        ("run.callbacks='mine:Patience'",),
+    ]
