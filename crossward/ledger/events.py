@@ -70,12 +70,12 @@ class Event:
 
     def facts(self) -> dict[str, Any]:
         """The line's facts as plain JSON values."""
-        out = {}
+        out: dict[str, Any] = {}
         for fact in _facts(type(self)):
             value = getattr(self, fact.name)
             if not (fact.name in self.lacks or (fact.sometimes and value == fact.default)):
                 out[fact.name] = _plain(value)
-        return out | self.more
+        return {**out, **self.more}
 
 
 @_event
@@ -487,7 +487,7 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
 
 
 @functools.cache
-def _facts(kind: type[Event]) -> tuple[_Fact, ...]:
+def _facts(kind: Any) -> tuple[_Fact, ...]:
     hints = typing.get_type_hints(kind)
     return tuple(
         _Fact(f.name, _reader(hints[f.name]), str(f.type), f.default, "newer" in f.metadata, "sometimes" in f.metadata)

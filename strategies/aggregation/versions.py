@@ -24,7 +24,7 @@ from strategies.settings import EQUAL, StrategySettings
 def _append(
     state: ServerState,
     parts: Iterable[Part],
-    measured: Callable[[], dict[str, float]] = dict,
+    measured: Callable[[], dict[str, Any]] = dict,
     **facts: Any,
 ) -> Version:
     """Keep ``parts`` as the next version, of these ``facts``; ``measured`` is asked for more once they are written."""
