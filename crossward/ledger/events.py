@@ -18,7 +18,6 @@ reasons (``crossward.ledger.reasons``).
 
 from __future__ import annotations
 
-import functools
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -486,14 +485,20 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     return single
 
 
-@functools.cache
-def _facts(kind: Any) -> tuple[_Fact, ...]:
-    hints = typing.get_type_hints(kind)
-    return tuple(
-        _Fact(f.name, _reader(hints[f.name]), str(f.type), f.default, "newer" in f.metadata, "sometimes" in f.metadata)
-        for f in fields(kind)
-        if f.name not in Event.__dataclass_fields__ and "flat" not in f.metadata
-    )
+_FACTS: dict[str, tuple[_Fact, ...]] = {}  # by event, once it was met
+
+
+def _facts(kind: type[Event]) -> tuple[_Fact, ...]:
+    if kind.name not in _FACTS:
+        hints = typing.get_type_hints(kind)
+        own = (f for f in fields(kind) if f.name not in Event.__dataclass_fields__ and "flat" not in f.metadata)
+        _FACTS[kind.name] = tuple(
+            _Fact(
+                f.name, _reader(hints[f.name]), str(f.type), f.default, "newer" in f.metadata, "sometimes" in f.metadata
+            )
+            for f in own
+        )
+    return _FACTS[kind.name]
 
 
 def _plain(value: Any) -> Any:
