@@ -148,7 +148,7 @@ class HospitalPrivacy(Event):
     honest: int
     accountant: str
     exposed: bool = newer(False)
-    alone_epsilon: tuple[float | None, ...] = newer(())
+    alone_epsilon: tuple[float | None, ...] = newer((None, None))
 
 
 @_event
