@@ -15,23 +15,8 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from crossward.ledger.events import (
-    Accepted,
-    Disagreement,
-    Evaluated,
-    Event,
-    Excluded,
-    Finished,
-    HospitalPrivacy,
-    Joined,
-    Left,
-    Measured,
-    Refused,
-    Sitting,
-    Snapshot,
-    Version,
-    Void,
-)
+from crossward.ledger import events
+from crossward.ledger.events import Event
 from crossward.ledger.state import RunState
 from crossward.machine.text import printable
 from crossward.report import cost
@@ -74,14 +59,14 @@ class Progress(Callback):
         hospital = getattr(event, "hospital", "")
         name = state.sites.get(hospital, hospital)
         match event:
-            case Sitting():
+            case events.Sitting():
                 yield f"{event.name} at version {event.version} of {event.last}"
-            case HospitalPrivacy():
+            case events.HospitalPrivacy():
                 yield (
                     f"privacy of a hospital: epsilon {event.epsilon:.4g} at delta {event.delta:g} after "
                     f"{event.versions} versions, noise multiplier {event.noise_multiplier:g}"
                 )
-            case Accepted():
+            case events.Accepted():
                 stale = f"{event.staleness} stale" if event.staleness else "fresh"
                 told = "" if state.promise else f"{self._told(event)}, "
                 yield (
@@ -90,7 +75,7 @@ class Progress(Callback):
                 )
                 if event.clamped:
                     yield f"  clamped: {name}: {'; '.join(event.clamped)[:300]}"
-            case Version(reverts=None):
+            case events.Version(reverts=None):
                 members = ", ".join(
                     f"{site} {weight} (staleness {stale})"
                     for site, weight, stale in zip(event.sites, event.weights, event.staleness, strict=True)
@@ -98,29 +83,29 @@ class Progress(Callback):
                 crypto = f"; encryption {cost.seconds(event):.2f} s, {cost.share(event):.1%}" if event.key else ""
                 facts = "; ".join([*self._fit(event, state), f"weights {members}"])
                 yield f"version {event.version}/{self.versions}: {facts}{crypto}"
-            case Version():
+            case events.Version():
                 yield f"version {event.version}: subtracts version {event.reverts}"
-            case Measured() if "own" in event.measures:
+            case events.Measured() if "own" in event.measures:
                 yield f"  {name}: trained alone and measured in {event.seconds:.1f} s"
-            case Evaluated() if event.loss is not None:
+            case events.Evaluated() if event.loss is not None:
                 yield f"evaluated (asked at version {event.version}): held-out loss {event.loss:.3f}"
-            case Refused():
+            case events.Refused():
                 reason = next(iter(event.reason.strip().splitlines()), "no reason given")
                 yield f"  {event.name}: {name or event.node}: {reason[:300]}"
-            case Void():
+            case events.Void():
                 yield f"version {event.version} opens at no node and is left out: {event.reason[:300]}"
-            case Excluded():
+            case events.Excluded():
                 yield f"excluded: {name}: it contributed to every version that did not open"
-            case Joined() | Left():
+            case events.Joined() | events.Left():
                 yield f"{event.name}: {event.node}"
-            case Snapshot():
+            case events.Snapshot():
                 yield f"snapshot: {event.version}"
-            case Disagreement():
+            case events.Disagreement():
                 yield f"disagreement: {list(event.hospitals)}"
-            case Finished():
+            case events.Finished():
                 yield f"finished: {event.reason}"
 
-    def _fit(self, made: Version, state: RunState) -> Iterator[str]:
+    def _fit(self, made: events.Version, state: RunState) -> Iterator[str]:
         """What a version's line says of how well the model fits, or of what that cost."""
         if made.hospital_epsilon is not None:
             yield f"hospital epsilon {made.hospital_epsilon:.3g}"
@@ -131,7 +116,7 @@ class Progress(Callback):
         if (found := state.heldout) is not None:
             yield f"held-out loss {found.loss:.3f} at version {found.version}"
 
-    def _told(self, update: Accepted) -> str:
+    def _told(self, update: events.Accepted) -> str:
         """An update's loss or, where that is withheld, what the hospital has spent."""
         if update.local_epsilon is not None:
             return f"{update.privacy_unit}-level epsilon {update.local_epsilon:.3g}"

@@ -124,6 +124,7 @@ MAY_NOT_REACH = {
     },
     "client_app": {"crossward.encryption.aggregator", "strategies", "server_app", "crossward.evaluation", "research"},
     "crossward.protocol": {"torch"},
+    "crossward.ledger": {*HOLDERS, *SAMPLERS, "client_app", "strategies", "torch"},
     "crossward.encryption": {"torch"},
 }
 

@@ -32,18 +32,8 @@ from crossward.deploy.hospital import init_hospital
 from crossward.deploy.run import APP, DeployedRun
 from crossward.encryption.key_file import simulation_key
 from crossward.launcher.processes import ProcessTree
-from crossward.ledger.events import (
-    Accepted,
-    Dispatched,
-    Event,
-    Failed,
-    Finished,
-    Joined,
-    Left,
-    Refused,
-    Version,
-    read_events,
-)
+from crossward.ledger import events
+from crossward.ledger.events import read_events
 from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.machine.paths import path_argument
 from crossward.machine.ports import free_ports
@@ -68,7 +58,10 @@ def _members(path: Path) -> int:
         return 0
 
 
-def events_in(folder: Path) -> list[Event]:
+SHOWN = (events.Version, events.Failed, events.Left, events.Joined, events.Finished)
+
+
+def events_in(folder: Path) -> list[events.Event]:
     """The run's ledger so far."""
     try:
         return list(read_events(folder / FILE_NAME))
@@ -76,14 +69,14 @@ def events_in(folder: Path) -> list[Event]:
         return []
 
 
-def row(found: list[Event], mine: bool) -> dict[str, Any]:
+def row(found: list[events.Event], mine: bool) -> dict[str, Any]:
     """What became of the slow hospital's tasks, or of the others'."""
     site = f"large-{SLOW}"
-    accepted = [event for event in found if isinstance(event, Accepted) and (event.site == site) == mine]
+    accepted = [event for event in found if isinstance(event, events.Accepted) and (event.site == site) == mine]
     nodes = {update.node for update in accepted}
-    tasks = [event for event in found if isinstance(event, Dispatched) and event.node in nodes]
+    tasks = [event for event in found if isinstance(event, events.Dispatched) and event.node in nodes]
     deadlines = {task.task: task.deadline_seconds for task in tasks}
-    refused = [event for event in found if isinstance(event, Refused) and event.node in nodes]
+    refused = [event for event in found if isinstance(event, events.Refused) and event.node in nodes]
     return {
         "tasks": len(tasks),
         "accepted": len(accepted),
@@ -156,34 +149,32 @@ def _start(tree: ProcessTree, folder: Path, config: AggregatorConfig, commands: 
             _wait("registering", lambda: _members(config.state / "members.json") == HOSPITALS, 60)
 
 
-def _follow(run: DeployedRun, updates: int, say: Any) -> list[Event]:
+def _follow(run: DeployedRun, updates: int, say: Any) -> list[events.Event]:
     """The ledger's events once the slow hospital has had ``updates`` accepted, or the run has finished."""
     _wait("the first task", lambda: events_in(run.folder), 120)
     told = 0
     while True:
         found = events_in(run.folder)
         for event in found[told:]:
-            if isinstance(event, Version | Failed | Left | Joined | Finished) or (
-                isinstance(event, Accepted) and event.site == f"large-{SLOW}"
-            ):
+            if isinstance(event, SHOWN) or (isinstance(event, events.Accepted) and event.site == f"large-{SLOW}"):
                 say("  " + " ".join(str(getattr(event, k, "")) for k in ("name", "version", "site", "reason")))
         told = len(found)
-        if row(found, True)["accepted"] >= updates or any(isinstance(event, Finished) for event in found):
+        if row(found, True)["accepted"] >= updates or any(isinstance(event, events.Finished) for event in found):
             return found
         if run.flower.status(run.run_id)[0].startswith("finished"):
             raise RuntimeError(f"the run ended: {run.flower.status(run.run_id)}")
         time.sleep(5)
 
 
-def _figures(found: list[Event], link: Link) -> dict[str, Any]:
-    made = [event for event in found if isinstance(event, Version) and event.seconds is not None]
+def _figures(found: list[events.Event], link: Link) -> dict[str, Any]:
+    made = [event for event in found if isinstance(event, events.Version) and event.seconds is not None]
     with_slow = [version.seconds or 0.0 for version in made if f"large-{SLOW}" in version.sites]
     without = [version.seconds or 0.0 for version in made if f"large-{SLOW}" not in version.sites]
     return {
         "versions": len(made),
         "slow": row(found, True),
         "others": row(found, False),
-        "left": sum(isinstance(event, Left) for event in found),
+        "left": sum(isinstance(event, events.Left) for event in found),
         "seconds_a_version_with": statistics.median(with_slow) if with_slow else None,
         "seconds_a_version_without": statistics.median(without) if without else None,
         "packets": {"carried": link.up.carried + link.down.carried, "lost": link.up.lost + link.down.lost},

@@ -18,7 +18,6 @@ reasons (``crossward.ledger.reasons``).
 
 from __future__ import annotations
 
-import functools
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -71,7 +70,7 @@ class Event:
     def facts(self) -> dict[str, Any]:
         """The line's facts as plain JSON values."""
         out: dict[str, Any] = {}
-        for fact in _facts(type(self)):  # type: ignore[arg-type]  # a class, taken for one of its instances
+        for fact in _facts(type(self)):
             value = getattr(self, fact.name)
             if not (fact.name in self.lacks or (fact.sometimes and value == fact.default)):
                 out[fact.name] = _plain(value)
@@ -150,7 +149,7 @@ class HospitalPrivacy(Event):
     honest: int
     accountant: str
     exposed: bool = newer(False)
-    alone_epsilon: tuple[float | None, ...] = newer(())
+    alone_epsilon: tuple[float | None, ...] = newer((None, None))
 
 
 @_event
@@ -488,14 +487,20 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     return single
 
 
-@functools.cache
+_FACTS: dict[str, tuple[_Fact, ...]] = {}  # by event, once it was met
+
+
 def _facts(kind: type[Event]) -> tuple[_Fact, ...]:
-    hints = typing.get_type_hints(kind)
-    return tuple(
-        _Fact(f.name, _reader(hints[f.name]), str(f.type), f.default, "newer" in f.metadata, "sometimes" in f.metadata)
-        for f in fields(kind)
-        if f.name not in Event.__dataclass_fields__ and "flat" not in f.metadata
-    )
+    if kind.name not in _FACTS:
+        hints = typing.get_type_hints(kind)
+        own = (f for f in fields(kind) if f.name not in Event.__dataclass_fields__ and "flat" not in f.metadata)
+        _FACTS[kind.name] = tuple(
+            _Fact(
+                f.name, _reader(hints[f.name]), str(f.type), f.default, "newer" in f.metadata, "sometimes" in f.metadata
+            )
+            for f in own
+        )
+    return _FACTS[kind.name]
 
 
 def _plain(value: Any) -> Any:
@@ -515,7 +520,7 @@ def parse(name: str, facts: Mapping[str, Any], time: float = 0.0) -> Event:
         return Unknown(name=name, time=time, more=dict(facts))
     found: dict[str, Any] = {}
     lacks = []
-    for fact in _facts(kind):  # type: ignore[arg-type]
+    for fact in _facts(kind):
         if fact.name in facts:
             try:
                 found[fact.name] = fact.read(facts[fact.name])

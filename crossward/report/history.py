@@ -10,23 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from crossward.ledger.events import (
-    Accepted,
-    Disagreement,
-    Dispatched,
-    Evaluated,
-    Event,
-    Excluded,
-    HospitalPrivacy,
-    Measured,
-    Outcome,
-    Refused,
-    Repaired,
-    Sitting,
-    SnapshotDropped,
-    Version,
-    Void,
-)
+from crossward.ledger import events
+from crossward.ledger.events import Event
 from crossward.ledger.state import RunState
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import TRAIN
@@ -36,7 +21,7 @@ from crossward.report.reported_loss import ExactLoss, exact_mean
 from crossward.report.table import Rows
 
 MEASURED, LOST, UNDER_WAY, CLAMPED = "measured", "lost", "under way", "clamped"
-NOTES = (Disagreement, SnapshotDropped, Repaired, Void, Excluded, Refused)
+NOTES = (events.Disagreement, events.SnapshotDropped, events.Repaired, events.Void, events.Excluded, events.Refused)
 
 
 @dataclass
@@ -111,7 +96,7 @@ class History:
     planned: int = 0
     finished: str | None = None
     privacy_unit: str = ""
-    hospital_privacy: HospitalPrivacy | None = None
+    hospital_privacy: events.HospitalPrivacy | None = None
     hospital_epsilons: list[tuple[int, float]] = field(default_factory=list)
     rounding: str = ""
 
@@ -137,29 +122,29 @@ class _Reader:
 
     def __call__(self, event: Event) -> None:
         out = self.out
-        if isinstance(event, Sitting):
+        if isinstance(event, events.Sitting):
             self._sit_down(event)
         self.run.apply(event)
         at = self.last = max(event.time - self.paused, self.last)
         where = self.lane.get(getattr(event, "node", ""), -1)
         match event:
-            case Dispatched():
+            case events.Dispatched():
                 span = Span(where, event.kind, event.version, at, at, down=event.bytes)
                 self.open[event.task] = self.by_task[event.task] = span
                 out.spans.append(span)
-            case Outcome():
+            case events.Outcome():
                 self._close(event, at)
-            case Version():
+            case events.Version():
                 self._version(event, at)
-            case Evaluated() if event.loss is not None:
+            case events.Evaluated() if event.loss is not None:
                 out.heldout.append((event.version, event.loss, event.complete))
         if isinstance(event, NOTES):
             name = out.hospitals[where].name if where >= 0 else "the server"
             out.troubles.append(Trouble(at - out.began, name, event.name, getattr(event, "kind", ""), _told(event)))
-        for claim in event.clamped if isinstance(event, Accepted) and where >= 0 else ():
+        for claim in event.clamped if isinstance(event, events.Accepted) and where >= 0 else ():
             out.troubles.append(Trouble(at - out.began, out.hospitals[where].name, CLAMPED, TRAIN, claim))
 
-    def _sit_down(self, event: Sitting) -> None:
+    def _sit_down(self, event: events.Sitting) -> None:
         out, now = self.out, event.time
         if not out.sittings:
             out.began = self.last = now
@@ -170,7 +155,7 @@ class _Reader:
         self.open.clear()
         out.sittings.append(self.last - out.began)
 
-    def _close(self, event: Outcome, at: float) -> None:
+    def _close(self, event: events.Outcome, at: float) -> None:
         span = self.open.pop(event.task, None)
         if span is None:  # refused after all, or nothing that was asked
             if (span := self.by_task.get(event.task)) is not None:
@@ -178,7 +163,7 @@ class _Reader:
             return
         span.end, span.outcome = at, event.name
         match event:
-            case Accepted():
+            case events.Accepted():
                 reported = event.compute_seconds
                 span.up, span.epsilon = event.bytes, event.local_epsilon
                 if event.local_epsilon is not None:
@@ -187,7 +172,7 @@ class _Reader:
                     span.loss = self.exact(event.task)
                 elif self.run.promise is None:
                     span.loss = event.loss
-            case Measured():
+            case events.Measured():
                 reported = event.seconds
                 if (found := event.measures.get("global")) is not None and found.tokens:
                     self.out.by_hospital.setdefault(span.hospital, {})[span.version] = found.loss
@@ -197,7 +182,7 @@ class _Reader:
                 reported = 0.0
         span.compute = min(max(reported, 0.0), at - span.start)
 
-    def _version(self, event: Version, at: float) -> None:
+    def _version(self, event: events.Version, at: float) -> None:
         for task in event.tasks:
             if (update := self.by_task.get(task)) is not None:
                 update.taken = at
@@ -217,18 +202,18 @@ class _Reader:
 
 def _told(event: Event) -> str:
     match event:
-        case Disagreement():
+        case events.Disagreement():
             return f"another state of version {event.version} than the others"
-        case Repaired():
+        case events.Repaired():
             return f"{event.torn_bytes} bytes of a torn last line were set aside"
     return str(getattr(event, "reason", ""))
 
 
 def _light(event: Event) -> Event:
     """Without what is bulky and in no report."""
-    if isinstance(event, Accepted):
+    if isinstance(event, events.Accepted):
         return replace(event, shape=(), digest="", signature="")
-    return replace(event, shape=(), digest="") if isinstance(event, Version) else event
+    return replace(event, shape=(), digest="") if isinstance(event, events.Version) else event
 
 
 def read_history(events: Iterable[Event], rounding: str = "", exact: ExactLoss | None = None) -> History:

@@ -14,28 +14,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from crossward.ledger.events import (
-    Accepted,
-    Behind,
-    Disagreement,
-    Dispatched,
-    Evaluated,
-    Event,
-    Excluded,
-    Joined,
-    Late,
-    Left,
-    Measured,
-    Outcome,
-    OverBudget,
-    Refused,
-    Repaired,
-    Resumed,
-    Sitting,
-    SnapshotDropped,
-    Version,
-    Void,
-)
+from crossward.ledger import events
+from crossward.ledger.events import Event
 from crossward.ledger.state import RunState
 from crossward.protocol.messages import KINDS
 from crossward.report.reported_loss import ExactLoss
@@ -53,7 +33,17 @@ from crossward.report.watch.row import (
     Updates,
 )
 
-NOTABLE = (Left, Evaluated, Void, Excluded, Disagreement, SnapshotDropped, Repaired, Resumed, Refused)
+NOTABLE = (
+    events.Left,
+    events.Evaluated,
+    events.Void,
+    events.Excluded,
+    events.Disagreement,
+    events.SnapshotDropped,
+    events.Repaired,
+    events.Resumed,
+    events.Refused,
+)
 NAME, REASON, NOTES, PACES = 64, 200, 6, 7  # most characters of two, most notes, versions that tell the pace
 NODE = "node-"  # what a hospital's name begins with while its identity is unknown
 
@@ -166,7 +156,7 @@ class WatchState:
     def __call__(self, event: Event) -> None:  # noqa: C901 - one branch an event
         """Take in the next event."""
         at = max(event.time, self.last)
-        if isinstance(event, Sitting):
+        if isinstance(event, events.Sitting):
             self._sit_down(at)
         self.last = at
         node = self._node(event, at) if hasattr(event, "node") else None
@@ -176,39 +166,45 @@ class WatchState:
             if (owner := self._nodes.get(update.node)) is not None:
                 self._rest(owner, at)
         match event:
-            case Outcome() if not waited:
+            case events.Outcome() if not waited:
                 self._answered(event, node, at)
-            case Dispatched() if node is not None:
+            case events.Dispatched() if node is not None:
                 self._version_began = at if self._version_began is None else self._version_began
                 self._newest = node.task = event.task
                 node.doing = KINDS[event.kind].doing if event.kind in KINDS else "at work"
                 node.version = event.version
                 node.since, node.reason, node.deadline = at, "", event.deadline_seconds
                 self._hospitals[node.key].bytes_down += event.bytes
-            case Joined() if node is not None:
+            case events.Joined() if node is not None:
                 self._rest(node, at)
-            case Left() if node is not None:
+            case events.Left() if node is not None:
                 node.since = at
-            case Version():
+            case events.Version():
                 if event.reverts is None and self._version_began is not None:
                     self._paces.append(at - self._version_began)
                 self._version_began = at
-            case Void():
+            case events.Void():
                 for other in self._nodes.values():  # nobody pauses any longer: it was the version's fault
                     other.failures, other.reason = 0, ""
-            case Excluded():
+            case events.Excluded():
                 self._excluded[event.hospital] = at
         clamped = bool(getattr(event, CLAMPED, ()))
-        back = isinstance(event, Joined) and self._version_began is not None
-        reverting = isinstance(event, Version) and event.reverts is not None
+        back = isinstance(event, events.Joined) and self._version_began is not None
+        reverting = isinstance(event, events.Version) and event.reverts is not None
         if isinstance(event, NOTABLE) or back or reverting or clamped:
             key = node.key if node is not None else getattr(event, "hospital", "") or getattr(event, "node", "")
             self._note(self.name(key), event)
         self._add_up(event)
 
-    def _taken_out(self, event: Event) -> list[Accepted]:
+    def _taken_out(self, event: Event) -> list[events.Accepted]:
         """Updates that wait until this event: a version takes them, or they are refused after all."""
-        tasks = event.tasks if isinstance(event, Version) else (event.task,) if isinstance(event, Refused) else ()
+        tasks = (
+            event.tasks
+            if isinstance(event, events.Version)
+            else (event.task,)
+            if isinstance(event, events.Refused)
+            else ()
+        )
         return [self.run.buffer[task] for task in tasks if task in self.run.buffer]
 
     def _rest(self, node: _Node, at: float) -> None:
@@ -216,12 +212,12 @@ class WatchState:
         node.since = at if self._present(node) and not node.doing else node.since
 
     def _add_up(self, event: Event) -> None:
-        if isinstance(event, Dispatched):
+        if isinstance(event, events.Dispatched):
             self.bytes_down += event.bytes
-        elif isinstance(event, Accepted):
+        elif isinstance(event, events.Accepted):
             self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + event.bytes
             self.failures.update([CLAMPED] if event.clamped else ())
-        elif isinstance(event, Refused):
+        elif isinstance(event, events.Refused):
             self.failures[event.name] += 1
 
     def _note(self, name: str, event: Event) -> None:
@@ -242,7 +238,7 @@ class WatchState:
         name: str = event.node
         node = self._nodes.get(name)
         if node is None:
-            if not isinstance(event, Joined | Dispatched):
+            if not isinstance(event, events.Joined | events.Dispatched):
                 return None  # of an earlier sitting, or never asked
             node = self._nodes[name] = _Node(int(name), at)
         key, site = getattr(event, "hospital", ""), clean(getattr(event, "site", ""), NAME)
@@ -263,19 +259,19 @@ class WatchState:
         taken = {node.key for node in self._nodes.values()}
         return found[0] if len(found) == 1 and found[0] not in taken else ""
 
-    def _answered(self, event: Outcome, node: _Node | None, at: float) -> None:
+    def _answered(self, event: events.Outcome, node: _Node | None, at: float) -> None:
         if node is None or not (event.task == node.task or event.task > self._newest):
             return  # of an earlier sitting, or answered already
         node.task, node.doing = -1, ""
         self._rest(node, at)
         match event:
-            case Accepted():
+            case events.Accepted():
                 self._hospitals[node.key].add(event, self._exact)
-            case Measured() if (found := event.measures.get("global")) is not None and found.tokens:
+            case events.Measured() if (found := event.measures.get("global")) is not None and found.tokens:
                 self._hospitals[node.key].heldout = found.loss
-        if isinstance(event, Accepted | Measured):
+        if isinstance(event, events.Accepted | events.Measured):
             node.failures, node.reason = 0, ""
-        elif isinstance(event, Refused) and not isinstance(event, Late | OverBudget):
-            at_once = isinstance(event, Behind) and node.failures == 0
+        elif isinstance(event, events.Refused) and not isinstance(event, events.Late | events.OverBudget):
+            at_once = isinstance(event, events.Behind) and node.failures == 0
             node.failures += 1
             node.reason = "" if at_once else clean(event.reason, REASON) or "no reason given"

@@ -16,18 +16,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from crossward.ledger.events import (
-    Accepted,
-    Disagreement,
-    Evaluated,
-    Event,
-    Excluded,
-    Repaired,
-    Resumed,
-    SnapshotDropped,
-    Version,
-    Void,
-)
+from crossward.ledger import events
+from crossward.ledger.events import Event
 from crossward.report.names import labels
 from crossward.report.svg import clean, count, duration, size
 from crossward.report.watch.row import ABSENT, EXCLUDED, LEFT, PAUSING, SPENT, WAITING, Row
@@ -172,24 +162,24 @@ def note(name: str, event: Event) -> Text:
 
 def _said(name: str, event: Event) -> str:
     match event:
-        case Accepted():
+        case events.Accepted():
             return f"{name}: reported facts out of bounds were clamped: {clean('; '.join(event.clamped), REASON)}"
-        case Evaluated():
+        case events.Evaluated():
             return f"held-out loss {_number(event.loss)} at version {event.version}"
-        case Version():
+        case events.Version():
             return f"version {event.version} subtracts version {event.reverts}"
-        case Void():
+        case events.Void():
             return f"version {event.version} opens at no node and is left out: {clean(event.reason, REASON)}"
-        case Excluded():
+        case events.Excluded():
             return f"{name}: excluded, as it contributed to every version that did not open"
-        case Disagreement():
+        case events.Disagreement():
             astray = clean(", ".join(event.hospitals), REASON)
             return f"{astray}: another state of version {event.version} than the others"
-        case SnapshotDropped():
+        case events.SnapshotDropped():
             return f"the snapshot was dropped: {clean(event.reason, REASON)}"
-        case Repaired():
+        case events.Repaired():
             return f"{event.torn_bytes} bytes of a torn last line were set aside"
-        case Resumed():
+        case events.Resumed():
             return f"resumed at version {event.version}"
     reason = clean(getattr(event, "reason", ""), REASON)
     return f"{name}: {event.name}{f': {reason}' if reason else ''}"
