@@ -21,8 +21,8 @@ from __future__ import annotations
 from typing import Any
 
 from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.strategy_settings import StrategySettings
 from strategies.fedavg import FedAvg
-from strategies.settings import StrategySettings
 
 
 class DpFedAvg(FedAvg):

@@ -20,23 +20,18 @@ from client_app.state.folder import NodeState, StateFolder
 from client_app.training.learner import Workshop, workshop
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
-from crossward.adapters import LoraSettings, ModelConfig
-from crossward.config.run_settings import RunSettings
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.dither import KNOWN
-from crossward.encryption.settings import EncryptionSettings
+from crossward.encryption.settings import field_plan
 from crossward.protocol.messages import ALONE, EVALUATE
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from server_app.run_folder import RunFolder, read_config
 from strategies.async_hybrid import AsyncHybrid
 from strategies.exchange.bandwidth import Bandwidths
-from strategies.settings import StrategySettings
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
-    "run.alone-steps": 2,
     "model.device": "cpu",
     "lora.rank": 2,
     "data.synthetic-patients": 24,
@@ -46,7 +41,7 @@ TINY = {
     "strategy.buffer-size": 2,
     "strategy.min-contributors": 2,
     "strategy.evaluate-every": 0,
-    "strategy.bandwidth-exponent": 0.0,
+    "strategy.exponents": "0,0.5,1",
     "train.local-steps": 2,
     "train.batch-size": 4,
     "node.threads": 1,
@@ -72,25 +67,27 @@ class Finished:
     nodes: int
 
     @property
+    def read(self) -> RunConfig:
+        return RunConfig.read(self.config)
+
+    @property
     def shop(self) -> Workshop:
-        seed = read_settings(RunSettings, self.config).seed
-        return workshop(read_settings(ModelConfig, self.config), read_settings(LoraSettings, self.config), seed)
+        return workshop(self.read.model, self.read.lora, self.read.run.seed)
 
     def state(self, number: int) -> NodeState:
-        root = read_settings(RunSettings, self.config).state_root
+        root = self.read.run.state_root
         layout = self.vault.layout(self.shop.layout.fingerprint, len(self.shop.layout.blocks))
         return StateFolder(root / self.lineage / f"site-{number}").load(layout)
 
     @property
     def vault(self) -> Vault:
         """What the nodes sealed with."""
-        settings = read_settings(EncryptionSettings, self.config)
-        return Vault(settings, simulated_key(settings))
+        return Vault(self.read.encryption, simulated_key(self.read.encryption))
 
     def vector(self, number: int) -> np.ndarray:
         """The global adapter as node ``number`` has it."""
-        plan, schedule = read_config(self.folder)["plan"], read_settings(Schedule, self.config)
-        return self.state(number).copy.vector(self.shop.initial, plan, schedule)
+        plan = read_config(self.folder)["plan"]
+        return self.state(number).copy.vector(self.shop.initial, plan, self.read.schedule)
 
 
 class Bounded(VirtualGrid):
@@ -112,10 +109,9 @@ def federate(
 ) -> Finished:
     """A run of ``len(compute)`` simulated hospitals in ``path``, begun or resumed, as the ServerApp does it."""
     count = len(compute)
-    settings, schedule = read_settings(StrategySettings, config), read_settings(Schedule, config)
-    run = read_settings(RunSettings, config)
-    encryption = read_settings(EncryptionSettings, config)
-    plan = encryption.plan(count, settings.buffer_size)
+    read = RunConfig.read(config)
+    settings, schedule, encryption = read.strategy, read.schedule, read.encryption
+    plan = field_plan(encryption, count, settings.buffer_size)
     folder = kind.resume(path, config, durable=False) if resume else kind.create(path, config, plan, durable=False)
     clock = VirtualClock()
     nodes = {}
@@ -130,8 +126,8 @@ def federate(
         folder,
         clock=clock,
         bandwidths=Bandwidths(),
-        last_task=ALONE if run.alone else EVALUATE,
-        last_steps=run.alone_steps,
+        last_task=ALONE if read.run.alone else EVALUATE,
+        last_steps=2,
         kinds=arithmetic(plan, encryption.policy, encryption.scheme),
         key=encryption.key,
         dither=KNOWN,

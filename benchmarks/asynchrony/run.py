@@ -27,6 +27,7 @@ from client_app.state.accumulators import Accumulators
 from client_app.state.folder import NodeState
 from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.dither import KNOWN
 from crossward.encryption.plan import FieldPlan
 from crossward.protocol.messages import Head, RecordHead, Task
@@ -37,7 +38,6 @@ from strategies.async_hybrid import AsyncHybrid
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.fedavg import FedAvg
 from strategies.history.journal import MemoryJournal
-from strategies.settings import StrategySettings
 
 ASYNC, SYNC, FEDBUFF, FEDASYNC = "async-hybrid", "fedavg", "fedbuff", "fedasync"
 STRATEGIES = (ASYNC, SYNC, FEDBUFF, FEDASYNC)

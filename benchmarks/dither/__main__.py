@@ -28,6 +28,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from crossward.config.data_settings import NOTES
 from crossward.encryption.aggregator import BfvArithmetic
 from crossward.encryption.dither import KNOWN, Dither, NoDither
 from crossward.encryption.holder import BfvSealer
@@ -38,7 +39,7 @@ from research.compare.federation import federate
 from research.compare.memory import Memory, Remembering
 from research.compare.methods import ENCRYPTED, METHODS
 from research.compare.quality import notes_quality
-from research.compare.settings import FULL, NOTES, QUICK, Comparison
+from research.compare.settings import FULL, QUICK, Comparison
 from research.compare.work import Workplace
 
 CLEAR = METHODS[ENCRYPTED].but("clear", "in the clear", encryption__policy="none")

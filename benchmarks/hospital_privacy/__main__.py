@@ -27,7 +27,6 @@ import numpy as np
 from benchmarks.asynchrony.tiny import Remembered
 from client_app.handlers import make_app
 from client_app.node import Node
-from client_app.settings import TrainSettings
 from client_app.state.accumulators import Accumulators
 from client_app.state.folder import StateFolder
 from client_app.training.learner import workshop
@@ -35,10 +34,13 @@ from client_app.training.measuring import measure_batches
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
+from crossward.config.train_settings import TrainSettings
 from crossward.encryption.dither import KNOWN
-from crossward.encryption.settings import EncryptionSettings
+from crossward.encryption.settings import field_plan
 from crossward.machine.paths import path_argument
 from crossward.privacy.hospital import HospitalMechanism, calibrate
 from crossward.protocol.measures import measure
@@ -47,7 +49,6 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, 
 from data import DataConfig, load_hospitals, test_batches
 from strategies.fedavg import FedAvg
 from strategies.history.journal import MemoryJournal
-from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
 DELTA, COLLUDING = 1e-5, 1
@@ -106,7 +107,7 @@ class Study:
             honest = count - COLLUDING
             z = calibrate(epsilon, DELTA, versions, honest) if epsilon else 1.0
             mechanism = HospitalMechanism(z, honest, clip)
-        plan = EncryptionSettings().plan(count, count, noised=mechanism is not None)
+        plan = field_plan(EncryptionSettings(), count, count, noised=mechanism is not None)
         schedule, noise, budget, unit = self.schedule, None, None, NO_UNIT if mechanism is None else HOSPITAL
         if mechanism is not None:
             factor = mechanism.clip * mechanism.reach / (schedule.peak * schedule.local_steps)

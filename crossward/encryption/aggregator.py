@@ -16,10 +16,10 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
+from crossward.config.encryption_settings import ALL, BFV, CKKS, NONE
 from crossward.encryption.bfv import CIPHERTEXTS, SEALED, Bfv, CiphertextError
 from crossward.encryption.packing import CLEAR, Buffer, pack, packed_size, unpack
 from crossward.encryption.plan import FRESH_BYTES, SUM_BYTES, FieldPlan
-from crossward.encryption.settings import ALL, BFV, CKKS, NONE
 
 
 class Arithmetic(Protocol):

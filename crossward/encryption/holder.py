@@ -17,11 +17,11 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
+from crossward.config.encryption_settings import BFV
 from crossward.encryption.bfv import CIPHERTEXTS, SEALED, Bfv, CiphertextError
 from crossward.encryption.bfv_key import seeded_secret_key
 from crossward.encryption.packing import CLEAR, Buffer, pack, unpack
 from crossward.encryption.plan import FRESH_BYTES, SUM_BYTES, FieldPlan
-from crossward.encryption.settings import BFV
 
 Integers = NDArray[np.int64]
 _TRIES = 8

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from crossward.config.encryption_settings import CKKS, NONE
+from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import simulation_keys
 from crossward.launcher.environment import make_home
 from crossward.launcher.errors import LauncherError
@@ -103,6 +105,7 @@ class Launch:
         self._run_id = ""
         self._kept: set[int] = set()
         self._ours = options.app == Path(__file__).resolve().parents[2]
+        self._settings: RunConfig | None = None  # of this app
         defaults = app_defaults(options.app)
         overrides = read_overrides(options.run_config, defaults)
         if self._ours:
@@ -112,7 +115,7 @@ class Launch:
             )
 
             overrides = resolved(overrides)
-            check_run(defaults | overrides, options.num_supernodes)
+            self._settings = check_run(defaults | overrides, options.num_supernodes)
         else:
             overrides = absolute_texts(overrides)
         if FOLDER_KEY not in defaults:
@@ -158,14 +161,14 @@ class Launch:
     def _notes(self) -> list[str]:
         """Read the notes before anything is started; what was said of them."""
         said: list[str] = []
-        if self._ours:
+        if self._settings is not None:
             from crossward.launcher.preflight import read_notes
 
             def say(line: str) -> None:
                 said.append(line)
                 self._say(line)
 
-            read_notes(self._config, self.options.num_supernodes, say)
+            read_notes(self._settings, self.options.num_supernodes, say)
         return said
 
     def _simulate(self) -> Ending:
@@ -225,9 +228,10 @@ class Launch:
 
     def _key(self, given: list[str]) -> list[str]:
         """The simulation's own key for the evaluation of a sealed run, unless a key is given."""
-        if self._config.get("encryption.policy", "none") == "none" or "--key" in given:
+        encryption = (self._settings or RunConfig.read(self._config)).encryption  # of a copy of this app
+        if encryption.policy == NONE or "--key" in given:
             return []
-        baseline = self._config.get("encryption.scheme") == "ckks"
+        baseline = encryption.scheme == CKKS
         return ["--key", str(simulation_keys() / f"simulation{'-ckks' if baseline else ''}.key")]
 
     def _evaluate(self) -> int:

@@ -1,58 +1,30 @@
-"""Every run-config key in one place: the README's table, pyproject.toml's defaults, a check before a run starts.
+"""Every run-config key in one place: the README's table and pyproject.toml's defaults.
 
 ``python -m crossward.launcher.settings_table`` rewrites table and defaults between their markers; a test fails when
 they are out of date.
 
-Not for: reading one settings class (``crossward.config.settings``).
+Not for: reading settings (``crossward.config.run_config``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from client_app.settings import EngineSettings, NodeSettings, TrainSettings
-from crossward.adapters import LoraSettings, ModelConfig
-from crossward.config.privacy_checks import check_private
-from crossward.config.privacy_settings import PrivacySettings
-from crossward.config.run_settings import RunSettings, SimulationSettings
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings, settings_rows
-from crossward.encryption.settings import EncryptionSettings
-from data import DataConfig
-from strategies.settings import StrategySettings
+from crossward.config.node_config import NodeConfig
+from crossward.config.run_config import HOSPITAL_KEYS, SECTIONS
+from crossward.config.settings import settings_rows
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN_CONFIG: tuple[type[Any], ...] = (
-    RunSettings,
-    ModelConfig,
-    LoraSettings,
-    DataConfig,
-    Schedule,
-    TrainSettings,
-    EngineSettings,
-    StrategySettings,
-    EncryptionSettings,
-    PrivacySettings,
-    SimulationSettings,
-)
 BEGIN, END = "settings: begin", "settings: end"
 
 
 def run_config_rows() -> list[tuple[str, Any, str, str]]:
     """(key, default, allowed values, help) of every run-config key, grouped by prefix."""
-    rows = [row for cls in RUN_CONFIG for row in settings_rows(cls)]
+    rows = [row for cls in SECTIONS.values() for row in settings_rows(cls)]
     order = list(dict.fromkeys(row[0].split(".")[0] for row in rows))
     return sorted(rows, key=lambda row: order.index(row[0].split(".")[0]))
-
-
-def check_settings(values: Mapping[str, Any]) -> None:
-    """Read every settings class from a run config, as the server and the nodes will; raises what they would."""
-    for cls in RUN_CONFIG:
-        read_settings(cls, values)
-    check_private(values)
 
 
 def _toml(value: Any) -> str:
@@ -78,17 +50,27 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def _table(rows: list[tuple[str, Any, str, str]]) -> list[str]:
+    out = ["| key | default | expected | meaning |", "|---|---|---|---|"]
+    for key, default, wanted, meaning in rows:
+        mark = " \\*" if key in HOSPITAL_KEYS else ""
+        out.append(f"| `{key}`{mark} | `{_toml(default)}` | {_cell(wanted)} | {_cell(meaning)} |")
+    return [*out, ""]
+
+
 def readme_block() -> str:
     """The README's tables: run config, then node config."""
-    out = []
-    for title, rows in (
-        ("Run config", run_config_rows()),
-        ("Node config (`flower-supernode --node-config`)", settings_rows(NodeSettings)),
-    ):
-        out += [f"**{title}**", "", "| key | default | expected | meaning |", "|---|---|---|---|"]
-        out += [f"| `{k}` | `{_toml(d)}` | {_cell(w)} | {_cell(h)} |" for k, d, w, h in rows]
-        out.append("")
-    return "\n".join(out)
+    return "\n".join(
+        [
+            "**Run config** (\\*: a hospital may set the key in its own node config, for its machine alone)",
+            "",
+            *_table(run_config_rows()),
+            "**Node config** (`flower-supernode --node-config`, or `[node-config]` in `hospital.toml`); besides these, "
+            "every run key with a \\*",
+            "",
+            *_table(settings_rows(NodeConfig)),
+        ]
+    )
 
 
 def replaced(text: str, block: str, comment: tuple[str, str]) -> str:

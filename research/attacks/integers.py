@@ -25,12 +25,10 @@ from client_app.app import build
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.update.payloads import Payloads
-from crossward.config.run_settings import RunSettings, SimulationSettings
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
 from crossward.encryption.dither import KNOWN
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.settings import EncryptionSettings
+from crossward.encryption.settings import field_plan
 from crossward.evaluation.replay import EvaluationError
 from crossward.launcher.overrides import app_defaults
 from crossward.protocol.messages import ACCEPTED, LATE, OUTCOMES, TRAIN, Task, Update
@@ -43,7 +41,6 @@ from server_app.files import read_payload
 from server_app.run_folder import RunFolder
 from server_app.strategy import make_strategy
 from strategies.exchange.bandwidth import Bandwidths
-from strategies.settings import StrategySettings
 
 Ints = NDArray[np.int64]
 COMPUTE = 10.0  # virtual seconds of a training where nothing is slowed down
@@ -90,7 +87,7 @@ class _Watch:
     plan: FieldPlan
     wanted: int
     folder: Path
-    config: Mapping[str, Any]
+    config: RunConfig
     memory: Memory
     told: Callable[[str], None]
     payloads: Payloads | None = None
@@ -163,11 +160,12 @@ def run(
             "strategy.evaluate-every": 0,
         }
         config |= dict(given or {})
-        settings, links = read_settings(StrategySettings, config), read_settings(SimulationSettings, config)
-        plan = read_settings(EncryptionSettings, config).plan(hospitals, settings.buffer_size)
-        fixed_identities(read_settings(RunSettings, config).state_root, hospitals)
+        read = RunConfig.read(config)
+        settings, links = read.strategy, read.simulation
+        plan = field_plan(read.encryption, hospitals, settings.buffer_size)
+        fixed_identities(read.run.state_root, hospitals)
         folder = Path(place) / "run"
-        watch = _Watch(plan, versions, folder, config, memory or Memory(), told)
+        watch = _Watch(plan, versions, folder, read, memory or Memory(), told)
         bandwidths, clock = Bandwidths(), VirtualClock()
         app, nodes = make_app(watch.node), dict[int, VirtualNode]()
         for number in range(hospitals):
@@ -178,14 +176,12 @@ def run(
             bandwidths.configure(number + 1, speed.mbit)
         journal = RunFolder.create(folder, config, plan, durable=False)
         journal.observers.append(watch.line)
-        strategy = make_strategy(config, plan, journal, clock, bandwidths, dither=KNOWN)
+        strategy = make_strategy(read, plan, journal, clock, bandwidths, dither=KNOWN)
         flower = logging.getLogger("flwr")
         level = flower.level
         flower.setLevel(logging.ERROR)
         try:
-            strategy.start(
-                VirtualGrid(nodes, clock, watch.message), num_rounds=read_settings(Schedule, config).versions
-            )
+            strategy.start(VirtualGrid(nodes, clock, watch.message), num_rounds=read.schedule.versions)
         except _Enough:
             pass
         finally:

@@ -66,11 +66,11 @@ def main(argv: list[str] | None = None) -> int:
     from rich.console import Console
 
     from crossward.adapters import AdapterError
+    from crossward.config.run_config import SECTIONS
     from crossward.config.settings import SettingsError, resolve_paths
     from crossward.evaluation.replay import EvaluationError
     from crossward.launcher.errors import LauncherError
     from crossward.launcher.overrides import app_defaults, read_overrides
-    from crossward.launcher.settings_table import RUN_CONFIG
     from crossward.machine.paths import PathError, home
     from data import DataError
     from research.compare.command import Wanted, compare
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         out = args.out or home() / "runs" / f"comparison-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         defaults = app_defaults(Path(__file__).resolve().parents[2])
-        overrides = tuple(sorted(resolve_paths(RUN_CONFIG, read_overrides(args.set, defaults)).items()))
+        overrides = tuple(sorted(resolve_paths(SECTIONS.values(), read_overrides(args.set, defaults)).items()))
         setting = adjusted(
             QUICK if args.quick else FULL,
             seeds=args.seeds,

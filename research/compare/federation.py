@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,12 @@ from client_app.node import Node
 from client_app.training.learner import LoraLearner
 from client_app.training.trained import Vector
 from client_app.update.keys import simulated_key
-from crossward.config.privacy_settings import HOSPITAL, NO_UNIT, PrivacySettings
-from crossward.config.run_settings import RunSettings
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
+from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
+from crossward.config.run_config import RunConfig
 from crossward.encryption.aggregator import Arithmetic
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.packing import Buffer
-from crossward.encryption.settings import EncryptionSettings
+from crossward.encryption.settings import field_plan
 from crossward.evaluation.opening import vault_of
 from crossward.evaluation.replay import EvaluationError, global_vector, open_run
 from crossward.protocol.messages import LATE, OUTCOMES, TRAIN, Task, Update
@@ -45,7 +43,6 @@ from research.compare.memory import Memory, Remembering
 from server_app.run_folder import RunFolder
 from server_app.strategy import kinds_of, make_strategy
 from strategies.exchange.bandwidth import Bandwidths
-from strategies.settings import StrategySettings
 
 COMPUTE, LATENCY = 10.0, 0.05  # virtual seconds of a task and a message, the same for every hospital
 TURN = 0.1  # more for every training that a hospital did: among equally fast ones, who did the fewest comes first
@@ -200,17 +197,17 @@ def federate(
     EvaluationError
         a task failed.
     """
-    given = dict(config)
-    settings, schedule = read_settings(StrategySettings, given), read_settings(Schedule, given)
-    encryption, privacy = read_settings(EncryptionSettings, given), read_settings(PrivacySettings, given)
-    noised = privacy.unit == HOSPITAL
-    plan = encryption.plan(hospitals, settings.buffer_size or hospitals, noised=noised)
-    fixed_identities(read_settings(RunSettings, given).state_root, hospitals)
-    watch, trainings = _Watch(privacy.unit != NO_UNIT), list[float]()
+    given, read = dict(config), RunConfig.read(config)
+    strategic = replace(read.strategy, snapshot_every=0)  # nobody joins, and rounds are counted
+    read, schedule = replace(read, strategy=strategic), read.schedule
+    size = strategic.buffer_size or hospitals
+    plan = field_plan(read.encryption, hospitals, size, noised=read.privacy.unit == HOSPITAL)
+    fixed_identities(read.run.state_root, hospitals)
+    watch, trainings = _Watch(read.privacy.unit != NO_UNIT), list[float]()
 
     def built(context: Context, task: Task) -> Node:
         node = build(context, task)
-        node.learner = Remembering(node.learner, given, memory, trainings)
+        node.learner = Remembering(node.learner, read, memory, trainings)
         watch.node = node
         return node
 
@@ -224,14 +221,14 @@ def federate(
     journal = RunFolder.create(folder, given, plan, durable=False)
     journal.observers.append(watch.line)
     journal.observers.append(lambda line: heard(line["version"]) if line["event"] == "version" else None)
-    kinds = {name: _Timed(inner, watch.cost) for name, inner in kinds_of(given, plan).items()}
-    strategy = make_strategy(given, plan, journal, clock, bandwidths, kinds, dither)
+    kinds = {name: _Timed(inner, watch.cost) for name, inner in kinds_of(read, plan).items()}
+    strategy = make_strategy(read, plan, journal, clock, bandwidths, kinds, dither)
     try:
         strategy.start(VirtualGrid(nodes, clock, watch.message), num_rounds=schedule.versions)
     finally:
         journal.close()
     run = open_run(folder)
-    vault = vault_of(run, simulated_key(encryption), learner.shop)
+    vault = vault_of(run, simulated_key(read.encryption), learner.shop)
     vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault)
     if len(run.versions) != schedule.versions:
         raise EvaluationError(f"the run ended at version {len(run.versions)} of {schedule.versions}")

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from crossward.config.encryption_settings import ALL, CKKS, SENSITIVE
 from crossward.config.privacy_settings import NO_UNIT, PrivacySettings
-from crossward.encryption.settings import ALL, CKKS, SENSITIVE
 from research.attacks.scores import Score
 from research.compare.methods import CENTRALISED, LOCAL, Method
 from research.compare.settings import Comparison

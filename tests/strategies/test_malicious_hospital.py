@@ -14,13 +14,13 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.update.payloads import Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.aggregator import BfvArithmetic
 from crossward.encryption.bfv import CiphertextError, to_60_bits
 from crossward.encryption.holder import BfvSealer
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import RING, FieldPlan
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.protocol.messages import Update
 from crossward.protocol.parts import Part, PartHead, join
 from crossward.protocol.wire import read_reply, write_reply

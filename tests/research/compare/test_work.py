@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from client_app.training.trained import Trained
+from crossward.config.data_settings import NOTES
 from crossward.config.schedule import Schedule
 from crossward.evaluation.replay import EvaluationError
 from crossward.launcher.overrides import app_defaults
@@ -20,7 +21,7 @@ from research.compare.federation import UnavailableError, epsilon_of
 from research.compare.frontier import point
 from research.compare.memory import Memory, Remembering
 from research.compare.methods import CHECKS, ENCRYPTED_SYNC, FL, HE_FL, LOCAL, METHODS
-from research.compare.settings import FRACTIONS, FULL, NOTES, QUICK
+from research.compare.settings import FRACTIONS, FULL, QUICK
 from research.compare.work import Workplace
 
 ROOT = Path(__file__).resolve().parents[3]
