@@ -237,7 +237,7 @@ def test_the_loss_is_told_to_a_grid_that_the_hospital_may_widen(
     tmp_path: Path, notes: Path, key: dict[str, str]
 ) -> None:
     means, given = [], {"data-path": str(notes), "node.engine": "in-process"} | key
-    for own, grid in (({"loss-grid": 1.0}, 4.0), ({}, 1.25), ({"loss-grid": 4.0}, 1.25)):
+    for own, grid in (({"train.loss-grid": 1.0}, 4.0), ({}, 1.25), ({"train.loss-grid": 4.0}, 1.25)):
         where = given | own | {"state-dir": str(tmp_path / f"state{len(means)}")}
         got = answer(TASK, context(where, **CSV, train__loss_grid=grid))
         assert isinstance(got, Update)
@@ -301,7 +301,7 @@ def test_a_deployed_node_is_what_its_node_config_says(tmp_path: Path, notes: Pat
 def test_without_a_site_the_notes_name_the_hospital(tmp_path: Path, notes: Path, key: dict[str, str]) -> None:
     given = {"data-path": str(notes), "state-dir": str(tmp_path / "state")} | key
     assert build(context(given, **CSV), TASK).learner.site == "notes"
-    assert build(context(given, **CSV, data__name="North"), TASK).learner.site == "North"
+    assert build(context(given | {"site": "North"}, **CSV), TASK).learner.site == "North"
 
 
 def test_the_nodes_own_path_replaces_the_runs(tmp_path: Path, notes: Path, key: dict[str, str]) -> None:
@@ -611,7 +611,9 @@ def test_a_node_refuses_what_would_break_a_private_run_whoever_set_it(home: Path
     assert "train.local-seconds" in failure(TASK, context(own, **PRIVATE, encryption__policy="none")).reason
     flat = context(own | {"train.local-seconds": 0.0}, **PRIVATE, encryption__policy="none", data__source="csv")
     assert "data.patient-column" in failure(TASK, flat).reason
-    coupled = context(own | {"local-seconds": 0.0, "quantization": "8bit"}, **PRIVATE, encryption__policy="none")
+    coupled = context(
+        own | {"train.local-seconds": 0.0, "model.quantization": "8bit"}, **PRIVATE, encryption__policy="none"
+    )
     assert "model.quantization" in failure(TASK, coupled).reason
     assert "strategy.weighting" in failure(TASK, context(**PRIVATE | {"strategy__weighting": "paper"})).reason
 
