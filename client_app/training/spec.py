@@ -29,7 +29,7 @@ class LearnerSpec:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "config": self.config.values(),
+            "config": self.config.by_key(),
             "partition": self.partition,
             "partitions": self.partitions,
             "site": self.site,
@@ -42,5 +42,5 @@ class LearnerSpec:
     def group_key(self, code: str) -> str:
         """sha256 hex of what worker processes must have been started with to serve this: the model, the processes, and
         the ``code`` (folder) that they run."""
-        kept = [(key, value) for key, value in sorted(self.config.values().items()) if key.startswith(_MODEL)]
+        kept = [(key, value) for key, value in sorted(self.config.by_key().items()) if key.startswith(_MODEL)]
         return hashlib.sha256(json.dumps([code, kept]).encode()).hexdigest()

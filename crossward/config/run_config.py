@@ -103,7 +103,7 @@ class RunConfig:
         """The run config of a run folder, which an earlier version may have written."""
         return cls.read(current_keys(values))
 
-    def values(self) -> dict[str, Value]:
+    def by_key(self) -> dict[str, Value]:
         """Every key and its value; :meth:`read` makes the same run config of them."""
         return {
             field.metadata["key"]: getattr(getattr(self, name), field.name)

@@ -41,7 +41,7 @@ _TAKES = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 def overrides(pairs: list[str], config: RunConfig) -> RunConfig:
     """``config`` with KEY=VALUE pairs laid over it, each read as the type it replaces."""
-    given = config.values()
+    given = config.by_key()
     out: dict[str, Any] = dict(given)
     for pair in pairs:
         key, equals, text = pair.partition("=")

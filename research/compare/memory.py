@@ -53,8 +53,8 @@ class Remembering:
         self.learner, self.memory, self.seconds = learner, memory, seconds
         self.layout, self.sizes, self.site = learner.layout, learner.sizes, learner.site
         self.units: int = getattr(learner, "units", 0)  # what a private training protects, 0 without
-        trains = {k: v for k, v in config.values().items() if k.startswith(_TRAINS) or k in _ALSO}
-        measures = {k: v for k, v in config.values().items() if k.startswith(_MEASURES) or k == "run.seed"}
+        trains = {k: v for k, v in config.by_key().items() if k.startswith(_TRAINS) or k in _ALSO}
+        measures = {k: v for k, v in config.by_key().items() if k.startswith(_MEASURES) or k == "run.seed"}
         self._trains, self._measures = _digest(trains), _digest(measures)
 
     def initial(self) -> Vector:

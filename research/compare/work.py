@@ -204,7 +204,7 @@ class Workplace:
         made = self._train(method, seed, NOTES, learners)
         self.say(f"{method.title}, seed {seed}: measuring on held-out notes")
         config = self._config(method, seed, NOTES)
-        measured = [Remembering(learner, config, self.memory, []) for learner in learners]
+        measured = [Remembering(learner, RunConfig.read(config), self.memory, []) for learner in learners]
         facts = {"method": method.name, "seed": seed, "adapter": made.adapter} | notes_quality(measured, made.home)
         if not method.federated and method.name != CENTRALISED:
             facts |= elsewhere(measured, made.home)

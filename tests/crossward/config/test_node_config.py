@@ -67,7 +67,7 @@ OWN: list[tuple[str, Any, str]] = [
 def test_each_replaces_exactly_its_own_key(key: str, value: Any, replaced: str) -> None:
     got = NodeConfig.read({key: value}).over(RUN)
     assert got == RUN | {replaced: value} and got != RUN
-    assert RunConfig.read(got).values() == DEFAULTS | RUN | {replaced: value}
+    assert RunConfig.read(got).by_key() == DEFAULTS | RUN | {replaced: value}
 
 
 def test_a_flag_can_be_turned_off() -> None:

@@ -23,14 +23,14 @@ def test_every_section_is_a_field_and_every_key_is_read_by_one() -> None:
     names = {field.name for field in dataclasses.fields(RunConfig)}
     assert names == {*SECTIONS, "mechanism"}
     assert len(DEFAULTS) == sum(len(keyed(section)) for section in SECTIONS.values())
-    assert RunConfig.read({}).values() == DEFAULTS
+    assert RunConfig.read({}).by_key() == DEFAULTS
 
 
 @pytest.mark.parametrize("given", [{}, HOSPITAL, {"data.source": "csv", "train.learning-rate": 1}])
 def test_it_comes_back_from_its_values(given: dict[str, Any]) -> None:
     config = RunConfig.read(given)
-    assert RunConfig.read(json.loads(json.dumps(config.values()))) == config
-    assert hash(config) == hash(RunConfig.read(config.values()))
+    assert RunConfig.read(json.loads(json.dumps(config.by_key()))) == config
+    assert hash(config) == hash(RunConfig.read(config.by_key()))
 
 
 def test_sections_are_typed_and_cannot_be_changed() -> None:
