@@ -50,7 +50,6 @@ OLD_RUN_KEYS: dict[str, OldKey] = {
     ),
     "strategy.timeout-factor": _fixed(strategy_settings.TIMEOUT_FACTOR, "deadlines follow each node's measured times"),
     "train.adam-epsilon": _fixed(train_settings.ADAM_EPSILON, "smaller ones turn rounding into full steps"),
-    "train.evaluation-batch-tokens": _fixed(train_settings.EVALUATION_TOKENS, "it changes no measure"),
     "train.learning-rate-floor": _fixed(schedule.FLOOR, "train.schedule and train.warmup shape the rate"),
     "train.value-range": _fixed(1.0, "learning rate x local steps is what AdamW can move a weight by"),
 }

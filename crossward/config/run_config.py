@@ -50,7 +50,7 @@ SECTIONS: dict[str, type[Any]] = {
     "simulation": SimulationSettings,
 }
 _FIELDS = [field for section in SECTIONS.values() for field in keyed(section)]
-DEFAULTS: dict[str, Value] = {field.metadata["key"]: field.default for field in _FIELDS}
+DEFAULTS: dict[str, Any] = {field.metadata["key"]: field.default for field in _FIELDS}
 HOSPITAL_KEYS = tuple(field.metadata["key"] for field in _FIELDS if field.metadata.get("hospital"))
 """Run keys that a hospital may override in its node config."""
 

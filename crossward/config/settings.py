@@ -80,7 +80,9 @@ def keyed(cls: type[Any]) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(cls) if "key" in field.metadata]
 
 
-_hints = functools.cache(get_type_hints)
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def path_keys(cls: type[Any], kinds: Collection[str] = (PATH, NAME_OR_PATH)) -> list[str]:

@@ -17,8 +17,6 @@ ADAM_EPSILON = 1e-7
 """AdamW's epsilon. Where gradients are near zero, a smaller one turns the rounding of float32 into steps of full size,
 which differ with the number of processes."""
 
-EVALUATION_TOKENS = 8192  # of a forward pass when measuring on held-out notes
-
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -111,8 +109,16 @@ class TrainSettings:
             "hospital": True,
         },
     )
+    evaluation_tokens: int = field(
+        default=8192,
+        metadata={
+            "key": "train.evaluation-batch-tokens",
+            "help": "Tokens per forward pass when measuring on held-out notes.",
+            "min": 1,
+            "hospital": True,
+        },
+    )
     epsilon: float = ADAM_EPSILON
-    evaluation_tokens: int = EVALUATION_TOKENS
 
 
 @dataclass(frozen=True)
