@@ -16,15 +16,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
-from crossward.encryption.settings import EncryptionSettings
+from crossward.config.strategy_settings import StrategySettings
+from crossward.encryption.settings import field_plan
 from crossward.machine.paths import path_argument
 from crossward.protocol.parts import Payload
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
 from strategies.history.journal import Facts, MemoryJournal
-from strategies.settings import StrategySettings
 
 
 class CountingJournal(MemoryJournal):
@@ -49,7 +50,7 @@ class CountingJournal(MemoryJournal):
 
 def run(nodes: int, versions: int, buffer: int, concurrency: int) -> dict[str, float]:
     """One run; its figures."""
-    plan = EncryptionSettings().plan(nodes, buffer)
+    plan = field_plan(EncryptionSettings(), nodes, buffer)
     schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
     settings = StrategySettings(buffer_size=buffer, concurrency=concurrency, evaluate_every=0, min_nodes=nodes)
     journal, clock = CountingJournal(), VirtualClock()

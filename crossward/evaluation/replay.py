@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
-from crossward.config.hospital_privacy import run_schedule
+from crossward.config.run_config import RunConfig
+from crossward.config.settings import SettingsError
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.file import FILE_NAME, LedgerError, read_entries
 from crossward.protocol.messages import RecordHead
@@ -33,7 +34,7 @@ class Run:
     folder: Path
     lineage: str
     plan: FieldPlan
-    config: dict[str, Any]
+    config: RunConfig
     events: list[dict[str, Any]]
 
     @property
@@ -69,9 +70,10 @@ def open_run(folder: Path) -> Run:
     try:
         began = read_config(folder)
         events = [{"event": e.event, "time": e.time, **e.facts} for e in read_entries(folder / FILE_NAME)]
-    except (RunFolderError, LedgerError, OSError) as error:
+        config = RunConfig.stored(began["config"])
+    except (RunFolderError, LedgerError, SettingsError, OSError) as error:
         raise EvaluationError(str(error)) from error
-    return Run(folder, began["lineage"], began["plan"], began["config"], events)
+    return Run(folder, began["lineage"], began["plan"], config, events)
 
 
 def global_vector(
@@ -94,7 +96,7 @@ def global_vector(
         raise EvaluationError(f"{run.folder} holds no version yet: no adapter to open")
     if version is not None and lines[-1]["version"] != version:
         raise EvaluationError(f"{run.folder} has no version {version}: its last is {lines[-1]['version']}")
-    vault, schedule = vault or Vault(), run_schedule(run.config)
+    vault, schedule = vault or Vault(), run.config.schedule
     here = vault.layout(layout, len(sizes))
     if lines[0]["layout"] != here:
         raise EvaluationError(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from crossward.config.strategy_settings import StrategySettings
 from crossward.config.weightings import WEIGHTINGS
 from crossward.protocol.messages import LATE, TRAIN, WRONG_KEY, WRONG_LAYOUT
 from crossward.protocol.parts import Part
@@ -18,7 +19,6 @@ from strategies.aggregation.combine import combine
 from strategies.aggregation.weighting import Contribution, damped_total, equal_weights, integer_weights, shares
 from strategies.history.restore import Buffered
 from strategies.history.state import ServerState, multiplier, multiplier_room
-from strategies.settings import StrategySettings
 
 
 def _append(

@@ -8,7 +8,7 @@ Not for: measuring a loss (nodes do).
 
 from __future__ import annotations
 
-from strategies.settings import StrategySettings
+from crossward.config.strategy_settings import StrategySettings
 
 
 class Convergence:

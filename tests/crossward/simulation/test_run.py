@@ -7,30 +7,27 @@ from typing import Any
 
 import pytest
 
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
 from crossward.encryption.plan import PRESETS
-from crossward.launcher.overrides import app_defaults
 from crossward.ledger.file import FILE_NAME, read_entries
 from crossward.simulation.run import run_plan, simulate_run
 from crossward.simulation.toy import toy_app
 from crossward.simulation.virtual_grid import Speed
 from server_app.run_folder import RunFolderError, read_config
 
-ROOT = Path(__file__).parents[3]
 SPEEDS = [Speed(1e9, 0.0, compute) for compute in (10.0, 10.0, 15.0, 40.0)]
 
 
-def config(**given: Any) -> dict[str, Any]:
+def config(**given: Any) -> RunConfig:
     """The app's defaults, in the clear and short; keywords are keys with ``__`` for a dot and ``_`` for a dash."""
     changed = {"strategy.num-versions": 4, "strategy.evaluate-every": 0, "encryption.policy": "none"}
     changed |= {"run.alone": False}
-    return app_defaults(ROOT) | changed | {k.replace("__", ".").replace("_", "-"): v for k, v in given.items()}
+    return RunConfig.read(changed | {k.replace("__", ".").replace("_", "-"): v for k, v in given.items()})
 
 
-def simulated(folder: Path, given: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+def simulated(folder: Path, given: RunConfig, **more: Any) -> list[dict[str, Any]]:
     """The version lines of a run of toy nodes in ``folder``."""
-    app, lines = toy_app(folder / "nodes", read_settings(Schedule, given)), list[dict[str, Any]]()
+    app, lines = toy_app(folder / "nodes", given.schedule), list[dict[str, Any]]()
     simulate_run(given, folder / "run", SPEEDS, app=app, observers=[lambda line: lines.append(dict(line))], **more)
     assert [line["event"] for line in lines] == [entry.event for entry in read_entries(folder / "run" / FILE_NAME)]
     return [line for line in lines if line["event"] == "version"]

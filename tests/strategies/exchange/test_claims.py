@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossward.config.strategy_settings import StrategySettings
 from crossward.protocol.messages import Head, Update
 from strategies.exchange.claims import GROWTH, Claims
-from strategies.settings import StrategySettings
 
 HONEST = Update(
     lineage="line",
