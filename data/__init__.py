@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from data.config import DataConfig
+from crossward.config.data_settings import DataConfig
 from data.errors import DataError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 from datasets import Dataset
 
-from data.config import DataConfig
+from crossward.config.data_settings import DataConfig
 from data.hospitals import Hospital, hospital_of, prepare
 from data.quoting import no_text_of_others, quoted
 

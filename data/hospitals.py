@@ -11,14 +11,15 @@ from pathlib import Path
 
 from datasets import Dataset
 
+from crossward.config.data_settings import LABEL, DataConfig
 from crossward.machine.paths import absolute
 from data.cache import digest
-from data.config import DataConfig
 from data.errors import DataError
+from data.labels import given_labels
 from data.notes_file import notes_file
 from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
-from data.sources import SOURCES
+from data.sources import SOURCES, public_label
 from data.splits import Ints
 
 _COLUMNS = ["note_id", "patient_id", "text", "category", "label"]
@@ -41,17 +42,17 @@ class Hospital:
 
 
 def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
-    if config.task != "label":
+    if config.task != LABEL:
         return ()
     if len(found.labels) > _MOST_LABELS:
         raise DataError(
             f"{config.path}: column {config.label_column!r} has {len(found.labels)} different values, more than the "
             f"{_MOST_LABELS} that can be told apart. "
-            "Set data.label-column to a column of few, or data.labels to those meant."
+            "Set data.label to a column of few, or data.labels to those meant."
         )
-    given = config.given_labels
-    if config.public_label:
-        given = config.public_label.values
+    given, public = given_labels(config), public_label(config)
+    if public:
+        given = public.values
     elif not given and not whole:
         raise DataError(
             f"{config.path}: the labels of {config.label_column!r} must be the same list at every hospital. "
@@ -59,7 +60,7 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
         )
     if len(found.labels) < 2:
         raise DataError(
-            f"{config.path}: every usable note has the label {listed(found.labels, config.given_labels)}, so there is "
+            f"{config.path}: every usable note has the label {listed(found.labels, given_labels(config))}, so there is "
             "nothing to learn. Check data.label and data.note-types, or bring more notes."
         )
     return given or tuple(found.labels)

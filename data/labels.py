@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 
-MORTALITY = ("survived", "died")
+from crossward.config.data_settings import ICD_CHAPTER, MORTALITY, DataConfig
+
+OUTCOMES = ("survived", "died")
 
 CHAPTERS = (
     "infection",
@@ -42,8 +44,8 @@ class Label:
 
 
 LABELS = {
-    "mortality": Label(MORTALITY, "Did this patient survive the hospital stay?", in_summaries=True),
-    "icd-chapter": Label(CHAPTERS, "Which ICD chapter is the principal diagnosis of?"),
+    MORTALITY: Label(OUTCOMES, "Did this patient survive the hospital stay?", in_summaries=True),
+    ICD_CHAPTER: Label(CHAPTERS, "Which ICD chapter is the principal diagnosis of?"),
 }
 
 _ICD9 = (
@@ -87,6 +89,16 @@ _ICD10 = {
     "S": "injury",
     "T": "injury",
 }
+
+
+def given_labels(config: DataConfig) -> tuple[str, ...]:
+    """The labels of ``data.labels``, each once, as the readers write them: ``1.0`` is ``1``."""
+    import pyarrow as pa
+
+    from data.ids import without_decimals
+
+    names = without_decimals(pa.array(config.labels.split(","))).to_pylist()
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def icd_chapter(code: str, version: int) -> str:

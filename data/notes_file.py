@@ -14,13 +14,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossward.config.data_settings import LABEL, DataConfig
 from data.cache import cached, digest, stamp
 from data.cleaning import clean, text_hashes
-from data.config import DataConfig
 from data.errors import DataError
+from data.labels import given_labels
 from data.quoting import SHARED, listed, no_text_of_others
 from data.readers import COLUMNS, Counts
-from data.sources import SOURCES
+from data.sources import SOURCES, public_label
 
 log = logging.getLogger("crossward.data")
 
@@ -45,7 +46,7 @@ Seen = dict[str, set[str]]  # note type -> patients who have notes of it, of man
 
 def drops_discharge_summaries(config: DataConfig) -> bool:
     """Whether discharge summaries are left out because they state the outcome to be predicted."""
-    label = config.public_label if config.task == "label" else None
+    label = public_label(config) if config.task == LABEL else None
     return label is not None and label.in_summaries and not config.keep_discharge_summaries
 
 
@@ -59,7 +60,7 @@ def _note_types(piece: pa.Table, seen: Seen) -> None:
 
 def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: Seen) -> Iterator[pa.Table]:
     types = {kind.strip().lower() for kind in config.note_types.split(",") if kind.strip()}
-    labels = pa.array(config.given_labels, pa.string())
+    labels = pa.array(given_labels(config), pa.string())
     for piece in pieces:
         kinds = pc.utf8_lower(piece["category"])
         if types:
@@ -68,7 +69,7 @@ def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: 
         if drops_discharge_summaries(config):
             summary = pc.match_substring(pc.utf8_lower(piece["category"]), "discharge")
             piece = counts.keep(piece, pc.invert(summary), "discharge summary, which states the outcome")
-        if config.task == "label":
+        if config.task == LABEL:
             piece = counts.keep(piece, pc.not_equal(piece["label"], ""), "without a label")
             if len(labels):
                 piece = counts.keep(piece, pc.is_in(piece["label"], labels), "label not in data.labels")
@@ -115,6 +116,6 @@ def notes_file(path: Path, config: DataConfig) -> Path:
         path = path.parent
     stamps = [stamp(p) for p in source.files(path)]
     settings = {name: getattr(config, name) for name in _FIELDS}
-    key = digest("notes", stamps, settings, config.labels if config.task == "label" else "")
+    key = digest("notes", stamps, settings, config.labels if config.task == LABEL else "")
     with no_text_of_others(f"{path}: the notes cannot be read"):
         return cached("notes", key, lambda folder: _write(folder, path, config))

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crossward.config.data_settings import BY_SITE, DIRICHLET, DataConfig
 from data import splits
 from data.cache import cached, digest
-from data.config import DataConfig
 from data.errors import DataError
 from data.quoting import is_quotable, quoted
 from data.splits import Ints
@@ -143,9 +143,9 @@ def _by_dirichlet(table: _Table, config: DataConfig, hospitals: int) -> tuple[In
 
 
 def _partitioned(table: _Table, config: DataConfig, hospitals: int) -> tuple[Ints, list[str]]:
-    if config.partition == "site":
+    if config.partition == BY_SITE:
         found, names = _by_site(table, config, hospitals)
-    elif config.partition == "dirichlet":
+    elif config.partition == DIRICHLET:
         found, names = _by_dirichlet(table, config, hospitals)
     else:
         found = splits.even(table.patients, hospitals, config.seed)

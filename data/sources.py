@@ -1,4 +1,6 @@
-"""Where notes may come from, with all that depends on it: ``SOURCES``. Adding one is a reader and an entry here.
+"""Where notes may come from, with all that depends on it: ``SOURCES``.
+
+Adding one is a reader, an entry here and its name among those of ``data.source`` (``crossward.config.data_settings``).
 
 Readers are named and imported when notes are read: reading a configuration must not cost an import of pyarrow.
 """
@@ -11,12 +13,13 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
+from crossward.config.data_settings import CSV, JSONL, LABEL, MIMIC_III, MIMIC_IV, SYNTHETIC, DataConfig
+from data.errors import DataError
 from data.labels import LABELS, Label
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from data.config import DataConfig
     from data.readers import Counts
 
 
@@ -31,7 +34,7 @@ class Source:
     is_folder : bool
         Whether data.path is a folder of a release's tables, or one file whose columns the configuration names.
     labels : Mapping[str, Label]
-        What data.label may name; empty where the label is a column, data.label-column.
+        What data.label may name; empty where it names a column.
     maker : str
         "module:function" of ``data`` that makes the notes where data.path does not name them: (configuration, number
         of hospitals or None) -> the configuration to read them by and names of sites; empty for notes of files.
@@ -61,9 +64,26 @@ class Source:
 
 
 SOURCES: dict[str, Source] = {
-    "synthetic": Source("mimic_iii:read_mimic_iii", is_folder=True, labels=LABELS, maker="synthetic.source:make"),
-    "mimic-iii": Source("mimic_iii:read_mimic_iii", is_folder=True, labels=LABELS),
-    "mimic-iv": Source("mimic_iv:read_mimic_iv", is_folder=True, labels=LABELS),
-    "csv": Source("flat:read_csv"),
-    "jsonl": Source("flat:read_jsonl"),
+    SYNTHETIC: Source("mimic_iii:read_mimic_iii", is_folder=True, labels=LABELS, maker="synthetic.source:make"),
+    MIMIC_III: Source("mimic_iii:read_mimic_iii", is_folder=True, labels=LABELS),
+    MIMIC_IV: Source("mimic_iv:read_mimic_iv", is_folder=True, labels=LABELS),
+    CSV: Source("flat:read_csv"),
+    JSONL: Source("flat:read_jsonl"),
 }
+
+
+def public_label(config: DataConfig) -> Label | None:
+    """The label that the source's tables give; None where it is a column of the file.
+
+    Raises
+    ------
+    DataError
+        the source gives labels, but not the one that the label task asks for.
+    """
+    offered = SOURCES[config.source].labels
+    if config.task == LABEL and offered and config.label not in offered:
+        raise DataError(
+            f"data.label = {config.label!r} is no label of data.source = {config.source!r}: set it to one of "
+            f"{', '.join(offered)}"
+        )
+    return offered.get(config.label)

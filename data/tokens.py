@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crossward.config.data_settings import LABEL, DataConfig
 from crossward.internals.datasets import fingerprint
 from data.cache import cached, digest
-from data.config import DataConfig
 from data.errors import DataError
+from data.labels import given_labels
 from data.quoting import listed, no_text_of_others
+from data.sources import public_label
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -87,8 +89,9 @@ def make_frame(tokenizer: Any, config: DataConfig, labels: Sequence[str]) -> Fra
     opening = bos if bos is not None else eos
     start = np.array([] if opening is None else [opening], dtype=np.int32)
     stop = np.array([eos], dtype=np.int32) if eos is not None else _encode(tokenizer, "\n\n")
-    question = config.public_label.question if config.public_label else _QUESTION
-    label_task = config.task == "label"
+    public = public_label(config)
+    question = public.question if public else _QUESTION
+    label_task = config.task == LABEL
     return Frame(
         start=start,
         stop=stop,
@@ -154,9 +157,9 @@ def tokenise(dataset: Dataset, tokenizer: Any, config: DataConfig, labels: Seque
     frame = make_frame(tokenizer, config, labels)
     answers = np.full(len(dataset), -1, dtype=np.int64)
     room = None
-    if config.task == "label":
+    if config.task == LABEL:
         if len(labels) < 2:
-            raise DataError(f"data.task = 'label' needs at least two labels, not {listed(labels, config.given_labels)}")
+            raise DataError(f"data.task = 'label' needs at least two labels: {listed(labels, given_labels(config))}")
         known = {label: index for index, label in enumerate(labels)}
         found = dataset["label"][:]
         if strange := sorted(set(found) - set(known)):
@@ -164,7 +167,7 @@ def tokenise(dataset: Dataset, tokenizer: Any, config: DataConfig, labels: Seque
             having = collections.Counter(label for label, _ in owners)
             raise DataError(
                 f"column 'label': {listed({label: having[label] for label in strange})} among {len(found)} notes are "
-                f"none of the labels {listed(labels, config.given_labels)}. "
+                f"none of the labels {listed(labels, given_labels(config))}. "
                 "Set data.labels to the labels of all hospitals."
             )
         answers = np.array([known[label] for label in found], dtype=np.int64)

@@ -6,7 +6,7 @@ case. Not for: labels, which are in ``data.labels``.
 
 from __future__ import annotations
 
-from data.labels import CHAPTERS, MORTALITY
+from data.labels import CHAPTERS, OUTCOMES
 
 _COLUMNS = """
 row_id subject_id hadm_id icustay_id chartdate charttime storetime category description cgid iserror text note_id
@@ -62,7 +62,7 @@ PUBLIC = frozenset(
         *_NOTE_TYPES,
         *_UNITS_OF_SEVERAL_WORDS,
         *_YEARS,
-        *MORTALITY,
+        *OUTCOMES,
         *CHAPTERS,
     }
 )

@@ -14,11 +14,11 @@ import math
 import numpy as np
 
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.config.weightings import EXAMPLES, WEIGHTINGS, Exponents, Facts, Weighting
 from crossward.simulation.strategy import Simulated, simulate
 from crossward.simulation.toy import ToyLearner
 from crossward.simulation.virtual_grid import Speed
-from strategies.settings import StrategySettings
 
 
 class RootOfExamples(Weighting):

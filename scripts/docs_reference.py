@@ -48,21 +48,27 @@ def configuration_page() -> str:
         "",
         "Run-config keys are set with `crossward run --run-config 'KEY=VALUE ...'`, `make run RUN_CONFIG='...'`, or in",
         "`pyproject.toml`. All of them are checked before a run starts. A hospital sets its own",
-        "[node config](#node-config) in `hospital.toml`.",
+        "[node config](#node-config) in `hospital.toml`, and there it may also set the run keys marked \\* for its own",
+        "machine.",
     ]
     for section, rows in sections.items():
         lines += ["", f"## {section}", "", *settings(rows)]
     lines += ["", "## Node config", ""]
-    lines += ["The table `[node-config]` of `hospital.toml`, or `flower-supernode --node-config`."]
+    lines += [
+        "The table `[node-config]` of `hospital.toml`, or `flower-supernode --node-config`. It may also hold the run",
+        "keys marked \\*.",
+    ]
     return "\n".join([*lines, "", *settings(table.node_config_rows()), ""])
 
 
 def settings(rows: list[tuple[str, Any, str, str]]) -> Iterator[str]:
-    """A table of settings: key, default, expected and meaning of each row."""
+    """A table of settings: key (with a star if a hospital may override it), default, expected and meaning of each."""
+    own = importlib.import_module(f"{HOME}.config.run_config").HOSPITAL_KEYS
     yield from ("| key | default | expected | meaning |", "|---|---|---|---|")
     for key, default, expected, meaning in rows:
         shown = json.dumps(default) if isinstance(default, bool | str) else repr(default)
-        yield f"| `{key}` | `{shown}` | {cell(expected)} | {cell(prose(meaning))} |"
+        mark = " \\*" if key in own else ""
+        yield f"| `{key}`{mark} | `{shown}` | {cell(expected)} | {cell(prose(meaning))} |"
 
 
 # ---------------------------------------------------------------------- commands

@@ -12,11 +12,8 @@ from flwr.app import Context
 from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
-from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
-from crossward.config.privacy_checks import check_private
-from crossward.config.run_settings import RunSettings
-from crossward.config.settings import read_settings
-from crossward.encryption.settings import EncryptionSettings
+from crossward.config.run_config import RunConfig
+from crossward.encryption.settings import field_plan
 from crossward.internals.flower_grid import unhurried
 from crossward.ledger.events import Version, read_events
 from crossward.ledger.file import FILE_NAME
@@ -33,7 +30,6 @@ from strategies.async_hybrid import wait_for_nodes
 from strategies.callbacks import load_callbacks
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import SystemClock
-from strategies.settings import StrategySettings
 
 app = ServerApp()
 
@@ -41,24 +37,21 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run one lineage to its end, or from where it stopped to its end."""
-    config = dict(context.run_config)
-    check_private(config)
-    run = read_settings(RunSettings, config)
-    settings = read_settings(StrategySettings, config)
-    schedule, mechanism = run_schedule(config), hospital_mechanism(config)
-    encryption = read_settings(EncryptionSettings, config)
+    given = dict(context.run_config)
+    config = RunConfig.read(given)
+    run, settings, schedule, mechanism = config.run, config.strategy, config.schedule, config.mechanism
     callbacks = load_callbacks(run.callbacks)
     clock, bandwidths = SystemClock(), Bandwidths()
     nodes = wait_for_nodes(grid, settings, clock)
     if run.resume:
-        folder = RunFolder.resume(Path(run.resume), config)
+        folder = RunFolder.resume(Path(run.resume), given)
         plan = read_config(folder.path)["plan"]
     else:
-        plan = encryption.plan(nodes, settings.buffer_size or nodes, noised=mechanism is not None)
+        plan = field_plan(config.encryption, nodes, settings.buffer_size or nodes, noised=mechanism is not None)
         if mechanism is not None:
             mechanism.shares(plan.q_max)  # refuses too few bits before there is a run folder
-        folder = RunFolder.create(Path(run.folder) if run.folder else None, config, plan)
-    progress = Progress(folder.path, schedule.versions, rounding=rounding(config))
+        folder = RunFolder.create(Path(run.folder) if run.folder else None, given, plan)
+    progress = Progress(folder.path, schedule.versions, rounding=rounding(config.train.loss_grid))
     callbacks.append(progress)
     try:
         dither = run_dither(folder.lineage, bool(run.resume))

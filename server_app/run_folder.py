@@ -19,7 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from crossward.config.old_keys import current_keys
 from crossward.config.privacy_settings import LOCAL_UNITS
+from crossward.config.run_config import DEFAULTS
 from crossward.config.run_settings import LAUNCHER_LOG
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.events import Evaluated, Event, Measured, Version, read_events
@@ -84,15 +86,15 @@ class RunFolder:
     def resume(cls, path: Path, config: Facts, durable: bool = True) -> Self:
         """The run in ``path``, to go on with; its settings must be the ones it began with."""
         began = read_config(path)
-        kept = (SPENDING,) if config.get("privacy.unit") in LOCAL_UNITS else ()
+        before, now = DEFAULTS | current_keys(began["config"]), DEFAULTS | config
+        kept = (SPENDING,) if now["privacy.unit"] in LOCAL_UNITS else ()
         differs = sorted(
             key
-            for key in began["config"].keys() | config.keys()
-            if (key in kept or not (key.startswith("run.") or key in MAY_CHANGE))
-            and began["config"].get(key) != config.get(key)
+            for key in before.keys() | now.keys()
+            if (key in kept or not (key.startswith("run.") or key in MAY_CHANGE)) and before.get(key) != now.get(key)
         )
         if differs:
-            shown = ", ".join(f"{k} ({began['config'].get(k)!r}, now {config.get(k)!r})" for k in differs[:5])
+            shown = ", ".join(f"{k} ({before.get(k)!r}, now {now.get(k)!r})" for k in differs[:5])
             raise RunFolderError(f"{path} began with other settings: {shown}. Resume with the same ones")
         folder = cls(path, began["lineage"], durable)
         try:

@@ -23,6 +23,7 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.config.weightings import missing
 from crossward.encryption.aggregator import Kinds, clear_arithmetic
 from crossward.encryption.dither import Dither
@@ -46,7 +47,6 @@ from strategies.history.integrity import drop_damaged
 from strategies.history.journal import Journal
 from strategies.history.roster import NodeView
 from strategies.history.state import RunError, ServerState
-from strategies.settings import StrategySettings
 from strategies.stopping.ending import Ending
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -59,7 +59,7 @@ def wait_for_nodes(grid: Grid, settings: StrategySettings, clock: Clock) -> int:
     Raises
     ------
     RunError
-        they did not come within ``strategy.stall-timeout``.
+        they did not connect within ``settings.stall_seconds``.
     """
     reminder = Reminder(clock.now())
     while (count := len(list(grid.get_node_ids()))) < settings.min_nodes:
@@ -67,16 +67,15 @@ def wait_for_nodes(grid: Grid, settings: StrategySettings, clock: Clock) -> int:
         if reminder.due(now):
             log(
                 INFO,
-                "Waiting for nodes for %.0f s: %s of strategy.min-nodes = %s are connected; given up after "
-                "strategy.stall-timeout = %g s",
+                "Waiting for nodes for %.0f s: %s of strategy.min-nodes = %s are connected; the run stops after %g s",
                 reminder.waited(now),
                 count,
                 settings.min_nodes,
-                settings.stall_timeout,
+                settings.stall_seconds,
             )
-        if reminder.waited(now) > settings.stall_timeout:
+        if reminder.waited(now) > settings.stall_seconds:
             raise RunError(
-                f"{count} nodes connected within strategy.stall-timeout = {settings.stall_timeout:g} s, "
+                f"{count} nodes connected within {settings.stall_seconds:g} s, "
                 f"strategy.min-nodes asks for {settings.min_nodes}: start more SuperNodes or lower the key"
             )
         clock.pause(settings.poll_seconds, float("inf"))
@@ -284,7 +283,7 @@ class AsyncHybrid(Strategy):
         Raises
         ------
         RunError
-            too few nodes came, or none of them got anything accepted within ``strategy.stall-timeout``.
+            too few nodes connected, or no update was accepted, within ``settings.stall_seconds``.
         """
         s = self.state
         interrupted = list(s.run.under_way.values())
@@ -417,7 +416,7 @@ class AsyncHybrid(Strategy):
         s = self.state
         now = s.clock.now()
         moment = s.roster.next_moment(now)
-        if moment > s.progress + s.settings.stall_timeout:  # patience is no less, and asks every node's forecast
+        if moment > s.progress + s.settings.stall_seconds:  # patience is no less, and asks every node's forecast
             moment = min(moment, s.progress + self.ending.patience() + 1e-3)
         end_of_wait = s.version_began + s.settings.max_wait
         return min(moment, end_of_wait) if s.run.buffer and end_of_wait > now else moment

@@ -19,11 +19,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from crossward.config.strategy_settings import StrategySettings
 from crossward.ledger.events import Accepted
 from strategies.async_hybrid import AsyncHybrid
 from strategies.exchange.reception import ATTEMPTS
 from strategies.history.roster import NodeView
-from strategies.settings import StrategySettings
 
 
 class FedAvg(AsyncHybrid):

@@ -19,18 +19,13 @@ from client_app.state.folder import NodeState, StateFolder
 from client_app.training.learner import Workshop, workshop
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
-from crossward.adapters import LoraSettings, ModelConfig
-from crossward.config.run_settings import RunSettings
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
-from crossward.encryption.settings import EncryptionSettings
+from crossward.config.run_config import RunConfig
 from crossward.simulation.run import simulate_run
 from crossward.simulation.virtual_grid import Speed, VirtualGrid
 from server_app.run_folder import RunFolder, read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
-    "run.alone-steps": 2,
     "model.device": "cpu",
     "lora.rank": 2,
     "data.synthetic-patients": 24,
@@ -40,7 +35,7 @@ TINY = {
     "strategy.buffer-size": 2,
     "strategy.min-contributors": 2,
     "strategy.evaluate-every": 0,
-    "strategy.bandwidth-exponent": 0.0,
+    "strategy.exponents": "0,0.5,1",
     "train.local-steps": 2,
     "train.batch-size": 4,
     "node.threads": 1,
@@ -66,25 +61,27 @@ class Finished:
     nodes: int
 
     @property
+    def read(self) -> RunConfig:
+        return RunConfig.read(self.config)
+
+    @property
     def shop(self) -> Workshop:
-        seed = read_settings(RunSettings, self.config).seed
-        return workshop(read_settings(ModelConfig, self.config), read_settings(LoraSettings, self.config), seed)
+        return workshop(self.read.model, self.read.lora, self.read.run.seed)
 
     def state(self, number: int) -> NodeState:
-        root = read_settings(RunSettings, self.config).state_root
+        root = self.read.run.state_root
         layout = self.vault.layout(self.shop.layout.fingerprint, len(self.shop.layout.blocks))
         return StateFolder(root / self.lineage / f"site-{number}").load(layout)
 
     @property
     def vault(self) -> Vault:
         """What the nodes sealed with."""
-        settings = read_settings(EncryptionSettings, self.config)
-        return Vault(settings, simulated_key(settings))
+        return Vault(self.read.encryption, simulated_key(self.read.encryption))
 
     def vector(self, number: int) -> np.ndarray:
         """The global adapter as node ``number`` has it."""
-        plan, schedule = read_config(self.folder)["plan"], read_settings(Schedule, self.config)
-        return self.state(number).copy.vector(self.shop.initial, plan, schedule)
+        plan = read_config(self.folder)["plan"]
+        return self.state(number).copy.vector(self.shop.initial, plan, self.read.schedule)
 
 
 class Bounded(VirtualGrid):
@@ -106,7 +103,7 @@ def federate(
 ) -> Finished:
     """A run of ``len(compute)`` simulated hospitals in ``path``, begun or resumed."""
     speeds = [Speed(mbit=1e9, latency=0.0, compute=seconds) for seconds in compute]
-    simulate_run(config, path, speeds, resume=resume, grid=Bounded, folder=kind, first_id=first_id)
+    simulate_run(RunConfig.read(config), path, speeds, resume=resume, grid=Bounded, folder=kind, first_id=first_id)
     return Finished(path, config, read_config(path)["lineage"], len(compute))
 
 

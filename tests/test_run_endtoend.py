@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = (
     "data.synthetic-patients=24 data.min-patients=2 data.max-tokens=64 lora.rank=2 model.device='cpu' "
     "strategy.name='fedavg' strategy.weighting='examples' strategy.num-versions=2 strategy.evaluate-every=0 "
-    "node.threads=1 train.local-steps=2 train.batch-size=4 run.alone-steps=2 simulation.links-mbit='1000,50,5'"
+    "node.threads=1 train.local-steps=2 train.batch-size=4 simulation.links-mbit='1000,50,5'"
 )
 
 

@@ -24,6 +24,7 @@ from client_app.node import Learner
 from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.events import Accepted, Event, Late, Version
 from crossward.ledger.state import RunState
@@ -33,7 +34,6 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock
 from strategies.aggregation.catchup import version_name
 from strategies.callbacks import Callback
 from strategies.history.journal import MemoryJournal
-from strategies.settings import StrategySettings
 
 ASYNC, SYNC, FEDBUFF, FEDASYNC = "async-hybrid", "fedavg", "fedbuff", "fedasync"
 STRATEGIES = (ASYNC, SYNC, FEDBUFF, FEDASYNC)

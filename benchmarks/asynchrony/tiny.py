@@ -19,11 +19,11 @@ from benchmarks.asynchrony.clock import computes, links, speeds
 from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import Job, Outcome, constant
 from benchmarks.asynchrony.run import SYNC, Run
-from client_app.settings import TrainSettings
 from client_app.training.learner import LoraLearner, workshop
 from client_app.training.measuring import measure_batches
 from client_app.training.trained import Trained, Vector
 from crossward.adapters import LoraSettings, ModelConfig
+from crossward.config.train_settings import TrainSettings
 from data import DataConfig, load_hospitals, test_batches
 
 HOLD = 3  # updates: a synchronous round is the next point, whatever its size

@@ -28,6 +28,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from crossward.config.data_settings import NOTES
+from crossward.config.run_config import RunConfig
 from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.dither import KNOWN, Dither, NoDither
 from crossward.encryption.holder.bfv import BfvSealer
@@ -38,7 +40,7 @@ from research.compare.federation import federate
 from research.compare.memory import Memory, Remembering
 from research.compare.methods import ENCRYPTED, METHODS
 from research.compare.quality import notes_quality
-from research.compare.settings import FULL, NOTES, QUICK, Comparison
+from research.compare.settings import FULL, QUICK, Comparison
 from research.compare.work import Workplace
 
 CLEAR = METHODS[ENCRYPTED].but("clear", "in the clear", encryption__policy="none")
@@ -84,7 +86,8 @@ def measure(setting: Comparison, seeds: int, say: Any = lambda text: None) -> li
                 config = setting.config(CLEAR, seed, NOTES, defaults, folder / "state")
                 count, mbit = setting.hospitals, setting.link_mbit
                 run = federate(config, count, mbit, folder / "run", learners[0], memory, dither=dither)
-                measured = [Remembering(learner, config, memory, []) for learner in learners]
+                read = RunConfig.read(config)
+                measured = [Remembering(learner, read, memory, []) for learner in learners]
                 found = notes_quality(measured, [run.vector] * count)
                 rows.append({"seed": seed, "sums": name, "loss": found["loss"], "perplexity": found["perplexity"]})
                 say(f"seed {seed}, {name}: held-out perplexity {found['perplexity']:.3f}")

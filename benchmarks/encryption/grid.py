@@ -49,7 +49,7 @@ NODES = """\"\"\"Nodes with a large adapter.\"\"\"
 
 from benchmarks.encryption.large_client import large_app
 
-app = large_app()
+app = large_app({share!r}, {compute!r})
 """
 KINDS = {  # a word of the command line -> what the process is
     "flwr-simulation": "ServerApp and engine",
@@ -101,10 +101,9 @@ class Peaks:
 
 def write_app(folder: Path, share: float, compute: float = 0.0) -> None:
     """The Flower app; a local training takes at least ``compute`` seconds."""
-    config = app_defaults(ROOT) | {"benchmark.share": share, "benchmark.compute-seconds": compute}
-    (folder / "pyproject.toml").write_text(PROJECT + to_toml(config), "utf-8")
+    (folder / "pyproject.toml").write_text(PROJECT + to_toml(app_defaults(ROOT)), "utf-8")
     (folder / "large_server.py").write_text(SERVER, "utf-8")
-    (folder / "large_nodes.py").write_text(NODES, "utf-8")
+    (folder / "large_nodes.py").write_text(NODES.format(share=share, compute=compute), "utf-8")
 
 
 def measure(

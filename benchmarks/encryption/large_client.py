@@ -20,10 +20,7 @@ from client_app.node import Node
 from client_app.training.trained import Trained, Vector
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
-from crossward.config.run_settings import RunSettings
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
-from crossward.encryption.settings import EncryptionSettings
+from crossward.config.run_config import RunConfig
 from crossward.protocol.measures import Measure, measure
 from crossward.protocol.messages import Task
 from crossward.simulation.toy import toy_identity
@@ -69,20 +66,18 @@ class LargeLearner:
         pass
 
 
-def large_app() -> ClientApp:
-    """The ClientApp; run-config key ``benchmark.share`` says how many of the layers."""
+def large_app(share: float, compute: float) -> ClientApp:
+    """The ClientApp: ``share`` of the layers, and at least ``compute`` seconds a training."""
 
     def build(context: Context, task: Task) -> Node:
-        config, number = dict(context.run_config), int(context.node_config["partition-id"])
-        schedule, encryption = read_settings(Schedule, config), read_settings(EncryptionSettings, config)
-        run, compute = read_settings(RunSettings, config), float(config["benchmark.compute-seconds"])
+        config, number = RunConfig.read(context.run_config), int(context.node_config["partition-id"])
         return Node(
-            LargeLearner(number, float(config["benchmark.share"]), schedule.value_range(0) / 8, compute),
-            run.state_root / task.lineage / f"site-{number}",
+            LargeLearner(number, share, config.schedule.value_range(0) / 8, compute),
+            config.run.state_root / task.lineage / f"site-{number}",
             toy_identity(number + 1),
-            schedule,
-            run.seed,
-            vault=Vault(encryption, simulated_key(encryption)),
+            config.schedule,
+            config.run.seed,
+            vault=Vault(config.encryption, simulated_key(config.encryption)),
         )
 
     return make_app(build)

@@ -29,11 +29,12 @@ from benchmarks.encryption.llama import cut
 from benchmarks.encryption.sizes import llama_blocks
 from benchmarks.harness.peak import own_peak
 from client_app.identity import sign
+from crossward.config.encryption_settings import ALL
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.bfv import CIPHERTEXTS, SEALED
 from crossward.encryption.plan import FRESH_BYTES, PRESETS, RING, FieldPlan
-from crossward.encryption.settings import ALL
 from crossward.internals.flower import empty_run, set_message_id, set_task_identity
 from crossward.machine.paths import path_argument
 from crossward.protocol.measures import measure as measure_of
@@ -43,7 +44,6 @@ from crossward.protocol.wire import content_size, read_task, write_reply
 from crossward.simulation.toy import toy_identity
 from server_app.run_folder import RunFolder
 from strategies.async_hybrid import AsyncHybrid
-from strategies.settings import StrategySettings
 
 if TYPE_CHECKING:
     from crossward.internals.flower import Run

@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 
 from benchmarks.encryption.sizes import llama_blocks
 from benchmarks.harness.peak import children_peaks, own_peak
+from crossward.config.encryption_settings import BFV
 from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.bfv import CIPHERTEXTS, SEALED
 from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FRESH_BYTES, PRESETS, RING, SUM_BYTES, FieldPlan
 from crossward.encryption.policy import Piece, pieces
-from crossward.encryption.schemes import BFV
 from crossward.machine.paths import path_argument
 from crossward.protocol.parts import Part, PartHead, join
 

@@ -21,9 +21,11 @@ from typing import Any
 
 from flwr.app import Message
 
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.plan import PRESETS
-from crossward.encryption.settings import EncryptionSettings
+from crossward.encryption.settings import field_plan
 from crossward.ledger.events import Version, read_line
 from crossward.protocol.messages import TRAIN, Task
 from crossward.protocol.wire import read_task
@@ -31,7 +33,6 @@ from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
 from strategies.history.journal import MemoryJournal
-from strategies.settings import StrategySettings
 
 FLEET = ((1000, 10), (300, 10), (100, 15), (20, 40))  # Mbit/s and seconds a training, by turns
 LONG = 200  # versions from which a run counts as long
@@ -58,7 +59,7 @@ class CountingGrid(VirtualGrid):
 
 def run(nodes: int, buffer: int, versions: int, max_staleness: int) -> dict[str, Any]:
     """One run; its bytes per contributed update."""
-    plan = EncryptionSettings().plan(nodes, buffer)
+    plan = field_plan(EncryptionSettings(), nodes, buffer)
     schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
     settings = StrategySettings(
         buffer_size=buffer, min_nodes=nodes, evaluate_every=0, snapshot_every=0, max_staleness=max_staleness

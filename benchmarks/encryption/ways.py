@@ -17,11 +17,11 @@ import numpy as np
 import tenseal
 from numpy.typing import NDArray
 
+from crossward.config.encryption_settings import BFV
 from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import pieces
-from crossward.encryption.schemes import BFV
 
 Vector = NDArray[Any]
 CKKS_DEGREE, CKKS_MODULI, CKKS_SCALE = 8192, [60, 40, 40], 2.0**40  # NVFlare's provisioning

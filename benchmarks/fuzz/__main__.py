@@ -33,12 +33,13 @@ from flwr.app import Message, RecordDict
 from benchmarks.fuzz.mutations import MUTATIONS, Material, signed_again
 from client_app.node import Node
 from client_app.update.payloads import Payloads, UnopenedError, Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.internals.flower import set_message_id
 from crossward.ledger.events import Joined
 from crossward.machine.paths import path_argument
@@ -54,7 +55,6 @@ from strategies.exchange.reception import receive
 from strategies.history.journal import MemoryJournal
 from strategies.history.roster import Flight
 from strategies.history.state import ServerState
-from strategies.settings import StrategySettings
 
 SECRET = Secret(bytes(range(32)))
 SCHEDULE = Schedule(versions=20, local_steps=5, peak=0.05)
@@ -86,7 +86,7 @@ class Door:
 
     def __init__(self, folder: Path, policy: str, plan: FieldPlan) -> None:
         self.vault, self.plan = vault(policy), plan
-        settings = StrategySettings(buffer_size=3, bandwidth_exponent=0.0)
+        settings = StrategySettings(buffer_size=3, exponents="0,0.5,1")
         kinds = arithmetic(plan, policy)
         clock = VirtualClock()
         VirtualGrid({}, clock)  # says which run messages belong to

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from benchmarks.gpu import model as gpu_model
-from client_app.settings import TrainSettings
 from client_app.training.loop import train_steps
+from crossward.config.train_settings import TrainSettings
 
 RATE = 1e-4
 

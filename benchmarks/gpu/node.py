@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from benchmarks.gpu import model as gpu_model
-from client_app.settings import TrainSettings
 from client_app.training.loop import train_steps
+from crossward.config.train_settings import TrainSettings
 
 
 def _found(module: str) -> bool:
@@ -58,8 +58,8 @@ def messages(
     installed, seal its delta.
     """
     from client_app.group.client import GroupLearner
-    from client_app.settings import EngineSettings
     from client_app.training.spec import LearnerSpec
+    from crossward.config.run_config import RunConfig
 
     write_notes(folder / "notes.csv", 400)
     config = {
@@ -72,12 +72,12 @@ def messages(
         "train.batch-size": load.rows,
         "train.local-steps": load.steps,
     }
-    settings = EngineSettings(engine="worker-group")
+    spec = LearnerSpec(RunConfig.read(config))
     seal = None if missing("tenseal", "cryptography") else _seal
     rows = []
     for number in range(count + 1):
         began = time.perf_counter()
-        learner = GroupLearner(LearnerSpec.of(config), folder / "workers", settings)
+        learner = GroupLearner(spec, folder / "workers")
         start = learner.initial()
         opened = time.perf_counter()
         trained = learner.train(start, 0, number)
@@ -108,9 +108,9 @@ def messages(
 
 def _seal(vector: np.ndarray[Any, np.dtype[np.int8]]) -> float:
     """Seconds of sealing one update with preset compact, its processes started for it."""
+    from crossward.config.encryption_settings import BFV
     from crossward.encryption.parallel import SealingPool
     from crossward.encryption.plan import PRESETS
-    from crossward.encryption.schemes import BFV
 
     began = time.perf_counter()
     with SealingPool(BFV, PRESETS["compact"], os.urandom(64), 0) as pool:
@@ -122,9 +122,9 @@ def _seal(vector: np.ndarray[Any, np.dtype[np.int8]]) -> float:
 
 def sealing(model: Any, setup: gpu_model.Setup, load: Any, say: Callable[[str], None]) -> dict[str, Any]:
     """Training and sealing the adapter, each alone and both at once: seconds of each."""
+    from crossward.config.encryption_settings import BFV
     from crossward.encryption.parallel import SealingPool
     from crossward.encryption.plan import PRESETS
-    from crossward.encryption.schemes import BFV
 
     values = sum(p.numel() for p in model.parameters() if p.requires_grad)
     plan = PRESETS["compact"]

@@ -23,20 +23,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.asynchrony.tiny import Remembered
-from client_app.settings import TrainSettings
 from client_app.training.learner import workshop
 from client_app.training.measuring import measure_batches
 from client_app.update.hospital_noise import HospitalNoise
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
-from crossward.encryption.settings import EncryptionSettings
+from crossward.config.strategy_settings import StrategySettings
+from crossward.config.train_settings import TrainSettings
+from crossward.encryption.settings import field_plan
 from crossward.ledger.events import Accepted
 from crossward.machine.paths import path_argument
 from crossward.privacy.hospital import HospitalMechanism, calibrate
 from crossward.protocol.measures import measure
 from crossward.simulation.strategy import simulate
 from data import DataConfig, load_hospitals, test_batches
-from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
 DELTA, COLLUDING = 1e-5, 1
@@ -97,7 +98,7 @@ class Study:
             honest = count - COLLUDING
             z = calibrate(epsilon, DELTA, versions, honest) if epsilon else 1.0
             mechanism = HospitalMechanism(z, honest, clip)
-        plan = EncryptionSettings().plan(count, count, noised=mechanism is not None)
+        plan = field_plan(EncryptionSettings(), count, count, noised=mechanism is not None)
         schedule, noise, budget = self.schedule, None, None
         if mechanism is not None:
             factor = mechanism.clip * mechanism.reach / (schedule.peak * schedule.local_steps)

@@ -15,8 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
-from crossward.encryption.settings import EncryptionSettings
+from crossward.config.strategy_settings import StrategySettings
+from crossward.encryption.settings import field_plan
 from crossward.ledger.events import Accepted, Event, Version
 from crossward.ledger.state import RunState
 from crossward.machine.paths import path_argument
@@ -26,7 +28,6 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, 
 from strategies.async_hybrid import AsyncHybrid
 from strategies.callbacks import Callback
 from strategies.history.journal import Facts, MemoryJournal
-from strategies.settings import StrategySettings
 
 
 class CountingJournal(MemoryJournal):
@@ -57,7 +58,7 @@ class Marks(Callback):
 
 def run(nodes: int, versions: int, buffer: int, concurrency: int) -> dict[str, float]:
     """One run; its figures."""
-    plan = EncryptionSettings().plan(nodes, buffer)
+    plan = field_plan(EncryptionSettings(), nodes, buffer)
     schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
     settings = StrategySettings(buffer_size=buffer, concurrency=concurrency, evaluate_every=0, min_nodes=nodes)
     journal, clock = CountingJournal("benchmark"), VirtualClock()

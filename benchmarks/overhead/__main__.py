@@ -1,19 +1,22 @@
 """``python -m benchmarks.overhead``: what one simulated message costs outside the training loop.
 
-Starts a real ``flwr run`` with one task at a time and no pretended links, and reads its ledger: round trip at the
-server, handler, training loop. The first message of every process (it loads the model) is reported apart.
+Starts a real ``flwr run`` with one task at a time and no pretended links, whose server looks for replies ten times as
+often as usual, and reads its ledger: round trip at the server, handler, training loop. The first message of every
+process (it loads the model) is reported apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from crossward.launcher.overrides import app_defaults, to_toml
 from crossward.ledger.events import Accepted, read_events
 from crossward.ledger.file import FILE_NAME
 from crossward.machine.paths import path_argument
@@ -21,8 +24,52 @@ from crossward.machine.paths import path_argument
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = (
     'simulation.links-mbit="" strategy.concurrency=1 strategy.num-versions={versions} strategy.evaluate-every=0 '
-    "strategy.buffer-size=3 strategy.poll-seconds=0.02 run.alone=false train.local-steps={steps}"
+    "strategy.buffer-size=3 run.alone=false train.local-steps={steps}"
 )
+PROJECT = """[project]
+name = "overhead"
+version = "0.1.0"
+license = "Apache-2.0"
+dependencies = []
+
+[tool.flwr.app]
+publisher = "crossward"
+
+[tool.flwr.app.components]
+serverapp = "eager_server:app"
+clientapp = "usual_nodes:app"
+
+[tool.flwr.app.config]
+"""
+SERVER = """\"\"\"The project's own ServerApp, which looks for replies more often.\"\"\"
+
+from dataclasses import replace
+
+from server_app import app as product
+
+read = product.RunConfig.read
+
+
+class Eager(product.RunConfig):
+    @staticmethod
+    def read(values):
+        config = read(values)
+        return replace(config, strategy=replace(config.strategy, poll_seconds=0.02))
+
+
+product.RunConfig = Eager
+app = product.app
+"""
+NODES = '"""The project\'s own ClientApp."""\n\nfrom client_app.app import app\n\n__all__ = ["app"]\n'
+
+
+def write_app(folder: Path) -> Path:
+    """The Flower app in ``folder``, with the defaults of the project's own."""
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(PROJECT + to_toml(app_defaults(ROOT)), "utf-8")
+    (folder / "eager_server.py").write_text(SERVER, "utf-8")
+    (folder / "usual_nodes.py").write_text(NODES, "utf-8")
+    return folder
 
 
 def main() -> None:
@@ -40,12 +87,16 @@ def main() -> None:
             "--no-evaluation",
             "--cpus",
             "1",
+            "--app",
+            str(write_app(Path(folder) / "app")),
             "--runs-dir",
-            folder,
+            str(runs := Path(folder) / "runs"),
             "--run-config",
         ]
-        subprocess.run([*command, CONFIG.format(versions=args.versions, steps=args.steps)], cwd=ROOT, check=True)
-        run = next(path for path in Path(folder).iterdir() if path.is_dir())
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        given = CONFIG.format(versions=args.versions, steps=args.steps)
+        subprocess.run([*command, given], cwd=ROOT, check=True, env=os.environ | {"PYTHONPATH": path})
+        run = next(path for path in runs.iterdir() if path.is_dir())
         updates = [event for event in read_events(run / FILE_NAME) if isinstance(event, Accepted)]
     first, later = updates[0], updates[4:]  # each of the four hospitals tokenises its notes with its first message
 

@@ -22,13 +22,14 @@ from benchmarks.soak.memory import Memory
 from benchmarks.soak.server import LOSSES, Deaths, FaultyFolder, Killed, lose
 from benchmarks.soak.trouble import Faults
 from client_app.update.payloads import Payloads, Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.dither import KNOWN
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.evaluation.replay import open_run
 from crossward.ledger import reasons
 from crossward.ledger.events import Duplicate, Event, Outcome, Refused, Version
@@ -40,7 +41,6 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock
 from server_app.files import PayloadError
 from strategies.async_hybrid import AsyncHybrid
 from strategies.callbacks import Callback
-from strategies.settings import StrategySettings
 
 __all__ = ["soak_faults", "soak_lies"]  # importing them registers their faults
 SPEEDS = ((1000, 6), (300, 8), (100, 10), (50, 12), (100, 15), (20, 25), (300, 9), (10, 60))

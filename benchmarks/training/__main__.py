@@ -24,7 +24,7 @@ from benchmarks.training import messages as training_messages
 from benchmarks.training import node as training_node
 from benchmarks.training import ranks as training_ranks
 from benchmarks.training import tables as training_tables
-from client_app.settings import IN_PROCESS, WORKER_GROUP
+from crossward.config.train_settings import IN_PROCESS, WORKER_GROUP
 from crossward.machine.paths import path_argument
 
 BEGAN = time.perf_counter()

@@ -29,13 +29,13 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from benchmarks.training.tables import check_losses
-from client_app.settings import TrainSettings
 from client_app.training.learner import Workshop, workshop
 from client_app.training.loop import train_steps
 from client_app.training.losses import Batch, summed_loss
 from client_app.training.meter import Meter
 from client_app.training.threads import share_cores
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
+from crossward.config.train_settings import TrainSettings
 from data import DataConfig, load_hospital, tokenise, train_batches
 
 RATE = 5e-3

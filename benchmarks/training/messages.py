@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.training.node import GroupReplacedError, Hospital, run_process
-from client_app.settings import IN_PROCESS, WORKER_GROUP
+from crossward.config.train_settings import IN_PROCESS, WORKER_GROUP
 
 ATTEMPTS = 3
 Say = Callable[[str], None]

@@ -23,16 +23,17 @@ import psutil
 
 from client_app.group import frames
 from client_app.group.place import alive, read_info
-from client_app.settings import WORKER_GROUP
+from crossward.config.encryption_settings import ALL, EncryptionSettings
+from crossward.config.train_settings import WORKER_GROUP
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.key_file import create_key
-from crossward.encryption.settings import ALL, EncryptionSettings
+from crossward.encryption.settings import field_plan
 from crossward.protocol.parts import PartHead, Payload, join
 from data.synthetic.tables import records
 from strategies.aggregation.combine import combine
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAN = EncryptionSettings().plan(4, 3)
+PLAN = field_plan(EncryptionSettings(), 4, 3)
 PATIENTS, MOST_SECONDS = 200, 240.0
 RUN_CONFIG = {
     "data.source": "csv",
@@ -102,7 +103,7 @@ class Hospital:
         self.key = create_key(folder / "consortium.key").fingerprint
         state = str(folder / "state")
         key = str(folder / "consortium.key")
-        self.node_config = {"data-path": str(notes), "state-dir": state, "key-path": key, "engine": engine}
+        self.node_config = {"data-path": str(notes), "state-dir": state, "key-path": key, "node.engine": engine}
         self.run_config = RUN_CONFIG | {"train.local-steps": steps}
         self.workers = folder / "state" / "workers"
         self.version = 0

@@ -20,10 +20,10 @@ import numpy as np
 from benchmarks.training.messages import Say
 from benchmarks.training.node import Hospital, members, run_process, still_there
 from client_app.group.client import GroupLearner
-from client_app.settings import WORKER_GROUP, EngineSettings
 from client_app.training.spec import LearnerSpec
 from client_app.training.threads import cores
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
+from crossward.config.train_settings import WORKER_GROUP
 
 COUNTS, BATCH = (1, 2), 8
 
@@ -36,8 +36,7 @@ def train(wanted: dict[str, Any]) -> dict[str, Any]:
     try:
         for count, workers in zip(COUNTS, wanted["workers"], strict=True):
             config = wanted["run_config"] | {"node.num-processes": count, "train.batch-size": BATCH}
-            spec = LearnerSpec.of(config)
-            learners[count] = GroupLearner(spec, Path(workers), read_settings(EngineSettings, config))
+            learners[count] = GroupLearner(LearnerSpec(RunConfig.read(config)), Path(workers))
         group = members(Path(wanted["workers"][1]))
         start, tokens = learners[1].initial(), 0
         for turn in range(wanted["repeats"] + 1):

@@ -16,7 +16,6 @@ import numpy as np
 
 from client_app.group import frames
 from client_app.group.place import GroupError, Options, code_version, connect, owner
-from client_app.settings import EngineSettings
 from client_app.training.meter import Report, log_report
 from client_app.training.spec import LearnerSpec
 from client_app.training.trained import Trained, Vector
@@ -43,12 +42,13 @@ class WorkerError(RuntimeError):
 class GroupLearner:
     """A :class:`client_app.node.Learner` whose work is done by the worker group in ``folder``."""
 
-    def __init__(self, spec: LearnerSpec, folder: Path, settings: EngineSettings) -> None:
+    def __init__(self, spec: LearnerSpec, folder: Path) -> None:
+        settings = spec.config.node
         options = Options(
             key=spec.group_key(code_version()),
             processes=settings.processes,
             threads=settings.threads,
-            device=str(dict(spec.config).get("model.device", "auto")),
+            device=spec.config.model.device,
             idle_timeout=settings.idle_timeout,
             stall_timeout=settings.stall_timeout,
         )

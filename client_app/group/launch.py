@@ -12,6 +12,7 @@ import sys
 
 from client_app.group.lifeline import die_with_parent
 from client_app.training.threads import cores
+from crossward.config.settings import AUTO
 from crossward.internals.torch import torchrun_without_port
 
 
@@ -19,7 +20,7 @@ def gpus(device: str) -> int:
     """CUDA devices that ranks may take; 0 when the model is to be on the CPU."""
     import torch
 
-    wanted = device == "auto" or device.startswith("cuda")
+    wanted = device == AUTO or device.startswith("cuda")
     return torch.cuda.device_count() if wanted and torch.cuda.is_available() else 0
 
 

@@ -42,7 +42,7 @@ from client_app.training.meter import Report
 from client_app.training.spec import LearnerSpec
 from client_app.training.team import Team, present_team
 from crossward.config.privacy_settings import LOCAL_UNITS
-from crossward.config.settings import SettingsError
+from crossward.config.settings import AUTO, SettingsError
 from crossward.machine.text import one_line
 from data import DataError
 
@@ -107,8 +107,8 @@ class Worker:
 
     def _learner(self, spec: LearnerSpec) -> LoraLearner:
         if self.held is None or self.held[0] != spec:
-            config = dict(spec.config) | {"model.device": self.device}
-            placed = replace(spec, config=tuple(sorted(config.items())))
+            model = replace(spec.config.model, device=self.device)
+            placed = replace(spec, config=replace(spec.config, model=model))
             self.held = (spec, local_learner(placed, self.team, self._told))
         learner = self.held[1]
         learner.beat = self._beat
@@ -212,8 +212,8 @@ def form_team(room: Path, device: str, rank: int, size: int, stall: float) -> Te
 
 def place(device: str, local: int) -> str:
     """The torch device of a local rank."""
-    if device not in ("auto", "cuda") or not torch.cuda.is_available():
-        return ModelConfig(device="cpu" if device in ("auto", "cuda") else device).device
+    if device not in (AUTO, "cuda") or not torch.cuda.is_available():
+        return ModelConfig(device="cpu" if device in (AUTO, "cuda") else device).device
     torch.cuda.set_device(local)
     return f"cuda:{local}"
 

@@ -12,37 +12,33 @@ Not for: keys (``client_app.update.keys``), what goes together within one run (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from client_app.settings import NodeSettings
-from crossward.config.privacy_checks import FLAT_SOURCES
-from crossward.config.privacy_settings import NO_UNIT, PATIENT, PrivacySettings
-from crossward.config.settings import SettingsError, read_settings
-from crossward.encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
-
-_STRENGTH = {NONE: 0, SENSITIVE: 1, ALL: 2}
+from crossward.config.data_settings import FLAT_SOURCES, SYNTHETIC
+from crossward.config.encryption_settings import POLICIES
+from crossward.config.node_config import NodeConfig
+from crossward.config.privacy_settings import NO_UNIT, PATIENT
+from crossward.config.run_config import RunConfig
+from crossward.config.settings import SettingsError
 
 
-def check_demands(config: Mapping[str, Any], node: NodeSettings) -> None:
-    """Refuse a run, by its run config, that would seal less than this hospital demands, or protect others or less.
+def check_demands(config: RunConfig, node: NodeConfig) -> None:
+    """Refuse a run that would seal less than this hospital demands, or protect others or less.
 
     Raises
     ------
     SettingsError
         names the run's value, the hospital's, and where to change which.
     """
-    encryption, privacy = read_settings(EncryptionSettings, config), read_settings(PrivacySettings, config)
-    if _STRENGTH[encryption.policy] < _STRENGTH[node.policy]:
+    encryption, privacy = config.encryption, config.privacy
+    if POLICIES.index(encryption.policy) < POLICIES.index(node.policy):
         raise _refused("encryption.policy", encryption.policy, "policy", node.policy, f"{node.policy!r} or more")
-    fewest = config.get("strategy.min-contributors", node.min_contributors)
-    if not isinstance(fewest, int) or fewest < node.min_contributors:
+    fewest = config.strategy.min_contributors
+    if fewest < node.min_contributors:
         most = f"at least {node.min_contributors}"
         raise _refused("strategy.min-contributors", fewest, "min-contributors", node.min_contributors, most)
     if node.privacy_unit != NO_UNIT and privacy.unit != node.privacy_unit:
         raise _refused("privacy.unit", privacy.unit, "privacy-unit", node.privacy_unit, repr(node.privacy_unit))
-    source = config.get("data.source")
-    if node.privacy_unit != NO_UNIT and source not in (None, "synthetic") and not node.data_path:
+    source = config.data.source
+    if node.privacy_unit != NO_UNIT and source != SYNTHETIC and not node.data_path:
         raise SettingsError(
             f"node config: privacy-unit = {node.privacy_unit!r}, but which notes are protected, the hospital does not "
             "say: set data-path beside it. Nothing was trained or sent"

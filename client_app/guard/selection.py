@@ -14,22 +14,22 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from client_app.state.locks import PATIENCE, alone
-from crossward.config.settings import SettingsError, read_settings
+from crossward.config.data_settings import SYNTHETIC, DataConfig
+from crossward.config.settings import SettingsError, keyed
 from crossward.machine.files import write_atomic
-from data.config import DataConfig
 
 FEWEST_HELD_OUT = 10
 """Held-out patients below which a protected hospital's measures stay with it, as counts of small cells do in
 statistics."""
 
 MOST_TRIED = 3
-_FREE = ("path", "name", "max_tokens", "packing", "synthetic_patients", "dirichlet_alpha", "min_patients")
-_KEYS = {entry.name: str(entry.metadata["key"]) for entry in fields(DataConfig) if entry.name not in _FREE}
+_FREE = ("path", "max_tokens", "packing", "synthetic_patients", "dirichlet_alpha", "min_patients")
+_KEYS = {entry.name: str(entry.metadata["key"]) for entry in keyed(DataConfig) if entry.name not in _FREE}
 _DEFAULTS = {key: getattr(DataConfig(), name) for name, key in _KEYS.items()}
 
 
@@ -41,23 +41,30 @@ class _Record:
     tried: list[dict[str, Any]] = field(default_factory=list)
 
 
+def _renamed(selection: Any) -> Any:
+    """A selection that was recorded while data.label-column was a key of its own."""
+    if isinstance(selection, dict) and (column := selection.pop("data.label-column", "")):
+        selection["data.label"] = column
+    return selection
+
+
 class Selection:
     """What one run selects, and the record in ``path`` (JSON) of what this hospital's runs may.
 
-    ``config`` is the run config as this node follows it; ``own`` are keys under ``data.`` that the hospital itself set,
-    and may change.
+    ``data`` is the run's as this node follows it; ``own`` are keys under ``data.`` that the hospital itself set, and
+    may change.
 
     Raises
     ------
     SettingsError
-        from here: a value under ``data.`` is not what is expected. From the methods: the run selects other notes, or
-        other patients to hold out, than an earlier one did; too many selections were tried; the record cannot be read
-        or written. It names the keys, both values and who may change what.
+        from the methods: the run selects other notes, or other patients to hold out, than an earlier one did; too
+        many selections were tried; the record cannot be read or written. It names the keys, both values and who may
+        change what.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any], own: tuple[str, ...] = ()) -> None:
-        self.path, data = path, read_settings(DataConfig, config)
-        self.made_up = data.source == "synthetic"
+    def __init__(self, path: Path, data: DataConfig, own: tuple[str, ...] = ()) -> None:
+        self.path = path
+        self.made_up = data.source == SYNTHETIC
         self.now = {key: getattr(data, name) for name, key in _KEYS.items() if key not in own}
 
     def check(self) -> None:
@@ -115,7 +122,7 @@ class Selection:
             if not self.path.exists():
                 return _Record()
             found = json.loads(self.path.read_text(encoding="utf-8"))
-            record = _Record(found["kept"], found["tried"])
+            record = _Record(_renamed(found["kept"]), [_renamed(one) for one in found["tried"]])
             if not isinstance(record.kept, dict | None) or not isinstance(record.tried, list):
                 raise ValueError("it is no record of selections")
             return record

@@ -8,18 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from client_app.node import PrivateLearner
-from client_app.settings import IN_PROCESS, EngineSettings
 from client_app.training import threads
 from client_app.training.spec import LearnerSpec
 from crossward.adapters.lazy_imports import no_collection
-from crossward.config.settings import read_settings
+from crossward.config.settings import AUTO
+from crossward.config.train_settings import IN_PROCESS
 
 
 def open_learner(spec: LearnerSpec, folder: Path) -> PrivateLearner:
     """The learner that ``spec`` describes; a worker group is found, or started, in ``folder``."""
-    settings = read_settings(EngineSettings, dict(spec.config), "run config, or what node config has instead")
+    settings = spec.config.node
     simulated = spec.partition is not None
-    if settings.engine == IN_PROCESS or (settings.engine == "auto" and simulated):
+    if settings.engine == IN_PROCESS or (settings.engine == AUTO and simulated):
         with no_collection():
             from client_app.training.learner import local_learner
 
@@ -27,4 +27,4 @@ def open_learner(spec: LearnerSpec, folder: Path) -> PrivateLearner:
         return local_learner(spec)
     from client_app.group.client import GroupLearner
 
-    return GroupLearner(spec, folder, settings)
+    return GroupLearner(spec, folder)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from client_app.settings import FSDP, EngineSettings, TrainSettings
 from client_app.training.loop import Pace, TrainingError, train_steps
 from client_app.training.measuring import measure_batches
 from client_app.training.meter import Meter, Report, log_report
@@ -36,11 +35,9 @@ from crossward.adapters import (
     write_vector,
 )
 from crossward.adapters.targets import refuse_parameters
-from crossward.config.privacy_checks import check_private
 from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
-from crossward.config.run_settings import RunSettings
 from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
+from crossward.config.train_settings import FSDP, TrainSettings
 from crossward.machine.text import one_line
 from crossward.privacy.noise import SECRET, Randomness
 from crossward.protocol.measures import Measure
@@ -248,13 +245,10 @@ class LoraLearner:
 
 def local_learner(spec: LearnerSpec, team: Team = SOLO, told: OnProgress | None = None) -> LoraLearner:
     """The learner that ``spec`` describes, in this process; model and notes are loaded once and stay."""
-    config = dict(spec.config)
-    check_private(config, "run config, or what node config has instead")
-    engine = read_settings(EngineSettings, config)
-    data = read_settings(DataConfig, config)
-    hospital = notes(data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
-    run, sharded = read_settings(RunSettings, config), engine.sharding == FSDP and team.size > 1
-    shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), run.seed, sharded)
-    schedule, train = read_settings(Schedule, config), read_settings(TrainSettings, config)
-    privacy = read_settings(PrivacySettings, config)
-    return LoraLearner(shop, hospital, data, schedule, train, spec.site, team, told, privacy)
+    config = spec.config
+    hospital = notes(config.data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
+    sharded = config.node.sharding == FSDP and team.size > 1
+    shop = workshop(config.model, config.lora, config.run.seed, sharded)
+    return LoraLearner(
+        shop, hospital, config.data, config.schedule, config.train, spec.site, team, told, config.privacy
+    )

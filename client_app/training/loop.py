@@ -22,9 +22,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 
-from client_app.settings import TrainSettings
 from client_app.training.losses import Batch, summed_loss, to_device
 from client_app.training.team import SOLO, Team, share
+from crossward.config.settings import AUTO
+from crossward.config.train_settings import TrainSettings
 from crossward.internals.accelerate import reset_precision
 from data.batches import IGNORED
 
@@ -72,7 +73,7 @@ UNHURRIED = Pace()
 @functools.lru_cache(maxsize=1)
 def accelerator_for(precision: str, device: str) -> Accelerator:
     """The process's accelerator. ``auto`` precision: bf16 on GPUs of compute capability 8 or more, else none."""
-    if precision == "auto":
+    if precision == AUTO:
         fast = device.startswith("cuda") and torch.cuda.get_device_capability(device) >= (8, 0)
         precision = "bf16" if fast else "no"
     reset_precision()  # a process keeps one; a run with another one starts over

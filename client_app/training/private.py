@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.settings import TrainSettings
 from client_app.training.loop import UNHURRIED, CancelledError, Loop, Pace
 from client_app.training.losses import to_device, token_losses
 from client_app.training.team import SOLO, Team
+from crossward.config.train_settings import TrainSettings
 from crossward.privacy.clipping import ClippedSum, micro_batches
 from crossward.privacy.mechanism import GaussianMean
 from crossward.privacy.noise import SECRET, Randomness

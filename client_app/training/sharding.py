@@ -18,6 +18,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from crossward.adapters import AdapterError, ModelConfig
+from crossward.config.model_settings import BFLOAT16, EIGHT_BIT, FLOAT32, FOUR_BIT
+from crossward.config.settings import AUTO
 
 
 def before_sharding(model: ModelConfig) -> ModelConfig:
@@ -32,15 +34,15 @@ def before_sharding(model: ModelConfig) -> ModelConfig:
     AdapterError
         the model is to be in 8 bits.
     """
-    if model.quantization == "8bit":
+    if model.quantization == EIGHT_BIT:
         raise AdapterError(
             "node.sharding = 'fsdp' with model.quantization = '8bit': bitsandbytes' 8-bit layers cannot be sharded. "
             "Use '4bit', which can, or hold the 8-bit model whole with node.sharding = 'none'."
         )
-    if model.quantization == "4bit" or model.device == "cpu":
+    if model.quantization == FOUR_BIT or model.device == "cpu":
         return model
     fast = torch.cuda.get_device_capability(model.device) >= (8, 0)
-    dtype = model.dtype if model.dtype != "auto" else "bfloat16" if fast else "float32"
+    dtype = model.dtype if model.dtype != AUTO else BFLOAT16 if fast else FLOAT32
     return replace(model, device="cpu", dtype=dtype)
 
 

@@ -11,11 +11,11 @@ import functools
 import logging
 from pathlib import Path
 
-from client_app.settings import NodeSettings
+from crossward.config.encryption_settings import NONE, EncryptionSettings
+from crossward.config.node_config import NodeConfig
 from crossward.config.run_settings import simulation_keys
 from crossward.encryption.key_file import load_key, read_passphrase, simulation_key
 from crossward.encryption.key_format import ConsortiumKey, KeyFileError
-from crossward.encryption.settings import NONE, EncryptionSettings
 from crossward.machine.paths import PathError, own_folder
 
 logger = logging.getLogger("crossward.node")
@@ -26,7 +26,7 @@ def _load(path: Path, passphrase: Path | None, changed: int) -> ConsortiumKey:
     return load_key(path, read_passphrase(passphrase) if passphrase is not None else None)
 
 
-def hospital_key(settings: EncryptionSettings, node: NodeSettings) -> ConsortiumKey | None:
+def hospital_key(settings: EncryptionSettings, node: NodeConfig) -> ConsortiumKey | None:
     """A real hospital's key; None when the run seals nothing or no key is named.
 
     Raises

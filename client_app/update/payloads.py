@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from crossward.config.encryption_settings import ALL, NONE, EncryptionSettings
 from crossward.encryption.holder import ClearSealer, Integers, key_material
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.packing import CLEAR, WRAPPED, CiphertextError, pack, unpack
@@ -22,7 +23,6 @@ from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import Piece, pieces, sealed_layout
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import ALL, NONE, EncryptionSettings
 from crossward.encryption.snapshot import unwrap, wrap
 from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, join
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from crossward.adapters.config import LoraSettings, ModelConfig
 from crossward.adapters.errors import AdapterError
 from crossward.adapters.lazy_imports import no_collection
+from crossward.config.model_settings import LoraSettings, ModelConfig
 from crossward.internals.bitsandbytes import import_bitsandbytes, quiet_bitsandbytes
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from crossward.adapters.config import ModelConfig
 from crossward.adapters.digests import base_digest, tokenizer_digest
 from crossward.adapters.errors import AdapterError, LocalFilesError
 from crossward.adapters.find import find_model
 from crossward.adapters.limits import check_vocabulary
+from crossward.config.model_settings import BFLOAT16, EIGHT_BIT, FLOAT16, FLOAT32, FOUR_BIT, ModelConfig
+from crossward.config.settings import AUTO
 
 PADDING = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]", "<|pad|>")
 
@@ -42,7 +43,7 @@ class BaseModel:
 
 
 def _device(config: ModelConfig) -> torch.device:
-    if config.device == "auto":
+    if config.device == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(config.device)
     backend = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.mps}.get(device.type)
@@ -60,16 +61,16 @@ def _fast_bfloat16(device: torch.device) -> bool:
 
 
 def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
-    if config.dtype == "auto":
+    if config.dtype == AUTO:
         return torch.bfloat16 if _fast_bfloat16(device) else torch.float32
-    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    kinds = {FLOAT32: torch.float32, BFLOAT16: torch.bfloat16, FLOAT16: torch.float16}
     return kinds[config.dtype]
 
 
 def _quantization(config: ModelConfig, dtype: torch.dtype, device: torch.device) -> Any:
-    if config.quantization == "8bit":
+    if config.quantization == EIGHT_BIT:
         return cast(Any, BitsAndBytesConfig)(load_in_8bit=True)
-    if config.quantization == "4bit":
+    if config.quantization == FOUR_BIT:
         return cast(Any, BitsAndBytesConfig)(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",

@@ -32,10 +32,10 @@ from transformers.pytorch_utils import Conv1D
 from crossward.adapters.base import BaseModel, load_base
 from crossward.adapters.bases_file import FORMAT, Bases, open_bases, write_bases
 from crossward.adapters.cache import cache_folder
-from crossward.adapters.config import LoraSettings, ModelConfig
 from crossward.adapters.core import lora_layers
 from crossward.adapters.errors import AdapterError
 from crossward.adapters.svd import top_svd
+from crossward.config.model_settings import CORE, LoraSettings, ModelConfig
 from crossward.internals.bitsandbytes import dequantized, is_quantized
 from crossward.machine.paths import checked
 
@@ -133,7 +133,7 @@ def make_file(path: Path, config: ModelConfig, lora: LoraSettings) -> str:
     from crossward.adapters.lora import detach_lora, put_factors
 
     base = load_base(config)
-    peft_model = put_factors(base, dataclasses.replace(lora, factors="core"))
+    peft_model = put_factors(base, dataclasses.replace(lora, factors=CORE))
     try:
         return make_bases(path, dict(lora_layers(peft_model)), lora.rank, base)
     finally:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from crossward.adapters.config import EMBEDDED, ModelConfig
 from crossward.adapters.digests import weight_files
 from crossward.adapters.embedded import unpack_model
 from crossward.adapters.errors import AdapterError, LocalFilesError
+from crossward.config.model_settings import EMBEDDED, ModelConfig
 from crossward.machine.paths import absolute
 from crossward.machine.text import one_line
 

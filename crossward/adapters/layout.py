@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from peft import PeftModel
 
 from crossward.adapters.base import BaseModel
-from crossward.adapters.config import LoraSettings
 from crossward.adapters.core import lora_layers
 from crossward.adapters.errors import AdapterError
 from crossward.adapters.lora import factor_parameters
 from crossward.adapters.targets import experts_of
+from crossward.config.model_settings import B_ONLY, BOTH, CORE, LoraSettings
 
-TRAVELLING = {"both": ("lora_A", "lora_B"), "b": ("lora_B",), "core": ("lora_core",)}
+TRAVELLING = {BOTH: ("lora_A", "lora_B"), B_ONLY: ("lora_B",), CORE: ("lora_core",)}
 
 
 @dataclass(frozen=True)

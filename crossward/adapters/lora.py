@@ -26,10 +26,10 @@ from transformers.pytorch_utils import Conv1D
 from crossward.adapters.base import BaseModel
 from crossward.adapters.bases import bases_for
 from crossward.adapters.bases_file import bases_digest
-from crossward.adapters.config import ALL_LINEAR, LoraSettings
 from crossward.adapters.core import lora_layers, set_bases
 from crossward.adapters.errors import AdapterError
 from crossward.adapters.targets import adapted_weights, described, find_targets, refuse_parameters
+from crossward.config.model_settings import ALL_LINEAR, BOTH, CORE, LoraSettings
 
 logger = logging.getLogger("crossward.adapters")
 
@@ -67,7 +67,7 @@ def put_factors(base: BaseModel, settings: LoraSettings) -> Any:
     if getattr(model, "peft_config", None):
         raise AdapterError(f"the base model {base.name!r} carries LoRA factors already: call detach_lora first.")
     targets = find_targets(model, settings.targets)
-    if settings.factors == "core":
+    if settings.factors == CORE:
         refuse_parameters(targets, "lora.factors = 'core' needs linear layers")
     if settings.dropout:
         refuse_parameters(targets, f"lora.dropout = {settings.dropout:g} needs linear layers")
@@ -125,7 +125,7 @@ def _draw(peft_model: Any, settings: LoraSettings, seed: int) -> str:
         if ".lora_A." in name:
             initial = initial_factor(name, (parameter.shape[0], parameter.shape[1]), seed)
             parameter.copy_(torch.from_numpy(initial))
-            parameter.requires_grad_(settings.factors == "both")
+            parameter.requires_grad_(settings.factors == BOTH)
         else:
             initial = np.zeros(tuple(parameter.shape), np.float32)
             parameter.zero_()
@@ -157,7 +157,7 @@ def attach_lora(base: BaseModel, settings: LoraSettings, seed: int) -> PeftModel
     """
     peft_model = put_factors(base, settings)
     try:
-        core = settings.factors == "core"
+        core = settings.factors == CORE
         initial = _set_cores(peft_model, base, settings) if core else _draw(peft_model, settings, seed)
         stray = [n for n, parameter in peft_model.named_parameters() if parameter.requires_grad and ".lora_" not in n]
         if stray:

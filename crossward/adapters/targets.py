@@ -22,9 +22,9 @@ import torch
 from peft import LoraConfig
 from transformers.pytorch_utils import Conv1D
 
-from crossward.adapters.config import ALL_LINEAR
 from crossward.adapters.core import PREFIX, lora_layers
 from crossward.adapters.errors import AdapterError
+from crossward.config.model_settings import ALL_LINEAR
 
 _PLAIN = (torch.nn.Linear.forward, Conv1D.forward)
 

@@ -29,9 +29,10 @@ def bases(
     """
     import logging
 
-    from crossward.adapters import AdapterError, LoraSettings, ModelConfig
+    from crossward.adapters import AdapterError
     from crossward.adapters.bases import make_file
-    from crossward.config.settings import SettingsError, read_settings, resolve_paths
+    from crossward.config.run_config import SECTIONS, RunConfig
+    from crossward.config.settings import SettingsError, resolve_paths
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     given = {
@@ -45,12 +46,11 @@ def bases(
         "lora.factors": "core",
     }
     try:
-        given = resolve_paths((ModelConfig, LoraSettings), given)
-        settings = read_settings(ModelConfig, given), read_settings(LoraSettings, given)
+        config = RunConfig.read(resolve_paths(SECTIONS.values(), given))
     except SettingsError as error:
         raise CommandError(str(error)) from error
     with failing(AdapterError, OSError):
-        digest = make_file(out, *settings)
+        digest = make_file(out, config.model, config.lora)
     say(f"{out}\nfingerprint {digest}\nSet lora.bases to where each node has the file.")
     return 0
 

@@ -6,6 +6,7 @@ Not for: reading notes (``data``).
 from __future__ import annotations
 
 import json as json_
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,22 +100,22 @@ def _settings_errors() -> tuple[type[Exception], ...]:
 
 
 def _config(path: Path | None, run_config: list[str], hospital: Path | None) -> Any:
-    from crossward.config.settings import read_settings, resolve_paths
+    from crossward.config.node_config import NodeConfig
+    from crossward.config.run_config import DEFAULTS, ON_A_NODE, RUN_CONFIG, SECTIONS
+    from crossward.config.run_config import RunConfig as Config
+    from crossward.config.settings import resolve_paths
     from crossward.launcher.overrides import read_overrides
-    from crossward.launcher.settings_table import RUN_CONFIG, run_config_rows
-    from data import DataConfig
 
-    defaults = {key: default for key, default, _, _ in run_config_rows()}
-    values: dict[str, Any] = resolve_paths(RUN_CONFIG, read_overrides(run_config, defaults))
+    values: dict[str, Any] = resolve_paths(SECTIONS.values(), read_overrides(run_config, DEFAULTS))
+    name = ""
     if hospital is not None:
-        from client_app.settings import read_node_settings
         from crossward.deploy.hospital import read_hospital
 
-        node = read_node_settings(read_hospital(hospital)[1])
-        values = node.over(values) | ({"data.name": node.site} if node.site else {})
+        node = NodeConfig.read(read_hospital(hospital)[1])
+        values, name = node.over(values), node.site
     if path is not None:
-        values["data.path"] = str(path)
-    config = read_settings(DataConfig, values)
+        values |= {"data.path": str(path)}
+    config = replace(Config.read(values, ON_A_NODE if hospital else RUN_CONFIG).data, name=name)
     if config.path and config.source == "synthetic":
         raise CommandError(
             "data.source is not set: say what the notes are, for example --run-config data.source=csv (see "

@@ -63,9 +63,9 @@ def compare(
     from rich.console import Console
 
     with _comparing():
+        from crossward.config.run_config import SECTIONS
         from crossward.config.settings import resolve_paths
         from crossward.launcher.overrides import app_defaults, read_overrides
-        from crossward.launcher.settings_table import RUN_CONFIG
         from crossward.machine.paths import home
         from research.compare.command import Wanted, chosen
         from research.compare.command import compare as compare_methods
@@ -75,7 +75,7 @@ def compare(
         wanted = Wanted(chosen(methods), ablations, not no_attacks)
         where = out or home() / "runs" / f"comparison-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         defaults = app_defaults(APP)
-        given = tuple(sorted(resolve_paths(RUN_CONFIG, read_overrides(set_ or [], defaults)).items()))
+        given = tuple(sorted(resolve_paths(SECTIONS.values(), read_overrides(set_ or [], defaults)).items()))
         setting = adjusted(
             QUICK if quick else FULL, seeds=seeds, hospitals=hospitals, rounds=rounds, given=given or None
         )

@@ -1,6 +1,6 @@
 """``crossward settings``: every key of the run config and the node config, from the classes that read them.
 
-Not for: writing the README's table (``crossward.launcher.settings_table``).
+Not for: the rows and pyproject.toml's defaults (``crossward.launcher.settings_table``).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ def settings(
         str | None,
         typer.Argument(metavar="[KEY]", help="One key, or the beginning of some: train.", show_default=False),
     ] = None,
-    node: Annotated[bool, typer.Option("--node", help="Only keys of a hospital's node config.")] = False,
+    node: Annotated[bool, typer.Option("--node", help="Only what a hospital may set in its node config.")] = False,
 ) -> int:
     """Show settings with default, allowed values and meaning: all of them, a group, or one key."""
-    from client_app.settings import NodeSettings
-    from crossward.config.settings import settings_rows
-    from crossward.launcher.settings_table import run_config_rows
+    from crossward.config.run_config import HOSPITAL_KEYS
+    from crossward.launcher.settings_table import node_config_rows, run_config_rows
 
-    tables = {} if node else {RUN: run_config_rows()}
-    tables[NODE] = settings_rows(NodeSettings)
+    runs, nodes = run_config_rows(), node_config_rows()
+    own = [row for row in runs if row[0] in HOSPITAL_KEYS]  # run keys that a hospital may set for its own machine
+    tables = {NODE: nodes + own} if node else {RUN: runs, NODE: nodes}
     known = [row[0] for rows in tables.values() for row in rows]
     if key is not None and key not in known:
         start = key.rstrip(".") + "."
@@ -42,16 +42,18 @@ def settings(
     for where, rows in tables.items():
         for row in rows:
             if row[0] == key:
-                _one(where, row)
+                _one(where, row, row in own)
         if rows and key not in known:
             _table(where, rows)
     return 0
 
 
-def _one(where: str, row: Row) -> None:
+def _one(where: str, row: Row, own: bool) -> None:
     key, default, allowed, meaning = row
     text = f'"{default}"' if isinstance(default, str) else str(default).lower()
     how = f'--run-config "{key}=..."' if where == RUN else "[node-config] of hospital.toml, or --node-config"
+    if own and where == RUN:
+        how += "; a hospital may set its own in [node-config] of hospital.toml"
     typer.echo(f"{key} ({where})\n  {meaning}\n  default: {text}\n  allowed: {allowed}\n  set it with: {how}")
 
 

@@ -55,12 +55,13 @@ def watch(
 
 def report(folder: RunFolder) -> int:
     """Draw a run's report.html again, also while the run is under way."""
+    from crossward.config.settings import SettingsError
     from crossward.launcher.views import local_losses
     from crossward.ledger.file import LedgerError
     from crossward.report.page import write_report
     from server_app.run_folder import RunFolderError
 
-    with failing(RunFolderError, LedgerError, OSError):
+    with failing(RunFolderError, LedgerError, SettingsError, OSError):
         say(str(write_report(folder, local_losses(folder, _advise))))
     return 0
 

@@ -1,85 +1,62 @@
-"""Hospital-level privacy read from a run config: the mechanism that both sides derive, and what it does not go with.
+"""Hospital-level privacy of a run: the mechanism that both sides derive, and what it does not go with.
 
 Server, nodes and whoever opens the adapter need one range and one amount of noise; both follow from public settings
 alone. With ``privacy.unit = "hospital"`` the value range is ``privacy.clip`` times the mechanism's reach, room for a
-bounded update and the tail of its noise share, in place of learning rate x steps x ``train.value-range``.
+bounded update and the tail of its noise share, in place of learning rate x steps.
 
 The accounting needs ``crossward.privacy.hospital``, which imports no torch and nothing of ours, and is imported only
-where the unit asks for it. Keys of other rooms are read by name, with their defaults; a test compares those.
+where the unit asks for it.
 
 Not for: accounting (``crossward.privacy.hospital``), noise (``client_app.update.hospital_noise``), DP-SGD.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from crossward.config.encryption_settings import EXACT_SCHEMES, NONE
 from crossward.config.privacy_settings import HOSPITAL, PrivacySettings
 from crossward.config.schedule import Schedule
-from crossward.config.settings import SettingsError, read_settings
-from crossward.config.weightings import DEFAULT, EQUAL
-from crossward.encryption.schemes import BFV, SCHEMES
+from crossward.config.settings import SettingsError
+from crossward.config.weightings import EQUAL
 
 if TYPE_CHECKING:
+    from crossward.config.run_config import RunConfig
     from crossward.privacy.hospital import HospitalMechanism
 
-DEFAULTS: dict[str, Any] = {
-    "strategy.weighting": DEFAULT,
-    "strategy.buffer-size": 3,
-    "strategy.min-contributors": 3,
-    "strategy.evaluate-every": 8,
-    "strategy.target-loss": 0.0,
-    "strategy.patience": 0,
-    "encryption.policy": "all",
-    "encryption.scheme": BFV,
-    "train.value-range": 1.0,
-}
 
-
-def _value(config: Mapping[str, Any], key: str) -> Any:
-    return config.get(key, DEFAULTS[key])
-
-
-def hospital_mechanism(config: Mapping[str, Any]) -> HospitalMechanism | None:
-    """The run's mechanism; None unless ``privacy.unit`` is hospital. The same on every machine.
+def hospital_mechanism(privacy: PrivacySettings, min_contributors: int, versions: int) -> HospitalMechanism | None:
+    """The mechanism of a run; None unless ``privacy.unit`` is hospital. The same on every machine.
 
     Raises
     ------
     SettingsError
         nobody would be left to carry the noise, or no noise keeps the budget.
     """
-    privacy = read_settings(PrivacySettings, config)
     if privacy.unit != HOSPITAL:
         return None
     from crossward.privacy.hospital import HospitalMechanism, calibrate
 
-    fewest = int(_value(config, "strategy.min-contributors"))
-    honest = fewest - privacy.colluding
+    honest = min_contributors - privacy.colluding
     if honest < 1:
         raise SettingsError(
-            f"run config: strategy.min-contributors = {fewest} and privacy.colluding = {privacy.colluding} leave no "
-            "contributor whose noise counts: raise the one or lower the other"
+            f"run config: strategy.min-contributors = {min_contributors} and privacy.colluding = {privacy.colluding} "
+            "leave no contributor whose noise counts: raise the one or lower the other"
         )
     try:
-        multiplier = privacy.noise_multiplier or calibrate(
-            privacy.epsilon, privacy.delta, read_settings(Schedule, config).versions, honest
-        )
+        multiplier = privacy.noise_multiplier or calibrate(privacy.epsilon, privacy.delta, versions, honest)
     except ValueError as error:
         raise SettingsError(f"run config: {error}; raise privacy.epsilon or privacy.delta") from error
     return HospitalMechanism(multiplier, honest, privacy.clip)
 
 
-def run_schedule(config: Mapping[str, Any]) -> Schedule:
-    """The run's schedule, its value range as the run's privacy has it."""
-    schedule, mechanism = read_settings(Schedule, config), hospital_mechanism(config)
-    if mechanism is None:
-        return schedule
+def noised_schedule(schedule: Schedule, mechanism: HospitalMechanism) -> Schedule:
+    """``schedule`` with the value range that holds a bounded update and its noise share."""
     return replace(schedule, range_factor=mechanism.clip * mechanism.reach / (schedule.peak * schedule.local_steps))
 
 
-def check_hospital(config: Mapping[str, Any]) -> None:
+def check_hospital(config: RunConfig, mechanism: HospitalMechanism) -> None:
     """Refuse a run config whose hospital-level guarantee would not be the one accounted for.
 
     Raises
@@ -87,40 +64,30 @@ def check_hospital(config: Mapping[str, Any]) -> None:
     SettingsError
         names the keys that clash and what to do.
     """
-    privacy = read_settings(PrivacySettings, config)
-    if privacy.unit != HOSPITAL:
-        return
     for clash in _clashes(config):
         raise SettingsError(f"run config: privacy.unit = 'hospital': {clash}")
-    _check_budget(config, privacy)
+    _check_budget(config.privacy, config.schedule.versions, mechanism)
 
 
-def _clashes(config: Mapping[str, Any]) -> list[str]:
-    weighting, buffer = _value(config, "strategy.weighting"), _value(config, "strategy.buffer-size")
+def _clashes(config: RunConfig) -> list[str]:
+    strategy, encryption = config.strategy, config.encryption
     out = []
-    if weighting != EQUAL:
+    if strategy.weighting != EQUAL:
         out.append(
-            f"strategy.weighting = {weighting!r} is made of what a hospital reports about its data, and changes what "
-            "one hospital can do to a version: use strategy.weighting = 'equal'"
+            f"strategy.weighting = {strategy.weighting!r} is made of what a hospital reports about its data, and "
+            "changes what one hospital can do to a version: use strategy.weighting = 'equal'"
         )
-    if buffer < 1:
+    if strategy.buffer_size < 1:
         out.append(
             "strategy.buffer-size = 0 lets the number of connected nodes decide a version's weights: give the number "
             "of updates that make a version"
         )
-    scheme, exact = _value(config, "encryption.scheme"), [name for name, kind in SCHEMES.items() if kind.exact]
-    if _value(config, "encryption.policy") != "none" and scheme not in exact:
+    if encryption.policy != NONE and encryption.scheme not in EXACT_SCHEMES:
         out.append(
-            f"encryption.scheme = {scheme!r} adds an error of its own to every sum, which no accountant covers: use "
-            f"{' or '.join(map(repr, exact))}, whose sums are exact"
+            f"encryption.scheme = {encryption.scheme!r} adds an error of its own to every sum, which no accountant "
+            f"covers: use {' or '.join(map(repr, EXACT_SCHEMES))}, whose sums are exact"
         )
-    if _value(config, "train.value-range") != DEFAULTS["train.value-range"]:
-        out.append(
-            "train.value-range does nothing here, the range follows from privacy.clip and the noise: leave it 1.0 and "
-            "set privacy.clip"
-        )
-    judged = _value(config, "strategy.target-loss") or _value(config, "strategy.patience")
-    if judged and not _value(config, "strategy.evaluate-every"):
+    if (strategy.target_loss or strategy.patience) and not strategy.evaluate_every:
         out.append(
             "strategy.target-loss and strategy.patience would judge training losses, which hospitals do not report "
             "here: leave them 0 or set strategy.evaluate-every"
@@ -128,10 +95,7 @@ def _clashes(config: Mapping[str, Any]) -> list[str]:
     return out
 
 
-def _check_budget(config: Mapping[str, Any], privacy: PrivacySettings) -> None:
-    mechanism = hospital_mechanism(config)
-    assert mechanism is not None  # noqa: S101 - for mypy
-    versions = read_settings(Schedule, config).versions
+def _check_budget(privacy: PrivacySettings, versions: int, mechanism: HospitalMechanism) -> None:
     planned = mechanism.epsilon(versions, privacy.delta)
     if planned == float("inf"):
         raise SettingsError(

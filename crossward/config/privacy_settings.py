@@ -29,8 +29,8 @@ class PrivacySettings:
         default=NO_UNIT,
         metadata=_key(
             "unit",
-            "What one differs in between two data sets that an observer cannot tell apart: a training example or a "
-            "patient (DP-SGD at every hospital), or a whole hospital (noise shares inside its sealed update).",
+            "What is protected: the data sets that an observer cannot tell apart differ in one training example or one "
+            "patient (DP-SGD at every hospital), or in one whole hospital (noise shares inside its encrypted update).",
             choices=UNITS,
         ),
     )
@@ -38,23 +38,21 @@ class PrivacySettings:
         default=0.0,
         metadata=_key(
             "epsilon",
-            "Budget of the run at privacy.delta: it does not start, or stops, where more would be spent; 0 = none, "
-            "which takes a noise-multiplier.",
+            "Privacy budget of the run at privacy.delta: it does not start, or stops, before more is spent. 0: no "
+            "budget, which needs a noise-multiplier.",
             min=0.0,
         ),
     )
     delta: float = field(
         default=1e-5,
-        metadata=_key(
-            "delta", "The delta that epsilon belongs to; well below one over the patients.", above=0.0, max=0.1
-        ),
+        metadata=_key("delta", "The delta of epsilon; well below one over the number of patients.", above=0.0, max=0.1),
     )
     noise_multiplier: float = field(
         default=0.0,
         metadata=_key(
             "noise-multiplier",
-            "Standard deviation of the noise on a sum in units of its sensitivity; 0 = the least that keeps a hospital "
-            "which takes part in every version within privacy.epsilon.",
+            "Standard deviation of the noise on a sum in units of its sensitivity. 0: the smallest that keeps a "
+            "hospital that contributes to every version within privacy.epsilon.",
             min=0.0,
             max=1e6,
         ),
@@ -63,7 +61,7 @@ class PrivacySettings:
         default=1.0,
         metadata=_key(
             "clip",
-            "L2 bound of what one unit adds to a sum: of an example's or a patient's gradient, or of a hospital's "
+            "L2 bound of what one unit contributes to a sum: an example's or a patient's gradient, or a hospital's "
             "update at the first scale epoch (it halves with every further one).",
             min=1e-6,
             max=1e6,
@@ -83,29 +81,9 @@ class PrivacySettings:
         default=4,
         metadata=_key(
             "notes-per-patient",
-            "Most sequences of one patient in a step of patient-level DP-SGD, drawn at random among the patient's.",
+            "Maximum sequences of one patient in a step of patient-level DP-SGD, drawn at random.",
             min=1,
             max=100000,
-        ),
-    )
-    micro_batch: int = field(
-        default=1,
-        metadata=_key(
-            "micro-batch",
-            "Examples, on average, whose mean gradient is clipped as one (EFLS's micro-batches), drawn at random: less "
-            "is cut off, but one example can turn a whole clipped gradient around, so that the noise on the sum is "
-            "twice as large for the same epsilon; 1 = one each.",
-            min=1,
-            max=4096,
-        ),
-    )
-    accountant: str = field(
-        default=PLD,
-        metadata=_key(
-            "accountant",
-            "pld: the privacy loss distribution, composed numerically (tight); rdp: Renyi differential privacy. A "
-            "hospital's epsilon is accounted by rdp whatever this says: the bound on sums of noise shares is one.",
-            choices=(RDP, PLD),
         ),
     )
     colluding: int = field(
@@ -118,6 +96,18 @@ class PrivacySettings:
             max=100000,
         ),
     )
+    micro_batch: int = field(
+        default=1,
+        metadata=_key(
+            "micro-batch",
+            "Examples, on average, whose mean gradient is clipped as one (EFLS's micro-batches), drawn at random. Less "
+            "is clipped away, but one example can reverse a whole clipped gradient, so that the noise on the sum is "
+            "twice as large for the same epsilon; 1: one each.",
+            min=1,
+            max=4096,
+        ),
+    )
+    accountant: str = PLD  # of examples and patients; a hospital's epsilon is accounted by RDP
 
     def __post_init__(self) -> None:
         if self.unit == NO_UNIT and (self.epsilon or self.noise_multiplier):

@@ -21,14 +21,14 @@ class RunSettings:
 
     seed: int = field(
         default=0,
-        metadata={"key": "run.seed", "help": "Seed of everything random that is not secret.", "min": 0},
+        metadata={"key": "run.seed", "help": "Seed of all randomness that is not secret.", "min": 0},
     )
     folder: str = field(
         default="",
         metadata={
             "key": "run.folder",
             "path": PATH,
-            "help": "Run folder to make; empty: runs/<UTC time>-<id> in CROSSWARD_HOME (~/.crossward).",
+            "help": "Run folder to create; empty: runs/<UTC time>-<id> in CROSSWARD_HOME (~/.crossward).",
         },
     )
     resume: str = field(
@@ -36,7 +36,7 @@ class RunSettings:
         metadata={
             "key": "run.resume",
             "path": PATH,
-            "help": "Run folder whose run is to go on from its last version.",
+            "help": "Run folder of the run to resume from its last version.",
         },
     )
     callbacks: str = field(
@@ -50,16 +50,9 @@ class RunSettings:
         default=True,
         metadata={
             "key": "run.alone",
-            "help": "After the last version let every hospital train an adapter alone, for comparison. It never leaves "
-            "the node and is trained without noise; with privacy.unit example or patient its measures stay there too.",
-        },
-    )
-    alone_steps: int = field(
-        default=0,
-        metadata={
-            "key": "run.alone-steps",
-            "help": "Optimiser steps of the training alone; 0 = num-versions x local-steps.",
-            "min": 0,
+            "help": "After the last version every hospital trains an adapter of its own for num-versions x local-steps "
+            "steps, for comparison. It never leaves the node and is trained without noise; with privacy.unit example "
+            "or patient its measures stay there too.",
         },
     )
     state: str = field(
@@ -67,7 +60,7 @@ class RunSettings:
         metadata={
             "key": "run.state-dir",
             "path": PATH,
-            "help": "Where simulated nodes keep their state; empty: state/ in CROSSWARD_HOME.",
+            "help": "Folder for the state of simulated nodes; empty: state/ in CROSSWARD_HOME.",
         },
     )
 
@@ -104,7 +97,7 @@ class SimulationSettings:
         default="1000,300,100,50",
         metadata={
             "key": "simulation.links-mbit",
-            "help": "Mbit/s of each simulated hospital's link, repeated as needed; empty: not simulated.",
+            "help": "Link speed of each simulated hospital in Mbit/s, repeated as needed; empty: not simulated.",
         },
     )
     slowdowns: str = field(

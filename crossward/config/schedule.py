@@ -5,8 +5,8 @@ a scale. A *scale epoch* is a stretch of versions with one value range; ranges a
 so that a late update of an older epoch enters a newer one by an integer factor.
 
 With AdamW one step moves a weight by at most about the learning rate, so peak learning rate x step cap bounds what
-a local training does. It is the range of epoch 0 (times ``train.value-range``); what exceeds it is clipped and kept
-in the node's residual.
+a local training does. It is the range of epoch 0 (times ``range_factor``, which is 1 unless hospital-level privacy
+sets it); what exceeds it is clipped and kept in the node's residual.
 
 Not for: the optimiser (``client_app.training.loop``) or rounding (``client_app.update.quantise``).
 """
@@ -17,6 +17,8 @@ import math
 from dataclasses import dataclass, field
 
 MAX_EPOCH = 6
+COSINE, LINEAR, CONSTANT = "cosine", "linear", "constant"
+FLOOR = 0.1  # smallest learning rate as a share of the peak
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Schedule:
         default=24,
         metadata={
             "key": "strategy.num-versions",
-            "help": "Global versions to make in the run.",
+            "help": "Global versions that the run makes.",
             "min": 1,
             "max": 1000000,
         },
@@ -36,7 +38,8 @@ class Schedule:
         default=10,
         metadata={
             "key": "train.local-steps",
-            "help": "Optimiser steps of one local training; also the cap that the value range derives from.",
+            "help": "Optimiser steps of one local training; with the learning rate they set the range of an update's "
+            "values.",
             "min": 1,
             "max": 100000,
         },
@@ -46,11 +49,11 @@ class Schedule:
         metadata={"key": "train.learning-rate", "help": "Peak learning rate.", "above": 0.0, "max": 1.0},
     )
     kind: str = field(
-        default="cosine",
+        default=COSINE,
         metadata={
             "key": "train.schedule",
             "help": "Decay of the learning rate over the run's versions.",
-            "choices": ("cosine", "linear", "constant"),
+            "choices": (COSINE, LINEAR, CONSTANT),
         },
     )
     warmup: float = field(
@@ -62,30 +65,13 @@ class Schedule:
             "max": 0.5,
         },
     )
-    floor: float = field(
-        default=0.1,
-        metadata={
-            "key": "train.learning-rate-floor",
-            "help": "Smallest learning rate as a share of the peak.",
-            "min": 0.0,
-            "max": 1.0,
-        },
-    )
-
-    range_factor: float = field(
-        default=1.0,
-        metadata={
-            "key": "train.value-range",
-            "help": "Largest magnitude of an update's value, in units of peak learning rate x local-steps.",
-            "above": 0.0,
-            "max": 100.0,
-        },
-    )
+    floor: float = FLOOR
+    range_factor: float = 1.0
     server_rate: float = field(
         default=1.5,
         metadata={
             "key": "strategy.server-learning-rate",
-            "help": "Factor on every version's combined update; a run constant that all nodes share.",
+            "help": "Factor on every version's combined update.",
             "above": 0.0,
             "max": 10.0,
         },
@@ -93,10 +79,10 @@ class Schedule:
 
     def _decay(self, progress: float) -> float:
         """Decayed share of the peak at ``progress`` in [0, 1], warm-up left out; falls monotonically."""
-        if self.kind == "constant":
+        if self.kind == CONSTANT:
             return 1.0
         past = min(max((progress - self.warmup) / (1.0 - self.warmup), 0.0), 1.0)
-        share = 0.5 * (1.0 + math.cos(math.pi * past)) if self.kind == "cosine" else 1.0 - past
+        share = 0.5 * (1.0 + math.cos(math.pi * past)) if self.kind == COSINE else 1.0 - past
         return self.floor + (1.0 - self.floor) * share
 
     def learning_rate(self, version: int, step: float) -> float:

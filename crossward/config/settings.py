@@ -1,17 +1,18 @@
-"""Reading run-config and node-config values into frozen dataclasses, once, at the door.
+"""Reads one section of a configuration into a frozen dataclass with checked types and ranges.
 
-Flower refuses unknown run-config keys but checks no types or ranges. A settings class is a frozen
-dataclass whose every field carries ``metadata`` with ``key`` (the run-config key), ``help`` (one
-line) and, where they apply, ``min``/``max`` (inclusive), ``above`` (exclusive lower bound), ``choices`` or ``path``
-(``PATH``, or ``NAME_OR_PATH``). Paths come out expanded and absolute. The reference of the configuration is
-generated from the same metadata.
+A section is a frozen dataclass. A field that a user can set carries ``metadata`` with ``key`` (the configuration key),
+``help`` (one line) and, where they apply, ``min``/``max`` (inclusive), ``above`` (exclusive lower bound), ``choices``,
+``path`` (``PATH``, or ``NAME_OR_PATH``) or ``hospital`` (a hospital may override the key in its node config). A field
+without a key is a constant of the product that tests and benchmarks pass to the constructor. Paths come out expanded
+and absolute. The README's configuration table is generated from the same metadata.
 
-Not for: what the values mean. Each package defines its own settings class.
+Not for: the configuration as a whole (``crossward.config.run_config``).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, TypeVar, get_type_hints
 from crossward.machine.paths import PathError, absolute, checked, looks_like_path
 
 S = TypeVar("S")
+AUTO = "auto"  # the value of a choice that is made where the run is
 PATH, NAME_OR_PATH = "path", "name or path"  # what a setting's metadata says under "path"
 
 
@@ -73,15 +75,25 @@ def _checked(value: Any, kind: type[Any], meta: Mapping[str, Any], where: str) -
     return value
 
 
+def keyed(cls: type[Any]) -> list[dataclasses.Field[Any]]:
+    """The fields of a section that a user can set."""
+    return [field for field in dataclasses.fields(cls) if "key" in field.metadata]
+
+
+@functools.cache
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
 def path_keys(cls: type[Any], kinds: Collection[str] = (PATH, NAME_OR_PATH)) -> list[str]:
-    """The keys of a settings class whose values are paths of one of ``kinds``."""
-    return [f.metadata["key"] for f in dataclasses.fields(cls) if f.metadata.get("path") in kinds]
+    """The keys of a section whose values are paths of one of ``kinds``."""
+    return [field.metadata["key"] for field in keyed(cls) if field.metadata.get("path") in kinds]
 
 
 def resolve_paths(classes: Iterable[type[Any]], values: Mapping[str, Any], base: Path | None = None) -> dict[str, Any]:
-    """``values`` with the paths that belong to ``classes`` made absolute, relative ones from ``base``.
+    """``values`` with the paths among the keys of ``classes`` made absolute, relative ones from ``base``.
 
-    For commands: their caller's directory (the default) is not that of the processes which read the settings. A value
+    For commands: their caller's directory (the default) is not that of the processes that read the settings. A value
     that may be a name is a path if it is written as one, or if there is such a directory.
 
     Raises
@@ -112,9 +124,9 @@ def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run con
     SettingsError
         names the key, the value, what was expected and how to set it.
     """
-    hints = get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]  # every class is hashable
     given: dict[str, Any] = {}
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+    for field in keyed(cls):
         key = field.metadata["key"]
         if key in values:
             try:
@@ -128,9 +140,8 @@ def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run con
 
 
 def settings_rows(cls: type[Any]) -> list[tuple[str, Any, str, str]]:
-    """(key, default, allowed values, help) of every field of a settings class, in order."""
-    hints = get_type_hints(cls)
+    """(key, default, allowed values, help) of every key of a section, in order."""
+    hints = _hints(cls)  # type: ignore[arg-type]  # every class is hashable
     return [
-        (f.metadata["key"], f.default, _describe(f.metadata, hints[f.name]), f.metadata["help"])
-        for f in dataclasses.fields(cls)
+        (f.metadata["key"], f.default, _describe(f.metadata, hints[f.name]), f.metadata["help"]) for f in keyed(cls)
     ]

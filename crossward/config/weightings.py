@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from crossward.config.privacy_settings import EXAMPLE, HOSPITAL, PATIENT
 
@@ -130,12 +130,6 @@ WEIGHTINGS: dict[str, Weighting] = {
     "corrected": Corrected(),
     EQUAL: Equal(),
 }
-
-
-def needed(config: Mapping[str, Any]) -> frozenset[str]:
-    """The facts that the weighting of a run config is made of; none of one that is not known here."""
-    known = WEIGHTINGS.get(config.get("strategy.weighting", DEFAULT))
-    return known.needs if known is not None else frozenset()
 
 
 def missing(weighting: str, unit: str) -> set[str]:

@@ -67,11 +67,11 @@ def _notes(node: dict[str, Any]) -> tuple[str, str]:
 
 
 def _settings(node: dict[str, Any]) -> tuple[str, str]:
-    from client_app.settings import read_node_settings
+    from crossward.config.node_config import NodeConfig
     from crossward.config.settings import SettingsError
 
     try:
-        read_node_settings(node)
+        NodeConfig.read(node)
     except SettingsError as error:
         return WRONG, str(error)
     return OK, "node config"

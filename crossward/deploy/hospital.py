@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client_app.settings import NodeSettings
+from crossward.config.node_config import NodeConfig
 from crossward.config.settings import path_keys
 from crossward.deploy.addresses import parted
 from crossward.deploy.awaiting import Awaiting
@@ -29,7 +29,7 @@ from crossward.deploy.keeper import Keeper, Service
 from crossward.deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
 from crossward.internals.flower import NODE_ID, NOT_ACTIVATED, deactivate_node
 from crossward.launcher.environment import command
-from crossward.launcher.overrides import to_toml
+from crossward.launcher.overrides import flatten, to_toml
 from crossward.machine.files import write_atomic
 from crossward.machine.ports import trouble
 
@@ -104,10 +104,11 @@ def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
     load_node_key(config.node_key)
     if not config.authority.is_file():
         raise DeployError(f"{config.authority}, the aggregator's CA certificate, is missing: ask the aggregator for it")
+    node = flatten(node)
     for key, value in node.items():
         if not isinstance(value, bool | int | float | str):
             raise DeployError(f"{path}: [node-config] {key} = {value!r} is not one plain value")
-    for key in path_keys(NodeSettings):
+    for key in path_keys(NodeConfig):
         if isinstance(value := node.get(key), str) and value:
             node[key] = str(path_in(path, f"[node-config] {key}", value))
     if not isinstance(node.get("state-dir"), str) or not node["state-dir"]:

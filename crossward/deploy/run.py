@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import RunSettings
 from crossward.config.settings import SettingsError, resolve_paths
 from crossward.deploy.aggregator import AggregatorConfig, control
@@ -34,8 +35,6 @@ class DeployedRun:
     def __init__(
         self, config: AggregatorConfig, run_config: Sequence[str], say: Callable[[str], None], app: Path = APP
     ) -> None:
-        from crossward.launcher.settings_table import check_settings  # imports every package's settings: half a second
-
         self.app = app
         defaults = app_defaults(app)
         overrides = read_overrides(run_config, defaults)
@@ -45,7 +44,7 @@ class DeployedRun:
             raise LauncherError(f"run config: {error}") from error
         if app == APP:
             try:
-                check_settings(defaults | overrides)
+                RunConfig.read(defaults | overrides)
             except SettingsError as error:
                 raise LauncherError(str(error)) from error
         resumed = overrides.get(RESUME_KEY)

@@ -22,9 +22,9 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
+from crossward.config.encryption_settings import BFV
 from crossward.encryption.packing import Buffer, CiphertextError
 from crossward.encryption.plan import FRESH_BYTES, MODULUS_BITS, RING, SUM_BYTES, FieldPlan
-from crossward.encryption.schemes import BFV
 
 SEALED = BFV  # the kind of a part that holds BFV ciphertexts
 CIPHERTEXTS = 32  # most ciphertexts in a part: what is sealed, added or opened in one piece

@@ -17,6 +17,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from crossward.config.encryption_settings import BALANCED, COMPACT, PRECISE
+
 RING = 4096  # coefficients of a ciphertext's polynomials, and slots of a plaintext
 MODULUS_BITS = 60  # of the one prime of the ciphertext modulus
 FRESH_NOISE = 21.5  # SEAL's centred binomial noise is at most 21, rounding the scaled message adds a half
@@ -39,15 +41,15 @@ class FieldPlan:
 
     def __post_init__(self) -> None:
         if not 2 <= self.value_bits <= 24:
-            raise PlanError(f"encryption.value-bits = {self.value_bits}: expected 2 to 24 bits a value")
+            raise PlanError(f"encryption.plan: {self.value_bits} value bits: expected 2 to 24")
         if not 2 <= self.weight_bits <= 20:
-            raise PlanError(f"encryption.weight-bits = {self.weight_bits}: expected 2 to 20 (W = 4 to 1048576)")
+            raise PlanError(f"encryption.plan: {self.weight_bits} weight bits: expected 2 to 20 (W = 4 to 1048576)")
         if not 0 <= self.guard_bits <= 16:
-            raise PlanError(f"encryption.guard-bits = {self.guard_bits}: expected 0 to 16 (V = 1 to 65536)")
+            raise PlanError(f"encryption.plan: {self.guard_bits} guard bits: expected 0 to 16 (V = 1 to 65536)")
 
         if self.value_bits + self.weight_bits > 40:
             raise PlanError(
-                f"encryption.value-bits = {self.value_bits} and encryption.weight-bits = {self.weight_bits} are "
+                f"encryption.plan: {self.value_bits} value bits and {self.weight_bits} weight bits are "
                 f"{self.value_bits + self.weight_bits} bits together: at most 40, so that sums of a long run fit 62"
             )
 
@@ -104,7 +106,7 @@ class FieldPlan:
             raise PlanError(
                 f"encryption: a field of {self.value_bits} value + {self.weight_bits} weight + {self.guard_bits} guard "
                 f"bits needs {MODULUS_BITS - self.margin(1):.1f} bits with its noise (modulus + 1 + log2(21.5 W V + "
-                f"V / 2)), a ciphertext has {MODULUS_BITS}: lower encryption.value-bits, weight-bits or guard-bits by "
+                f"V / 2)), a ciphertext has {MODULUS_BITS}: lower the bits of encryption.plan by "
                 f"{math.ceil(-self.margin(1)) or 1} in all, or use encryption.policy = 'none'"
             )
 
@@ -151,7 +153,7 @@ class FieldPlan:
         if not 1 <= versions <= self.max_versions:
             raise PlanError(
                 f"a sum of {versions} versions does not fit {self.guard_bits} guard bits (at most "
-                f"{self.max_versions}); split the sum or raise encryption.guard-bits"
+                f"{self.max_versions}); split the sum or raise the guard bits of encryption.plan"
             )
         return self.value_bits + self.weight_bits + (versions - 1).bit_length()
 
@@ -160,8 +162,8 @@ class FieldPlan:
         if buffer_size * 4 > self.total_weight:
             raise PlanError(
                 f"strategy.buffer-size = {buffer_size} is more than a quarter of W = {self.total_weight} "
-                f"(encryption.weight-bits = {self.weight_bits}): use a buffer of at most {self.total_weight // 4} "
-                "or more weight bits"
+                f"({self.weight_bits} weight bits): use a buffer of at most {self.total_weight // 4} "
+                "or more weight bits in encryption.plan"
             )
 
     def bytes_per_value(self) -> tuple[float, float]:
@@ -174,7 +176,7 @@ FRESH_BYTES = RING * MODULUS_BITS // 8 + 64  # a fresh symmetric ciphertext: one
 SUM_BYTES = 2 * RING * MODULUS_BITS // 8  # any other: two polynomials
 
 PRESETS = {
-    "compact": FieldPlan(value_bits=8, weight_bits=7, guard_bits=0),
-    "balanced": FieldPlan(value_bits=8, weight_bits=6, guard_bits=6),
-    "precise": FieldPlan(value_bits=12, weight_bits=10, guard_bits=0),
+    COMPACT: FieldPlan(value_bits=8, weight_bits=7, guard_bits=0),
+    BALANCED: FieldPlan(value_bits=8, weight_bits=6, guard_bits=6),
+    PRECISE: FieldPlan(value_bits=12, weight_bits=10, guard_bits=0),
 }

@@ -2,7 +2,8 @@
 
 A scheme has two faces that never meet: a module of ``crossward.encryption.aggregator`` adds, one of
 ``crossward.encryption.holder`` seals and opens. Both are named here, and each is imported by its own side alone. Adding
-a scheme is those two modules and an entry; the kind of its sealed parts is its name.
+a scheme is those two modules, an entry, and a line in ``crossward.config.encryption_settings``, which says what it is
+for; the kind of its sealed parts is its name.
 
 Not for: what a face can do (``Arithmetic``, ``Sealer``), or key files (``crossward.encryption.key_file``).
 """
@@ -12,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crossward.config.encryption_settings import BFV, CKKS
 from crossward.encryption.plan import FieldPlan, PlanError
 
-BFV, CKKS = "bfv", "ckks"
 CKKS_WEIGHT_BITS, CKKS_SUM_BITS = 20, 40  # up to which sums round to the exact integers
 
 
@@ -24,8 +25,6 @@ class Scheme:
 
     Parameters
     ----------
-    about : str
-        What a user chooses it for, in a few words.
     arithmetic : str
         "module:callable" of ``crossward.encryption.aggregator``: (plan) -> Arithmetic.
     sealer : str
@@ -35,18 +34,14 @@ class Scheme:
     seed_bytes : int
         Size of the key material that a consortium's secret gives under the scheme's name; 0: the material is the
         context that a key file holds beside the secrets.
-    exact : bool
-        Whether sums are integers by construction, so that an accountant of noise may count on them.
     bytes_per_value : Callable[[FieldPlan], tuple[float, float]]
         Bytes that a sealed value takes in an update and in a sum: what the preset auto weighs plans by.
     """
 
-    about: str
     arithmetic: str
     sealer: str
     check: Callable[[FieldPlan], None]
     seed_bytes: int = 0
-    exact: bool = True
     bytes_per_value: Callable[[FieldPlan], tuple[float, float]] = FieldPlan.bytes_per_value
 
     @property
@@ -60,25 +55,21 @@ def _check_ckks(plan: FieldPlan) -> None:
     if weights > CKKS_WEIGHT_BITS or plan.value_bits + weights > CKKS_SUM_BITS:
         raise PlanError(
             f"encryption.scheme = 'ckks' is exact up to {CKKS_WEIGHT_BITS} weight and guard bits and {CKKS_SUM_BITS} "
-            f"bits in all, the plan has {weights} and {plan.value_bits + weights}: lower encryption.value-bits, "
-            "weight-bits or guard-bits"
+            f"bits in all, the plan has {weights} and {plan.value_bits + weights}: lower the bits of encryption.plan"
         )
 
 
 SCHEMES: dict[str, Scheme] = {
     BFV: Scheme(
-        about="exact, several values a slot",
         arithmetic="bfv:BfvArithmetic",
         sealer="bfv:BfvSealer",
         check=FieldPlan.check_sealable,
         seed_bytes=64,
     ),
     CKKS: Scheme(
-        about="TenSEAL with NVFlare's parameters, the HE-FL baseline",
         arithmetic="ckks:of_plan",
         sealer="ckks:CkksSealer",
         check=_check_ckks,
-        exact=False,
     ),
 }
 

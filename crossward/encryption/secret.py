@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from crossward.encryption.schemes import BFV
+from crossward.config.encryption_settings import BFV
 
 SIZE = 32
 

@@ -14,8 +14,6 @@ from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
 from client_app.training.learner import LoraLearner
-from crossward.config.run_settings import RunSettings
-from crossward.config.settings import read_settings
 from crossward.evaluation.replay import Run
 from crossward.ledger.events import Accepted
 from crossward.machine.files import replacing
@@ -27,7 +25,7 @@ logger = logging.getLogger("crossward.evaluation")
 
 def own_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, Vector]:
     """``local:<site>`` -> the adapter that a simulated hospital trained alone, where its state folder has one."""
-    root = read_settings(RunSettings, run.config).state_root / run.lineage
+    root = run.config.run.state_root / run.lineage
     out = {}
     for number, hospital in enumerate(hospitals):
         path = root / f"site-{number}" / "own.npy"
@@ -43,7 +41,7 @@ def own_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, V
 
 def total_steps(run: Run) -> int:
     """Optimiser steps that went into the global adapter, over all hospitals."""
-    usual = int(run.config["train.local-steps"])
+    usual = run.config.schedule.local_steps
     taken = {event.task: event.steps for event in run.events if isinstance(event, Accepted)}
     return sum(taken.get(task) or usual for made in run.versions for task in made.tasks)
 

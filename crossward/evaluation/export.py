@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client_app.training.learner import Workshop, workshop
-from crossward.adapters import LoraSettings, ModelConfig, save_adapter, write_vector
-from crossward.config.run_settings import RunSettings
-from crossward.config.settings import read_settings
+from crossward.adapters import save_adapter, write_vector
 from crossward.evaluation.opening import consortium_key, vault_of
 from crossward.evaluation.replay import global_vector, open_run
 
@@ -33,8 +31,7 @@ def export(run_folder: Path, out: Path, key: Path | None, passphrase: Path | Non
     """
     run = open_run(run_folder)
     opens = consortium_key(run, key, passphrase)
-    settings = (read_settings(ModelConfig, run.config), read_settings(LoraSettings, run.config))
-    shop = workshop(*settings, read_settings(RunSettings, run.config).seed)
+    shop = workshop(run.config.model, run.config.lora, run.config.run.seed)
     layout = shop.layout
     sizes = tuple(block.size for block in layout.blocks)
     vector = global_vector(run, shop.initial, layout.fingerprint, sizes, version, vault_of(run, opens, shop))

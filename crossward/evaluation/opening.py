@@ -10,10 +10,9 @@ from pathlib import Path
 from client_app.training.learner import Workshop
 from client_app.update.payloads import Vault
 from client_app.update.sensitivity import sensitive_blocks
-from crossward.config.settings import read_settings
+from crossward.config.encryption_settings import NONE, SENSITIVE
 from crossward.encryption.key_file import load_key, read_passphrase
 from crossward.encryption.key_format import ConsortiumKey
-from crossward.encryption.settings import NONE, SENSITIVE, EncryptionSettings
 from crossward.evaluation.replay import EvaluationError, Run
 
 
@@ -27,7 +26,7 @@ def consortium_key(run: Run, path: Path | None, passphrase: Path | None) -> Cons
     KeyFileError
         the file cannot be used.
     """
-    settings = read_settings(EncryptionSettings, run.config)
+    settings = run.config.encryption
     if settings.policy == NONE:
         return None
     needed = sorted({made.key for made in run.versions if made.key})
@@ -49,7 +48,7 @@ def consortium_key(run: Run, path: Path | None, passphrase: Path | None) -> Cons
 
 def vault_of(run: Run, key: ConsortiumKey | None, shop: Workshop) -> Vault:
     """What opens the run's records, given the model that they belong to."""
-    settings = read_settings(EncryptionSettings, run.config)
+    settings = run.config.encryption
     blocks = None
     if settings.policy == SENSITIVE:
         blocks = sensitive_blocks(shop.base, shop.model, shop.layout, settings.fraction)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
-from crossward.config.hospital_privacy import run_schedule
+from crossward.config.run_config import RunConfig
+from crossward.config.settings import SettingsError
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.events import Event, Version, read_events
 from crossward.ledger.file import FILE_NAME, LedgerError
@@ -35,7 +35,7 @@ class Run:
     folder: Path
     lineage: str
     plan: FieldPlan
-    config: dict[str, Any]
+    config: RunConfig
     events: list[Event]
     state: RunState
 
@@ -62,9 +62,10 @@ def open_run(folder: Path) -> Run:
         began = read_config(folder)
         events = list(read_events(folder / FILE_NAME))
         state = fold(events)
-    except (RunFolderError, LedgerError, OSError) as error:
+        config = RunConfig.stored(began["config"])
+    except (RunFolderError, LedgerError, SettingsError, OSError) as error:
         raise EvaluationError(str(error)) from error
-    return Run(folder, began["lineage"], began["plan"], began["config"], events, state)
+    return Run(folder, began["lineage"], began["plan"], config, events, state)
 
 
 def global_vector(
@@ -87,7 +88,7 @@ def global_vector(
         raise EvaluationError(f"{run.folder} holds no version yet: no adapter to open")
     if version is not None and versions[-1].version != version:
         raise EvaluationError(f"{run.folder} has no version {version}: its last is {versions[-1].version}")
-    vault, schedule = vault or Vault(), run_schedule(run.config)
+    vault, schedule = vault or Vault(), run.config.schedule
     here = vault.layout(layout, len(sizes))
     if versions[0].layout != here:
         raise EvaluationError(

@@ -18,13 +18,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from client_app.settings import EngineSettings, TrainSettings
 from client_app.training.learner import LoraLearner, workshop
 from client_app.training.threads import share_cores
-from crossward.adapters import LoraSettings, ModelConfig
-from crossward.config.run_settings import RunSettings
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings, resolve_paths
+from crossward.config.data_settings import LABEL
+from crossward.config.run_config import SECTIONS, RunConfig
+from crossward.config.settings import resolve_paths
 from crossward.evaluation.collect import centralised, own_adapters, save_vector, total_steps
 from crossward.evaluation.export import write_adapter
 from crossward.evaluation.generations import continuations
@@ -59,19 +57,20 @@ class Wanted:
     adapter: Path | None = None
 
 
-def overrides(pairs: Sequence[str], config: dict[str, Any]) -> dict[str, Any]:
+def overrides(pairs: Sequence[str], config: RunConfig) -> RunConfig:
     """``config`` with KEY=VALUE pairs laid over it, each read as the type it replaces."""
-    out = dict(config)
+    given = config.by_key()
+    out: dict[str, Any] = dict(given)
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        if not equals or key not in config:
+        if not equals or key not in given:
             raise EvaluationError(f"--set {pair}: expected KEY=VALUE with a run-config key such as data.path")
-        kind = type(config[key])
+        kind = type(given[key])
         try:
             out[key] = _FLAGS[text.lower()] if kind is bool else kind(text)
         except (ValueError, KeyError) as error:
             raise EvaluationError(f"--set {pair}: {key} takes {_TAKES[kind]}, not {text!r}") from error
-    return resolve_paths((DataConfig, ModelConfig, LoraSettings, RunSettings), out)
+    return RunConfig.read(resolve_paths(SECTIONS.values(), out), "--set")
 
 
 def hospitals_of(data: DataConfig, notes: Sequence[str], sites: int) -> list[Hospital]:
@@ -85,19 +84,17 @@ def hospitals_of(data: DataConfig, notes: Sequence[str], sites: int) -> list[Hos
 
 
 def learners_of(
-    run: Run, config: dict[str, Any] | None = None, sites: int | None = None, notes: Sequence[str] = ()
+    run: Run, config: RunConfig | None = None, sites: int | None = None, notes: Sequence[str] = ()
 ) -> list[LoraLearner]:
     """A learner for each of the run's hospitals: the run's model, and the hospital's own notes.
 
     ``config`` replaces the run's; ``sites`` and ``notes`` are those of :func:`hospitals_of`.
     """
     config = run.config if config is None else config
-    data, settings = read_settings(DataConfig, config), read_settings(TrainSettings, config)
-    schedule, seed = read_settings(Schedule, config), read_settings(RunSettings, config).seed
-    share_cores(read_settings(EngineSettings, config).threads)
-    shop = workshop(read_settings(ModelConfig, config), read_settings(LoraSettings, config), seed)
-    hospitals = hospitals_of(data, notes, sites or run.nodes)
-    return [LoraLearner(shop, hospital, data, schedule, settings) for hospital in hospitals]
+    share_cores(config.node.threads)
+    shop = workshop(config.model, config.lora, config.run.seed)
+    hospitals = hospitals_of(config.data, notes, sites or run.nodes)
+    return [LoraLearner(shop, hospital, config.data, config.schedule, config.train) for hospital in hospitals]
 
 
 def _row(model: str, site: str, found: Measure) -> dict[str, Any]:
@@ -157,9 +154,8 @@ def evaluate(args: Wanted) -> None:
         if args.centralised:
             steps = total_steps(run)
             bar = bars.add_task(f"training centrally, {steps} steps", total=steps)
-            seed = read_settings(RunSettings, config).seed
             models[CENTRALISED] = centralised(
-                learners, steps, seed, lambda step, loss: bars.update(bar, completed=step + 1)
+                learners, steps, config.run.seed, lambda step, loss: bars.update(bar, completed=step + 1)
             )
             save_vector(run.folder / "centralised.npy", models[CENTRALISED])
         bar = bars.add_task("measuring on held-out notes", total=len(models) * len(learners))
@@ -167,7 +163,7 @@ def evaluate(args: Wanted) -> None:
             for model, vector in models.items():
                 rows[model, learner.site] = learner.evaluate({model: vector})[model]
                 bars.advance(bar)
-        scores = label_scores(learners, models) if first.data.task == "label" else {}
+        scores = label_scores(learners, models) if first.data.task == LABEL else {}
 
     titles = {"base": "untuned base", "global": "global adapter", CENTRALISED: "trained centrally"}
     titles |= {name: f"{name.removeprefix('local:')} alone" for name in models if name.startswith("local:")}

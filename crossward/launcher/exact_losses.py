@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from client_app.training.log import FILE_NAME, read_trainings
-from crossward.config.run_settings import RunSettings
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
 from crossward.ledger.events import Accepted, Version, read_line
 from crossward.ledger.file import FILE_NAME as LEDGER
 from crossward.ledger.file import LedgerError
@@ -89,7 +88,7 @@ class ExactLosses:
         if self._state is None:
             try:
                 began: dict[str, Any] = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-                self._state = read_settings(RunSettings, began["config"]).state_root / str(began["lineage"])
+                self._state = RunConfig.stored(began["config"]).run.state_root / str(began["lineage"])
             except (OSError, ValueError, KeyError, TypeError):  # not yet, or another app's
                 return
         yield from self._state.glob(f"site-*/{FILE_NAME}")

@@ -21,8 +21,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from crossward.config.encryption_settings import NONE
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import simulation_keys
-from crossward.encryption.schemes import BFV, simulation_key_name
+from crossward.encryption.schemes import simulation_key_name
 from crossward.launcher.display import Display
 from crossward.launcher.environment import make_home
 from crossward.launcher.errors import LauncherError
@@ -111,6 +114,7 @@ class Launch:
         self._run_id = ""
         self._kept: set[int] = set()
         self._ours = options.app == Path(__file__).resolve().parents[2]
+        self._settings: RunConfig | None = None  # of this app
         defaults = app_defaults(options.app)
         overrides = options.resumed | read_overrides(options.run_config, defaults)
         if self._ours:
@@ -120,7 +124,7 @@ class Launch:
             )
 
             overrides = resolved(overrides)
-            check_run(defaults | overrides, options.num_supernodes)
+            self._settings = check_run(defaults | overrides, options.num_supernodes)
         else:
             overrides = absolute_texts(overrides)
         if FOLDER_KEY not in defaults:
@@ -151,8 +155,8 @@ class Launch:
             raise LauncherError(f"the run's log {self.log} cannot be written: {error.strerror}") from error
         before = stamp(self.folder / MARKER)
         self._say(f"run folder: {self.folder}")
-        if self._ours:
-            self._say(self._outline())
+        if self._settings is not None:
+            self._say(self._outline(self._settings))
         ending = self._simulate()
         words = tail(self.log, TAIL_LINES)
         self.close()
@@ -170,14 +174,14 @@ class Launch:
     def _notes(self) -> list[str]:
         """Read the notes before anything is started; what was said of them."""
         said: list[str] = []
-        if self._ours:
+        if self._settings is not None:
             from crossward.launcher.preflight import read_notes
 
             def say(line: str) -> None:
                 said.append(line)
                 self._say(line)
 
-            read_notes(self._config, self.options.num_supernodes, say)
+            read_notes(self._settings, self.options.num_supernodes, say)
         return said
 
     def _simulate(self) -> Ending:
@@ -242,20 +246,19 @@ class Launch:
 
     def _key(self, given: list[str]) -> list[str]:
         """The simulation's own key for the evaluation of a sealed run, unless a key is given."""
-        if self._config.get("encryption.policy", "none") == "none" or "--key" in given:
+        encryption = (self._settings or RunConfig.read(self._config)).encryption  # of a copy of this app
+        if encryption.policy == NONE or "--key" in given:
             return []
-        return ["--key", str(simulation_keys() / simulation_key_name(self._config.get("encryption.scheme", BFV)))]
+        return ["--key", str(simulation_keys() / simulation_key_name(encryption.scheme))]
 
-    def _outline(self) -> str:
+    def _outline(self, config: RunConfig) -> str:
         """The run in a line."""
-        get = self._config.get
-        sealed = get("encryption.policy")
-        private = get("privacy.unit")
+        used, unit = config.encryption, config.privacy.unit
         return (
-            f"{self.options.num_supernodes} simulated hospitals, {get('strategy.num-versions')} versions, "
-            f"{get('strategy.name')}, model {get('model.name')}, "
-            + (f"updates encrypted ({get('encryption.scheme')}, {sealed})" if sealed != "none" else "no encryption")
-            + (f", {private}-level privacy" if private != "none" else "")
+            f"{self.options.num_supernodes} simulated hospitals, {config.schedule.versions} versions, "
+            f"{config.strategy.name}, model {config.model.name}, "
+            + (f"updates encrypted ({used.scheme}, {used.policy})" if used.policy != NONE else "no encryption")
+            + (f", {unit}-level privacy" if unit != NO_UNIT else "")
         )
 
     def _next(self) -> None:

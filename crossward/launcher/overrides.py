@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from crossward.config.old_keys import OLD_RUN_KEYS
+from crossward.config.run_config import unknown_key
 from crossward.launcher.errors import LauncherError
 from crossward.machine.paths import PathError, absolute, looks_like_path
 from crossward.machine.text import TextError, read_toml
@@ -92,6 +94,8 @@ def read_overrides(texts: Iterable[str], defaults: Mapping[str, Any]) -> dict[st
             given |= _pairs(text, defaults)
     for key, value in given.items():
         if key not in defaults:
+            if key in OLD_RUN_KEYS:
+                raise LauncherError(f"run config: {unknown_key(key)}")
             near = difflib.get_close_matches(key, defaults, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "see [tool.flwr.app.config] in its pyproject.toml"
             raise LauncherError(f"run config: the app has no key {key!r}; {hint}")

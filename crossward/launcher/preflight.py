@@ -11,32 +11,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from crossward.adapters import ModelConfig
-from crossward.config.hospital_privacy import hospital_mechanism
-from crossward.config.run_settings import RunSettings
-from crossward.config.settings import SettingsError, read_settings, resolve_paths
-from crossward.encryption.settings import EncryptionSettings
+from crossward.config.run_config import SECTIONS, RunConfig
+from crossward.config.settings import SettingsError, resolve_paths
+from crossward.encryption.settings import field_plan
 from crossward.launcher.errors import LauncherError
-from crossward.launcher.settings_table import RUN_CONFIG, check_settings
 from crossward.machine.paths import PathError, home, looks_like_path
 from crossward.machine.waiting import announced
-from data import DataConfig, DataError
+from data import DataError
 from strategies.callbacks import CallbackError, load_callbacks
-from strategies.settings import StrategySettings
-
-Config = Mapping[str, Any]
 
 
-def resolved(overrides: Config) -> dict[str, Any]:
+def resolved(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """``overrides`` with paths made absolute, from the caller's directory."""
     try:
-        return resolve_paths(RUN_CONFIG, overrides)
+        return resolve_paths(SECTIONS.values(), overrides)
     except SettingsError as error:
         raise LauncherError(f"run config: {error}") from error
 
 
-def check_run(config: Config, nodes: int) -> None:
-    """Everything that settings and the number of simulated hospitals decide, and whether named files exist.
+def check_run(values: Mapping[str, Any], nodes: int) -> RunConfig:
+    """The run config of ``values``; everything that it and ``nodes`` decide is checked, and that named files exist.
 
     Raises
     ------
@@ -45,15 +39,16 @@ def check_run(config: Config, nodes: int) -> None:
     """
     try:
         home()
-        check_settings(config)
+        config = RunConfig.read(values)
         check_size(config, nodes)
-        load_callbacks(read_settings(RunSettings, config).callbacks)
+        load_callbacks(config.run.callbacks)
     except (SettingsError, PathError, CallbackError) as error:
         raise LauncherError(str(error)) from error
     _check_files(config)
+    return config
 
 
-def check_size(config: Config, nodes: int) -> None:
+def check_size(config: RunConfig, nodes: int) -> None:
     """Refuse a run that waits for more nodes than there will ever be, or whose sums ``nodes`` of them would overflow.
 
     Raises
@@ -61,11 +56,11 @@ def check_size(config: Config, nodes: int) -> None:
     SettingsError
         says which key.
     """
-    settings, mechanism = read_settings(StrategySettings, config), hospital_mechanism(config)
+    settings, mechanism = config.strategy, config.mechanism
     try:
         settings.check_size(nodes)
         size = min(settings.buffer_size or nodes, nodes)
-        plan = read_settings(EncryptionSettings, config).plan(nodes, size, noised=mechanism is not None)
+        plan = field_plan(config.encryption, nodes, size, noised=mechanism is not None)
         plan.check_buffer(max(size, 1))
         if mechanism is not None:
             mechanism.shares(plan.q_max)
@@ -73,11 +68,10 @@ def check_size(config: Config, nodes: int) -> None:
         raise SettingsError(f"--num-supernodes {nodes}: {error}") from error
 
 
-def _check_files(config: Config) -> None:
-    name = read_settings(ModelConfig, config).name
+def _check_files(config: RunConfig) -> None:
+    name, bases = config.model.name, config.lora.bases
     if looks_like_path(name) and not (Path(name) / "config.json").is_file():
         raise LauncherError(f"run config: model.name = {name!r} is no folder with a model: it has no config.json")
-    bases = str(config.get("lora.bases", ""))
     if bases and not (Path(bases).is_file() and os.access(bases, os.R_OK)):
         raise LauncherError(f"run config: lora.bases = {bases!r} is no file that can be read")
 
@@ -93,7 +87,7 @@ class _Lines(logging.Handler):
         self.say(record.getMessage())
 
 
-def read_notes(config: Config, nodes: int, say: Callable[[str], None]) -> None:
+def read_notes(config: RunConfig, nodes: int, say: Callable[[str], None]) -> None:
     """Read and share out the notes as every simulated hospital will, which then finds them in the cache.
 
     Raises
@@ -103,7 +97,7 @@ def read_notes(config: Config, nodes: int, say: Callable[[str], None]) -> None:
     """
     from data import load_hospitals
 
-    data = read_settings(DataConfig, config)
+    data = config.data
     logger, lines = logging.getLogger("crossward.data"), _Lines(say)
     level, propagates = logger.level, logger.propagate
     logger.addHandler(lines)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crossward.config.old_keys import current_keys
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.folder import check_resumed
 from crossward.launcher.overrides import Value, app_defaults
@@ -28,7 +29,7 @@ def begun(folder: Path, app: Path) -> tuple[dict[str, Value], int]:
     defaults = app_defaults(app)
     joined: set[str] = set()
     try:
-        config = read_config(folder)["config"]
+        config = current_keys(read_config(folder)["config"])
         for entry in read_entries(folder / FILE_NAME):
             if entry.event in ("started", "resumed"):  # nodes get new names
                 joined.clear()

@@ -1,63 +1,35 @@
-"""Every run-config key in one place: rows for the reference, pyproject.toml's defaults, a check before a run starts.
+"""Every run-config key in one place: rows for the reference, and pyproject.toml's defaults.
 
 ``python -m crossward.launcher.settings_table`` rewrites the defaults between their markers; a test fails when
 they are out of date. ``scripts/docs_reference.py`` makes the reference's tables from the rows.
 
-Not for: reading one settings class (``crossward.config.settings``).
+Not for: reading settings (``crossward.config.run_config``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from client_app.settings import EngineSettings, NodeSettings, TrainSettings
-from crossward.adapters import LoraSettings, ModelConfig
-from crossward.config.privacy_checks import check_private
-from crossward.config.privacy_settings import PrivacySettings
-from crossward.config.run_settings import RunSettings, SimulationSettings
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings, settings_rows
-from crossward.encryption.settings import EncryptionSettings
-from data import DataConfig
-from strategies.settings import StrategySettings
+from crossward.config.node_config import NodeConfig
+from crossward.config.run_config import SECTIONS
+from crossward.config.settings import settings_rows
 
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
-RUN_CONFIG: tuple[type[Any], ...] = (
-    RunSettings,
-    ModelConfig,
-    LoraSettings,
-    DataConfig,
-    Schedule,
-    TrainSettings,
-    EngineSettings,
-    StrategySettings,
-    EncryptionSettings,
-    PrivacySettings,
-    SimulationSettings,
-)
 BEGIN, END = "settings: begin", "settings: end"
 
 
 def run_config_rows() -> list[tuple[str, Any, str, str]]:
     """(key, default, allowed values, help) of every run-config key, grouped by prefix."""
-    rows = [row for cls in RUN_CONFIG for row in settings_rows(cls)]
+    rows = [row for cls in SECTIONS.values() for row in settings_rows(cls)]
     order = list(dict.fromkeys(row[0].split(".")[0] for row in rows))
     return sorted(rows, key=lambda row: order.index(row[0].split(".")[0]))
 
 
 def node_config_rows() -> list[tuple[str, Any, str, str]]:
     """The same of every node-config key."""
-    return settings_rows(NodeSettings)
-
-
-def check_settings(values: Mapping[str, Any]) -> None:
-    """Read every settings class from a run config, as the server and the nodes will; raises what they would."""
-    for cls in RUN_CONFIG:
-        read_settings(cls, values)
-    check_private(values)
+    return settings_rows(NodeConfig)
 
 
 def _toml(value: Any) -> str:

@@ -93,10 +93,10 @@ class HospitalMechanism:
         tail = math.ceil(TAIL * sigma)
         if bound < LEAST_BOUND or sigma < LEAST_SIGMA or bound + tail > q_max:
             raise ValueError(
-                f"encryption.value-bits = {q_max.bit_length() + 1} leave an update bounded to {bound} units and noise "
-                f"of {sigma:.3g} units a hospital (privacy.noise-multiplier {self.noise_multiplier:g}, {self.honest} "
-                f"shares): expected at least {LEAST_BOUND} and {LEAST_SIGMA:g}. Use encryption.value-bits = "
-                f"{self.least_bits()} or more, or 0"
+                f"encryption.plan: {q_max.bit_length() + 1} value bits leave an update bounded to {bound} units and "
+                f"noise of {sigma:.3g} units a hospital (privacy.noise-multiplier {self.noise_multiplier:g}, "
+                f"{self.honest} shares): expected at least {LEAST_BOUND} and {LEAST_SIGMA:g}. Use "
+                f"{self.least_bits()} value bits or more, or no encryption.plan"
             )
         return Shares(bound, sigma, tail)
 

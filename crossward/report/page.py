@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from crossward.config.privacy_settings import PrivacySettings
+from crossward.config.run_config import RunConfig
 from crossward.ledger.events import read_events
 from crossward.ledger.file import FILE_NAME
 from crossward.machine.files import write_atomic
@@ -32,6 +34,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def page(history: History, config: dict[str, Any], lineage: str, folder: str) -> str:
     """The page: well-formed HTML that is XML too."""
+    run = RunConfig.stored(config)
     half = len(history.hospitals) <= 8 and len(history.versions) <= 8
     width = 548.0 if half else 1120.0
     pair = ('<div class="pair">', "</div>") if half else ("", "")
@@ -50,8 +53,8 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         "No version was made.",
     )
     alone = any(model == "own" for model, _ in history.measures)
-    name = f"{config.get('strategy.name', '')}, {config.get('strategy.weighting', '')} weighting, "
-    name += f"buffer of {config.get('strategy.buffer-size', '?')}, model {config.get('model.name', '?')}"
+    name = f"{run.strategy.name}, {run.strategy.weighting} weighting, buffer of {run.strategy.buffer_size}, model "
+    name += run.model.name
     body = [
         f'<header><div class="title"><h1>Crossward run {escape(lineage[:8])}</h1>{state(history)}</div>',
         f"<p>{escape(name)}<br/>{escape(folder)}</p></header>",
@@ -63,8 +66,8 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             "No hospital has measured its held-out notes yet.",
         ),
         hospital_section(history),
-        _training(history, config),
-        *_spent(history, config),
+        _training(history, run.train.loss_grid),
+        *_spent(history, run.privacy),
         section(
             "The global adapter against the untuned base" + (" and against training alone" if alone else ""),
             "Held-out perplexity with 95 % intervals by patient, as the hospitals last reported it.",
@@ -117,7 +120,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
     )
 
 
-def _training(history: History, config: dict[str, Any]) -> str:
+def _training(history: History, grid: float) -> str:
     """The training losses, under the name of what they are."""
     of = "Mean over the notes that an accepted update was trained on"
     title, says = "Training loss of each hospital's updates", f"{of}, as each hospital reported it."
@@ -127,7 +130,7 @@ def _training(history: History, config: dict[str, Any]) -> str:
             f"{of}. Hospitals round it before they report it, so that it tells little of single patients: smaller "
             "changes do not show. The held-out loss above shows how well the run does."
         )
-    elif rounded := rounding(config):
+    elif rounded := rounding(grid):
         says = (
             f"{of}: exact, as the simulated hospitals keep it on this machine. They report it {rounded}; an aggregator "
             "sees nothing finer."
@@ -137,11 +140,11 @@ def _training(history: History, config: dict[str, Any]) -> str:
     return section(title, says, train_figure(history), withheld if unit else "No update was accepted.")
 
 
-def _spent(history: History, config: dict[str, Any]) -> list[str]:
+def _spent(history: History, privacy: PrivacySettings) -> list[str]:
     """What hospitals spent of their privacy budgets, in a run that has any."""
     if not history.privacy_unit:
         return []
-    budget, delta = config.get("privacy.epsilon", 0.0), config.get("privacy.delta", 1e-5)
+    budget, delta = privacy.epsilon, privacy.delta
     return [
         section(
             f"{history.privacy_unit.capitalize()}-level epsilon, per hospital",
@@ -164,12 +167,15 @@ def draw_page(folder: Path, exact: ExactLoss | None = None) -> str:
         ``folder`` holds no run.
     LedgerError
         the ledger's chain does not hold.
+    SettingsError
+        the run's settings are none of this version's.
     OSError
         the ledger cannot be read.
     """
     began = read_config(folder)
-    events = read_events(folder / FILE_NAME)
-    return page(read_history(events, rounding(began["config"]), exact), began["config"], began["lineage"], folder.name)
+    config = began["config"]
+    history = read_history(read_events(folder / FILE_NAME), rounding(RunConfig.stored(config).train.loss_grid), exact)
+    return page(history, config, began["lineage"], folder.name)
 
 
 def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:

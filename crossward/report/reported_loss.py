@@ -10,24 +10,25 @@ Not for: rounding (hospitals do) or what of a rounded loss is given away (``docs
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+
+from crossward.config.run_config import RunConfig
 
 ExactLoss = Callable[[int], float | None]
 """The mean training loss (nats a token) of a task number as its hospital has it; None where that is not known."""
 
 
-def rounding(config: Mapping[str, Any]) -> str:
-    """How the run asks hospitals to round the loss they report, in words; empty where it is reported exactly."""
-    grid = float(config.get("train.loss-grid", 1.0))
+def rounding(grid: float) -> str:
+    """How a run with ``train.loss-grid`` has hospitals round the loss they report; empty where it is exact."""
     return f"rounded to powers of {grid:g}" if grid > 1.0 else ""
 
 
 def rounding_in(folder: Path) -> str:
     """:func:`rounding` of the run in ``folder``; of one whose settings cannot be read nothing is known."""
     try:
-        return rounding(json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"])
+        given = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]
+        return rounding(RunConfig.stored(given).train.loss_grid)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
 

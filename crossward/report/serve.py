@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from crossward.config.settings import SettingsError
 from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.report.page import draw_page
 from crossward.report.reported_loss import ExactLoss
@@ -81,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         live = self.server.live
         try:
             self._answer(HTTPStatus.OK, live(), "text/html", refresh=not live.finished)
-        except (LedgerError, RunFolderError, OSError) as error:
+        except (LedgerError, RunFolderError, SettingsError, OSError) as error:
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, clean(error, 500), refresh=True)
 
     do_HEAD = do_GET

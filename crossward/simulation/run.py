@@ -1,6 +1,6 @@
 """A whole run from a run config, in one process on a virtual clock: real notes, models, keys and run folder.
 
-    config = app_defaults(ROOT) | {"data.source": "mimic-iii", "data.path": "/data/mimic-iii"}
+    config = RunConfig.read({"data.source": "mimic-iii", "data.path": "/data/mimic-iii"})
     simulate_run(config, Path("runs/mine"), [Speed(mbit=1000), Speed(mbit=300), Speed(mbit=100)])
 
 Hospitals train one after another, so a run takes as long as all of their trainings together; who answers first is
@@ -11,7 +11,7 @@ Not for: learners of your own (``crossward.simulation.strategy``); processes sid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +20,27 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
 from client_app.app import app as hospital_app
-from crossward.config.hospital_privacy import hospital_mechanism
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
 from crossward.encryption.aggregator import Kinds
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.settings import EncryptionSettings
+from crossward.encryption.settings import field_plan
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from server_app.run_folder import RunFolder, read_config
 from server_app.strategy import make_strategy
 from strategies.async_hybrid import AsyncHybrid
 from strategies.callbacks import Callback
 from strategies.exchange.bandwidth import Bandwidths
-from strategies.settings import StrategySettings
 
 
-def run_plan(config: Mapping[str, Any], hospitals: int) -> FieldPlan:
+def run_plan(config: RunConfig, hospitals: int) -> FieldPlan:
     """The plan of a run of ``config`` with so many hospitals."""
-    buffer = read_settings(StrategySettings, config).buffer_size or hospitals
-    noised = hospital_mechanism(config) is not None
-    return read_settings(EncryptionSettings, config).plan(hospitals, buffer, noised=noised)
+    buffer = config.strategy.buffer_size or hospitals
+    return field_plan(config.encryption, hospitals, buffer, noised=config.mechanism is not None)
 
 
 def simulate_run(
-    config: Mapping[str, Any],
+    config: RunConfig,
     path: Path,
     speeds: Sequence[Speed],
     *,
@@ -62,8 +58,8 @@ def simulate_run(
 
     Parameters
     ----------
-    config : mapping
-        Every key of the run config (``crossward.launcher.overrides.app_defaults``). ``simulation.*`` has no part in it.
+    config : RunConfig
+        The run's settings. Those under ``simulation.`` have no part in it.
     path : Path
         Where the run folder is made; with ``resume`` where it is.
     speeds : sequence of Speed
@@ -85,20 +81,21 @@ def simulate_run(
     first_id : int (default: 1)
         The first hospital's node id. A resumed run's nodes are new ones.
     """
+    given: dict[str, Any] = dict(config.by_key())
     count, clock, bandwidths, nodes = len(speeds), VirtualClock(), Bandwidths(), dict[int, VirtualNode]()
     for number, speed in enumerate(speeds):
         own: dict[str, Any] = {"partition-id": number, "num-partitions": count}
-        context = Context(1, first_id + number, own, RecordDict(), dict(config))
+        context = Context(1, first_id + number, own, RecordDict(), given)
         nodes[first_id + number] = VirtualNode(app, context, speed)
         bandwidths.configure(first_id + number, mbit[number] if mbit else speed.mbit)
     if resume:
-        journal, plan = folder.resume(path, dict(config), durable=False), read_config(path)["plan"]
+        journal, plan = folder.resume(path, given, durable=False), read_config(path)["plan"]
     else:
         plan = run_plan(config, count)
-        journal = folder.create(path, dict(config), plan, durable=False)
+        journal = folder.create(path, given, plan, durable=False)
     try:
         strategy = make_strategy(config, plan, journal, clock, bandwidths, kinds, dither, callbacks)
-        strategy.start(grid(nodes, clock), num_rounds=read_settings(Schedule, config).versions)
+        strategy.start(grid(nodes, clock), num_rounds=config.schedule.versions)
         journal.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
     finally:
         journal.close()

@@ -24,11 +24,13 @@ from client_app.node import Learner, Node
 from client_app.state.folder import NodeState
 from client_app.training.trained import Vector
 from client_app.update.hospital_noise import HospitalNoise
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.settings import EncryptionSettings
+from crossward.encryption.settings import field_plan
 from crossward.ledger.events import Event, Version, read_line
 from crossward.protocol.messages import Head
 from crossward.protocol.wire import content_size
@@ -39,7 +41,6 @@ from strategies.callbacks import Callback
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.history.journal import MemoryJournal
 from strategies.registry import strategy_class
-from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
 
@@ -149,14 +150,14 @@ def simulate(
     ValueError
         not as many ``speeds`` as ``learners``, or ``settings`` wait for more hospitals than there are.
     RunError
-        no update was accepted within ``settings.stall_timeout``.
+        no update was accepted within ``settings.stall_seconds``.
     """
     count, unit = len(learners), NO_UNIT if noise is None else HOSPITAL
     if speeds and len(speeds) != count:
         raise ValueError(f"{len(speeds)} speeds for {count} learners: give one for each, or none")
     settings.check_size(count)
     speeds, clock, bandwidths = speeds or [Speed()] * count, clock or VirtualClock(), Bandwidths()
-    plan = plan or EncryptionSettings().plan(count, settings.buffer_size or count, noised=noise is not None)
+    plan = plan or field_plan(EncryptionSettings(), count, settings.buffer_size or count, noised=noise is not None)
     journal = journal or ClockedJournal(clock)
     given: dict[str, Any] = {"clock": clock, "bandwidths": bandwidths, "budget": budget, "dither": dither}
     given["callbacks"] = callbacks

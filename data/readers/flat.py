@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from data.config import DataConfig
+from crossward.config.data_settings import DataConfig
 from data.csv_files import stream_csv
 from data.errors import DataError
 from data.ids import same_ids, without_decimals
@@ -22,7 +22,7 @@ def _read(
     """Pieces of a file; a row without a patient column is a patient of its own, its category is its site."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file.")
-    label = config.label_column if config.task == "label" else ""
+    label = config.label_column
     site_from = config.grouping_column
     roles = (config.text_column, config.patient_column, site_from, label)
     for piece in stream(path, list(dict.fromkeys(c for c in roles if c)), config.encoding):

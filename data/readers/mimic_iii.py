@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.config import DataConfig
+from crossward.config.data_settings import DataConfig
 from data.csv_files import header, match_columns, stream_csv
 from data.ids import as_ids, same_ids, without_decimals
 from data.readers.pieces import Counts, Early, Sites, default_site, labels

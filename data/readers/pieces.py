@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.config import DataConfig
+from crossward.config.data_settings import LABEL, MORTALITY, DataConfig
 from data.csv_files import header, stream_csv
 from data.errors import DataError
 from data.ids import Ids, as_ids, without_decimals
-from data.labels import MORTALITY, icd_chapter
+from data.labels import OUTCOMES, icd_chapter
 from data.tables import Lookup, find_table, needed_table
 
 COLUMNS = ("note_id", "patient_id", "site", "category", "label", "text")
@@ -53,7 +53,7 @@ def mortality(path: Path, encoding: str) -> Lookup:
     """Admission -> "survived" or "died", from the HOSPITAL_EXPIRE_FLAG of the table of admissions."""
     table = load(path, ["hadm_id", "hospital_expire_flag"], encoding)
     flags = without_decimals(table["hospital_expire_flag"])
-    said = pc.if_else(pc.equal(flags, "1"), MORTALITY[1], pc.if_else(pc.equal(flags, "0"), MORTALITY[0], ""))
+    said = pc.if_else(pc.equal(flags, "1"), OUTCOMES[1], pc.if_else(pc.equal(flags, "0"), OUTCOMES[0], ""))
     return Lookup(as_ids(table["hadm_id"], path, "hadm_id"), said)
 
 
@@ -78,9 +78,9 @@ def chapters(path: Path, code: str, version: str, encoding: str) -> Lookup:
 
 def labels(folder: Path, config: DataConfig, code: str, version: str) -> Lookup:
     """The lookup of the configured label by admission; of none for the notes task."""
-    if config.task != "label":
+    if config.task != LABEL:
         return Lookup(np.array([], np.int64), pa.chunked_array([], pa.string()))
-    if config.label == "mortality":
+    if config.label == MORTALITY:
         return mortality(needed_table(folder, "admissions"), config.encoding)
     return chapters(needed_table(folder, "diagnoses_icd"), code, version, config.encoding)
 
@@ -131,7 +131,7 @@ class Early:
     """Whether a note was charted within the configured hours of its admission."""
 
     def __init__(self, folder: Path, config: DataConfig) -> None:
-        self.hours = config.note_hours if config.task == "label" else 0.0
+        self.hours = config.note_hours if config.task == LABEL else 0.0
         self.admitted: Lookup | None = None
         if self.hours:
             self.admitted = lookup(needed_table(folder, "admissions"), "hadm_id", "admittime", config.encoding)

@@ -25,8 +25,7 @@ from client_app.app import build
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.update.payloads import Payloads
-from crossward.config.run_settings import RunSettings, SimulationSettings
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
 from crossward.encryption.plan import FieldPlan
 from crossward.evaluation.replay import EvaluationError
 from crossward.launcher.overrides import app_defaults
@@ -42,7 +41,6 @@ from research.compare.federation import fixed_identities
 from research.compare.memory import Memory, Remembering
 from server_app.files import read_payload
 from strategies.callbacks import Callback
-from strategies.settings import StrategySettings
 
 Ints = NDArray[np.int64]
 COMPUTE = 10.0  # virtual seconds of a training where nothing is slowed down
@@ -89,7 +87,7 @@ class _Watch(Callback):
     plan: FieldPlan
     wanted: int
     folder: Path
-    config: Mapping[str, Any]
+    config: RunConfig
     memory: Memory
     told: Callable[[str], None]
     payloads: Payloads | None = None
@@ -162,11 +160,12 @@ def run(
             "strategy.evaluate-every": 0,
         }
         config |= dict(given or {})
-        settings, links = read_settings(StrategySettings, config), read_settings(SimulationSettings, config)
-        plan = run_plan(config, hospitals)
-        fixed_identities(read_settings(RunSettings, config).state_root, hospitals)
+        read = RunConfig.read(config)
+        settings, links = read.strategy, read.simulation
+        plan = run_plan(read, hospitals)
+        fixed_identities(read.run.state_root, hospitals)
         folder = Path(place) / "run"
-        watch = _Watch(plan, versions, folder, config, memory or Memory(), told)
+        watch = _Watch(plan, versions, folder, read, memory or Memory(), told)
         speeds = [
             Speed(links.link(number) or 1000.0, compute=COMPUTE * links.slowdown(number)) for number in range(hospitals)
         ]
@@ -175,7 +174,7 @@ def run(
         flower.setLevel(logging.ERROR)
         try:
             simulate_run(
-                config,
+                read,
                 folder,
                 speeds,
                 app=make_app(watch.node),

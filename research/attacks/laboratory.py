@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.settings import TrainSettings
 from client_app.training.learner import LoraLearner, Workshop, workshop
 from client_app.training.losses import summed_loss
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
 from crossward.config.schedule import Schedule
+from crossward.config.train_settings import TrainSettings
 from data import DataConfig, Hospital, load_hospitals
 from data.tokens import TokenDataset, tokenise
 from research.attacks.identifiers import Identity, identity

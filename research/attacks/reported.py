@@ -33,16 +33,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from client_app.settings import TrainSettings
 from client_app.training.learner import LoraLearner
 from client_app.training.trained import on_grid
 from client_app.update.payloads import Payloads, Vault
 from client_app.update.quantise import quantise
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
+from crossward.config.train_settings import TrainSettings
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from data import TokenDataset
 from research.attacks.detection import auc, auc_interval
 from research.attacks.patients import part

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.settings import TrainSettings
 from client_app.training.learner import LoraLearner, Workshop, workshop
 from client_app.training.losses import to_device, token_losses
 from client_app.training.trained import Vector
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
 from crossward.config.schedule import Schedule
+from crossward.config.train_settings import TrainSettings
 from data import DataConfig, Hospital, TokenDataset, load_hospitals, test_batches
 from research.attacks.patients import joined, part, planted, shortened
 from research.attacks.planted import draw_canaries

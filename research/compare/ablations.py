@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crossward.config.model_settings import B_ONLY, CORE
 from research.compare.methods import DP_FL, ENCRYPTED, METHODS, Method
 from research.compare.settings import Comparison
 from research.compare.statistics import paired, spread
@@ -25,21 +26,21 @@ _GROUPS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "plan": (
         (
             "8+6+1 bits: up to two missed versions in one sum",
-            {"encryption__weight_bits": 6, "encryption__guard_bits": 1},
+            {"encryption__plan": "8,6,1"},
         ),
     ),
     "value bits": (
-        ("4", {"encryption__value_bits": 4}),
-        ("6", {"encryption__value_bits": 6}),
-        ("12", {"encryption__value_bits": 12}),
+        ("4", {"encryption__plan": "4,7,0"}),
+        ("6", {"encryption__plan": "6,7,0"}),
+        ("12", {"encryption__plan": "12,7,0"}),
     ),
     "error feedback": (
         ("off", {"train__error_feedback": False}),
-        ("off, 4 value bits", {"train__error_feedback": False, "encryption__value_bits": 4}),
+        ("off, 4 value bits", {"train__error_feedback": False, "encryption__plan": "4,7,0"}),
     ),
     "factors": (
-        ("b only", {"lora__factors": "b"}),
-        ("core, rank 32", {"lora__factors": "core", "lora__rank": 32, "lora__alpha": 32.0}),
+        ("b only", {"lora__factors": B_ONLY}),
+        ("core, rank 32", {"lora__factors": CORE, "lora__rank": 32, "lora__alpha": 32.0}),
     ),
 }
 _EPSILONS = (2.0, 32.0)

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from crossward.config.data_settings import NOTES
 from crossward.machine.files import write_atomic
 from research.compare.ablations import base_of, variants
 from research.compare.ablations import row as ablation_row
@@ -25,7 +26,7 @@ from research.compare.figures import draw
 from research.compare.frontier import frontier
 from research.compare.leakage import LABORATORY, Attack, Attacker, leakage_of
 from research.compare.methods import CHECKS, ENCRYPTED, ENCRYPTED_SYNC, FL, HYBRID, METHODS, Method
-from research.compare.settings import NOTES, Comparison
+from research.compare.settings import Comparison
 from research.compare.summary import compared, row
 from research.compare.table import ablations_table, claims_table, methods_table, remarks
 from research.compare.work import Workplace

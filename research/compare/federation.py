@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,11 @@ from client_app.node import Node
 from client_app.training.learner import LoraLearner
 from client_app.training.trained import Vector
 from client_app.update.keys import simulated_key
-from crossward.config.privacy_settings import NO_UNIT, PrivacySettings
-from crossward.config.run_settings import RunSettings
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.run_config import RunConfig
 from crossward.encryption.aggregator import Arithmetic
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.packing import Buffer
-from crossward.encryption.settings import EncryptionSettings
 from crossward.evaluation.opening import vault_of
 from crossward.evaluation.replay import EvaluationError, global_vector, open_run
 from crossward.ledger.events import Accepted, Event, Late, Refused, Version
@@ -203,35 +200,34 @@ def federate(
     EvaluationError
         a task failed.
     """
-    given = dict(config)
-    schedule, encryption = read_settings(Schedule, given), read_settings(EncryptionSettings, given)
-    privacy = read_settings(PrivacySettings, given)
-    plan = run_plan(given, hospitals)
-    fixed_identities(read_settings(RunSettings, given).state_root, hospitals)
-    watch, trainings = _Watch(privacy.unit != NO_UNIT, heard), list[float]()
+    read = RunConfig.read(config)
+    read = replace(read, strategy=replace(read.strategy, snapshot_every=0))  # nobody joins, and rounds are counted
+    plan = run_plan(read, hospitals)
+    fixed_identities(read.run.state_root, hospitals)
+    watch, trainings = _Watch(read.privacy.unit != NO_UNIT, heard), list[float]()
 
     def built(context: Context, task: Task) -> Node:
         node = build(context, task)
-        node.learner = Remembering(node.learner, given, memory, trainings)
+        node.learner = Remembering(node.learner, read, memory, trainings)
         watch.node = node
         return node
 
     simulate_run(
-        given,
+        read,
         folder,
         [Speed(INSTANT, LATENCY, COMPUTE)] * hospitals,
         app=make_app(built),
         grid=lambda nodes, clock: VirtualGrid(nodes, clock, watch.message),
         callbacks=[watch],
         mbit=[mbit] * hospitals,
-        kinds={name: _Timed(inner, watch.cost) for name, inner in kinds_of(given, plan).items()},
+        kinds={name: _Timed(inner, watch.cost) for name, inner in kinds_of(read, plan).items()},
         dither=dither,
     )
     run = open_run(folder)
-    vault = vault_of(run, simulated_key(encryption), learner.shop)
+    vault = vault_of(run, simulated_key(read.encryption), learner.shop)
     vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault)
-    if len(run.versions) != schedule.versions:
-        raise EvaluationError(f"the run ended at version {len(run.versions)} of {schedule.versions}")
+    if len(run.versions) != read.schedule.versions:
+        raise EvaluationError(f"the run ended at version {len(run.versions)} of {read.schedule.versions}")
     watch.cost.train, watch.cost.trainings = sum(trainings), len(trainings)
     took = {event.task: (event.site, event.steps or 0) for event in run.events if isinstance(event, Accepted)}
     used = [took[task] for made in run.versions for task in made.tasks]

@@ -17,8 +17,9 @@ import numpy as np
 from client_app.training.learner import LoraLearner
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Payloads, Vault
+from crossward.config.encryption_settings import ALL, NONE, SENSITIVE, EncryptionSettings
 from crossward.encryption.aggregator import arithmetic
-from crossward.encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
+from crossward.encryption.settings import field_plan
 from crossward.protocol.parts import join
 from research.compare.leakage import Attack, leakage_of
 from research.compare.methods import HYBRID, METHODS
@@ -34,7 +35,7 @@ def point(learner: LoraLearner, fraction: float, hospitals: int, seed: int = 0, 
     policy = NONE if fraction == 0 else ALL if fraction == 1 else SENSITIVE
     settings = EncryptionSettings(policy=policy, fraction=fraction or 1.0, preset="compact", workers=1)
     blocks = learner.sensitive_blocks(fraction) if policy == SENSITIVE else None
-    vault, plan = Vault(settings, simulated_key(settings), blocks), settings.plan(hospitals, hospitals)
+    vault, plan = Vault(settings, simulated_key(settings), blocks), field_plan(settings, hospitals, hospitals)
     kinds, rng = arithmetic(plan, policy), np.random.default_rng(seed)
     total = sum(learner.sizes)
     updates = [rng.integers(-plan.q_max, plan.q_max, total, endpoint=True) for _ in range(hospitals)]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from client_app.node import Learner
 from client_app.training.trained import Trained, Vector
+from crossward.config.run_config import RunConfig
 from crossward.protocol.measures import Measure
 
 _TRAINS = ("model.", "lora.", "data.", "train.", "privacy.")
@@ -49,12 +49,12 @@ class Remembering:
     ``seconds`` has what each training took, in the order they were asked for.
     """
 
-    def __init__(self, learner: Learner, config: Mapping[str, Any], memory: Memory, seconds: list[float]) -> None:
+    def __init__(self, learner: Learner, config: RunConfig, memory: Memory, seconds: list[float]) -> None:
         self.learner, self.memory, self.seconds = learner, memory, seconds
         self.layout, self.sizes, self.site = learner.layout, learner.sizes, learner.site
         self.units: int = getattr(learner, "units", 0)  # what a private training protects, 0 without
-        trains = {k: v for k, v in config.items() if k.startswith(_TRAINS) or k in _ALSO}
-        measures = {k: v for k, v in config.items() if k.startswith(_MEASURES) or k == "run.seed"}
+        trains = {k: v for k, v in config.by_key().items() if k.startswith(_TRAINS) or k in _ALSO}
+        measures = {k: v for k, v in config.by_key().items() if k.startswith(_MEASURES) or k == "run.seed"}
         self._trains, self._measures = _digest(trains), _digest(measures)
 
     def initial(self) -> Vector:

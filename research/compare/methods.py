@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from crossward.config.encryption_settings import ALL, CKKS, COMPACT, NONE, SENSITIVE, EncryptionSettings
 from crossward.config.privacy_settings import PATIENT
-from crossward.encryption.schemes import CKKS
-from crossward.encryption.settings import ALL, NONE, SENSITIVE, EncryptionSettings
-from strategies.registry import STRATEGIES
+from crossward.config.strategy_settings import ASYNC_HYBRID, FEDAVG, IN_ROUNDS
 
 CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED = (
     "centralised",
@@ -28,8 +27,8 @@ CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED = (
 )
 ENCRYPTED_SYNC = "encrypted-sync"  # no method of its own: a check that sealing changes nothing
 
-_ROUNDS = {"strategy.name": "fedavg", "strategy.weighting": "examples", "strategy.buffer-size": 0}
-_ASYNC = {"strategy.name": "async-hybrid", "strategy.weighting": "paper"}
+_ROUNDS = {"strategy.name": FEDAVG, "strategy.weighting": "examples", "strategy.buffer-size": 0}
+_ASYNC = {"strategy.name": ASYNC_HYBRID, "strategy.weighting": "paper"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Method:
     @property
     def synchronous(self) -> bool:
         """Whether its rounds wait for all of a cohort."""
-        return self.federated and STRATEGIES[self.config["strategy.name"]].rounds
+        return self.federated and self.config["strategy.name"] in IN_ROUNDS
 
     @property
     def sealed(self) -> bool:
@@ -68,8 +67,8 @@ class Method:
         return replace(self, name=name, title=title, config=self.config | given)
 
 
-_FL = Method(FL, "FL in the clear", _ROUNDS | {"encryption.policy": NONE, "encryption.preset": "compact"})
-_ENCRYPTED = Method(ENCRYPTED, "all encrypted", _ASYNC | {"encryption.policy": ALL, "encryption.preset": "compact"})
+_FL = Method(FL, "FL in the clear", _ROUNDS | {"encryption.policy": NONE, "encryption.preset": COMPACT})
+_ENCRYPTED = Method(ENCRYPTED, "all encrypted", _ASYNC | {"encryption.policy": ALL, "encryption.preset": COMPACT})
 
 METHODS: dict[str, Method] = {
     method.name: method

@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from crossward.config.data_settings import FLAT_SOURCES, NOTES
+from crossward.config.privacy_settings import NO_UNIT
 from crossward.evaluation.replay import EvaluationError
 from research.compare.methods import DP_FL, METHODS, Method
 
-NOTES, LABEL = "notes", "label"
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)  # of values sealed: the frontier
 NEVER = 1e9  # seconds: nobody fails here, so no deadline may end anything
 
@@ -71,7 +72,7 @@ class Comparison:
     def has_label(self) -> bool:
         """Whether the notes have a label to learn: a file of one's own has one if it is named."""
         given = dict(self.given)
-        return given.get("data.source", "synthetic") not in ("csv", "jsonl") or bool(given.get("data.label-column"))
+        return given.get("data.source") not in FLAT_SOURCES or "data.label" in given
 
     def versions(self, method: Method, task: str) -> int:
         """Global versions of a federated run: as many updates in all as ``rounds`` of everybody have."""
@@ -107,14 +108,12 @@ class Comparison:
             "strategy.num-versions": self.versions(method, task) if method.federated else self.rounds,
             "strategy.min-nodes": self.hospitals,
             "strategy.evaluate-every": 0,
-            "strategy.snapshot-every": 0,
             "strategy.rollback-ratio": 0.0,
             "strategy.max-wait": NEVER,
             "strategy.task-timeout": NEVER,
-            "strategy.stall-timeout": NEVER,
         }
         out |= method.config
-        if method.name == DP_FL or out["privacy.unit"] != "none":
+        if method.name == DP_FL or out["privacy.unit"] != NO_UNIT:
             out |= {
                 "privacy.epsilon": method.config.get("privacy.epsilon", self.dp_epsilon),
                 "privacy.batch": self.dp_batch,
@@ -134,11 +133,9 @@ OWNED = frozenset(key for method in METHODS.values() for key in method.config) |
     "strategy.num-versions",
     "strategy.min-nodes",
     "strategy.evaluate-every",
-    "strategy.snapshot-every",
     "strategy.rollback-ratio",
     "strategy.max-wait",
     "strategy.task-timeout",
-    "strategy.stall-timeout",
     "privacy.epsilon",
     "privacy.batch",
     "privacy.notes-per-patient",

@@ -102,7 +102,7 @@ def remarks(rows: Sequence[Facts], settings: Facts) -> list[str]:
                 f"{found['high90']:+.4f}]; {same} at a margin of {found['margin']:g}; {spread} the spread of FL's seeds"
             )
     if not settings["label_known"]:
-        out.append("AUROC is left out: these notes have no label (data.label-column)")
+        out.append("AUROC is left out: these notes have no label (data.label)")
     return out
 
 

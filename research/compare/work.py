@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from client_app.settings import EngineSettings
 from client_app.training.learner import LoraLearner, local_learner
 from client_app.training.spec import LearnerSpec
 from client_app.training.threads import share_cores
 from client_app.training.trained import Vector
-from crossward.config.settings import read_settings
+from crossward.config.data_settings import LABEL, NOTES
+from crossward.config.run_config import RunConfig
 from crossward.evaluation.collect import centralised
 from crossward.evaluation.replay import EvaluationError
 from crossward.machine.files import write_atomic
@@ -30,7 +30,7 @@ from research.compare.federation import Cost, Federated, UnavailableError, feder
 from research.compare.memory import Memory, Remembering, vector_digest
 from research.compare.methods import CENTRALISED, Method
 from research.compare.quality import elsewhere, label_quality, notes_quality
-from research.compare.settings import LABEL, NOTES, Comparison
+from research.compare.settings import Comparison
 
 Facts = dict[str, Any]
 Heard = Callable[[str], None]
@@ -160,10 +160,10 @@ class Workplace:
 
     def learners(self, method: Method, seed: int, task: str) -> list[LoraLearner]:
         """The hospitals' learners under ``method``'s settings."""
-        config = self._config(method, seed, task)
-        share_cores(read_settings(EngineSettings, config).threads)
+        config = RunConfig.read(self._config(method, seed, task))
+        share_cores(config.node.threads)
         count = self.setting.hospitals
-        return [local_learner(LearnerSpec.of(config, number, count)) for number in range(count)]
+        return [local_learner(LearnerSpec(config, number, count)) for number in range(count)]
 
     def _train(self, method: Method, seed: int, task: str, learners: list[LoraLearner]) -> Trained:
         """The adapters that ``method`` makes for ``task``."""
@@ -204,7 +204,7 @@ class Workplace:
         made = self._train(method, seed, NOTES, learners)
         self.say(f"{method.title}, seed {seed}: measuring on held-out notes")
         config = self._config(method, seed, NOTES)
-        measured = [Remembering(learner, config, self.memory, []) for learner in learners]
+        measured = [Remembering(learner, RunConfig.read(config), self.memory, []) for learner in learners]
         facts = {"method": method.name, "seed": seed, "adapter": made.adapter} | notes_quality(measured, made.home)
         if not method.federated and method.name != CENTRALISED:
             facts |= elsewhere(measured, made.home)

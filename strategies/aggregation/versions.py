@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from crossward.config.strategy_settings import StrategySettings
 from crossward.config.weightings import WEIGHTINGS
 from crossward.ledger import reasons
 from crossward.ledger.events import Accepted, Shape, Version, refused
@@ -19,7 +20,6 @@ from strategies.aggregation.catchup import version_name
 from strategies.aggregation.combine import combine
 from strategies.aggregation.weighting import Contribution, damped_total, equal_weights, integer_weights, shares
 from strategies.history.state import ServerState, multiplier, multiplier_room
-from strategies.settings import StrategySettings
 
 
 def _append(

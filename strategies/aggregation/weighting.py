@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crossward.config.strategy_settings import RELATIVE, StrategySettings
 from crossward.config.weightings import WEIGHTINGS, Facts
-from strategies.settings import StrategySettings
 
 _LEAST = 1e-290  # a smaller weight counts as none: beside it products lose the digits that shares need
 
@@ -74,7 +74,7 @@ def damped_total(contributions: Sequence[Contribution], share: Sequence[float], 
     FedBuff's: each update is scaled by its own factor and nothing is renormalised. Shares s_k hold the factors f_k
     already, so the mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``.
     """
-    if s.damping == "relative":
+    if s.damping == RELATIVE:
         return total
     factors = [staleness_factor(c.staleness, s.staleness_exponent) for c in contributions]
     mean = 1.0 / sum(w / f for w, f in zip(share, factors, strict=True))

@@ -15,9 +15,9 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from crossward.config.strategy_settings import StrategySettings
 from crossward.ledger.state import Claim
 from crossward.protocol.messages import Update
-from strategies.settings import StrategySettings
 
 OTHERS = 2  # hospitals that must have spoken before one is measured by them
 GROWTH = 2.0  # a hospital's data set may become so many times larger or smaller in a run

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crossward.config.strategy_settings import StrategySettings
 from strategies.exchange.bandwidth import Bandwidths
-from strategies.settings import StrategySettings
 
 _GAIN, _DEVIATION_GAIN, _DEVIATIONS = 1 / 8, 1 / 4, 4.0
 _MOST_DOUBLINGS = 8

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.aggregator import Kinds
 from crossward.encryption.dither import Dither
 from crossward.encryption.plan import FieldPlan
@@ -28,7 +29,6 @@ from strategies.exchange.clock import Clock
 from strategies.exchange.forecast import Forecast
 from strategies.history.journal import Journal
 from strategies.history.roster import NodeView, Roster
-from strategies.settings import StrategySettings
 from strategies.stopping.convergence import Convergence
 from strategies.stopping.federated_evaluation import EvaluationRound
 from strategies.stopping.hospital_budget import HospitalBudget

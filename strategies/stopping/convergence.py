@@ -8,8 +8,8 @@ Not for: measuring a loss (nodes do).
 
 from __future__ import annotations
 
+from crossward.config.strategy_settings import StrategySettings
 from crossward.ledger import reasons
-from strategies.settings import StrategySettings
 
 
 class Convergence:

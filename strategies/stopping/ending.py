@@ -120,7 +120,7 @@ class Ending:
         if s.stop_reason and s.last_task == ALONE:  # a training over the whole schedule, or over as many steps as told
             steps = s.last_steps or s.schedule.local_steps * s.schedule.versions
             known *= max(steps / s.schedule.local_steps, 1.0)
-        return max(s.settings.stall_timeout, s.settings.timeout_factor * known)
+        return max(s.settings.stall_seconds, s.settings.timeout_factor * known)
 
     def _leave_behind(self) -> None:
         """Wait no more for answers to last tasks: all versions are made, and a silent node may stay so for hours."""
@@ -150,14 +150,14 @@ class Ending:
         if views and all(view.refusing and view.failures >= ATTEMPTS for view in views):
             raise RunError(f"every node refuses to go on; the last said: {views[-1].reason}")
         still = s.clock.now() - s.progress
-        if still > s.settings.stall_timeout and still > (patience := self.patience()):  # which is no less
+        if still > s.settings.stall_seconds and still > (patience := self.patience()):  # which is no less
             if s.stop_reason:
                 self._leave_behind()
                 return
             spent = sum(map(s.exhausted, s.roster.nodes))
             budgets = f", {spent} have spent their privacy budget" if spent else ""
             raise RunError(
-                f"no update was accepted for {patience:g} s (strategy.stall-timeout): {len(s.buffer)} "
+                f"no update was accepted for {patience:g} s (see strategy.task-timeout): {len(s.buffer)} "
                 f"updates of {s.settings.min_contributors} needed wait and {len(s.roster.present)} nodes are "
                 f"connected{budgets}. The ledger's last lines say what failed; the run can be resumed"
             )

@@ -2,7 +2,7 @@
 
 Measures are what hospitals say. Tables show the plain sums; what ends a run or rolls it back is the *judged* loss, in
 which no hospital's tokens weigh more than ``strategy.max-share``, and its mean loss counts as at most
-``strategy.claim-ratio`` times, or at least that part of, the others' median.
+``claim_ratio`` times, or at least that part of, the others' median.
 
 Not for: measuring (nodes do) or tables (``crossward.report.table``).
 """
@@ -13,10 +13,10 @@ from collections.abc import Iterable
 
 from flwr.app import MetricRecord
 
+from crossward.config.strategy_settings import StrategySettings
 from crossward.protocol.measures import Measure
 from strategies.aggregation.weighting import capped
 from strategies.exchange.claims import around
-from strategies.settings import StrategySettings
 
 
 class EvaluationRound:

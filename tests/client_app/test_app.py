@@ -178,7 +178,7 @@ CSV = {"data__source": "csv", "data__patient_column": "subject"}
 def key(tmp_path: Path) -> dict[str, str]:
     """Node config of a hospital that has the consortium's key."""
     create_key(tmp_path / "consortium.key")
-    return {"key-path": str(tmp_path / "consortium.key"), "engine": "in-process"}
+    return {"key-path": str(tmp_path / "consortium.key"), "node.engine": "in-process"}
 
 
 def test_a_deployed_node_without_a_key_refuses_and_says_how_to_get_one(tmp_path: Path, notes: Path) -> None:
@@ -203,7 +203,7 @@ def test_no_run_can_make_a_hospital_send_more_in_the_clear_than_it_allows(
 def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_demands(
     tmp_path: Path, notes: Path, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "engine": "in-process"} | key
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "node.engine": "in-process"} | key
     given |= {"privacy-unit": "patient", "privacy-epsilon": 3.0, "patient-column": "subject"}
     run = CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
     with monkeypatch.context() as patch:
@@ -232,8 +232,8 @@ def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_dem
 def test_the_loss_is_told_to_a_grid_that_the_hospital_may_widen(
     tmp_path: Path, notes: Path, key: dict[str, str]
 ) -> None:
-    means, given = [], {"data-path": str(notes), "engine": "in-process"} | key
-    for own, grid in (({"loss-grid": 1.0}, 4.0), ({}, 1.25), ({"loss-grid": 4.0}, 1.25)):
+    means, given = [], {"data-path": str(notes), "node.engine": "in-process"} | key
+    for own, grid in (({"train.loss-grid": 1.0}, 4.0), ({}, 1.25), ({"train.loss-grid": 4.0}, 1.25)):
         where = given | own | {"state-dir": str(tmp_path / f"state{len(means)}")}
         got = answer(TASK, context(where, **CSV, train__loss_grid=grid))
         assert isinstance(got, Update)
@@ -245,7 +245,8 @@ def test_the_loss_is_told_to_a_grid_that_the_hospital_may_widen(
 
 
 def test_a_hospital_may_allow_a_run_in_the_clear(tmp_path: Path, notes: Path) -> None:
-    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "policy": "none", "engine": "in-process"}
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state")}
+    given |= {"policy": "none", "node.engine": "in-process"}
     got = answer(TASK, context(given, **CSV, encryption__policy="none"))
     assert isinstance(got, Update) and got.key == "" and {h.kind for h in got.payload.heads} == {"clear"}
 
@@ -263,7 +264,7 @@ def test_a_key_under_a_passphrase_is_opened_with_its_file(
     made = create_key(tmp_path / "wrapped.key", b"a long enough passphrase")
     (tmp_path / "passphrase").write_text("a long enough passphrase\n")
     (tmp_path / "passphrase").chmod(0o600)
-    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "engine": "in-process"}
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "node.engine": "in-process"}
     given["key-path"] = str(tmp_path / "wrapped.key")
     assert "passphrase" in failure(TASK, context(given, **CSV)).reason
     got = answer(TASK, context(given | {"passphrase-path": str(tmp_path / "passphrase")}, **CSV))
@@ -296,7 +297,7 @@ def test_a_deployed_node_is_what_its_node_config_says(tmp_path: Path, notes: Pat
 def test_without_a_site_the_notes_name_the_hospital(tmp_path: Path, notes: Path, key: dict[str, str]) -> None:
     given = {"data-path": str(notes), "state-dir": str(tmp_path / "state")} | key
     assert build(context(given, **CSV), TASK).learner.site == "notes"
-    assert build(context(given, **CSV, data__name="North"), TASK).learner.site == "North"
+    assert build(context(given | {"site": "North"}, **CSV), TASK).learner.site == "North"
 
 
 def test_the_nodes_own_path_replaces_the_runs(tmp_path: Path, notes: Path, key: dict[str, str]) -> None:
@@ -341,7 +342,7 @@ SECRET = "Mrs Jane Doe, born 1.1.1950, lives in Elm Street 7"
     "run",
     [
         {"data__source": "csv", "data__text_column": "note"},  # a column that is not there: what is there would be told
-        {"data__source": "csv", "data__task": "label", "data__label_column": "name"},
+        {"data__source": "csv", "data__task": "label", "data__label": "name"},
         {"data__source": "csv", "data__site_column": "name", "data__note_types": "zzz"},
         {"data__source": "jsonl"},
         {"data__source": "mimic-iii"},
@@ -406,7 +407,7 @@ def test_a_deleted_state_folder_gives_a_protected_hospital_no_new_budget(
     tmp_path: Path, notes: Path, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = tmp_path / "state"
-    given = {"data-path": str(notes), "state-dir": str(state), "engine": "in-process"} | key
+    given = {"data-path": str(notes), "state-dir": str(state), "node.engine": "in-process"} | key
     given |= {"privacy-unit": "patient", "privacy-total-epsilon": 3.0, "patient-column": "subject"}
     where = context(given, **CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0})
     (state / "identity.spent").mkdir(parents=True)  # the hospital says that nothing has been spent
@@ -586,7 +587,6 @@ PRIVATE = {
     "privacy__unit": "patient",
     "privacy__noise_multiplier": 2.0,
     "privacy__batch": 2,
-    "privacy__accountant": "rdp",
     "strategy__weighting": "examples",
 }
 
@@ -602,11 +602,14 @@ def test_a_private_run_trains_privately_and_remembers_what_it_spent(home: Path) 
 
 def test_a_node_refuses_what_would_break_a_private_run_whoever_set_it(home: Path, tmp_path: Path) -> None:
     assert "train.local-seconds" in failure(TASK, context(**PRIVATE, train__local_seconds=3.0)).reason
-    own = {"state-dir": str(tmp_path / "node"), "data-path": str(tmp_path), "local-seconds": 3.0, "policy": "none"}
+    own: dict[str, Any] = {"state-dir": str(tmp_path / "node"), "data-path": str(tmp_path), "policy": "none"}
+    own |= {"train.local-seconds": 3.0}
     assert "train.local-seconds" in failure(TASK, context(own, **PRIVATE, encryption__policy="none")).reason
-    flat = context(own | {"local-seconds": 0.0}, **PRIVATE, encryption__policy="none", data__source="csv")
+    flat = context(own | {"train.local-seconds": 0.0}, **PRIVATE, encryption__policy="none", data__source="csv")
     assert "data.patient-column" in failure(TASK, flat).reason
-    coupled = context(own | {"local-seconds": 0.0, "quantization": "8bit"}, **PRIVATE, encryption__policy="none")
+    coupled = context(
+        own | {"train.local-seconds": 0.0, "model.quantization": "8bit"}, **PRIVATE, encryption__policy="none"
+    )
     assert "model.quantization" in failure(TASK, coupled).reason
     assert "strategy.weighting" in failure(TASK, context(**PRIVATE | {"strategy__weighting": "paper"})).reason
 

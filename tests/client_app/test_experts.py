@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from client_app.guard.refusals import told
-from client_app.settings import TrainSettings
 from client_app.training.learner import LoraLearner, workshop
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig
 from crossward.adapters.embedded import unpack_model
 from crossward.config.privacy_settings import PrivacySettings
 from crossward.config.schedule import Schedule
+from crossward.config.train_settings import TrainSettings
 from data import DataConfig, Hospital, load_hospitals
 from tests.crossward.adapters.mixtures import save_mixture
 

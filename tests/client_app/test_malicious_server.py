@@ -17,9 +17,11 @@ from flwr.app import Message
 from client_app.guard.demands import check_demands
 from client_app.handlers import respond
 from client_app.node import Node
-from client_app.settings import NodeSettings
 from client_app.state.folder import NodeState, StateFolder
 from client_app.update.payloads import Payloads, Vault
+from crossward.config.encryption_settings import EncryptionSettings
+from crossward.config.node_config import NodeConfig
+from crossward.config.run_config import RunConfig
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError
 from crossward.encryption.bfv import Bfv, to_60_bits
@@ -27,7 +29,6 @@ from crossward.encryption.bfv_key import seeded_secret_key
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import RING, FieldPlan
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.protocol.messages import Evaluation, Failure, Head, RecordHead, SnapshotHead, Task, Update
 from crossward.protocol.parts import Part, PartHead, Payload, join
 from crossward.protocol.wire import read_reply, write_task
@@ -117,7 +118,7 @@ def test_a_task_that_cannot_be_is_refused_and_leaves_the_state_alone(
 @pytest.mark.parametrize("policy", ["none", "sensitive"])
 def test_a_run_that_seals_less_is_refused_by_a_hospital_that_did_not_agree(policy: str) -> None:
     with pytest.raises(SettingsError, match="nothing was trained or sent"):
-        check_demands({"encryption.policy": policy}, NodeSettings())
+        check_demands(RunConfig.read({"encryption.policy": policy}), NodeConfig())
 
 
 def test_no_task_makes_a_sealing_node_send_a_clear_value(node: Node) -> None:

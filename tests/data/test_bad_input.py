@@ -130,18 +130,17 @@ def test_a_single_patient(write_csv: Write) -> None:
 
 
 def test_labels_have_to_be_known_and_two(write_csv: Write) -> None:
-    with pytest.raises(DataError, match=r"data\.label-column"):
-        DataConfig(source="csv", path="x", task="label")
     path = write_csv(HEADER, ROWS)
-    refused(flat(path, task="label", label_column="outcome"), "same list at every hospital", "no, yes")
-    alone = load_hospital(flat(path, task="label", label_column="outcome", labels="no,maybe,yes"))
+    refused(flat(path, task="label"), "has no column 'mortality'")
+    refused(flat(path, task="label", label="outcome"), "same list at every hospital", "no, yes")
+    alone = load_hospital(flat(path, task="label", label="outcome", labels="no,maybe,yes"))
     assert alone.labels == ("no", "maybe", "yes")
-    assert {
-        h.labels for h in load_hospitals(flat(path, task="label", label_column="outcome", partition="even"), 2)
-    } == {("no", "yes")}
-    refused(flat(path, task="label", label_column="outcome", labels="no,maybe"), "every usable note", "the label no,")
+    assert {h.labels for h in load_hospitals(flat(path, task="label", label="outcome", partition="even"), 2)} == {
+        ("no", "yes")
+    }
+    refused(flat(path, task="label", label="outcome", labels="no,maybe"), "every usable note", "the label no,")
     one = write_csv(HEADER, [[r[0], r[1], "no", r[3]] for r in ROWS], "one.csv")
-    refused(flat(one, task="label", label_column="outcome", labels="no,yes"), "every usable note", "nothing to learn")
+    refused(flat(one, task="label", label="outcome", labels="no,yes"), "every usable note", "nothing to learn")
 
 
 def test_partitions_that_cannot_be(write_csv: Write) -> None:
@@ -166,8 +165,8 @@ def test_a_column_of_notes_taken_for_labels_or_sites_is_not_repeated(write_csv: 
     secret = "the private words of a note that nobody but the hospital may see"
     path = write_csv(HEADER, [[f"p{i}", f"{secret} {i}", "", ""] for i in range(300)])
     for config, hospitals in (
-        (flat(path, task="label", label_column="text"), 2),
-        (flat(path, task="label", label_column="text", labels="a,b"), None),
+        (flat(path, task="label", label="text"), 2),
+        (flat(path, task="label", label="text", labels="a,b"), None),
         (flat(path, site_column="text", note_types="x"), None),
         (flat(path, site_column="text"), 301),
         (flat(path, site_column="text", min_patients=200), 2),

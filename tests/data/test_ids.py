@@ -134,7 +134,7 @@ def test_labels_and_sites_of_two_spellings_are_one(write_csv: Callable[..., Path
     rows = [[i, note(i, 0), ("1", "1.0", "0", "0.0", " 0")[i % 5], ("3", "3.0", "4")[i % 3]] for i in range(60)]
     path = write_csv(["patient", "text", "label", "ward"], rows)
     config = DataConfig(
-        source="csv", path=str(path), patient_column="patient", site_column="ward", task="label", label_column="label"
+        source="csv", path=str(path), patient_column="patient", site_column="ward", task="label", label="label"
     )
     found = load_hospitals(config, 2)
     assert {h.name for h in found} == {"3", "4"} and found[0].labels == ("0", "1")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data.config import DataConfig
+from crossward.config.data_settings import DataConfig
 from data.notes_file import notes_file
 from data.readers import COLUMNS, Counts
 

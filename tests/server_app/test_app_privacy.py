@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from crossward.config.run_config import RunConfig
+
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 pytest.importorskip("flwr.serverapp")
 
@@ -16,11 +18,10 @@ from flwr.app import Context, RecordDict
 import server_app.app
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
-from crossward.config.hospital_privacy import hospital_mechanism, run_schedule
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.settings import SettingsError
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.ledger.events import HospitalPrivacy
 from crossward.ledger.file import FILE_NAME, read_entries
 from crossward.simulation.toy import toy_app, toy_context
@@ -43,12 +44,13 @@ CONFIG: dict[str, Any] = {
 def serve(config: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clock = VirtualClock()
     monkeypatch.setattr(server_app.app, "SystemClock", lambda: clock)
-    mechanism = hospital_mechanism(config)
+    read = RunConfig.read(config)
+    mechanism = read.mechanism
     vault = Vault()
-    if config.get("encryption.policy", "all") == "all":
+    if read.encryption.policy == "all":
         vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(Secret(bytes(range(32)))))
     noise = HospitalNoise(mechanism) if mechanism is not None else None
-    app = toy_app(folder / "nodes", run_schedule(config), vault=vault, noise=noise)
+    app = toy_app(folder / "nodes", read.schedule, vault=vault, noise=noise)
     nodes = {i + 1: VirtualNode(app, toy_context(i), Speed(compute=1.0 + i)) for i in range(4)}
     context = Context(1, 1, {}, RecordDict(), {**config, "run.folder": str(folder / "run")})
     server_app.app.app(VirtualGrid(nodes, clock), context)
@@ -77,7 +79,7 @@ def test_a_run_with_a_budget_from_config_to_report(
     [
         ({"privacy.noise-multiplier": 1.0}, "would spend epsilon"),
         ({"strategy.weighting": "examples"}, "use strategy.weighting = 'equal'"),
-        ({"encryption.value-bits": 8}, "Use encryption.value-bits = 1[0-9] or more, or 0"),
+        ({"encryption.plan": "8,4,0"}, "Use 1[0-9] value bits or more, or no encryption.plan"),
     ],
 )
 def test_a_run_that_could_not_keep_its_promise_does_not_start(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from crossward.config.run_config import DEFAULTS
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.file import verify
 from crossward.protocol.parts import Part, PartHead, join
@@ -181,8 +182,14 @@ def test_only_settings_outside_of_run_must_agree(folder: RunFolder) -> None:
     RunFolder.resume(folder.path, CONFIG | {"run.seed": 7, "run.resume": "/x"}, durable=False).close()
     with pytest.raises(RunFolderError, match=r"strategy.buffer-size \(3, now 4\)"):
         RunFolder.resume(folder.path, CONFIG | {"strategy.buffer-size": 4}, durable=False)
-    with pytest.raises(RunFolderError, match=r"strategy.buffer-size \(3, now None\)"):
-        RunFolder.resume(folder.path, {}, durable=False)
+
+
+def test_keys_that_an_earlier_version_stored_at_their_default_are_no_other_settings(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "run", CONFIG | {"strategy.poll-seconds": 0.2}, PLAN, durable=False).close()
+    RunFolder.resume(tmp_path / "run", DEFAULTS | CONFIG, durable=False).close()
+    RunFolder.create(tmp_path / "other", CONFIG | {"strategy.poll-seconds": 0.5}, PLAN, durable=False).close()
+    with pytest.raises(RunFolderError, match=r"strategy.poll-seconds \(0.5, now None\)"):
+        RunFolder.resume(tmp_path / "other", DEFAULTS | CONFIG, durable=False)
 
 
 @pytest.mark.parametrize("unit", ["example", "patient"])

@@ -97,11 +97,11 @@ def test_errors_and_the_grids_other_calls_pass_through() -> None:
 def test_a_whole_run_over_simulated_links(tmp_path: Any) -> None:
     """The strategy sees the pretended order; bandwidths are those configured."""
     from crossward.config.schedule import Schedule
+    from crossward.config.strategy_settings import StrategySettings
     from crossward.encryption.plan import FieldPlan
     from crossward.simulation.toy import toy_app
     from strategies.async_hybrid import AsyncHybrid
     from strategies.history.journal import MemoryJournal
-    from strategies.settings import StrategySettings
 
     class Polling(VirtualClock):
         """Looks again after every pause, as the machine's clock does: held replies are no events of the grid's."""

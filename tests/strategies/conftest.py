@@ -20,6 +20,7 @@ from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Payloads, Vault
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.plan import FieldPlan
@@ -32,7 +33,6 @@ from server_app.run_folder import RunFolder
 from strategies.async_hybrid import AsyncHybrid
 from strategies.callbacks import Callback
 from strategies.history.journal import Journal, MemoryJournal
-from strategies.settings import StrategySettings
 from strategies.stopping.hospital_budget import HospitalBudget
 
 DIMENSION = 16
@@ -78,7 +78,7 @@ class Federation:
             "buffer_size": 3,
             "evaluate_every": 0,
             "rollback_ratio": 0.0,
-            "bandwidth_exponent": 0.0,
+            "exponents": "0,0.5,1",
             "min_contributors": min(3, self.given.get("buffer_size", 3) or 3),
         }
         self.settings = StrategySettings(**(defaults | self.given))

@@ -18,6 +18,7 @@ from client_app.node import Node
 from client_app.training.trained import Trained
 from crossward.config.privacy_settings import PrivacySettings
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.plan import FieldPlan
 from crossward.privacy.accounting import Spent, epsilon
 from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
@@ -26,7 +27,6 @@ from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
 from strategies.history.journal import MemoryJournal
 from strategies.history.state import RunError
-from strategies.settings import StrategySettings
 
 PRIVACY = PrivacySettings("patient", epsilon=6.0, batch=10, accountant="rdp")  # of 10 patients: the plain Gaussian
 SCHEDULE = Schedule(versions=6, local_steps=5, peak=0.05)
@@ -70,7 +70,7 @@ class Run:
             name="fedavg" if kind is FedAvg else "async-hybrid",
             weighting="examples",
             evaluate_every=0,
-            bandwidth_exponent=0.0,
+            exponents="0,0.5,1",
             **given,
         )
         self.journal = journal or MemoryJournal()
@@ -272,9 +272,9 @@ def test_an_update_of_another_unit_than_the_runs_is_refused(tmp_path: Path) -> N
 
 
 def test_a_whole_private_run_of_real_hospitals(own_home: Path, tmp_path: Path) -> None:
-    from client_app.settings import TrainSettings
     from client_app.training.learner import LoraLearner, workshop
     from crossward.adapters import LoraSettings, ModelConfig
+    from crossward.config.train_settings import TrainSettings
     from data import DataConfig, load_hospitals
 
     data = DataConfig(synthetic_patients=24, max_tokens=32, min_patients=2)

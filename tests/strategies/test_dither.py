@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from client_app.update.payloads import Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.dither import KNOWN, Dither, NoDither
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.protocol.parts import ProtocolError
 from server_app.run_folder import RunFolder
 

@@ -16,11 +16,11 @@ from flwr.app import Message
 from client_app.training.trained import Trained
 from client_app.update.hospital_noise import HospitalNoise, bounded
 from client_app.update.payloads import Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.ledger.events import HospitalPrivacy
 from crossward.ledger.state import fold
 from crossward.privacy.discrete import DiscreteGaussian

@@ -14,6 +14,7 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.update.payloads import Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.bfv import to_60_bits
 from crossward.encryption.holder.bfv import BfvSealer
@@ -21,7 +22,6 @@ from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.packing import CiphertextError
 from crossward.encryption.plan import RING, FieldPlan
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.protocol.messages import Update
 from crossward.protocol.parts import Part, PartHead, join
 from crossward.protocol.wire import read_reply, write_reply

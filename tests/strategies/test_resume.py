@@ -253,8 +253,8 @@ def test_other_settings_are_refused_by_name(federation: Any, whole: Any) -> None
     whole.journal.close()
     with pytest.raises(RunFolderError, match=r"strategy.num-versions \(4, now 5\).*Resume with the same ones"):
         RunFolder.resume(whole.journal.path, CONFIG | {"strategy.num-versions": 5}, durable=False)
-    with pytest.raises(RunFolderError, match=r"train.clip \(None, now 1.0\)"):
-        RunFolder.resume(whole.journal.path, CONFIG | {"train.clip": 1.0}, durable=False)
+    with pytest.raises(RunFolderError, match=r"train.clip \(1.0, now 2.0\)"):
+        RunFolder.resume(whole.journal.path, CONFIG | {"train.clip": 2.0}, durable=False)
     RunFolder.resume(whole.journal.path, CONFIG | {"run.resume": "x", "run.seed": 1}, durable=False).close()
 
 

@@ -9,10 +9,10 @@ import pytest
 from flwr.app import Message
 
 from client_app.update.payloads import MissingKeyError, Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.protocol.messages import Task
 from crossward.protocol.wire import read_task
 from server_app.run_folder import RunFolder, RunFolderError

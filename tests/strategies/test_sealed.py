@@ -14,12 +14,11 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.update.payloads import Payloads, Vault
+from crossward.config.encryption_settings import CKKS, EncryptionSettings
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.schemes import CKKS
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.protocol.messages import Task, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import toy_identity

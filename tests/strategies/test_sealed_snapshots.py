@@ -11,10 +11,10 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.update.payloads import Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.protocol.messages import SnapshotHead, Update
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import read_reply, read_task, write_reply

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from crossward.config.settings import SettingsError, read_settings
-from strategies.settings import StrategySettings
+from crossward.config.strategy_settings import StrategySettings
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,8 @@ from strategies.settings import StrategySettings
         ({"strategy.max-share": 0.0}, "strategy.max-share = 0.0 is not a number above 0.0"),
         ({"strategy.max-staleness": -2}, "strategy.max-staleness"),
         ({"strategy.buffer-size": True}, "strategy.buffer-size = True is not an integer"),
-        ({"strategy.poll-seconds": 0}, "strategy.poll-seconds"),
+        ({"strategy.exponents": "1,2"}, "strategy.exponents = '1,2': expected three numbers"),
+        ({"strategy.exponents": "1,-2,0"}, "strategy.exponents"),
     ],
 )
 def test_a_wrong_setting_is_refused(values: dict[str, Any], text: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from crossward.config.strategy_settings import StrategySettings
 from strategies.aggregation.versions import weigh
 from strategies.aggregation.weighting import Contribution
-from strategies.settings import StrategySettings
 
 POWERS = st.sampled_from((1, 2, 4, 8, 16))
 CLAIMS = st.tuples(st.floats(1e-6, 1e4), st.integers(1, 1 << 40), st.integers(1, 1 << 40), st.floats(0.1, 1e5))

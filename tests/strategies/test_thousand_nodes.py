@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
-from crossward.encryption.settings import EncryptionSettings
+from crossward.config.strategy_settings import StrategySettings
+from crossward.encryption.settings import field_plan
 from crossward.protocol.parts import Part, Payload
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
@@ -20,7 +22,6 @@ from strategies.aggregation import catchup, versions
 from strategies.aggregation.combine import combine
 from strategies.async_hybrid import AsyncHybrid
 from strategies.history.journal import Facts, MemoryJournal
-from strategies.settings import StrategySettings
 
 NODES, VERSIONS, BUFFER = 1000, 200, 10
 
@@ -65,7 +66,7 @@ def costs() -> Iterator[tuple[Costs, AsyncHybrid]]:
         for i in range(NODES)
     }
     settings = StrategySettings(buffer_size=BUFFER, concurrency=100, evaluate_every=0)
-    plan = EncryptionSettings().plan(NODES, BUFFER)
+    plan = field_plan(EncryptionSettings(), NODES, BUFFER)
     strategy = AsyncHybrid(settings, plan, schedule, journal, clock=clock)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catchup, "combine", counted)

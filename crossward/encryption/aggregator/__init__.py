@@ -16,10 +16,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crossward.config.encryption_settings import ALL, BFV, NONE
 from crossward.encryption.packing import CLEAR, Buffer, pack, packed_size, unpack
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.schemes import BFV, SCHEMES
-from crossward.encryption.settings import ALL, NONE
+from crossward.encryption.schemes import SCHEMES
 
 
 class Arithmetic(Protocol):

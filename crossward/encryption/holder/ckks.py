@@ -82,8 +82,8 @@ class CkksSealer:
         if weight_bits > MAX_WEIGHT_BITS or plan.value_bits + weight_bits > MAX_SUM_BITS:
             raise CkksError(
                 f"the baseline's sums are exact up to {MAX_WEIGHT_BITS} weight and guard bits and {MAX_SUM_BITS} bits "
-                f"in all, got {weight_bits} and {plan.value_bits + weight_bits}: lower encryption.value-bits, "
-                "encryption.weight-bits or encryption.guard-bits"
+                f"in all, got {weight_bits} and {plan.value_bits + weight_bits}: lower the bits of "
+                "encryption.plan"
             )
         loaded = load_context(context)
         if not loaded.has_secret_key():

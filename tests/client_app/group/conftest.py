@@ -26,9 +26,8 @@ import pytest
 
 from client_app.group.client import GroupLearner
 from client_app.group.place import Options, code_version
-from client_app.settings import EngineSettings
 from client_app.training.spec import LearnerSpec
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
 from tests.processes import below, cmdline, kill, runs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,15 +52,14 @@ MESSAGE = """
 import hashlib, json, logging, sys
 from pathlib import Path
 from client_app.group.client import GroupLearner
-from client_app.settings import EngineSettings
 from client_app.training.spec import LearnerSpec
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
 
 config, folder, seed, last = json.loads(sys.argv[1])
 logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="log %(message)s")
 logging.root.handlers[0].addFilter(lambda record: "waiting for" not in record.getMessage())  # no sign of a step
 try:
-    learner = GroupLearner(LearnerSpec.of(config), Path(folder), read_settings(EngineSettings, config))
+    learner = GroupLearner(LearnerSpec(RunConfig.read(config)), Path(folder))
     print("open", flush=True)
     got = learner.train(learner.initial(), 0, seed)
     learner.close(last)
@@ -203,18 +201,17 @@ class Hospital:
         return defaults | TINY | {"data.path": str(self.notes)} | given
 
     def spec(self, **changes: Any) -> LearnerSpec:
-        return LearnerSpec.of(self.config(**changes))
+        return LearnerSpec(RunConfig.read(self.config(**changes)))
 
     def options(self, **changes: Any) -> Options:
         """What a group for that config is started with."""
-        s = read_settings(EngineSettings, self.config(**changes))
-        key = self.spec(**changes).group_key(code_version())
+        spec = self.spec(**changes)
+        s, key = spec.config.node, spec.group_key(code_version())
         return Options(key, s.processes, s.threads, "cpu", s.idle_timeout, s.stall_timeout)
 
     def learner(self, **changes: Any) -> GroupLearner:
         """The group's learner, asked by this process."""
-        config = self.config(**changes)
-        self.learners.append(GroupLearner(LearnerSpec.of(config), self.folder, read_settings(EngineSettings, config)))
+        self.learners.append(GroupLearner(self.spec(**changes), self.folder))
         return self.learners[-1]
 
     def send(self, seed: int = 0, last: bool = False, own_node: bool = False, **changes: Any) -> Message:

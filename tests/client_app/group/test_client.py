@@ -12,9 +12,9 @@ import pytest
 
 from client_app.group import client, frames
 from client_app.group.client import GroupLearner
-from client_app.settings import EngineSettings
 from client_app.training.meter import Report
 from client_app.training.spec import LearnerSpec
+from crossward.config.run_config import RunConfig
 
 ABOUT = {"layout": "x", "sizes": [1], "site": "North", "units": 0}
 
@@ -42,8 +42,8 @@ def test_a_wait_for_the_worker_group_is_said(
 
     thread = threading.Thread(target=serve)
     thread.start()
-    spec = SimpleNamespace(config={}, group_key=lambda version: "key", to_json=lambda: {})
-    learner = GroupLearner(cast(LearnerSpec, spec), tmp_path, EngineSettings())
+    spec = SimpleNamespace(config=RunConfig.read({}), group_key=lambda version: "key", to_json=lambda: {})
+    learner = GroupLearner(cast(LearnerSpec, spec), tmp_path)
     thread.join()
     learner.sock.close()
     theirs.close()

@@ -66,7 +66,7 @@ def test_a_message_needs_no_torch_and_the_group_goes_with_the_runs_last_one(
     tmp_path: Path, shared: Any, given: dict[str, Any]
 ) -> None:
     config = shared.config(encryption__policy="none", data__path="/nowhere.csv")
-    one = given | {"state-dir": str(tmp_path / "one"), "engine": "worker-group", "num-processes": 1}
+    one = given | {"state-dir": str(tmp_path / "one"), "node.engine": "worker-group", "node.num-processes": 1}
     got, heavy = in_its_own_process(config, one)
     assert isinstance(got, Update), got
     assert heavy == []
@@ -75,7 +75,7 @@ def test_a_message_needs_no_torch_and_the_group_goes_with_the_runs_last_one(
     group, shared.folder = shared.group(), folder
     assert len(group.ranks) == 1 and group.left() == group.processes
 
-    wanted = ask(TASK, config, given | {"state-dir": str(tmp_path / "two"), "engine": "in-process"})
+    wanted = ask(TASK, config, given | {"state-dir": str(tmp_path / "two"), "node.engine": "in-process"})
     assert isinstance(wanted, Update)
     assert {h.kind for h in wanted.payload.heads} == {"clear"} and any(bytes(wanted.payload.data))
     assert got.payload == wanted.payload
@@ -94,7 +94,7 @@ def test_what_goes_wrong_in_the_group_is_the_reply(
     tmp_path: Path, shared: Any, given: dict[str, Any], caplog: Any
 ) -> None:
     """Bad notes, found by the ranks of a group that stays; what they hold does not leave the node."""
-    node = given | {"state-dir": str(tmp_path), "engine": "worker-group", "data-path": str(tmp_path / "gone.csv")}
+    node = given | {"state-dir": str(tmp_path), "node.engine": "worker-group", "data-path": str(tmp_path / "gone.csv")}
     (tmp_path / "workers").symlink_to(shared.folder)
     shared.learner().initial()
     group = shared.group()

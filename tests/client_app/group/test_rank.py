@@ -180,8 +180,9 @@ def test_out_of_memory_in_a_private_run_advises_nothing_that_it_refuses(
         raise MemoryError
 
     monkeypatch.setattr(Worker, "do", full)
-    units = ("none", "patient")
-    plain, private = (told(worker, {"spec": shared.spec(privacy__unit=u).to_json()} | {"do": "x"})[0] for u in units)
+    protected = {"privacy__unit": "patient", "privacy__epsilon": 8.0, "strategy__weighting": "equal"}
+    specs = (shared.spec(**given).to_json() for given in ({}, protected))
+    plain, private = (told(worker, {"spec": spec, "do": "x"})[0] for spec in specs)
     for key in ("train.gradient-checkpointing", "node.sharding", "train.accumulation"):
         assert key in plain["reason"] and key not in private["reason"]
     assert "train.batch-size" in private["reason"] and "4bit" in private["reason"]

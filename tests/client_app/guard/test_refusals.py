@@ -14,9 +14,9 @@ from crossward.adapters.bases_file import open_bases
 from crossward.adapters.errors import LocalFilesError
 from crossward.adapters.find import find_model
 from crossward.config.settings import SettingsError, read_settings
+from crossward.config.strategy_settings import StrategySettings
 from data import DataError
 from data.labels import icd_chapter
-from strategies.settings import StrategySettings
 
 
 @pytest.mark.parametrize("kind", [SettingsError, AdapterError, BudgetError])

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from client_app.group import client
-from client_app.settings import EngineSettings
 from client_app.training import engine, learner
 from client_app.training.learner import LoraLearner, workshop
 from client_app.training.spec import LearnerSpec
+from crossward.config.run_config import RunConfig
 
 TABLES = tomllib.loads((Path(__file__).resolve().parents[3] / "pyproject.toml").read_text())
 DEFAULTS = {f"{t}.{k}": v for t, rows in TABLES["tool"]["flwr"]["app"]["config"].items() for k, v in rows.items()}
@@ -58,12 +58,10 @@ def test_the_engine_is_the_one_asked_for_or_what_suits(
 ) -> None:
     monkeypatch.setattr(client, "GroupLearner", lambda *given: ("group", *given))
     monkeypatch.setattr(learner, "local_learner", lambda *given: ("local", *given))
-    spec = LearnerSpec.of(TINY | {"node.engine": asked}, *((0, 3) if simulated else (None, None)))
+    spec = LearnerSpec(RunConfig.read(TINY | {"node.engine": asked}), *((0, 3) if simulated else (None, None)))
     made: Any = engine.open_learner(spec, tmp_path)
     if grouped:
-        kind, of, folder, settings = made
-        assert (kind, of, folder) == ("group", spec, tmp_path)
-        assert isinstance(settings, EngineSettings) and settings.engine == asked
+        assert made == ("group", spec, tmp_path)
     else:
         assert made == ("local", spec)
 
@@ -71,7 +69,7 @@ def test_the_engine_is_the_one_asked_for_or_what_suits(
 def test_a_node_in_process_uses_as_many_threads_as_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(learner, "local_learner", lambda spec: spec)
     for threads in (2, 1):
-        engine.open_learner(LearnerSpec.of(TINY | {"node.threads": threads}, 0, 3), tmp_path)
+        engine.open_learner(LearnerSpec(RunConfig.read(TINY | {"node.threads": threads}), 0, 3), tmp_path)
         assert torch.get_num_threads() == threads
 
 
@@ -80,7 +78,7 @@ def test_a_node_in_process_uses_as_many_threads_as_it_is_told(monkeypatch: pytes
 
 def perplexities(tmp_path: Path, quantization: str) -> tuple[float, float]:
     """Before and after training on a made-up hospital's notes, held out ones."""
-    spec = LearnerSpec.of(TINY | {"model.quantization": quantization}, 0, 3)
+    spec = LearnerSpec(RunConfig.read(TINY | {"model.quantization": quantization}), 0, 3)
     made = engine.open_learner(spec, tmp_path)
     assert isinstance(made, LoraLearner)
     trained = made.train(made.initial().copy(), 0, 1)

@@ -11,12 +11,12 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
-from client_app.settings import TrainSettings
 from client_app.training import learner as module
 from client_app.training.learner import LoraLearner, site_name, workshop
 from client_app.training.loop import TrainingError, train_steps
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig, read_vector
 from crossward.config.schedule import Schedule
+from crossward.config.train_settings import TrainSettings
 from crossward.evaluation.labels import label_scores, scores
 from data import DataConfig, Hospital, label_batches, load_hospitals, test_batches, tokenise, train_batches
 from data.batches import IGNORED

@@ -16,11 +16,11 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from client_app.settings import TrainSettings
 from client_app.training import loop as training
 from client_app.training.loop import UNHURRIED, CancelledError, Outcome, Pace, TrainingError, train_steps
 from client_app.training.team import SOLO, Team
 from crossward.adapters import LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector, write_vector
+from crossward.config.train_settings import TrainSettings
 
 Batch = dict[str, torch.Tensor]
 PLAIN = TrainSettings(clip=0.0, precision="no", epsilon=1e-8)

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 
-from client_app.settings import TrainSettings
 from client_app.training import learner as module
 from client_app.training.learner import LoraLearner, workshop
 from client_app.training.loop import CancelledError, Pace, TrainingError
@@ -25,6 +24,7 @@ from client_app.training.team import Team
 from crossward.adapters import LoraSettings, ModelConfig, read_vector, write_vector
 from crossward.config.privacy_settings import PrivacySettings
 from crossward.config.schedule import Schedule
+from crossward.config.train_settings import TrainSettings
 from crossward.privacy.mechanism import GaussianMean
 from crossward.privacy.noise import Randomness
 from data import DataConfig, Hospital, PoissonSampler, load_hospitals

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.holder.ckks import make_context
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import Piece, pieces
 from crossward.encryption.secret import Secret
-from crossward.encryption.settings import EncryptionSettings
 from crossward.encryption.snapshot import SnapshotError
 from crossward.protocol.parts import Payload, ProtocolError
 from strategies.aggregation.combine import combine

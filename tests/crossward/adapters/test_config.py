@@ -10,7 +10,8 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from crossward.adapters import AdapterError, LoraSettings, ModelConfig
+from crossward.adapters import LoraSettings, ModelConfig
+from crossward.config.settings import SettingsError
 
 
 @pytest.mark.parametrize("kind", [ModelConfig, LoraSettings])
@@ -39,13 +40,13 @@ def test_every_field_says_how_it_is_set(kind: type[Any]) -> None:
     ],
 )
 def test_wrong_lora_settings_are_named(wrong: dict[str, Any], part: str) -> None:
-    with pytest.raises(AdapterError, match=part):
+    with pytest.raises(SettingsError, match=part):
         LoraSettings(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"device": "gpu"}, {"device": "cuda:x"}, {"name": " "}])
 def test_wrong_model_settings_are_named(wrong: dict[str, Any]) -> None:
-    with pytest.raises(AdapterError, match=f"model.{next(iter(wrong))}"):
+    with pytest.raises(SettingsError, match=f"model.{next(iter(wrong))}"):
         ModelConfig(**wrong)
 
 

@@ -14,7 +14,6 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from client_app.settings import TrainSettings
 from client_app.training.learner import LoraLearner, workshop
 from crossward.adapters import (
     AdapterError,
@@ -34,6 +33,7 @@ from crossward.adapters import (
 from crossward.adapters.core import lora_layers
 from crossward.adapters.sensitivity import block_sensitivity
 from crossward.config.schedule import Schedule
+from crossward.config.train_settings import TrainSettings
 from data import DataConfig, load_hospitals
 
 IDS = torch.tensor([[0, 40, 41, 42, 43, 44]])

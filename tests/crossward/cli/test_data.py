@@ -36,14 +36,14 @@ def test_counts_splits_and_lengths_are_those_of_the_notes(notes: Path, capsys: p
 
 
 def test_labels_are_counted(notes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    more = f"{CONFIG} data.task=label data.label-column=outcome data.labels=yes,no"
+    more = f"{CONFIG} data.task=label data.label=outcome data.labels=yes,no"
     assert main(["data", "check", str(notes), "--run-config", more, "--json"]) == 0
     (one,) = json.loads(capsys.readouterr().out)["hospitals"]
     assert one["labels"] == {"no": 8, "yes": 16}
 
 
 def test_the_table_is_for_people_and_holds_no_note(notes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    more = f"{CONFIG} data.task=label data.label-column=note data.labels=yes,no"
+    more = f"{CONFIG} data.task=label data.label=note data.labels=yes,no"
     for config, code in ((CONFIG, 0), ("data.source=csv data.text-column=note", 0), (more, 1)):
         assert main(["data", "check", str(notes), "--run-config", config]) == code
         said = capsys.readouterr()

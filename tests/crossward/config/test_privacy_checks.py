@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from crossward.config.privacy_checks import check_private
+from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
-from crossward.launcher.settings_table import check_settings
 
 SOUND: dict[str, Any] = {"privacy.unit": "patient", "privacy.epsilon": 8.0, "strategy.weighting": "examples"}
 
@@ -34,7 +33,7 @@ SOUND: dict[str, Any] = {"privacy.unit": "patient", "privacy.epsilon": 8.0, "str
     ],
 )
 def test_what_goes_together_passes(config: dict[str, Any]) -> None:
-    check_private(config)
+    RunConfig.read(config)
 
 
 @pytest.mark.parametrize(
@@ -58,25 +57,19 @@ def test_what_goes_together_passes(config: dict[str, Any]) -> None:
 )
 def test_what_does_not_is_refused_by_its_keys(change: dict[str, Any], keys: list[str]) -> None:
     with pytest.raises(SettingsError) as caught:
-        check_private(SOUND | change)
+        RunConfig.read(SOUND | change)
     assert all(key in str(caught.value) for key in keys), caught.value
 
 
 def test_the_default_weighting_is_refused_too() -> None:
     with pytest.raises(SettingsError, match=r"strategy\.weighting = 'paper'"):
-        check_private({"privacy.unit": "patient", "privacy.epsilon": 8.0})
-
-
-def test_the_launcher_asks_before_a_run() -> None:
-    check_settings(SOUND)
-    with pytest.raises(SettingsError, match=r"train\.local-seconds"):
-        check_settings(SOUND | {"train.local-seconds": 3.0})
+        RunConfig.read({"privacy.unit": "patient", "privacy.epsilon": 8.0})
 
 
 @pytest.mark.parametrize("key", ["strategy.patience", "strategy.target-loss"])
 def test_a_run_is_not_ended_by_losses_that_are_told_coarsely(key: str) -> None:
     run = {key: 3, "strategy.evaluate-every": 0}
     with pytest.raises(SettingsError, match=rf"{key} would judge .* train\.loss-grid = 1\.5 only, .* to 1\.0"):
-        check_private(run)
+        RunConfig.read(run)
     for sound in ({"train.loss-grid": 1.0}, {"strategy.evaluate-every": 2}):
-        check_private(run | sound)
+        RunConfig.read(run | sound)

@@ -1,17 +1,17 @@
 """The door for settings: types, ranges and choices are checked, and the message names key and remedy."""
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client_app.settings import NodeSettings
 from crossward.adapters import LoraSettings, ModelConfig
+from crossward.config.node_config import NodeConfig
+from crossward.config.run_config import SECTIONS
 from crossward.config.run_settings import RunSettings, SimulationSettings
-from crossward.config.settings import PATH, SettingsError, path_keys, read_settings, settings_rows
-from crossward.launcher.settings_table import RUN_CONFIG
+from crossward.config.settings import PATH, SettingsError, keyed, path_keys, read_settings, settings_rows
 from data import DataConfig
 
 
@@ -77,11 +77,11 @@ PATHS = (
     (DataConfig, "data.path"),
     (LoraSettings, "lora.bases"),
     (ModelConfig, "model.name"),
-    (NodeSettings, "data-path"),
-    (NodeSettings, "state-dir"),
-    (NodeSettings, "key-path"),
-    (NodeSettings, "passphrase-path"),
-    (NodeSettings, "bases-path"),
+    (NodeConfig, "data-path"),
+    (NodeConfig, "state-dir"),
+    (NodeConfig, "key-path"),
+    (NodeConfig, "passphrase-path"),
+    (NodeConfig, "bases-path"),
 )
 
 
@@ -89,7 +89,7 @@ PATHS = (
 def test_a_path_comes_out_absolute_or_is_refused(cls: type[Any], key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     more = {"lora.factors": "core"}
-    (name,) = (f.name for f in fields(cls) if f.metadata["key"] == key)
+    (name,) = (f.name for f in keyed(cls) if f.metadata["key"] == key)
     assert getattr(read_settings(cls, more | {key: "~/x"}), name) == "/home/ada/x"
     assert getattr(read_settings(cls, more | {key: "/a/b"}), name) == "/a/b"
     with pytest.raises(SettingsError, match=rf"{key} = '\./x' is a relative path.*give an absolute one"):
@@ -102,8 +102,8 @@ def test_a_path_comes_out_absolute_or_is_refused(cls: type[Any], key: str, monke
 
 def test_the_list_above_has_every_setting_whose_name_says_that_it_is_a_path() -> None:
     listed = {key for _, key in PATHS}
-    assert listed == {key for cls in (*RUN_CONFIG, NodeSettings) for key in path_keys(cls)}
-    every = {row[0] for cls in (*RUN_CONFIG, NodeSettings) for row in settings_rows(cls)}
+    assert listed == {key for cls in (*SECTIONS.values(), NodeConfig) for key in path_keys(cls)}
+    every = {row[0] for cls in (*SECTIONS.values(), NodeConfig) for row in settings_rows(cls)}
     assert {key for key in every if re.search(r"(path|dir|folder|bases|resume|file)$", key)} <= listed
 
 

@@ -11,12 +11,12 @@ import pytest
 from client_app.training.trained import Trained, coarse, uncounted, unreported
 from crossward.config.privacy_settings import NO_UNIT, UNITS
 from crossward.config.schedule import Schedule
-from crossward.config.weightings import EXAMPLES, WEIGHTINGS, WITHHELD, Facts, missing, needed
+from crossward.config.strategy_settings import StrategySettings
+from crossward.config.weightings import EXAMPLES, WEIGHTINGS, WITHHELD, Facts, missing
 from crossward.encryption.plan import PRESETS
 from strategies.aggregation.weighting import Contribution
 from strategies.async_hybrid import AsyncHybrid
 from strategies.history.journal import MemoryJournal
-from strategies.settings import StrategySettings
 
 GIVEN = {"loss_sum": 12.0, "num_tokens": 8, "num_examples": 4, "bandwidth": 100.0}
 
@@ -52,9 +52,3 @@ def test_no_strategy_starts_with_a_weighting_whose_facts_the_unit_withholds(name
     with refused if lacking else contextlib.nullcontext():
         settings = StrategySettings(weighting=name)
         AsyncHybrid(settings, PRESETS["compact"], Schedule(), MemoryJournal(), privacy_unit=unit)
-
-
-def test_nodes_read_what_a_run_needs_from_its_weighting() -> None:
-    assert EXAMPLES in needed({"strategy.weighting": "examples"})
-    assert EXAMPLES not in needed({}) and needed({}) == WEIGHTINGS["paper"].needs
-    assert needed({"strategy.weighting": "not one"}) == frozenset()

@@ -159,7 +159,9 @@ def test_each_trouble_is_named_and_the_rest_still_looked_at(file: Path, tmp_path
     all_of_it = found(file)
     wrong = {what: told for what, (verdict, told) in all_of_it.items() if verdict == WRONG}
     assert set(wrong) == {"node config", "consortium key", "notes"} and len(all_of_it) == 10
-    assert "no key thraeds; did you mean threads?" in wrong["node config"] and "notes is not there" in wrong["notes"]
+    assert (
+        "no key thraeds; did you mean node.threads?" in wrong["node config"] and "notes is not there" in wrong["notes"]
+    )
 
 
 def test_a_hospital_that_demands_privacy_needs_its_record_of_spending(file: Path) -> None:

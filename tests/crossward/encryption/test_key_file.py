@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from crossward.config.encryption_settings import CKKS
 from crossward.encryption import key_file, key_format
 from crossward.encryption.key_file import (
     create_key,
@@ -20,7 +21,6 @@ from crossward.encryption.key_file import (
     write_public_context,
 )
 from crossward.encryption.key_format import KeyFileError
-from crossward.encryption.schemes import CKKS
 
 ROOT = Path(__file__).parents[3]
 PASSPHRASE = b"correct horse battery"

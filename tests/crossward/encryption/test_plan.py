@@ -7,9 +7,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.settings import SettingsError, read_settings
 from crossward.encryption.plan import PRESETS, FieldPlan, PlanError
-from crossward.encryption.settings import EncryptionSettings, bytes_per_update
+from crossward.encryption.settings import bytes_per_update, field_plan
 
 
 def test_a_plan_of_8_6_6_bits() -> None:
@@ -46,12 +47,12 @@ def test_a_sum_beyond_the_guard_bits_is_refused(versions: int) -> None:
 @pytest.mark.parametrize(
     ("bits", "key"),
     [
-        ((1, 6, 6), "encryption.value-bits = 1"),
-        ((25, 6, 6), "encryption.value-bits = 25"),
-        ((8, 1, 6), "encryption.weight-bits = 1"),
-        ((8, 21, 6), "encryption.weight-bits = 21"),
-        ((8, 6, -1), "encryption.guard-bits = -1"),
-        ((8, 6, 17), "encryption.guard-bits = 17"),
+        ((1, 6, 6), "encryption.plan: 1 value"),
+        ((25, 6, 6), "encryption.plan: 25 value"),
+        ((8, 1, 6), "encryption.plan: 1 weight"),
+        ((8, 21, 6), "encryption.plan: 21 weight"),
+        ((8, 6, -1), "encryption.plan: -1 guard"),
+        ((8, 6, 17), "encryption.plan: 17 guard"),
     ],
 )
 def test_bits_out_of_range_are_refused_by_their_key(bits: tuple[int, int, int], key: str) -> None:
@@ -61,7 +62,7 @@ def test_bits_out_of_range_are_refused_by_their_key(bits: tuple[int, int, int], 
 
 def test_a_buffer_is_at_most_a_quarter_of_w() -> None:
     FieldPlan(8, 6, 0).check_buffer(16)
-    with pytest.raises(PlanError, match=r"strategy.buffer-size = 17 .* W = 64 .*weight-bits = 6.* at most 16"):
+    with pytest.raises(PlanError, match=r"strategy.buffer-size = 17 .* W = 64 .*6 weight bits.* at most 16"):
         FieldPlan(8, 6, 0).check_buffer(17)
 
 
@@ -70,16 +71,16 @@ def test_a_buffer_is_at_most_a_quarter_of_w() -> None:
     [(4, 3, "compact"), (4, 4, "compact"), (8, 4, "balanced"), (1000, 10, "balanced"), (40, 33, "precise")],
 )
 def test_auto_takes_the_preset_that_moves_the_fewest_bytes(nodes: int, buffer: int, preset: str) -> None:
-    chosen = EncryptionSettings().plan(nodes, buffer)
+    chosen = field_plan(EncryptionSettings(), nodes, buffer)
     assert chosen == PRESETS[preset]
     fitting = [plan for plan in PRESETS.values() if plan.total_weight >= 4 * buffer]
     assert bytes_per_update(chosen, nodes, buffer) == min(bytes_per_update(p, nodes, buffer) for p in fitting)
 
 
 def test_a_buffer_beyond_every_preset_is_refused_with_the_bits_it_takes() -> None:
-    with pytest.raises(PlanError, match=r"no preset holds a buffer of 300 updates \(at most 256\).*weight-bits = 11"):
-        EncryptionSettings().plan(400, 300)
-    assert EncryptionSettings(preset="precise", weight_bits=11).plan(400, 300) == FieldPlan(12, 11, 0)
+    with pytest.raises(PlanError, match=r"no preset holds a buffer of 300 updates \(at most 256\).*\.plan = '12,11,0'"):
+        field_plan(EncryptionSettings(), 400, 300)
+    assert field_plan(EncryptionSettings(plan="12,11,0"), 400, 300) == FieldPlan(12, 11, 0)
 
 
 def test_the_exactness_condition_is_the_one_of_the_design() -> None:
@@ -92,9 +93,9 @@ def test_the_exactness_condition_is_the_one_of_the_design() -> None:
 
 def test_a_plan_that_bfv_could_not_add_exactly_is_refused_at_start_with_its_numbers() -> None:
     with pytest.raises(PlanError, match=r"20 value \+ 20 weight \+ 0 guard bits needs 66\.4 bits .* has 60: lower"):
-        EncryptionSettings(value_bits=20, weight_bits=20, guard_bits=0).plan(4, 4)
-    clear = EncryptionSettings(policy="none", value_bits=20, weight_bits=20, guard_bits=0)
-    assert clear.plan(4, 4) == FieldPlan(20, 20, 0)
+        field_plan(EncryptionSettings(plan="20,20,0"), 4, 4)
+    clear = EncryptionSettings(policy="none", plan="20,20,0")
+    assert field_plan(clear, 4, 4) == FieldPlan(20, 20, 0)
 
 
 @pytest.mark.parametrize("key", ["x", "0123456789ABCDEF", "0123456789abcde", "0123456789abcdef0"])
@@ -103,15 +104,19 @@ def test_a_key_that_is_no_fingerprint_is_refused(key: str) -> None:
         read_settings(EncryptionSettings, {"encryption.key": key})
 
 
-def test_bits_given_replace_the_presets() -> None:
-    given_bits = EncryptionSettings(preset="precise", weight_bits=8, guard_bits=3)
-    assert given_bits.plan(4, 4) == FieldPlan(12, 8, 3)
-    assert EncryptionSettings(preset="balanced", guard_bits=0).plan(4, 4) == FieldPlan(8, 6, 0)
+def test_a_plan_given_replaces_the_preset() -> None:
+    assert field_plan(EncryptionSettings(preset="precise", plan="12, 8,3"), 4, 4) == FieldPlan(12, 8, 3)
+
+
+@pytest.mark.parametrize("plan", ["8", "8,7", "8,7,x", "8,7,-1", "8,7,2,1", "8,7,2.0"])
+def test_a_plan_that_is_no_three_numbers_is_refused(plan: str) -> None:
+    with pytest.raises(SettingsError, match=r"encryption.plan = .*: expected three whole numbers of bits"):
+        read_settings(EncryptionSettings, {"encryption.plan": plan})
 
 
 def test_a_buffer_too_large_for_the_preset_is_refused() -> None:
     with pytest.raises(PlanError, match="buffer-size = 33 is more than a quarter of W = 128"):
-        EncryptionSettings(preset="compact").plan(33, 33)
+        field_plan(EncryptionSettings(preset="compact"), 33, 33)
 
 
 def test_an_unknown_preset_is_refused_at_the_door() -> None:
@@ -134,8 +139,8 @@ def test_an_unknown_preset_is_refused_at_the_door() -> None:
 def test_with_noise_values_are_as_wide_as_the_fewest_bytes_let_them(
     nodes: int, buffer: int, plan: tuple[int, int, int], fields: int
 ) -> None:
-    chosen = EncryptionSettings().plan(nodes, buffer, noised=True)
+    chosen = field_plan(EncryptionSettings(), nodes, buffer, noised=True)
     assert astuple(chosen) == plan and chosen.fields_per_slot == fields
     chosen.check_sealable()
-    given = EncryptionSettings(preset="compact", value_bits=20).plan(4, 3, noised=True)
+    given = field_plan(EncryptionSettings(plan="20,7,0"), 4, 3, noised=True)
     assert astuple(given) == (20, 7, 0)

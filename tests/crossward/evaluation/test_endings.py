@@ -8,12 +8,12 @@ from typing import Any
 from flwr.app import Message
 
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.plan import FieldPlan
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from strategies.async_hybrid import AsyncHybrid
 from strategies.history.journal import MemoryJournal
-from strategies.settings import StrategySettings
 
 
 class Bounded(VirtualGrid):

@@ -18,6 +18,8 @@ import torch
 
 from crossward.adapters import ModelConfig, load_base, read_vector, write_vector
 from crossward.cli.app import main as command
+from crossward.config.run_config import RunConfig
+from crossward.config.run_settings import RunSettings
 from crossward.encryption.key_file import create_key, rotate_key
 from crossward.evaluation.collect import own_adapters, total_steps
 from crossward.evaluation.replay import EvaluationError, open_run
@@ -315,7 +317,7 @@ def test_own_adapters_of_another_size_are_left_out(finished: Any, tmp_path: Any)
         (root / f"site-{number}").mkdir(parents=True)
         np.save(root / f"site-{number}" / "own.npy", vector)
     run = open_run(finished.folder)
-    run = replace(run, config=run.config | {"run.state-dir": str(tmp_path)})
+    run = replace(run, config=replace(run.config, run=RunSettings(state=str(tmp_path))))
     hospitals = [SimpleNamespace(name=name) for name in "abc"]
     found = own_adapters(run, hospitals, finished.shop.initial.size)  # type: ignore[arg-type]
     assert list(found) == ["local:b"] and np.array_equal(found["local:b"], finished.shop.initial)
@@ -328,7 +330,7 @@ def test_the_state_folder_can_be_set(
     asked: list[str] = []
 
     def look(run: Any, *_: Any) -> None:
-        asked.append(run.config["run.state-dir"])
+        asked.append(run.config.run.state)
         raise EvaluationError("enough")
 
     monkeypatch.setattr("crossward.evaluation.report.own_adapters", look)
@@ -345,23 +347,24 @@ def test_the_command_line_itself_is_checked(capsys: pytest.CaptureFixture[str]) 
 # ---------------------------------------------------------------------- pieces
 
 
-CONFIG = {"a.word": "x", "a.count": 3, "a.rate": 0.5, "a.flag": True}
+CONFIG = RunConfig.read({})
 
 
 def test_overrides_take_the_type_of_what_they_replace() -> None:
-    pairs = ["a.word=p=q", "a.count=7", "a.rate=2", "a.flag=false"]
-    assert overrides(pairs, CONFIG) == {"a.word": "p=q", "a.count": 7, "a.rate": 2.0, "a.flag": False}
-    assert overrides(["a.flag=True"], CONFIG | {"a.flag": False})["a.flag"] is True
-    assert overrides(["a.word="], CONFIG)["a.word"] == "" and CONFIG["a.word"] == "x"
+    pairs = ["data.note-types=p=q", "train.batch-size=7", "train.clip=2", "data.packing=false"]
+    got = overrides(pairs, CONFIG)
+    assert (got.data.note_types, got.train.batch_size, got.train.clip, got.data.packing) == ("p=q", 7, 2.0, False)
+    assert overrides(["data.packing=True"], got).data.packing is True
+    assert overrides(["data.note-types="], got).data.note_types == "" and got.data.note_types == "p=q"
 
 
-@pytest.mark.parametrize("pair", ["a.count=1.5", "a.count=", "a.rate=fast", "b=1", "a.word"])
+@pytest.mark.parametrize("pair", ["train.batch-size=1.5", "train.batch-size=", "train.clip=fast", "b=1", "data.path"])
 def test_overrides_of_another_type_or_key_are_refused(pair: str) -> None:
     with pytest.raises(EvaluationError, match="--set"):
         overrides([pair], CONFIG)
 
 
-@pytest.mark.parametrize("pair", ["a.flag=yes", "a.flag=maybe", "a.flag="])
+@pytest.mark.parametrize("pair", ["data.packing=yes", "data.packing=maybe", "data.packing="])
 def test_a_flag_is_true_or_false_and_nothing_else(pair: str) -> None:
     with pytest.raises(EvaluationError, match="--set"):
         overrides([pair], CONFIG)

@@ -55,14 +55,10 @@ def test_the_ledger_holds_what_happened(finished: Any) -> None:
 
 def test_nodes_report_what_an_independent_measurement_finds(finished: Any) -> None:
     """What a hospital says of base, own and global adapter is what its learner measures of these vectors."""
-    from client_app.settings import TrainSettings
     from client_app.training.learner import LoraLearner
-    from crossward.config.schedule import Schedule
-    from crossward.config.settings import read_settings
-    from data import DataConfig, load_hospitals
+    from data import load_hospitals
 
-    data, settings = read_settings(DataConfig, finished.config), read_settings(TrainSettings, finished.config)
-    schedule = read_settings(Schedule, finished.config)
+    data, schedule, settings = finished.read.data, finished.read.schedule, finished.read.train
     rows = open_run(finished.folder).state.measures
     for number, hospital in enumerate(load_hospitals(data, 3)):
         learner = LoraLearner(finished.shop, hospital, data, schedule, settings)

@@ -84,7 +84,8 @@ def test_the_notes_are_read_first_and_found_in_the_cache_afterwards(here: Path) 
         ("none.toml", 2, "HERE/none.toml cannot be read: No such file"),
         ("strategy.min-nodes=4", 2, "strategy.min-nodes = 4 cannot be met by 3 hospitals: simulate 4 or more"),
         ("strategy.buffer-size=4", 2, "strategy.buffer-size = 4 cannot be met by 3 hospitals"),
-        ("encryption.weight-bits=1", 2, "--num-supernodes 3: "),
+        ("encryption.plan=8,1,0", 2, "--num-supernodes 3: encryption.plan: 1 weight bits"),
+        ("strategy.poll-seconds=1", 2, "run config: strategy.poll-seconds is now fixed at 0.2 ("),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_started(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import re
 import tomllib
 import warnings
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from crossward.config.settings import read_settings
+from crossward.config.run_config import SECTIONS
+from crossward.config.settings import keyed, read_settings
 from crossward.launcher import settings_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,7 +42,7 @@ def settings_classes() -> dict[str, type[Any]]:
 
 
 def keys(cls: type[Any]) -> list[str]:
-    return [field.metadata["key"] for field in dataclasses.fields(cls)]
+    return [field.metadata["key"] for field in keyed(cls)]
 
 
 def test_pyproject_is_up_to_date() -> None:
@@ -52,26 +52,17 @@ def test_pyproject_is_up_to_date() -> None:
 
 def test_every_key_is_read_by_one_class_and_every_class_has_its_keys_in_pyproject() -> None:
     classes = settings_classes()
-    assert "NodeSettings" in classes and len(classes) > 5
-    named = [key for name, cls in classes.items() if name != "NodeSettings" for key in keys(cls)]
+    assert "NodeConfig" in classes and len(classes) > 5
+    named = [key for name, cls in classes.items() if name != "NodeConfig" for key in keys(cls)]
     assert len(named) == len(set(named)), "two settings classes read one key"
     assert set(named) == set(run_config())
-    assert {cls.__name__ for cls in settings_table.RUN_CONFIG} == set(classes) - {"NodeSettings"}
-
-
-def test_every_settings_class_is_read_by_the_app() -> None:
-    read: dict[str, set[str]] = {}
-    for package in ("client_app", "server_app"):
-        text = "\n".join(path.read_text() for path in (ROOT / package).rglob("*.py"))
-        for name in re.findall(r"read_settings\((\w+),", text):
-            read.setdefault(name, set()).add(package)
-    assert set(read) >= set(settings_classes())
+    assert {cls.__name__ for cls in SECTIONS.values()} == set(classes) - {"NodeConfig"}
 
 
 def test_defaults_in_pyproject_are_the_classes_own_with_their_types() -> None:
     config = run_config()
-    for cls in settings_table.RUN_CONFIG:
-        for field in dataclasses.fields(cls):
+    for cls in SECTIONS.values():
+        for field in keyed(cls):
             value = config[field.metadata["key"]]
             assert value == field.default and type(value) is type(field.default), field.metadata["key"]
         assert read_settings(cls, config) == cls()
@@ -84,9 +75,8 @@ def test_no_default_is_a_path_of_somebodys_machine() -> None:
 def test_the_rows_explain_every_key() -> None:
     rows = [*settings_table.run_config_rows(), *settings_table.node_config_rows()]
     meanings = {key: meaning for key, _, _, meaning in rows}
-    for cls in (*settings_table.RUN_CONFIG, settings_classes()["NodeSettings"]):
-        for field in dataclasses.fields(cls):
-            key = field.metadata["key"]
+    for cls in (*SECTIONS.values(), settings_classes()["NodeConfig"]):
+        for key in keys(cls):
             assert len(meanings[key]) > 10 and "\n" not in meanings[key], key
 
 

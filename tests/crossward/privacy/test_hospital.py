@@ -114,7 +114,7 @@ def test_bound_and_tail_fit_the_field_and_the_noise_is_never_less_than_accounted
 
 def test_too_few_bits_are_refused_with_how_many_would_do() -> None:
     mechanism = HospitalMechanism(3.125, 2, 1.0)
-    with pytest.raises(ValueError, match=r"value-bits = 8 leave an update bounded to 4 units.*= 12 or more"):
+    with pytest.raises(ValueError, match=r"8 value bits leave an update bounded to 4 units.*Use 12 value bits or more"):
         mechanism.shares(127)
     assert mechanism.least_bits() == 12
     assert mechanism.shares(2047).bound == 74

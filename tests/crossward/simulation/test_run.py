@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from crossward.config.schedule import Schedule
-from crossward.config.settings import read_settings
+from crossward.config.run_config import RunConfig
 from crossward.encryption.plan import PRESETS
-from crossward.launcher.overrides import app_defaults
 from crossward.ledger.events import Event, Version, read_events
 from crossward.ledger.file import FILE_NAME
 from crossward.ledger.state import RunState
@@ -20,15 +18,14 @@ from crossward.simulation.virtual_grid import Speed
 from server_app.run_folder import RunFolderError, read_config
 from strategies.callbacks import Callback
 
-ROOT = Path(__file__).parents[3]
 SPEEDS = [Speed(1e9, 0.0, compute) for compute in (10.0, 10.0, 15.0, 40.0)]
 
 
-def config(**given: Any) -> dict[str, Any]:
+def config(**given: Any) -> RunConfig:
     """The app's defaults, in the clear and short; keywords are keys with ``__`` for a dot and ``_`` for a dash."""
     changed = {"strategy.num-versions": 4, "strategy.evaluate-every": 0, "encryption.policy": "none"}
     changed |= {"run.alone": False}
-    return app_defaults(ROOT) | changed | {k.replace("__", ".").replace("_", "-"): v for k, v in given.items()}
+    return RunConfig.read(changed | {k.replace("__", ".").replace("_", "-"): v for k, v in given.items()})
 
 
 class Seen(Callback):
@@ -41,9 +38,9 @@ class Seen(Callback):
         self.events.append(event)
 
 
-def simulated(folder: Path, given: dict[str, Any], **more: Any) -> list[Version]:
+def simulated(folder: Path, given: RunConfig, **more: Any) -> list[Version]:
     """The versions of a run of toy nodes in ``folder``."""
-    app, seen = toy_app(folder / "nodes", read_settings(Schedule, given)), Seen()
+    app, seen = toy_app(folder / "nodes", given.schedule), Seen()
     simulate_run(given, folder / "run", SPEEDS, app=app, callbacks=[seen], **more)
     kept = list(read_events(folder / "run" / FILE_NAME))
     assert seen.events == kept

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.simulation.strategy import Simulated, simulate
 from crossward.simulation.toy import ToyLearner
 from crossward.simulation.virtual_grid import Speed
 from strategies.fedavg import FedAvg
-from strategies.settings import StrategySettings
 
 SCHEDULE = Schedule(versions=6, local_steps=5, peak=0.05)
 SPEEDS = [Speed(mbit, 0.0, compute) for mbit, compute in ((1e9, 10.0), (1e8, 10.0), (1e7, 15.0), (1e6, 40.0))]

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from crossward.config.data_settings import LABEL, NOTES
+from crossward.config.run_config import RunConfig
 from crossward.evaluation.replay import EvaluationError
 from crossward.launcher.overrides import app_defaults
-from crossward.launcher.settings_table import check_settings
 from research.compare.methods import CHECKS, DP_FL, ENCRYPTED, FL, HE_FL, HYBRID, METHODS
-from research.compare.settings import FULL, LABEL, NOTES, QUICK, Comparison
+from research.compare.settings import FULL, QUICK, Comparison
 
 ROOT = Path(__file__).resolve().parents[3]
 DEFAULTS = app_defaults(ROOT)
@@ -28,7 +29,7 @@ def test_every_method_has_a_config_that_server_and_nodes_accept(setting: Compari
     for task in (NOTES, LABEL):
         made = config(setting, name, task)
         assert made.keys() == DEFAULTS.keys()
-        check_settings(made)
+        RunConfig.read(made)
 
 
 @pytest.mark.parametrize("setting", [QUICK, FULL], ids=lambda s: s.name)
@@ -60,4 +61,4 @@ def test_what_methods_differ_in_cannot_be_set() -> None:
 def test_a_file_without_a_named_label_has_none() -> None:
     own = replace(QUICK, given=(("data.source", "csv"),))
     assert QUICK.has_label and not own.has_label
-    assert replace(own, given=(*own.given, ("data.label-column", "died"))).has_label
+    assert replace(own, given=(*own.given, ("data.label", "died"))).has_label

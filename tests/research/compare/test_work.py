@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from client_app.training.trained import Trained
+from crossward.config.data_settings import NOTES
+from crossward.config.run_config import RunConfig
 from crossward.config.schedule import Schedule
 from crossward.evaluation.replay import EvaluationError
 from crossward.launcher.overrides import app_defaults
@@ -19,7 +21,7 @@ from research.compare.federation import UnavailableError, epsilon_of
 from research.compare.frontier import point
 from research.compare.memory import Memory, Remembering
 from research.compare.methods import CHECKS, ENCRYPTED_SYNC, FL, HE_FL, LOCAL, METHODS
-from research.compare.settings import FRACTIONS, FULL, NOTES, QUICK
+from research.compare.settings import FRACTIONS, FULL, QUICK
 from research.compare.work import Workplace
 from tests.ledger_lines import made
 
@@ -165,16 +167,16 @@ def test_leakage_is_measured_at_the_fractions_asked_for(monkeypatch: pytest.Monk
 
 def test_a_training_is_remembered_by_everything_that_decides_it() -> None:
     toy, memory, seconds = ToyLearner(0, Schedule(versions=4, local_steps=2)), Memory(), list[float]()
-    learner = Remembering(toy, {"train.batch-size": 4, "encryption.policy": "all"}, memory, seconds)
+    learner = Remembering(toy, RunConfig.read({"encryption.policy": "all"}), memory, seconds)
     start = toy.initial()
     first = learner.train(start, 0, 1)
     first.vector[:] = 9.0  # the node works in it
     assert isinstance(learner.train(start, 0, 1), Trained) and len(memory.trained) == 1
     assert not np.array_equal(learner.train(start, 0, 1).vector, first.vector)
-    sealed = Remembering(toy, {"train.batch-size": 4, "encryption.policy": "none"}, memory, seconds)
+    sealed = Remembering(toy, RunConfig.read({"encryption.policy": "none"}), memory, seconds)
     sealed.train(start, 0, 1)
     assert len(memory.trained) == 1 and len(seconds) == 4 and len(set(seconds)) == 1
-    Remembering(toy, {"train.batch-size": 8}, memory, seconds).train(start, 0, 1)
+    Remembering(toy, RunConfig.read({"train.batch-size": 8}), memory, seconds).train(start, 0, 1)
     for version, seed, vector in ((1, 1, start), (0, 2, start), (0, 1, start + np.float32(1))):
         learner.train(vector, version, seed)
     assert len(memory.trained) == 5
@@ -188,6 +190,6 @@ def test_a_private_training_is_made_every_time() -> None:
             return Trained(start + np.random.default_rng().normal(0, noise_multiplier, start.shape), 7, 1, 0.0, 1)
 
     toy, seconds = Private(0, Schedule(versions=4, local_steps=2)), list[float]()
-    learner = Remembering(toy, {}, Memory(), seconds)
+    learner = Remembering(toy, RunConfig.read({}), Memory(), seconds)
     one, two = (learner.train_private(toy.initial(), 0, 2.0).vector for _ in range(2))
     assert not np.array_equal(one, two) and len(seconds) == 2 and learner.units == 7

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossward.config.strategy_settings import StrategySettings
 from crossward.config.weightings import EQUAL, WEIGHTINGS, Facts, Weighting
 from strategies.aggregation.versions import weigh
 from strategies.aggregation.weighting import (
@@ -19,7 +20,6 @@ from strategies.aggregation.weighting import (
     shares,
     staleness_factor,
 )
-from strategies.settings import StrategySettings
 
 S = StrategySettings(max_share=1.0)
 A = Contribution(loss_sum=200.0, num_tokens=100, num_examples=10, bandwidth=16.0, staleness=0)
@@ -49,10 +49,10 @@ def test_each_formula_by_hand_and_its_shares_with_staleness(name: str, a: float,
 
 
 def test_exponents_are_those_of_the_settings() -> None:
-    s = replace(S, bandwidth_exponent=1.0, loss_exponent=2.0, loss_offset=0.5)
+    s = replace(S, exponents="1,0.5,2", loss_offset=0.5)
     assert WEIGHTINGS["paper"].weight(known(A), s) == pytest.approx(2 / 16)
     assert WEIGHTINGS["corrected"].weight(known(A), s) == pytest.approx(100 * 2.5**2)
-    assert WEIGHTINGS["paper"].weight(known(A), replace(S, bandwidth_exponent=0.0)) == pytest.approx(2.0)
+    assert WEIGHTINGS["paper"].weight(known(A), replace(S, exponents="0,0.5,1")) == pytest.approx(2.0)
 
 
 def test_a_weighting_reads_nothing_that_it_does_not_name_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def test_absolute_damping_scales_each_update_by_its_own_factor() -> None:
 
 
 def test_absolute_damping_leaves_every_update_a_weight() -> None:
-    s = replace(S, weighting="examples", damping="absolute", staleness_exponent=4.0)
+    s = replace(S, weighting="examples", damping="absolute", exponents="0.5,4,1")
     ancient = [Contribution(1, 1, 10, 1, 1000, 2)] * 4
     total = damped_total(ancient, [0.25] * 4, 128, s)
     assert total == 8

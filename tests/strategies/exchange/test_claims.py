@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossward.config.strategy_settings import StrategySettings
 from crossward.ledger.state import Claim, RunState
 from crossward.protocol.messages import Head, Update
 from strategies.exchange.claims import GROWTH, Claims
-from strategies.settings import StrategySettings
 from tests.ledger_lines import made
 
 HONEST = Update(

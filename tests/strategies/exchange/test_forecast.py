@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from crossward.config.strategy_settings import StrategySettings
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.forecast import Forecast
-from strategies.settings import StrategySettings
 
 MB = 1_000_000
 

@@ -1,6 +1,6 @@
 """When to stop, and when to roll back."""
 
-from strategies.settings import StrategySettings
+from crossward.config.strategy_settings import StrategySettings
 from strategies.stopping.convergence import Convergence
 
 

@@ -22,6 +22,7 @@ pytest.importorskip("flwr.serverapp")
 from flwr.app import Error, Message
 
 from crossward.config.schedule import Schedule
+from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.events import parse, read_events
 from crossward.ledger.file import FILE_NAME, Ledger
@@ -49,7 +50,6 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, 
 from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
 from strategies.history.journal import MemoryJournal
-from strategies.settings import StrategySettings
 from tests.ledger_lines import made
 
 

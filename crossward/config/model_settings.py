@@ -1,7 +1,4 @@
-"""Which base model a run uses and which LoRA factors it trains.
-
-Every field's ``metadata`` carries the run-config key, a line of help and its range, from which the
-settings reader checks values and the reference's table is made.
+"""Run-config keys under ``model.`` and ``lora.``: the base model, and which LoRA factors are trained.
 
 Not for: loading anything. Importing this module must stay cheap (no torch).
 """
@@ -12,11 +9,14 @@ import math
 import re
 from dataclasses import dataclass, field
 
-from crossward.adapters.errors import AdapterError
+from crossward.config.settings import AUTO, NAME_OR_PATH, PATH, SettingsError
 from crossward.machine.paths import PathError, checked
 
 EMBEDDED = "embedded"
+FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
+NO_QUANTIZATION, EIGHT_BIT, FOUR_BIT = "none", "8bit", "4bit"
 ALL_LINEAR = "all-linear"
+BOTH, B_ONLY, CORE = "both", "b", "core"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,9 @@ class ModelConfig:
         default=EMBEDDED,
         metadata={
             "key": "model.name",
-            "path": "name or path",
-            "help": "'embedded' (a 1 M parameter Llama that ships with the app), a local folder, or a "
-            "Hugging Face hub id.",
+            "path": NAME_OR_PATH,
+            "help": "'embedded' (a 1 M parameter Llama that ships with the app), a local folder, or a Hugging Face hub "
+            "id.",
         },
     )
     revision: str = field(
@@ -37,24 +37,30 @@ class ModelConfig:
         metadata={"key": "model.revision", "help": "Hub revision (branch, tag or commit); empty: main."},
     )
     dtype: str = field(
-        default="auto",
+        default=AUTO,
         metadata={
             "key": "model.dtype",
             "help": "Precision of the frozen weights; auto: bfloat16 on GPUs that are fast at it, else float32.",
-            "choices": ("auto", "float32", "bfloat16", "float16"),
+            "choices": (AUTO, FLOAT32, BFLOAT16, FLOAT16),
+            "hospital": True,
         },
     )
     quantization: str = field(
-        default="none",
+        default=NO_QUANTIZATION,
         metadata={
             "key": "model.quantization",
-            "help": "bitsandbytes loading of the frozen weights; 4bit is NF4 with double quantisation.",
-            "choices": ("none", "8bit", "4bit"),
+            "help": "Quantise the frozen weights with bitsandbytes; 4bit is NF4 with double quantisation.",
+            "choices": (NO_QUANTIZATION, EIGHT_BIT, FOUR_BIT),
+            "hospital": True,
         },
     )
     device: str = field(
-        default="auto",
-        metadata={"key": "model.device", "help": "'auto' (cuda where there is one, else cpu) or a torch device."},
+        default=AUTO,
+        metadata={
+            "key": "model.device",
+            "help": "'auto' (cuda where available, else cpu) or a torch device.",
+            "hospital": True,
+        },
     )
     attention: str = field(
         default="sdpa",
@@ -62,14 +68,15 @@ class ModelConfig:
             "key": "model.attention",
             "help": "Attention implementation of transformers; the flash ones need their package and a GPU.",
             "choices": ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention"),
+            "hospital": True,
         },
     )
 
     def __post_init__(self) -> None:
         if not self.name.strip():
-            raise AdapterError("model.name is empty: give 'embedded', a local folder or a hub id.")
+            raise SettingsError("model.name is empty: give 'embedded', a local folder or a hub id.")
         if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", self.device):
-            raise AdapterError(
+            raise SettingsError(
                 f"model.device = {self.device!r} is no device: expected auto, cpu, mps, cuda, cuda:<n>, xpu or xpu:<n>."
             )
 
@@ -88,7 +95,7 @@ class LoraSettings:
     )
     dropout: float = field(
         default=0.0,
-        metadata={"key": "lora.dropout", "help": "Dropout on the input of A while training.", "min": 0.0, "max": 0.9},
+        metadata={"key": "lora.dropout", "help": "Dropout on the input of A in training.", "min": 0.0, "max": 0.9},
     )
     target_modules: str = field(
         default=ALL_LINEAR,
@@ -99,45 +106,45 @@ class LoraSettings:
         },
     )
     factors: str = field(
-        default="both",
+        default=BOTH,
         metadata={
             "key": "lora.factors",
-            "help": "both: A and B are trained and sent (FedIT); b: A stays as drawn, only B is (FFA-LoRA); "
-            "core: both are frozen from the weight's SVD, only an r x r core between them is (LoRA-XS).",
-            "choices": ("both", "b", "core"),
+            "help": "both: A and B are trained and sent (FedIT); b: A stays as initialised, only B is trained "
+            "(FFA-LoRA); core: both are frozen from the weight's SVD, only an r x r core between them is trained "
+            "(LoRA-XS).",
+            "choices": (BOTH, B_ONLY, CORE),
         },
     )
     bases: str = field(
         default="",
         metadata={
             "key": "lora.bases",
-            "path": "path",
-            "help": "For lora.factors 'core': a file made by `crossward bases`, the same on every "
-            "node; "
-            "empty: computed here and cached.",
+            "path": PATH,
+            "help": "For lora.factors 'core': a file made by `crossward bases`, the same on every node; "
+            "empty: computed on each node and cached.",
         },
     )
 
     def __post_init__(self) -> None:
-        if self.factors not in ("both", "b", "core"):
-            raise AdapterError(f"lora.factors = {self.factors!r}: expected 'both', 'b' or 'core'.")
-        if self.bases and self.factors != "core":
-            raise AdapterError(
+        if self.factors not in (BOTH, B_ONLY, CORE):
+            raise SettingsError(f"lora.factors = {self.factors!r}: expected 'both', 'b' or 'core'.")
+        if self.bases and self.factors != CORE:
+            raise SettingsError(
                 f"lora.bases = {self.bases!r}: only lora.factors = 'core' has bases, and it is {self.factors!r}. "
                 "Leave lora.bases empty or set lora.factors to 'core'."
             )
         try:
             checked(self.bases, "lora.bases")
         except PathError as error:
-            raise AdapterError(str(error)) from error
+            raise SettingsError(str(error)) from error
         if self.rank < 1:
-            raise AdapterError(f"lora.rank = {self.rank}: expected at least 1.")
+            raise SettingsError(f"lora.rank = {self.rank}: expected at least 1.")
         if not (math.isfinite(self.alpha) and self.alpha > 0):
-            raise AdapterError(f"lora.alpha = {self.alpha}: expected a finite number above 0.")
+            raise SettingsError(f"lora.alpha = {self.alpha}: expected a finite number above 0.")
         if not 0 <= self.dropout < 1:
-            raise AdapterError(f"lora.dropout = {self.dropout}: expected at least 0 and below 1.")
+            raise SettingsError(f"lora.dropout = {self.dropout}: expected at least 0 and below 1.")
         if not self.targets:
-            raise AdapterError(
+            raise SettingsError(
                 f"lora.target-modules = {self.target_modules!r} names no module: "
                 "give 'all-linear' or a comma list such as 'q_proj,v_proj'."
             )

@@ -1,0 +1,175 @@
+"""A hospital's own configuration: its files, its demands on runs, and the run keys that it sets for its own machine.
+
+Not for: the run's settings (``crossward.config.run_config``), or whether a run meets the demands
+(``client_app.guard.demands``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from crossward.config.encryption_settings import ALL, POLICIES
+from crossward.config.model_settings import CORE
+from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT
+from crossward.config.run_config import HOSPITAL_KEYS, SECTIONS, Value
+from crossward.config.settings import PATH, SettingsError, keyed, read_settings
+
+NODE_CONFIG = "node config"
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """What a SuperNode is given with ``--node-config``; a simulation sets ``partition-id`` instead.
+
+    ``overrides`` are the run keys that this hospital sets for its own machine, with their values.
+    """
+
+    data_path: str = field(
+        default="",
+        metadata={"key": "data-path", "path": PATH, "help": "This hospital's notes; replaces data.path."},
+    )
+    state_dir: str = field(
+        default="",
+        metadata={"key": "state-dir", "path": PATH, "help": "Folder for this node's state and identity; required."},
+    )
+    key_path: str = field(
+        default="",
+        metadata={
+            "key": "key-path",
+            "path": PATH,
+            "help": "The consortium's key file, from `crossward keys`.",
+        },
+    )
+    passphrase_path: str = field(
+        default="",
+        metadata={
+            "key": "passphrase-path",
+            "path": PATH,
+            "help": "File (mode 0600) with the passphrase of the key file, if it has one.",
+        },
+    )
+    bases_path: str = field(
+        default="",
+        metadata={
+            "key": "bases-path",
+            "path": PATH,
+            "help": "File of frozen bases for lora.factors = 'core'; replaces lora.bases.",
+        },
+    )
+    policy: str = field(
+        default=ALL,
+        metadata={
+            "key": "policy",
+            "help": "The weakest encryption.policy that this hospital accepts; it refuses any run that encrypts less.",
+            "choices": POLICIES,
+        },
+    )
+    min_contributors: int = field(
+        default=3,
+        metadata={
+            "key": "min-contributors",
+            "help": "The smallest strategy.min-contributors that this hospital accepts: of two contributors each sees "
+            "the other's update.",
+            "min": 1,
+        },
+    )
+    privacy_unit: str = field(
+        default=NO_UNIT,
+        metadata={
+            "key": "privacy-unit",
+            "help": "The privacy.unit that this hospital demands; it refuses any run with another ('none': accepts "
+            "any). Needs privacy-epsilon, privacy-total-epsilon or both.",
+            "choices": (NO_UNIT, *LOCAL_UNITS),
+        },
+    )
+    privacy_epsilon: float = field(
+        default=0.0,
+        metadata={
+            "key": "privacy-epsilon",
+            "help": "The largest privacy.epsilon of a run that this hospital accepts (0: any, and none).",
+            "min": 0.0,
+        },
+    )
+    privacy_total_epsilon: float = field(
+        default=0.0,
+        metadata={
+            "key": "privacy-total-epsilon",
+            "help": "Privacy budget of all runs together at this hospital, at privacy-delta; its record is kept in "
+            "state-dir. 0: each run by itself.",
+            "min": 0.0,
+        },
+    )
+    privacy_delta: float = field(
+        default=1e-5,
+        metadata={
+            "key": "privacy-delta",
+            "help": "The largest privacy.delta that this hospital accepts with privacy-epsilon; also the delta of "
+            "privacy-total-epsilon.",
+            "above": 0.0,
+            "max": 0.1,
+        },
+    )
+    patient_column: str = field(
+        default="",
+        metadata={
+            "key": "patient-column",
+            "help": "The column of this hospital's csv or jsonl that names the patient; replaces data.patient-column, "
+            "and is required with privacy-unit 'patient'.",
+        },
+    )
+    site: str = field(default="", metadata={"key": "site", "help": "This hospital's name in reports."})
+    overrides: tuple[tuple[str, Value], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.privacy_epsilon and self.privacy_unit == NO_UNIT:
+            raise ValueError(
+                f"privacy-epsilon = {self.privacy_epsilon:g} bounds nothing while privacy-unit = 'none': say whom it "
+                "is for, 'example' or 'patient'"
+            )
+        if self.privacy_total_epsilon and self.privacy_unit == NO_UNIT:
+            raise ValueError(
+                f"privacy-total-epsilon = {self.privacy_total_epsilon:g} counts nothing while privacy-unit = 'none': "
+                "say whom it is for, 'example' or 'patient'"
+            )
+        if self.privacy_unit != NO_UNIT and not (self.privacy_epsilon or self.privacy_total_epsilon):
+            raise ValueError(
+                f"privacy-unit = {self.privacy_unit!r} bounds nothing by itself, since a run's noise may be next to "
+                "none: set privacy-epsilon (for each run), privacy-total-epsilon (for all together), or both"
+            )
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> NodeConfig:
+        """The node config of ``given``.
+
+        Raises
+        ------
+        SettingsError
+            a value is not what is expected, or a key is unknown: a demand that is misspelt would demand nothing.
+        """
+        known = [entry.metadata["key"] for entry in keyed(cls)]
+        for key in given:
+            if key in known or key in HOSPITAL_KEYS:
+                continue
+            if full := next((full for full in HOSPITAL_KEYS if full.split(".")[1] == key), ""):
+                raise SettingsError(f"{NODE_CONFIG}: {key} is now {full}, as in the run config: rename it")
+            near = difflib.get_close_matches(key.replace("_", "-"), [*known, *HOSPITAL_KEYS], 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join([*known, *HOSPITAL_KEYS])}"
+            raise SettingsError(f"{NODE_CONFIG}: there is no key {key}; {hint}")
+        overrides = {key: value for key, value in given.items() if key in HOSPITAL_KEYS}
+        for section in SECTIONS.values():
+            read_settings(section, overrides, NODE_CONFIG)
+        return replace(read_settings(cls, given, NODE_CONFIG), overrides=tuple(sorted(overrides.items())))
+
+    def over(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The run config's keys and values as this node follows them: what the hospital set replaces the run's."""
+        out = {**values, **dict(self.overrides)}
+        if self.data_path:
+            out["data.path"] = self.data_path
+        if self.patient_column:
+            out["data.patient-column"] = self.patient_column
+        if self.bases_path and values.get("lora.factors") == CORE:
+            out["lora.bases"] = self.bases_path
+        return out
