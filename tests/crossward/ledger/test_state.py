@@ -83,7 +83,5 @@ def test_views_skip_an_event_that_they_do_not_know_and_a_run_is_not_resumed_over
     watch = WatchState()
     watch(unknown)
     assert watch.rows(1002.0) == []
-    with pytest.raises(
-        LedgerError, match=r"'merged', which this version .* does not know: resume the run"
-    ):
+    with pytest.raises(LedgerError, match=r"'merged', which this version .* does not know: resume the run"):
         watch.run.check_known()
