@@ -23,7 +23,7 @@ from crossward.ledger.state import RunState
 _LONGEST = 500  # characters of a node's own words
 
 
-def explain(ledger: Path | Iterable[Event], task: int) -> list[str]:
+def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
     """What happened to ``task``; ``ledger`` is a ledger file, its run folder, or its events.
 
     Raises
@@ -33,8 +33,9 @@ def explain(ledger: Path | Iterable[Event], task: int) -> list[str]:
     OSError
         the ledger cannot be read.
     """
-    if isinstance(ledger, Path):
-        ledger = read_events(ledger / FILE_NAME if ledger.is_dir() else ledger)
+    if isinstance(ledger, str | Path):
+        path = Path(ledger)
+        ledger = read_events(path / FILE_NAME if path.is_dir() else path)
     state, lines, highest = RunState(), list[str](), 0
     for event in ledger:
         state.apply(event)

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from crossward.ledger import reasons
 from crossward.ledger.chain import LedgerError
 from crossward.ledger.events import (
+    VERSION,
     Accepted,
     Dispatched,
     Evaluated,
@@ -152,8 +153,8 @@ class RunState:
         """
         if self.unknown is not None:
             raise LedgerError(
-                f"the ledger has an event {self.unknown.name[:60]!r}, which this version of the project does not know: "
-                "resume the run with the version that wrote it"
+                f"the ledger has an event {self.unknown.name[:60]!r}, which this version of the project (ledger events "
+                f"{VERSION}) does not know: resume the run with the version that wrote it"
             )
 
 

@@ -153,6 +153,32 @@ def test_start_sends_what_configure_train_composes(federation: Any, monkeypatch:
     assert composed and all(composed) and len(composed) == len(f.lines("dispatched")) - len(f.lines("measured"))
 
 
+@pytest.mark.parametrize("hook", ["configure_train", "configure_evaluate", "aggregate_train", "aggregate_evaluate"])
+def test_start_does_its_work_through_flowers_hooks(federation: Any, monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
+    f = federation(versions=3, compute=(1, 1, 1), evaluate_every=2)
+    given, handed = getattr(f.strategy, hook), 0
+
+    def watched(number: int, *args: Any) -> Any:
+        nonlocal handed
+        for message in given(number, *args):
+            handed += 1
+            yield message
+
+    def taking(number: int, replies: Any) -> Any:
+        def counted() -> Any:
+            nonlocal handed
+            for message in replies:
+                handed += 1
+                yield message
+
+        return given(number, counted())
+
+    monkeypatch.setattr(f.strategy, hook, watched if hook.startswith("configure") else taking)
+    f.start()
+    trained, measured = len(f.lines("accepted", "late")), len(f.lines("measured"))
+    assert handed == (trained if hook.endswith("train") else measured) > 0 and f.strategy.state.version == 3
+
+
 def test_a_task_that_was_composed_and_never_sent_leaves_its_node_idle(federation: Any) -> None:
     f = federation(versions=1, compute=(1, 1, 1))
     s, ask = f.strategy, (1, ArrayRecord(), ConfigRecord(), f.grid)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 
-from crossward.ledger.events import EVENTS, REFUSED, Accepted, EventError, Unknown, parse, read_line
+from crossward.ledger.events import EVENTS, REFUSED, VERSION, Accepted, EventError, Unknown, _facts, parse, read_line
 from crossward.protocol.messages import ACCEPTED, OUTCOMES
 from tests.ledger_lines import facts, made
 
@@ -16,6 +17,23 @@ def same(event: str, line: dict[str, Any]) -> bool:
     """Whether a line's facts are written back as they were, byte by byte."""
     back = parse(event, line).facts()
     return json.dumps(back, sort_keys=True) == json.dumps(line, sort_keys=True)
+
+
+# every fact's name, type and mark by event: whoever changes it counts VERSION up, and keeps the contract of the module
+VOCABULARY = (1, "68f90822778848f8")
+
+
+def vocabulary() -> str:
+    """What lines are made of, as a hash."""
+    facts = {
+        name: [(fact.name, fact.wanted, fact.newer, fact.sometimes) for fact in _facts(kind)]
+        for name, kind in sorted(EVENTS.items())
+    }
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def test_a_change_of_what_lines_are_made_of_is_counted() -> None:
+    assert (VERSION, vocabulary()) == VOCABULARY
 
 
 def test_every_outcome_of_the_protocol_is_an_event() -> None:
