@@ -4,7 +4,7 @@ A section is a frozen dataclass. A field that a user can set carries ``metadata`
 ``help`` (one line) and, where they apply, ``min``/``max`` (inclusive), ``above`` (exclusive lower bound), ``choices``,
 ``path`` (``PATH``, or ``NAME_OR_PATH``) or ``hospital`` (a hospital may override the key in its node config). A field
 without a key is a constant of the product that tests and benchmarks pass to the constructor. Paths come out expanded
-and absolute. The README's configuration table is generated from the same metadata.
+and absolute. The reference of the configuration is generated from the same metadata.
 
 Not for: the configuration as a whole (``crossward.config.run_config``).
 """
