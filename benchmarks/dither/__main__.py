@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crossward.config.data_settings import NOTES
+from crossward.config.run_config import RunConfig
 from crossward.encryption.aggregator import BfvArithmetic
 from crossward.encryption.dither import KNOWN, Dither, NoDither
 from crossward.encryption.holder import BfvSealer
@@ -85,7 +86,7 @@ def measure(setting: Comparison, seeds: int, say: Any = lambda text: None) -> li
                 config = setting.config(CLEAR, seed, NOTES, defaults, folder / "state")
                 count, mbit = setting.hospitals, setting.link_mbit
                 run = federate(config, count, mbit, folder / "run", learners[0], memory, dither=dither)
-                measured = [Remembering(learner, config, memory, []) for learner in learners]
+                measured = [Remembering(learner, RunConfig.read(config), memory, []) for learner in learners]
                 found = notes_quality(measured, [run.vector] * count)
                 rows.append({"seed": seed, "sums": name, "loss": found["loss"], "perplexity": found["perplexity"]})
                 say(f"seed {seed}, {name}: held-out perplexity {found['perplexity']:.3f}")
