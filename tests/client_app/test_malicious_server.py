@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tenseal.sealapi as seal
 
+from crossward.config.run_config import RunConfig
+
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
 from flwr.app import Message
@@ -118,7 +120,7 @@ def test_a_task_that_cannot_be_is_refused_and_leaves_the_state_alone(
 @pytest.mark.parametrize("policy", ["none", "sensitive"])
 def test_a_run_that_seals_less_is_refused_by_a_hospital_that_did_not_agree(policy: str) -> None:
     with pytest.raises(SettingsError, match="nothing was trained or sent"):
-        check_demands({"encryption.policy": policy}, NodeConfig())
+        check_demands(RunConfig.read({"encryption.policy": policy}), NodeConfig())
 
 
 def test_no_task_makes_a_sealing_node_send_a_clear_value(node: Node) -> None:
