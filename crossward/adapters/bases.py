@@ -38,6 +38,7 @@ from crossward.adapters.core import lora_layers
 from crossward.adapters.errors import AdapterError
 from crossward.adapters.svd import top_svd
 from crossward.config.model_settings import CORE, LoraSettings, ModelConfig
+from crossward.config.settings import SettingsError
 from crossward.internals.bitsandbytes import dequantized, is_quantized
 from crossward.machine.paths import checked, path_argument
 
@@ -173,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
             digest = make_bases(out, dict(lora_layers(peft_model)), lora.rank, base)
         finally:
             detach_lora(peft_model)
-    except (AdapterError, OSError) as error:
+    except (AdapterError, SettingsError, OSError) as error:
         print(f"crossward.adapters.bases: {error}", file=sys.stderr)
         return 1
     print(f"{out}\nfingerprint {digest}\nSet lora.bases to where each node has the file.")
