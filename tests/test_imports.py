@@ -41,8 +41,6 @@ ROOMS = frozenset(
 
 # what epsilon follows from: public settings and counts alone, no data, no noise, no model
 ACCOUNTING = {"crossward.privacy.accounting", "crossward.privacy.hospital"}
-# what depends on an encryption scheme, its bits and its name: no face of it
-SCHEMES = {"crossward.encryption.schemes", "crossward.encryption.plan"}
 # what every room may import: paths, ports and text
 MACHINE = "crossward.machine"
 
@@ -69,8 +67,8 @@ MAY_IMPORT = {
     "crossward.adapters": {*rooms("adapters", "config"), *internals("bitsandbytes")},
     "crossward.encryption": {*rooms("encryption", "config"), *internals("python")},
     "crossward.privacy": rooms("privacy"),
-    "crossward.protocol": {*rooms("protocol", "config"), *ACCOUNTING, *SCHEMES},
-    "crossward.ledger": {*rooms("ledger", "protocol", "config"), *ACCOUNTING, *SCHEMES},
+    "crossward.protocol": {*rooms("protocol", "config"), *ACCOUNTING},
+    "crossward.ledger": {*rooms("ledger", "protocol", "config"), *ACCOUNTING},
     "client_app": {"client_app", "data", *rooms("adapters", "privacy", "protocol", "config", "encryption"), *OF_A_NODE},
     "strategies": {"strategies", *rooms("ledger", "protocol", "config", "encryption"), *ACCOUNTING},
     "crossward.report": {*rooms("report", "ledger"), "strategies", "server_app", *OF_A_SERVER},

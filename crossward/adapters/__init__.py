@@ -3,7 +3,7 @@
 Names are loaded on first use (PEP 562): reading a configuration must not cost an import of torch, and
 ``OMP_WAIT_POLICY`` has to be set before torch is imported.
 
-Not for: training, aggregation, encryption. Nothing here imports another of our rooms.
+Not for: training, aggregation, encryption. Of our other rooms only the settings (``crossward.config``) are imported.
 """
 
 from __future__ import annotations

@@ -84,6 +84,7 @@ class EncryptionSettings:
             "help": "Processes per node that encrypt and decrypt large adapters (0: one per core, up to 8).",
             "min": 0,
             "max": 1024,
+            "hospital": True,
         },
     )
 

@@ -4,7 +4,7 @@ A section is a frozen dataclass. A field that a user can set carries ``metadata`
 ``help`` (one line) and, where they apply, ``min``/``max`` (inclusive), ``above`` (exclusive lower bound), ``choices``,
 ``path`` (``PATH``, or ``NAME_OR_PATH``) or ``hospital`` (a hospital may override the key in its node config). A field
 without a key is a constant of the product that tests and benchmarks pass to the constructor. Paths come out expanded
-and absolute. The README's configuration table is generated from the same metadata.
+and absolute. The reference of the configuration is generated from the same metadata.
 
 Not for: the configuration as a whole (``crossward.config.run_config``).
 """
@@ -12,7 +12,6 @@ Not for: the configuration as a whole (``crossward.config.run_config``).
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -80,11 +79,6 @@ def keyed(cls: type[Any]) -> list[dataclasses.Field[Any]]:
     return [field for field in dataclasses.fields(cls) if "key" in field.metadata]
 
 
-@functools.cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
-    return get_type_hints(cls)
-
-
 def path_keys(cls: type[Any], kinds: Collection[str] = (PATH, NAME_OR_PATH)) -> list[str]:
     """The keys of a section whose values are paths of one of ``kinds``."""
     return [field.metadata["key"] for field in keyed(cls) if field.metadata.get("path") in kinds]
@@ -124,7 +118,7 @@ def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run con
     SettingsError
         names the key, the value, what was expected and how to set it.
     """
-    hints = _hints(cls)  # type: ignore[arg-type]  # every class is hashable
+    hints = get_type_hints(cls)
     given: dict[str, Any] = {}
     for field in keyed(cls):
         key = field.metadata["key"]
@@ -141,7 +135,7 @@ def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run con
 
 def settings_rows(cls: type[Any]) -> list[tuple[str, Any, str, str]]:
     """(key, default, allowed values, help) of every key of a section, in order."""
-    hints = _hints(cls)  # type: ignore[arg-type]  # every class is hashable
+    hints = get_type_hints(cls)
     return [
         (f.metadata["key"], f.default, _describe(f.metadata, hints[f.name]), f.metadata["help"]) for f in keyed(cls)
     ]

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tenseal.sealapi as seal
 
+from crossward.config.run_config import RunConfig
+
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
 from flwr.app import Message
@@ -21,7 +23,6 @@ from client_app.state.folder import NodeState, StateFolder
 from client_app.update.payloads import Payloads, Vault
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.node_config import NodeConfig
-from crossward.config.run_config import RunConfig
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError
 from crossward.encryption.bfv import Bfv, to_60_bits

@@ -34,6 +34,7 @@ RUN: dict[str, Any] = {
     "model.attention": "sdpa",
     "model.name": "embedded",
     "train.learning-rate": 0.01,
+    "encryption.workers": 0,
 }
 OWN: list[tuple[str, Any, str]] = [
     ("data-path", "/own/notes", "data.path"),
@@ -60,6 +61,7 @@ OWN: list[tuple[str, Any, str]] = [
             ("model.dtype", "float16"),
             ("model.device", "cpu"),
             ("model.attention", "eager"),
+            ("encryption.workers", 1),
         )
     ),
 ]

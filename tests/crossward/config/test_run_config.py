@@ -77,8 +77,8 @@ def test_what_an_earlier_version_stored_is_read_where_old_keys_say_nothing_new()
 
 
 def test_a_hospital_may_set_what_its_machine_decides_and_nothing_else() -> None:
-    assert {key.split(".")[0] for key in HOSPITAL_KEYS} == {"model", "train", "node"}
-    for key in ("train.local-steps", "train.learning-rate", "train.clip", "model.name", "train.error-feedback"):
+    assert {key.split(".")[0] for key in HOSPITAL_KEYS} == {"model", "train", "node", "encryption"}
+    for key in ("train.local-steps", "train.learning-rate", "train.clip", "model.name", "encryption.policy"):
         assert key not in HOSPITAL_KEYS
 
 

@@ -36,6 +36,14 @@ def test_settings_that_are_not_the_defaults_are_taken_up(run: Path) -> None:
     assert settings == {"train.local-steps": 3, "data.seed": 7, "run.resume": str(run)} and hospitals == 3
 
 
+def test_keys_of_an_earlier_version_are_those_of_this_one(run: Path) -> None:
+    began = json.loads((run / "config.json").read_text())
+    began["config"] |= {"strategy.poll-seconds": 0.2, "data.label-column": "died"}
+    (run / "config.json").write_text(json.dumps(began))
+    settings, _ = begun(run, ROOT)
+    assert settings["data.label"] == "died" and not {"strategy.poll-seconds", "data.label-column"} & set(settings)
+
+
 def test_the_command_starts_with_them(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Options] = []
     monkeypatch.setattr("crossward.cli.run._launch", lambda wanted: asked.append(wanted) or 0)

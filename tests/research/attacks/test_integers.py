@@ -46,5 +46,5 @@ def test_a_run_that_ends_early_is_an_error() -> None:
 
 
 def test_a_task_that_fails_is_an_error() -> None:
-    with pytest.raises(EvaluationError, match=r"a task of the attacked run failed \(failed\): .*train.weight-decay"):
-        run(1, 3, RUN | {"train.weight-decay": -1.0})
+    with pytest.raises(EvaluationError, match=r"a task of the attacked run failed \(failed\): .*DataError"):
+        run(1, 3, RUN | {"data.source": "csv", "data.path": "/none.csv"})
