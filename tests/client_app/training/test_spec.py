@@ -32,6 +32,7 @@ def changed(key: str) -> Any:
 
 OTHER = {
     "run.folder": "/run",
+    "run.callbacks": "my.module:Callback",
     "run.resume": "/run",
     "run.state-dir": "/state",
     "model.name": "org/model",

@@ -218,7 +218,7 @@ def test_a_quantised_base_trains_and_shares_bases(base: BaseModel, tmp_path: Pat
     assert losses[1] < losses[0]
     detach_lora(model)
     assert layout_of(attach_lora(base, CORE, 1), base, CORE).fingerprint != own.fingerprint  # its weights differ
-    assert bases.main(["--device", "cpu", "--rank", "4", "--out", str(tmp_path / "bases")]) == 0
+    bases.make_file(tmp_path / "bases", ModelConfig(device="cpu"), LoraSettings(rank=4, factors="core"))
     handed = LoraSettings(rank=4, factors="core", bases=str(tmp_path / "bases"))
     there = layout_of(attach_lora(small, handed, 1), small, handed)
     whole = load_base(ModelConfig(device="cpu"))
