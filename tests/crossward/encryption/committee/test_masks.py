@@ -36,8 +36,8 @@ def test_keystreams_are_aes_256_ctr() -> None:
 @pytest.mark.parametrize("bits", [15, 20])
 def test_a_mask_is_uniform(four: Consortium, bits: int) -> None:
     mask = Seeds.draw(four.roster, LINEAGE, "h00").mask(bits, 0, 200_000) & ((1 << bits) - 1)
-    assert chisquare(np.bincount(mask >> (bits - 7), minlength=128)).pvalue > 1e-4
-    assert chisquare(np.bincount(mask & 127, minlength=128)).pvalue > 1e-4
+    assert chisquare(np.bincount(mask >> (bits - 7), minlength=128)).pvalue > 1e-6
+    assert chisquare(np.bincount(mask & 127, minlength=128)).pvalue > 1e-6
 
 
 def test_a_mask_is_the_sum_of_its_subsets_however_it_is_cut(four: Consortium) -> None:
