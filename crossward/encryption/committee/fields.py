@@ -20,7 +20,7 @@ from crossward.encryption.packing import Buffer, packed_size
 
 Words = NDArray[np.unsignedinteger[Any]]
 MOST_BITS = 32
-_CHUNK = 1 << 15  # fields at a time, a multiple of 8: what is worked on stays in the cache
+_CHUNK = 1 << 17  # fields at a time, a multiple of 8: few calls, and what is worked on stays in a cache
 _ONES = (1 << 64) - 1
 
 

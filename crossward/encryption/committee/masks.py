@@ -49,7 +49,7 @@ def keystream(key: bytes, kind: np.dtype[Any], first: int, count: int) -> Words:
     size = skip + kind.itemsize * count
     out = np.empty(size + _AES, dtype=np.uint8)  # update_into wants room for a block more
     encryptor = Cipher(algorithms.AES(key), modes.CTR(block.to_bytes(_AES, "big"))).encryptor()
-    encryptor.update_into(bytes(size), memoryview(out))
+    encryptor.update_into(bytes(size), out.data)
     return np.frombuffer(out, dtype=kind, offset=skip, count=count)
 
 

@@ -30,7 +30,7 @@ def test_bytes_are_those_of_packing_and_come_back(case: tuple[int, list[int]]) -
 
 @pytest.mark.parametrize("bits", [1, 7, 8, 13, 15, 16, 20, 22, 31, 32])
 def test_long_vectors_as_short_ones(bits: int) -> None:
-    values = np.random.default_rng(bits).integers(0, 1 << bits, 100_003, dtype=np.uint64).astype(word(bits))
+    values = np.random.default_rng(bits).integers(0, 1 << bits, 140_003, dtype=np.uint64).astype(word(bits))
     data = pack(values, bits)
     assert data == packing.pack(values.astype(np.int64), bits)
     assert np.array_equal(unpack(memoryview(data), bits, values.size), values)
@@ -56,7 +56,7 @@ def test_weighted_sums_are_those_of_integers_modulo_2_to_the_bits(
 
 def test_a_sum_longer_than_a_chunk() -> None:
     rng = np.random.default_rng(0)
-    a, b = (rng.integers(0, 1 << 15, 70_001).astype(np.uint16) for _ in range(2))
+    a, b = (rng.integers(0, 1 << 15, 140_001).astype(np.uint16) for _ in range(2))
     total = unpack(weighted_sum([pack(a, 15), pack(b, 15)], [100, 27], 15, a.size), 15, a.size)
     assert np.array_equal(total, (100 * a.astype(np.int64) + 27 * b) % (1 << 15))
 
