@@ -76,7 +76,7 @@ class Committee:
         """One version from its updates to its opening; bytes of what travels."""
         updates = [
             timed(samples, "seal", lambda name=name, v=v: self.seal(name, v))
-            for name, v in zip(self.keys, values, strict=True)
+            for name, v in zip(self.keys, values, strict=False)
         ]
         version = VersionList.of(self.roster, number, [u.statement for u in updates], weights)
         payloads, count = [u.blocks for u in updates], values[0].size

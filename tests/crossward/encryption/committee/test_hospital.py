@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from crossward.encryption.committee.fields import pack, unpack, weighted_sum
+from crossward.encryption.committee.fields import FieldError, pack, unpack, weighted_sum
 from crossward.encryption.committee.hospital import VersionError, open_version
 from crossward.encryption.committee.opening import VersionRecord, assign, record
 from crossward.encryption.committee.statements import TAG_PRIME, ListError, Rules, weight_limit
 from crossward.encryption.plan import PRESETS, FieldPlan
+from crossward.encryption.secret import Secret
 from tests.crossward.encryption.committee.consortium import LENIENT, SECRET, Consortium, payloads
 
 SIZES = [(2, 1), (3, 2), (4, 2), (5, 3), (5, 4), (7, 4)]
@@ -211,3 +213,60 @@ def test_work_is_shared_evenly(tmp_path: Path, size: int, threshold: int) -> Non
 
 def test_default_rules_are_three_contributors() -> None:
     assert Rules() == Rules(min_contributors=3, max_share=0.45)
+
+
+@pytest.fixture(scope="module")
+def accepted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Consortium, VersionRecord, NDArray[np.int64]]:
+    """A consortium, a version of it that checks out, and what it opens to."""
+    own = Consortium(tmp_path_factory.mktemp("accepted"), rules=Rules(min_contributors=2, max_share=0.6))
+    drawn = np.random.default_rng(1)
+    updates = [own.seal(name, own.values(drawn, 30)) for name in own.names]
+    found = own.record(updates, [20, 30, 35, 40], [30])
+    return own, found, own.open(found)
+
+
+@settings(deadline=None, derandomize=True, max_examples=150)
+@given(st.data())
+def test_no_mutation_of_a_record_changes_an_accepted_sum(
+    accepted: tuple[Consortium, VersionRecord, NDArray[np.int64]], data: st.DataObject
+) -> None:
+    own, found, sums = accepted
+    kind = data.draw(st.sampled_from(["bit", "tag", "weight", "version", "statement", "swap", "drop"]))
+    listed = found.version
+    contributions = list(listed.contributions)
+    place = data.draw(st.integers(0, len(contributions) - 1))
+    statement, weight = contributions[place]
+    if kind == "bit":
+        block = bytearray(found.blocks[0])
+        block[data.draw(st.integers(0, len(block) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+        found = replace(found, blocks=(bytes(block),))
+    elif kind == "tag":
+        found = replace(found, tag=data.draw(st.integers(0, TAG_PRIME - 1)))
+    elif kind == "version":
+        found = replace(found, version=replace(listed, version=data.draw(st.integers(0, 9))))
+    else:
+        if kind == "weight":
+            contributions[place] = (statement, data.draw(st.integers(-2, 60)))
+        elif kind == "statement":
+            name, values = data.draw(
+                st.sampled_from(
+                    [("tag", st.integers(0, 9)), ("digest", st.text("0a", max_size=3)), ("count", st.just(7))]
+                )
+            )
+            contributions[place] = (replace(statement, **{name: data.draw(values)}), weight)
+        elif kind == "swap":
+            contributions = contributions[::-1]
+        else:
+            contributions.pop(place)
+        found = replace(found, version=replace(listed, contributions=tuple(contributions)))
+    try:
+        opened = own.open(found)
+    except (VersionError, ListError, FieldError):
+        return
+    assert np.array_equal(opened, sums)
+
+
+def test_the_scheme_has_a_key_of_its_own_in_the_consortiums_secret() -> None:
+    secret = Secret(bytes(32))
+    own = {secret.committee_key(), secret.snapshot_key(), secret.hash_key(), secret.bfv_seed()[:32], secret.master}
+    assert len(own) == 5 and len(secret.committee_key()) == 32
