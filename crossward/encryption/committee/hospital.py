@@ -91,8 +91,8 @@ def _fields(values: NDArray[Any], plan: FieldPlan) -> Words:
     if values.size and max(int(values.max()), -int(values.min())) > plan.q_max:
         raise VersionError(f"a quantised value exceeds q_max = {plan.q_max} of {plan.value_bits} value bits")
     kind = word(plan.field_bits)
-    fields: Words = values.astype(kind)  # modulo the word, so that the offset brings negative values back
-    fields += kind.type(plan.offset)
+    fields: Words = values.astype(kind)  # modulo the word, so that q_max brings negative values back
+    fields += kind.type(plan.q_max)
     return fields
 
 
@@ -112,7 +112,7 @@ def open_version(roster: Roster, rules: Rules, secret: bytes, record: VersionRec
     if sum(record.counts) != version.count or len(record.blocks) != len(record.counts):
         raise VersionError(f"version {version.version} has {sum(record.counts)} fields, its updates {version.count}")
     key, total, first, out = tag_key(secret, version.lineage), 0, 0, []
-    removed = plan.offset * sum(version.weights) + plan.dither_mean * len(roster.carriers)
+    removed = plan.q_max * sum(version.weights) + plan.dither_mean * len(roster.carriers)
     for block, count in zip(record.blocks, record.counts, strict=True):
         fields = unpack(block, bits, count)
         fields -= pad(secret, version.digest, bits, first, count)

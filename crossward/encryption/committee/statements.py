@@ -93,9 +93,12 @@ class Statement:
 
 
 def weight_limit(plan: FieldPlan, roster: Roster) -> int:
-    """The most that a version's weights may sum to: W, or what leaves room for the dithers in the fields."""
+    """The most that a version's weights may sum to: W, or what leaves room for the dithers in the fields.
+
+    A field is ``q + q_max``, at most 2 q_max. With two carriers, as of a committee of 4 with threshold 2, it is W.
+    """
     room = (1 << (plan.value_bits + plan.weight_bits)) - 1 - len(roster.carriers) * (plan.total_weight - 2)
-    return min(plan.total_weight, room // (2 * plan.offset - 1))
+    return min(plan.total_weight, room // (2 * plan.q_max))
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,9 @@ def test_t_members_keys_leave_an_update_uniform_and_one_more_opens_it(
         assert chisquare(np.bincount(left >> 8, minlength=128)).pvalue > 1e-6
         assert chisquare(np.bincount(left & 0xFF, minlength=256)).pvalue > 1e-6
         assert abs(np.corrcoef(left, values)[0, 1]) < 0.025  # 5 standard deviations of chance
-        assert np.mean(left.astype(np.int64) - own.plan.offset == values) < 0.001
+        assert np.mean(left.astype(np.int64) - own.plan.q_max == values) < 0.001
     for group in itertools.combinations(own.names, threshold + 1):
-        assert np.array_equal(unmasked(own, update, group).astype(np.int64) - own.plan.offset, values)
+        assert np.array_equal(unmasked(own, update, group).astype(np.int64) - own.plan.q_max, values)
 
 
 def test_what_an_opened_version_adds_is_its_sum_and_no_more(four: Consortium, rng: np.random.Generator) -> None:
@@ -88,7 +88,7 @@ def test_what_an_opened_version_adds_is_its_sum_and_no_more(four: Consortium, rn
         from crossward.encryption.committee.masks import pad
 
         total = total - pad(SECRET, listed.digest, BITS, 0, COUNT)
-    total = total % (1 << BITS) - four.plan.offset * sum(weights)
+    total = total % (1 << BITS) - four.plan.q_max * sum(weights)
     clear = sum(w * v for w, v in zip(weights, values, strict=True))
     noise = total - clear
     assert missing in four.roster.carriers and np.array_equal(noise, carried[missing])
@@ -98,7 +98,7 @@ def test_what_an_opened_version_adds_is_its_sum_and_no_more(four: Consortium, rn
         assert chisquare(np.bincount(part >> 8, minlength=128)).pvalue > 1e-6
         assert abs(np.corrcoef(part, value)[0, 1]) < 0.025
     # positive control: one member more
-    assert np.array_equal(unmasked(four, updates[0], ("h01", "h02", "h03")).astype(np.int64) - 128, values[0])
+    assert np.array_equal(unmasked(four, updates[0], ("h01", "h02", "h03")).astype(np.int64) - 127, values[0])
 
 
 def test_without_a_member_the_aggregator_has_a_uniform_sum(four: Consortium) -> None:

@@ -112,7 +112,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "none": (lambda o, u: VersionList(LINEAGE, 1, o.roster.fingerprint, ()), "0 contributors"),
     "twice": (lambda o, u: o.list([*u, o.seal("h00", np.zeros(20, np.int8))], [30] * 4), "h00 contributes more than"),
     "the very same twice": (lambda o, u: o.list([*u, u[0]], [30] * 4), "h00 contributes more than once"),
-    "too heavy": (lambda o, u: o.list(u, [43, 43, 43]), "sum to 129, the fields hold 127"),
+    "too heavy": (lambda o, u: o.list(u, [43, 43, 43]), "sum to 129, the fields hold 128"),
     "one dominates": (
         lambda o, u: o.list(u, [60, 33, 34]),
         r"h00 weighs 60 of 127, this hospital allows 58 .max-share",
