@@ -264,7 +264,8 @@ def test_of_the_committee_scheme_the_aggregators_side_reaches_no_holders_file() 
     edges = graph(ROOT)
     package = "crossward.encryption.committee"
     sides = {name for name in edges if within(name, package)} - HOLDERS
-    assert sides == {package, *(f"{package}.{name}" for name in ("fields", "roster", "statements", "opening"))}
+    known = ("fields", "roster", "signatures", "statements", "opening")
+    assert sides == {package, *(f"{package}.{name}" for name in known)}
     for name in sides:
         assert not HOLDERS & set(reached(name, edges)), name
     assert {f"{package}.masks", f"{package}.tags"} <= set(reached(f"{package}.member", edges)) & HOLDERS

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from crossward.encryption.committee.fields import Words, pack, unpack, word
 from crossward.encryption.committee.masks import Seeds, box_digests, pad, seal_seeds, tag_pad
 from crossward.encryption.committee.opening import VersionRecord, payload_digest
-from crossward.encryption.committee.roster import Roster, SealingCertificate, Sign
+from crossward.encryption.committee.roster import Roster, SealingCertificate
+from crossward.encryption.committee.signatures import Sign
 from crossward.encryption.committee.statements import TAG_PRIME, Rules, Statement
 from crossward.encryption.committee.tags import tag, tag_key
 from crossward.encryption.plan import FieldPlan

@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from crossward.encryption.committee.boxes import BoxError, SealingKey, seal
 from crossward.encryption.committee.fields import Words, word
-from crossward.encryption.committee.roster import Roster, RosterError, SealingCertificate, canonical
+from crossward.encryption.committee.roster import Roster, RosterError, SealingCertificate
+from crossward.encryption.committee.signatures import canonical
 from crossward.encryption.committee.statements import TAG_PRIME, Statement
 
 SEED_BYTES, UPDATE_BYTES = 32, 16

@@ -24,7 +24,8 @@ from crossward.encryption.committee.boxes import BoxError
 from crossward.encryption.committee.fields import Words, pack, word
 from crossward.encryption.committee.masks import PIECE, Seeds, joint_key, keystream, open_seeds, pad, tag_pad
 from crossward.encryption.committee.opening import Answer
-from crossward.encryption.committee.roster import Roster, Sign
+from crossward.encryption.committee.roster import Roster
+from crossward.encryption.committee.signatures import Sign
 from crossward.encryption.committee.statements import TAG_PRIME, ListError, Rules, VersionList
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.committee.tags import tag, tag_key

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from crossward.encryption.committee.fields import FieldError, check, weighted_sum
-from crossward.encryption.committee.roster import Roster, Sign, canonical, verified
+from crossward.encryption.committee.roster import Roster
+from crossward.encryption.committee.signatures import Sign, canonical, verified
 from crossward.encryption.committee.statements import TAG_PRIME, Statement, VersionList
 from crossward.encryption.packing import Buffer
 

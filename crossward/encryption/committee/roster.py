@@ -18,38 +18,21 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from crossward.encryption.committee.signatures import Sign, canonical, verified
 
 MOST_SUBSETS = 128  # keystreams per update: more would cost more than they protect
 Subset = tuple[str, ...]
-Sign = Callable[[bytes], bytes]
 
 
 class RosterError(ValueError):
     """A roster, or a key that its hospitals vouch for, cannot be used; says why."""
 
     tellable = True  # see client_app.guard.refusals
-
-
-def canonical(label: str, *facts: Any) -> bytes:
-    """The one spelling of ``facts`` (texts, integers, lists, dicts) under a label, for signing, hashing, deriving."""
-    return json.dumps([f"crossward committee 1 {label}", *facts], sort_keys=True, separators=(",", ":")).encode()
-
-
-def verified(public: str, signature: bytes, signed: bytes) -> bool:
-    """Whether the Ed25519 key in hexadecimal ``public`` made ``signature`` over ``signed``."""
-    try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, signed)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from functools import cached_property
 from hashlib import sha256
 
 from crossward.encryption.committee.fields import MOST_BITS
-from crossward.encryption.committee.roster import Roster, Sign, canonical, verified
+from crossward.encryption.committee.roster import Roster
+from crossward.encryption.committee.signatures import Sign, canonical, verified
 from crossward.encryption.plan import FieldPlan, PlanError
 
 TAG_PRIME = (1 << 61) - 1

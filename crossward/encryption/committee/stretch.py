@@ -23,7 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from crossward.encryption.committee.boxes import PRIVATE_BYTES, SealingKey
-from crossward.encryption.committee.roster import SealingCertificate, Sign
+from crossward.encryption.committee.roster import SealingCertificate
+from crossward.encryption.committee.signatures import Sign
 
 _FORMAT = "crossward-opened/1"
 

@@ -110,6 +110,39 @@ def test_without_a_member_the_aggregator_has_a_uniform_sum(four: Consortium) -> 
     assert abs(four.open(found).mean() - 77 * 127) < 2  # positive control: with the consortium's key
 
 
+def knapsack(
+    sums: NDArray[np.int64], weights: tuple[int, int], noise: int, prior: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """The likeliest first value of two, of ``weights[0] * a + weights[1] * b + d`` with d uniform over 0 .. noise."""
+    values = np.arange(-127, 128)
+    table = weights[0] * values[:, None] + weights[1] * values[None, :]
+    joint = prior[:, None] * prior[None, :]
+    fits = [np.where((table <= total) & (table >= total - noise), joint, 0).sum(axis=1) for total in sums]
+    return values[np.argmax(fits, axis=1)]
+
+
+def test_the_dither_keeps_a_colluding_contributor_from_separating_the_others(four: Consortium) -> None:
+    """Aggregator, a contributor that is on the committee and knows the weights: two unknown values a field.
+
+    Without the carrier that it lacks it does as well as on a sum of real numbers; with it, the sum is a knapsack.
+    """
+    rng, count = np.random.default_rng(5), 1500
+    values = [np.clip(np.rint(rng.normal(0, 20, count)), -127, 127).astype(np.int64) for _ in range(3)]
+    prior = np.exp(-(np.arange(-127, 128) ** 2) / 800.0)
+    weights, coalition = [37, 43, 48], "h02"
+    updates = [four.seal(name, v) for name, v in zip(four.names, values, strict=False)]
+    found = four.record(updates, weights, [count])
+    carried = four.carried(found.version, updates)
+    held = four.roster.held(coalition)
+    assert len(set(carried) - set(held)) >= 1
+    own = weights[2] * values[2] - four.plan.dither_mean * len(carried)
+    left = four.open(found) - own - sum(drawn for subset, drawn in carried.items() if subset in held)
+    unknown = sum(drawn for subset, drawn in carried.items() if subset not in held)
+    hits = np.mean(knapsack(left, (37, 43), 126, prior) == values[0])
+    exact = np.mean(knapsack(left - unknown, (37, 43), 0, prior) == values[0])
+    assert exact > 0.25 and hits < 0.06, (hits, exact)
+
+
 # ---------------------------------------------------------------------- an aggregator that lies
 
 
