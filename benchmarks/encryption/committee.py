@@ -29,7 +29,7 @@ from crossward.encryption.committee.hospital import SealedUpdate, open_version, 
 from crossward.encryption.committee.member import Member
 from crossward.encryption.committee.opening import Answer, assign, record
 from crossward.encryption.committee.roster import Roster
-from crossward.encryption.committee.statements import Rules, VersionList, weight_limit
+from crossward.encryption.committee.statements import Consent, Rules, VersionList, weight_limit
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.plan import PRESETS, FieldPlan
 
@@ -66,11 +66,15 @@ class Committee:
         return seal_update(self.roster, LINEAGE, 1, name, key, self.certificates, self.plan, self.secret, blocks)
 
     def answer(
-        self, member: str, version: VersionList, updates: list[SealedUpdate], subsets: tuple[int, ...]
+        self,
+        member: str,
+        version: VersionList,
+        updates: list[SealedUpdate],
+        consents: list[Consent],
+        subsets: tuple[int, ...],
     ) -> Answer:
         """A member's share."""
-        boxes = {update.statement.signer: update.boxes[member] for update in updates}
-        return self.members[member].open(version, boxes).answer(subsets, [version.count])
+        return self.members[member].open(version, _boxes(updates, member), consents).answer(subsets, [version.count])
 
     def turn(self, values: list[Any], weights: list[int], number: int, samples: Samples) -> dict[str, int]:
         """One version from its updates to its opening; bytes of what travels."""
@@ -81,9 +85,14 @@ class Committee:
         version = VersionList.of(self.roster, number, [u.statement for u in updates], weights)
         payloads, count = [u.blocks for u in updates], values[0].size
         timed(samples, "add", lambda: weighted_sum([p[0] for p in payloads], weights, self.plan.field_bits, count))
-        asked = assign(self.roster, self.roster.committee[: self.roster.quorum])
+        asked = assign(self.roster, self.roster.committee[: self.roster.openers])
+        consents = [
+            timed(samples, "consent", lambda m=m: self.members[m].consent(version, _boxes(updates, m)))
+            for m in self.roster.committee[: self.roster.quorum]
+        ]
         answers = [
-            timed(samples, "share", lambda m=m, s=s: self.answer(m, version, updates, s)) for m, s in asked.items()
+            timed(samples, "share", lambda m=m, s=s: self.answer(m, version, updates, consents, s))
+            for m, s in asked.items()
         ]
         found = timed(samples, "combine", lambda: record(self.roster, version, [count], payloads, answers))
         opened = timed(samples, "open", lambda: open_version(self.roster, self.rules, self.secret, found))[0]
@@ -97,6 +106,10 @@ class Committee:
             "share": max(len(answer.blocks[0]) for answer in answers),
             "boxes": sum(map(len, updates[0].boxes.values())),
         }
+
+
+def _boxes(updates: list[SealedUpdate], member: str) -> dict[str, bytes]:
+    return {update.statement.signer: update.boxes[member] for update in updates}
 
 
 def bfv_turn(way: Ours, values: list[Any], weights: list[int], samples: Samples) -> dict[str, int]:
@@ -124,6 +137,7 @@ def row(name: str, samples: Samples, sizes: dict[str, int], count: int) -> dict[
         "seal_mvalues_per_s": count / middle["seal"] / 1e6,
         "add_s": middle["add"],
         "share_s": middle.get("share"),
+        "consent_s": middle.get("consent"),
         "combine_s": middle.get("combine"),
         "open_mvalues_per_s": count / middle["open"] / 1e6,
         **{f"{key}_bytes_per_value": size / count for key, size in sizes.items()},
@@ -162,7 +176,7 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument("--repeats", type=int, default=5)
     p.add_argument("--json", type=Path, metavar="FILE")
     args = p.parse_args(argv)
-    rows = measure(args.values, args.clients, args.repeats, [(3, 2), (4, 2), (5, 3)])
+    rows = measure(args.values, args.clients, args.repeats, [(3, 1), (4, 1), (4, 2)])
     print(f"{args.values:,} values, {args.clients} updates, one core, CPU time, medians of {args.repeats}")
     print(f"{'':20} {'sealed':>9} {'added':>8} {'share':>8} {'combined':>9} {'opened':>9} {'up':>6} {'down':>6}")
     for r in rows:

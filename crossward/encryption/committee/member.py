@@ -16,7 +16,7 @@ Only holders import this module.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from crossward.encryption.committee.masks import PIECE, Seeds, joint_key, keystr
 from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.committee.signatures import Sign
-from crossward.encryption.committee.statements import TAG_PRIME, ListError, Rules, VersionList
+from crossward.encryption.committee.statements import TAG_PRIME, Consent, ListError, Rules, VersionList
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.committee.tags import tag, tag_key
 from crossward.encryption.dither import Dither, VersionDither
@@ -135,8 +135,8 @@ class Member:
     def check(self, version: VersionList, boxes: Mapping[str, bytes]) -> tuple[Seeds, ...]:
         """The seeds of every contribution, when all is as it must be; nothing is opened or written yet.
 
-        ``boxes`` has this member's box of each signer. An aggregator asks every member for this before it asks one of
-        them to open, since an update that cannot be opened everywhere is lost once a member has opened it.
+        ``boxes`` has this member's box of each signer. An aggregator asks every member for this before it asks for
+        consents and answers, since an update that cannot be opened everywhere is lost once a member has claimed it.
 
         Raises
         ------
@@ -158,20 +158,41 @@ class Member:
                 raise ListError(str(error)) from None
         return tuple(out)
 
-    def open(self, version: VersionList, boxes: Mapping[str, bytes]) -> Opened:
+    def consent(self, version: VersionList, boxes: Mapping[str, bytes]) -> Consent:
+        """The member's word, on its disk already, that it opens these updates in this list and in no other.
+
+        Raises
+        ------
+        ListError, StretchError
+            as :meth:`open`.
+        """
+        self.check(version, boxes)
+        self._claim(version)
+        consent = Consent(self.name, version.digest)
+        return replace(consent, signature=self._sign(consent.canonical))
+
+    def open(self, version: VersionList, boxes: Mapping[str, bytes], consents: Sequence[Consent] = ()) -> Opened:
         """The list as one that is opened, here on the disk already, and its updates in no other list ever after.
+
+        ``consents`` are other members' and needed where a quorum is more than those that answer.
 
         Raises
         ------
         ListError
-            as :meth:`check`.
+            as :meth:`check`; too few consented.
         StretchError
             an update was opened in another list, or the record cannot be written.
         """
         seeds = self.check(version, boxes)
+        if self.roster.quorum > self.roster.openers:
+            version.check_consents(self.roster, consents, self.name)
+        self._claim(version)
+        return Opened(self.name, self.roster, version, self._secret, seeds, self._sign)
+
+    def _claim(self, version: VersionList) -> None:
+        """Write down that the list is opened, in the stretches of its updates."""
         claimed: dict[int, list[str]] = {}
         for statement, _ in version.contributions:
             claimed.setdefault(statement.stretch, []).append(f"{statement.signer}/{statement.update}")
         for number, updates in sorted(claimed.items()):
             self._stretches[version.lineage, number].claim(version.digest, updates)
-        return Opened(self.name, self.roster, version, self._secret, seeds, self._sign)

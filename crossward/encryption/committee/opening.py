@@ -126,8 +126,8 @@ def assign(roster: Roster, members: Sequence[str]) -> dict[str, tuple[int, ...]]
         they are too few.
     """
     out: dict[str, list[int]] = {member: [] for member in sorted(set(members) & set(roster.committee))}
-    if len(out) < roster.quorum:
-        raise AnswerError(f"{len(out)} members of the committee can be asked, a version takes {roster.quorum}")
+    if len(out) < roster.openers:
+        raise AnswerError(f"{len(out)} members of the committee can be asked, a version takes {roster.openers}")
     for number, subset in enumerate(roster.subsets):
         least = min((member for member in out if member in subset), key=lambda member: (len(out[member]), member))
         out[least].append(number)

@@ -4,11 +4,11 @@ A roster is made by the hospitals and signed by every one of them. The aggregato
 neither add a member nor swap a key. Hospitals compare its fingerprint out of band, and its next revision names the
 fingerprint of the one before.
 
-With a committee of J and threshold t, each (J - t)-subset of the committee shares a part of every mask. Any t + 1
-members open a sum and J - t - 1 may be absent; t members' keys with all that the aggregator stores open nothing. An
-aggregator that *lies* can ask different members to open different sums. Two sums that share an update cannot both be
-opened while any two groups of t + 1 members have an honest member in common, which is so with up to 2t + 1 - J
-colluding members. A roster needs at least one: J <= 2t.
+With a committee of J and threshold t, each (J - t)-subset of the committee shares a part of every mask: any t + 1
+members have them all, and t members' keys with all that the aggregator stores open nothing. An aggregator that *lies*
+can show different members different lists of the same updates. With c colluding members, two lists that share an update
+cannot both be opened once a list takes a quorum of q members with 2q > J + c: two quorums share an honest member. Where
+q is more than t + 1, members consent to a list before any of them answers.
 
 Known to both faces: a roster holds no secret.
 """
@@ -46,7 +46,9 @@ class Roster:
     committee : tuple of str
         J of them.
     threshold : int
-        t: any t + 1 members of the committee open a sum. From J/2 to J - 1.
+        t: any t + 1 members of the committee have all parts of a mask, any t lack one.
+    colluders : int (default: 1)
+        c: how many members may collude with an aggregator that lies. From 1 to t.
     revision : int (default: 1)
         Counts up with every change.
     previous : str (default: "")
@@ -56,6 +58,7 @@ class Roster:
     hospitals: Mapping[str, str]
     committee: tuple[str, ...]
     threshold: int
+    colluders: int = 1
     revision: int = 1
     previous: str = ""
 
@@ -72,11 +75,10 @@ class Roster:
         size, t = len(self.committee), self.threshold
         if len(set(self.committee)) != size:
             raise RosterError("the committee lists a hospital twice")
-        if not (size >= 2 and size <= 2 * t < 2 * size):
+        if not 1 <= self.colluders <= t < size:
             raise RosterError(
-                f"a committee of {size} with threshold {t}: expected two or more members and a threshold from half of "
-                f"them ({-(-size // 2)}) to all but one ({size - 1}). Below half, an aggregator that colludes with one "
-                "member could have two sums of the same updates opened"
+                f"a committee of {size} with threshold {t} against {self.colluders} colluding members: expected a "
+                f"threshold below {size} and from 1 to as many colluding members"
             )
         if math.comb(size, t) > MOST_SUBSETS:
             raise RosterError(
@@ -116,19 +118,19 @@ class Roster:
         return tuple(sorted(out))
 
     @property
-    def quorum(self) -> int:
-        """How many members open a sum."""
+    def openers(self) -> int:
+        """t + 1: how many members' answers open a sum."""
         return self.threshold + 1
+
+    @property
+    def quorum(self) -> int:
+        """q: how many members a list takes, those that answer included; any two quorums share an honest one."""
+        return max(self.openers, (len(self.committee) + self.colluders) // 2 + 1)
 
     @property
     def absent(self) -> int:
         """How many members may be absent."""
         return len(self.committee) - self.quorum
-
-    @property
-    def colluders(self) -> int:
-        """How many members may collude with an aggregator that lies."""
-        return 2 * self.quorum - len(self.committee) - 1
 
     def identity(self, name: str) -> str:
         """The identity key of a hospital.
@@ -210,8 +212,8 @@ class SignedRoster:
                 raise RosterError(f"not a roster: expected a JSON file of format {_FORMAT}")
             facts = read["roster"]
             roster = Roster(**facts | {"committee": tuple(facts["committee"])})
-            if not all(type(value) is int for value in (roster.threshold, roster.revision)):
-                raise RosterError("not a roster: threshold and revision are whole numbers")
+            if not all(type(value) is int for value in (roster.threshold, roster.colluders, roster.revision)):
+                raise RosterError("not a roster: threshold, colluders and revision are whole numbers")
             return cls(roster, {name: bytes.fromhex(text) for name, text in read["signatures"].items()})
         except RosterError:
             raise

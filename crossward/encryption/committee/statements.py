@@ -93,6 +93,20 @@ class Statement:
         return replace(self, signature=sign(self.canonical))
 
 
+@dataclass(frozen=True)
+class Consent:
+    """A member's word that it opens the updates of the list ``digest`` in that list and in no other."""
+
+    member: str
+    digest: str
+    signature: bytes = b""
+
+    @property
+    def canonical(self) -> bytes:
+        """What the member signs."""
+        return canonical("consent", self.member, self.digest)
+
+
 def weight_limit(plan: FieldPlan, roster: Roster) -> int:
     """The most that a version's weights may sum to: W, or what leaves room for the dithers in the fields.
 
@@ -168,6 +182,26 @@ class VersionList:
         if len({statement.update for statement, _ in self.contributions}) != len(signers):
             raise ListError("two updates of the list have the same name")
         self._check_weights(roster, rules)
+
+    def check_consents(self, roster: Roster, consents: Sequence[Consent], own: str) -> None:
+        """Refuse a list that fewer than a quorum, ``own`` included, consented to.
+
+        Raises
+        ------
+        ListError
+            naming a consent that does not count, or how many there are.
+        """
+        for consent in consents:
+            where = f"the consent of {consent.member}"
+            if consent.member not in roster.committee or consent.digest != self.digest:
+                raise ListError(f"{where} is to another list, or {consent.member} is not on the committee")
+            if not verified(roster.identity(consent.member), consent.signature, consent.canonical):
+                raise ListError(f"{where} is not signed by it: it was changed on its way or made up")
+        given = {own, *(consent.member for consent in consents)}
+        if len(given) < roster.quorum:
+            raise ListError(
+                f"{len(given)} members ({', '.join(sorted(given))}) consented to this list, it takes {roster.quorum}"
+            )
 
     def _check_statement(self, statement: Statement, first: Statement, roster: Roster) -> None:
         where = f"the update of {statement.signer}"

@@ -16,7 +16,7 @@ from crossward.encryption.committee.masks import joint_key, open_seeds
 from crossward.encryption.committee.member import Member, Opened
 from crossward.encryption.committee.opening import Answer, VersionRecord, assign, check_update, record
 from crossward.encryption.committee.roster import Roster, SignedRoster
-from crossward.encryption.committee.statements import Rules, VersionList
+from crossward.encryption.committee.statements import Consent, Rules, VersionList
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.dither import Dither
 from crossward.encryption.plan import PRESETS, FieldPlan
@@ -38,11 +38,12 @@ class Consortium:
         plan: FieldPlan = PRESETS["compact"],
         rules: Rules = LENIENT,
         stretch: int = 1,
+        colluders: int = 1,
     ) -> None:
         self.names = [f"h{number:02}" for number in range(hospitals)]
         self.keys = {name: Ed25519PrivateKey.generate() for name in self.names}
         public = {name: key.public_key().public_bytes_raw().hex() for name, key in self.keys.items()}
-        signed = SignedRoster(Roster(public, tuple(self.names[:committee]), threshold), {})
+        signed = SignedRoster(Roster(public, tuple(self.names[:committee]), threshold, colluders), {})
         for name, key in self.keys.items():
             signed = signed.signed(name, key.sign)
         self.signed, self.roster, self.plan, self.rules = signed, signed.check(), plan, rules
@@ -75,7 +76,14 @@ class Consortium:
         return VersionList.of(self.roster, version, [update.statement for update in updates], weights)
 
     def opened(self, name: str, version: VersionList, updates: Sequence[SealedUpdate]) -> Opened:
-        return self.member(name).open(version, boxes(updates, name))
+        return self.member(name).open(version, boxes(updates, name), self.consents(version, updates))
+
+    def consents(self, version: VersionList, updates: Sequence[SealedUpdate]) -> list[Consent]:
+        """Of a quorum, where they are needed."""
+        if self.roster.quorum == self.roster.openers:
+            return []
+        quorum = self.roster.committee[: self.roster.quorum]
+        return [self.member(name).consent(version, boxes(updates, name)) for name in quorum]
 
     def answers(
         self, version: VersionList, updates: Sequence[SealedUpdate], counts: Sequence[int], asked: Sequence[str]

@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 from crossward.encryption.committee.hospital import SealedUpdate
 from crossward.encryption.committee.masks import Seeds
 from crossward.encryption.committee.member import Member
-from crossward.encryption.committee.statements import ListError, Statement, VersionList
+from crossward.encryption.committee.statements import Consent, ListError, Statement, VersionList
 from crossward.encryption.committee.stretch import Stretch, StretchError
 from tests.crossward.encryption.committee.consortium import LINEAGE, SECRET, Consortium, boxes
 
@@ -209,6 +209,51 @@ def test_who_is_not_on_the_committee_is_no_member(strict: Consortium) -> None:
         Member("h04", strict.roster, strict.keys["h04"].sign, [], SECRET, strict.rules)
 
 
+# ---------------------------------------------------------------------- consents
+
+
+@pytest.fixture
+def consenting(tmp_path: Path) -> Consortium:
+    """Four members, two answers open a version, three consent to it."""
+    return Consortium(tmp_path / "consenting", threshold=1)
+
+
+def test_a_list_is_answered_once_a_quorum_consented_to_it(consenting: Consortium) -> None:
+    own = consenting
+    updates = sealed(own)
+    listed, other = own.list(updates, WEIGHTS), own.list(updates, [41, 41, 45])
+    given = {name: own.member(name).consent(listed, boxes(updates, name)) for name in own.names[:3]}
+    member = own.member("h00")
+
+    def refused(consents: list[Consent], reason: str) -> None:
+        with pytest.raises(ListError, match=reason):
+            member.open(listed, boxes(updates, "h00"), consents)
+
+    refused([], r"1 members .h00. consented to this list, it takes 3")
+    refused([given["h00"], given["h00"], given["h01"]], r"2 members .h00, h01. consented to this list, it takes 3")
+    forged = replace(given["h02"], member="h03")
+    refused([given["h01"], forged], "the consent of h03 is not signed by it: it was changed on its way or made up")
+    refused([given["h01"], replace(given["h02"], digest=other.digest)], "the consent of h02 is to another list")
+    refused([given["h01"], replace(given["h02"], member="x")], "x is not on the committee")
+    moved = replace(given["h02"], digest=listed.digest, signature=own.keys["h02"].sign(other.digest.encode()))
+    refused([given["h01"], moved], "the consent of h02 is not signed by it")
+    member.open(listed, boxes(updates, "h00"), [given["h01"], given["h02"]])
+    with pytest.raises(StretchError, match="was opened before"):
+        own.member("h01").consent(other, boxes(updates, "h01"))
+    assert own.member("h01").consent(listed, boxes(updates, "h01")) == given["h01"]
+
+
+def test_a_consent_is_on_the_disk_before_it_exists_and_a_bad_list_gets_none(consenting: Consortium) -> None:
+    updates = sealed(consenting)
+    member, record = consenting.member("h01"), consenting.folder / "h01" / "1.opened"
+    with pytest.raises(ListError, match="sum to 129"):
+        member.consent(consenting.list(updates, [43, 43, 43]), boxes(updates, "h01"))
+    assert record.read_bytes().count(b"\n") == 1
+    listed = consenting.list(updates, WEIGHTS)
+    member.consent(listed, boxes(updates, "h01"))
+    assert listed.digest.encode() in record.read_bytes()
+
+
 # ---------------------------------------------------------------------- the dither
 
 
@@ -246,8 +291,8 @@ def test_the_dither_takes_every_contributors_seeds_of_the_subset(
 
 def test_no_single_member_knows_the_dither(tmp_path: Path) -> None:
     """Whatever a coalition that the roster allows for subtracts, a uniform dither stays."""
-    for size, threshold in ((2, 1), (3, 2), (4, 2), (5, 3)):
-        own = Consortium(tmp_path / f"{size}-{threshold}", size, size, threshold)
+    for size, threshold, colluders in ((2, 1, 1), (3, 1, 1), (4, 1, 1), (4, 2, 1), (3, 2, 2)):
+        own = Consortium(tmp_path / f"{size}-{threshold}", size, size, threshold, colluders=colluders)
         updates = sealed(own, own.names[:2], 20_000)
         listed = own.list(updates, [60, 64])
         carried = own.carried(listed, updates)

@@ -17,14 +17,14 @@ KEYS = {f"h{number}": bytes([number]) * 32 for number in range(8)}
 HEX = {name: key.hex() for name, key in KEYS.items()}
 
 
-def roster(size: int, threshold: int) -> Roster:
-    return Roster(HEX, tuple(sorted(HEX)[:size]), threshold)
+def roster(size: int, threshold: int, colluders: int = 1) -> Roster:
+    return Roster(HEX, tuple(sorted(HEX)[:size]), threshold, colluders)
 
 
-SIZES = [(2, 1), (3, 2), (4, 2), (4, 3), (5, 3), (5, 4), (6, 3), (7, 4), (7, 5), (8, 6)]
+SIZES = [(size, t, c) for size in range(2, 8) for t in range(1, size) for c in range(1, t + 1)]
 
 
-@pytest.mark.parametrize(("size", "threshold"), SIZES)
+@pytest.mark.parametrize(("size", "threshold"), sorted({(size, t) for size, t, _ in SIZES}))
 def test_any_t_plus_1_members_hold_every_subset_and_any_t_lack_one(size: int, threshold: int) -> None:
     made = roster(size, threshold)
     everything = set(range(len(made.subsets)))
@@ -34,38 +34,56 @@ def test_any_t_plus_1_members_hold_every_subset_and_any_t_lack_one(size: int, th
 
     assert all(together(group) == everything for group in itertools.combinations(made.committee, threshold + 1))
     assert all(len(everything - together(group)) == 1 for group in itertools.combinations(made.committee, threshold))
-    assert made.quorum == threshold + 1 and made.absent == size - threshold - 1
+    assert made.openers == threshold + 1
 
 
-@pytest.mark.parametrize(("size", "threshold"), SIZES)
-def test_two_quorums_share_an_honest_member(size: int, threshold: int) -> None:
+@pytest.mark.parametrize(("size", "threshold", "colluders"), SIZES)
+def test_two_quorums_share_an_honest_member(size: int, threshold: int, colluders: int) -> None:
     """So no two lists that share an update can both be opened, whoever of ``colluders`` answers both."""
-    made = roster(size, threshold)
+    made = roster(size, threshold, colluders)
     quorums = list(itertools.combinations(made.committee, made.quorum))
     fewest = min(len(set(a) & set(b)) for a, b in itertools.product(quorums, quorums))
-    assert fewest == made.colluders + 1 and made.colluders >= 1
+    assert fewest > colluders
+    smaller = made.quorum - 1
+    assert smaller < made.openers or 2 * smaller - size <= colluders  # and no smaller quorum would do
+    assert made.openers <= made.quorum <= size and made.absent == size - made.quorum
 
 
-@pytest.mark.parametrize(("size", "threshold"), SIZES)
-def test_every_coalition_that_is_allowed_for_lacks_a_carrier_whole(size: int, threshold: int) -> None:
-    made = roster(size, threshold)
+@pytest.mark.parametrize(("size", "threshold", "colluders"), SIZES)
+def test_every_coalition_that_is_allowed_for_lacks_a_carrier_whole(size: int, threshold: int, colluders: int) -> None:
+    made = roster(size, threshold, colluders)
     for group in itertools.combinations(made.committee, made.colluders):
         assert any(not set(group) & set(made.subsets[carrier]) for carrier in made.carriers)
     assert len(made.carriers) <= len(made.subsets)
 
 
-def test_the_usual_committees() -> None:
-    four, three = roster(4, 2), roster(3, 2)
-    assert (len(four.subsets), four.quorum, four.absent, four.colluders, len(four.carriers)) == (6, 3, 1, 1, 2)
-    assert (len(three.subsets), three.quorum, three.absent, three.colluders, len(three.carriers)) == (3, 3, 0, 2, 3)
+@pytest.mark.parametrize(
+    ("shape", "subsets", "openers", "quorum", "absent", "carriers"),
+    [
+        ((4, 2, 1), 6, 3, 3, 1, 2),
+        ((4, 1, 1), 4, 2, 3, 1, 4),
+        ((3, 1, 1), 3, 2, 3, 0, 3),
+        ((3, 2, 1), 3, 3, 3, 0, 2),
+        ((3, 2, 2), 3, 3, 3, 0, 3),
+        ((2, 1, 1), 2, 2, 2, 0, 2),
+        ((7, 2, 2), 21, 3, 5, 2, 21),
+    ],
+)
+def test_what_follows_from_a_committees_shape(
+    shape: tuple[int, int, int], subsets: int, openers: int, quorum: int, absent: int, carriers: int
+) -> None:
+    made = roster(*shape)
+    assert (len(made.subsets), made.openers, made.quorum, made.absent) == (subsets, openers, quorum, absent)
+    assert len(made.carriers) == carriers
 
 
 @pytest.mark.parametrize(
-    ("size", "threshold"), [(1, 1), (2, 0), (2, 2), (3, 1), (3, 3), (4, 1), (5, 2), (7, 3), (0, 0)]
+    ("size", "threshold", "colluders"),
+    [(1, 1, 1), (2, 0, 1), (2, 2, 1), (3, 1, 2), (3, 3, 1), (4, 1, 0), (4, 2, 3), (4, 2, -1), (0, 0, 0)],
 )
-def test_committees_that_protect_too_little_are_refused(size: int, threshold: int) -> None:
-    with pytest.raises(RosterError, match=f"a committee of {size} with threshold {threshold}: expected"):
-        roster(size, threshold)
+def test_committees_that_protect_nothing_or_cannot_be_are_refused(size: int, threshold: int, colluders: int) -> None:
+    with pytest.raises(RosterError, match=f"a committee of {size} with threshold {threshold} against {colluders}"):
+        roster(size, threshold, colluders)
 
 
 def test_nonsense_is_refused() -> None:
@@ -102,6 +120,7 @@ def test_whoever_has_no_key_can_change_nothing(four: Consortium) -> None:
         replace(base, hospitals={**base.hospitals, "x": public}),
         replace(base, committee=base.committee[:3]),
         replace(base, threshold=3),
+        replace(base, threshold=3, colluders=2),
         replace(base, revision=2),
         replace(base, previous="0" * 64),
     ]
@@ -141,7 +160,14 @@ def test_what_is_no_roster_is_refused(data: bytes) -> None:
 
 
 def test_fields_of_another_kind_are_refused(four: Consortium) -> None:
-    for field, value in (("threshold", 2.0), ("revision", True), ("hospitals", []), ("committee", 3), ("extra", 1)):
+    for field, value in (
+        ("threshold", 2.0),
+        ("colluders", True),
+        ("revision", True),
+        ("hospitals", []),
+        ("committee", 3),
+        ("extra", 1),
+    ):
         read = json.loads(four.signed.to_bytes())
         read["roster"][field] = value
         with pytest.raises(RosterError):
