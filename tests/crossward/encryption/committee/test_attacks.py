@@ -162,7 +162,7 @@ def split_view(own: Consortium, traitors: Sequence[str], sides: Sequence[int]) -
         consents[side].append(own.member(name).consent(lists[side], boxes(updates, name)))
         with pytest.raises(StretchError, match="was opened before"):
             own.member(name).consent(lists[1 - side], boxes(updates, name))
-        with pytest.raises((StretchError, ListError), match="was opened before|consented to this list"):
+        with pytest.raises((StretchError, ListError), match=r"was opened before|consented to this list"):
             own.member(name).open(lists[1 - side], boxes(updates, name), consents[1 - side])
     for name, side in itertools.product(traitors, (0, 1)):
         consent = Consent(name, lists[side].digest)
@@ -191,8 +191,7 @@ def split_view(own: Consortium, traitors: Sequence[str], sides: Sequence[int]) -
 @pytest.mark.parametrize("sides", list(itertools.product((0, 1), repeat=3)))
 def test_members_shown_two_lists_open_one_at_most(tmp_path: Path, threshold: int, sides: tuple[int, ...]) -> None:
     """With a colluding member that answers both. Two sums of the same updates would tell them apart."""
-    opened = split_view(Consortium(tmp_path, threshold=threshold), ["h03"], sides)
-    assert opened == (1 if sides in ((0, 0, 0), (1, 1, 1)) or sum(sides) in (1, 2) else 0)
+    assert split_view(Consortium(tmp_path, threshold=threshold), ["h03"], sides) == 1
 
 
 @pytest.mark.parametrize("threshold", [1, 2])
