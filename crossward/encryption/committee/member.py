@@ -2,8 +2,8 @@
 
 A member opens an update in one list, for ever. Before anything leaves it checks the list (signatures, distinct signers
 of the roster, contributors, weights), opens its seeds of every update and compares them with what the signers committed
-to, and writes the list down durably. Its share of a subset follows from the list alone: two members that hold
-the subset give the same bytes, and asking again gives them again.
+to, and writes the list down durably. It then consents, and answers once a quorum has consented. Its share of a subset
+follows from the list alone: two members that hold the subset give the same bytes, and asking again gives them again.
 
 The first subset's share carries the pad, so that no choice of subsets opens a sum in the clear. The carriers' shares
 carry the dither: for each, integers uniform over 0 .. W-2 a field, from a key that takes the seeds of *all*
@@ -171,10 +171,10 @@ class Member:
         consent = Consent(self.name, version.digest)
         return replace(consent, signature=self._sign(consent.canonical))
 
-    def open(self, version: VersionList, boxes: Mapping[str, bytes], consents: Sequence[Consent] = ()) -> Opened:
+    def open(self, version: VersionList, boxes: Mapping[str, bytes], consents: Sequence[Consent]) -> Opened:
         """The list as one that is opened, here on the disk already, and its updates in no other list ever after.
 
-        ``consents`` are other members' and needed where a quorum is more than those that answer.
+        ``consents`` are those of a quorum of members, for which this one counts.
 
         Raises
         ------
@@ -184,8 +184,7 @@ class Member:
             an update was opened in another list, or the record cannot be written.
         """
         seeds = self.check(version, boxes)
-        if self.roster.quorum > self.roster.openers:
-            version.check_consents(self.roster, consents, self.name)
+        version.check_consents(self.roster, consents, self.name)
         self._claim(version)
         return Opened(self.name, self.roster, version, self._secret, seeds, self._sign)
 

@@ -6,9 +6,9 @@ fingerprint of the one before.
 
 With a committee of J and threshold t, each (J - t)-subset of the committee shares a part of every mask: any t + 1
 members have them all, and t members' keys with all that the aggregator stores open nothing. An aggregator that *lies*
-can show different members different lists of the same updates. With c colluding members, two lists that share an update
-cannot both be opened once a list takes a quorum of q members with 2q > J + c: two quorums share an honest member. Where
-q is more than t + 1, members consent to a list before any of them answers.
+can show different members different lists of the same updates, and what they answer adds up to more than one sum. So a
+quorum of q members consents to a list before any of them answers, with 2q > J + c against c colluding members: two
+quorums share an honest member, and an honest member consents to one list of an update.
 
 Known to both faces: a roster holds no secret.
 """
@@ -124,13 +124,13 @@ class Roster:
 
     @property
     def quorum(self) -> int:
-        """q: how many members a list takes, those that answer included; any two quorums share an honest one."""
-        return max(self.openers, (len(self.committee) + self.colluders) // 2 + 1)
+        """q: how many members consent to a list before any answers; any two quorums share an honest one."""
+        return (len(self.committee) + self.colluders) // 2 + 1
 
     @property
     def absent(self) -> int:
         """How many members may be absent."""
-        return len(self.committee) - self.quorum
+        return len(self.committee) - max(self.quorum, self.openers)
 
     def identity(self, name: str) -> str:
         """The identity key of a hospital.

@@ -19,7 +19,7 @@ from scipy.stats import chisquare
 from crossward.encryption.committee.boxes import BoxError
 from crossward.encryption.committee.fields import unpack, word
 from crossward.encryption.committee.hospital import SealedUpdate
-from crossward.encryption.committee.masks import Seeds, keystream, open_seeds
+from crossward.encryption.committee.masks import Seeds, keystream, open_seeds, pad
 from crossward.encryption.committee.member import Opened
 from crossward.encryption.committee.opening import AnswerError, record
 from crossward.encryption.committee.statements import Consent, ListError, VersionList
@@ -85,8 +85,6 @@ def test_what_an_opened_version_adds_is_its_sum_and_no_more(four: Consortium, rn
     total = sum(np.int64(w) * part for w, part in zip(weights, left, strict=True)) - share
     carried = four.carried(listed, updates) if missing in four.roster.carriers else {}
     if missing == 0:
-        from crossward.encryption.committee.masks import pad
-
         total = total - pad(SECRET, listed.digest, BITS, 0, COUNT)
     total = total % (1 << BITS) - four.plan.q_max * sum(weights)
     clear = sum(w * v for w, v in zip(weights, values, strict=True))
@@ -199,12 +197,58 @@ def test_one_colluding_member_more_than_the_roster_allows_for_opens_both(tmp_pat
     assert split_view(Consortium(tmp_path, threshold=threshold), ["h02", "h03"], (0, 1)) == 2
 
 
-def test_without_consents_one_colluding_member_of_a_low_threshold_opens_both(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+PLANE = ([30, 40, 50], [50, 40, 30], [40, 40, 40])  # twice the last is the sum of the first two
+
+
+def answered_in_one_plane(own: Consortium, values: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Three members, each shown its own list of the same updates; two weighted sums that their answers add up to.
+
+    No list is answered by two members, so no single one opens. But what a subset lacks of one list is twice its share
+    of the last less its share of the other. The attacker is the aggregator and a hospital outside the committee.
+    """
+    updates = [own.seal(name, v) for name, v in zip(own.names[:3], values, strict=True)]
+    lists = [own.list(updates, weights) for weights in PLANE]
+    shares: dict[tuple[int, int], Any] = {}
+    for number, (member, listed) in enumerate(zip(own.roster.committee, lists, strict=True)):
+        opened = own.member(member).open(
+            listed, boxes(updates, member), [own.member(member).consent(listed, boxes(updates, member))]
+        )
+        for subset in own.roster.held(member):
+            share = unpack(opened.answer((subset,), [listed.count]).blocks[0], BITS, listed.count).astype(np.int64)
+            if subset == 0:
+                share += pad(SECRET, listed.digest, BITS, 0, listed.count)
+            shares[number, subset] = share
+    out = []
+    for number, other in ((0, 1), (1, 0)):
+        total = sum(
+            w * unpack(u.blocks[0], BITS, u.statement.count).astype(np.int64)
+            for w, u in zip(PLANE[number], updates, strict=True)
+        )
+        for subset in range(3):
+            known = shares.get((number, subset))
+            total = total - (known if known is not None else 2 * shares[2, subset] - shares[other, subset])
+        out.append(total % (1 << BITS) - own.plan.q_max * sum(PLANE[number]))
+    return out
+
+
+def test_lists_in_one_plane_open_nothing_since_a_quorum_must_consent(tmp_path: Path, rng: np.random.Generator) -> None:
+    own = Consortium(tmp_path, 4, 3, threshold=1)
+    with pytest.raises(ListError, match=r"1 members .h00. consented to this list, it takes 3"):
+        answered_in_one_plane(own, np.array([own.values(rng, 500) for _ in range(3)]))
+
+
+def test_without_consents_lists_in_one_plane_open_two_sums(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Positive control: why a quorum consents before any member answers."""
+    """Positive control: no member colludes, none answers twice, and a difference of two single updates is out."""
     monkeypatch.setattr(VersionList, "check_consents", lambda self, roster, consents, own: None)
-    assert split_view(Consortium(tmp_path, 3, 3, threshold=1), ["h02"], (0, 1)) == 2
+    own = Consortium(tmp_path, 4, 3, threshold=1)
+    values = np.array([own.values(rng, 500) for _ in range(3)])
+    for found, weights in zip(answered_in_one_plane(own, values), PLANE, strict=False):
+        noise = found - np.array(weights) @ values
+        assert np.abs(noise).max() <= 126 * 6  # the dithers
+    first, second = answered_in_one_plane(Consortium(tmp_path / "again", 4, 3, threshold=1), values)
+    assert np.corrcoef(second - first, values[0] - values[2])[0, 1] > 0.99
 
 
 def test_an_update_cannot_be_carried_into_a_list_under_another_name(strict: Consortium, rng: Any) -> None:

@@ -75,16 +75,17 @@ def test_an_update_is_opened_in_one_list_only(strict: Consortium, weights: list[
 def test_an_answer_is_on_the_disk_before_it_exists(strict: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
     updates = sealed(strict)
     listed, member = strict.list(updates, WEIGHTS), strict.member("h01")
+    given = [strict.member(name).consent(listed, boxes(updates, name)) for name in ("h00", "h02")]
 
     def broken(self: Stretch, digest: str, names: list[str]) -> None:
         raise StretchError("the disk is full")
 
     with monkeypatch.context() as patch, pytest.raises(StretchError, match="the disk is full"):
         patch.setattr(Stretch, "claim", broken)
-        member.open(listed, boxes(updates, "h01"))
+        member.open(listed, boxes(updates, "h01"), given)
     record = strict.folder / "h01" / "1.opened"
     assert record.read_bytes().count(b"\n") == 1
-    member.open(listed, boxes(updates, "h01"))
+    member.open(listed, boxes(updates, "h01"), given)
     assert record.read_bytes().count(b"\n") == 2 and listed.digest.encode() in record.read_bytes()
 
 
@@ -185,7 +186,7 @@ def test_a_list_that_must_not_be_opened_is_refused_with_the_reason_and_nothing_i
     updates = sealed(strict)
     listed, member = change(strict, updates), strict.member("h01")
     with pytest.raises(ListError, match=reason):
-        member.open(listed, boxes(updates, "h01"))
+        member.open(listed, boxes(updates, "h01"), [])
     assert (strict.folder / "h01" / "1.opened").read_bytes().count(b"\n") == 1
     strict.opened("h01", strict.list(updates, WEIGHTS), updates)  # none of them counts as opened
 
@@ -201,7 +202,7 @@ def test_seeds_that_are_missing_or_swapped_are_refused(strict: Consortium) -> No
         (own | {"h02": b""}, "the seeds of h02 for h01 are not those that h02 signed"),
     ):
         with pytest.raises(ListError, match=reason):
-            member.open(listed, given)
+            member.open(listed, given, [])
 
 
 def test_who_is_not_on_the_committee_is_no_member(strict: Consortium) -> None:
