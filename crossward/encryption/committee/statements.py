@@ -9,6 +9,7 @@ Known to both faces: statements and lists hold no secret.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -205,6 +206,14 @@ class VersionList:
 
     def _check_statement(self, statement: Statement, first: Statement, roster: Roster) -> None:
         where = f"the update of {statement.signer}"
+        texts = (statement.lineage, statement.roster, statement.digest, *statement.seeds, *statement.boxes)
+        numbers = (statement.stretch, statement.count, statement.tag, *statement.bits)
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and all(type(number) is int for number in numbers)
+            and re.fullmatch("[0-9a-f]{32}", statement.update)
+        ):
+            raise ListError(f"{where} has facts of another kind than expected, or a name that is not 32 hex digits")
         if statement.signer not in roster.hospitals:
             raise ListError(f"{where}: {statement.signer} is not in roster {roster.fingerprint[:16]}")
         if not verified(roster.identity(statement.signer), statement.signature, statement.canonical):

@@ -163,6 +163,12 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "has not one seed a subset and one box a member",
     ),
     "a tag out of range": (lambda o, u: statements(o, u, resigned(o, u[0], tag=2**61 - 1)), "a tag or a number of"),
+    "a name of its own making": (
+        lambda o, u: statements(o, u, resigned(o, u[0], update="h01/0")),
+        "the update of h00 has facts of another kind than expected, or a name that is not 32 hex digits",
+    ),
+    "a flag for a number": (lambda o, u: statements(o, u, resigned(o, u[0], stretch=True)), "facts of another kind"),
+    "numbers for texts": (lambda o, u: statements(o, u, resigned(o, u[0], seeds=(1,) * 6)), "facts of another kind"),
     "somebody's update again": (
         lambda o, u: statements(o, u, resigned(o, u[0], update=u[1].statement.update)),
         "two updates of the list have the same name",
