@@ -1,6 +1,6 @@
 """Sealed boxes: bytes that one committee member alone can open, bound to what they belong to.
 
-HPKE (RFC 9180) with the hybrid of ML-KEM-768 and X25519, HKDF-SHA256 and AES-256-GCM, from ``cryptography``. A box
+HPKE (RFC 9180) with X-Wing (ML-KEM-768 and X25519), HKDF-SHA256 and AES-256-GCM, from ``cryptography`` 47 on. A box
 opens only under the ``info`` that it was sealed under, and cannot be changed into another one. Who records the traffic
 needs to break both ML-KEM and X25519.
 
