@@ -100,7 +100,8 @@ class Opened:
         v = self.version
         key = joint_key(self.seeds, subset, v.digest)
         made = Dither(key).version(v.plan.total_weight, v.version, v.signers, v.weights)
-        assert made is not None
+        if made is None:  # a Dither always has one; NoDither is for measurements
+            raise TypeError("the committee's dither is no NoDither")
         return made
 
 

@@ -18,7 +18,7 @@ Sign = Callable[[bytes], bytes]
 
 def canonical(label: str, *facts: Any) -> bytes:
     """The one spelling of ``facts`` (texts, integers, lists, dicts) under a label, for signing, hashing, deriving."""
-    return json.dumps([f"crossward committee 1 {label}", *facts], sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps([f"crossward/committee/1/{label}", *facts], sort_keys=True, separators=(",", ":")).encode()
 
 
 def verified(public: str, signature: bytes, signed: bytes) -> bool:

@@ -80,9 +80,10 @@ def test_an_answer_is_on_the_disk_before_it_exists(strict: Consortium, monkeypat
     def broken(self: Stretch, digest: str, names: list[str]) -> None:
         raise StretchError("the disk is full")
 
-    with monkeypatch.context() as patch, pytest.raises(StretchError, match="the disk is full"):
+    with monkeypatch.context() as patch:
         patch.setattr(Stretch, "claim", broken)
-        member.open(listed, boxes(updates, "h01"), given)
+        with pytest.raises(StretchError, match="the disk is full"):
+            member.open(listed, boxes(updates, "h01"), given)
     record = strict.folder / "h01" / "1.opened"
     assert record.read_bytes().count(b"\n") == 1
     member.open(listed, boxes(updates, "h01"), given)
@@ -152,7 +153,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "another plan": (lambda o, u: statements(o, u, resigned(o, u[0], bits=(8, 6, 6))), "has another plan or number"),
     "no plan": (
         lambda o, u: VersionList.of(o.roster, 1, [resigned(o, x, bits=(80, 6, 6)) for x in u], WEIGHTS),
-        "has no plan that can be used .encryption.value-bits = 80",
+        "has no plan that can be used .encryption.plan: 80 value bits",
     ),
     "too wide": (
         lambda o, u: VersionList.of(o.roster, 1, [resigned(o, x, bits=(20, 10, 10)) for x in u], WEIGHTS),

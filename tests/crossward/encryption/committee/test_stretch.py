@@ -40,9 +40,10 @@ def test_nothing_is_claimed_unless_it_is_on_the_disk(stretch: Stretch, monkeypat
     def broken(file: int) -> None:
         raise OSError(5, "Input/output error")
 
-    with monkeypatch.context() as patch, pytest.raises(StretchError, match="Input/output error"):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", broken)
-        stretch.claim("list-1", ["a/1"])
+        with pytest.raises(StretchError, match="Input/output error"):
+            stretch.claim("list-1", ["a/1"])
     assert stretch._record.read_bytes().count(b"\n") == 1
     stretch.claim("list-2", ["a/1"])
 
