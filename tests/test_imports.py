@@ -94,6 +94,7 @@ HOLDERS = {
         "key_file",
         "key_format",
         "snapshot",
+        *(f"committee.{n}" for n in ("boxes", "masks", "tags", "stretch", "member", "hospital")),
     )
 }
 # what makes noise: who could draw it anew, or ahead, is not to be near a sum
@@ -311,6 +312,17 @@ def test_what_the_server_reaches_of_encryption_is_either_face_less_or_the_aggreg
     faces = {name for name in modules(ROOT) if within(name, "crossward.encryption.aggregator")}
     faceless = {"crossward.encryption", *(f"crossward.encryption.{n}" for n in FACELESS)}
     assert len(faces) > 2 and found == faceless | faces
+
+
+def test_of_the_committee_scheme_the_aggregators_side_reaches_no_holders_file() -> None:
+    edges = graph(ROOT)
+    package = "crossward.encryption.committee"
+    sides = {name for name in edges if within(name, package)} - HOLDERS
+    known = ("fields", "roster", "signatures", "statements", "opening")
+    assert sides == {package, *(f"{package}.{name}" for name in known)}
+    for name in sides:
+        assert not HOLDERS & set(reached(name, edges)), name
+    assert {f"{package}.masks", f"{package}.tags"} <= set(reached(f"{package}.member", edges)) & HOLDERS
 
 
 def test_no_module_that_the_server_reaches_names_a_key_or_a_decryptor() -> None:

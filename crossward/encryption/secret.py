@@ -2,7 +2,7 @@
 
 Everything a hospital needs comes from these bytes by HKDF-SHA-256 (RFC 5869), each use under a label of its own:
 the BFV secret key (SEAL's generator seeded with 64 derived bytes gives the same key under every plain modulus), the
-key of sealed snapshots, the key of state hashes, and a public fingerprint.
+key of sealed snapshots, the key of state hashes, the committee scheme's, and a public fingerprint.
 
 Not for: key files (``crossward.cli.keys``). Only holders import this module.
 """
@@ -59,6 +59,10 @@ class Secret:
     def hash_key(self) -> bytes:
         """HMAC key of state hashes."""
         return self._derive("state-hash", 32)
+
+    def committee_key(self) -> bytes:
+        """What tags and pads of the committee scheme derive from (``crossward.encryption.committee``)."""
+        return self._derive("committee", 32)
 
     def __repr__(self) -> str:
         return f"Secret({self.fingerprint})"

@@ -1,0 +1,151 @@
+"""A small consortium that seals, opens and can be attacked: who holds what is spelled out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
+
+from crossward.encryption.committee.fields import word
+from crossward.encryption.committee.hospital import SealedUpdate, open_version, seal_update
+from crossward.encryption.committee.masks import joint_key, open_seeds
+from crossward.encryption.committee.member import Member, Opened
+from crossward.encryption.committee.opening import Answer, VersionRecord, assign, check_update, record
+from crossward.encryption.committee.roster import Roster, SignedRoster
+from crossward.encryption.committee.statements import Consent, Rules, VersionList
+from crossward.encryption.committee.stretch import Stretch
+from crossward.encryption.dither import Dither
+from crossward.encryption.plan import PRESETS, FieldPlan
+
+LINEAGE = "lineage-1"
+SECRET = bytes(range(32))
+LENIENT = Rules(min_contributors=1, max_share=1.0)
+
+
+class Consortium:
+    """``hospitals`` hospitals, the first ``committee`` of them on the committee."""
+
+    def __init__(
+        self,
+        folder: Path,
+        hospitals: int = 4,
+        committee: int = 4,
+        threshold: int = 2,
+        plan: FieldPlan = PRESETS["compact"],
+        rules: Rules = LENIENT,
+        stretch: int = 1,
+        colluders: int = 1,
+    ) -> None:
+        self.names = [f"h{number:02}" for number in range(hospitals)]
+        self.keys = {name: Ed25519PrivateKey.generate() for name in self.names}
+        public = {name: key.public_key().public_bytes_raw().hex() for name, key in self.keys.items()}
+        signed = SignedRoster(Roster(public, tuple(self.names[:committee]), threshold, colluders), {})
+        for name, key in self.keys.items():
+            signed = signed.signed(name, key.sign)
+        self.signed, self.roster, self.plan, self.rules = signed, signed.check(), plan, rules
+        self.folder, self.stretch = folder, stretch
+        self.stretches = {m: Stretch.create(folder / m, LINEAGE, stretch) for m in self.roster.committee}
+        self.certificates = {m: s.certificate(m, self.keys[m].sign) for m, s in self.stretches.items()}
+
+    def values(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        return rng.integers(-self.plan.q_max, self.plan.q_max + 1, count)
+
+    def seal(self, name: str, *blocks: NDArray[Any]) -> SealedUpdate:
+        return seal_update(
+            self.roster,
+            LINEAGE,
+            self.stretch,
+            name,
+            self.keys[name].sign,
+            self.certificates,
+            self.plan,
+            SECRET,
+            blocks,
+        )
+
+    def member(self, name: str, rules: Rules | None = None) -> Member:
+        """As it is after a restart: from what is on its disk."""
+        stretch = Stretch.load(self.folder / name, LINEAGE, self.stretch)
+        return Member(name, self.roster, self.keys[name].sign, [stretch], SECRET, rules or self.rules)
+
+    def list(self, updates: Sequence[SealedUpdate], weights: Sequence[int], version: int = 1) -> VersionList:
+        return VersionList.of(self.roster, version, [update.statement for update in updates], weights)
+
+    def opened(self, name: str, version: VersionList, updates: Sequence[SealedUpdate]) -> Opened:
+        return self.member(name).open(version, boxes(updates, name), self.consents(version, updates))
+
+    def consents(self, version: VersionList, updates: Sequence[SealedUpdate]) -> list[Consent]:
+        """Of a quorum."""
+        quorum = self.roster.committee[: self.roster.quorum]
+        return [self.member(name).consent(version, boxes(updates, name)) for name in quorum]
+
+    def answers(
+        self, version: VersionList, updates: Sequence[SealedUpdate], counts: Sequence[int], asked: Sequence[str]
+    ) -> list[Answer]:
+        return [
+            self.opened(name, version, updates).answer(subsets, counts)
+            for name, subsets in assign(self.roster, asked).items()
+        ]
+
+    def record(
+        self,
+        updates: Sequence[SealedUpdate],
+        weights: Sequence[int],
+        counts: Sequence[int],
+        asked: Sequence[str] | None = None,
+        version: int = 1,
+    ) -> VersionRecord:
+        """The aggregator's part, all of it."""
+        listed = self.list(updates, weights, version)
+        for update in updates:
+            check_update(self.roster, update.statement, update.blocks, counts, update.boxes)
+        answers = self.answers(listed, updates, counts, asked or self.roster.committee)
+        return record(self.roster, listed, counts, payloads(listed, updates), answers)
+
+    def open(self, found: VersionRecord) -> NDArray[np.int64]:
+        """A node's part: ``sum n q`` and the dither less its mean, blocks joined."""
+        return np.concatenate(open_version(self.roster, self.rules, SECRET, found))
+
+    def carried(self, version: VersionList, updates: Sequence[SealedUpdate]) -> dict[int, NDArray[np.int64]]:
+        """Carrier -> the dither that it adds, as who knows every member's keys computes it."""
+        out = {}
+        for subset in self.roster.carriers:
+            member = self.roster.subsets[subset][0]
+            key = self.stretches[member].key
+            held = [
+                open_seeds(key, self.roster, member, statement, boxes(updates, member)[statement.signer])
+                for statement, _ in version.contributions
+            ]
+            made = Dither(joint_key(held, subset, version.digest)).version(
+                self.plan.total_weight, version.version, version.signers, version.weights
+            )
+            assert made is not None
+            out[subset] = made(0, version.count)
+        return out
+
+    def expected(
+        self, values: Sequence[NDArray[np.int64]], version: VersionList, updates: Sequence[SealedUpdate]
+    ) -> NDArray[np.int64]:
+        """The weighted sum in the clear with the same dither; ``values`` in the list's order."""
+        weighted = sum(np.int64(weight) * value for weight, value in zip(version.weights, values, strict=True))
+        dither = sum(self.carried(version, updates).values())
+        total: NDArray[np.int64] = weighted + dither - self.plan.dither_mean * len(self.roster.carriers)
+        return total
+
+
+def boxes(updates: Sequence[SealedUpdate], member: str) -> Mapping[str, bytes]:
+    return {update.statement.signer: update.boxes[member] for update in updates}
+
+
+def payloads(version: VersionList, updates: Sequence[SealedUpdate]) -> list[tuple[bytes, ...]]:
+    """Blocks of each contribution in the list's order."""
+    by_signer = {update.statement.signer: update.blocks for update in updates}
+    return [by_signer[signer] for signer in version.signers]
+
+
+def words(values: Sequence[int], bits: int) -> NDArray[Any]:
+    return np.array(values, dtype=np.uint64).astype(word(bits))
