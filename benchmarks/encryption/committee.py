@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,20 +80,18 @@ class Committee:
     def turn(self, values: list[Any], weights: list[int], number: int, samples: Samples) -> dict[str, int]:
         """One version from its updates to its opening; bytes of what travels."""
         updates = [
-            timed(samples, "seal", lambda name=name, v=v: self.seal(name, v))
-            for name, v in zip(self.keys, values, strict=False)
+            timed(samples, "seal", partial(self.seal, name, v)) for name, v in zip(self.keys, values, strict=False)
         ]
         version = VersionList.of(self.roster, number, [u.statement for u in updates], weights)
         payloads, count = [u.blocks for u in updates], values[0].size
         timed(samples, "add", lambda: weighted_sum([p[0] for p in payloads], weights, self.plan.field_bits, count))
         asked = assign(self.roster, self.roster.committee[: self.roster.openers])
         consents = [
-            timed(samples, "consent", lambda m=m: self.members[m].consent(version, _boxes(updates, m)))
+            timed(samples, "consent", partial(self.members[m].consent, version, _boxes(updates, m)))
             for m in self.roster.committee[: self.roster.quorum]
         ]
         answers = [
-            timed(samples, "share", lambda m=m, s=s: self.answer(m, version, updates, consents, s))
-            for m, s in asked.items()
+            timed(samples, "share", partial(self.answer, m, version, updates, consents, s)) for m, s in asked.items()
         ]
         found = timed(samples, "combine", lambda: record(self.roster, version, [count], payloads, answers))
         opened = timed(samples, "open", lambda: open_version(self.roster, self.rules, self.secret, found))[0]
@@ -112,10 +111,14 @@ def _boxes(updates: list[SealedUpdate], member: str) -> dict[str, bytes]:
     return {update.statement.signer: update.boxes[member] for update in updates}
 
 
+def _sealed(way: Ours, cut: list[Any]) -> list[bytes]:
+    return [way.seal(piece) for piece in cut]
+
+
 def bfv_turn(way: Ours, values: list[Any], weights: list[int], samples: Samples) -> dict[str, int]:
     """The same under BFV."""
     pieces = [way.cut(v) for v in values]
-    parts = [timed(samples, "seal", lambda cut=cut: [way.seal(piece) for piece in cut]) for cut in pieces]
+    parts = [timed(samples, "seal", partial(_sealed, way, cut)) for cut in pieces]
     counts = [piece.size for piece in pieces[0]]
 
     def add() -> list[bytes]:
