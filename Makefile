@@ -28,7 +28,7 @@ FIND_PYTHON := for python in $(CANDIDATES); do \
 	for python in $(CANDIDATES); do \
 	echo "  $$python: $$("$$python" --version 2>/dev/null || echo not found)" >&2; done; \
 	echo "Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; fi
-INSTALL := $(FIND_PYTHON); "$$python" crossward/launcher/install.py --torch "$$TORCH"
+INSTALL := $(FIND_PYTHON); "$$python" -m crossward.launcher.install --torch "$$TORCH"
 # Three processes share the tests, see tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger works.
 PYTEST := -n 3 --dist loadfile --no-loadscope-reorder
 

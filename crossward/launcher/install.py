@@ -1,4 +1,4 @@
-"""``python crossward/launcher/install.py``: makes .venv, and does nothing when it is up to date.
+"""``python -m crossward.launcher.install``: makes .venv, and does nothing when it is up to date.
 
 Up to date means: what pyproject.toml says about dependencies, and the lock, are what the last completed install read.
 Editing the app's own configuration there installs nothing, and an interrupted install is done again.
@@ -8,7 +8,7 @@ hash is not in it. PyTorch is the exception: a step of its own, with a version a
 is right depends on the machine. By then the lock has brought what PyTorch needs, so that it brings its GPU libraries
 alone.
 
-Standard library only, and it runs before anything is installed. Not for: what the app does.
+Standard library only, like all that it imports: it runs before anything is installed. Not for: what the app does.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"install: Python 3.11 or 3.12 is needed; {sys.executable} is {found}. Try make PYTHON=python3.11")
         return 2
     parser = argparse.ArgumentParser(
-        prog="crossward/launcher/install.py", description="Make .venv and install into it once."
+        prog="python -m crossward.launcher.install", description="Make .venv and install into it once."
     )
     parser.add_argument("--dev", action="store_true", help="with the tools that tests need")
     parser.add_argument(

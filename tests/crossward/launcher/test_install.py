@@ -218,3 +218,11 @@ def test_make_refuses_other_pythons_by_name(tmp_path: Path) -> None:
     old.chmod(0o755)
     done = subprocess.run(["make", "-C", str(ROOT), "install", f"PYTHON={old}"], capture_output=True, text=True)
     assert done.returncode == 2 and "Python 3.11 or 3.12 is needed" in done.stderr and "3.8.1" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["install", "lock", "latest"])
+def test_what_runs_before_anything_is_installed_needs_the_standard_library_alone(module: str) -> None:
+    """``-S`` leaves out the environment's packages; the Makefile's call is this one, from the project's folder."""
+    command = [sys.executable, "-S", "-m", f"crossward.launcher.{module}", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and f"crossward.launcher.{module}" in done.stdout, done.stderr
