@@ -26,10 +26,10 @@ from server_app.progress import Progress
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
 from server_app.strategy import make_strategy
-from strategies.async_hybrid import wait_for_nodes
 from strategies.callbacks import load_callbacks
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import SystemClock
+from strategies.exchange.membership import wait_for_nodes
 
 app = ServerApp()
 

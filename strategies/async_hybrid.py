@@ -11,7 +11,6 @@ them).
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from logging import INFO
@@ -29,57 +28,27 @@ from crossward.encryption.aggregator import Kinds, clear_arithmetic
 from crossward.encryption.dither import Dither
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger import reasons
-from crossward.ledger.events import Accepted, Failed, Finished, Joined, Left, Resumed, Started
-from crossward.machine.waiting import Reminder
+from crossward.ledger.events import Accepted, Finished, Resumed, Started
 from crossward.protocol.messages import EVALUATE, TRAIN
 from strategies.aggregation.catchup import version_name
 from strategies.aggregation.discarded import apart
-from strategies.aggregation.versions import drop_others, make_version, roll_back
+from strategies.aggregation.resumption import take_up
+from strategies.aggregation.versions import make_version
 from strategies.callbacks import Callback, stop_requested
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import Clock, SystemClock
 from strategies.exchange.dispatch import compose, send
 from strategies.exchange.launches import adopt
-from strategies.exchange.reception import ATTEMPTS, expire, receive
+from strategies.exchange.membership import meet, wait_for_nodes
+from strategies.exchange.reception import expire, receive
 from strategies.exchange.replies import Replies
+from strategies.exchange.timeliness import timely
 from strategies.exchange.waiting import Waiting
-from strategies.history.integrity import drop_damaged
 from strategies.history.journal import Journal
 from strategies.history.roster import NodeView
 from strategies.history.state import RunError, ServerState
 from strategies.stopping.ending import Ending
 from strategies.stopping.hospital_budget import HospitalBudget
-
-_SLACK = 1.5  # a forecast may be wrong by so much before a node is not asked any more
-
-
-def wait_for_nodes(grid: Grid, settings: StrategySettings, clock: Clock) -> int:
-    """Wait until ``strategy.min-nodes`` nodes are connected; how many are.
-
-    Raises
-    ------
-    RunError
-        they did not connect within ``settings.stall_seconds``.
-    """
-    reminder = Reminder(clock.now())
-    while (count := len(list(grid.get_node_ids()))) < settings.min_nodes:
-        now = clock.now()
-        if reminder.due(now):
-            log(
-                INFO,
-                "Waiting for nodes for %.0f s: %s of strategy.min-nodes = %s are connected; the run stops after %g s",
-                reminder.waited(now),
-                count,
-                settings.min_nodes,
-                settings.stall_seconds,
-            )
-        if reminder.waited(now) > settings.stall_seconds:
-            raise RunError(
-                f"{count} nodes connected within {settings.stall_seconds:g} s, "
-                f"strategy.min-nodes asks for {settings.min_nodes}: start more SuperNodes or lower the key"
-            )
-        clock.pause(settings.poll_seconds, float("inf"))
-    return count
 
 
 class AsyncHybrid(Strategy):
@@ -168,28 +137,8 @@ class AsyncHybrid(Strategy):
         return not view.todo and not self.state.waiting(view.node) and self.state.may_contribute(view)
 
     def worth_asking(self) -> Callable[[NodeView], bool]:
-        """Tells whether a node's update can still come in time: a slow link must not hold up a run's end for nothing.
-
-        Nodes of unknown speed are asked, and so is everybody as long as those in time would not fill a buffer.
-        """
-        s = self.state
-        now = s.clock.now()
-        left = s.forecast.remaining(self.ending.last_version - s.version, now - s.version_began)
-
-        def in_time(view: NodeView, elapsed: float = 0.0) -> bool:
-            expected = s.forecast.expected(view.node, TRAIN)
-            return expected is None or expected - elapsed <= _SLACK * left
-
-        @functools.cache
-        def needed() -> bool:
-            """Whether the updates that wait, are on their way or can still be asked for would not fill a buffer."""
-            sent = {flight.node: flight.sent for flight in s.roster.flights.values() if flight.kind == TRAIN}
-            views = (s.roster.nodes[node] for node in s.roster.present)
-            able = (v for v in views if s.may_contribute(v) and v.failures < ATTEMPTS)
-            enough = s.settings.buffer_size
-            return sum(s.waiting(v.node) or in_time(v, now - sent.get(v.node, now)) for v in able) < enough
-
-        return lambda view: in_time(view) or needed()
+        """Says whether a node's update can still come in time (:func:`~strategies.exchange.timeliness.timely`)."""
+        return timely(self.state, self.ending.last_version)
 
     def ready(self) -> list[Accepted]:
         """Updates that become a version now: a full buffer of one layout, or what is there after max-wait."""
@@ -233,14 +182,14 @@ class AsyncHybrid(Strategy):
         next. (Where a Grid goes through its messages twice, give it lists.) A task names its version, records and
         settings by itself; ``server_round``, ``arrays`` and ``config`` have no part in it.
         """
-        self._meet(grid)
+        meet(self.state, grid)
         return self._drafted(self._train_kind())
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterator[Message]:
         """Evaluation tasks for the idle nodes that owe one; otherwise as :meth:`configure_train`."""
-        self._meet(grid)
+        meet(self.state, grid)
         return self._drafted(lambda view: view.todo)
 
     def aggregate_train(
@@ -297,14 +246,8 @@ class AsyncHybrid(Strategy):
             s.record(s.budget.promise(self.ending.last_version))
         wait_for_nodes(grid, s.settings, s.clock)
         s.progress = s.version_began = self.ending.began = s.clock.now()
-        self._meet(grid)
-        for task in interrupted:
-            facts = {name: getattr(task, name) for name in ("task", "node", "hospital", "kind", "version")}
-            s.record(Failed(reason=reasons.INTERRUPTED().text, **facts))
-        drop_damaged(s)
-        if s.run.layout:
-            drop_others(s, s.run.layout, s.run.shape, s.key)  # the run may have been resumed under another key
-        roll_back(s, s.run.reverting)  # what an interrupted run had begun
+        meet(s, grid)
+        take_up(s, interrupted)
         self.ending.stop_at_last()
         if s.ended:
             self.ending.stop(s.ended)
@@ -400,17 +343,6 @@ class AsyncHybrid(Strategy):
         return ArrayRecord({"record": Array("uint8", (len(data),), "raw.bytes", data)})
 
     # ------------------------------------------------------------------ beginning and end
-
-    def _meet(self, grid: Grid) -> None:
-        s = self.state
-        joined, left = s.roster.changes(grid.get_node_ids())
-        for node in joined:
-            s.record(Joined(node=str(node)))
-            if s.stop_reason:
-                s.roster.nodes[node].todo = s.last_task
-        for node in left:
-            s.record(Left(node=str(node), hospital=s.roster.nodes[node].hospital))
-            s.roster.nodes[node].todo = ""
 
     def _next_moment(self) -> float:
         s = self.state

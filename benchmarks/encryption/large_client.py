@@ -20,6 +20,7 @@ from client_app.node import Node
 from client_app.training.trained import Trained, Vector
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
+from client_app.update.sealer import UpdateSealer
 from crossward.config.run_config import RunConfig
 from crossward.protocol.measures import Measure, measure
 from crossward.protocol.messages import Task
@@ -77,7 +78,7 @@ def large_app(share: float, compute: float) -> ClientApp:
             toy_identity(number + 1),
             config.schedule,
             config.run.seed,
-            vault=Vault(config.encryption, simulated_key(config.encryption)),
+            sealer=UpdateSealer(Vault(config.encryption, simulated_key(config.encryption))),
         )
 
     return make_app(build)

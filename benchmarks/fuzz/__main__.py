@@ -33,6 +33,7 @@ from flwr.app import Message, RecordDict
 from benchmarks.fuzz.mutations import MUTATIONS, Material, signed_again
 from client_app.node import Node
 from client_app.update.payloads import Payloads, UnopenedError, Vault
+from client_app.update.sealer import UpdateSealer
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -100,7 +101,7 @@ class Door:
                 0,
                 lambda: 0.0,
                 False,
-                self.vault,
+                UpdateSealer(self.vault),
             )
             for n in range(1, NODES + 1)
         }

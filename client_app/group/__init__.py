@@ -2,7 +2,7 @@
 
     ClientApp process (one a message, no torch)      -> ``client.GroupLearner``
       | Unix socket in a folder of the owner's alone -> ``place``, ``frames``
-    supervisor (one a node, no torch)                -> ``supervisor``
+    supervisor (one a node, no torch)                -> ``supervisor``, ``health``
       | starts torchrun                              -> ``launch``
     ranks (one a GPU, or as configured on CPUs)      -> ``rank``
 

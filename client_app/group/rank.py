@@ -34,8 +34,8 @@ with no_collection():
     from client_app.training.learner import LoraLearner, local_learner
 
 from client_app.group import frames
+from client_app.group.health import IDLE, LOADING, WORKING
 from client_app.group.lifeline import die_with_parent
-from client_app.group.supervisor import IDLE, LOADING, WORKING
 from client_app.guard.refusals import told
 from client_app.training.loop import CancelledError, TrainingError
 from client_app.training.meter import Report

@@ -4,7 +4,7 @@ One rule keeps it simple: anything unforeseen ends the whole group. A rank that 
 fails where others did not; a launcher that ends; a SuperNode that is gone; idleness. The request under way is
 answered with the reason, every process is seen to be gone, and the next request starts another group.
 
-Not for: starting ranks (``launch``) or what they do (``rank``).
+Not for: starting ranks (``launch``), what they do (``rank``), or how patient to be with them (``health``).
 """
 
 from __future__ import annotations
@@ -18,47 +18,20 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from client_app.group import frames
+from client_app.group.health import Job, Rank, silence, standstill
 from client_app.group.place import PREFIX, Options, alive, announce, read_info, started
 from crossward.machine.temporary import socket_folder
 
 SOCKET = "group.sock"
 REPLACED = "the worker group ends: another one was started in its place"
-LOADING, WORKING, IDLE = "loading", "working", "idle"
-POLL, ALIVE_EVERY, GRACE = 0.25, 10.0, 10.0
-LOADING_FACTOR = 10  # reading and tokenising a hospital's notes makes no steps
+POLL, ALIVE_EVERY = 0.25, 10.0
 _CREDENTIALS = struct.Struct("3i")
-
-
-@dataclass
-class Rank:
-    """A rank as the supervisor sees it: what it said last, and when that changed."""
-
-    writer: asyncio.StreamWriter
-    pid: int
-    created: float
-    seen: float
-    stage: str = IDLE
-    count: int = -1
-    changed: float = 0.0
-
-
-@dataclass
-class Job:
-    """A request under way: which ranks have answered, how, and frames that wait to be handed on."""
-
-    number: int
-    out: asyncio.Queue[frames.Frame | None] = field(default_factory=asyncio.Queue)
-    answered: set[int] = field(default_factory=set)
-    result: frames.Frame | None = None
-    failure: dict[str, Any] = field(default_factory=dict)
-    failed_at: float = 0.0
 
 
 class Supervisor:
@@ -159,26 +132,12 @@ class Supervisor:
     def _said(self, number: int, rank: Rank, header: dict[str, Any], blobs: list[bytearray]) -> None:
         rank.seen = time.monotonic()
         if "beat" in header:
-            if (header["stage"], header["beat"]) != (rank.stage, rank.count):
-                rank.stage, rank.count, rank.changed = header["stage"], header["beat"], rank.seen
+            rank.beat(header["stage"], header["beat"])
             return
         if "fatal" in header:
             self._end(f"rank {number}: {header['fatal']}")
-        job = self.job
-        if job is None or header.get("job") != job.number:
-            return
-        if "progress" in header:
-            job.out.put_nowait((header, []))
-            return
-        job.answered.add(number)
-        if "failed" in header:
-            if not job.failure or header.get("last"):
-                job.failure = header
-            job.failed_at = job.failed_at or rank.seen
-        elif number == 0:
-            job.result = (header, blobs)
-        if len(job.answered) == self.size:
-            job.out.put_nowait(None)
+        if self.job is not None and header.get("job") == self.job.number:
+            self.job.take(number, (header, blobs), self.size, rank.seen)
 
     # ------------------------------------------------------------------ requests
 
@@ -313,23 +272,12 @@ class Supervisor:
         if not self.ready.is_set():
             late = now - self.began > limit
             return f"only {len(self.ranks)} ranks have come in {limit:g} s" if late else None
-        for number, rank in sorted(self.ranks.items()):
-            if now - rank.seen > limit:
-                return f"rank {number} (process {rank.pid}) gives no sign of life for {limit:g} s"
+        if (why := silence(self.ranks, limit, now)) is not None:
+            return why
         if self.job is None:
             idle = self.options.idle_timeout
             return f"nothing was asked of it for {idle:g} s" if now - self.used > idle else None
-        return self._trouble_of(self.job, now)
-
-    def _trouble_of(self, job: Job, now: float) -> str | None:
-        """A reason to end that lies in the request under way."""
-        if job.failed_at and now - job.failed_at > GRACE:
-            return f"{job.failure['failed']} at one rank, which the others wait for: {job.failure['reason']}"
-        for number, rank in sorted(self.ranks.items()):
-            patience = self.options.stall_timeout * (1 if rank.stage == WORKING else LOADING_FACTOR)
-            if number not in job.answered and now - rank.changed > patience:
-                return f"rank {number} (process {rank.pid}) makes no progress for {patience:g} s"
-        return None
+        return standstill(self.ranks, self.job, limit, now)
 
     async def _kill(self, launcher: asyncio.subprocess.Process) -> None:
         """Every process of the group is gone after this."""

@@ -19,11 +19,13 @@ from typing import Any
 
 from flwr.app import RecordDict
 
+from client_app.guard.limits import Limits
 from client_app.handlers import make_app
 from client_app.node import Learner, Node
 from client_app.state.folder import NodeState
 from client_app.training.trained import Vector
 from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.sealer import UpdateSealer
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
@@ -167,8 +169,9 @@ def simulate(
         for number, learner in enumerate(learners):
             folder = Path(place) / str(number)  # of logs alone
             folder.mkdir()
-            own: dict[str, Any] = {"durable": False, "noise": noise, "privacy_unit": unit}
-            made.append(Node(learner, folder, toy_identity(number + 1), schedule, seed, lambda: 0.0, **own))
+            sealer, limits = UpdateSealer(noise=noise), Limits(unit)
+            identity = toy_identity(number + 1)
+            made.append(Node(learner, folder, identity, schedule, seed, lambda: 0.0, False, sealer, limits))
             made[-1].store = MemoryStore()  # type: ignore[assignment]
         app, nodes = make_app(lambda context, task: made[int(context.node_config["partition-id"])]), {}
         for number, speed in enumerate(speeds):

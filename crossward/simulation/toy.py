@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, RecordDict
 from flwr.clientapp import ClientApp
 
+from client_app.guard.limits import Limits
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.training.trained import Trained, Vector
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
+from client_app.update.sealer import UpdateSealer
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.protocol.measures import Measure, measure
@@ -101,9 +103,8 @@ def toy_app(
             seed=0,
             clock=lambda: 0.0,
             durable=False,
-            vault=vault or Vault(),
-            noise=noise,
-            privacy_unit=NO_UNIT if noise is None else HOSPITAL,
+            sealer=UpdateSealer(vault or Vault(), noise),
+            limits=Limits(NO_UNIT if noise is None else HOSPITAL),
         )
 
     return make_app(build)

@@ -182,14 +182,25 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
             _report(state, view, flight.version, update.state_hash)
         fail(state, flight, refusal.outcome, refusal.reason.text)
         return
+    kept = _accepted(state, flight, view, update, now - flight.sent)
+    state.journal.keep(kept.payload, {}, update.payload)
+    state.record(kept)
+    state.progress = now
+    view.public_key, view.site = update.public_key, update.site
+    view.failures = 0
+    _report(state, view, flight.version, update.state_hash)
+    _take_snapshot(state, flight, update)
+
+
+def _accepted(state: ServerState, flight: Flight, view: NodeView, update: Update, seconds: float) -> Accepted:
+    """The event of an update that took ``seconds``: its claims are held to bounds, its link's speed is measured."""
     size = update.payload.size + (sum(p.size for p in update.snapshot[1]) if update.snapshot else 0)
-    seconds = now - flight.sent
-    update, clamped = state.claims.bounded(hospital(update), update, seconds)
+    name = hospital(update)
+    update, clamped = state.claims.bounded(name, update, seconds)
     if clamped:
         log(WARNING, "%s claims what cannot be, and was held to bounds: %s", update.site, "; ".join(clamped))
     state.bandwidths.observe(view.node, size + flight.bytes_down, seconds, update.compute_seconds)
-    name = hospital(update)
-    kept = Accepted(
+    return Accepted(
         task=flight.task,
         node=str(view.node),
         hospital=name,
@@ -218,12 +229,10 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
         **(_spent(update) if update.privacy_unit in LOCAL_UNITS else {}),
         clamped=tuple(clamped),
     )
-    state.journal.keep(kept.payload, {}, update.payload)
-    state.record(kept)
-    state.progress = now
-    view.public_key, view.site = update.public_key, update.site
-    view.failures = 0
-    _report(state, view, flight.version, update.state_hash)
+
+
+def _take_snapshot(state: ServerState, flight: Flight, update: Update) -> None:
+    """Offer the snapshot that came with an update, and replace the confirmed one where hospitals agree on a newer."""
     if update.snapshot is not None and update.snapshot[0].version == flight.version:
         state.snapshots.offer(*update.snapshot, update.state_hash)
     if (confirmed := state.snapshots.agreed()) is not None:

@@ -207,7 +207,7 @@ def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_dem
     given |= {"privacy-unit": "patient", "privacy-epsilon": 3.0, "patient-column": "subject"}
     run = CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
     with monkeypatch.context() as patch:
-        patch.setattr("client_app.app.open_learner", lambda *given: pytest.fail("notes were read"))
+        patch.setattr("client_app.builders.hospital.open_learner", lambda *given: pytest.fail("notes were read"))
         for config, told in (
             (run | {"strategy__min_contributors": 2}, "strategy.min-contributors = 2"),
             (CSV, "privacy.unit = 'none'"),
@@ -389,7 +389,7 @@ def test_held_out_patients_are_the_same_in_every_run_of_a_protected_hospital(
     told = answer(TASK, context(given, **run), EVALUATE)
     assert isinstance(told, Evaluation) and told.measures["global"].patients >= 10
     with monkeypatch.context() as patch:
-        patch.setattr("client_app.app.open_learner", lambda *given: pytest.fail("notes were read"))
+        patch.setattr("client_app.builders.hospital.open_learner", lambda *given: pytest.fail("notes were read"))
         for other in ({"data__seed": 1}, {"data__note_types": "x"}, {"data__test_fraction": 0.5}):
             got = failure(replace(TASK, lineage="another1"), context(given, **run | other), EVALUATE)
             assert (
@@ -415,7 +415,7 @@ def test_a_deleted_state_folder_gives_a_protected_hospital_no_new_budget(
     assert (state / "identity.spent" / f"{TASK.lineage}.json").exists()
     shutil.rmtree(state)
     with monkeypatch.context() as patch:
-        patch.setattr("client_app.app.open_learner", lambda *given: pytest.fail("notes were read"))
+        patch.setattr("client_app.builders.hospital.open_learner", lambda *given: pytest.fail("notes were read"))
         for kind in (TRAIN, EVALUATE, ALONE):
             got = failure(replace(TASK, lineage="another1"), where, kind)
             assert got.kind == FAILED and "identity.spent, the record of what private runs spent here" in got.reason

@@ -21,6 +21,7 @@ from client_app.handlers import respond
 from client_app.node import Node
 from client_app.state.folder import NodeState, StateFolder
 from client_app.update.payloads import Payloads, Vault
+from client_app.update.sealer import UpdateSealer
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.node_config import NodeConfig
 from crossward.config.schedule import Schedule
@@ -46,7 +47,8 @@ TASK = Task("line", 1, 0, 0, 0, 10, (8, 6, 6), Head(3, "abc"))
 def node(tmp_path: Path) -> Node:
     vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))
     VirtualGrid({}, VirtualClock())  # says which run messages belong to
-    return Node(ToyLearner(0, SCHEDULE), tmp_path / "n", toy_identity(1), SCHEDULE, 0, lambda: 0.0, False, vault)
+    learner, sealer = ToyLearner(0, SCHEDULE), UpdateSealer(vault)
+    return Node(learner, tmp_path / "n", toy_identity(1), SCHEDULE, 0, lambda: 0.0, False, sealer)
 
 
 def asked(node: Node, task: Task, act: Any = Node.train) -> Any:

@@ -15,6 +15,8 @@ from client_app.node import Node
 from client_app.state.accumulators import Accumulators, take_snapshot
 from client_app.state.folder import NodeState
 from client_app.update.payloads import Payloads, Vault
+from client_app.update.reporting import Reporting
+from client_app.update.sealer import UpdateSealer
 from crossward.config.schedule import Schedule
 from crossward.encryption.aggregator import clear_arithmetic
 from crossward.encryption.packing import pack
@@ -198,16 +200,16 @@ def test_an_evaluation_measures_base_global_and_the_adapter_trained_alone(node: 
     got = node.alone(task(2, 3, 3, steps=4, last=True))
     assert isinstance(got, Evaluation) and set(got.measures) == {"base", "global", "own"}
     assert got.measures["own"].loss == 0.0  # the toy alone finds its own target
-    assert np.array_equal(np.load(node.own_path), node.learner.target)  # type: ignore[attr-defined]
+    assert np.array_equal(np.load(node.own.path), node.learner.target)  # type: ignore[attr-defined]
     assert sorted(p.name for p in node.folder.glob("own*")) == ["own.npy"]
 
 
 def test_a_damaged_adapter_of_ones_own_costs_only_its_own_measure(node: Node, caplog: Any) -> None:
     node.evaluate(task(1, 0, 3))
     node.alone(task(2, 3, 3, steps=4, last=True))
-    sound = node.own_path.read_bytes()
+    sound = node.own.path.read_bytes()
     for damaged in (b"", sound[:-3], sound.replace(b"<f4", b"<f8"), sound.replace(b"{'", b"({"), sound[::-1]):
-        node.own_path.write_bytes(damaged)
+        node.own.path.write_bytes(damaged)
         caplog.clear()
         got = node.evaluate(task(3, 3, 3, last=True))
         assert isinstance(got, Evaluation) and set(got.measures) == {"base", "global"}
@@ -229,7 +231,7 @@ def test_another_layout_starts_afresh_in_the_same_folder(node: Node) -> None:
 
 
 def test_without_feedback_what_rounding_cuts_off_is_dropped(node: Node, tmp_path: Path) -> None:
-    blunt = Node(node.learner, tmp_path / "two", node.identity, SCHEDULE, 0, lambda: 0.0, durable=False, feedback=False)
+    blunt = replace(node, folder=tmp_path / "two", sealer=UpdateSealer(feedback=False))
     first, plain = blunt.train(task(1, 0, 0)), node.train(task(1, 0, 0))
     assert isinstance(first, Update) and isinstance(plain, Update) and first.payload == plain.payload
     assert kept(blunt).pending is None and kept(node).pending is not None
@@ -238,7 +240,7 @@ def test_without_feedback_what_rounding_cuts_off_is_dropped(node: Node, tmp_path
 
 
 def test_the_size_of_the_training_set_is_told_only_where_weights_are_made_of_it(node: Node) -> None:
-    told, silent = node.train(task(1, 0, 0)), replace(node, folder=node.folder / "silent", counts=False)
-    untold = silent.train(task(1, 0, 0))
+    silent = replace(node, folder=node.folder / "silent", reporting=Reporting(counts=False))
+    told, untold = node.train(task(1, 0, 0)), silent.train(task(1, 0, 0))
     assert isinstance(told, Update) and isinstance(untold, Update)
     assert (told.num_examples, untold.num_examples) == (10, 1) and told.payload == untold.payload

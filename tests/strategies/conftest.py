@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
+from client_app.guard.limits import Limits
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.state.folder import NodeState, StateFolder
 from client_app.training.trained import Trained
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Payloads, Vault
+from client_app.update.sealer import UpdateSealer
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -92,8 +94,8 @@ class Federation:
             folder = self.folder / task.lineage / str(number)
             learner.train = self._watched(number + 1, learner.train)  # type: ignore[method-assign]
             identity = self.identity(number)
-            own = {"vault": self.vault, "noise": self.noise(number), "privacy_unit": self.unit}
-            return Node(learner, folder, identity, schedule, 0, lambda: 0.0, durable=False, **own)
+            sealer, limits = UpdateSealer(self.vault, self.noise(number)), Limits(self.unit)
+            return Node(learner, folder, identity, schedule, 0, lambda: 0.0, False, sealer, limits)
 
         app = make_app(build)
         self.nodes = {

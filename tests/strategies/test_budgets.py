@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
 from client_app.guard.budget import Budget
+from client_app.guard.limits import Limits
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.training.trained import Trained
@@ -57,11 +58,9 @@ class Run:
         def build(context: Any, task: Any) -> Node:
             number = int(context.node_config["partition-id"])
             learner, own = make(number), folder / str(number)
-            node = Node(learner, own, toy_identity(number + 1), schedule, 0, lambda: 0.0, durable=False)
-            node.privacy_unit = budgets[number].unit
-            spent = folder / f"{number}.json"
-            node.budget = Budget(spent, budgets[number], schedule, learner.units, durable=False)
-            return node
+            budget = Budget(folder / f"{number}.json", budgets[number], schedule, learner.units, durable=False)
+            limits = Limits(budgets[number].unit, budget)
+            return Node(learner, own, toy_identity(number + 1), schedule, 0, lambda: 0.0, durable=False, limits=limits)
 
         clock, app = VirtualClock(), make_app(build)
         speed = Speed(mbit=1e15, latency=0.0, compute=10.0)

@@ -17,6 +17,7 @@ pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use
 
 from client_app.guard import budget as module
 from client_app.guard.budget import Budget, BudgetError, Lifetime
+from client_app.guard.limits import Limits
 from client_app.guard.spending import Record, RecordError
 from client_app.node import Node
 from client_app.training.trained import Trained
@@ -252,9 +253,8 @@ class Private(ToyLearner):
 
 def node(folder: Path, path: Path, fails: type[BaseException] | None = None) -> tuple[Node, Private]:
     learner = Private(path, fails)
-    made = Node(learner, folder, toy_identity(1), SCHEDULE, 0, lambda: 0.0, durable=False)
-    made.privacy_unit, made.budget = "patient", budget(path)
-    return made, learner
+    limits = Limits("patient", budget(path))
+    return Node(learner, folder, toy_identity(1), SCHEDULE, 0, lambda: 0.0, durable=False, limits=limits), learner
 
 
 def test_an_update_says_what_was_spent_and_nothing_of_the_notes(tmp_path: Path, path: Path) -> None:
@@ -312,7 +312,7 @@ def test_what_was_trained_alone_and_without_noise_is_measured_for_this_node_only
         reply = made.alone(replace(TASK, last=True))
     assert isinstance(reply, Evaluation) and sorted(reply.measures) == ["base", "global"]
     assert "alone, this hospital reaches" in caplog.text and not path.exists()
-    assert made.own_path.exists()
+    assert made.own.path.exists()
 
 
 def test_what_was_left_over_without_privacy_does_not_enter_a_private_update(tmp_path: Path, path: Path) -> None:

@@ -10,9 +10,12 @@ import pytest
 
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
+from client_app.guard.limits import Limits
 from client_app.node import Node
 from client_app.training.log import FILE_NAME, Training, read_trainings
 from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.reporting import Reporting
+from client_app.update.sealer import UpdateSealer
 from crossward.config.schedule import Schedule
 from crossward.privacy.hospital import HospitalMechanism
 from crossward.protocol.messages import Head, Task, Update
@@ -39,7 +42,7 @@ def test_the_exact_loss_is_logged_and_kept_and_a_power_of_the_grid_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "crossward.node")
-    one = node(tmp_path, loss_grid=1.5)
+    one = node(tmp_path, reporting=Reporting(loss_grid=1.5))
     update = one.train(replace(TASK, task=7))
     assert isinstance(update, Update)
     loss, told = exact(one), update.loss_sum / update.num_tokens
@@ -50,7 +53,7 @@ def test_the_exact_loss_is_logged_and_kept_and_a_power_of_the_grid_is_told(
 
 
 def test_no_field_of_the_update_holds_the_exact_loss(tmp_path: Path) -> None:
-    one = node(tmp_path, loss_grid=1.5)
+    one = node(tmp_path, reporting=Reporting(loss_grid=1.5))
     update = one.train(TASK)
     assert isinstance(update, Update)
     loss = exact(one)
@@ -70,7 +73,7 @@ def test_every_training_has_a_line_and_a_torn_one_is_passed_over(tmp_path: Path)
 def test_under_noise_of_a_whole_hospital_nothing_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "crossward.node")
     noise = HospitalNoise(HospitalMechanism(2.0, 2, 0.25))
-    one = node(tmp_path, noise=noise, privacy_unit="hospital")
+    one = node(tmp_path, sealer=UpdateSealer(noise=noise), limits=Limits("hospital"))
     update = one.train(replace(TASK, plan=(16, 5, 0)))
     assert isinstance(update, Update) and update.loss_sum == 0.0
     assert f"training loss {exact(one):.4f} over 50 tokens; not reported" in caplog.text
@@ -93,7 +96,7 @@ def test_a_private_training_keeps_no_loss(tmp_path: Path, caplog: pytest.LogCapt
         def train_private(self, start: Any, version: int, noise_multiplier: float) -> Any:
             return replace(self.train(start, version, 0), loss_sum=0.0)
 
-    one = node(tmp_path, budget=Budget(), privacy_unit="patient")
+    one = node(tmp_path, limits=Limits("patient", Budget()))  # type: ignore[arg-type]
     one.learner = Private(0, SCHEDULE)
     assert isinstance(one.train(TASK), Update)
     assert not (tmp_path / FILE_NAME).exists() and "training loss" not in caplog.text

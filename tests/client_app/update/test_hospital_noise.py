@@ -14,9 +14,11 @@ from flwr.app import Context, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-import client_app.app
+from client_app.app import build
+from client_app.builders import simulated
 from client_app.node import Node
 from client_app.update.hospital_noise import HospitalNoise, bounded
+from client_app.update.sealer import UpdateSealer
 from crossward.config.schedule import Schedule
 from crossward.privacy.discrete import DiscreteGaussian
 from crossward.privacy.hospital import HospitalMechanism
@@ -135,7 +137,8 @@ def test_two_trainings_of_one_task_differ_by_their_noise_alone(tmp_path: Path) -
     updates = []
     for name in ("one", "two"):
         learner, identity = ToyLearner(0, schedule), toy_identity(1)
-        node = Node(learner, tmp_path / name, identity, schedule, 0, lambda: 0.0, False, noise=HospitalNoise(MECHANISM))
+        sealer = UpdateSealer(noise=HospitalNoise(MECHANISM))
+        node = Node(learner, tmp_path / name, identity, schedule, 0, lambda: 0.0, False, sealer)
         update = node.train(task)
         assert isinstance(update, Update)
         updates.append((update, node.store.load(node.layout)))
@@ -148,14 +151,15 @@ def test_two_trainings_of_one_task_differ_by_their_noise_alone(tmp_path: Path) -
 def test_the_app_gives_its_node_the_noise_and_range_that_the_run_config_asks_for(
     unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_app.app, "open_learner", lambda spec, folder: ToyLearner(0, Schedule()))
+    monkeypatch.setattr(simulated, "open_learner", lambda spec, folder: ToyLearner(0, Schedule()))
     config = {"run.state-dir": str(tmp_path), "encryption.policy": "none", "privacy.unit": unit}
     config |= {"privacy.epsilon": 8.0, "strategy.weighting": "equal"} if unit == "hospital" else {}
     context = Context(1, 1, {"partition-id": 0, "num-partitions": 3}, RecordDict(), config)  # type: ignore[arg-type]
-    node = client_app.app.build(context, Task("line", 1, 0, 0, 0, 10, (16, 6, 0), Head(3, "abc")))
+    node = build(context, Task("line", 1, 0, 0, 0, 10, (16, 6, 0), Head(3, "abc")))
     if unit == "none":
-        assert node.noise is None and node.schedule == Schedule()
+        assert node.sealer.noise is None and node.schedule == Schedule()
         return
-    assert node.noise is not None and node.noise.source is os.urandom
-    assert node.noise.mechanism == HospitalMechanism(3.125, 2, 1.0)
-    assert node.schedule.value_range(0) == pytest.approx(node.noise.mechanism.reach)
+    noise = node.sealer.noise
+    assert noise is not None and noise.source is os.urandom
+    assert noise.mechanism == HospitalMechanism(3.125, 2, 1.0)
+    assert node.schedule.value_range(0) == pytest.approx(noise.mechanism.reach)

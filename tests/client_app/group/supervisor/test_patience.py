@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from client_app.group.supervisor import IDLE, LOADING, WORKING
+from client_app.group.health import IDLE, LOADING, WORKING
 
 Act = Callable[..., str]
 OVER = "the play is over"

@@ -1,0 +1,1 @@
+"""What builds a node for a task: one recipe in a simulation, another at a hospital."""

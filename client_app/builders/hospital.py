@@ -1,0 +1,67 @@
+"""A real hospital's node: what its node config says of its notes, key and demands goes before the run config.
+
+Not for: the demands themselves (``client_app.guard.demands``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flwr.app import Context
+
+from client_app.builders.parts import NodeFiles, make_node, open_limits
+from client_app.guard.budget import Lifetime
+from client_app.guard.demands import check_demands
+from client_app.guard.selection import FEWEST_HELD_OUT, Selection
+from client_app.guard.spending import RECORDS, check_records_kept
+from client_app.logs import show_log
+from client_app.node import Node
+from client_app.training.engine import open_learner
+from client_app.training.spec import LearnerSpec
+from client_app.update.keys import hospital_key
+from client_app.update.payloads import Vault
+from crossward.config.node_config import NodeConfig
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.run_config import ON_A_NODE, RunConfig
+from crossward.config.settings import SettingsError
+from crossward.protocol.messages import Task
+
+
+def build_hospital(context: Context, task: Task) -> Node:
+    """The hospital that the node config describes, if what it demands of runs allows this one."""
+    show_log()
+    given = NodeConfig.read(dict(context.node_config))
+    if not given.state_dir:
+        raise SettingsError(
+            "node config: state-dir is missing. Start the SuperNode with "
+            '--node-config \'state-dir="/var/lib/crossward" data-path="..."\''
+        )
+    config, state = RunConfig.read(given.over(context.run_config), ON_A_NODE), Path(given.state_dir)
+    check_demands(config, given)
+    files = NodeFiles(state / task.lineage, state / "identity.pem", state / "workers")
+    selection = _selection(given, config, state)
+    vault = Vault(config.encryption, hospital_key(config.encryption, given))  # refuses a missing key before the model
+    if selection is not None:
+        selection.check()
+    learner = open_learner(LearnerSpec(config, site=given.site), files.workers)
+    limits = open_limits(config, files, task.lineage, learner, _lifetime(given))
+    if selection is not None:
+        selection.keep()
+    fewest_held_out = 0 if selection is None else FEWEST_HELD_OUT
+    return make_node(config, files, vault, learner, limits, fewest_held_out)
+
+
+def _selection(given: NodeConfig, config: RunConfig, state: Path) -> Selection | None:
+    """The notes that a hospital keeps to which demands privacy, and whose earlier spending is still on record."""
+    if given.privacy_unit == NO_UNIT:
+        return None
+    check_records_kept(state / RECORDS)
+    its_own = ("data.patient-column",) if given.patient_column else ()
+    return Selection(state / "selection.json", config.data, its_own)
+
+
+def _lifetime(given: NodeConfig) -> Lifetime | None:
+    """The hospital's own budget over all runs, if it sets one."""
+    if not given.privacy_total_epsilon:
+        return None
+    return Lifetime(given.privacy_unit, given.privacy_total_epsilon, given.privacy_delta)

@@ -1,0 +1,75 @@
+"""The steps that both builders share: where a node's files are, its privacy budget, and the node itself.
+
+Not for: what differs between a simulated hospital and a real one (``client_app.builders.simulated``,
+``client_app.builders.hospital``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from client_app.guard.budget import Budget, Lifetime
+from client_app.guard.limits import Limits
+from client_app.identity import load_identity
+from client_app.node import Node, PrivateLearner
+from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.payloads import Vault
+from client_app.update.reporting import Reporting
+from client_app.update.sealer import UpdateSealer
+from crossward.config.encryption_settings import SENSITIVE
+from crossward.config.privacy_settings import LOCAL_UNITS
+from crossward.config.run_config import RunConfig
+from crossward.config.weightings import EXAMPLES, WEIGHTINGS
+
+
+@dataclass(frozen=True)
+class NodeFiles:
+    """Where a node keeps the run lineage's state (``folder``), its identity, and its worker group.
+
+    What must outlast the lineage's folder is beside the identity: deleting the folder must not make spending forgotten.
+    """
+
+    folder: Path
+    identity: Path
+    workers: Path
+
+    def spent(self, lineage: str) -> Path:
+        """The record of what ``lineage`` spent of its privacy budget."""
+        return self.identity.with_suffix(".spent") / f"{lineage}.json"
+
+    @property
+    def unopened(self) -> Path:
+        """The count of what did not open, over all lineages."""
+        return self.identity.with_suffix(".unopened")
+
+
+def open_limits(
+    config: RunConfig, files: NodeFiles, lineage: str, learner: PrivateLearner, lifetime: Lifetime | None = None
+) -> Limits:
+    """The node's limits; where the run protects patients or notes, the learner's are read to count them."""
+    budget = None
+    if config.privacy.unit in LOCAL_UNITS:
+        budget = Budget(files.spent(lineage), config.privacy, config.schedule, learner.units, lifetime=lifetime)
+    return Limits(config.privacy.unit, budget, files.unopened)
+
+
+def make_node(
+    config: RunConfig, files: NodeFiles, vault: Vault, learner: PrivateLearner, limits: Limits, fewest_held_out: int = 0
+) -> Node:
+    """The node that follows ``config``; it reports measures of at least ``fewest_held_out`` patients."""
+    encryption, mechanism = config.encryption, config.mechanism
+    if encryption.policy == SENSITIVE:
+        vault = replace(vault, blocks=learner.sensitive_blocks(encryption.fraction))
+    counts = EXAMPLES in WEIGHTINGS[config.strategy.weighting].needs
+    noise = HospitalNoise(mechanism) if mechanism is not None else None
+    return Node(
+        learner,
+        files.folder,
+        load_identity(files.identity),
+        config.schedule,
+        config.run.seed,
+        sealer=UpdateSealer(vault, noise, config.train.error_feedback),
+        limits=limits,
+        reporting=Reporting(counts, config.train.loss_grid, fewest_held_out),
+    )

@@ -1,0 +1,41 @@
+"""A simulated hospital's node: Flower gives it a partition, the run config everything else.
+
+Not for: how slow its link is (``client_app.app``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from flwr.app import Context
+
+from client_app.builders.parts import NodeFiles, make_node, open_limits
+from client_app.node import Node
+from client_app.training.engine import open_learner
+from client_app.training.spec import LearnerSpec
+from client_app.update.keys import simulated_key
+from client_app.update.payloads import Vault
+from crossward.config.run_config import RunConfig
+from crossward.config.settings import SettingsError
+from crossward.machine.paths import own_folder
+from crossward.protocol.messages import Task
+
+
+def build_simulated(context: Context, task: Task) -> Node:
+    """Partition ``partition-id`` of ``num-partitions``; all of a machine share one simulation's key."""
+    node = dict(context.node_config)
+    if own_keys := sorted(node.keys() - {"partition-id", "num-partitions"}):  # its demands would not be read
+        raise SettingsError(
+            f"node config: partition-id is given by simulations and {own_keys[0]} by a hospital: remove one of them"
+        )
+    config = RunConfig.read(context.run_config)
+    partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
+    name, state = f"site-{partition}", Path(config.run.state) if config.run.state else own_folder("state")
+    files = NodeFiles(state / task.lineage / name, state / "identities" / f"{name}.pem", state / "workers")
+    vault = Vault(config.encryption, simulated_key(config.encryption))  # refuses a missing key before the model loads
+    # a hospital that pretends to be slow gets less done in its time
+    seconds = config.train.local_seconds / config.simulation.slowdown(partition)
+    config = replace(config, train=replace(config.train, local_seconds=seconds))
+    learner = open_learner(LearnerSpec(config, partition, partitions), files.workers)
+    return make_node(config, files, vault, learner, open_limits(config, files, task.lineage, learner))

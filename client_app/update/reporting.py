@@ -1,0 +1,60 @@
+"""What a node reports in the clear: of a training beside its sealed update, and of an evaluation.
+
+Not for: how a number is made coarser (``client_app.training.trained``).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from client_app.training.trained import Trained, coarse, uncounted
+from crossward.config.privacy_settings import NO_UNIT
+from crossward.protocol.measures import Measure
+
+logger = logging.getLogger("crossward.node")
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """What of a training and of held-out measures leaves the node.
+
+    Without ``counts`` an update does not report the size of the training set: who knows all patients but one could
+    infer from it whether that one is in the set. The mean loss is reported as a power of ``loss_grid``. Measures of
+    fewer than ``fewest_held_out`` patients are not reported.
+    """
+
+    counts: bool = True
+    loss_grid: float = 1.0
+    fewest_held_out: int = 0
+
+    def training(self, trained: Trained) -> Trained:
+        """What is reported of ``trained``."""
+        return coarse(trained if self.counts else uncounted(trained), self.loss_grid)
+
+    def measures(self, found: dict[str, Measure], version: int, protected: str = NO_UNIT) -> dict[str, Measure]:
+        """What is reported of the measures ``found`` at ``version``; the log has the others.
+
+        Where a budget is kept for the privacy unit ``protected``, the measure of the adapter trained alone, without
+        noise, is not reported: it would tell of the patients that it was trained on.
+        """
+        held_out = found["global"]
+        if self.fewest_held_out and held_out.patients < self.fewest_held_out:
+            logger.info(
+                "the held-out loss is %.4f; it is of %d patients, and of fewer than %d only this log is told",
+                held_out.loss,
+                held_out.patients,
+                self.fewest_held_out,
+            )
+            return {}
+        logger.info("held-out loss %.4f at version %d", held_out.loss, version)
+        if protected == NO_UNIT or "own" not in found:
+            return found
+        logger.info(
+            "alone, this hospital reaches a held-out loss of %.4f (together: %.4f); with privacy.unit = %r only "
+            "this log is told",
+            found["own"].loss,
+            held_out.loss,
+            protected,
+        )
+        return {name: measure for name, measure in found.items() if name != "own"}
