@@ -46,7 +46,7 @@ class Source:
 
 SOURCES: dict[str, Source] = {
     SYNTHETIC: Source(
-        "invented hospitals",
+        "made-up hospitals",
         "mimic_iii:read_mimic_iii",
         is_folder=True,
         labels=LABEL_NAMES,
