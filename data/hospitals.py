@@ -12,6 +12,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from crossward.config.data_settings import LABEL, DataConfig
+from crossward.config.data_sources import SOURCES
 from crossward.machine.paths import absolute
 from data.cache import digest
 from data.errors import DataError
@@ -19,7 +20,7 @@ from data.labels import given_labels
 from data.notes_file import notes_file
 from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
-from data.sources import SOURCES, public_label
+from data.sources import make, public_label
 from data.splits import Ints
 
 _COLUMNS = ["note_id", "patient_id", "text", "category", "label"]
@@ -76,14 +77,12 @@ def prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tupl
     """
     if hospitals is not None and hospitals < 1:
         raise DataError(f"{hospitals} hospitals were asked for; at least one is needed")
-    source, names = SOURCES[config.source], dict[str, str]()
-    if source.maker:
-        config, names = source.make(config, hospitals)
-    elif not config.path:
+    if not config.path and not SOURCES[config.source].maker:
         raise DataError(
             f"data.source = {config.source!r} needs the folder or file of the notes: data.path in the run config, or "
             "data-path in the node config"
         )
+    config, names = make(config, hospitals)
     path = absolute(config.path, "data.path")
     notes = notes_file(path, config)
     found = plan(notes, config, hospitals)

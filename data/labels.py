@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from crossward.config.data_settings import ICD_CHAPTER, MORTALITY, DataConfig
+from crossward.config.data_settings import DataConfig
+from crossward.config.data_sources import ICD_CHAPTER, MORTALITY
 
 OUTCOMES = ("survived", "died")
 

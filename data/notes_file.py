@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossward.config.data_settings import LABEL, DataConfig
+from crossward.config.data_sources import SOURCES
 from data.cache import cached, digest, stamp
 from data.cleaning import clean, text_hashes
 from data.errors import DataError
 from data.labels import given_labels
 from data.quoting import SHARED, listed, no_text_of_others
 from data.readers import COLUMNS, Counts
-from data.sources import SOURCES, public_label
+from data.sources import files, public_label, read
 
 log = logging.getLogger("crossward.data")
 
@@ -87,7 +88,7 @@ def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: 
 def _write(folder: Path, path: Path, config: DataConfig) -> None:
     counts, reported = Counts(), 0
     seen: Seen = {}
-    pieces = SOURCES[config.source].read(path, config, counts)
+    pieces = read(path, config, counts)
     with pa.OSFile(str(folder / "notes.arrow"), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
         for piece in _kept(pieces, config, counts, seen):
             counts["kept"] += piece.num_rows
@@ -111,10 +112,9 @@ def notes_file(path: Path, config: DataConfig) -> Path:
     """The folder of cleaned notes of ``path``, built unless it is in the cache."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder. Set data.path to where the {config.source} notes are.")
-    source = SOURCES[config.source]
-    if source.is_folder and path.is_file():
+    if SOURCES[config.source].is_folder and path.is_file():
         path = path.parent
-    stamps = [stamp(p) for p in source.files(path)]
+    stamps = [stamp(p) for p in files(path, config)]
     settings = {name: getattr(config, name) for name in _FIELDS}
     key = digest("notes", stamps, settings, config.labels if config.task == LABEL else "")
     with no_text_of_others(f"{path}: the notes cannot be read"):

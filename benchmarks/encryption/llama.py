@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from benchmarks.encryption.sizes import llama_blocks
 from benchmarks.harness.peak import children_peaks, own_peak
-from crossward.config.encryption_settings import BFV
+from crossward.config.encryption_schemes import BFV
 from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.bfv import CIPHERTEXTS, SEALED
 from crossward.encryption.parallel import SealingPool

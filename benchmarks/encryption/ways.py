@@ -17,7 +17,7 @@ import numpy as np
 import tenseal
 from numpy.typing import NDArray
 
-from crossward.config.encryption_settings import BFV
+from crossward.config.encryption_schemes import BFV
 from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FieldPlan

@@ -108,7 +108,7 @@ def messages(
 
 def _seal(vector: np.ndarray[Any, np.dtype[np.int8]]) -> float:
     """Seconds of sealing one update with preset compact, its processes started for it."""
-    from crossward.config.encryption_settings import BFV
+    from crossward.config.encryption_schemes import BFV
     from crossward.encryption.parallel import SealingPool
     from crossward.encryption.plan import PRESETS
 
@@ -122,7 +122,7 @@ def _seal(vector: np.ndarray[Any, np.dtype[np.int8]]) -> float:
 
 def sealing(model: Any, setup: gpu_model.Setup, load: Any, say: Callable[[str], None]) -> dict[str, Any]:
     """Training and sealing the adapter, each alone and both at once: seconds of each."""
-    from crossward.config.encryption_settings import BFV
+    from crossward.config.encryption_schemes import BFV
     from crossward.encryption.parallel import SealingPool
     from crossward.encryption.plan import PRESETS
 

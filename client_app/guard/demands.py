@@ -12,7 +12,7 @@ Not for: keys (``client_app.update.keys``), what goes together within one run (`
 
 from __future__ import annotations
 
-from crossward.config.data_settings import FLAT_SOURCES, SYNTHETIC
+from crossward.config.data_sources import SOURCES, SYNTHETIC
 from crossward.config.encryption_settings import POLICIES
 from crossward.config.node_config import NodeConfig
 from crossward.config.privacy_settings import NO_UNIT, PATIENT
@@ -43,7 +43,7 @@ def check_demands(config: RunConfig, node: NodeConfig) -> None:
             f"node config: privacy-unit = {node.privacy_unit!r}, but which notes are protected, the hospital does not "
             "say: set data-path beside it. Nothing was trained or sent"
         )
-    if node.privacy_unit == PATIENT and source in FLAT_SOURCES and not node.patient_column:
+    if node.privacy_unit == PATIENT and SOURCES[source].is_flat and not node.patient_column:
         raise SettingsError(
             f"node config: privacy-unit = 'patient', and the run reads this hospital's {source} file, but which of its "
             "columns names a patient is the hospital's to say, not the run's: set patient-column beside privacy-unit. "

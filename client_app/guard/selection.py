@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from client_app.state.locks import PATIENCE, alone
-from crossward.config.data_settings import SYNTHETIC, DataConfig
+from crossward.config.data_settings import DataConfig
+from crossward.config.data_sources import SYNTHETIC
 from crossward.config.settings import SettingsError, keyed
 from crossward.machine.files import write_atomic
 

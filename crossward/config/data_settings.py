@@ -9,15 +9,11 @@ import dataclasses
 from dataclasses import field
 from typing import Any
 
+from crossward.config.data_sources import MORTALITY, SOURCES, SYNTHETIC
 from crossward.config.settings import PATH, SettingsError
 
-SYNTHETIC, MIMIC_III, MIMIC_IV, CSV, JSONL = "synthetic", "mimic-iii", "mimic-iv", "csv", "jsonl"
-SOURCE_NAMES = (SYNTHETIC, MIMIC_III, MIMIC_IV, CSV, JSONL)
-FLAT_SOURCES = (CSV, JSONL)  # one file, whose columns the configuration names
 BY_SITE, DIRICHLET, EVEN = "site", "dirichlet", "even"
 NOTES, LABEL = "notes", "label"
-MORTALITY, ICD_CHAPTER = "mortality", "icd-chapter"
-LABEL_NAMES = (MORTALITY, ICD_CHAPTER)  # labels that MIMIC's tables give
 
 
 def _key(name: str, help_line: str, **limits: Any) -> dict[str, Any]:
@@ -32,8 +28,8 @@ class DataConfig:
         default=SYNTHETIC,
         metadata=_key(
             "source",
-            "Where notes come from: synthetic hospitals, a MIMIC folder, or one CSV or JSONL file.",
-            choices=SOURCE_NAMES,
+            "Where notes come from: " + "; ".join(f"{name}: {source.about}" for name, source in SOURCES.items()) + ".",
+            choices=tuple(SOURCES),
         ),
     )
     path: str = field(default="", metadata=_key("path", "The folder or file of notes.", path=PATH))
@@ -130,16 +126,17 @@ class DataConfig:
     name: str = ""  # of the hospital in reports; empty: from the path or the site
 
     def __post_init__(self) -> None:
-        if self.task == LABEL and self.source not in FLAT_SOURCES and self.label not in LABEL_NAMES:
+        offered = SOURCES[self.source].labels
+        if self.task == LABEL and offered and self.label not in offered:
             raise SettingsError(
                 f"data.label = {self.label!r} is no label of data.source = {self.source!r}: set it to one of "
-                f"{', '.join(LABEL_NAMES)}"
+                f"{', '.join(offered)}"
             )
 
     @property
     def label_column(self) -> str:
         """The column that holds the label; "" for the notes task, and where the source's tables give it."""
-        return self.label if self.task == LABEL and self.source in FLAT_SOURCES else ""
+        return self.label if self.task == LABEL and SOURCES[self.source].is_flat else ""
 
     @property
     def grouping_column(self) -> str:

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from crossward.config.encryption_schemes import BFV, SCHEMES
 from crossward.config.settings import AUTO
 
 ALL, SENSITIVE, NONE = "all", "sensitive", "none"
 POLICIES = (NONE, SENSITIVE, ALL)  # by how much is sealed
-BFV, CKKS = "bfv", "ckks"
-SCHEMES = {  # name: what a user chooses it for; each has an entry in crossward.encryption.schemes
-    BFV: "exact sums, several values per slot",
-    CKKS: "TenSEAL with NVFlare's parameters, the HE-FL baseline",
-}
-EXACT_SCHEMES = (BFV,)  # whose sums are integers by construction, so that an accountant of noise may count on them
 COMPACT, BALANCED, PRECISE = "compact", "balanced", "precise"
 
 
@@ -46,7 +41,7 @@ class EncryptionSettings:
         default=BFV,
         metadata={
             "key": "encryption.scheme",
-            "help": "; ".join(f"{name}: {about}" for name, about in SCHEMES.items()) + ".",
+            "help": "; ".join(f"{name}: {scheme.about}" for name, scheme in SCHEMES.items()) + ".",
             "choices": tuple(SCHEMES),
         },
     )

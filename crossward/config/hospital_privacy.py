@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crossward.config.encryption_settings import EXACT_SCHEMES, NONE
+from crossward.config.encryption_schemes import SCHEMES
+from crossward.config.encryption_settings import NONE
 from crossward.config.privacy_settings import HOSPITAL, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError
@@ -82,10 +83,11 @@ def _clashes(config: RunConfig) -> list[str]:
             "strategy.buffer-size = 0 lets the number of connected nodes decide a version's weights: give the number "
             "of updates that make a version"
         )
-    if encryption.policy != NONE and encryption.scheme not in EXACT_SCHEMES:
+    exact = [name for name, scheme in SCHEMES.items() if scheme.exact]
+    if encryption.policy != NONE and encryption.scheme not in exact:
         out.append(
             f"encryption.scheme = {encryption.scheme!r} adds an error of its own to every sum, which no accountant "
-            f"covers: use {' or '.join(map(repr, EXACT_SCHEMES))}, whose sums are exact"
+            f"covers: use {' or '.join(map(repr, exact))}, whose sums are exact"
         )
     if (strategy.target_loss or strategy.patience) and not strategy.evaluate_every:
         out.append(

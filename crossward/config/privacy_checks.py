@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from crossward.config.data_settings import FLAT_SOURCES
+from crossward.config.data_sources import SOURCES
 from crossward.config.model_settings import EIGHT_BIT
 from crossward.config.privacy_settings import HOSPITAL, LOCAL_UNITS, NO_UNIT, PATIENT
 from crossward.config.settings import SettingsError
@@ -87,7 +87,7 @@ def _local_engine(config: RunConfig) -> str:
 
 
 def _patients(config: RunConfig) -> str:
-    if config.privacy.unit != PATIENT or config.data.source not in FLAT_SOURCES or config.data.patient_column:
+    if config.privacy.unit != PATIENT or not SOURCES[config.data.source].is_flat or config.data.patient_column:
         return ""
     return (
         f"privacy.unit = 'patient' with data.source = {config.data.source!r} and no data.patient-column, where each "

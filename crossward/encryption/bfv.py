@@ -22,7 +22,7 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from crossward.config.encryption_settings import BFV
+from crossward.config.encryption_schemes import BFV
 from crossward.encryption.packing import Buffer, CiphertextError
 from crossward.encryption.plan import FRESH_BYTES, MODULUS_BITS, RING, SUM_BYTES, FieldPlan
 

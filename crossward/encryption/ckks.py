@@ -19,9 +19,8 @@ from typing import Any
 
 import tenseal as ts
 
-from crossward.config.encryption_settings import CKKS
+from crossward.config.encryption_schemes import CKKS, CKKS_SUM_BITS, CKKS_WEIGHT_BITS
 from crossward.encryption.packing import Buffer, CiphertextError
-from crossward.encryption.schemes import CKKS_SUM_BITS, CKKS_WEIGHT_BITS
 
 SEALED_CKKS = CKKS  # the kind of a part that holds CKKS ciphertexts
 RING = 8192

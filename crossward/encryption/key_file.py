@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from crossward.config.encryption_settings import BFV
+from crossward.config.encryption_schemes import BFV, SCHEMES, simulation_key_name
 from crossward.encryption.key_format import ConsortiumKey, Header, KeyFileError, decode, encode, read_header
-from crossward.encryption.schemes import SCHEMES, simulation_key_name
 from crossward.encryption.secret import Secret
 from crossward.machine.files import write_atomic, write_new
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from crossward.config.encryption_settings import BFV
+from crossward.config.encryption_schemes import BFV
 
 SIZE = 32
 
@@ -45,7 +45,7 @@ class Secret:
         return self._derive("fingerprint", 8).hex()
 
     def seed(self, scheme: str, size: int) -> bytes:
-        """The key material of a scheme, ``size`` bytes under its name (``crossward.encryption.schemes``)."""
+        """The key material of a scheme, ``size`` bytes under its name (``crossward.config.encryption_schemes``)."""
         return self._derive(scheme, size)
 
     def bfv_seed(self) -> bytes:

@@ -5,10 +5,12 @@ Not for: the settings (``crossward.config.encryption_settings``) or what a plan 
 
 from __future__ import annotations
 
-from crossward.config.encryption_settings import BFV, NONE, PRECISE, EncryptionSettings
+from dataclasses import astuple
+
+from crossward.config.encryption_schemes import BFV, SCHEMES
+from crossward.config.encryption_settings import NONE, PRECISE, EncryptionSettings
 from crossward.config.settings import AUTO
 from crossward.encryption.plan import PRESETS, FieldPlan, PlanError
-from crossward.encryption.schemes import SCHEMES
 
 NOISED_BITS = range(14, 19)  # of a value that carries noise: what the tails leave is hundreds of units or more
 
@@ -29,8 +31,17 @@ def field_plan(settings: EncryptionSettings, nodes: int, buffer_size: int, noise
         plan = (widest if noised else cheapest)(nodes, buffer_size, settings.scheme)
     plan.check_buffer(buffer_size)
     if settings.policy != NONE:
-        SCHEMES[settings.scheme].check(plan)
+        _check_exact(plan, settings.scheme)
     return plan
+
+
+def _check_exact(plan: FieldPlan, scheme: str) -> None:
+    """Refuse a plan under which sums of ``scheme`` would not be the exact integers."""
+    clash = SCHEMES[scheme].clash
+    if clash is None:
+        plan.check_sealable()
+    elif text := clash(*astuple(plan)):
+        raise PlanError(text)
 
 
 def bytes_per_update(plan: FieldPlan, nodes: int, buffer_size: int, scheme: str = BFV) -> float:
@@ -38,7 +49,8 @@ def bytes_per_update(plan: FieldPlan, nodes: int, buffer_size: int, scheme: str 
 
     A node misses about N/K versions between its turns and downloads them in sums of up to V.
     """
-    up, down = SCHEMES[scheme].bytes_per_value(plan)
+    of_scheme = SCHEMES[scheme].bytes_per_value
+    up, down = plan.bytes_per_value() if of_scheme is None else of_scheme(*astuple(plan))
     missed = max(nodes / buffer_size, 1.0)
     return up + down * max(missed / plan.max_versions, 1.0)
 

@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from crossward.config.encryption_schemes import simulation_key_name
 from crossward.config.encryption_settings import NONE
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import simulation_keys
-from crossward.encryption.schemes import simulation_key_name
 from crossward.launcher.display import Display
 from crossward.launcher.environment import make_home
 from crossward.launcher.errors import LauncherError

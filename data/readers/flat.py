@@ -1,4 +1,4 @@
-"""Reads one CSV or JSONL file whose columns the configuration names."""
+"""Rows whose columns the configuration names: those of one CSV or JSONL file."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pyarrow as pa
 
 from crossward.config.data_settings import DataConfig
 from data.csv_files import stream_csv
-from data.errors import DataError
 from data.ids import same_ids, without_decimals
 from data.jsonl_files import stream_jsonl
 from data.readers.pieces import Counts
 
 
-def _read(
+def read_rows(
     stream: Callable[[Path, Sequence[str], str], Iterator[pa.Table]], path: Path, config: DataConfig, counts: Counts
 ) -> Iterator[pa.Table]:
-    """Pieces of a file; a row without a patient column is a patient of its own, its category is its site."""
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file.")
+    """Pieces of the rows at ``path``; without a patient column each is a patient of its own, its category is its site.
+
+    ``stream`` yields the columns it is asked for, in tables of text: (path, column names, encoding).
+    """
     label = config.label_column
     site_from = config.grouping_column
     roles = (config.text_column, config.patient_column, site_from, label)
@@ -44,5 +44,5 @@ def _read(
         )
 
 
-read_csv = functools.partial(_read, stream_csv)
-read_jsonl = functools.partial(_read, stream_jsonl)
+read_csv = functools.partial(read_rows, stream_csv)
+read_jsonl = functools.partial(read_rows, stream_jsonl)

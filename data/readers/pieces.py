@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossward.config.data_settings import LABEL, MORTALITY, DataConfig
+from crossward.config.data_settings import LABEL, DataConfig
+from crossward.config.data_sources import MORTALITY
 from data.csv_files import header, stream_csv
 from data.errors import DataError
 from data.ids import Ids, as_ids, without_decimals

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from crossward.config.data_settings import BY_SITE, MIMIC_III, DataConfig
+from crossward.config.data_settings import BY_SITE, DataConfig
+from crossward.config.data_sources import MIMIC_III
 from data.cache import cached, digest
 from data.errors import DataError
 from data.synthetic.houses import HOUSES

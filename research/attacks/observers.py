@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from client_app.update.payloads import Payloads, Vault
 from client_app.update.quantise import quantise
 from crossward.adapters.sensitivity import choose
-from crossward.config.encryption_settings import ALL, BFV, CKKS, NONE, SENSITIVE, EncryptionSettings
+from crossward.config.encryption_schemes import BFV, CKKS, SCHEMES
+from crossward.config.encryption_settings import ALL, NONE, SENSITIVE, EncryptionSettings
 from crossward.encryption.holder import ClearSealer
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.packing import CLEAR
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.schemes import SCHEMES
 from crossward.encryption.secret import Secret
 from crossward.protocol.parts import Payload
 from research.attacks.laboratory import Laboratory, Trainer, Vector

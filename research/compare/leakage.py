@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from crossward.config.encryption_settings import ALL, BFV, CKKS, SENSITIVE
+from crossward.config.encryption_schemes import BFV, CKKS
+from crossward.config.encryption_settings import ALL, SENSITIVE
 from crossward.config.privacy_settings import NO_UNIT, PrivacySettings
 from research.attacks.scores import Score
 from research.compare.methods import CENTRALISED, LOCAL, Method

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crossward.config.encryption_settings import ALL, CKKS, COMPACT, NONE, SENSITIVE, EncryptionSettings
+from crossward.config.encryption_schemes import CKKS
+from crossward.config.encryption_settings import ALL, COMPACT, NONE, SENSITIVE, EncryptionSettings
 from crossward.config.privacy_settings import PATIENT
 from crossward.config.strategy_settings import ASYNC_HYBRID, FEDAVG, IN_ROUNDS
 

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crossward.config.data_settings import FLAT_SOURCES, NOTES
+from crossward.config.data_settings import NOTES
+from crossward.config.data_sources import SOURCES, SYNTHETIC
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.evaluation.replay import EvaluationError
 from research.compare.methods import DP_FL, METHODS, Method
@@ -72,7 +73,7 @@ class Comparison:
     def has_label(self) -> bool:
         """Whether the notes have a label to learn: a file of one's own has one if it is named."""
         given = dict(self.given)
-        return given.get("data.source") not in FLAT_SOURCES or "data.label" in given
+        return "data.label" in given or not SOURCES[given.get("data.source", SYNTHETIC)].is_flat
 
     def versions(self, method: Method, task: str) -> int:
         """Global versions of a federated run: as many updates in all as ``rounds`` of everybody have."""

@@ -11,19 +11,21 @@ from pkgutil import resolve_name
 
 import pytest
 
-from crossward.config.data_settings import FLAT_SOURCES, LABEL_NAMES, SOURCE_NAMES, DataConfig
+import data
+from crossward.config.data_settings import DataConfig
+from crossward.config.data_sources import LABEL_NAMES, SOURCES, Source
 from crossward.config.settings import SettingsError
-from data import sources as module
-from data.errors import DataError
 from data.hospitals import load_hospital
 from data.labels import LABELS
-from data.sources import SOURCES, public_label
+from data.sources import public_label
 
-DATA = Path(module.__file__).parent
+DATA = Path(data.__file__).parent
 
 
 def test_the_names_that_a_run_may_give_are_those_of_the_registry() -> None:
-    assert set(SOURCE_NAMES) == set(SOURCES) and set(LABEL_NAMES) == set(LABELS)
+    source = next(f for f in dataclasses.fields(DataConfig) if f.name == "source")
+    assert set(source.metadata["choices"]) == set(SOURCES) and set(LABEL_NAMES) == set(LABELS)
+    assert {label for entry in SOURCES.values() for label in entry.labels} == set(LABELS)
 
 
 def test_what_an_entry_names_exists() -> None:
@@ -52,18 +54,15 @@ def test_no_module_asks_for_a_source_by_name() -> None:
     assert not found
 
 
-def test_files_without_a_patient_column_are_what_privacy_is_refused_for() -> None:
-    assert set(FLAT_SOURCES) == {name for name, source in SOURCES.items() if not source.is_folder}
-
-
 def test_a_label_that_a_source_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = {"icd-chapter": LABELS["icd-chapter"]}
-    monkeypatch.setitem(SOURCES, "mimic-iv", dataclasses.replace(SOURCES["mimic-iv"], labels=labels))
-    assert public_label(DataConfig(source="mimic-iv", task="label", label="icd-chapter")) == labels["icd-chapter"]
-    with pytest.raises(DataError, match=r"'mortality' is no label of data.source = 'mimic-iv': set it to one of icd-c"):
-        public_label(DataConfig(source="mimic-iv", task="label", label="mortality"))
-    with pytest.raises(SettingsError, match=r"'died' is no label of data.source = 'mimic-iv'"):
-        DataConfig(source="mimic-iv", task="label", label="died")
+    monkeypatch.setitem(SOURCES, "mimic-iv", dataclasses.replace(SOURCES["mimic-iv"], labels=("icd-chapter",)))
+    asked = DataConfig(source="mimic-iv", task="label", label="icd-chapter")
+    assert public_label(asked) == LABELS["icd-chapter"]
+    for label in ("mortality", "died"):
+        with pytest.raises(
+            SettingsError, match=f"'{label}' is no label of data.source = 'mimic-iv': set it to one of icd-c"
+        ):
+            DataConfig(source="mimic-iv", task="label", label=label)
 
 
 def test_a_source_is_an_entry_and_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +81,7 @@ def test_a_source_is_an_entry_and_a_reader(tmp_path: Path, monkeypatch: pytest.M
     for number in range(5):
         (notes / f"{number}.txt").write_text(f"patient {number} was well")
     monkeypatch.setattr("data.readers.__path__", [*resolve_name("data.readers").__path__, str(tmp_path)])
-    monkeypatch.setitem(SOURCES, "texts", module.Source("reader_of_texts:read", is_folder=True))
+    monkeypatch.setitem(SOURCES, "texts", Source("files of text", "reader_of_texts:read", is_folder=True))
     found = load_hospital(config := DataConfig(source="texts", path=str(notes)))
     assert len(found.train) + len(found.test) == 5 and found.name == "notes"
     (notes / "5.txt").write_text("patient 5 was well")  # a file that is stamped

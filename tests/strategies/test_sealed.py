@@ -14,7 +14,8 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.update.payloads import Payloads, Vault
-from crossward.config.encryption_settings import CKKS, EncryptionSettings
+from crossward.config.encryption_schemes import CKKS
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FieldPlan

@@ -1,8 +1,8 @@
 """The aggregator's face: integer combinations of parts, without any key.
 
 One loop for every kind of part: a kind is a name and an ``Arithmetic`` that can combine parts of that kind.
-Clear parts are bit-packed fields, sealed parts those of a scheme (``crossward.encryption.schemes``), a module of this
-package each, and the same call combines them. :func:`arithmetic` says which kinds a run's policy allows at all.
+Clear parts are bit-packed fields, sealed parts those of a scheme (``crossward.config.encryption_schemes``), a module of
+this package each, and the same call combines them. :func:`arithmetic` says which kinds a run's policy allows at all.
 
 Not for: making or opening parts (``crossward.encryption.holder``), which needs a key.
 """
@@ -16,10 +16,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crossward.config.encryption_settings import ALL, BFV, NONE
+from crossward.config.encryption_schemes import BFV, SCHEMES
+from crossward.config.encryption_settings import ALL, NONE
 from crossward.encryption.packing import CLEAR, Buffer, pack, packed_size, unpack
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.schemes import SCHEMES
 
 
 class Arithmetic(Protocol):

@@ -2,8 +2,8 @@
 
 Only hospitals and the evaluation import this module; the aggregator never does (an import-contract test
 holds that). A :class:`Sealer` makes and opens the parts of one kind, clear or of a scheme
-(``crossward.encryption.schemes``), which is a module of this package; :mod:`crossward.encryption.parallel` runs sealers
-in processes.
+(``crossward.config.encryption_schemes``), which is a module of this package; :mod:`crossward.encryption.parallel` runs
+sealers in processes.
 
 Not for: adding parts (``crossward.encryption.aggregator``) or making integers from floats
 (``client_app.update.quantise``).
@@ -18,10 +18,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crossward.config.encryption_schemes import SCHEMES
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.packing import CLEAR, Buffer, pack, unpack
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.schemes import SCHEMES
 from crossward.encryption.secret import Secret
 
 Integers = NDArray[np.int64]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crossward.config.encryption_settings import CKKS
+from crossward.config.encryption_schemes import CKKS
 from crossward.encryption import key_file, key_format
 from crossward.encryption.key_file import (
     create_key,
