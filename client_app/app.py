@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flwr.app import Context, Message
 
-from client_app.guard.budget import Budget, Lifetime
+from client_app.guard.budget import Budget, TotalBudget
 from client_app.guard.demands import check_demands
 from client_app.guard.selection import FEWEST_HELD_OUT, Selection
 from client_app.guard.spending import RECORDS, check_records_kept
@@ -38,7 +38,7 @@ from crossward.protocol.simulated import Pretence, write_pretence
 def build(context: Context, task: Task) -> Node:
     """This node for a task: its learner (kept by the process or the worker group), state folder and identity."""
     node = dict(context.node_config)
-    lifetime, selection, fewest_held_out = None, None, 0
+    total_budget, selection, fewest_held_out = None, None, 0
     if "partition-id" in node:
         if own_keys := sorted(node.keys() - {"partition-id", "num-partitions"}):  # its demands would not be read
             raise SettingsError(
@@ -69,7 +69,7 @@ def build(context: Context, task: Task) -> Node:
             selection = Selection(Path(given.state_dir) / "selection.json", config.data, its_own)
             fewest_held_out = FEWEST_HELD_OUT
         if given.privacy_total_epsilon:
-            lifetime = Lifetime(given.privacy_unit, given.privacy_total_epsilon, given.privacy_delta)
+            total_budget = TotalBudget(given.privacy_unit, given.privacy_total_epsilon, given.privacy_delta)
         key = hospital_key(config.encryption, given)
         state = Path(given.state_dir)
         folder, identity = state / task.lineage, state / "identity.pem"
@@ -84,7 +84,8 @@ def build(context: Context, task: Task) -> Node:
     budget = None
     if privacy.unit in LOCAL_UNITS:  # beside the lineage's folder: deleting that must not make spending forgotten
         spent = identity.with_suffix(".spent") / f"{task.lineage}.json"
-        budget = Budget(spent, privacy, config.schedule, learner.units, lifetime=lifetime)  # units: the notes are read
+        # units: the notes are read
+        budget = Budget(spent, privacy, config.schedule, learner.units, total_budget=total_budget)
     if selection is not None:
         selection.keep()
     return Node(

@@ -261,7 +261,7 @@ class Node:
         del delta
         payloads, snapshot = self._payloads(task), None
         with payloads:
-            payload = payloads.close(rounded.values)
+            payload = payloads.seal(rounded.values)
         if task.want_snapshot:
             snapshot = take_snapshot(state.copy, payloads, task.versions, task.lineage, self.layout)
         seal_seconds = self.clock() - seal_began

@@ -92,7 +92,7 @@ class Progress(Callback):
             case events.Refused():
                 reason = next(iter(event.reason.strip().splitlines()), "no reason given")
                 yield f"  {event.name}: {name or event.node}: {reason[:300]}"
-            case events.Void():
+            case events.Discarded():
                 yield f"version {event.version} opens at no node and is left out: {event.reason[:300]}"
             case events.Excluded():
                 yield f"excluded: {name}: it contributed to every version that did not open"

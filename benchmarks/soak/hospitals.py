@@ -62,7 +62,7 @@ class Books:
 
 
 @dataclass
-class Hospital:
+class SoakHospital:
     """One hospital; ``dies`` is when its process goes during the present task, ``wiped`` whether its state was lost.
 
     ``repair`` counts the tasks that fail until somebody looks after its disk.
@@ -125,7 +125,7 @@ class Hospital:
 class _Watched(Node):
     """A node that dies when it is told to; its hospital knows what it trained by."""
 
-    def of(self, hospital: Hospital) -> Node:
+    def of(self, hospital: SoakHospital) -> Node:
         train, save, name = self.learner.train, self.store.save, self.store._name
 
         def trained(start: Any, version: int, seed: int) -> Trained:
@@ -163,11 +163,11 @@ class SoakGrid(VirtualGrid):
     def __init__(self, clock: VirtualClock, trouble: Trouble) -> None:
         super().__init__({}, clock)
         self.trouble = trouble
-        self.hospitals: dict[int, Hospital] = {}
+        self.hospitals: dict[int, SoakHospital] = {}
         self.sent = self.delivered = self.batch = 0
         self._next_id = 100
 
-    def connect(self, hospital: Hospital, speed: Speed, joins: float) -> int:
+    def connect(self, hospital: SoakHospital, speed: Speed, joins: float) -> int:
         """A SuperNode of ``hospital`` registers: a new Flower node id."""
         self._next_id += 1
         context = Context(run_id=1, node_id=self._next_id, node_config={}, state=RecordDict(), run_config={})

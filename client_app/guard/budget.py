@@ -3,7 +3,7 @@
 The cost is on disk before the training begins, so that a killed process has not spent less than it did.
 
 The run's budget (``privacy.epsilon``) is of one run lineage. Trainings on the same notes add up over runs, too: the
-hospital's own budget over all of them is ``Lifetime``.
+hospital's own budget over all of them is ``TotalBudget``.
 
 Not for: the record (``client_app.guard.spending``), the mechanism (``crossward.privacy``), the steps
 (``client_app.training.private``).
@@ -43,7 +43,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Lifetime:
+class TotalBudget:
     """A hospital's own budget: ``epsilon`` at ``delta`` for ``unit`` over all runs that its records tell of.
 
     By RDP: later runs' noise and sampling may be chosen in sight of what earlier ones gave, and for RDP the sum stays
@@ -107,7 +107,7 @@ class Budget:
     schedule: Schedule
     units: int
     durable: bool = True
-    lifetime: Lifetime | None = None
+    total_budget: TotalBudget | None = None
     _record: Record = field(init=False)
 
     def __post_init__(self) -> None:
@@ -195,7 +195,7 @@ class Budget:
                 f"another training would bring this hospital's {p.unit}-level epsilon to {total:.4g}, beyond "
                 f"privacy.epsilon = {p.epsilon:g} (delta {p.delta:g}): it takes no further part in this run"
             )
-        if self.lifetime is not None:
-            self.lifetime.check(self._record.others(), [*spent, this] if spent else run, not spent)
+        if self.total_budget is not None:
+            self.total_budget.check(self._record.others(), [*spent, this] if spent else run, not spent)
         self._record.write(Spending(p.unit, (*spent, this), known))
         return Cost(noise, epsilon([this], p.delta, p.accountant), total)

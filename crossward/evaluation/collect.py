@@ -54,7 +54,7 @@ def centralised(learners: list[LoraLearner], steps: int, seed: int, heard: Calla
     first = learners[0]
     pool = concatenate_datasets([learner.hospital.train for learner in learners])
     hospital = Hospital("all hospitals", pool, first.hospital.test, first.hospital.labels)
-    learner = LoraLearner(first.shop, hospital, first.data, first.schedule, first.settings)
+    learner = LoraLearner(first.adapted, hospital, first.data, first.schedule, first.settings)
     return learner.alone(first.initial(), steps, seed, heard)
 
 

@@ -16,7 +16,17 @@ from pathlib import Path
 
 from crossward.ledger import reasons
 from crossward.ledger.chain import LedgerError
-from crossward.ledger.events import Accepted, Dispatched, Event, Measured, Outcome, Refused, Version, Void, read_events
+from crossward.ledger.events import (
+    Accepted,
+    Discarded,
+    Dispatched,
+    Event,
+    Measured,
+    Outcome,
+    Refused,
+    Version,
+    read_events,
+)
 from crossward.ledger.file import FILE_NAME
 from crossward.ledger.state import RunState
 
@@ -63,7 +73,7 @@ def _said(event: Event, task: int, state: RunState) -> Iterator[str]:
         stale = event.staleness[place] if place < len(event.staleness) else 0
         share = f" of {event.weight_sum} (the sum of weights)" if event.weight_sum else ""
         yield f"in version {event.version} with the weight {weight}{share}, {stale} versions stale"
-    elif isinstance(event, Void) and task in event.tasks:
+    elif isinstance(event, Discarded) and task in event.tasks:
         yield f"version {event.version} opens at no node and is left out, the update with it: {event.reason}"
 
 

@@ -91,18 +91,18 @@ class Workbench:
             )
         self.others = others
         self.tokens = dataclasses.replace(tokens, max_tokens=WINDOW)
-        self.shop = bench.shop
+        self.adapted = bench.adapted
         data = dataclasses.replace(bench.data, max_tokens=WINDOW)
         self.schedule = Schedule(versions=1, local_steps=steps)
         settings = TrainSettings()
         self.batch, self.grid = settings.batch_size, settings.loss_grid
-        self.learner = LoraLearner(bench.shop, bench.sites[0].hospital, data, self.schedule, settings)
+        self.learner = LoraLearner(bench.adapted, bench.sites[0].hospital, data, self.schedule, settings)
         self.learner.told = lambda report: None
         lengths = np.diff(self.tokens.offsets)
         count = len(self.tokens.patient_ids)
         self.notes = np.bincount(self.tokens.patients, minlength=count).astype(np.float64)
         self.length = np.bincount(self.tokens.patients, lengths, minlength=count)
-        self.base = patient_losses(bench.shop, bench.shop.initial, self.tokens)
+        self.base = patient_losses(bench.adapted, bench.adapted.initial, self.tokens)
         self.vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(Secret.generate()))
         self.bytes: list[int] = []
 
@@ -115,7 +115,7 @@ class Workbench:
         """One training with ``patient`` inside or not; ``instead`` takes the place when not."""
         extra = [patient] if inside else [] if instead is None else [instead]
         self.learner.train_tokens = part(self.tokens, [*others, *extra])
-        start = self.shop.initial
+        start = self.adapted.initial
         began = time.perf_counter()
         trained = self.learner.train(start, 0, seed)
         seconds = time.perf_counter() - began
@@ -128,7 +128,7 @@ class Workbench:
         )
         if len(self.bytes) < SEALED:
             with Payloads(self.learner.sizes, PLAN, self.vault) as payloads:
-                self.bytes.append(payloads.close(rounded.values).size)
+                self.bytes.append(payloads.seal(rounded.values).size)
         mean = trained.loss_sum / trained.num_tokens
         facts = [trained.num_examples, trained.num_tokens, mean, rounded.clipped, seconds]
         return World(np.array(facts, dtype=np.float64), self._known([patient]), self._known(others), inside)

@@ -172,7 +172,7 @@ def compare(setting: Comparison, wanted: Wanted, out: Path, defaults: Mapping[st
     place = Workplace(setting, out, defaults)
     jobs, unavailable = run_jobs(place, setting, wanted, console)
     learner = place.learners(METHODS[FL], 0, NOTES)[0]
-    layers = len({block.name.rsplit(".lora_", 1)[0] for block in learner.shop.layout.blocks})
+    layers = len({block.name.rsplit(".lora_", 1)[0] for block in learner.adapted.layout.blocks})
     with console.status("attacks") as status:
         units = max(len(one.train_tokens.patient_ids) for one in place.learners(METHODS[FL], 0, NOTES))
         attack = Attacker(setting, units, status.update) if wanted.attacks else None

@@ -224,7 +224,7 @@ def federate(
         dither=dither,
     )
     run = open_run(folder)
-    vault = vault_of(run, simulated_key(read.encryption), learner.shop)
+    vault = vault_of(run, simulated_key(read.encryption), learner.adapted)
     vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault)
     if len(run.versions) != read.schedule.versions:
         raise EvaluationError(f"the run ended at version {len(run.versions)} of {read.schedule.versions}")

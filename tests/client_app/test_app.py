@@ -551,7 +551,7 @@ def test_a_diverged_training_makes_a_reply_with_the_remedy(monkeypatch: pytest.M
     finally:
         learner = build(context(), TASK).learner
         assert isinstance(learner, LoraLearner)
-        learner.shop.model.zero_grad()
+        learner.adapted.model.zero_grad()
 
 
 def test_a_state_folder_that_cannot_be_written_makes_a_reply(tmp_path: Path, notes: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from client_app.guard.refusals import told
-from client_app.training.learner import LoraLearner, workshop
+from client_app.training.learner import LoraLearner, adapted_model
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig
 from crossward.adapters.embedded import unpack_model
 from crossward.config.privacy_settings import PrivacySettings
@@ -43,7 +43,7 @@ def model(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelConf
 
 
 def made(model: ModelConfig, hospital: Hospital, lora: LoraSettings = LORA, **given: Any) -> LoraLearner:
-    return LoraLearner(workshop(model, lora, 0), hospital, DATA, SCHEDULE, SETTINGS, **given)
+    return LoraLearner(adapted_model(model, lora, 0), hospital, DATA, SCHEDULE, SETTINGS, **given)
 
 
 @pytest.mark.parametrize("changed", [{}, {"gradient_checkpointing": True}, {"accumulation": 2, "batch_size": 2}])
@@ -59,7 +59,7 @@ def test_it_trains_and_measures(model: ModelConfig, hospital: Hospital, changed:
         assert np.allclose(got.vector, wanted.vector, atol=1e-5)
     before, after = (learner.evaluate({"a": vector})["a"].loss for vector in (start, got.vector))
     assert after < before
-    blocks = learner.shop.layout.blocks
+    blocks = learner.adapted.layout.blocks
     moved = [not np.array_equal(*(v[b.offset :][: b.size] for v in (got.vector, start))) for b in blocks]
     assert all(moved) and any(".experts." in block.name for block in blocks)
 
@@ -82,6 +82,6 @@ def test_a_unit_that_hospitals_protect_is_refused_before_a_step(
 
 def test_sharding_and_measured_sealing_are_refused(model: ModelConfig, hospital: Hospital) -> None:
     with pytest.raises(AdapterError, match=r"node\.sharding = 'fsdp' needs linear layers: .*experts"):
-        workshop(model, LORA, 0, sharded=True)
+        adapted_model(model, LORA, 0, sharded=True)
     with pytest.raises(AdapterError, match=r"experts.*Set encryption\.policy to 'all'"):
         made(model, hospital).sensitive_blocks(0.3)

@@ -272,7 +272,7 @@ def test_an_update_of_another_unit_than_the_runs_is_refused(tmp_path: Path) -> N
 
 
 def test_a_whole_private_run_of_real_hospitals(own_home: Path, tmp_path: Path) -> None:
-    from client_app.training.learner import LoraLearner, workshop
+    from client_app.training.learner import LoraLearner, adapted_model
     from crossward.adapters import LoraSettings, ModelConfig
     from crossward.config.train_settings import TrainSettings
     from data import DataConfig, load_hospitals
@@ -280,9 +280,9 @@ def test_a_whole_private_run_of_real_hospitals(own_home: Path, tmp_path: Path) -
     data = DataConfig(synthetic_patients=24, max_tokens=32, min_patients=2)
     schedule = Schedule(versions=2, local_steps=2, peak=1e-2)
     privacy = PrivacySettings("patient", 8.0, noise_multiplier=3.0, batch=2, notes_per_patient=1)
-    shop = workshop(ModelConfig(device="cpu"), LoraSettings(rank=2), 0)
+    adapted = adapted_model(ModelConfig(device="cpu"), LoraSettings(rank=2), 0)
     learners = [
-        LoraLearner(shop, hospital, data, schedule, TrainSettings(batch_size=4), privacy=privacy)
+        LoraLearner(adapted, hospital, data, schedule, TrainSettings(batch_size=4), privacy=privacy)
         for hospital in load_hospitals(data, 3)
     ]
     for learner in learners:

@@ -109,7 +109,7 @@ def test_a_sum_that_no_honest_hospitals_could_make_is_noticed_on_opening() -> No
     """Guard bits are room for it: under ``balanced`` one hospital can move a value 282 times as far as its share."""
     plan = FieldPlan(8, 6, 6)
     sealer, adder = BfvSealer(plan, SECRET.bfv_seed()), BfvArithmetic(plan)
-    parts = [slots([30000])(sealer), sealer.close(np.zeros(1, np.int64))]
+    parts = [slots([30000])(sealer), sealer.seal(np.zeros(1, np.int64))]
     total = adder.combine(parts, [28, 36], [8, 8], plan.sum_bits(1), 1)
     with pytest.raises(CiphertextError):
         sealer.open(total, plan.sum_bits(1), 1, plan.total_weight)

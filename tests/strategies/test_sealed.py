@@ -160,7 +160,7 @@ def test_parts_of_a_kind_that_the_policy_forbids_never_reach_a_sum(federation: A
         update = read_reply(reply.content)
         if who != 4 or not isinstance(update, Update):
             return [(0.0, reply)]
-        parts = Payloads((8, 8), PLAN, other).close(np.ones(16, np.int64))
+        parts = Payloads((8, 8), PLAN, other).seal(np.ones(16, np.int64))
         changed = sign(replace(update, payload=parts), toy_identity(4))
         return [(0.0, Message(content=write_reply(changed), reply_to=message))]
 

@@ -168,7 +168,7 @@ def _said(name: str, event: Event) -> str:
             return f"held-out loss {_number(event.loss)} at version {event.version}"
         case events.Version():
             return f"version {event.version} subtracts version {event.reverts}"
-        case events.Void():
+        case events.Discarded():
             return f"version {event.version} opens at no node and is left out: {clean(event.reason, REASON)}"
         case events.Excluded():
             return f"{name}: excluded, as it contributed to every version that did not open"

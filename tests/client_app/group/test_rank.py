@@ -13,7 +13,7 @@ import torch
 
 from client_app.group import rank as ranks
 from client_app.group.rank import ORDINARY, Worker
-from client_app.training.learner import LoraLearner, workshop
+from client_app.training.learner import LoraLearner, adapted_model
 from client_app.training.team import SOLO
 from crossward.adapters import AdapterError
 from data import DataError
@@ -37,7 +37,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    workshop.cache_clear()
+    adapted_model.cache_clear()
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_the_learner_stays_while_the_same_is_asked_for(worker: Worker, shared: A
     told(worker, request(shared, "initial"))
     assert worker.held[1] is first
     told(worker, {"do": "open", "spec": shared.spec(data__packing=True).to_json()})
-    assert worker.held[1] is not first and worker.held[1].shop is first.shop
+    assert worker.held[1] is not first and worker.held[1].adapted is first.adapted
 
 
 def test_every_step_is_a_sign_of_progress(worker: Worker, shared: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
 from client_app.guard import budget as module
-from client_app.guard.budget import Budget, BudgetError, Lifetime
+from client_app.guard.budget import Budget, BudgetError, TotalBudget
 from client_app.guard.spending import Record, RecordError
 from client_app.node import Node
 from client_app.training.trained import Trained
@@ -135,9 +135,9 @@ def test_a_record_that_cannot_be_read_stops_all_training(path: Path, text: str) 
 
 
 def of_run(path: Path, name: str, total: float, unit: str = "patient", epsilon: float = 3.0, **more: Any) -> Budget:
-    lifetime = Lifetime(unit, total, 1e-5) if total else None
+    total_budget = TotalBudget(unit, total, 1e-5) if total else None
     privacy = replace(PRIVACY, unit=unit, epsilon=epsilon, **more)
-    return Budget(path.with_stem(name), privacy, SCHEDULE, 100, durable=False, lifetime=lifetime)
+    return Budget(path.with_stem(name), privacy, SCHEDULE, 100, durable=False, total_budget=total_budget)
 
 
 def test_a_hospitals_own_budget_is_over_all_its_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

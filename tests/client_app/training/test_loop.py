@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from client_app.training import loop as training
-from client_app.training.loop import UNHURRIED, CancelledError, Outcome, Pace, TrainingError, train_steps
+from client_app.training.loop import NO_LIMIT, CancelledError, Outcome, Pace, TrainingError, train_steps
 from client_app.training.team import SOLO, Team
 from crossward.adapters import LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector, write_vector
 from crossward.config.train_settings import TrainSettings
@@ -44,7 +44,7 @@ class Tuned:
         rate: Callable[[int], float] = lambda step: 1e-2,
         start: np.ndarray | None = None,
         team: Team = SOLO,
-        pace: Pace = UNHURRIED,
+        pace: Pace = NO_LIMIT,
     ) -> tuple[np.ndarray, Outcome]:
         """As many steps as ``batches`` has groups of ``accumulation``."""
         write_vector(self.model, self.layout, self.start if start is None else start)
@@ -426,9 +426,9 @@ def test_in_a_team_the_leader_decides_when_it_is_over(tuned: Tuned) -> None:
     team = Follower()
     assert tuned.train(BATCHES, team=team, pace=hasty)[1].steps == 8
     assert all(flags == [0.0, 0.0] for _, *flags in team.heard)  # type: ignore[attr-defined]
-    assert tuned.train(BATCHES, team=Follower(last=2), pace=UNHURRIED)[1].steps == 3
+    assert tuned.train(BATCHES, team=Follower(last=2), pace=NO_LIMIT)[1].steps == 3
     with pytest.raises(CancelledError):
-        tuned.train(BATCHES, team=Follower(cancelled=1), pace=UNHURRIED)
+        tuned.train(BATCHES, team=Follower(cancelled=1), pace=NO_LIMIT)
 
 
 def test_a_teams_tokens_are_those_of_all_and_its_loss_the_sum(tuned: Tuned) -> None:

@@ -128,20 +128,20 @@ def test_a_continuation_is_shown_of_each_model(evaluated: Any) -> None:
 @quiet
 def test_the_adapter_folder_is_an_ordinary_peft_adapter(finished: Any, evaluated: Any) -> None:
     plain = peft.PeftModel.from_pretrained(load_base(ModelConfig(device="cpu")).model, finished.folder / "adapter")
-    shop, ids = finished.shop, torch.tensor([[1, 40, 41, 42, 43, 44]])
-    kept = read_vector(shop.model, shop.layout)
+    adapted, ids = finished.adapted, torch.tensor([[1, 40, 41, 42, 43, 44]])
+    kept = read_vector(adapted.model, adapted.layout)
     try:
-        write_vector(shop.model, shop.layout, finished.vector(0))
+        write_vector(adapted.model, adapted.layout, finished.vector(0))
         with torch.no_grad():
-            assert torch.equal(plain.eval()(input_ids=ids).logits, shop.model.eval()(input_ids=ids).logits)
+            assert torch.equal(plain.eval()(input_ids=ids).logits, adapted.model.eval()(input_ids=ids).logits)
     finally:
-        write_vector(shop.model, shop.layout, kept)
+        write_vector(adapted.model, adapted.layout, kept)
 
 
 def test_the_centrally_trained_vector_is_kept_and_takes_as_many_steps(finished: Any, evaluated: Any) -> None:
     assert total_steps(open_run(finished.folder)) == 2 * 2 * 2  # versions, updates, local steps
     vector = np.load(finished.folder / "centralised.npy")
-    assert vector.shape == finished.shop.initial.shape and not np.array_equal(vector, finished.shop.initial)
+    assert vector.shape == finished.adapted.initial.shape and not np.array_equal(vector, finished.adapted.initial)
 
 
 def test_an_evaluation_prints_its_table_and_replaces_the_file_whole(
@@ -313,14 +313,14 @@ def test_more_or_fewer_hospitals_than_there_can_be(copied: Any, capsys: pytest.C
 
 def test_own_adapters_of_another_size_are_left_out(finished: Any, tmp_path: Any) -> None:
     root = tmp_path / finished.lineage
-    for number, vector in enumerate((np.zeros(3, np.float32), finished.shop.initial)):
+    for number, vector in enumerate((np.zeros(3, np.float32), finished.adapted.initial)):
         (root / f"site-{number}").mkdir(parents=True)
         np.save(root / f"site-{number}" / "own.npy", vector)
     run = open_run(finished.folder)
     run = replace(run, config=replace(run.config, run=RunSettings(state=str(tmp_path))))
     hospitals = [SimpleNamespace(name=name) for name in "abc"]
-    found = own_adapters(run, hospitals, finished.shop.initial.size)  # type: ignore[arg-type]
-    assert list(found) == ["local:b"] and np.array_equal(found["local:b"], finished.shop.initial)
+    found = own_adapters(run, hospitals, finished.adapted.initial.size)  # type: ignore[arg-type]
+    assert list(found) == ["local:b"] and np.array_equal(found["local:b"], finished.adapted.initial)
 
 
 def test_the_state_folder_can_be_set(

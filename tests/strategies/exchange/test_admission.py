@@ -24,7 +24,7 @@ KEY = toy_identity(1)
 
 
 def close_values(values: np.ndarray, sizes: tuple[int, ...], plan: FieldPlan) -> Payload:
-    return Payloads(sizes, plan, Vault()).close(values)
+    return Payloads(sizes, plan, Vault()).seal(values)
 
 
 def snapshot(values: np.ndarray) -> Payload:
