@@ -66,7 +66,7 @@ class TinyModel:
         out = []
         for number, hospital in enumerate(self.found):
             learner = Remembered(self.adapted, hospital, self.data, schedule, self.settings, f"site-{number}")
-            learner.told = lambda report: None
+            learner.on_progress = lambda report: None
             if schedule.versions > 1:
                 learner.memory = self.memory
             out.append(learner)

@@ -75,7 +75,7 @@ class Study:
         out = []
         for number, hospital in enumerate(self.found):
             learner = Remembered(self.adapted, hospital, self.data, schedule, TrainSettings(), f"site-{number}")
-            learner.told, learner.memory = lambda report: None, self.memory
+            learner.on_progress, learner.memory = lambda report: None, self.memory
             out.append(learner)
         return out
 

@@ -65,7 +65,7 @@ class TotalBudget:
         """
         from crossward.privacy.accounting import epsilon
 
-        told = "this hospital's own budget over all its runs (node config: privacy-total-epsilon) does not allow it"
+        refusal = "this hospital's own budget over all its runs (node config: privacy-total-epsilon) does not allow it"
         for name, other in others.items():
             if other.unit != self.unit:
                 logger.warning(
@@ -75,7 +75,7 @@ class TotalBudget:
                     other.unit,
                     self.unit,
                 )
-                raise BudgetError(f"{told}: an earlier run protected another unit than {self.unit!r}")
+                raise BudgetError(f"{refusal}: an earlier run protected another unit than {self.unit!r}")
         before = [training for other in others.values() for training in other.trainings]
         total = epsilon([*before, *planned], self.delta, RDP)
         if total > self.epsilon:
@@ -90,7 +90,7 @@ class TotalBudget:
                 self.delta,
                 self.epsilon,
             )
-            raise BudgetError(f"{told}: {what} would exceed it, and it takes no further part in this run")
+            raise BudgetError(f"{refusal}: {what} would exceed it, and it takes no further part in this run")
 
 
 @dataclass

@@ -94,7 +94,7 @@ def site_name(name: str) -> str:
 class LoraLearner:
     """A :class:`client_app.node.Learner` over a Hugging Face causal language model.
 
-    ``team`` shares the work; ``told`` hears how far it is. With a unit of ``privacy`` that hospitals protect,
+    ``team`` shares the work; ``on_progress`` hears how far it is. With a unit of ``privacy`` that hospitals protect,
     ``units`` is how many of them this one trains on, else 0.
     """
 
@@ -107,14 +107,14 @@ class LoraLearner:
         settings: TrainSettings,
         site: str = "",
         team: Team = SOLO,
-        told: OnProgress | None = None,
+        on_progress: OnProgress | None = None,
         privacy: PrivacySettings | None = None,
         randomness: Randomness = SECRET,
     ) -> None:
         self.adapted, self.schedule, self.settings, self.data = adapted, schedule, settings, data
         self.privacy, self.randomness = privacy or PrivacySettings(), randomness
         self.hospital, self.site = hospital, site_name(site or hospital.name)
-        self.team, self.told, self.cancelled = team, told or log_report, lambda: False
+        self.team, self.on_progress, self.cancelled = team, on_progress or log_report, lambda: False
         self.beat: Callable[[], None] = lambda: None
         self.layout: str = adapted.layout.fingerprint
         self.sizes: tuple[int, ...] = tuple(block.size for block in adapted.layout.blocks)
@@ -152,17 +152,17 @@ class LoraLearner:
         version: int,
         seed: int,
         pace: Pace,
-        heard: OnStep | None = None,
+        observer: OnStep | None = None,
     ) -> Trained:
         model, layout = self.adapted.model, self.adapted.layout
         write_vector(model, layout, start)
         rng = np.random.default_rng(seed)
-        meter = Meter(self.site, steps, str(self._device()), self.told, beat=self.beat)
+        meter = Meter(self.site, steps, str(self._device()), self.on_progress, beat=self.beat)
 
         def on_step(step: int, loss: float, tokens: int) -> None:
             meter.step(step, loss, tokens)
-            if heard is not None:
-                heard(step, loss)
+            if observer is not None:
+                observer(step, loss)
 
         with torch.random.fork_rng():  # dropout draws from torch's own generator, on every process other numbers
             torch.manual_seed((int(rng.spawn(1)[0].integers(2**62)) + self.team.rank) % 2**63)
@@ -210,7 +210,7 @@ class LoraLearner:
             steps,
             lambda step: self.schedule.learning_rate(version, step),
             self.settings,
-            Meter(self.site, steps, str(self._device()), self.told, beat=self.beat).step,
+            Meter(self.site, steps, str(self._device()), self.on_progress, beat=self.beat).step,
             self.team,
             Pace(cancelled=self.cancelled),
             self.randomness,
@@ -218,13 +218,13 @@ class LoraLearner:
         public = steps * p.batch * most * self.data.max_tokens
         return Trained(read_vector(model, layout), self.units, public, 0.0, steps)
 
-    def alone(self, start: Vector, steps: int, seed: int, heard: OnStep | None = None) -> Vector:
-        """``steps`` steps through a whole schedule of the run's form; ``heard`` is told step and loss.
+    def alone(self, start: Vector, steps: int, seed: int, observer: OnStep | None = None) -> Vector:
+        """``steps`` steps through a whole schedule of the run's form; ``observer`` is told step and loss.
 
         Without noise whatever the run's privacy: the adapter stays here.
         """
         schedule = replace(self.schedule, versions=1, local_steps=steps)
-        return self._train(start, steps, schedule, 0, seed, Pace(cancelled=self.cancelled), heard).vector
+        return self._train(start, steps, schedule, 0, seed, Pace(cancelled=self.cancelled), observer).vector
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Measures on the held-out notes."""
@@ -233,7 +233,7 @@ class LoraLearner:
             write_vector(self.adapted.model, self.adapted.layout, vector)
             batches = test_batches(tokens, self.settings.evaluation_tokens)
             patients = len(tokens.patient_ids)
-            meter = Meter(self.site, 0, str(self._device()), self.told, name, beat=self.beat)
+            meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
             out[name] = measure_batches(
                 self.adapted.model, meter.over(batches), patients, self.settings.precision, self.team
             )
@@ -243,12 +243,12 @@ class LoraLearner:
         """Nothing: the model stays in the process."""
 
 
-def local_learner(spec: LearnerSpec, team: Team = SOLO, told: OnProgress | None = None) -> LoraLearner:
+def local_learner(spec: LearnerSpec, team: Team = SOLO, on_progress: OnProgress | None = None) -> LoraLearner:
     """The learner that ``spec`` describes, in this process; model and notes are loaded once and stay."""
     config = spec.config
     hospital = notes(config.data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
     sharded = config.node.sharding == FSDP and team.size > 1
     adapted = adapted_model(config.model, config.lora, config.run.seed, sharded)
     return LoraLearner(
-        adapted, hospital, config.data, config.schedule, config.train, spec.site, team, told, config.privacy
+        adapted, hospital, config.data, config.schedule, config.train, spec.site, team, on_progress, config.privacy
     )

@@ -197,8 +197,8 @@ class RunView:
         if isinstance(event, Disagreement):
             return Text(f"{name}: another state of version {event.version} than the others", "yellow")
         version = f"version {event.version}" if isinstance(event, Discarded) else ""
-        said = [name, version, event.name, clean(getattr(event, "reason", ""), 300)]
-        return Text(": ".join(filter(None, said)), "yellow")
+        text = [name, version, event.name, clean(getattr(event, "reason", ""), 300)]
+        return Text(": ".join(filter(None, text)), "yellow")
 
     def _name(self, event: Event) -> str:
         """The site, or else the key or number, of the hospital that an event is about."""
@@ -232,10 +232,10 @@ class RunView:
         if loss is None and not self.follower.rounding:
             loss = made.train_loss
         if loss is not None:
-            said = f"training loss {loss:.3f}"
+            text = f"training loss {loss:.3f}"
         elif made.hospital_epsilon is not None:
-            said = f"hospital epsilon {made.hospital_epsilon:.3g}"
+            text = f"hospital epsilon {made.hospital_epsilon:.3g}"
         else:
-            said = f"training loss {'withheld' if made.train_loss is None else 'unknown'}"
+            text = f"training loss {'withheld' if made.train_loss is None else 'unknown'}"
         found = self.follower.state.run.heldout
-        return said if found is None else f"{said}, held-out {found.loss:.3f}"
+        return text if found is None else f"{text}, held-out {found.loss:.3f}"

@@ -51,7 +51,7 @@ def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
         state.apply(event)
         if isinstance(event, Dispatched):
             highest = max(highest, event.task)
-        lines += [f"{_when(event)}  {said}" for said in _said(event, task, state)]
+        lines += [f"{_when(event)}  {line}" for line in _lines(event, task, state)]
     if not lines:
         raise LedgerError(
             f"the ledger has no task {task}: "
@@ -64,7 +64,7 @@ def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
     return [_clean(line) for line in lines]
 
 
-def _said(event: Event, task: int, state: RunState) -> Iterator[str]:
+def _lines(event: Event, task: int, state: RunState) -> Iterator[str]:
     if isinstance(event, Dispatched | Outcome) and event.task == task:
         yield from _of_task(event, state)
     elif isinstance(event, Version) and task in event.tasks:

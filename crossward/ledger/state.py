@@ -80,8 +80,9 @@ class RunState:
     process that wrote last; ``ended`` is why the run needs no more training when it is resumed. ``present`` and
     ``exhausted`` are node ids of this sitting: who is connected, and who has no privacy budget left.
 
-    ``version`` is the newest one, ``versions`` what is known of each, ``discarded_versions`` those that nobody can open;
-    ``layout``, ``shape`` and ``key`` are what version 1 fixed (a rotated key: what the newest version is sealed under).
+    ``version`` is the newest one, ``versions`` what is known of each, ``discarded_versions`` those that nobody can
+    open; ``layout``, ``shape`` and ``key`` are what version 1 fixed (a rotated key: what the newest version is sealed
+    under).
 
     ``buffer`` holds accepted updates that wait, by task; ``waiting`` their nodes; ``accepted`` every hospital's last
     accepted task; ``under_way`` tasks without an outcome; ``claims`` what hospitals said of themselves; ``taken`` in

@@ -176,8 +176,8 @@ def perplexity_figure(history: History) -> str:
                 (a, b), at = m.perplexity_interval(), middle + offset * height
                 start, end = (to_log(math.log(min(max(v, low), high))) for v in (a, b))
                 pen.line(start, at, end, at, MODELS[model][1], 2)
-                told = f"{hospital.name}, {MODELS[model][0]}: {short(m.perplexity)} [{short(a)}, {short(b)}]"
-                pen.circle(to_log(math.log(min(m.perplexity, high))), at, 4, MODELS[model][1], title=told)
+                title = f"{hospital.name}, {MODELS[model][0]}: {short(m.perplexity)} [{short(a)}, {short(b)}]"
+                pen.circle(to_log(math.log(min(m.perplexity, high))), at, 4, MODELS[model][1], title=title)
                 if spacious:
                     pen.text(max(end, start) + 8, at + 3.5, short(m.perplexity), colour=MODELS[model][1], size=10.5)
     return pen.markup()

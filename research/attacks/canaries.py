@@ -144,7 +144,7 @@ def rows(
     spelt = float(np.mean([e.extracted for e in found[0]]))
     out = []
     for repeats in sorted(r for r in found if r):
-        bits, told = np.array([e.bits for e in found[repeats]]), [e.extracted for e in found[repeats]]
+        bits, extracted = np.array([e.bits for e in found[repeats]]), [e.extracted for e in found[repeats]]
         where = f"{setting}, planted {repeats} times"
         exact = sum(e.exact for e in found[repeats])
         untuned = float(np.mean([e.bits for e in base[repeats]]))
@@ -171,8 +171,8 @@ def rows(
                 note,
             )
         )
-        share = float(np.mean(told))
-        least, most = share_interval(sum(told), len(told))
+        share = float(np.mean(extracted))
+        least, most = share_interval(sum(extracted), len(extracted))
         note = "greedy decoding after form and name"
         out.append(
             Score(
@@ -186,7 +186,7 @@ def rows(
                 share - spelt,
                 least - spelt,
                 most - spelt,
-                len(told),
+                len(extracted),
                 note=note,
             )
         )

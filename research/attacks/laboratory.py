@@ -217,7 +217,7 @@ class Laboratory:
         schedule = dataclasses.replace(self.schedule, local_steps=setting.steps)
         settings = TrainSettings(batch_size=setting.batch, precision="no")
         learner = LoraLearner(
-            self.adapted, self.hospitals[hospital], self.data, schedule, settings, told=lambda _: None
+            self.adapted, self.hospitals[hospital], self.data, schedule, settings, on_progress=lambda _: None
         )
         learner.train_tokens = notes
         return learner

@@ -136,18 +136,18 @@ class _Watch:
         return handles
 
     def _heard_input(self, number: int) -> Any:
-        def heard(module: Any, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
+        def hook(module: Any, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
             self.inputs[number] = given[0].detach()
 
-        return heard
+        return hook
 
     def _heard_output(self, number: int) -> Any:
-        def heard(module: Any, given: Any, made: torch.Tensor) -> None:
+        def hook(module: Any, given: Any, made: torch.Tensor) -> None:
             made.register_hook(  # type: ignore[no-untyped-call]
                 lambda gradient: self.gradients.__setitem__(number, gradient.detach())
             )
 
-        return heard
+        return hook
 
     def sums(self, tokens: int) -> tuple[list[list[torch.Tensor]], NDArray[np.float64]]:
         """Per map the sums of h, p, g, float32 [vocabulary, n], and how often each token was met."""

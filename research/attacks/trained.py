@@ -194,7 +194,7 @@ class Bench:
 
     def _learner(self, hospital: Hospital, tokens: TokenDataset | None = None, setting: str = DEFAULT) -> LoraLearner:
         learner = LoraLearner(self.adapted, hospital, self.data, self.schedules[setting], TrainSettings())
-        learner.told = lambda report: None
+        learner.on_progress = lambda report: None
         if tokens is not None:
             learner.train_tokens = tokens
         return learner

@@ -98,9 +98,9 @@ def run_jobs(
                         began, kept = time.perf_counter(), place.done(method, seed)
                         made = place.job(method, seed, label)
                         jobs.setdefault(method.name, []).append(made)
-                        said = "kept" if kept else f"{time.perf_counter() - began:.1f} s"
+                        outcome = "kept" if kept else f"{time.perf_counter() - began:.1f} s"
                         bars.console.print(
-                            f"seed {seed}  {method.title}: loss {made['loss']:.3f}  ({said})", highlight=False
+                            f"seed {seed}  {method.title}: loss {made['loss']:.3f}  ({outcome})", highlight=False
                         )
                     except UnavailableError as error:
                         unavailable[method.name] = str(error)
@@ -134,8 +134,8 @@ def found_of(
             base = jobs.get(base_of(group), ())
             ablations.append(ablation_row(group, value, jobs[method.name], base, setting.loss_margin))
         else:
-            told = {"group": group, "value": value, "base": base_of(group)}
-            ablations.append(told | {"unavailable": unavailable.get(method.name, "not run")})
+            facts = {"group": group, "value": value, "base": base_of(group)}
+            ablations.append(facts | {"unavailable": unavailable.get(method.name, "not run")})
     return {
         "methods": rows,
         "checks": checks,

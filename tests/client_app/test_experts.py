@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.guard.refusals import told
+from client_app.guard.refusals import redacted
 from client_app.training.learner import LoraLearner, adapted_model
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig
 from crossward.adapters.embedded import unpack_model
@@ -71,9 +71,9 @@ def test_a_unit_that_hospitals_protect_is_refused_before_a_step(
     privacy = PrivacySettings(unit, noise_multiplier=1.0, batch=3, notes_per_patient=2, clip=2.0)
     with pytest.raises(AdapterError) as error:
         made(model, hospital, privacy=privacy)
-    said = told(error.value)  # it is of settings and the model alone
-    assert f"privacy.unit = '{unit}'" in said and "model.layers.0.mlp.experts.gate_up_proj" in said
-    assert said.endswith("lora.target-modules = 'k_proj,o_proj,q_proj,v_proj'.")
+    message = redacted(error.value)  # it is of settings and the model alone
+    assert f"privacy.unit = '{unit}'" in message and "model.layers.0.mlp.experts.gate_up_proj" in message
+    assert message.endswith("lora.target-modules = 'k_proj,o_proj,q_proj,v_proj'.")
     lora = LoraSettings(rank=2, target_modules="k_proj,o_proj,q_proj,v_proj")
     learner = made(model, hospital, lora, privacy=privacy)
     got = learner.train_private(learner.initial(), 0, 1.0)

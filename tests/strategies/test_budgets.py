@@ -208,8 +208,8 @@ def test_a_run_without_a_version_waits_for_others_to_join(tmp_path: Path) -> Non
 
 def test_a_run_without_a_version_is_no_complete_run(tmp_path: Path) -> None:
     run = Run(tmp_path, [replace(NOISE, batch=16)] + [NOISE] * 2, toy, max_wait=60.0)
-    told = r"no version was made: 1 of 3 nodes refused .*min-contributors = 3 .* privacy.batch = 16 is more"
-    with pytest.raises(RunError, match=told):
+    reported = r"no version was made: 1 of 3 nodes refused .*min-contributors = 3 .* privacy.batch = 16 is more"
+    with pytest.raises(RunError, match=reported):
         run.go()
     assert 60.0 <= run.clock.now() < 70.0 and not of(list(run.journal.events()), "finished")
     again = Run(tmp_path, [NOISE] * 3, toy, journal=run.journal)  # put right: what was accepted still counts
@@ -286,7 +286,7 @@ def test_a_whole_private_run_of_real_hospitals(own_home: Path, tmp_path: Path) -
         for hospital in load_hospitals(data, 3)
     ]
     for learner in learners:
-        learner.told = lambda report: None
+        learner.reported = lambda report: None
     run = Run(tmp_path / "nodes", [privacy] * 3, lambda number: learners[number], schedule=schedule)
     lines = run.go()
     assert of(lines, "finished")[0]["reason"] == "all 2 versions are made"

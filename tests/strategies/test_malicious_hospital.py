@@ -123,9 +123,9 @@ def test_a_run_survives_a_version_that_nobody_can_open(federation: Any, what: st
     """All say why it does not open, it is left out (its reversal would not open either), and all agree on the rest."""
     f = run(federation, part)
     assert len(f.made()) >= 10
-    said = {line["node"]: line["reason"] for line in f.lines("failed") if "does not open" in line["reason"]}
+    text = {line["node"]: line["reason"] for line in f.lines("failed") if "does not open" in line["reason"]}
     expected = "no noise room left" if what == "noise" else "behind its last value"
-    assert len(said) >= 2 and all(expected in reason for reason in said.values())
+    assert len(text) >= 2 and all(expected in reason for reason in text.values())
     copies = [f.state_of(node).copy for node in f.nodes]
     assert len({copy.hash("x", b"key") for copy in copies}) == 1 and {c.version for c in copies} == {len(f.made())}
 

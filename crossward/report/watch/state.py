@@ -222,7 +222,7 @@ class WatchState:
 
     def _note(self, name: str, event: Event) -> None:
         if getattr(event, CLAMPED, ()):  # one for each hospital: some are clamped in every update
-            others = [(who, told) for who, told in self.notes if who != name or not getattr(told, CLAMPED, ())]
+            others = [(who, kept) for who, kept in self.notes if who != name or not getattr(kept, CLAMPED, ())]
             self.notes = deque(others, maxlen=NOTES)
         self.notes.append((name, event))
 

@@ -219,9 +219,9 @@ def test_a_record_that_cannot_be_written_stops_the_training(path: Path) -> None:
         budget(path).spend()
 
 
-@pytest.mark.parametrize(("unit", "said"), [("patient", "9 patients"), ("example", r"9 notes \(examples\)")])
-def test_a_batch_beyond_the_hospitals_units_names_both(path: Path, unit: str, said: str) -> None:
-    with pytest.raises(BudgetError, match=rf"privacy\.batch = 50 .* {said}"):
+@pytest.mark.parametrize(("unit", "message"), [("patient", "9 patients"), ("example", r"9 notes \(examples\)")])
+def test_a_batch_beyond_the_hospitals_units_names_both(path: Path, unit: str, message: str) -> None:
+    with pytest.raises(BudgetError, match=rf"privacy\.batch = 50 .* {message}"):
         budget(path, replace(PRIVACY, unit=unit), units=9).spend()
     with pytest.raises(ValueError, match="no unit that a hospital"):
         budget(path, PrivacySettings("hospital", epsilon=1.0))

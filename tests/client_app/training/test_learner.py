@@ -66,8 +66,8 @@ def test_the_workshop_is_made_once_a_process_and_again_for_other_settings() -> N
 def test_sequences_that_are_longer_than_the_model_takes_are_refused_before_a_step(hospitals: list[Hospital]) -> None:
     adapted = adapted_model(MODEL, LORA, 0)
     LoraLearner(adapted, hospitals[0], replace(DATA, max_tokens=1024), SCHEDULE, SETTINGS)
-    said = r"data\.max-tokens = 1025 is more than the 1024 positions of the model \(model\.name = 'embedded'\)"
-    with pytest.raises(AdapterError, match=said):
+    expected = r"data\.max-tokens = 1025 is more than the 1024 positions of the model \(model\.name = 'embedded'\)"
+    with pytest.raises(AdapterError, match=expected):
         LoraLearner(adapted, hospitals[0], replace(DATA, max_tokens=1025), SCHEDULE, SETTINGS)
 
 
@@ -156,9 +156,9 @@ def test_packing_and_unpacked_notes_both_train(hospitals: list[Hospital]) -> Non
 
 def test_training_alone_runs_through_a_whole_schedule(make: Make) -> None:
     learner = make(0)
-    heard: list[int] = []
-    got = learner.alone(learner.initial(), 4, 1, lambda step, loss: heard.append(step))
-    assert heard == [0, 1, 2, 3]
+    received: list[int] = []
+    got = learner.alone(learner.initial(), 4, 1, lambda step, loss: received.append(step))
+    assert received == [0, 1, 2, 3]
     whole = make(0, schedule=replace(SCHEDULE, versions=1, local_steps=4))
     assert whole.train(whole.initial(), 0, 1).vector.tobytes() == got.tobytes()
 

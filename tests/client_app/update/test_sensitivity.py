@@ -194,7 +194,7 @@ def test_the_command_prints_a_line_a_block_and_draws(
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "said"),
+    ("given", "code", "output"),
     [
         (["--fraction", "2"], 2, "expected 0 to 1"),
         (["--out", "x.txt"], 2, "ends in .svg, .png or .pdf"),
@@ -205,13 +205,13 @@ def test_the_command_prints_a_line_a_block_and_draws(
     ],
 )
 def test_the_command_says_what_is_wrong(
-    given: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+    given: list[str], code: int, output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
         assert main(given) == code
     except SystemExit as left:
         assert left.code == code
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 def test_blocks_of_other_names_and_of_many_layers_are_drawn(tmp_path: Path) -> None:

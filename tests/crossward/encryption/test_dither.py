@@ -115,5 +115,5 @@ def test_one_dither_fewer_or_more_than_is_said_shifts_every_value_or_does_not_op
     plan = PRESETS["compact"]
     sealer, adder = faces("clear", plan)
     part = adder.combine([sealer.seal(np.zeros(9))], [128], [8], 15, 9, version()(0, 9))
-    right, wrong = (sealer.open(part, 15, 9, 128, said) for said in (1, 0))
+    right, wrong = (sealer.open(part, 15, 9, 128, message) for message in (1, 0))
     assert np.array_equal(wrong - right, np.full(9, plan.dither_mean))

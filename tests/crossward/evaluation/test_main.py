@@ -149,12 +149,12 @@ def test_an_evaluation_prints_its_table_and_replaces_the_file_whole(
 ) -> None:
     (copied.folder / "evaluation.json").write_text("stale")
     assert main([str(copied.folder), "--generations", "0"]) == 0
-    said = capsys.readouterr()
-    assert "untuned base" in said.out and "global adapter" in said.out and " alone" in said.out
-    assert str(copied.folder / "adapter") in said.out and "version 2 of" in said.out
+    output = capsys.readouterr()
+    assert "untuned base" in output.out and "global adapter" in output.out and " alone" in output.out
+    assert str(copied.folder / "adapter") in output.out and "version 2 of" in output.out
     found = strict((copied.folder / "evaluation.json").read_text())
-    assert found["version"] == 2 and "loss gap" not in said.out and "generations" not in found
-    assert not said.err and not list(copied.folder.glob("*.draft*"))
+    assert found["version"] == 2 and "loss gap" not in output.out and "generations" not in found
+    assert not output.err and not list(copied.folder.glob("*.draft*"))
 
 
 def test_an_earlier_version_other_notes_and_another_folder(
@@ -214,10 +214,10 @@ def test_scores_that_do_not_exist_are_no_nan_in_the_file(labelled: str) -> None:
 def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
     """The one line on stderr of an evaluation that ends with exit code 1."""
     assert main([*args, "--generations", "0"]) == 1
-    said = capsys.readouterr()
-    assert said.err.startswith("crossward evaluate: ") and "Traceback" not in said.err
-    assert said.err.count("\n") == 1 or "Tried:" in said.err  # a model's list of places has a line each
-    return said.err
+    output = capsys.readouterr()
+    assert output.err.startswith("crossward evaluate: ") and "Traceback" not in output.err
+    assert output.err.count("\n") == 1 or "Tried:" in output.err  # a model's list of places has a line each
+    return output.err
 
 
 def test_a_folder_that_is_no_run(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,16 +258,16 @@ def sealed_under(finished: Any) -> str:
 
 def test_a_sealed_adapter_stays_shut_without_a_key(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["evaluate", str(finished.folder)]) == 1
-    said = capsys.readouterr().err
-    assert f"sealed under key {sealed_under(finished)}: give the consortium's key file with --key FILE" in said
+    output = capsys.readouterr().err
+    assert f"sealed under key {sealed_under(finished)}: give the consortium's key file with --key FILE" in output
 
 
 def test_another_key_is_refused_with_both_fingerprints(
     finished: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = create_key(tmp_path / "other.key")
-    said = refused(capsys, str(finished.folder), "--key", str(tmp_path / "other.key"))
-    assert f"holds key {other.fingerprint} and not {sealed_under(finished)}" in said
+    output = refused(capsys, str(finished.folder), "--key", str(tmp_path / "other.key"))
+    assert f"holds key {other.fingerprint} and not {sealed_under(finished)}" in output
 
 
 def test_a_key_file_that_others_can_read_is_refused(
