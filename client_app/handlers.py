@@ -17,7 +17,7 @@ from collections.abc import Callable
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from client_app.guard.refusals import in_full, told
+from client_app.guard.refusals import in_full, redacted
 from client_app.node import Node
 from crossward.protocol.messages import FAILED, KINDS, MALFORMED, Failure, Reply, Task
 from crossward.protocol.parts import LARGE, ProtocolError
@@ -42,7 +42,7 @@ def respond(message: Message, context: Context, build: Build, act: Callable[[Nod
             reply = _told(_act(build(context, task), task, act, entered))
         except Exception as error:
             logger.exception("task %s (%s) failed", task.task, message.metadata.message_type)
-            say = in_full if "partition-id" in context.node_config else told  # a simulation is all one machine
+            say = in_full if "partition-id" in context.node_config else redacted  # a simulation is all one machine
             reply = Failure(task.lineage, task.task, FAILED, say(error), -1)
     return Message(content=write_reply(reply), reply_to=message)
 

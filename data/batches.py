@@ -214,5 +214,5 @@ def _answers(
     lengths = np.diff(tokens.offsets)[notes] + around + np.array([len(a) for a in frame.answers])[answers]
     for chosen in _by_size(lengths, batch_tokens):
         sequences = [answered(tokens, int(notes[i]), int(answers[i])) for i in chosen]
-        said = answers[chosen] if candidates else np.full(len(chosen), -1, dtype=np.int64)
-        yield TestBatch(padded(sequences, frame.pad), notes[chosen], tokens.patients[notes[chosen]], said)
+        given = answers[chosen] if candidates else np.full(len(chosen), -1, dtype=np.int64)
+        yield TestBatch(padded(sequences, frame.pad), notes[chosen], tokens.patients[notes[chosen]], given)

@@ -65,7 +65,7 @@ def match_columns(where: str, names: Sequence[str], wanted: Sequence[str]) -> di
     missing = [name for name in wanted if name.lower() not in places]
     if missing:
         hint = "A line of column names was expected: does the file have one?"
-        if len(names) == 1 and (found := [said for sign, said in _OTHER_DELIMITERS.items() if sign in names[0]]):
+        if len(names) == 1 and (found := [advice for sign, advice in _OTHER_DELIMITERS.items() if sign in names[0]]):
             hint = f"Fields have to be separated by commas; here they seem to be by {found[0]}."
         raise DataError(
             f"{where}: has no column {', '.join(map(repr, missing))}; in place of names of columns there are "

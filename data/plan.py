@@ -152,9 +152,9 @@ def _partitioned(table: _Table, config: DataConfig, hospitals: int) -> tuple[Int
         names = [f"hospital {i + 1}" for i in range(hospitals)]
     sizes = np.bincount(found[found >= 0], minlength=hospitals)
     if sizes.min() < config.min_patients:
-        said = ", ".join(f"{name}: {size}" for name, size in zip(names, sizes, strict=True))
+        message = ", ".join(f"{name}: {size}" for name, size in zip(names, sizes, strict=True))
         raise DataError(
-            f"a hospital has fewer than data.min-patients = {config.min_patients} patients ({said}). Use fewer "
+            f"a hospital has fewer than data.min-patients = {config.min_patients} patients ({message}). Use fewer "
             "hospitals, data.partition = 'dirichlet' or 'even', or a lower data.min-patients."
         )
     return found, names
@@ -190,7 +190,7 @@ def plan(notes: Path, config: DataConfig, hospitals: int | None) -> Plan:
     settings = {name: getattr(config, name) for name in _FIELDS}
     key = digest("plan", notes.name, settings, hospitals)
     folder = cached("plans", key, lambda folder: _write(folder, notes, config, hospitals))
-    said = json.loads((folder / "plan.json").read_text())
+    stored = json.loads((folder / "plan.json").read_text())
     with np.load(folder / "rows.npz", allow_pickle=False) as rows:
-        parts = [[rows[f"{part}{i}"] for i in range(len(said["names"]))] for part in ("train", "test")]
-    return Plan(said["names"], parts[0], parts[1], said["labels"])
+        parts = [[rows[f"{part}{i}"] for i in range(len(stored["names"]))] for part in ("train", "test")]
+    return Plan(stored["names"], parts[0], parts[1], stored["labels"])

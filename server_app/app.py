@@ -14,7 +14,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from crossward.config.run_config import RunConfig
 from crossward.encryption.settings import field_plan
-from crossward.internals.flower_grid import unhurried
+from crossward.internals.flower_grid import whole_replies
 from crossward.ledger.events import Version, read_events
 from crossward.ledger.file import FILE_NAME
 from crossward.report import cost
@@ -56,7 +56,7 @@ def main(grid: Grid, context: Context) -> None:
     try:
         dither = run_dither(folder.lineage, bool(run.resume))
         strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither, callbacks=callbacks)
-        strategy.start(SimulatedLinks(unhurried(grid), clock, bandwidths), num_rounds=schedule.versions)
+        strategy.start(SimulatedLinks(whole_replies(grid), clock, bandwidths), num_rounds=schedule.versions)
         progress.say(federated_table(strategy.state.run.measures))
         made = [event for event in read_events(folder.path / FILE_NAME) if isinstance(event, Version)]
         if strategy.state.key:

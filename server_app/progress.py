@@ -68,10 +68,10 @@ class Progress(Callback):
                 )
             case events.Accepted():
                 stale = f"{event.staleness} stale" if event.staleness else "fresh"
-                told = "" if state.promise else f"{self._told(event)}, "
+                reported = "" if state.promise else f"{self._reported(event)}, "
                 yield (
                     f"  update {event.task} from {name}: based on version {event.version} ({stale}), "
-                    f"{event.steps} steps, {told}{event.bytes / 1e3:.0f} kB in {event.seconds:.1f} s"
+                    f"{event.steps} steps, {reported}{event.bytes / 1e3:.0f} kB in {event.seconds:.1f} s"
                 )
                 if event.clamped:
                     yield f"  clamped: {name}: {'; '.join(event.clamped)[:300]}"
@@ -92,7 +92,7 @@ class Progress(Callback):
             case events.Refused():
                 reason = next(iter(event.reason.strip().splitlines()), "no reason given")
                 yield f"  {event.name}: {name or event.node}: {reason[:300]}"
-            case events.Void():
+            case events.Discarded():
                 yield f"version {event.version} opens at no node and is left out: {event.reason[:300]}"
             case events.Excluded():
                 yield f"excluded: {name}: it contributed to every version that did not open"
@@ -116,7 +116,7 @@ class Progress(Callback):
         if (found := state.heldout) is not None:
             yield f"held-out loss {found.loss:.3f} at version {found.version}"
 
-    def _told(self, update: events.Accepted) -> str:
+    def _reported(self, update: events.Accepted) -> str:
         """An update's loss or, where that is withheld, what the hospital has spent."""
         if update.local_epsilon is not None:
             return f"{update.privacy_unit}-level epsilon {update.local_epsilon:.3g}"

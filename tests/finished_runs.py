@@ -16,7 +16,7 @@ import torch
 from flwr.app import Message
 
 from client_app.state.folder import NodeState, StateFolder
-from client_app.training.learner import Workshop, workshop
+from client_app.training.learner import AdaptedModel, adapted_model
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
 from crossward.config.run_config import RunConfig
@@ -65,12 +65,12 @@ class Finished:
         return RunConfig.read(self.config)
 
     @property
-    def shop(self) -> Workshop:
-        return workshop(self.read.model, self.read.lora, self.read.run.seed)
+    def adapted(self) -> AdaptedModel:
+        return adapted_model(self.read.model, self.read.lora, self.read.run.seed)
 
     def state(self, number: int) -> NodeState:
         root = self.read.run.state_root
-        layout = self.vault.layout(self.shop.layout.fingerprint, len(self.shop.layout.blocks))
+        layout = self.vault.layout(self.adapted.layout.fingerprint, len(self.adapted.layout.blocks))
         return StateFolder(root / self.lineage / f"site-{number}").load(layout)
 
     @property
@@ -81,7 +81,7 @@ class Finished:
     def vector(self, number: int) -> np.ndarray:
         """The global adapter as node ``number`` has it."""
         plan = read_config(self.folder)["plan"]
-        return self.state(number).copy.vector(self.shop.initial, plan, self.read.schedule)
+        return self.state(number).copy.vector(self.adapted.initial, plan, self.read.schedule)
 
 
 class Bounded(VirtualGrid):

@@ -138,12 +138,12 @@ class Story:
 
 @pytest.fixture
 def story(tmp_path: Path) -> Iterator[Callable[..., Story]]:
-    told: list[Story] = []
+    recorded: list[Story] = []
 
     def tell(names: Sequence[str] = ("North", "South", "East", "West"), planned: int = 4, grid: float = 1.0) -> Story:
-        told.append(Story(tmp_path / "run", list(names), planned, grid))
-        return told[-1]
+        recorded.append(Story(tmp_path / "run", list(names), planned, grid))
+        return recorded[-1]
 
     yield tell
-    for one in told:
+    for one in recorded:
         one.ledger.close()

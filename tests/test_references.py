@@ -74,10 +74,10 @@ class Tree:
     def texts(self) -> Iterator[tuple[Path, str, str]]:
         """(file, docstring or document, all that is said in its strings)."""
         for path, tree in self.trees.items():
-            said = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            message = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
             documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
             docs = [ast.get_docstring(n) or "" for n in ast.walk(tree) if isinstance(n, documented)]
-            yield path, "\n\n".join(docs), "\n".join(said)
+            yield path, "\n\n".join(docs), "\n".join(message)
         for path, text in self.documents():
             yield path, text if path.suffix == ".md" else "", text
 
@@ -133,14 +133,14 @@ class Tree:
         found = ((path, what) for path, *texts in self.texts() for what in self._missing(path, *texts))
         return sorted({f"{path.relative_to(self.root)}: {what}" for path, what in found})
 
-    def _missing(self, path: Path, documented: str, said: str) -> Iterator[str]:
+    def _missing(self, path: Path, documented: str, message: str) -> Iterator[str]:
         yield from self._missing_modules(documented)
         yield from self._missing_neighbours(path, documented)
         for name in FILE.findall(documented):
             if name not in ELSEWHERE and not any((place / name).exists() for place in (self.root, path.parent)):
                 yield name
-        yield from self._missing_commands(said.replace("\\.", "."))  # as patterns spell it, too
-        yield from self._missing_calls(path, said)
+        yield from self._missing_commands(message.replace("\\.", "."))  # as patterns spell it, too
+        yield from self._missing_calls(path, message)
 
     def _missing_modules(self, documented: str) -> Iterator[str]:
         ours = "|".join(sorted(self.packages))
@@ -161,17 +161,17 @@ class Tree:
                     if not any(place.exists() for place in beside):
                         yield name
 
-    def _missing_commands(self, said: str) -> Iterator[str]:
-        for name in COMMAND.findall(said):
+    def _missing_commands(self, message: str) -> Iterator[str]:
+        for name in COMMAND.findall(message):
             name = name.rstrip(".")
             if name.isupper() or name.split(".")[-1].isupper():
                 continue  # stands for any
             if name.split(".")[0] in self.packages and not self.runs(name):
                 yield f"python -m {name}"
 
-    def _missing_calls(self, path: Path, said: str) -> Iterator[str]:
+    def _missing_calls(self, path: Path, message: str) -> Iterator[str]:
         """Calls of the console script in what code says; of documents see ``unknown``."""
-        for name, below in OURS.findall(said) if path.suffix == ".py" and "tests" not in path.parts else ():
+        for name, below in OURS.findall(message) if path.suffix == ".py" and "tests" not in path.parts else ():
             known = self.commands.get(name)
             if known is None or (known and below and below not in known):
                 yield f"crossward {name} {below}".rstrip()

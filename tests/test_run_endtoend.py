@@ -198,8 +198,8 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     trainings = [line for path in (home / "state").rglob("trainings.jsonl") for line in lines(path)]
     assert {t["task"] for t in trainings} >= {e["task"] for e in accepted}
     assert "an aggregator sees nothing finer" in (run / "report.html").read_text()
-    told = {e["task"]: e["loss_sum"] / e["num_tokens"] for e in accepted}
-    assert all(abs(t["loss"] - told[t["task"]]) > 1e-6 for t in trainings if t["task"] in told)
+    reported = {e["task"]: e["loss_sum"] / e["num_tokens"] for e in accepted}
+    assert all(abs(t["loss"] - reported[t["task"]]) > 1e-6 for t in trainings if t["task"] in reported)
     recorded = (run / "ledger.jsonl").read_text() + (run / "metrics.jsonl").read_text()
     assert trainings and not [t for t in trainings if str(t["loss"])[:9] in recorded]
 
@@ -218,11 +218,11 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert f"Sealed under key {key.fingerprint}" in log and "made the simulation's consortium key" in log
     assert all(v["add_seconds"] > 0 and min(v["seal_seconds"]) > 0 for v in versions)
     written = [(str(p), p.read_bytes()) for p in (*home.rglob("*"), *runs.rglob("*")) if p.is_file() and p != path]
-    said = [("stdout", ran.stdout.encode()), ("stderr", ran.stderr.encode())]
+    message = [("stdout", ran.stdout.encode()), ("stderr", ran.stderr.encode())]
     started = [(f"process {i}", text) for i, text in enumerate(onlooker.seen)]
     assert len(written) > 20 and len(started) > 20
     assert leaks(key, [("control", b"x" + key.current.master.hex().encode())])
-    assert not leaks(key, written + said + started)
+    assert not leaks(key, written + message + started)
     assert onlooker.holding == HOLDS
     assert [path for path in runs.iterdir() if path.is_dir()] == [run]
     assert not list(short.glob("cw-*"))

@@ -19,7 +19,7 @@ from benchmarks.asynchrony.clock import computes, links, speeds
 from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import Job, Outcome, constant
 from benchmarks.asynchrony.run import SYNC, Run
-from client_app.training.learner import LoraLearner, workshop
+from client_app.training.learner import LoraLearner, adapted_model
 from client_app.training.measuring import measure_batches
 from client_app.training.trained import Trained, Vector
 from crossward.adapters import LoraSettings, ModelConfig
@@ -52,7 +52,7 @@ class TinyModel:
         self.config = config
         self.data = DataConfig(synthetic_patients=t.patients, max_tokens=t.max_tokens, min_patients=2)
         self.found = load_hospitals(self.data, t.hospitals)
-        self.shop = workshop(ModelConfig(device="cpu"), LoraSettings(rank=t.rank), 0)
+        self.adapted = adapted_model(ModelConfig(device="cpu"), LoraSettings(rank=t.rank), 0)
         self.settings = TrainSettings(batch_size=t.batch_size)
         self.memory: dict[Key, Trained] = {}
         self.measured: dict[bytes, tuple[float, float]] = {}
@@ -65,8 +65,8 @@ class TinyModel:
     def _learners(self, schedule: Any) -> list[Remembered]:
         out = []
         for number, hospital in enumerate(self.found):
-            learner = Remembered(self.shop, hospital, self.data, schedule, self.settings, f"site-{number}")
-            learner.told = lambda report: None
+            learner = Remembered(self.adapted, hospital, self.data, schedule, self.settings, f"site-{number}")
+            learner.on_progress = lambda report: None
             if schedule.versions > 1:
                 learner.memory = self.memory
             out.append(learner)
@@ -79,8 +79,8 @@ class TinyModel:
         vector = np.asarray(x, dtype=np.float32)
         key = hashlib.sha256(vector.tobytes()).digest()
         if key not in self.measured:
-            write_vector(self.shop.model, self.shop.layout, vector)
-            found = [measure_batches(self.shop.model, batches, patients, "no") for batches, patients in self.batches]
+            write_vector(self.adapted.model, self.adapted.layout, vector)
+            found = [measure_batches(self.adapted.model, batches, patients, "no") for batches, patients in self.batches]
             total = sum(m.loss_sum for m in found) / sum(m.tokens for m in found)
             self.measured[key] = (total, max(m.loss for m in found))
         return self.measured[key]
@@ -92,7 +92,7 @@ class TinyModel:
         mbit, compute = links(c, t.hospitals, job.spread, rng), computes(c, t.hospitals, job.compute, rng)
         buffer = t.hospitals if job.strategy == SYNC else t.buffer
         schedule = constant(t.learning_rate, t.local_steps, job.rate, job.updates // buffer + 2)
-        start = self.losses(self.shop.initial)[0]
+        start = self.losses(self.adapted.initial)[0]
         target = t.loss_share * start
         curve = Run(
             job.strategy,

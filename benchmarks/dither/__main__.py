@@ -53,7 +53,7 @@ def adding(values: int = 1 << 20, updates: int = 8, runs: int = 5) -> dict[str, 
     plan = PRESETS["compact"]
     sealer, adder, rng = BfvSealer(plan, bytes(64)), BfvArithmetic(plan), np.random.default_rng(0)
     counts = [min(sealer.chunk, values - start) for start in range(0, values, sealer.chunk)]
-    columns = [[sealer.close(rng.integers(-plan.q_max, plan.q_max + 1, n))] * updates for n in counts]
+    columns = [[sealer.seal(rng.integers(-plan.q_max, plan.q_max + 1, n))] * updates for n in counts]
     weights, bits = [plan.total_weight // updates] * updates, [plan.update_bits] * updates
     taken: dict[str, list[float]] = {"exact": [], "dither": []}
     for _ in range(runs + 1):

@@ -93,7 +93,7 @@ def seal(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
     with SealingPool(BFV, plan, SEED, workers) as pool:
         found = cut(values, pool.local.chunk, share)
         progress, began, parts = Progress("sealing", len(found)), time.perf_counter(), []
-        for piece, data in zip(found, pool.close((p.gather(vector) for p in found), values), strict=True):
+        for piece, data in zip(found, pool.seal((p.gather(vector) for p in found), values), strict=True):
             parts.append(Part(PartHead(SEALED, piece.length, plan.update_bits, len(data)), data))
             progress.at(len(parts))
         payload = join(parts)

@@ -100,7 +100,7 @@ class Ours:
 
     def seal(self, piece: Vector) -> bytes:
         """Fresh BFV ciphertexts, made in this process."""
-        return self.pool.local.close(piece)
+        return self.pool.local.seal(piece)
 
     def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int) -> bytes:
         """The exact integer combination under encryption."""
@@ -113,7 +113,7 @@ class Ours:
 
     def seal_all(self, found: Iterable[Vector], total: int) -> Iterator[bytes]:
         """Seal in processes."""
-        return self.pool.close(found, total)
+        return self.pool.seal(found, total)
 
     def open_all(self, parts: Iterable[tuple[bytes, int, int]], total: int) -> Iterator[Vector]:
         """Open (bytes, count, weight sum) in processes."""

@@ -117,7 +117,7 @@ class Door:
         self.honest = {n: self._update(content) for n, (_, content) in self.fresh.items()}
         other = Payloads((8, 8), FieldPlan(6, 8, 1), dataclasses.replace(self.vault))
         clear = Payloads((8, 8), plan, vault("none"))
-        foreign = [p.close(np.zeros(DIMENSION, np.int64)) for p in (other, clear)]
+        foreign = [p.seal(np.zeros(DIMENSION, np.int64)) for p in (other, clear)]
         self.material = Material(
             [content for _, content in (*old.values(), *self.fresh.values())], foreign, self.nodes, plan
         )

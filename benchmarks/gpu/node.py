@@ -115,7 +115,7 @@ def _seal(vector: np.ndarray[Any, np.dtype[np.int8]]) -> float:
     began = time.perf_counter()
     with SealingPool(BFV, PRESETS["compact"], os.urandom(64), 0) as pool:
         cut = (vector[at : at + pool.local.chunk] for at in range(0, vector.size, pool.local.chunk))
-        for _ in pool.close(cut, vector.size):
+        for _ in pool.seal(cut, vector.size):
             pass
     return time.perf_counter() - began
 
@@ -144,7 +144,7 @@ def sealing(model: Any, setup: gpu_model.Setup, load: Any, say: Callable[[str], 
         def seal() -> float:
             began = time.perf_counter()
             cut = (vector[at : at + pool.local.chunk] for at in range(0, values, pool.local.chunk))
-            size[0] = sum(len(part) for part in pool.close(cut, values))
+            size[0] = sum(len(part) for part in pool.seal(cut, values))
             return time.perf_counter() - began
 
         def seal_on() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.asynchrony.tiny import Remembered
-from client_app.training.learner import workshop
+from client_app.training.learner import adapted_model
 from client_app.training.measuring import measure_batches
 from client_app.update.hospital_noise import HospitalNoise
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
@@ -61,7 +61,7 @@ class Study:
         self.hospitals = hospitals
         self.data = DataConfig(synthetic_patients=60 * hospitals, min_patients=2, max_tokens=128)
         self.found = load_hospitals(self.data, hospitals)
-        self.shop = workshop(ModelConfig(device="cpu"), LoraSettings(rank=8, factors=factors), 0)
+        self.adapted = adapted_model(ModelConfig(device="cpu"), LoraSettings(rank=8, factors=factors), 0)
         rate = 1e-2 if factors == "both" else 3e-2
         self.schedule = Schedule(versions=versions, local_steps=steps, peak=rate, server_rate=1.0)
         self.memory: dict[Any, Any] = {}
@@ -74,21 +74,21 @@ class Study:
         """A learner for each hospital, which remembers its trainings across runs."""
         out = []
         for number, hospital in enumerate(self.found):
-            learner = Remembered(self.shop, hospital, self.data, schedule, TrainSettings(), f"site-{number}")
-            learner.told, learner.memory = lambda report: None, self.memory
+            learner = Remembered(self.adapted, hospital, self.data, schedule, TrainSettings(), f"site-{number}")
+            learner.on_progress, learner.memory = lambda report: None, self.memory
             out.append(learner)
         return out
 
     def loss(self, vector: Any) -> float:
         """Nats a token."""
-        write_vector(self.shop.model, self.shop.layout, vector)
-        found = [measure_batches(self.shop.model, batches, patients, "no") for batches, patients in self.batches]
+        write_vector(self.adapted.model, self.adapted.layout, vector)
+        found = [measure_batches(self.adapted.model, batches, patients, "no") for batches, patients in self.batches]
         return sum(m.loss_sum for m in found) / sum(m.tokens for m in found)
 
     def norm(self) -> float:
         """Median L2 norm of the hospitals' first deltas."""
-        starts = [learner.train(self.shop.initial.copy(), 0, 1).vector for learner in self.learners(self.schedule)]
-        return float(np.median([np.linalg.norm(v - self.shop.initial) for v in starts]))
+        starts = [learner.train(self.adapted.initial.copy(), 0, 1).vector for learner in self.learners(self.schedule)]
+        return float(np.median([np.linalg.norm(v - self.adapted.initial) for v in starts]))
 
     def run(self, epsilon: float | None, clip: float | None) -> dict[str, Any]:
         """One run: ``epsilon`` None without noise, ``clip`` None without either."""
@@ -120,14 +120,14 @@ class Study:
         spent = [made.hospital_epsilon for made in done.versions if made.hospital_epsilon is not None]
         return {
             "hospitals": count,
-            "values": int(self.shop.initial.size),
+            "values": int(self.adapted.initial.size),
             "versions": done.strategy.state.version,
             "epsilon": max(spent, default=None),
             "noise_multiplier": mechanism.noise_multiplier if mechanism is not None and epsilon else 0.0,
             "clip": clip,
             "bound_units": mechanism.shares(plan.q_max).bound if mechanism is not None else None,
             "loss": self.loss(final),
-            "clear_bytes_per_value": float(np.mean(sent)) / self.shop.initial.size,
+            "clear_bytes_per_value": float(np.mean(sent)) / self.adapted.initial.size,
             "sealed_bytes_per_value": plan.bytes_per_value(),
             "value_bits": plan.value_bits,
             "seconds": time.perf_counter() - began,
@@ -152,7 +152,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         study = Study(hospitals, factors, args.versions, args.steps)
         norm = study.norm()
         print(
-            f"{hospitals} hospitals, factors {factors}: untuned {study.loss(study.shop.initial):.3f}, norm {norm:.3g}"
+            f"{hospitals} hospitals, factors {factors}: untuned {study.loss(study.adapted.initial):.3f}, "
+            f"norm {norm:.3g}"
         )
         for epsilon, share in [(None, None), *itertools.product([None, *args.epsilon], args.clips)]:
             row = {"factors": factors} | study.run(epsilon, None if share is None else share * norm)

@@ -74,7 +74,7 @@ class Baseline:
 
     def seal(self, piece: Vector) -> bytes:
         """One CKKS part."""
-        return self.sealer.close(piece)
+        return self.sealer.seal(piece)
 
     def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int) -> bytes:
         """The weighted sum under encryption."""

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.soak.hospitals import DIMENSION, Books, Hospital
+from benchmarks.soak.hospitals import DIMENSION, Books, SoakHospital
 from client_app.update.payloads import Payloads, UnopenedError, Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.dither import KNOWN
 from crossward.evaluation.replay import Run, global_vector
-from crossward.ledger.events import Accepted, Disagreement, Dispatched, Event, Measured, Outcome, Version, Void
+from crossward.ledger.events import Accepted, Disagreement, Discarded, Dispatched, Event, Measured, Outcome, Version
 from crossward.ledger.file import FILE_NAME, read_heads, verify
 from crossward.protocol.messages import ACCEPTED, FAILED, LATE, WRONG_KEY, WRONG_LAYOUT
 from server_app.files import read_payload
@@ -30,7 +30,9 @@ SIZES = (DIMENSION // 2, DIMENSION - DIMENSION // 2)
 class Checks:
     """Facts of a finished run; every method gives what does not hold, in words."""
 
-    def __init__(self, run: Run, schedule: Schedule, vault: Vault, books: Books, nodes: Mapping[int, Hospital]) -> None:
+    def __init__(
+        self, run: Run, schedule: Schedule, vault: Vault, books: Books, nodes: Mapping[int, SoakHospital]
+    ) -> None:
         self.run, self.schedule, self.vault = run, schedule, vault
         self.names: dict[int, set[str]] = defaultdict(set)  # what the ledger may call a hospital
         for node, hospital in nodes.items():
@@ -78,7 +80,7 @@ class Checks:
                     for place, values in payloads.open(payload, made.weight_sum, made.key, made.dithered):
                         got[place] = values
                 except UnopenedError:
-                    if not self.run.state.versions[number].void:
+                    if not self.run.state.versions[number].discarded:
                         wrong.append(f"version {number} does not open")
                     continue
                 if made.reverts is not None:
@@ -101,7 +103,7 @@ class Checks:
         assert made is not None and version.dithered == 1
         return made(0, sum(length for _, length in version.shape)) - plan.dither_mean
 
-    def arrived(self) -> list[Hospital]:
+    def arrived(self) -> list[SoakHospital]:
         """Hospitals that answered from the last version, and whose state the ledger does not call another."""
         sites = {event.site for event in self.events(Measured) if event.version == self.version}
         told = [event for event in self.events(Disagreement) if event.version == self.version]
@@ -113,7 +115,7 @@ class Checks:
         total: dict[int, np.ndarray] = {}
         with Payloads(SIZES, self.run.plan, self.vault) as payloads:
             for made in self.run.versions:
-                if self.run.state.versions[made.version].void:
+                if self.run.state.versions[made.version].discarded:
                     continue
                 payload = read_payload(self.run.folder / "versions" / f"{made.version:06d}.payload")[1]
                 held = total.setdefault(made.epoch, np.zeros(DIMENSION, np.int64))
@@ -132,7 +134,7 @@ class Checks:
 
     def residuals(self) -> tuple[int, list[str]]:
         """Of how many hospitals that never lost state; whose residual is not what accepted updates left over."""
-        voided = {task for event in self.events(Void) for task in event.tasks}
+        voided = {task for event in self.events(Discarded) for task in event.tasks}
         counted = {task for task, got in self.outcomes.items() if got == [ACCEPTED]} - voided
         wrong, kept = [], [hospital for hospital in self.arrived() if not hospital.wiped]
         for hospital in kept:

@@ -25,6 +25,7 @@ from client_app.node import Node
 from client_app.state.folder import StateFolder
 from client_app.training.trained import Trained
 from client_app.update.payloads import Payloads, Vault
+from client_app.update.sealer import UpdateSealer
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.internals.flower import set_message_id
@@ -62,7 +63,7 @@ class Books:
 
 
 @dataclass
-class Hospital:
+class SoakHospital:
     """One hospital; ``dies`` is when its process goes during the present task, ``wiped`` whether its state was lost.
 
     ``repair`` counts the tasks that fail until somebody looks after its disk.
@@ -119,13 +120,15 @@ class Hospital:
 
     def _node(self, context: Context, task: Task) -> Node:
         learner = ToyLearner(self.number, self.schedule, DIMENSION, examples=10 * (self.number % 4 + 1))
-        return _Watched(learner, self.folder, self.identity, self.schedule, 0, lambda: 0.0, False, self.vault).of(self)
+        return _Watched(
+            learner, self.folder, self.identity, self.schedule, 0, lambda: 0.0, False, UpdateSealer(self.vault)
+        ).of(self)
 
 
 class _Watched(Node):
     """A node that dies when it is told to; its hospital knows what it trained by."""
 
-    def of(self, hospital: Hospital) -> Node:
+    def of(self, hospital: SoakHospital) -> Node:
         train, save, name = self.learner.train, self.store.save, self.store._name
 
         def trained(start: Any, version: int, seed: int) -> Trained:
@@ -163,11 +166,11 @@ class SoakGrid(VirtualGrid):
     def __init__(self, clock: VirtualClock, trouble: Trouble) -> None:
         super().__init__({}, clock)
         self.trouble = trouble
-        self.hospitals: dict[int, Hospital] = {}
+        self.hospitals: dict[int, SoakHospital] = {}
         self.sent = self.delivered = self.batch = 0
         self._next_id = 100
 
-    def connect(self, hospital: Hospital, speed: Speed, joins: float) -> int:
+    def connect(self, hospital: SoakHospital, speed: Speed, joins: float) -> int:
         """A SuperNode of ``hospital`` registers: a new Flower node id."""
         self._next_id += 1
         context = Context(run_id=1, node_id=self._next_id, node_config={}, state=RecordDict(), run_config={})

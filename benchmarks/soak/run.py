@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.soak import faults as soak_faults
 from benchmarks.soak import lies as soak_lies
 from benchmarks.soak.checks import Checks
-from benchmarks.soak.hospitals import DIMENSION, Books, Hospital, SoakGrid
+from benchmarks.soak.hospitals import DIMENSION, Books, SoakGrid, SoakHospital
 from benchmarks.soak.memory import Memory
 from benchmarks.soak.server import LOSSES, Deaths, FaultyFolder, Killed, lose
 from benchmarks.soak.trouble import Faults
@@ -106,12 +106,12 @@ class Soak(Callback):
             retry_seconds=2.0,
         )
         self.clock, self.books = VirtualClock(), Books(folder / "books")
-        clear = Payloads((8, 8), PLAN, Vault()).close(np.zeros(DIMENSION, np.int64))
-        other = Payloads((8, 8), FieldPlan(6, 8, 1), BEFORE).close(np.zeros(DIMENSION, np.int64))
+        clear = Payloads((8, 8), PLAN, Vault()).seal(np.zeros(DIMENSION, np.int64))
+        other = Payloads((8, 8), FieldPlan(6, 8, 1), BEFORE).seal(np.zeros(DIMENSION, np.int64))
         self.faults = Faults(self.rng, rate, [clear, other], WRONG, PLAN, self._newcomer)
         self.grid = SoakGrid(self.clock, self.faults)
         self.vault, self.lineage = BEFORE, ""
-        self.hospitals: list[Hospital] = []
+        self.hospitals: list[SoakHospital] = []
         self.deaths = Deaths(random.Random(seed + 1), max(versions * 20 / max(deaths, 1), 20.0), self._may_die)
         self.strategy: AsyncHybrid | None = None
         self.memory = Memory(versions)
@@ -119,14 +119,14 @@ class Soak(Callback):
         self._lines = 0
         self._losses: list[str] = []
 
-    def _new(self) -> Hospital:
+    def _new(self) -> SoakHospital:
         number = len(self.hospitals)
         place = self.folder / "nodes" / str(number)
-        hospital = Hospital(number, place, self.schedule, PLAN, self.vault, self.books)
+        hospital = SoakHospital(number, place, self.schedule, PLAN, self.vault, self.books)
         self.hospitals.append(hospital)
         return hospital
 
-    def _newcomer(self) -> Hospital | None:
+    def _newcomer(self) -> SoakHospital | None:
         return self._new()
 
     def _may_die(self) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from flwr.app import Message, RecordDict
 
-from benchmarks.soak.hospitals import Crash, Hospital, Outcomes, SoakGrid
+from benchmarks.soak.hospitals import Crash, Outcomes, SoakGrid, SoakHospital
 from client_app.update.payloads import Vault
 from crossward.encryption.plan import FieldPlan
 from crossward.protocol.messages import EVALUATE, Task, Update
@@ -35,7 +35,7 @@ class Call:
     world: Faults
     grid: SoakGrid
     node: int
-    hospital: Hospital
+    hospital: SoakHospital
     message: Message
     task: Task
     handle: Callable[[], Message]
@@ -92,7 +92,7 @@ class Faults:
     foreign: list[Payload]
     wrong_key: Vault
     plan: FieldPlan
-    newcomer: Callable[[], Hospital | None]
+    newcomer: Callable[[], SoakHospital | None]
     counts: Counter[str] = field(default_factory=Counter)
     forged: set[int] = field(default_factory=set)
     replies: deque[RecordDict] = field(default_factory=lambda: deque(maxlen=6))
@@ -122,7 +122,7 @@ class Faults:
             self.replies.append(reply.content)
         return [(0.0, reply)]
 
-    def _look_after(self, hospital: Hospital) -> None:
+    def _look_after(self, hospital: SoakHospital) -> None:
         """The hospital's engineer deletes a state that cannot be read, and puts a new key file in place, in the end."""
         if hospital.repair:
             hospital.repair -= 1
@@ -131,7 +131,7 @@ class Faults:
         if hospital.vault_due is not None and self.rng.random() < 0.3:
             hospital.vault, hospital.vault_due = hospital.vault_due, None
 
-    def _draw(self, message_type: str, task: Task, hospital: Hospital) -> Kind | None:
+    def _draw(self, message_type: str, task: Task, hospital: SoakHospital) -> Kind | None:
         if hospital.repair or self.rng.random() >= (self.rate / 3 if message_type == EVALUATE else self.rate):
             return None
         if not self._bag:

@@ -29,7 +29,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from benchmarks.training.tables import check_losses
-from client_app.training.learner import Workshop, workshop
+from client_app.training.learner import AdaptedModel, adapted_model
 from client_app.training.loop import train_steps
 from client_app.training.losses import Batch, summed_loss
 from client_app.training.meter import Meter
@@ -50,7 +50,7 @@ Say = Callable[[str], None]
 class Work:
     """What every way is given: the model, and batches of ``BATCH`` x ``TOKENS`` tokens, one a step."""
 
-    shop: Workshop
+    adapted: AdaptedModel
     batches: list[Batch]
     held: Batch
     settings: TrainSettings
@@ -64,23 +64,23 @@ class Work:
 def prepare(notes: Path, steps: int) -> Work:
     """The embedded model with new factors, and the notes' first packed batches."""
     data = DataConfig(source="csv", path=str(notes), patient_column="patient", max_tokens=TOKENS)
-    shop = workshop(ModelConfig(device="cpu"), LoraSettings(), 0)
+    adapted = adapted_model(ModelConfig(device="cpu"), LoraSettings(), 0)
     hospital = load_hospital(data)
-    tokens = tokenise(hospital.train, shop.base.tokenizer, data, hospital.labels)
+    tokens = tokenise(hospital.train, adapted.base.tokenizer, data, hospital.labels)
     batches = train_batches(tokens, BATCH, np.random.default_rng(0))
-    return Work(shop, [next(batches) for _ in range(steps)], next(batches), TrainSettings(batch_size=BATCH))
+    return Work(adapted, [next(batches) for _ in range(steps)], next(batches), TrainSettings(batch_size=BATCH))
 
 
 def ours(work: Work, settings: TrainSettings, batches: list[Batch]) -> float:
     """A local training of ``client_app``, as its learner calls it; the mean loss."""
     meter = Meter("benchmark", work.steps, "cpu", lambda report: None)
-    got = train_steps(work.shop.model, iter(batches), work.steps, lambda step: RATE, settings, meter.step)
+    got = train_steps(work.adapted.model, iter(batches), work.steps, lambda step: RATE, settings, meter.step)
     return got.loss_sum / got.tokens
 
 
 def bare(work: Work) -> float:
     """The plainest loop there is; the mean loss."""
-    model, settings = work.shop.model, work.settings
+    model, settings = work.adapted.model, work.settings
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, eps=settings.epsilon, weight_decay=settings.weight_decay)
     model.train()
@@ -116,7 +116,7 @@ def trainer(work: Work, rows: list[Batch], folder: str) -> float:
         use_cpu=True,
         dataloader_pin_memory=False,
     )
-    made = Trainer(model=work.shop.model, args=arguments, train_dataset=rows)
+    made = Trainer(model=work.adapted.model, args=arguments, train_dataset=rows)
     made.remove_callback(PrinterCallback)
     return float(made.train().training_loss)
 
@@ -138,15 +138,15 @@ def ways(work: Work, folder: str) -> dict[str, Callable[[], float]]:
 
 def _round(work: Work, way: Callable[[], float]) -> dict[str, float]:
     """Seconds of a round from the initial adapter, its mean loss, and the trained adapter's on a batch not seen."""
-    write_vector(work.shop.model, work.shop.layout, work.shop.initial)
+    write_vector(work.adapted.model, work.adapted.layout, work.adapted.initial)
     gc.collect()  # what the way before left behind is not this one's
     began, cpu = time.perf_counter(), time.process_time()
     loss = way()
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    work.shop.model.eval()
+    work.adapted.model.eval()
     with torch.inference_mode():
         predicted = work.held["labels"][:, 1:].numel()
-        after = float(summed_loss(work.shop.model, work.held)) / predicted
+        after = float(summed_loss(work.adapted.model, work.held)) / predicted
     return {"seconds": seconds, "cpu_seconds": cpu, "loss": loss, "loss_after": after}
 
 

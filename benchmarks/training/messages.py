@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training.node import GroupReplacedError, Hospital, run_process
+from benchmarks.training.node import DeployedHospital, GroupReplacedError, run_process
 from crossward.config.train_settings import IN_PROCESS, WORKER_GROUP
 
 ATTEMPTS = 3
@@ -36,10 +36,10 @@ def empty_process(folder: Path, name: str) -> dict[str, Any]:
 
 def _lifetime(
     folder: Path, notes: Path, engine: str, steps: int, nexts: int, ends: ExitStack
-) -> tuple[Hospital, list[dict[str, Any]]]:
+) -> tuple[DeployedHospital, list[dict[str, Any]]]:
     """A hospital that was sent a first message, to fresh folders, and some after it; their rows."""
     for attempt in range(ATTEMPTS):
-        hospital = Hospital(folder.with_name(f"{folder.name}-{attempt}"), notes, engine, steps)
+        hospital = DeployedHospital(folder.with_name(f"{folder.name}-{attempt}"), notes, engine, steps)
         ends.callback(hospital.abandon)
         try:
             return hospital, [hospital.send() for _ in range(1 + nexts)]
@@ -50,7 +50,7 @@ def _lifetime(
 
 def measure(
     folder: Path, notes: Path, steps: int, nexts: list[dict[str, int]], at_once: int, ends: ExitStack, say: Say
-) -> tuple[dict[str, Any], Hospital]:
+) -> tuple[dict[str, Any], DeployedHospital]:
     """Figures of both engines' first and next messages, and a hospital whose worker group is there yet.
 
     ``nexts`` says for every first message and engine how many follow it. ``ends`` is what ends the groups in any case.
@@ -58,7 +58,7 @@ def measure(
     folder.mkdir()
     jobs = [(life, engine, count) for life, counts in enumerate(nexts) for engine, count in counts.items()]
 
-    def live(job: tuple[int, str, int]) -> tuple[Hospital, list[dict[str, Any]]]:
+    def live(job: tuple[int, str, int]) -> tuple[DeployedHospital, list[dict[str, Any]]]:
         life, engine, count = job
         if engine == IN_PROCESS:
             empty.append(empty_process(folder, f"empty-{life}"))

@@ -94,7 +94,7 @@ def run_process(module: str, wanted: dict[str, Any], file: Path) -> tuple[float,
     return began, ended, json.loads(Path(wanted["answer"]).read_text())
 
 
-class Hospital:
+class DeployedHospital:
     """A node with its own folders, and the server's side of its run: version after version of one update each."""
 
     def __init__(self, folder: Path, notes: Path, engine: str, steps: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.training.messages import Say
-from benchmarks.training.node import Hospital, members, run_process, still_there
+from benchmarks.training.node import DeployedHospital, members, run_process, still_there
 from client_app.group.client import GroupLearner
 from client_app.training.spec import LearnerSpec
 from client_app.training.threads import cores
@@ -60,7 +60,7 @@ def train(wanted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def measure(folder: Path, hospital: Hospital, steps: int, repeats: int, say: Say) -> dict[str, Any]:
+def measure(folder: Path, hospital: DeployedHospital, steps: int, repeats: int, say: Say) -> dict[str, Any]:
     """A row for each number of processes; how far apart their adapters are, beside how far training moved them.
 
     The one process is that of ``hospital``'s worker group, which stays.

@@ -10,7 +10,7 @@ from pathlib import Path
 from flwr.app import Context
 
 from client_app.builders.parts import NodeFiles, make_node, open_limits
-from client_app.guard.budget import Lifetime
+from client_app.guard.budget import TotalBudget
 from client_app.guard.demands import check_demands
 from client_app.guard.selection import FEWEST_HELD_OUT, Selection
 from client_app.guard.spending import RECORDS, check_records_kept
@@ -44,7 +44,7 @@ def build_hospital(context: Context, task: Task) -> Node:
     if selection is not None:
         selection.check()
     learner = open_learner(LearnerSpec(config, site=given.site), files.workers)
-    limits = open_limits(config, files, task.lineage, learner, _lifetime(given))
+    limits = open_limits(config, files, task.lineage, learner, _total_budget(given))
     if selection is not None:
         selection.keep()
     fewest_held_out = 0 if selection is None else FEWEST_HELD_OUT
@@ -60,8 +60,8 @@ def _selection(given: NodeConfig, config: RunConfig, state: Path) -> Selection |
     return Selection(state / "selection.json", config.data, its_own)
 
 
-def _lifetime(given: NodeConfig) -> Lifetime | None:
+def _total_budget(given: NodeConfig) -> TotalBudget | None:
     """The hospital's own budget over all runs, if it sets one."""
     if not given.privacy_total_epsilon:
         return None
-    return Lifetime(given.privacy_unit, given.privacy_total_epsilon, given.privacy_delta)
+    return TotalBudget(given.privacy_unit, given.privacy_total_epsilon, given.privacy_delta)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from client_app.guard.budget import Budget, Lifetime
+from client_app.guard.budget import Budget, TotalBudget
 from client_app.guard.limits import Limits
 from client_app.identity import load_identity
 from client_app.node import Node, PrivateLearner
@@ -45,12 +45,12 @@ class NodeFiles:
 
 
 def open_limits(
-    config: RunConfig, files: NodeFiles, lineage: str, learner: PrivateLearner, lifetime: Lifetime | None = None
+    config: RunConfig, files: NodeFiles, lineage: str, learner: PrivateLearner, total_budget: TotalBudget | None = None
 ) -> Limits:
     """The node's limits; where the run protects patients or notes, the learner's are read to count them."""
     budget = None
     if config.privacy.unit in LOCAL_UNITS:
-        budget = Budget(files.spent(lineage), config.privacy, config.schedule, learner.units, lifetime=lifetime)
+        budget = Budget(files.spent(lineage), config.privacy, config.schedule, learner.units, total_budget=total_budget)
     return Limits(config.privacy.unit, budget, files.unopened)
 
 

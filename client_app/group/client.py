@@ -36,7 +36,7 @@ class WorkerError(RuntimeError):
 
     def __init__(self, message: str, leaves: str = "") -> None:
         super().__init__(message)
-        self.told = f"{type(self).__name__}: {leaves}"
+        self.reported = f"{type(self).__name__}: {leaves}"
 
 
 class GroupLearner:

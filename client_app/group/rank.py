@@ -36,7 +36,7 @@ with no_collection():
 from client_app.group import frames
 from client_app.group.health import IDLE, LOADING, WORKING
 from client_app.group.lifeline import die_with_parent
-from client_app.guard.refusals import told
+from client_app.guard.refusals import redacted
 from client_app.training.loop import CancelledError, TrainingError
 from client_app.training.meter import Report
 from client_app.training.spec import LearnerSpec
@@ -186,9 +186,9 @@ def explain(error: BaseException, private: bool = False) -> tuple[str, str]:
     ``private``: only what ``crossward.config.privacy_checks`` allows is advised.
     """
     text = one_line(error, 1000)
-    full = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in _NO_MEMORY)
+    full = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in text for sign in _NO_MEMORY)
     if isinstance(error, AdapterError) or not full:  # that one says itself what to do
-        return text, told(error)
+        return text, redacted(error)
     advice = (
         "Lower train.batch-size (with privacy.unit example or patient it changes nothing about the result), or set "
         "model.quantization='4bit'"

@@ -3,7 +3,7 @@
 The cost is on disk before the training begins, so that a killed process has not spent less than it did.
 
 The run's budget (``privacy.epsilon``) is of one run lineage. Trainings on the same notes add up over runs, too: the
-hospital's own budget over all of them is ``Lifetime``.
+hospital's own budget over all of them is ``TotalBudget``.
 
 Not for: the record (``client_app.guard.spending``), the mechanism (``crossward.privacy``), the steps
 (``client_app.training.private``).
@@ -43,7 +43,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Lifetime:
+class TotalBudget:
     """A hospital's own budget: ``epsilon`` at ``delta`` for ``unit`` over all runs that its records tell of.
 
     By RDP: later runs' noise and sampling may be chosen in sight of what earlier ones gave, and for RDP the sum stays
@@ -65,7 +65,7 @@ class Lifetime:
         """
         from crossward.privacy.accounting import epsilon
 
-        told = "this hospital's own budget over all its runs (node config: privacy-total-epsilon) does not allow it"
+        refusal = "this hospital's own budget over all its runs (node config: privacy-total-epsilon) does not allow it"
         for name, other in others.items():
             if other.unit != self.unit:
                 logger.warning(
@@ -75,7 +75,7 @@ class Lifetime:
                     other.unit,
                     self.unit,
                 )
-                raise BudgetError(f"{told}: an earlier run protected another unit than {self.unit!r}")
+                raise BudgetError(f"{refusal}: an earlier run protected another unit than {self.unit!r}")
         before = [training for other in others.values() for training in other.trainings]
         total = epsilon([*before, *planned], self.delta, RDP)
         if total > self.epsilon:
@@ -90,7 +90,7 @@ class Lifetime:
                 self.delta,
                 self.epsilon,
             )
-            raise BudgetError(f"{told}: {what} would exceed it, and it takes no further part in this run")
+            raise BudgetError(f"{refusal}: {what} would exceed it, and it takes no further part in this run")
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Budget:
     schedule: Schedule
     units: int
     durable: bool = True
-    lifetime: Lifetime | None = None
+    total_budget: TotalBudget | None = None
     _record: Record = field(init=False)
 
     def __post_init__(self) -> None:
@@ -195,7 +195,7 @@ class Budget:
                 f"another training would bring this hospital's {p.unit}-level epsilon to {total:.4g}, beyond "
                 f"privacy.epsilon = {p.epsilon:g} (delta {p.delta:g}): it takes no further part in this run"
             )
-        if self.lifetime is not None:
-            self.lifetime.check(self._record.others(), [*spent, this] if spent else run, not spent)
+        if self.total_budget is not None:
+            self.total_budget.check(self._record.others(), [*spent, this] if spent else run, not spent)
         self._record.write(Spending(p.unit, (*spent, this), known))
         return Cost(noise, epsilon([this], p.delta, p.accountant), total)

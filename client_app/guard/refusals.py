@@ -25,9 +25,9 @@ def in_full(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:_LONGEST]
 
 
-def told(error: BaseException) -> str:
+def redacted(error: BaseException) -> str:
     """As much of an error as may leave the hospital, of at most 2,000 characters."""
-    given = getattr(error, "told", None)  # by a worker, which had the error itself
+    given = getattr(error, "reported", None)  # by a worker, which had the error itself
     if isinstance(given, str):
         return given[:_LONGEST]
     if getattr(error, "tellable", False):

@@ -51,8 +51,8 @@ def check_records_kept(folder: Path) -> None:
 
 def _digest(facts: dict[str, Any]) -> str:
     """SHA-256, hex, of what a record says beside its digest: against damage, not against who may write the file."""
-    said = {key: value for key, value in facts.items() if key != "digest"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    recorded = {key: value for key, value in facts.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

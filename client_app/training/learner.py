@@ -57,7 +57,7 @@ OnProgress = Callable[[Report], None]
 
 
 @dataclass(frozen=True)
-class Workshop:
+class AdaptedModel:
     """A base model with its factors attached, and their initial values."""
 
     base: Any
@@ -68,7 +68,7 @@ class Workshop:
 
 
 @functools.lru_cache(maxsize=1)
-def workshop(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bool = False) -> Workshop:
+def adapted_model(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bool = False) -> AdaptedModel:
     """Load once per process. ``sharded``: the processes of the present team hold a part of the base each."""
     base = load_base(before_sharding(model) if sharded else model)
     peft_model = attach_lora(base, lora, seed)
@@ -77,7 +77,7 @@ def workshop(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bool = 
     if sharded:
         refuse_parameters(peft_model.crossward_targets, "node.sharding = 'fsdp' needs linear layers")
         shard(peft_model, model.device)
-    return Workshop(base, peft_model, layout, initial, sharded)
+    return AdaptedModel(base, peft_model, layout, initial, sharded)
 
 
 @functools.lru_cache(maxsize=16)
@@ -94,35 +94,35 @@ def site_name(name: str) -> str:
 class LoraLearner:
     """A :class:`client_app.node.Learner` over a Hugging Face causal language model.
 
-    ``team`` shares the work; ``told`` hears how far it is. With a unit of ``privacy`` that hospitals protect,
+    ``team`` shares the work; ``on_progress`` hears how far it is. With a unit of ``privacy`` that hospitals protect,
     ``units`` is how many of them this one trains on, else 0.
     """
 
     def __init__(
         self,
-        shop: Workshop,
+        adapted: AdaptedModel,
         hospital: Hospital,
         data: DataConfig,
         schedule: Schedule,
         settings: TrainSettings,
         site: str = "",
         team: Team = SOLO,
-        told: OnProgress | None = None,
+        on_progress: OnProgress | None = None,
         privacy: PrivacySettings | None = None,
         randomness: Randomness = SECRET,
     ) -> None:
-        self.shop, self.schedule, self.settings, self.data = shop, schedule, settings, data
+        self.adapted, self.schedule, self.settings, self.data = adapted, schedule, settings, data
         self.privacy, self.randomness = privacy or PrivacySettings(), randomness
         self.hospital, self.site = hospital, site_name(site or hospital.name)
-        self.team, self.told, self.cancelled = team, told or log_report, lambda: False
+        self.team, self.on_progress, self.cancelled = team, on_progress or log_report, lambda: False
         self.beat: Callable[[], None] = lambda: None
-        self.layout: str = shop.layout.fingerprint
-        self.sizes: tuple[int, ...] = tuple(block.size for block in shop.layout.blocks)
-        check_length(shop.base.model, shop.base.name, data.max_tokens)
+        self.layout: str = adapted.layout.fingerprint
+        self.sizes: tuple[int, ...] = tuple(block.size for block in adapted.layout.blocks)
+        check_length(adapted.base.model, adapted.base.name, data.max_tokens)
         if self.privacy.unit in LOCAL_UNITS:  # rather than in the first step
             what = f"privacy.unit = {self.privacy.unit!r} clips each sequence's gradient, which needs linear layers"
-            refuse_parameters(shop.model.crossward_targets, what)
-        tokenizer = shop.base.tokenizer
+            refuse_parameters(adapted.model.crossward_targets, what)
+        tokenizer = adapted.base.tokenizer
         self.train_tokens = tokenise(hospital.train, tokenizer, data, hospital.labels)
         by_patient = self.privacy.unit == PATIENT
         self.units = count_units(self.train_tokens, by_patient) if self.privacy.unit in LOCAL_UNITS else 0
@@ -131,18 +131,18 @@ class LoraLearner:
 
     def initial(self) -> Vector:
         """The seeded LoRA factors, float32 [total]."""
-        return self.shop.initial
+        return self.adapted.initial
 
     def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
         """Which blocks policy ``sensitive`` seals."""
         from client_app.update.sensitivity import sensitive_blocks
 
-        if self.shop.sharded and 0.0 < fraction < 1.0:
+        if self.adapted.sharded and 0.0 < fraction < 1.0:
             raise AdapterError(
                 "encryption.policy = 'sensitive' measures blocks, which a sharded base model (node.sharding = 'fsdp') "
                 "cannot do: use policy 'all', or hold the base whole"
             )
-        return sensitive_blocks(self.shop.base, self.shop.model, self.shop.layout, fraction)
+        return sensitive_blocks(self.adapted.base, self.adapted.model, self.adapted.layout, fraction)
 
     def _train(
         self,
@@ -152,17 +152,17 @@ class LoraLearner:
         version: int,
         seed: int,
         pace: Pace,
-        heard: OnStep | None = None,
+        observer: OnStep | None = None,
     ) -> Trained:
-        model, layout = self.shop.model, self.shop.layout
+        model, layout = self.adapted.model, self.adapted.layout
         write_vector(model, layout, start)
         rng = np.random.default_rng(seed)
-        meter = Meter(self.site, steps, str(self._device()), self.told, beat=self.beat)
+        meter = Meter(self.site, steps, str(self._device()), self.on_progress, beat=self.beat)
 
         def on_step(step: int, loss: float, tokens: int) -> None:
             meter.step(step, loss, tokens)
-            if heard is not None:
-                heard(step, loss)
+            if observer is not None:
+                observer(step, loss)
 
         with torch.random.fork_rng():  # dropout draws from torch's own generator, on every process other numbers
             torch.manual_seed((int(rng.spawn(1)[0].integers(2**62)) + self.team.rank) % 2**63)
@@ -180,7 +180,7 @@ class LoraLearner:
         return Trained(read_vector(model, layout), examples, outcome.tokens, outcome.loss_sum, outcome.steps)
 
     def _device(self) -> torch.device:
-        device: torch.device = next(p for p in self.shop.model.parameters() if p.requires_grad).device
+        device: torch.device = next(p for p in self.adapted.model.parameters() if p.requires_grad).device
         return device
 
     def train(self, start: Vector, version: int, seed: int) -> Trained:
@@ -199,7 +199,7 @@ class LoraLearner:
         from client_app.training.private import private_steps
         from crossward.privacy.mechanism import GaussianMean
 
-        p, model, layout, steps = self.privacy, self.shop.model, self.shop.layout, self.schedule.local_steps
+        p, model, layout, steps = self.privacy, self.adapted.model, self.adapted.layout, self.schedule.local_steps
         most = p.notes_per_patient if p.unit == PATIENT else 1
         sampler = PoissonSampler(self.train_tokens, p.unit == PATIENT, p.batch, most)
         write_vector(model, layout, start)
@@ -210,7 +210,7 @@ class LoraLearner:
             steps,
             lambda step: self.schedule.learning_rate(version, step),
             self.settings,
-            Meter(self.site, steps, str(self._device()), self.told, beat=self.beat).step,
+            Meter(self.site, steps, str(self._device()), self.on_progress, beat=self.beat).step,
             self.team,
             Pace(cancelled=self.cancelled),
             self.randomness,
@@ -218,24 +218,24 @@ class LoraLearner:
         public = steps * p.batch * most * self.data.max_tokens
         return Trained(read_vector(model, layout), self.units, public, 0.0, steps)
 
-    def alone(self, start: Vector, steps: int, seed: int, heard: OnStep | None = None) -> Vector:
-        """``steps`` steps through a whole schedule of the run's form; ``heard`` is told step and loss.
+    def alone(self, start: Vector, steps: int, seed: int, observer: OnStep | None = None) -> Vector:
+        """``steps`` steps through a whole schedule of the run's form; ``observer`` is told step and loss.
 
         Without noise whatever the run's privacy: the adapter stays here.
         """
         schedule = replace(self.schedule, versions=1, local_steps=steps)
-        return self._train(start, steps, schedule, 0, seed, Pace(cancelled=self.cancelled), heard).vector
+        return self._train(start, steps, schedule, 0, seed, Pace(cancelled=self.cancelled), observer).vector
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Measures on the held-out notes."""
         out, tokens = {}, self.test_tokens
         for name, vector in models.items():
-            write_vector(self.shop.model, self.shop.layout, vector)
+            write_vector(self.adapted.model, self.adapted.layout, vector)
             batches = test_batches(tokens, self.settings.evaluation_tokens)
             patients = len(tokens.patient_ids)
-            meter = Meter(self.site, 0, str(self._device()), self.told, name, beat=self.beat)
+            meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
             out[name] = measure_batches(
-                self.shop.model, meter.over(batches), patients, self.settings.precision, self.team
+                self.adapted.model, meter.over(batches), patients, self.settings.precision, self.team
             )
         return out
 
@@ -243,12 +243,12 @@ class LoraLearner:
         """Nothing: the model stays in the process."""
 
 
-def local_learner(spec: LearnerSpec, team: Team = SOLO, told: OnProgress | None = None) -> LoraLearner:
+def local_learner(spec: LearnerSpec, team: Team = SOLO, on_progress: OnProgress | None = None) -> LoraLearner:
     """The learner that ``spec`` describes, in this process; model and notes are loaded once and stay."""
     config = spec.config
     hospital = notes(config.data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
     sharded = config.node.sharding == FSDP and team.size > 1
-    shop = workshop(config.model, config.lora, config.run.seed, sharded)
+    adapted = adapted_model(config.model, config.lora, config.run.seed, sharded)
     return LoraLearner(
-        shop, hospital, config.data, config.schedule, config.train, spec.site, team, told, config.privacy
+        adapted, hospital, config.data, config.schedule, config.train, spec.site, team, on_progress, config.privacy
     )

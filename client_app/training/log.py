@@ -35,7 +35,7 @@ class Training:
     steps: int
 
 
-def log_training(folder: Path, task: Task, exact: Trained, told: Trained) -> None:
+def log_training(folder: Path, task: Task, exact: Trained, reported: Trained) -> None:
     """Log what a training for ``task`` reached, and what of it the server is told; keep it in the node's ``folder``.
 
     That it cannot be kept costs no update: the log says so.
@@ -48,7 +48,7 @@ def log_training(folder: Path, task: Task, exact: Trained, told: Trained) -> Non
         found.version,
         found.loss,
         found.tokens,
-        f"reported as {told.loss_sum / max(told.num_tokens, 1):.4f}" if told.loss_sum else "not reported",
+        f"reported as {reported.loss_sum / max(reported.num_tokens, 1):.4f}" if reported.loss_sum else "not reported",
     )
     try:
         with (folder / FILE_NAME).open("a", encoding="utf-8") as file:

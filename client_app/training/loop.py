@@ -67,7 +67,7 @@ class Pace:
         return bool(self.seconds) and (self.clock() - began) * (taken + 1) / taken > self.seconds
 
 
-UNHURRIED = Pace()
+NO_LIMIT = Pace()
 
 
 @functools.lru_cache(maxsize=1)
@@ -88,7 +88,7 @@ def train_steps(
     settings: TrainSettings,
     on_step: Callable[[int, float, int], None] | None = None,
     team: Team = SOLO,
-    pace: Pace = UNHURRIED,
+    pace: Pace = NO_LIMIT,
 ) -> Outcome:
     """Take at most ``steps`` AdamW steps on the model's trainable parameters, in place.
 

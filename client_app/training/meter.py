@@ -59,20 +59,21 @@ def memory_peak(device: str) -> int:
 
 
 class Meter:
-    """Counts steps and tells ``told`` at the first, the last, and about every ten seconds; ``beat`` hears each."""
+    """Count steps; ``on_progress`` gets the first, the last, and one about every ten seconds, ``beat`` every one."""
 
     def __init__(
         self,
         site: str,
         steps: int,
         device: str,
-        told: Callable[[Report], None],
+        on_progress: Callable[[Report], None],
         doing: str = "",
         clock: Callable[[], float] = time.monotonic,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.beat = beat
-        self.site, self.steps, self.device, self.told, self.doing, self.clock = site, steps, device, told, doing, clock
+        self.site, self.steps, self.device, self.doing, self.clock = site, steps, device, doing, clock
+        self.on_progress = on_progress
         self.began = self.last = clock()
         self.done = self.tokens = 0
 
@@ -83,7 +84,7 @@ class Meter:
         if self.done in (1, self.steps) or now - self.last >= EVERY:
             self.last = now
             speed = self.tokens / max(now - self.began, 1e-9)
-            self.told(
+            self.on_progress(
                 Report(self.site, self.doing, self.done, self.steps, self.tokens, speed, loss, memory_peak(self.device))
             )
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.training.loop import UNHURRIED, CancelledError, Loop, Pace
+from client_app.training.loop import NO_LIMIT, CancelledError, Loop, Pace
 from client_app.training.losses import to_device, token_losses
 from client_app.training.team import SOLO, Team
 from crossward.config.train_settings import TrainSettings
@@ -49,7 +49,7 @@ def private_steps(
     settings: TrainSettings,
     on_step: OnStep | None = None,
     team: Team = SOLO,
-    pace: Pace = UNHURRIED,
+    pace: Pace = NO_LIMIT,
     randomness: Randomness = SECRET,
 ) -> None:
     """Take ``steps`` private AdamW steps on the model's trainable parameters, in place: always so many.

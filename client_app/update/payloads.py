@@ -131,22 +131,22 @@ class Payloads:
         every = pieces(self.sizes, self.vault.sealed(len(self.sizes)), chunk)
         return tuple(p for p in every if p.sealed), tuple(p for p in every if not p.sealed)
 
-    def close(self, values: NDArray[np.signedinteger]) -> Payload:
+    def seal(self, values: NDArray[np.signedinteger]) -> Payload:
         """An update's payload of ``values``, [total] of any integer type, each within q_max."""
-        return join(self._closed(values))
+        return join(self._sealed_parts(values))
 
-    def _closed(self, values: NDArray[np.signedinteger]) -> Iterator[Part]:
+    def _sealed_parts(self, values: NDArray[np.signedinteger]) -> Iterator[Part]:
         bits = self.plan.update_bits
         # a chunk as large as the adapter: of the sealed values there is one piece, not one for each
         clear = self._pieces(max(self.total, 1))[1] if self.vault.settings.policy != ALL else ()
         if self.vault.fingerprint:
             pool = self._pool(self.vault.secret(self.vault.fingerprint))
             hidden, _ = self._pieces(pool.local.chunk)
-            made = pool.close((piece.gather(values) for piece in hidden), sum(p.length for p in hidden))
+            made = pool.seal((piece.gather(values) for piece in hidden), sum(p.length for p in hidden))
             for piece, data in zip(hidden, made, strict=True):
                 yield Part(PartHead(self.kind, piece.length, bits, len(data)), data)
         for piece in clear:
-            data = self.clear.close(piece.gather(values))
+            data = self.clear.seal(piece.gather(values))
             yield Part(PartHead(CLEAR, piece.length, bits, len(data)), data)
 
     def open(self, payload: Payload, weight_sum: int, key: str, dithered: int = 0) -> Opened:

@@ -14,7 +14,7 @@ class LocalFilesError(AdapterError):
     text is told for all.
     """
 
-    told = (
+    reported = (
         "AdapterError: what model.name or lora.bases names cannot be used on this hospital's machine; why stands in "
         "the hospital's own log"
     )

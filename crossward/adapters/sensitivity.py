@@ -102,7 +102,7 @@ class _Watch:
             self.handles.append(owners[id(parameter)].register_forward_hook(self._hook(number, block)))
 
     def _hook(self, number: int, block: Block) -> Any:
-        def heard(module: torch.nn.Module, given: tuple[Any, ...], made: Any) -> None:
+        def hook(module: torch.nn.Module, given: tuple[Any, ...], made: Any) -> None:
             fits = isinstance(made, torch.Tensor) and isinstance(given[0], torch.Tensor)
             if not fits or (made.shape[-1], given[0].shape[-1]) != block.shape:
                 raise AdapterError(_IMMEASURABLE.format(block.name))
@@ -111,7 +111,7 @@ class _Watch:
                 self._judge(0, number, given[0].detach()[0])
                 made.register_hook(lambda gradient: self._judge(1, number, gradient.detach()[0]))
 
-        return heard
+        return hook
 
     def begin(self, text: torch.Tensor) -> None:
         """Note, for both sides, where in ``text`` [1, t] the word is of the older or the newer text alone."""

@@ -167,8 +167,8 @@ def check(config: EitherFile) -> int:
         from crossward.deploy.health import is_hospital
 
         found = checks.hospital_findings if is_hospital(config) else checks.aggregator_findings
-        for what, verdict, told in found(config):
-            say(f"{verdict:>7}  {what}: {told}")
+        for what, verdict, message in found(config):
+            say(f"{verdict:>7}  {what}: {message}")
             wrong = wrong or verdict == checks.WRONG
     return FAILED if wrong else 0
 

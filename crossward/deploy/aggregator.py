@@ -193,7 +193,7 @@ def keep_aggregator(path: Path, say: Callable[[str], None]) -> int:
 
     members = Members(config.nodes, config.state, control(config, ProcessTree()), lambda: healthy(config), say)
     services = [
-        Service("SuperLink", superlink, env, before=before, heard=members.heard),
+        Service("SuperLink", superlink, env, before=before, on_line=members.on_line),
         Service("SuperExec", superexec, env),
     ]
     with lock:

@@ -27,7 +27,7 @@ class Awaiting:
         """The SuperNode is about to be started, or has ended."""
         self._for(f"{self.superlink} to let this SuperNode in")
 
-    def heard(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
         """Take in what the SuperNode, or a process of it, printed."""
         if is_waiting(line):
             self._for(f"a task from {self.superlink}: none is sent without a run, or before enough hospitals have come")

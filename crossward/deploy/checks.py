@@ -32,8 +32,8 @@ Check = Callable[[], tuple[str, str]]
 
 
 def _connection(config: HospitalConfig) -> tuple[str, str]:
-    well, told = reach(config.superlink, config.authority)
-    return OK if well else WRONG, told
+    well, message = reach(config.superlink, config.authority)
+    return OK if well else WRONG, message
 
 
 def _consortium_key(node: dict[str, Any]) -> tuple[str, str]:
@@ -85,8 +85,8 @@ def _state(folder: Path, what: str) -> tuple[str, str]:
     except OSError as error:
         return WRONG, f"{what} {folder} cannot be written: {error.strerror}"
     free = shutil.disk_usage(folder).free
-    told = f"{what} {folder}, {free / 2**30:.1f} GiB free"
-    return (OK if free >= ROOM else WARNING), told
+    message = f"{what} {folder}, {free / 2**30:.1f} GiB free"
+    return (OK if free >= ROOM else WARNING), message
 
 
 def _node_state(node: dict[str, Any], folder: Path) -> tuple[str, str]:
@@ -124,8 +124,8 @@ def _proxies() -> tuple[str, str]:
 
 def _validity(path: Path, what: str) -> tuple[str, str]:
     left = days_left(path)
-    told = f"the {what}'s certificate is valid for {left:.0f} days"
-    return WRONG if left < 0 else WARNING if left < WARN_DAYS else OK, told
+    message = f"the {what}'s certificate is valid for {left:.0f} days"
+    return WRONG if left < 0 else WARNING if left < WARN_DAYS else OK, message
 
 
 def _members(folder: Path) -> tuple[str, str]:

@@ -116,10 +116,10 @@ class Drill(threading.Thread):
         strangers = [task for task in added if task not in accepted]
         for what, moment in self.killed.items():
             later = [update.time - moment for update in updates if update.time > moment]
-            told = f"the next update came {later[0]:.1f} s later" if later else "nothing was accepted after it"
+            message = f"the next update came {later[0]:.1f} s later" if later else "nothing was accepted after it"
             if VICTIM in what and (own := self._own(updates, moment)):
-                told += f", its own {own[0]:.1f} s later"
-            self.say(f"drill: {what} was killed; {told}")
+                message += f", its own {own[0]:.1f} s later"
+            self.say(f"drill: {what} was killed; {message}")
         failed = Counter(event.name for event in events if isinstance(event, Refused))
         self.say(
             f"drill: {len(sent)} tasks, {len(accepted)} updates accepted, {sum(added.values())} in versions, other "

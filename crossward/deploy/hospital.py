@@ -134,12 +134,12 @@ class Presence:
     def __init__(self, config: HospitalConfig, state: Path, say: Callable[[str], None]) -> None:
         self.config, self.path, self.say = config, state / "supernode.json", say
 
-    def heard(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
         """Note the id when the SuperNode says it; say in words why it was turned away."""
-        for sign, told in _REFUSALS.items():
+        for sign, message in _REFUSALS.items():
             if sign in line:
                 public = text_of(load_node_key(self.config.node_key).public_key())
-                self.say(f"REFUSED: {told.format(config=self.config, fingerprint=fingerprint(public))}")
+                self.say(f"REFUSED: {message.format(config=self.config, fingerprint=fingerprint(public))}")
         if found := NODE_ID.search(line):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self.path, json.dumps({"node": int(found[1])}))
@@ -185,10 +185,10 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
         presence.before()
         awaiting.begins()
 
-    def heard(line: str) -> None:
-        awaiting.heard(line)
-        presence.heard(line)
+    def on_line(line: str) -> None:
+        awaiting.on_line(line)
+        presence.on_line(line)
 
-    service = Service("SuperNode", args, env, before=before, heard=heard, ended=presence.ended)
+    service = Service("SuperNode", args, env, before=before, on_line=on_line, ended=presence.ended)
     with lock:
         return Keeper([service], say, awaiting.look).run()

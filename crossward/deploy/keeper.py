@@ -21,7 +21,7 @@ SHORTEST, LONGEST, SETTLED = 1.0, 30.0, 60.0  # seconds: first and longest pause
 
 @dataclass
 class Service:
-    """A process to keep: ``before`` is called before every start, ``heard`` with every line that it prints.
+    """A process to keep: ``before`` is called before every start, ``on_line`` with every line that it prints.
 
     A :class:`crossward.deploy.errors.DeployError` that ``before`` raises says why it cannot be started yet.
     """
@@ -30,7 +30,7 @@ class Service:
     args: Sequence[str]
     env: Mapping[str, str]
     before: Callable[[], None] = lambda: None
-    heard: Callable[[str], None] = lambda line: None
+    on_line: Callable[[str], None] = lambda line: None
     ended: Callable[[int], None] = lambda code: None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     starts: int = field(default=0, init=False)
@@ -108,7 +108,7 @@ class Keeper:
             for raw in process.stdout:
                 line = raw.decode(errors="replace").rstrip("\n")
                 try:
-                    service.heard(line)
+                    service.on_line(line)
                 except Exception as error:  # what is heard must not end who says it
                     self.say(f"{service.name}: {type(error).__name__}: {error}")
                 self.say(line)

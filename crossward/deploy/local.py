@@ -130,8 +130,8 @@ class LocalDeployment:
             check=False,
         )
         if done.returncode:
-            said = (done.stdout or b"").decode(errors="replace").strip()
-            raise DeployError(f"`crossward {' '.join(args[:2])}` failed: {said}")
+            output = (done.stdout or b"").decode(errors="replace").strip()
+            raise DeployError(f"`crossward {' '.join(args[:2])}` failed: {output}")
 
     # ------------------------------------------------------------------ processes
 

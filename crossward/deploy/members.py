@@ -48,7 +48,7 @@ class Members:
         self._seen: list[tuple[str, float]] | None = None
         self._next = self._pause = 0.0
         self._thread: threading.Thread | None = None
-        self._told = ""
+        self._reported = ""
 
     def known(self) -> Book:
         """Public key -> name and node id of every key that is registered now.
@@ -101,9 +101,9 @@ class Members:
         self._pause = min(2 * self._pause or EVERY, LONGEST) if troubles else 0.0
         self._next = time.monotonic() + max(self._pause, EVERY)
         self._seen = None if troubles else marks
-        if (told := "; ".join(troubles)) != self._told and told:
-            self.say(f"members: {told}")
-        self._told = told
+        if (message := "; ".join(troubles)) != self._reported and message:
+            self.say(f"members: {message}")
+        self._reported = message
 
     def _marks(self) -> list[tuple[str, float]]:
         """The folder's key files, by name and time of change."""
@@ -171,7 +171,7 @@ class Members:
         except (LauncherError, DeployError, OSError) as error:
             return "", "" if KEY_IN_USE in str(error) else str(error)
 
-    def heard(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
         """Say in words whom the SuperLink turned away."""
         if (found := KEY_NOT_ACTIVATED.search(line)) is None:
             return

@@ -25,14 +25,14 @@ BUSY_MS = 25_000
 _AGAIN = 60.0  # seconds in which the same trouble from the same address is told once
 
 
-def _tell(peer: str, error: BaseException, said: dict[tuple[str, str], float]) -> None:
+def _report(peer: str, error: BaseException, reported: dict[tuple[str, str], float]) -> None:
     reason = str(getattr(error, "reason", "") or error or type(error).__name__)
     now = time.monotonic()
-    if now - said.get((peer, reason), -_AGAIN) < _AGAIN:
+    if now - reported.get((peer, reason), -_AGAIN) < _AGAIN:
         return
-    for old in [key for key, moment in said.items() if now - moment > _AGAIN]:
-        del said[old]
-    said[peer, reason] = now
+    for old in [key for key, moment in reported.items() if now - moment > _AGAIN]:
+        del reported[old]
+    reported[peer, reason] = now
     distrust = "UNKNOWN_CA" in reason
     hint = " (it does not trust this server's certificate: has it the present ca.crt?)" if distrust else ""
     print(f"{REFUSED}: {peer}: {reason}{hint}", flush=True)
@@ -40,10 +40,10 @@ def _tell(peer: str, error: BaseException, said: dict[tuple[str, str], float]) -
 
 def main() -> None:
     """Start the SuperLink."""
-    said: dict[tuple[str, str], float] = {}
+    reported: dict[tuple[str, str], float] = {}
     try:
         without_uvloop()  # its TLS has no hook
-        on_failed_handshake(lambda peer, error: _tell(peer, error, said))
+        on_failed_handshake(lambda peer, error: _report(peer, error, reported))
         set_busy_timeout(BUSY_MS)
         flower_superlink = superlink_command()
     except InternalsError as error:

@@ -41,9 +41,9 @@ def _small(values: Integers, bits: int) -> Any:
     return values.astype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
 
 
-def _close(values: Any) -> bytes:
+def _seal(values: Any) -> bytes:
     assert _SEALER is not None  # noqa: S101 - for mypy
-    return _SEALER.close(values)
+    return _SEALER.seal(values)
 
 
 def _open(data: bytes, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Any:
@@ -87,11 +87,11 @@ class SealingPool:
             self._pool.shutdown(cancel_futures=True)
             self._pool, self._context = None, PoolContext()
 
-    def close(self, pieces: Iterable[NDArray[Any]], total: int) -> Iterator[bytes]:
+    def seal(self, pieces: Iterable[NDArray[Any]], total: int) -> Iterator[bytes]:
         """A part of each of ``pieces`` ([n] of any integer type); ``total`` values in all decide if a pool pays off."""
         if not self._parallel(total):
-            return (self.local.close(values) for values in pieces)
-        return self._run(_close, ((values,) for values in pieces))
+            return (self.local.seal(values) for values in pieces)
+        return self._run(_seal, ((values,) for values in pieces))
 
     def open(self, parts: Iterable[tuple[Any, ...]], total: int) -> Iterator[Integers]:
         """``sum w*q`` of each part, int64 [count].

@@ -46,7 +46,7 @@ def total_steps(run: Run) -> int:
     return sum(taken.get(task) or usual for made in run.versions for task in made.tasks)
 
 
-def centralised(learners: list[LoraLearner], steps: int, seed: int, heard: Callable[[int, float], None]) -> Vector:
+def centralised(learners: list[LoraLearner], steps: int, seed: int, observer: Callable[[int, float], None]) -> Vector:
     """What the same number of steps gives on all hospitals' training notes in one place, float32 [total].
 
     Hospitals that may not share records cannot do this; it is the yardstick.
@@ -54,8 +54,8 @@ def centralised(learners: list[LoraLearner], steps: int, seed: int, heard: Calla
     first = learners[0]
     pool = concatenate_datasets([learner.hospital.train for learner in learners])
     hospital = Hospital("all hospitals", pool, first.hospital.test, first.hospital.labels)
-    learner = LoraLearner(first.shop, hospital, first.data, first.schedule, first.settings)
-    return learner.alone(first.initial(), steps, seed, heard)
+    learner = LoraLearner(first.adapted, hospital, first.data, first.schedule, first.settings)
+    return learner.alone(first.initial(), steps, seed, observer)
 
 
 def save_vector(path: Path, vector: Vector) -> None:

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from client_app.training.learner import Workshop, workshop
+from client_app.training.learner import AdaptedModel, adapted_model
 from crossward.adapters import save_adapter, write_vector
 from crossward.evaluation.opening import consortium_key, vault_of
 from crossward.evaluation.replay import global_vector, open_run
 
 
-def write_adapter(shop: Workshop, vector: NDArray[np.float32], folder: Path) -> None:
-    """Put ``vector``, float32 [total], into the workshop's model and write its adapter into ``folder``."""
-    write_vector(shop.model, shop.layout, vector)
-    save_adapter(shop.model, folder, shop.layout)
+def write_adapter(adapted: AdaptedModel, vector: NDArray[np.float32], folder: Path) -> None:
+    """Put ``vector``, float32 [total], into the adapted model and write its adapter into ``folder``."""
+    write_vector(adapted.model, adapted.layout, vector)
+    save_adapter(adapted.model, folder, adapted.layout)
 
 
 def export(run_folder: Path, out: Path, key: Path | None, passphrase: Path | None, version: int | None) -> Path:
@@ -31,9 +31,9 @@ def export(run_folder: Path, out: Path, key: Path | None, passphrase: Path | Non
     """
     run = open_run(run_folder)
     opens = consortium_key(run, key, passphrase)
-    shop = workshop(run.config.model, run.config.lora, run.config.run.seed)
-    layout = shop.layout
+    adapted = adapted_model(run.config.model, run.config.lora, run.config.run.seed)
+    layout = adapted.layout
     sizes = tuple(block.size for block in layout.blocks)
-    vector = global_vector(run, shop.initial, layout.fingerprint, sizes, version, vault_of(run, opens, shop))
-    write_adapter(shop, vector, out)
+    vector = global_vector(run, adapted.initial, layout.fingerprint, sizes, version, vault_of(run, opens, adapted))
+    write_adapter(adapted, vector, out)
     return out

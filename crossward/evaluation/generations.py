@@ -17,9 +17,9 @@ PROMPT_TOKENS, NEW_TOKENS = 24, 32
 
 @torch.inference_mode()
 def _continue(learner: LoraLearner, vector: NDArray[np.float32], prompt: torch.Tensor) -> str:
-    write_vector(learner.shop.model, learner.shop.layout, vector)
-    tokenizer = learner.shop.base.tokenizer
-    out = learner.shop.model.generate(
+    write_vector(learner.adapted.model, learner.adapted.layout, vector)
+    tokenizer = learner.adapted.base.tokenizer
+    out = learner.adapted.model.generate(
         input_ids=prompt,
         attention_mask=torch.ones_like(prompt),
         max_new_tokens=NEW_TOKENS,
@@ -38,9 +38,9 @@ def continuations(
         learner = learners[number % len(learners)]
         test = learner.hospital.test
         text = test[(number // len(learners)) % len(test)]["text"]
-        tokenizer = learner.shop.base.tokenizer
+        tokenizer = learner.adapted.base.tokenizer
         ids = tokenizer(text, add_special_tokens=True, return_tensors="pt")["input_ids"]
-        prompt = ids[:, :PROMPT_TOKENS].to(next(learner.shop.model.parameters()).device)
+        prompt = ids[:, :PROMPT_TOKENS].to(next(learner.adapted.model.parameters()).device)
         row = {
             "site": learner.site,
             "prompt": str(tokenizer.decode(prompt[0], skip_special_tokens=True)),

@@ -38,10 +38,10 @@ def label_scores(learners: list[LoraLearner], models: dict[str, NDArray[np.float
     for model, vector in models.items():
         tables, answers = [], []
         for learner in learners:
-            write_vector(learner.shop.model, learner.shop.layout, vector)
+            write_vector(learner.adapted.model, learner.adapted.layout, vector)
             tokens, settings = learner.test_tokens, learner.settings
             batches = label_batches(tokens, settings.evaluation_tokens)
-            table = answer_losses(learner.shop.model, batches, len(tokens), len(tokens.labels), settings.precision)
+            table = answer_losses(learner.adapted.model, batches, len(tokens), len(tokens.labels), settings.precision)
             out[model, learner.site] = scores(table, tokens.answers)
             tables.append(table)
             answers.append(tokens.answers)

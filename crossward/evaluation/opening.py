@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from client_app.training.learner import Workshop
+from client_app.training.learner import AdaptedModel
 from client_app.update.payloads import Vault
 from client_app.update.sensitivity import sensitive_blocks
 from crossward.config.encryption_settings import NONE, SENSITIVE
@@ -46,10 +46,10 @@ def consortium_key(run: Run, path: Path | None, passphrase: Path | None) -> Cons
     return key
 
 
-def vault_of(run: Run, key: ConsortiumKey | None, shop: Workshop) -> Vault:
+def vault_of(run: Run, key: ConsortiumKey | None, adapted: AdaptedModel) -> Vault:
     """What opens the run's records, given the model that they belong to."""
     settings = run.config.encryption
     blocks = None
     if settings.policy == SENSITIVE:
-        blocks = sensitive_blocks(shop.base, shop.model, shop.layout, settings.fraction)
+        blocks = sensitive_blocks(adapted.base, adapted.model, adapted.layout, settings.fraction)
     return Vault(settings, key, blocks)

@@ -98,7 +98,7 @@ def global_vector(
     state = Accumulators()
     with Payloads(sizes, run.plan, vault) as payloads:
         for made in versions:
-            if run.state.versions[made.version].void:
+            if run.state.versions[made.version].discarded:
                 state.version = made.version
                 continue
             _add(state, payloads, run, made, schedule.versions)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from client_app.training.learner import LoraLearner, workshop
+from client_app.training.learner import LoraLearner, adapted_model
 from client_app.training.threads import share_cores
 from crossward.config.data_settings import LABEL
 from crossward.config.run_config import SECTIONS, RunConfig
@@ -92,9 +92,9 @@ def learners_of(
     """
     config = run.config if config is None else config
     share_cores(config.node.threads)
-    shop = workshop(config.model, config.lora, config.run.seed)
+    adapted = adapted_model(config.model, config.lora, config.run.seed)
     hospitals = hospitals_of(config.data, notes, sites or run.nodes)
-    return [LoraLearner(shop, hospital, config.data, config.schedule, config.train) for hospital in hospitals]
+    return [LoraLearner(adapted, hospital, config.data, config.schedule, config.train) for hospital in hospitals]
 
 
 def _row(model: str, site: str, found: Measure) -> dict[str, Any]:
@@ -141,13 +141,13 @@ def evaluate(args: Wanted) -> None:
     learners = learners_of(run, config, args.sites, args.notes)
     first = learners[0]
     models: dict[str, Vector] = {"base": first.initial()}
-    vault = vault_of(run, key, first.shop)
+    vault = vault_of(run, key, first.adapted)
     models["global"] = global_vector(run, first.initial(), first.layout, first.sizes, args.version, vault)
     models |= own_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )
     folder = args.adapter or run.folder / "adapter"
-    write_adapter(first.shop, models["global"], folder)
+    write_adapter(first.adapted, models["global"], folder)
 
     rows: Rows = {}
     with Progress(console=console, transient=True) as bars:

@@ -26,7 +26,7 @@ LAST = 3  # pieces of a reply to look for: its root is sent last, a few beside i
 EVERY = 1.0  # seconds between looks at a reply
 
 
-class Unhurried:
+class WholeReplies:
     """Flower's client of the Runtime API, but that ``PullMessages`` gives only replies that are whole."""
 
     def __init__(self, client: Any, node: Any, run_id: Callable[[], int], clock: Callable[[], float]) -> None:
@@ -81,7 +81,7 @@ class Unhurried:
         return True
 
 
-def unhurried(grid: Grid, clock: Callable[[], float] = time.monotonic) -> Grid:
+def whole_replies(grid: Grid, clock: Callable[[], float] = time.monotonic) -> Grid:
     """``grid``, made not to wait for replies that are still on their way up.
 
     Raises
@@ -94,5 +94,5 @@ def unhurried(grid: Grid, clock: Callable[[], float] = time.monotonic) -> Grid:
         FLOWER.require(f"{_GRID}._runtime_client")
         FLOWER.require_set(_GRID, "_client", "node")
         changed: Any = grid
-        changed._client = Unhurried(changed._runtime_client, changed.node, lambda: grid.run.run_id, clock)
+        changed._client = WholeReplies(changed._runtime_client, changed.node, lambda: grid.run.run_id, clock)
     return grid

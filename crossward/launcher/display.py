@@ -23,6 +23,7 @@ from rich.text import Text
 from crossward.launcher.exact_losses import ExactLosses
 from crossward.ledger.events import (
     Disagreement,
+    Discarded,
     Evaluated,
     Event,
     Excluded,
@@ -33,7 +34,6 @@ from crossward.ledger.events import (
     Repaired,
     Sitting,
     Version,
-    Void,
 )
 from crossward.ledger.file import LedgerError
 from crossward.report.svg import clean, duration
@@ -181,7 +181,7 @@ class RunView:
                     self._say(Text("all versions are made; hospitals now measure the last one", "dim"))
             case Late() if done:
                 return  # whoever was still at work when the last version was made
-            case Version() | Refused() | Void() | Excluded() | Disagreement() | Left() | Repaired():
+            case Version() | Refused() | Discarded() | Excluded() | Disagreement() | Left() | Repaired():
                 self._say(self._trouble(event))
             case Evaluated() if event.loss is not None:
                 answered = "" if event.complete else ", not all hospitals answered"
@@ -196,9 +196,9 @@ class RunView:
             return Text(f"version {event.version} subtracts version {event.reverts}", "yellow")
         if isinstance(event, Disagreement):
             return Text(f"{name}: another state of version {event.version} than the others", "yellow")
-        version = f"version {event.version}" if isinstance(event, Void) else ""
-        said = [name, version, event.name, clean(getattr(event, "reason", ""), 300)]
-        return Text(": ".join(filter(None, said)), "yellow")
+        version = f"version {event.version}" if isinstance(event, Discarded) else ""
+        text = [name, version, event.name, clean(getattr(event, "reason", ""), 300)]
+        return Text(": ".join(filter(None, text)), "yellow")
 
     def _name(self, event: Event) -> str:
         """The site, or else the key or number, of the hospital that an event is about."""
@@ -232,10 +232,10 @@ class RunView:
         if loss is None and not self.follower.rounding:
             loss = made.train_loss
         if loss is not None:
-            said = f"training loss {loss:.3f}"
+            text = f"training loss {loss:.3f}"
         elif made.hospital_epsilon is not None:
-            said = f"hospital epsilon {made.hospital_epsilon:.3g}"
+            text = f"hospital epsilon {made.hospital_epsilon:.3g}"
         else:
-            said = f"training loss {'withheld' if made.train_loss is None else 'unknown'}"
+            text = f"training loss {'withheld' if made.train_loss is None else 'unknown'}"
         found = self.follower.state.run.heldout
-        return said if found is None else f"{said}, held-out {found.loss:.3f}"
+        return text if found is None else f"{text}, held-out {found.loss:.3f}"

@@ -173,16 +173,16 @@ class Launch:
 
     def _notes(self) -> list[str]:
         """Read the notes before anything is started; what was said of them."""
-        said: list[str] = []
+        lines: list[str] = []
         if self._settings is not None:
             from crossward.launcher.preflight import read_notes
 
             def say(line: str) -> None:
-                said.append(line)
+                lines.append(line)
                 self._say(line)
 
             read_notes(self._settings, self.options.num_supernodes, say)
-        return said
+        return lines
 
     def _simulate(self) -> Ending:
         options = self.options

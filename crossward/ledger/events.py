@@ -386,7 +386,7 @@ class Version(Event):
 
 
 @_event
-class Void(Event):
+class Discarded(Event):
     """A version opens at no node and is left out."""
 
     name = "void"

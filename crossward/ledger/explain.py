@@ -16,7 +16,17 @@ from pathlib import Path
 
 from crossward.ledger import reasons
 from crossward.ledger.chain import LedgerError
-from crossward.ledger.events import Accepted, Dispatched, Event, Measured, Outcome, Refused, Version, Void, read_events
+from crossward.ledger.events import (
+    Accepted,
+    Discarded,
+    Dispatched,
+    Event,
+    Measured,
+    Outcome,
+    Refused,
+    Version,
+    read_events,
+)
 from crossward.ledger.file import FILE_NAME
 from crossward.ledger.state import RunState
 
@@ -41,7 +51,7 @@ def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
         state.apply(event)
         if isinstance(event, Dispatched):
             highest = max(highest, event.task)
-        lines += [f"{_when(event)}  {said}" for said in _said(event, task, state)]
+        lines += [f"{_when(event)}  {line}" for line in _lines(event, task, state)]
     if not lines:
         raise LedgerError(
             f"the ledger has no task {task}: "
@@ -54,7 +64,7 @@ def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
     return [_clean(line) for line in lines]
 
 
-def _said(event: Event, task: int, state: RunState) -> Iterator[str]:
+def _lines(event: Event, task: int, state: RunState) -> Iterator[str]:
     if isinstance(event, Dispatched | Outcome) and event.task == task:
         yield from _of_task(event, state)
     elif isinstance(event, Version) and task in event.tasks:
@@ -63,7 +73,7 @@ def _said(event: Event, task: int, state: RunState) -> Iterator[str]:
         stale = event.staleness[place] if place < len(event.staleness) else 0
         share = f" of {event.weight_sum} (the sum of weights)" if event.weight_sum else ""
         yield f"in version {event.version} with the weight {weight}{share}, {stale} versions stale"
-    elif isinstance(event, Void) and task in event.tasks:
+    elif isinstance(event, Discarded) and task in event.tasks:
         yield f"version {event.version} opens at no node and is left out, the update with it: {event.reason}"
 
 

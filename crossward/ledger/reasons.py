@@ -58,7 +58,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], Reason], ...]:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    pieces = (re.escape(said) + ("" if name is None else "(.*?)") for said, name, _, _ in Formatter().parse(text))
+    pieces = (re.escape(literal) + ("" if name is None else "(.*?)") for literal, name, _, _ in Formatter().parse(text))
     return re.compile("".join(pieces), re.DOTALL)
 
 

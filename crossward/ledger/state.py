@@ -26,6 +26,7 @@ from crossward.ledger.chain import LedgerError
 from crossward.ledger.events import (
     VERSION,
     Accepted,
+    Discarded,
     Dispatched,
     Evaluated,
     Event,
@@ -44,7 +45,6 @@ from crossward.ledger.events import (
     SnapshotDropped,
     Unknown,
     Version,
-    Void,
 )
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import SnapshotHead
@@ -62,14 +62,14 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class VersionFacts:
-    """What is needed of a version to add it up: ``void`` ones are stepped over; ``dithered``: 1 with a dither."""
+    """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: 1 with a dither."""
 
     epoch: int
     weight_sum: int
     sign: int
     key: str = ""
     dithered: int = 0
-    void: bool = False
+    discarded: bool = False
 
 
 @dataclass
@@ -80,8 +80,9 @@ class RunState:
     process that wrote last; ``ended`` is why the run needs no more training when it is resumed. ``present`` and
     ``exhausted`` are node ids of this sitting: who is connected, and who has no privacy budget left.
 
-    ``version`` is the newest one, ``versions`` what is known of each, ``voids`` those that nobody can open; ``layout``,
-    ``shape`` and ``key`` are what version 1 fixed (a rotated key: what the newest version is sealed under).
+    ``version`` is the newest one, ``versions`` what is known of each, ``discarded_versions`` those that nobody can
+    open; ``layout``, ``shape`` and ``key`` are what version 1 fixed (a rotated key: what the newest version is sealed
+    under).
 
     ``buffer`` holds accepted updates that wait, by task; ``waiting`` their nodes; ``accepted`` every hospital's last
     accepted task; ``under_way`` tasks without an outcome; ``claims`` what hospitals said of themselves; ``taken`` in
@@ -89,8 +90,8 @@ class RunState:
     ``epsilon`` what the hospital that took part most has spent of it.
 
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
-    that a rollback still has to subtract; ``void_groups`` who contributed to each void version, ``excluded`` who gets
-    no more tasks for that. ``heldout`` is the last evaluation with a loss. ``sites`` are names by hospital,
+    that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
+    who gets no more tasks for that. ``heldout`` is the last evaluation with a loss. ``sites`` are names by hospital,
     ``measures`` the newest ones by (model, site). ``met`` are all nodes of this sitting; ``unknown`` is an event not
     known here.
     """
@@ -119,7 +120,7 @@ class RunState:
     train_losses: list[tuple[int, float]] = field(default_factory=list)
     heldout: Evaluated | None = None
     reverting: list[int] = field(default_factory=list)
-    void_groups: list[frozenset[str]] = field(default_factory=list)
+    discarded_groups: list[frozenset[str]] = field(default_factory=list)
     excluded: set[str] = field(default_factory=set)
     snapshot: SnapshotHead | None = None
     snapshot_digests: tuple[str, ...] = ()
@@ -134,9 +135,9 @@ class RunState:
                 change(self, event)
 
     @property
-    def voids(self) -> set[int]:
+    def discarded_versions(self) -> set[int]:
         """Versions that nobody can open and everybody leaves out."""
-        return {version for version, facts in self.versions.items() if facts.void}
+        return {version for version, facts in self.versions.items() if facts.discarded}
 
     @property
     def first_task(self) -> int:
@@ -257,11 +258,11 @@ def _make(state: RunState, event: Version) -> None:
         state.epsilon = event.hospital_epsilon
 
 
-def _void(state: RunState, event: Void) -> None:
+def _discard(state: RunState, event: Discarded) -> None:
     if (facts := state.versions.get(event.version)) is None:
         raise LedgerError(f"the ledger leaves out version {event.version}, which was not made")
-    state.versions[event.version] = replace(facts, void=True)
-    state.void_groups.append(frozenset(event.hospitals))
+    state.versions[event.version] = replace(facts, discarded=True)
+    state.discarded_groups.append(frozenset(event.hospitals))
     for hospital in [h for h, task in state.accepted.items() if task in event.tasks]:
         del state.accepted[hospital]
 
@@ -306,7 +307,7 @@ _CHANGES: dict[type, Callable[[RunState, Any], None]] = {
     OverBudget: _exhaust,
     Measured: _measure,
     Version: _make,
-    Void: _void,
+    Discarded: _discard,
     Excluded: _exclude,
     Evaluated: _evaluate,
     Snapshot: _confirm,

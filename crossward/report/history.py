@@ -16,12 +16,15 @@ from crossward.ledger.state import RunState
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import TRAIN
 from crossward.report import cost
-from crossward.report.lanes import Hospital, named
+from crossward.report.lanes import Lane, named
 from crossward.report.reported_loss import ExactLoss, exact_mean
 from crossward.report.table import Rows
 
 MEASURED, LOST, UNDER_WAY, CLAMPED = "measured", "lost", "under way", "clamped"
-NOTES = (events.Disagreement, events.SnapshotDropped, events.Repaired, events.Void, events.Excluded, events.Refused)
+NOTES = (
+    *(events.Disagreement, events.SnapshotDropped, events.Repaired),
+    *(events.Discarded, events.Excluded, events.Refused),
+)
 
 
 @dataclass
@@ -82,7 +85,7 @@ class History:
     losses here were rounded by who reported them; empty: they are exact.
     """
 
-    hospitals: list[Hospital] = field(default_factory=list)
+    hospitals: list[Lane] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     versions: list[Made] = field(default_factory=list)
     heldout: list[tuple[int, float, bool]] = field(default_factory=list)
@@ -113,7 +116,7 @@ class History:
 class _Reader:
     """Takes the ledger's events one by one into a :class:`History`; ``exact`` losses stand in for reported ones."""
 
-    def __init__(self, hospitals: list[Hospital], lane: dict[str, int], rounding: str, exact: ExactLoss | None) -> None:
+    def __init__(self, hospitals: list[Lane], lane: dict[str, int], rounding: str, exact: ExactLoss | None) -> None:
         self.out, self.lane, self.exact = History(hospitals, rounding=rounding if exact is None else ""), lane, exact
         self.run = RunState()
         self.open: dict[int, Span] = {}

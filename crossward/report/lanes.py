@@ -16,7 +16,7 @@ ROOM = 28  # characters of a name in a figure
 
 
 @dataclass(frozen=True)
-class Hospital:
+class Lane:
     """A lane of the report: its name, the same where there is little room, and its colour."""
 
     name: str
@@ -24,7 +24,7 @@ class Hospital:
     colour: str
 
 
-def named(events: list[Event]) -> tuple[list[Hospital], dict[str, int]]:
+def named(events: list[Event]) -> tuple[list[Lane], dict[str, int]]:
     """The hospitals, by name, and which of them a node is: by its key, else by its own claim, else by its number."""
     key: dict[str, str] = {}
     claimed: dict[str, str] = {}
@@ -55,5 +55,5 @@ def named(events: list[Event]) -> tuple[list[Hospital], dict[str, int]]:
     order = sorted(shown, key=lambda k: (k not in names, shown[k].casefold(), k))
     places = {k: i for i, k in enumerate(order)}
     whole = [shown[k] for k in order]
-    hospitals = [Hospital(*row) for row in zip(whole, labels(whole, ROOM), colours(len(order)), strict=True)]
+    hospitals = [Lane(*row) for row in zip(whole, labels(whole, ROOM), colours(len(order)), strict=True)]
     return hospitals, {node: places[k] for node, k in owner.items()}

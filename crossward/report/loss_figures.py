@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from crossward.protocol.measures import Measure
 from crossward.report.axes import FIGURE, lane_height, version_axis, y_axis
 from crossward.report.history import History, total
-from crossward.report.lanes import Hospital
+from crossward.report.lanes import Lane
 from crossward.report.palette import ALERT, INK, MUTED
 from crossward.report.rounded_figure import rounded_figure
 from crossward.report.svg import Drawing, log_ticks, scale, short, spread
@@ -34,7 +34,7 @@ _CLOSE = 1.5  # pixels that two points of a line are apart at least
 class Series:
     """A line of a figure: (version, loss) points in order; ``hollow`` versions are drawn so. ``of``: whose it is."""
 
-    of: Hospital
+    of: Lane
     points: Sequence[tuple[int, float]]
     thick: float = 1.5
     dash: str = ""
@@ -105,8 +105,8 @@ def loss_figure(history: History) -> str:
     name = "training loss (weighted)"
     series = [
         *homes,
-        Series(Hospital(name, name, MUTED), [] if history.rounding else train, 2.0, "6 4"),
-        Series(Hospital("all hospitals", "all hospitals", INK), everyone, 3.2, hollow=hollow),
+        Series(Lane(name, name, MUTED), [] if history.rounding else train, 2.0, "6 4"),
+        Series(Lane("all hospitals", "all hospitals", INK), everyone, 3.2, hollow=hollow),
     ]
     return _lines("loss by version", series, history, 330.0, "version (0 = untuned base)")
 
@@ -143,10 +143,10 @@ def perplexity_figure(history: History) -> str:
     lanes = sorted({int(lane) for _, lane in history.measures})
     if not lanes:
         return ""
-    rows: list[tuple[Hospital, dict[str, Measure]]] = []
+    rows: list[tuple[Lane, dict[str, Measure]]] = []
     overall = {model: found for model in MODELS if (found := total(history, model)) is not None}
     if len(lanes) > 1:
-        rows.append((Hospital("All hospitals", "All hospitals", INK), overall))
+        rows.append((Lane("All hospitals", "All hospitals", INK), overall))
     for lane in lanes:
         held = {model: m for model in MODELS if (m := history.measures.get((model, str(lane)))) is not None}
         rows.append((history.hospitals[lane], held))
@@ -176,8 +176,8 @@ def perplexity_figure(history: History) -> str:
                 (a, b), at = m.perplexity_interval(), middle + offset * height
                 start, end = (to_log(math.log(min(max(v, low), high))) for v in (a, b))
                 pen.line(start, at, end, at, MODELS[model][1], 2)
-                told = f"{hospital.name}, {MODELS[model][0]}: {short(m.perplexity)} [{short(a)}, {short(b)}]"
-                pen.circle(to_log(math.log(min(m.perplexity, high))), at, 4, MODELS[model][1], title=told)
+                title = f"{hospital.name}, {MODELS[model][0]}: {short(m.perplexity)} [{short(a)}, {short(b)}]"
+                pen.circle(to_log(math.log(min(m.perplexity, high))), at, 4, MODELS[model][1], title=title)
                 if spacious:
                     pen.text(max(end, start) + 8, at + 3.5, short(m.perplexity), colour=MODELS[model][1], size=10.5)
     return pen.markup()

@@ -19,13 +19,14 @@ def hospital_section(history: History) -> str:
     """The report's card; nothing where the run has no hospital-level privacy."""
     if history.hospital_privacy is None:
         return ""
-    return section("Privacy of a hospital, spent by version", told(history.hospital_privacy), epsilon_figure(history))
+    guarantee = guarantee_text(history.hospital_privacy)
+    return section("Privacy of a hospital, spent by version", guarantee, epsilon_figure(history))
 
 
-def told(promise: HospitalPrivacy) -> str:
+def guarantee_text(promise: HospitalPrivacy) -> str:
     """The guarantee in words, and what it does not cover."""
     limit = f" of the {promise.limit:g} allowed" if promise.limit else ""
-    said = (
+    text = (
         f"Whether the data of a hospital were in the run or were replaced with nothing cannot be told from the "
         f"versions and the adapter but by epsilon {promise.epsilon:.4g}{limit} at delta {promise.delta:g}, if it "
         f"takes part in all {promise.versions} versions (noise multiplier {promise.noise_multiplier:g}, carried "
@@ -46,8 +47,8 @@ def told(promise: HospitalPrivacy) -> str:
         )
     )
     if promise.exposed:
-        return said + f"The aggregator reads updates in the clear, each with its own noise only: {alone}."
-    return said + f"Only sums can be opened; who held the key and a single update would face {alone}."
+        return text + f"The aggregator reads updates in the clear, each with its own noise only: {alone}."
+    return text + f"Only sums can be opened; who held the key and a single update would face {alone}."
 
 
 def epsilon_figure(history: History) -> str:

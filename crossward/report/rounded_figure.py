@@ -46,14 +46,14 @@ def rounded_figure(found: dict[int, dict[int, float]], history: History, title: 
         hospital, aside = history.hospitals[lane], room * ((place + 0.5) / len(found) - 0.5)
         for version, loss in sorted(points.items()):
             if loss > 0:
-                told = f"{hospital.name}, version {version}: {loss:.3g}, {history.rounding}"
+                label = f"{hospital.name}, version {version}: {loss:.3g}, {history.rounding}"
                 pen.circle(
                     x(version) + aside,
                     y(math.log(loss)),
                     radius,
                     hospital.colour,
                     hospital.colour,
-                    told if marked else "",
+                    label if marked else "",
                 )
         pen.swatch(right + 27, top + 14 + 15 * place, hospital.colour)
         pen.text(right + 42, top + 14 + 15 * place, hospital.short, whole=hospital.name)

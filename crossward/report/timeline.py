@@ -51,10 +51,10 @@ _LINES = 100  # so many versions are lines through all lanes; more are ticks abo
 
 
 def _label(span: Span, history: History) -> str:
-    said = f"{history.hospitals[span.hospital].name}: {span.kind} from version {span.version}, {span.outcome} after "
-    said += duration(span.end - span.start)
-    said += f", computing {duration(span.compute)}" if span.compute else ""
-    return said + (f", then waited {duration(span.taken - span.end)}" if span.taken > span.end else "")
+    text = f"{history.hospitals[span.hospital].name}: {span.kind} from version {span.version}, {span.outcome} after "
+    text += duration(span.end - span.start)
+    text += f", computing {duration(span.compute)}" if span.compute else ""
+    return text + (f", then waited {duration(span.taken - span.end)}" if span.taken > span.end else "")
 
 
 def _bars(pen: Drawing, history: History, lanes: int, top: float, row: float, right: float) -> None:

@@ -54,8 +54,8 @@ def mortality(path: Path, encoding: str) -> Lookup:
     """Admission -> "survived" or "died", from the HOSPITAL_EXPIRE_FLAG of the table of admissions."""
     table = load(path, ["hadm_id", "hospital_expire_flag"], encoding)
     flags = without_decimals(table["hospital_expire_flag"])
-    said = pc.if_else(pc.equal(flags, "1"), OUTCOMES[1], pc.if_else(pc.equal(flags, "0"), OUTCOMES[0], ""))
-    return Lookup(as_ids(table["hadm_id"], path, "hadm_id"), said)
+    outcome = pc.if_else(pc.equal(flags, "1"), OUTCOMES[1], pc.if_else(pc.equal(flags, "0"), OUTCOMES[0], ""))
+    return Lookup(as_ids(table["hadm_id"], path, "hadm_id"), outcome)
 
 
 def chapters(path: Path, code: str, version: str, encoding: str) -> Lookup:

@@ -106,7 +106,7 @@ def _answers(lab: Laboratory, group: Group) -> Choices:
     return Choices(tuple(q.kind for q in rows), guess, after - guess)
 
 
-def run(lab: Laboratory, told: Callable[[str], None]) -> list[Score]:
+def run(lab: Laboratory, say: Callable[[str], None]) -> list[Score]:
     """Plainly, where hospitals protect their patients by DP-SGD, and with a hospital's noise.
 
     That is 0.5 times the clipped update's bound in all.
@@ -119,7 +119,7 @@ def run(lab: Laboratory, told: Callable[[str], None]) -> list[Score]:
         (f"opened sum, DP-SGD, noise {dp.noise_multiplier:.3g}", 0.0, dp),
         ("opened sum, noise 0.5", 0.5, None),
     ):
-        told(f"aggregate, {label}")
+        say(f"aggregate, {label}")
         share = sigma / np.sqrt(OTHERS)
         small, large = (clipped_noise(clip, share) if sigma else None for clip in (rate, norm))
         span, pursued = union_of_tokens(lab, small, size.worst_victims, trainer)

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.training.learner import Workshop
+from client_app.training.learner import AdaptedModel
 from client_app.training.trained import Vector
 from crossward.adapters import write_vector
 from research.attacks.planted import DIGITS, SPACE, Canary, Ids, digit_tokens
@@ -54,24 +54,24 @@ class Exposure:
     extracted: bool
 
 
-def model_scorer(shop: Workshop, vector: Vector) -> Scorer:
+def model_scorer(adapted: AdaptedModel, vector: Vector) -> Scorer:
     """A scorer of the model with the adapter ``vector``; the prefix is computed once for all candidates."""
-    write_vector(shop.model, shop.layout, vector)
-    digits = digit_tokens(shop.base.tokenizer)
-    opening = shop.base.tokenizer.bos_token_id
+    write_vector(adapted.model, adapted.layout, vector)
+    digits = digit_tokens(adapted.base.tokenizer)
+    opening = adapted.base.tokenizer.bos_token_id
     start = [] if opening is None else [opening]
 
     @torch.no_grad()
     def score(prefix: Ids, heads: Digits) -> Floats:
         n, k = heads.shape
         ids = torch.tensor([[*start, *prefix.tolist()]])
-        found = shop.model(input_ids=ids, use_cache=True)
+        found = adapted.model(input_ids=ids, use_cache=True)
         logits = found.logits[:, -1:].expand(n, 1, -1)
         if k:
             name = "cache" if "cache" in found else "past_key_values"  # transformers 5.24 renamed it
             past = copy.deepcopy(found[name])
             past.batch_repeat_interleave(n)
-            inner = shop.model(input_ids=torch.from_numpy(digits[heads].astype(np.int64)), **{name: past})
+            inner = adapted.model(input_ids=torch.from_numpy(digits[heads].astype(np.int64)), **{name: past})
             logits = torch.cat([logits, inner.logits], dim=1)
         losses = torch.logsumexp(logits.float(), -1, keepdim=True) - logits[..., digits.tolist()].float()
         return np.asarray(losses.double().numpy(), dtype=np.float64)
@@ -126,8 +126,8 @@ def exposure(score: Scorer, canary: Canary, secret: Digits, candidates: Digits) 
 
 def exposures(bench: Bench, vector: Vector) -> dict[int, list[Exposure]]:
     """Every canary of the bench under one adapter, by how often it was planted."""
-    score = model_scorer(bench.shop, vector)
-    digits = digit_tokens(bench.shop.base.tokenizer).tolist()
+    score = model_scorer(bench.adapted, vector)
+    digits = digit_tokens(bench.adapted.base.tokenizer).tolist()
     found: dict[int, list[Exposure]] = {}
     for number, canary in enumerate(bench.canaries):
         drawn = np.random.default_rng([bench.seed, 11, number]).integers(10, size=(bench.size.candidates, DIGITS))
@@ -144,7 +144,7 @@ def rows(
     spelt = float(np.mean([e.extracted for e in found[0]]))
     out = []
     for repeats in sorted(r for r in found if r):
-        bits, told = np.array([e.bits for e in found[repeats]]), [e.extracted for e in found[repeats]]
+        bits, extracted = np.array([e.bits for e in found[repeats]]), [e.extracted for e in found[repeats]]
         where = f"{setting}, planted {repeats} times"
         exact = sum(e.exact for e in found[repeats])
         untuned = float(np.mean([e.bits for e in base[repeats]]))
@@ -171,8 +171,8 @@ def rows(
                 note,
             )
         )
-        share = float(np.mean(told))
-        least, most = share_interval(sum(told), len(told))
+        share = float(np.mean(extracted))
+        least, most = share_interval(sum(extracted), len(extracted))
         note = "greedy decoding after form and name"
         out.append(
             Score(
@@ -186,7 +186,7 @@ def rows(
                 share - spelt,
                 least - spelt,
                 most - spelt,
-                len(told),
+                len(extracted),
                 note=note,
             )
         )
@@ -196,7 +196,7 @@ def rows(
 def run(bench: Bench) -> list[Score]:
     """Exposure and extraction from the bench's adapters, plain and private."""
     bench.progress("canaries under the untuned base")
-    base = exposures(bench, bench.shop.initial)
+    base = exposures(bench, bench.adapted.initial)
     out: list[Score] = []
     for method in bench.trainings:
         for setting in SETTINGS:

@@ -31,8 +31,8 @@ def broken(scores: Sequence[Score]) -> dict[str, str]:
     out = {}
     controls = [s for s in scores if CONTROL in s.note]
     if low := [s for s in controls if s.value < RECOVERED]:
-        told = ", ".join(f"{s.attack} {s.metric} {s.value:.3f}" for s in low)
-        out[TOKENS] = f"{told}; at least {RECOVERED} is expected"
+        message = ", ".join(f"{s.attack} {s.metric} {s.value:.3f}" for s in low)
+        out[TOKENS] = f"{message}; at least {RECOVERED} is expected"
     if any(s.attack.startswith(MEMBERSHIP) and s.view == RELEASED for s in scores):
         found = max((s.value for s in plain if s.metric == "AUC"), default=0.0)
         if found <= LEAST_AUC:

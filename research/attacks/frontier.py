@@ -29,7 +29,7 @@ def _at(tried: Trials, what: str, sealed: tuple[bool, ...]) -> Gains:
     return attack(CLEAR_ALL, ~np.array(sealed)) if any(sealed) else attack(CLEAR_ALL)
 
 
-def run(lab: Laboratory, told: Callable[[str], None]) -> list[Score]:
+def run(lab: Laboratory, say: Callable[[str], None]) -> list[Score]:
     """One score a ranking, fraction and attack; ``method`` is "ranking fraction"."""
     size, out = lab.size, list[Score]()
     worst = trials(lab, size.worst, size.worst_shadows, size.worst_victims)
@@ -37,7 +37,7 @@ def run(lab: Laboratory, told: Callable[[str], None]) -> list[Score]:
     sizes = np.array([block.size for block in lab.layout.blocks])
     for ranking in RANKINGS:
         for fraction in size.fractions:
-            told(f"frontier, {ranking} {fraction:g}")
+            say(f"frontier, {ranking} {fraction:g}")
             sealed = sealing(lab, fraction, ranking)
             share = float(sizes[np.array(sealed)].sum() / sizes.sum())
             plan = (

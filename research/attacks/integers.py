@@ -89,7 +89,7 @@ class _Watch(Callback):
     folder: Path
     config: RunConfig
     memory: Memory
-    told: Callable[[str], None]
+    say: Callable[[str], None]
     payloads: Payloads | None = None
     sizes: tuple[int, ...] = ()
     updates: dict[int, Ints] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class _Watch(Callback):
         record = read_payload(self.folder / "versions" / f"{event.version:06d}.payload")[1]
         opened = self._open(record, event.weight_sum, event.key, event.dithered)
         self.versions.append(Version(event.version, event.sites, event.weights, values, opened))
-        self.told(f"version {event.version} of {self.wanted}")
+        self.say(f"version {event.version} of {self.wanted}")
         if len(self.versions) == self.wanted:
             raise _Enough
 
@@ -138,7 +138,7 @@ def run(
     given: Mapping[str, Any] | None = None,
     memory: Memory | None = None,
     hospitals: int = 4,
-    told: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Run:
     """The first ``versions`` versions of a run of the app's defaults; ``given`` replaces keys of its config.
 
@@ -165,7 +165,7 @@ def run(
         plan = run_plan(read, hospitals)
         fixed_identities(read.run.state_root, hospitals)
         folder = Path(place) / "run"
-        watch = _Watch(plan, versions, folder, read, memory or Memory(), told)
+        watch = _Watch(plan, versions, folder, read, memory or Memory(), say)
         speeds = [
             Speed(links.link(number) or 1000.0, compute=COMPUTE * links.slowdown(number)) for number in range(hospitals)
         ]

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.training.learner import LoraLearner, Workshop, workshop
+from client_app.training.learner import AdaptedModel, LoraLearner, adapted_model
 from client_app.training.losses import summed_loss
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
 from crossward.config.schedule import Schedule
@@ -84,15 +84,15 @@ class Laboratory:
         self.size, self.seed, self.rank = size, seed, rank
         self.data = DataConfig(synthetic_patients=size.patients, min_patients=2, seed=seed)
         self.hospitals: list[Hospital] = load_hospitals(self.data, size.hospitals)
-        self.shop: Workshop = workshop(ModelConfig(device="cpu"), LoraSettings(rank=rank), 0)
-        self.layout, self.tokenizer = self.shop.layout, self.shop.base.tokenizer
-        self.vocabulary = int(self.shop.base.model.get_input_embeddings().weight.shape[0])
+        self.adapted: AdaptedModel = adapted_model(ModelConfig(device="cpu"), LoraSettings(rank=rank), 0)
+        self.layout, self.tokenizer = self.adapted.layout, self.adapted.base.tokenizer
+        self.vocabulary = int(self.adapted.base.model.get_input_embeddings().weight.shape[0])
         self.schedule = Schedule()
         self.notes = [tokenise(h.train, self.tokenizer, self.data, h.labels) for h in self.hospitals]
         self._patients = [self._split(number) for number in range(size.hospitals)]
         self._heads: dict[str, NDArray[np.int32]] = {}
         self._kept: dict[Any, list[Update]] = {}
-        self.start: Vector = self.shop.initial
+        self.start: Vector = self.adapted.initial
         if warm and size.warm_steps:
             self.start = self._warmed(size.warm_steps)
 
@@ -216,7 +216,9 @@ class Laboratory:
         """The product's learner on ``notes``."""
         schedule = dataclasses.replace(self.schedule, local_steps=setting.steps)
         settings = TrainSettings(batch_size=setting.batch, precision="no")
-        learner = LoraLearner(self.shop, self.hospitals[hospital], self.data, schedule, settings, told=lambda _: None)
+        learner = LoraLearner(
+            self.adapted, self.hospitals[hospital], self.data, schedule, settings, on_progress=lambda _: None
+        )
         learner.train_tokens = notes
         return learner
 
@@ -227,7 +229,7 @@ class Laboratory:
         offsets = np.concatenate([[0], *(part.offsets[1:] + end for part, end in zip(parts, ends, strict=False))])
         mixed = dataclasses.replace(parts[0], ids=ids, offsets=offsets, max_tokens=self.size.real.tokens)
         learner = self.learner(mixed, 0, dataclasses.replace(self.size.real, steps=10))
-        return learner.alone(self.shop.initial, steps, self.seed)
+        return learner.alone(self.adapted.initial, steps, self.seed)
 
     def train(self, sample: Sample, setting: Setting) -> Vector:
         """The delta of a sample's training from the start adapter, float32 [total]; a :data:`Trainer`."""
@@ -243,7 +245,7 @@ class Laboratory:
 
     def gradient(self, sample: Sample) -> Vector:
         """Gradient of the mean token loss of an SGD victim's sequence, float32 [total]."""
-        model: Any = self.shop.model
+        model: Any = self.adapted.model
         write_vector(model, self.layout, self.start)
         model.eval()
         ids = self.sequence(sample)

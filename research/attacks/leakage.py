@@ -64,7 +64,7 @@ def aggregator_leakage(lab: Laboratory, protection: Protection, victims: int = 0
     best = max(found, key=lambda s: (rescaled(s.value, s.guess), s.high / max(1.0 - s.guess, 1e-9)))
     rest = max(1.0 - best.guess, 1e-9)
     value = rescaled(best.value, best.guess)
-    told = "; ".join(
+    note = "; ".join(
         f"{s.attack} {s.value:.3f} of {s.guess:.3f} guessed" + (f" ({s.note})" if s.note else "") for s in found
     )
     low, high = ((getattr(best, end)) / rest for end in ("low", "high"))
@@ -78,5 +78,5 @@ def aggregator_leakage(lab: Laboratory, protection: Protection, victims: int = 0
         high=max(min(high, 1.0), value),
         margin=best.margin,
         equivalent=all(s.equivalent for s in found),
-        note=told,
+        note=note,
     )

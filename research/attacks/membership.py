@@ -142,7 +142,7 @@ def measured(bench: Bench, setting: str, method: str) -> tuple[Losses, Losses]:
     def of(tokens: object) -> Losses:
         under = [bench.losses(vector, tokens) for vector in (*target.versions, *shadows)]  # type: ignore[arg-type]
         count = len(target.versions)
-        return Losses(bench.losses(bench.shop.initial, tokens), np.stack(under[:count]), np.stack(under[count:]))  # type: ignore[arg-type]
+        return Losses(bench.losses(bench.adapted.initial, tokens), np.stack(under[:count]), np.stack(under[count:]))  # type: ignore[arg-type]
 
     return of(target.member), of(bench.nonmember)
 

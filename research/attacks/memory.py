@@ -20,7 +20,7 @@ from research.attacks.private import PRIVACY, trainer_for
 from research.attacks.scores import Score
 from research.attacks.trained import FULL, QUICK, Bench, Train
 
-Told = Callable[[str], None]
+Say = Callable[[str], None]
 SIZES = {"full": FULL, "quick": QUICK}
 _BENCHES: weakref.WeakKeyDictionary[Laboratory, Bench] = weakref.WeakKeyDictionary()
 
@@ -36,25 +36,25 @@ def privately(settings: PrivacySettings) -> Train:
     return train
 
 
-def bench_of(lab: Laboratory, told: Told) -> Bench:
+def bench_of(lab: Laboratory, say: Say) -> Bench:
     """The bench of a laboratory's size and seed, made once."""
     if lab not in _BENCHES:
         name = f"dp-fl, epsilon {PRIVACY.epsilon:g}"  # calibrated to these hospitals and all their versions
-        _BENCHES[lab] = Bench(lab.seed, SIZES[lab.size.memory], told, {name: privately(PRIVACY)})
-    _BENCHES[lab].progress = told
+        _BENCHES[lab] = Bench(lab.seed, SIZES[lab.size.memory], say, {name: privately(PRIVACY)})
+    _BENCHES[lab].progress = say
     return _BENCHES[lab]
 
 
-def membership(lab: Laboratory, told: Told) -> list[Score]:
+def membership(lab: Laboratory, say: Say) -> list[Score]:
     """Membership inference by patient, from adapters: another hospital's view and the released adapter's."""
-    return membership_attack.run(bench_of(lab, told))
+    return membership_attack.run(bench_of(lab, say))
 
 
-def reported(lab: Laboratory, told: Told) -> list[Score]:
+def reported(lab: Laboratory, say: Say) -> list[Score]:
     """Membership inference by patient, from what stands beside sealed updates: at the aggregator and in the network."""
-    return reported_attack.run(bench_of(lab, told))
+    return reported_attack.run(bench_of(lab, say))
 
 
-def canaries(lab: Laboratory, told: Told) -> list[Score]:
+def canaries(lab: Laboratory, say: Say) -> list[Score]:
     """Exposure and extraction of planted identifiers."""
-    return canary_attack.run(bench_of(lab, told))
+    return canary_attack.run(bench_of(lab, say))

@@ -74,7 +74,7 @@ def _scores(lab: Laboratory, ranking: str) -> NDArray[np.float64]:
     count = len(lab.layout.blocks)
     if ranking == RANDOM:
         return lab.rng("ranking").permutation(count).astype(np.float64) + 1.0
-    found = scores(lab.shop.base, lab.shop.model, lab.layout)
+    found = scores(lab.adapted.base, lab.adapted.model, lab.layout)
     return found if ranking == SENSITIVITY else found.max() + 1.0 - found
 
 
@@ -180,7 +180,7 @@ class Observer:
     def see(self, delta: Vector) -> Seen:
         """``delta`` (float32 [total]) as a node sends it and the aggregator parses it."""
         values, unit = self.integers(delta)
-        return self.parse(self.payloads.close(values), unit)
+        return self.parse(self.payloads.seal(values), unit)
 
     def parse(self, payload: Payload, unit: float) -> Seen:
         """What can be read without the key.

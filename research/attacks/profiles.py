@@ -127,7 +127,7 @@ class _Watch:
         self.gradients: dict[int, torch.Tensor] = {}
 
     def _hooks(self) -> list[Any]:
-        modules: dict[str, Any] = dict(cast(Any, self.lab.shop.model).named_modules())
+        modules: dict[str, Any] = dict(cast(Any, self.lab.adapted.model).named_modules())
         handles = []
         for number, pair in enumerate(self.profiles.pairs):
             a, b = ("base_model.model." + self.profiles.names[n].replace(".weight", ".default") for n in pair)
@@ -136,22 +136,22 @@ class _Watch:
         return handles
 
     def _heard_input(self, number: int) -> Any:
-        def heard(module: Any, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
+        def hook(module: Any, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
             self.inputs[number] = given[0].detach()
 
-        return heard
+        return hook
 
     def _heard_output(self, number: int) -> Any:
-        def heard(module: Any, given: Any, made: torch.Tensor) -> None:
+        def hook(module: Any, given: Any, made: torch.Tensor) -> None:
             made.register_hook(  # type: ignore[no-untyped-call]
                 lambda gradient: self.gradients.__setitem__(number, gradient.detach())
             )
 
-        return heard
+        return hook
 
     def sums(self, tokens: int) -> tuple[list[list[torch.Tensor]], NDArray[np.float64]]:
         """Per map the sums of h, p, g, float32 [vocabulary, n], and how often each token was met."""
-        lab, model = self.lab, self.lab.shop.model
+        lab, model = self.lab, self.lab.adapted.model
         write_vector(model, lab.layout, lab.start)
         model.eval()
         blocks, size = lab.layout.blocks, lab.vocabulary

@@ -27,7 +27,7 @@ from research.attacks.sizes import VICTIM, WORST, WORST_HEAD, Setting
 from research.attacks.subspace import check, compare, first_inputs, pursuit, row_space, visible_rows
 from research.attacks.trials import Trials
 
-Told = Callable[[str], None]
+Say = Callable[[str], None]
 FRACTION = 0.3  # the default of encryption.fraction
 NOISE = clipped_noise(1.0, 0.5)
 SPAN, PURSUIT = "span", "pursuit"
@@ -115,7 +115,7 @@ def worst_noise(lab: Laboratory) -> Protection:
     return Protection("clear, noise 0.5", noise=clipped_noise(SGD_RATE, 0.5))
 
 
-def learned(lab: Laboratory, told: Told) -> list[Score]:
+def learned(lab: Laboratory, say: Say) -> list[Score]:
     """The learned attack and the choice between identifiers, in both settings, under every protection."""
     size, out = lab.size, list[Score]()
     real = trials(lab, size.real, size.shadows, size.victims)
@@ -123,7 +123,7 @@ def learned(lab: Laboratory, told: Told) -> list[Score]:
     heads = Trials(lab, WORST_HEAD, profiles_of(lab), size.worst_shadows, size.worst_victims)
     for protection in protections(lab):
         there = worst_noise(lab) if protection.noise else protection
-        told(f"learned attack, {protection.name}")
+        say(f"learned attack, {protection.name}")
         plan: Sequence[tuple[str, str, str, float, Gains]] = (
             ("learned", "worst case", "uncertain tokens", TOKENS, worst.tokens(there)),
             ("identifier choice", "worst case", "identifiers", SPANS, heads.spans(there)),
@@ -136,12 +136,12 @@ def learned(lab: Laboratory, told: Told) -> list[Score]:
     return out
 
 
-def run(lab: Laboratory, told: Told) -> list[Score]:
+def run(lab: Laboratory, say: Say) -> list[Score]:
     """Everything above."""
-    told("positive control")
+    say("positive control")
     out = positive_control(lab)
-    told("distinct tokens")
+    say("distinct tokens")
     out += sweep(lab)
-    told("B = 0")
+    say("B = 0")
     out.append(first_round(lab))
-    return out + learned(lab, told)
+    return out + learned(lab, say)

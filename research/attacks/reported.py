@@ -91,18 +91,18 @@ class Workbench:
             )
         self.others = others
         self.tokens = dataclasses.replace(tokens, max_tokens=WINDOW)
-        self.shop = bench.shop
+        self.adapted = bench.adapted
         data = dataclasses.replace(bench.data, max_tokens=WINDOW)
         self.schedule = Schedule(versions=1, local_steps=steps)
         settings = TrainSettings()
         self.batch, self.grid = settings.batch_size, settings.loss_grid
-        self.learner = LoraLearner(bench.shop, bench.sites[0].hospital, data, self.schedule, settings)
-        self.learner.told = lambda report: None
+        self.learner = LoraLearner(bench.adapted, bench.sites[0].hospital, data, self.schedule, settings)
+        self.learner.on_progress = lambda report: None
         lengths = np.diff(self.tokens.offsets)
         count = len(self.tokens.patient_ids)
         self.notes = np.bincount(self.tokens.patients, minlength=count).astype(np.float64)
         self.length = np.bincount(self.tokens.patients, lengths, minlength=count)
-        self.base = patient_losses(bench.shop, bench.shop.initial, self.tokens)
+        self.base = patient_losses(bench.adapted, bench.adapted.initial, self.tokens)
         self.vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(Secret.generate()))
         self.bytes: list[int] = []
 
@@ -115,7 +115,7 @@ class Workbench:
         """One training with ``patient`` inside or not; ``instead`` takes the place when not."""
         extra = [patient] if inside else [] if instead is None else [instead]
         self.learner.train_tokens = part(self.tokens, [*others, *extra])
-        start = self.shop.initial
+        start = self.adapted.initial
         began = time.perf_counter()
         trained = self.learner.train(start, 0, seed)
         seconds = time.perf_counter() - began
@@ -128,7 +128,7 @@ class Workbench:
         )
         if len(self.bytes) < SEALED:
             with Payloads(self.learner.sizes, PLAN, self.vault) as payloads:
-                self.bytes.append(payloads.close(rounded.values).size)
+                self.bytes.append(payloads.seal(rounded.values).size)
         mean = trained.loss_sum / trained.num_tokens
         facts = [trained.num_examples, trained.num_tokens, mean, rounded.clipped, seconds]
         return World(np.array(facts, dtype=np.float64), self._known([patient]), self._known(others), inside)
@@ -159,18 +159,18 @@ def features(found: list[World], known: bool, facts: tuple[str, ...] = FACTS) ->
 
     Who knows the other patients takes off what they alone would come to.
     """
-    said = np.stack([w.facts for w in found])
+    reported = np.stack([w.facts for w in found])
     if known:
         others = np.stack([w.others for w in found])
-        said[:, FACTS.index("examples")] -= others[:, 0]
-        said[:, FACTS.index("mean loss")] -= others[:, 2]
-    said = said[:, [FACTS.index(name) for name in facts]]
+        reported[:, FACTS.index("examples")] -= others[:, 0]
+        reported[:, FACTS.index("mean loss")] -= others[:, 2]
+    reported = reported[:, [FACTS.index(name) for name in facts]]
     about = np.stack([w.patient for w in found])
     if known:
         about[:, 2] -= np.stack([w.others for w in found])[:, 2]
-    said, about = StandardScaler().fit_transform(said), StandardScaler().fit_transform(about)
-    products = said[:, :, None] * about[:, None, :]
-    return np.concatenate([said, about, products.reshape(len(found), -1)], axis=1)
+    reported, about = StandardScaler().fit_transform(reported), StandardScaler().fit_transform(about)
+    products = reported[:, :, None] * about[:, None, :]
+    return np.concatenate([reported, about, products.reshape(len(found), -1)], axis=1)
 
 
 def matched(found: list[World], known: bool) -> Floats:
@@ -188,7 +188,7 @@ def matched(found: list[World], known: bool) -> Floats:
     return np.asarray((loss - loss.mean()) * own, dtype=np.float64)
 
 
-def told(found: list[World], grid: float) -> list[World]:
+def as_reported(found: list[World], grid: float) -> list[World]:
     """The worlds as the aggregator is told of them: the mean loss as a power of ``grid``; 1.0: exactly."""
     if grid <= 1.0:
         return found
@@ -296,12 +296,12 @@ def cohort(bench: Bench, tokens: TokenDataset, others: int, steps: int, rng: np.
         inside = np.array([w.inside for w in found])
         for grid, how in ((1.0, "; told exactly (train.loss-grid = 1)"), (work.grid, "")):
             note = f"matched filter; loss grid {grid:g}; {steps} steps of {work.batch} sequences of {WINDOW} tokens"
-            scores = matched(told(found, grid), known)
+            scores = matched(as_reported(found, grid), known)
             out.append(_row(FILTER, AGGREGATOR, f"{size}; {who_knows}{how}", scores, inside, who, note))
     for view, known, kept, what in LOOKS:
         found, who = made[known]
         inside, teaching = np.array([w.inside for w in found]), taught(who)
-        scores = judged(features(told(found, work.grid), known, kept), inside, teaching)
+        scores = judged(features(as_reported(found, work.grid), known, kept), inside, teaching)
         note = f"facts: {', '.join(kept)}; {steps} steps; {int(teaching.sum())} worlds of other patients taught it"
         if view == NETWORK:
             sizes = sorted(set(work.bytes))

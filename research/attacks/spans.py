@@ -68,8 +68,8 @@ def questions(lab: Laboratory, sample: Sample) -> list[Question]:
 @torch.no_grad()
 def likelihoods(lab: Laboratory, asked: Sequence[Question], adapter: Vector) -> Floats:
     """Log likelihood of each candidate behind its context under an adapter: float64 [questions, candidates]."""
-    write_vector(lab.shop.model, lab.layout, adapter)
-    lab.shop.model.eval()
+    write_vector(lab.adapted.model, lab.layout, adapter)
+    lab.adapted.model.eval()
     rows = [(ids, given) for q in asked for ids, given in zip(q.sequences, q.given, strict=True)]
     width = max(len(ids) for ids, _ in rows)
     inputs = torch.zeros((len(rows), width), dtype=torch.int64)
@@ -79,7 +79,7 @@ def likelihoods(lab: Laboratory, asked: Sequence[Question], adapter: Vector) -> 
         inputs[row, : len(ids)], mask[row, : len(ids)] = known, 1
         labels[row, given : len(ids)] = known[given:]
     batch = {"input_ids": inputs, "attention_mask": mask, "labels": labels}
-    losses = token_losses(lab.shop.model, batch)[0].sum(1).double().numpy()
+    losses = token_losses(lab.adapted.model, batch)[0].sum(1).double().numpy()
     found: Floats = -losses.reshape(len(asked), -1)
     return found
 

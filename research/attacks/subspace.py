@@ -33,7 +33,7 @@ _SHARING = ("q_proj", "k_proj", "v_proj")
 @torch.no_grad()
 def first_inputs(lab: Laboratory) -> Matrix:
     """What the first layer's attention is given for each token of the vocabulary: float64 [vocabulary, hidden]."""
-    model = lab.shop.base.model
+    model = lab.adapted.base.model
     vectors = model.get_input_embeddings().weight.detach()
     normed: torch.Tensor = model.model.layers[0].input_layernorm(vectors)
     return normed.double().numpy()
@@ -46,7 +46,7 @@ def visible_rows(lab: Laboratory, values: Vector, clear: NDArray[np.bool_]) -> M
         wanted = any(f"layers.0.self_attn.{name}.lora_A" in block.name for name in _SHARING)
         if wanted and clear[block.offset]:
             rows.append(values[block.offset : block.offset + block.size].reshape(block.shape).astype(np.float64))
-    hidden = int(lab.shop.base.model.get_input_embeddings().weight.shape[1])
+    hidden = int(lab.adapted.base.model.get_input_embeddings().weight.shape[1])
     return np.concatenate(rows) if rows else np.zeros((0, hidden))
 
 

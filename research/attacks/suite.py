@@ -83,13 +83,13 @@ def measure(
     began = time.monotonic()
     with console.status("attacks") as status:
 
-        def told(text: str) -> None:
+        def say(text: str) -> None:
             status.update(text)
             if not console.is_terminal:  # where no status line is drawn
                 console.print(f"[{time.monotonic() - began:6.0f} s] {text}", highlight=False, markup=False)
 
         for name, run in attacks:
-            scores += run(lab, lambda step, name=name: told(f"{name}: {step}"))  # type: ignore[misc]
+            scores += run(lab, lambda step, name=name: say(f"{name}: {step}"))  # type: ignore[misc]
             keep(scores)
             console.print(f"{name}: {len(scores)} scores so far")
     return scores

@@ -39,7 +39,7 @@ from research.attacks.separation import Floats
 from research.attacks.statistics import equivalent, mean_interval, share_interval
 from research.compare.memory import Memory
 
-Told = Callable[[str], None]
+Say = Callable[[str], None]
 OTHERWISE = "separation, other weights"
 BESIDE = "separation, beside a sum in real numbers"
 
@@ -119,7 +119,7 @@ def right_score(right: Sequence[bool], unknown: int, what: str) -> Score:
     )
 
 
-def run(lab: Laboratory, told: Told) -> list[Score]:
+def run(lab: Laboratory, say: Say) -> list[Score]:
     """Everything above, for two and for three unknown contributors."""
     size, memory, out = lab.size, Memory(), list[Score]()
     for unknown, versions in zip((2, 3), size.versions, strict=True):
@@ -127,18 +127,18 @@ def run(lab: Laboratory, told: Told) -> list[Score]:
         given |= {f"strategy.{key}": unknown + 1 for key in ("buffer-size", "min-contributors", "min-nodes")}
 
         def version_made(text: str, count: int = unknown + 1) -> None:
-            told(f"run with {count} contributors a version: {text}")
+            say(f"run with {count} contributors a version: {text}")
 
-        made = run_of(versions, lab.seed, given, memory, told=version_made)
+        made = run_of(versions, lab.seed, given, memory, say=version_made)
         members = [cases(version) for version in made.versions]
         found = []
         for number, mine in enumerate(members):
-            told(f"{unknown} unknown contributors: version {number + 1} of {versions}")
+            say(f"{unknown} unknown contributors: version {number + 1} of {versions}")
             found.append([views(made, case, size.every, rng) for case in mine])
         table = Table(unknown, found, rng)
         out += [*table.separations(), *table.beside()]
         if unknown == 2:
-            told("inferring weights, other weights")
+            say("inferring weights, other weights")
             right = [weights_right(made, case) for mine in members for case in mine]
             for number, what in enumerate(("others' weights", "own weight, too")):
                 out.append(right_score([each[number] for each in right], unknown, what))

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client_app.training.learner import LoraLearner, Workshop, workshop
+from client_app.training.learner import AdaptedModel, LoraLearner, adapted_model
 from client_app.training.losses import to_device, token_losses
 from client_app.training.trained import Vector
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
@@ -113,13 +113,13 @@ QUICK = Size(
 )
 
 
-def patient_losses(shop: Workshop, vector: Vector, tokens: TokenDataset) -> Floats:
+def patient_losses(adapted: AdaptedModel, vector: Vector, tokens: TokenDataset) -> Floats:
     """Mean loss of each patient's notes together, nats a token, float64 [patients]."""
-    write_vector(shop.model, shop.layout, vector)
+    write_vector(adapted.model, adapted.layout, vector)
     rows = np.zeros((len(tokens.patient_ids), 2))
     with torch.no_grad():
         for batch in test_batches(tokens, BATCH_TOKENS):
-            losses, predicted, _ = token_losses(shop.model, to_device(batch.inputs, torch.device("cpu")))
+            losses, predicted, _ = token_losses(adapted.model, to_device(batch.inputs, torch.device("cpu")))
             sums = np.stack([losses.double().sum(1).numpy(), predicted.sum(1).numpy()], axis=1)
             np.add.at(rows, batch.patients, sums)
     return np.asarray(rows[:, 0] / rows[:, 1], dtype=np.float64)
@@ -166,12 +166,12 @@ class Bench:
         self.data = DataConfig(
             synthetic_patients=size.patients, test_fraction=0.5, max_tokens=size.max_tokens, seed=seed
         )
-        self.shop = workshop(ModelConfig(device="cpu"), LoraSettings(), seed)
+        self.adapted = adapted_model(ModelConfig(device="cpu"), LoraSettings(), seed)
         self.schedules = {
             name: Schedule(versions=versions, local_steps=size.local_steps)
             for name, versions in ((DEFAULT, size.versions), (LONG, size.long_versions))
         }
-        tokenizer = self.shop.base.tokenizer
+        tokenizer = self.adapted.base.tokenizer
         self.canaries = draw_canaries(tokenizer, REPEATS, size.each, self._rng("canaries"))
         self.sites = [self._site(h) for h in load_hospitals(self.data, size.hospitals)]
         self.nonmember = self._victims([s.nonmember for s in self.sites], "nonmembers")
@@ -193,8 +193,8 @@ class Bench:
         return Site(hospital, part(learner.train_tokens, inside[:m]), part(test, outside[:n]), shadow)
 
     def _learner(self, hospital: Hospital, tokens: TokenDataset | None = None, setting: str = DEFAULT) -> LoraLearner:
-        learner = LoraLearner(self.shop, hospital, self.data, self.schedules[setting], TrainSettings())
-        learner.told = lambda report: None
+        learner = LoraLearner(self.adapted, hospital, self.data, self.schedules[setting], TrainSettings())
+        learner.on_progress = lambda report: None
         if tokens is not None:
             learner.train_tokens = tokens
         return learner
@@ -214,7 +214,7 @@ class Bench:
         if key not in self._targets:
             members = self._members(setting)
             trained = [
-                planted(tokens, self.canaries, self.shop.base.tokenizer) if number == PLANTED else tokens
+                planted(tokens, self.canaries, self.adapted.base.tokenizer) if number == PLANTED else tokens
                 for number, tokens in enumerate(members)
             ]
             learners = [self._learner(s.hospital, t, setting) for s, t in zip(self.sites, trained, strict=True)]
@@ -234,7 +234,7 @@ class Bench:
     ) -> tuple[Vector, ...]:
         """Versions that make up ``size.seen``, evenly spaced, the last included."""
         shares = np.array(weights, dtype=np.float64) / sum(weights)
-        x, kept = self.shop.initial, []
+        x, kept = self.adapted.initial, []
         count = schedule.versions
         looked_at = {round(count * (i + 1) / self.size.seen) - 1 for i in range(self.size.seen)}
         for version in range(count):
@@ -262,12 +262,12 @@ class Bench:
             number = len(self._shadows)
             self.progress(f"shadow adapter {number + 1} of {self.size.shadows}")
             learner = self._learner(self.sites[0].hospital, part(pool, parts[number]))
-            self._shadows.append(learner.alone(self.shop.initial, self.size.shadow_steps, self.seed + number))
+            self._shadows.append(learner.alone(self.adapted.initial, self.size.shadow_steps, self.seed + number))
         return self._shadows
 
     def losses(self, vector: Vector, tokens: TokenDataset) -> Floats:
         """As :func:`patient_losses`, on the model at hand; nothing is measured twice."""
         key = (hashlib.sha256(vector.tobytes()).digest(), tokens.patient_ids)
         if key not in self._losses:
-            self._losses[key] = patient_losses(self.shop, vector, tokens)
+            self._losses[key] = patient_losses(self.adapted, vector, tokens)
         return self._losses[key]

@@ -98,9 +98,9 @@ def run_jobs(
                         began, kept = time.perf_counter(), place.done(method, seed)
                         made = place.job(method, seed, label)
                         jobs.setdefault(method.name, []).append(made)
-                        said = "kept" if kept else f"{time.perf_counter() - began:.1f} s"
+                        outcome = "kept" if kept else f"{time.perf_counter() - began:.1f} s"
                         bars.console.print(
-                            f"seed {seed}  {method.title}: loss {made['loss']:.3f}  ({said})", highlight=False
+                            f"seed {seed}  {method.title}: loss {made['loss']:.3f}  ({outcome})", highlight=False
                         )
                     except UnavailableError as error:
                         unavailable[method.name] = str(error)
@@ -134,8 +134,8 @@ def found_of(
             base = jobs.get(base_of(group), ())
             ablations.append(ablation_row(group, value, jobs[method.name], base, setting.loss_margin))
         else:
-            told = {"group": group, "value": value, "base": base_of(group)}
-            ablations.append(told | {"unavailable": unavailable.get(method.name, "not run")})
+            facts = {"group": group, "value": value, "base": base_of(group)}
+            ablations.append(facts | {"unavailable": unavailable.get(method.name, "not run")})
     return {
         "methods": rows,
         "checks": checks,
@@ -172,7 +172,7 @@ def compare(setting: Comparison, wanted: Wanted, out: Path, defaults: Mapping[st
     place = Workplace(setting, out, defaults)
     jobs, unavailable = run_jobs(place, setting, wanted, console)
     learner = place.learners(METHODS[FL], 0, NOTES)[0]
-    layers = len({block.name.rsplit(".lora_", 1)[0] for block in learner.shop.layout.blocks})
+    layers = len({block.name.rsplit(".lora_", 1)[0] for block in learner.adapted.layout.blocks})
     with console.status("attacks") as status:
         units = max(len(one.train_tokens.patient_ids) for one in place.learners(METHODS[FL], 0, NOTES))
         attack = Attacker(setting, units, status.update) if wanted.attacks else None

@@ -126,10 +126,10 @@ def epsilon_of(events: Iterable[Event]) -> float | None:
 
 @dataclass
 class _Watch(Callback):
-    """Sees every message of a run and every event of its ledger; ``heard`` is called with every version."""
+    """Sees every message of a run and every event of its ledger; ``on_version`` is called with every version."""
 
     private: bool
-    heard: Callable[[int], None]
+    on_version: Callable[[int], None]
     turns: Counter[int] = field(default_factory=Counter)
     cost: Cost = field(default_factory=Cost)
     node: Node | None = None
@@ -158,7 +158,7 @@ class _Watch(Callback):
                 "differential privacy (privacy.unit), so no figure is shown for it"
             )
         if isinstance(event, Version):
-            self.heard(event.version)
+            self.on_version(event.version)
 
 
 def fixed_identities(state: Path, hospitals: int) -> None:
@@ -185,10 +185,10 @@ def federate(
     folder: Path,
     learner: LoraLearner,
     memory: Memory,
-    heard: Callable[[int], None] = lambda version: None,
+    on_version: Callable[[int], None] = lambda version: None,
     dither: Dither = KNOWN,
 ) -> Federated:
-    """Run ``config`` to its end in ``folder``; ``learner`` knows the model, ``heard`` every version.
+    """Run ``config`` to its end in ``folder``; ``learner`` knows the model, ``on_version`` every version.
 
     Hospitals are equally fast, behind links of ``mbit`` (which the paper's weights ask for), and take turns: after
     every round of updates each has trained as often as the others.
@@ -204,7 +204,7 @@ def federate(
     read = replace(read, strategy=replace(read.strategy, snapshot_every=0))  # nobody joins, and rounds are counted
     plan = run_plan(read, hospitals)
     fixed_identities(read.run.state_root, hospitals)
-    watch, trainings = _Watch(read.privacy.unit != NO_UNIT, heard), list[float]()
+    watch, trainings = _Watch(read.privacy.unit != NO_UNIT, on_version), list[float]()
 
     def built(context: Context, task: Task) -> Node:
         node = build(context, task)
@@ -224,7 +224,7 @@ def federate(
         dither=dither,
     )
     run = open_run(folder)
-    vault = vault_of(run, simulated_key(read.encryption), learner.shop)
+    vault = vault_of(run, simulated_key(read.encryption), learner.adapted)
     vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault)
     if len(run.versions) != read.schedule.versions:
         raise EvaluationError(f"the run ended at version {len(run.versions)} of {read.schedule.versions}")

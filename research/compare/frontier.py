@@ -44,7 +44,7 @@ def point(learner: LoraLearner, fraction: float, hospitals: int, seed: int = 0, 
     with Payloads(learner.sizes, plan, vault) as payloads:
         for _ in range(REPEATS):
             began = time.perf_counter()
-            sent = [payloads.close(values) for values in updates]
+            sent = [payloads.seal(values) for values in updates]
             summed = join(combine(sent, weights, plan.sum_bits(1), kinds))
             for _ in range(hospitals):
                 out = np.zeros(total, np.int64)

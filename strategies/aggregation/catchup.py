@@ -61,7 +61,7 @@ class CatchUp:
     def _one_sum(self, a: int, b: int) -> bool:
         """Whether versions ``a`` and ``b`` may be in one sum."""
         one, other = self.versions[a], self.versions[b]
-        if one.void or other.void or a in self._alone or b in self._alone:
+        if one.discarded or other.discarded or a in self._alone or b in self._alone:
             return False
         return (one.epoch, one.sign, one.key) == (other.epoch, other.sign, other.key)
 
@@ -73,7 +73,7 @@ class CatchUp:
 
     def _record(self, version: int) -> Record:
         facts = self.versions[version]
-        if facts.void:
+        if facts.discarded:
             return RecordHead(version, version, facts.epoch, 0, facts.sign), EMPTY
         head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign, facts.key, facts.dithered)
         return head, self.journal.open(version_name(version))[1]

@@ -16,7 +16,7 @@ from logging import WARNING
 
 from flwr.common import log
 
-from crossward.ledger.events import Accepted, Excluded, Version, Void, read_line
+from crossward.ledger.events import Accepted, Discarded, Excluded, Version, read_line
 from strategies.history.roster import NodeView
 from strategies.history.state import ServerState
 
@@ -28,18 +28,18 @@ def doubt(state: ServerState, view: NodeView, first: int, last: int, reason: str
     if not 1 <= first <= last <= state.version or state.hashes.newest >= first:
         return  # no such versions, or others have opened them: the trouble is this node's own
     state.catch_up.part(range(first, last + 1))
-    if first < last or state.catch_up.versions[first].void:
+    if first < last or state.catch_up.versions[first].discarded:
         return
     witnesses = state.doubts.setdefault(first, set())
     witnesses.add(view.hospital)
     if len(witnesses) >= min(WITNESSES, len(state.roster.present)):
-        _void(state, first, reason)
+        _discard(state, first, reason)
 
 
 def apart(state: ServerState, group: list[Accepted]) -> list[Accepted]:
     """``group`` with one at most of those who contributed to a void version, if others can fill a buffer."""
     run = state.run
-    suspects = frozenset[str]().union(*run.void_groups) - run.excluded
+    suspects = frozenset[str]().union(*run.discarded_groups) - run.excluded
     if not suspects:
         return group
     present = {state.roster.nodes[node].hospital for node in state.roster.present} - run.excluded
@@ -52,22 +52,22 @@ def apart(state: ServerState, group: list[Accepted]) -> list[Accepted]:
 def _exclude(state: ServerState) -> None:
     """After a second void version, ask whoever contributed to all of them no more, if enough others are left."""
     run = state.run
-    if len(run.void_groups) < 2:
+    if len(run.discarded_groups) < 2:
         return
-    suspects = frozenset.intersection(*run.void_groups) - run.excluded
+    suspects = frozenset.intersection(*run.discarded_groups) - run.excluded
     present = {state.roster.nodes[node].hospital for node in state.roster.present} - run.excluded
     if not suspects or len(present - suspects) < state.settings.min_contributors:
         return
     for hospital in sorted(suspects):
         log(WARNING, "%s contributed to every version that did not open: it is asked no more", hospital)
-        state.record(Excluded(hospital=hospital, versions=len(run.void_groups)))
+        state.record(Excluded(hospital=hospital, versions=len(run.discarded_groups)))
 
 
-def _void(state: ServerState, version: int, reason: str) -> None:
+def _discard(state: ServerState, version: int, reason: str) -> None:
     found = (e for e in map(read_line, state.journal.events()) if isinstance(e, Version) and e.version == version)
     made = next(found)
     log(WARNING, "Version %s opens at no node and is left out: %s", version, reason)
-    state.record(Void(version=version, tasks=made.tasks, hospitals=made.hospitals, reason=reason))
+    state.record(Discarded(version=version, tasks=made.tasks, hospitals=made.hospitals, reason=reason))
     state.catch_up.forget()
     state.doubts.pop(version, None)
     _exclude(state)

@@ -161,7 +161,7 @@ def roll_back(state: ServerState, versions: Iterable[int]) -> None:
     run = state.run
     for version in list(versions):  # each is taken off the list that the state has of them
         facts = run.versions[version]
-        if facts.void:
+        if facts.discarded:
             continue
         _append(
             state,

@@ -42,12 +42,12 @@ class Claims:
 
     def bounded(self, hospital: str, update: Update, round_trip: float) -> tuple[Update, list[str]]:
         """``update`` with its claims within bounds, and what was changed, in words."""
-        said: list[str] = []
+        clamped: list[str] = []
 
         def within(name: str, value: float, low: float, high: float) -> float:
             kept = min(max(value, low), high)
             if kept != value:
-                said.append(f"{name} {value:.6g} -> {kept:.6g}")
+                clamped.append(f"{name} {value:.6g} -> {kept:.6g}")
             return kept
 
         compute = within("compute_seconds", update.compute_seconds, 0.0, round_trip)
@@ -68,8 +68,8 @@ class Claims:
         else:  # hospitals differ more in size than in anything else
             sizes = self._others(hospital, lambda claim: claim.num_examples)
             examples = round(within("num_examples", examples, *around(sizes, self.ratio**2)))
-        if not said:
-            return update, said
+        if not clamped:
+            return update, clamped
         changed = replace(
             update,
             compute_seconds=compute,
@@ -80,4 +80,4 @@ class Claims:
             num_examples=max(examples, 1),
             loss_sum=loss,
         )
-        return changed, said
+        return changed, clamped

@@ -98,15 +98,15 @@ class Ending:
             self.stop(reasons.SPENT(left=left, known=known, needed=needed).text)
             return
         last = next(view.reason for view in reversed(s.roster.nodes.values()) if s.exhausted(view.node))
-        told = (
+        message = (
             f"{known - left} of {known} nodes refused their first training for its price in privacy, fewer than "
             f"strategy.min-contributors = {needed} are left; the last said: {last}"
         )
         if not left or s.clock.now() - self.began >= s.settings.max_wait:
-            raise RunError(f"no version was made: {told}")
+            raise RunError(f"no version was made: {message}")
         if not self._told:
             self._told = True
-            log(WARNING, "%s. Waiting up to strategy.max-wait = %g s for others to join", told, s.settings.max_wait)
+            log(WARNING, "%s. Waiting up to strategy.max-wait = %g s for others to join", message, s.settings.max_wait)
 
     def done(self) -> bool:
         """Whether nothing is under way or owed any more."""

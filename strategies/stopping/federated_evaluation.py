@@ -50,18 +50,18 @@ class EvaluationRound:
 
     def judged(self, model: str, settings: StrategySettings) -> tuple[float | None, list[str]]:
         """Loss of ``model`` as it is judged, nats a token, and who was held to bounds, in words."""
-        said = [(site, m[model]) for site, m in self._by_node.values() if model in m and m[model].tokens]
-        if not said:
+        measured = [(site, m[model]) for site, m in self._by_node.values() if model in m and m[model].tokens]
+        if not measured:
             return None, []
-        share = capped([m.tokens for _, m in said], max(settings.max_share, 1.0 / len(said)))
-        told, loss = [], 0.0
-        for number, (site, found) in enumerate(said):
-            low, high = around([m.loss for i, (_, m) in enumerate(said) if i != number], settings.claim_ratio)
+        share = capped([m.tokens for _, m in measured], max(settings.max_share, 1.0 / len(measured)))
+        clamped, loss = [], 0.0
+        for number, (site, found) in enumerate(measured):
+            low, high = around([m.loss for i, (_, m) in enumerate(measured) if i != number], settings.claim_ratio)
             kept = min(max(found.loss, low), high)
             if kept != found.loss:
-                told.append(f"{site}: mean loss {found.loss:.6g} -> {kept:.6g}")
+                clamped.append(f"{site}: mean loss {found.loss:.6g} -> {kept:.6g}")
             loss += share[number] * kept
-        return loss, told
+        return loss, clamped
 
     def metrics(self) -> MetricRecord:
         """Loss, perplexity and next-token accuracy of every model over all hospitals."""

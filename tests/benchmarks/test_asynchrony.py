@@ -53,7 +53,7 @@ def test_the_settings_hold_what_the_comparison_promises() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "instead", "said"),
+    ("line", "instead", "expected"),
     [
         ("latency", "latency = -1.0", r"task\.latency = -1\.0: expected more than 0"),
         ("latency", 'latency = "slow"', r"task\.latency = 'slow': expected float"),
@@ -66,8 +66,8 @@ def test_the_settings_hold_what_the_comparison_promises() -> None:
         ("latency", "latency = [", r"is not TOML"),
     ],
 )
-def test_a_bad_setting_is_named(tmp_path: Path, line: str, instead: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_a_bad_setting_is_named(tmp_path: Path, line: str, instead: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
         read_config(settings(tmp_path, (line, instead)))
 
 

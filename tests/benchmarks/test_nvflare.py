@@ -34,9 +34,9 @@ def stand_in(tmp_path: Path) -> Stand:
 
 def test_without_an_interpreter_it_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*SIZE, "--python", str(tmp_path / "python")]) == 2
-    said = capsys.readouterr()
-    assert f"{tmp_path / 'python'} is no Python interpreter" in said.err and "pip install nvflare==" in said.err
-    assert not said.out
+    output = capsys.readouterr()
+    assert f"{tmp_path / 'python'} is no Python interpreter" in output.err and "pip install nvflare==" in output.err
+    assert not output.out
 
 
 def test_an_interpreter_without_nvflare_is_told_apart_from_one_that_fails(
@@ -44,13 +44,13 @@ def test_an_interpreter_without_nvflare_is_told_apart_from_one_that_fails(
 ) -> None:
     lacking = stand_in("echo Traceback >&2; echo \"ModuleNotFoundError: No module named 'nvflare'\" >&2; exit 1")
     assert main([*SIZE, "--python", str(lacking)]) == 2
-    said = capsys.readouterr().err
-    assert "cannot run NVFlare: ModuleNotFoundError: No module named 'nvflare'" in said and "pip install" in said
+    output = capsys.readouterr().err
+    assert "cannot run NVFlare: ModuleNotFoundError: No module named 'nvflare'" in output and "pip install" in output
 
     failing = stand_in("echo 'answer {}'; read line; echo 'ValueError: refused' >&2; exit 3")
     assert main([*SIZE, "--python", str(failing)]) == 2
-    said = capsys.readouterr().err
-    assert "ended with code 3:\nValueError: refused" in said and "pip install" not in said
+    output = capsys.readouterr().err
+    assert "ended with code 3:\nValueError: refused" in output and "pip install" not in output
 
 
 def test_their_figures_are_read_among_their_remarks_and_ours_are_measured(

@@ -51,9 +51,9 @@ def test_a_resident_group_saves_the_next_message_most_of_what_the_first_one_cost
 
 
 def test_only_the_process_that_trains_imports_torch(ran: tuple[Found, str]) -> None:
-    told = {(row["engine"], row["message"]): row["torch_imported"] for row in of(ran[0], "torch imported")}
-    assert told["worker-group", "first"] == told["worker-group", "next"] == told["flwr alone", "-"] == 0
-    assert told["in-process", "first"] == 1
+    reported = {(row["engine"], row["message"]): row["torch_imported"] for row in of(ran[0], "torch imported")}
+    assert reported["worker-group", "first"] == reported["worker-group", "next"] == reported["flwr alone", "-"] == 0
+    assert reported["in-process", "first"] == 1
 
 
 def test_two_processes_train_what_one_does_and_none_is_left_behind(ran: tuple[Found, str]) -> None:

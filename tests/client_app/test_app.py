@@ -153,8 +153,8 @@ def test_train_alone_and_evaluate_answer_with_what_was_asked(tmp_path: Path) -> 
 
 def test_only_training_says_which_link_it_pretends_to_have(tmp_path: Path) -> None:
     where = context({"partition-id": 1, "num-partitions": 3}, run__state_dir=str(tmp_path))
-    told = read_pretence(ask(write_task(TASK), where).content)
-    assert told is not None and (told.mbit, told.slowdown) == (8.0, 3.0) and told.compute > 0
+    reported = read_pretence(ask(write_task(TASK), where).content)
+    assert reported is not None and (reported.mbit, reported.slowdown) == (8.0, 3.0) and reported.compute > 0
     assert read_pretence(ask(write_task(TASK), where, EVALUATE).content) is None
     none = context(run__state_dir=str(tmp_path), simulation__links_mbit="")
     assert read_pretence(ask(write_task(TASK), none).content) is None
@@ -208,7 +208,7 @@ def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_dem
     run = CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
     with monkeypatch.context() as patch:
         patch.setattr("client_app.builders.hospital.open_learner", lambda *given: pytest.fail("notes were read"))
-        for config, told in (
+        for config, reported in (
             (run | {"strategy__min_contributors": 2}, "strategy.min-contributors = 2"),
             (CSV, "privacy.unit = 'none'"),
             (run | {"privacy__unit": "example"}, "privacy.unit = 'example'"),
@@ -216,7 +216,7 @@ def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_dem
         ):
             for kind in (TRAIN, EVALUATE, ALONE):
                 got = failure(TASK, context(given, **config), kind)
-                assert got.kind == FAILED and told in got.reason and "nothing was trained or sent" in got.reason
+                assert got.kind == FAILED and reported in got.reason and "nothing was trained or sent" in got.reason
         misspelt = failure(TASK, context(given | {"privacy_epsilon": 1.0}, **run)).reason
         assert "no key privacy_epsilon; did you mean privacy-epsilon" in misspelt
         both = failure(TASK, context(given | {"partition-id": 0, "num-partitions": 2}, **run)).reason
@@ -238,10 +238,9 @@ def test_the_loss_is_told_to_a_grid_that_the_hospital_may_widen(
         got = answer(TASK, context(where, **CSV, train__loss_grid=grid))
         assert isinstance(got, Update)
         means.append(got.loss_sum / got.num_tokens)
-    exact, told, wide = means
-    assert (
-        told != exact and 1.25**-0.5 <= told / exact <= 1.25**0.5 and wide in (pytest.approx(1.0), pytest.approx(4.0))
-    )
+    exact, reported, wide = means
+    assert reported != exact and 1.25**-0.5 <= reported / exact <= 1.25**0.5
+    assert wide in (pytest.approx(1.0), pytest.approx(4.0))
 
 
 def test_a_hospital_may_allow_a_run_in_the_clear(tmp_path: Path, notes: Path) -> None:
@@ -386,8 +385,8 @@ def test_held_out_patients_are_the_same_in_every_run_of_a_protected_hospital(
     run = CSV | PRIVATE | {"privacy__epsilon": 3.0, "privacy__noise_multiplier": 20.0}
     for state in ("state", "another"):
         (tmp_path / state / "identity.spent").mkdir(parents=True)
-    told = answer(TASK, context(given, **run), EVALUATE)
-    assert isinstance(told, Evaluation) and told.measures["global"].patients >= 10
+    reported = answer(TASK, context(given, **run), EVALUATE)
+    assert isinstance(reported, Evaluation) and reported.measures["global"].patients >= 10
     with monkeypatch.context() as patch:
         patch.setattr("client_app.builders.hospital.open_learner", lambda *given: pytest.fail("notes were read"))
         for other in ({"data__seed": 1}, {"data__note_types": "x"}, {"data__test_fraction": 0.5}):
@@ -398,8 +397,8 @@ def test_held_out_patients_are_the_same_in_every_run_of_a_protected_hospital(
             )
     few = context(given | {"state-dir": str(tmp_path / "another")}, **run | {"data__test_fraction": 0.02})
     for kind in (EVALUATE, ALONE):
-        told = answer(replace(TASK, steps=1), few, kind)
-        assert isinstance(told, Evaluation) and not told.measures
+        reported = answer(replace(TASK, steps=1), few, kind)
+        assert isinstance(reported, Evaluation) and not reported.measures
     assert "only this log is told" in caplog.text
 
 
@@ -551,7 +550,7 @@ def test_a_diverged_training_makes_a_reply_with_the_remedy(monkeypatch: pytest.M
     finally:
         learner = build(context(), TASK).learner
         assert isinstance(learner, LoraLearner)
-        learner.shop.model.zero_grad()
+        learner.adapted.model.zero_grad()
 
 
 def test_a_state_folder_that_cannot_be_written_makes_a_reply(tmp_path: Path, notes: Path) -> None:

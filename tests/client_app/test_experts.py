@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.guard.refusals import told
-from client_app.training.learner import LoraLearner, workshop
+from client_app.guard.refusals import redacted
+from client_app.training.learner import LoraLearner, adapted_model
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig
 from crossward.adapters.embedded import unpack_model
 from crossward.config.privacy_settings import PrivacySettings
@@ -43,7 +43,7 @@ def model(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelConf
 
 
 def made(model: ModelConfig, hospital: Hospital, lora: LoraSettings = LORA, **given: Any) -> LoraLearner:
-    return LoraLearner(workshop(model, lora, 0), hospital, DATA, SCHEDULE, SETTINGS, **given)
+    return LoraLearner(adapted_model(model, lora, 0), hospital, DATA, SCHEDULE, SETTINGS, **given)
 
 
 @pytest.mark.parametrize("changed", [{}, {"gradient_checkpointing": True}, {"accumulation": 2, "batch_size": 2}])
@@ -59,7 +59,7 @@ def test_it_trains_and_measures(model: ModelConfig, hospital: Hospital, changed:
         assert np.allclose(got.vector, wanted.vector, atol=1e-5)
     before, after = (learner.evaluate({"a": vector})["a"].loss for vector in (start, got.vector))
     assert after < before
-    blocks = learner.shop.layout.blocks
+    blocks = learner.adapted.layout.blocks
     moved = [not np.array_equal(*(v[b.offset :][: b.size] for v in (got.vector, start))) for b in blocks]
     assert all(moved) and any(".experts." in block.name for block in blocks)
 
@@ -71,9 +71,9 @@ def test_a_unit_that_hospitals_protect_is_refused_before_a_step(
     privacy = PrivacySettings(unit, noise_multiplier=1.0, batch=3, notes_per_patient=2, clip=2.0)
     with pytest.raises(AdapterError) as error:
         made(model, hospital, privacy=privacy)
-    said = told(error.value)  # it is of settings and the model alone
-    assert f"privacy.unit = '{unit}'" in said and "model.layers.0.mlp.experts.gate_up_proj" in said
-    assert said.endswith("lora.target-modules = 'k_proj,o_proj,q_proj,v_proj'.")
+    message = redacted(error.value)  # it is of settings and the model alone
+    assert f"privacy.unit = '{unit}'" in message and "model.layers.0.mlp.experts.gate_up_proj" in message
+    assert message.endswith("lora.target-modules = 'k_proj,o_proj,q_proj,v_proj'.")
     lora = LoraSettings(rank=2, target_modules="k_proj,o_proj,q_proj,v_proj")
     learner = made(model, hospital, lora, privacy=privacy)
     got = learner.train_private(learner.initial(), 0, 1.0)
@@ -82,6 +82,6 @@ def test_a_unit_that_hospitals_protect_is_refused_before_a_step(
 
 def test_sharding_and_measured_sealing_are_refused(model: ModelConfig, hospital: Hospital) -> None:
     with pytest.raises(AdapterError, match=r"node\.sharding = 'fsdp' needs linear layers: .*experts"):
-        workshop(model, LORA, 0, sharded=True)
+        adapted_model(model, LORA, 0, sharded=True)
     with pytest.raises(AdapterError, match=r"experts.*Set encryption\.policy to 'all'"):
         made(model, hospital).sensitive_blocks(0.3)

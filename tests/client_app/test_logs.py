@@ -17,7 +17,7 @@ logging.getLogger("crossward.node").info("step %s", 3)
 """
 
 
-def said(before: str = "") -> list[str]:
+def lines(before: str = "") -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", CODE.format(before=before)], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -26,9 +26,9 @@ def said(before: str = "") -> list[str]:
 
 
 def test_a_line_is_printed_once_with_its_time_and_origin() -> None:
-    (line,) = said()
+    (line,) = lines()
     assert line.endswith("INFO crossward.node: step 3") and line[:2] == "20"
 
 
 def test_logging_that_is_set_up_already_is_left_alone() -> None:
-    assert said("logging.basicConfig(level=logging.INFO, format='%(message)s')") == ["step 3"]
+    assert lines("logging.basicConfig(level=logging.INFO, format='%(message)s')") == ["step 3"]

@@ -64,7 +64,7 @@ def sealed(payload: Payload) -> tuple[RecordHead, Payload]:
 
 def record() -> tuple[RecordHead, Payload]:
     vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))
-    return sealed(Payloads((8, 8), PLAN, vault).close(np.arange(16)))
+    return sealed(Payloads((8, 8), PLAN, vault).seal(np.arange(16)))
 
 
 BAD: list[tuple[str, Task]] = [
@@ -88,7 +88,7 @@ def bad(what: str, task: Task | None) -> Task:
     if task is not None:
         return task
     head, payload = record()
-    clear = Payloads((8, 8), PLAN, Vault()).close(np.arange(16))
+    clear = Payloads((8, 8), PLAN, Vault()).seal(np.arange(16))
     made = {
         "a record under a key that the node does not hold": [(head._replace(key="0123456789abcdef"), payload)],
         "a record under no key": [(head._replace(key=""), payload)],

@@ -241,6 +241,6 @@ def test_without_feedback_what_rounding_cuts_off_is_dropped(node: Node, tmp_path
 
 def test_the_size_of_the_training_set_is_told_only_where_weights_are_made_of_it(node: Node) -> None:
     silent = replace(node, folder=node.folder / "silent", reporting=Reporting(counts=False))
-    told, untold = node.train(task(1, 0, 0)), silent.train(task(1, 0, 0))
-    assert isinstance(told, Update) and isinstance(untold, Update)
-    assert (told.num_examples, untold.num_examples) == (10, 1) and told.payload == untold.payload
+    reported, unreported = node.train(task(1, 0, 0)), silent.train(task(1, 0, 0))
+    assert isinstance(reported, Update) and isinstance(unreported, Update)
+    assert (reported.num_examples, unreported.num_examples) == (10, 1) and reported.payload == unreported.payload

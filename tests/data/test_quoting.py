@@ -172,20 +172,20 @@ def test_a_planted_secret_is_repeated_nowhere(
         (folder / f"{here}{end}").write_bytes(gzip.compress(content, 1) if compressed else content)
     path = folder / f"notes.{source}{end}" if flat else folder
     log.clear()
-    told = ""
+    shown = ""
     try:
         options = {"patient_column": "patient", "min_patients": 2} if flat else {"min_patients": 2}
         config = DataConfig(source=source, path=str(path), **{**options, **more})
         found = [load_hospital(config)] if hospitals is None else load_hospitals(config, hospitals)
-        told += " ".join(hospital.name for hospital in found)
+        shown += " ".join(hospital.name for hospital in found)
         for hospital in found:
             tokenise(hospital.train, make_tokenizer(), config, hospital.labels or ("yes", "no"))
     except DataError as error:
-        told += "".join(traceback.format_exception(error)) + repr(error)
-    told += log.text
-    assert "notes" in told
+        shown += "".join(traceback.format_exception(error)) + repr(error)
+    shown += log.text
+    assert "notes" in shown
     for trace in TRACES:
-        assert trace not in told.lower(), told
+        assert trace not in shown.lower(), shown
 
 
 def test_a_file_without_a_header_is_named_by_what_it_lacks(tmp_path: Path) -> None:

@@ -120,9 +120,9 @@ def test_the_label_tasks_sequence_is_a_whole_note_with_its_answer() -> None:
     assert [row[row >= 0].tolist() for row in made["labels"]] == [[501], [502]]
 
 
-@pytest.mark.parametrize(("by_patient", "said"), [(True, "2 patients"), (False, r"3 notes \(examples\)")])
-def test_a_batch_that_the_hospital_cannot_fill_is_refused_with_both_numbers(by_patient: bool, said: str) -> None:
+@pytest.mark.parametrize(("by_patient", "message"), [(True, "2 patients"), (False, r"3 notes \(examples\)")])
+def test_a_batch_that_the_hospital_cannot_fill_is_refused_with_both_numbers(by_patient: bool, message: str) -> None:
     tokens = notes([3, 3, 3], [0, 0, 1])
-    assert count_units(tokens, by_patient) == int(said[0])
-    with pytest.raises(DataError, match=rf"privacy\.batch = 4.*{said}"):
+    assert count_units(tokens, by_patient) == int(message[0])
+    with pytest.raises(DataError, match=rf"privacy\.batch = 4.*{message}"):
         PoissonSampler(tokens, by_patient, 4)

@@ -76,7 +76,7 @@ def test_what_a_house_asks_for_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "output"),
     [
         (("deaths = 0\n", ""), "the key 'deaths' is missing"),
         (("deaths = 0\n", "death = 0\n"), "unknown key 'death'; known are name, unit, service"),
@@ -89,7 +89,7 @@ def test_what_a_house_asks_for_exists() -> None:
     ],
 )
 def test_a_fault_in_a_phrase_file_is_named(
-    change: tuple[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    change: tuple[str, str], output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (FOLDER / "heart.toml").read_text(encoding="utf-8")
     assert change[0] in text
@@ -97,7 +97,7 @@ def test_a_fault_in_a_phrase_file_is_named(
     monkeypatch.setattr(phrase_files, "FOLDER", tmp_path)
     with pytest.raises(DataError) as error:
         load(House, "faulty")
-    assert said in str(error.value) and str(tmp_path / "faulty.toml") in str(error.value)
+    assert output in str(error.value) and str(tmp_path / "faulty.toml") in str(error.value)
     with pytest.raises(DataError, match=r"none\.toml cannot be read.*install it again"):
         load(House, "none")
 

@@ -63,10 +63,10 @@ def test_a_run_with_a_budget_from_config_to_report(
 ) -> None:
     run = serve({**CONFIG, "encryption.policy": policy}, tmp_path, monkeypatch)
     lines = [{"event": e.event, **e.facts} for e in read_entries(run / FILE_NAME)]
-    (said,) = [line for line in lines if line["event"] == HospitalPrivacy.name]
+    (expected,) = [line for line in lines if line["event"] == HospitalPrivacy.name]
     made = [line for line in lines if line["event"] == "version"]
-    assert said["exposed"] == (policy == "none") and 5.9 < said["epsilon"] <= 6.0
-    assert len(made) == 5 and made[-1]["hospital_epsilon"] == said["epsilon"]
+    assert expected["exposed"] == (policy == "none") and 5.9 < expected["epsilon"] <= 6.0
+    assert len(made) == 5 and made[-1]["hospital_epsilon"] == expected["epsilon"]
     assert json.loads((run / "config.json").read_text())["plan"] == [18, 4, 0]
     assert json.loads((run / "result.json").read_text())["version"] == 5
     page = (run / "report.html").read_text()
@@ -75,7 +75,7 @@ def test_a_run_with_a_budget_from_config_to_report(
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"privacy.noise-multiplier": 1.0}, "would spend epsilon"),
         ({"strategy.weighting": "examples"}, "use strategy.weighting = 'equal'"),
@@ -83,8 +83,8 @@ def test_a_run_with_a_budget_from_config_to_report(
     ],
 )
 def test_a_run_that_could_not_keep_its_promise_does_not_start(
-    changes: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises((SettingsError, ValueError), match=said):
+    with pytest.raises((SettingsError, ValueError), match=expected):
         serve({**CONFIG, **changes}, tmp_path, monkeypatch)
     assert not (tmp_path / "run").exists()

@@ -39,8 +39,8 @@ def test_a_failure_without_a_reason_does_not_end_the_run(reason: str, capsys: py
 def test_a_nodes_words_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Shown(Path("/runs/x"), 4, clock=lambda: 0.0)
     progress.show(failed("\x1b[2J\x1b]0;owned\x07 gone [bold]"))
-    said = capsys.readouterr().out
-    assert "\x1b" not in said and "\x07" not in said and "gone [bold]" in said
+    output = capsys.readouterr().out
+    assert "\x1b" not in output and "\x07" not in output and "gone [bold]" in output
 
 
 def test_a_version_names_its_hospitals_weights_and_staleness(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +55,7 @@ VERSION = {"event": "version", "version": 4, "train_loss": 2.25, "sites": ["A"],
 VERSION |= {"staleness": [0]}
 
 
-def said(rounding: str, *lines: dict[str, Any]) -> list[str]:
+def output(rounding: str, *lines: dict[str, Any]) -> list[str]:
     progress = Shown(Path("/runs/x"), 4, clock=lambda: 0.0, rounding=rounding)
     progress.console = Console(file=io.StringIO(), width=140)
     for line in lines:
@@ -65,7 +65,7 @@ def said(rounding: str, *lines: dict[str, Any]) -> list[str]:
 
 def test_a_rounded_loss_is_named_for_what_it_is_and_no_versions_loss() -> None:
     evaluated = {"event": "evaluated", "version": 3, "loss": 2.5}
-    first, second, _, third = said("rounded to powers of 1.5", UPDATE, VERSION, evaluated, VERSION)
+    first, second, _, third = output("rounded to powers of 1.5", UPDATE, VERSION, evaluated, VERSION)
     assert first.startswith("[   0.0 s]   update 7 from North: based on version 3 (fresh), 5 steps, reported training")
     assert "reported training loss 2.25 (rounded to powers of 1.5), 0 kB" in first
     assert second == "[   0.0 s] version 4/4: weights A 96 (staleness 0)"
@@ -73,14 +73,14 @@ def test_a_rounded_loss_is_named_for_what_it_is_and_no_versions_loss() -> None:
 
 
 def test_an_exact_loss_stands_in_both_lines() -> None:
-    first, second = said("", UPDATE, VERSION)
+    first, second = output("", UPDATE, VERSION)
     assert ", training loss 2.250, 0 kB" in first and "reported" not in first
     assert second == "[   0.0 s] version 4/4: training loss 2.250; weights A 96 (staleness 0)"
 
 
 def test_the_patterns_are_of_these_lines() -> None:
     """With them the launcher puts a simulation's exact losses in."""
-    first, second = said("rounded to powers of 1.5", UPDATE, VERSION)
+    first, second = output("rounded to powers of 1.5", UPDATE, VERSION)
     assert UPDATE_LINE.match(first)["task"] == "7" and VERSION_LINE.match(second)["version"] == "4"  # type: ignore[index]
     assert REPORTED_LOSS.search(first) and not REPORTED_LOSS.search(second)
     assert not UPDATE_LINE.match(second) and not VERSION_LINE.match(first)
@@ -103,6 +103,6 @@ def test_a_private_update_tells_its_price_and_no_loss(capsys: pytest.CaptureFixt
     progress.show(line | {"local_epsilon": 1.234, "local_epsilon_step": 0.5})
     progress.show({"event": "version", "version": 2, "sites": ["A"], "weights": [96], "key": "", "staleness": [0]})
     progress.show({"event": "budget", "hospital": "ab", "reason": "no more"})
-    said = capsys.readouterr().out
-    assert "5 steps, patient-level epsilon 1.23, 0 kB" in said and "training losses withheld" in said
-    assert "budget: North: no more" in said
+    output = capsys.readouterr().out
+    assert "5 steps, patient-level epsilon 1.23, 0 kB" in output and "training losses withheld" in output
+    assert "budget: North: no more" in output

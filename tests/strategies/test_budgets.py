@@ -207,8 +207,8 @@ def test_a_run_without_a_version_waits_for_others_to_join(tmp_path: Path) -> Non
 
 def test_a_run_without_a_version_is_no_complete_run(tmp_path: Path) -> None:
     run = Run(tmp_path, [replace(NOISE, batch=16)] + [NOISE] * 2, toy, max_wait=60.0)
-    told = r"no version was made: 1 of 3 nodes refused .*min-contributors = 3 .* privacy.batch = 16 is more"
-    with pytest.raises(RunError, match=told):
+    reported = r"no version was made: 1 of 3 nodes refused .*min-contributors = 3 .* privacy.batch = 16 is more"
+    with pytest.raises(RunError, match=reported):
         run.go()
     assert 60.0 <= run.clock.now() < 70.0 and not of(list(run.journal.events()), "finished")
     again = Run(tmp_path, [NOISE] * 3, toy, journal=run.journal)  # put right: what was accepted still counts
@@ -271,7 +271,7 @@ def test_an_update_of_another_unit_than_the_runs_is_refused(tmp_path: Path) -> N
 
 
 def test_a_whole_private_run_of_real_hospitals(own_home: Path, tmp_path: Path) -> None:
-    from client_app.training.learner import LoraLearner, workshop
+    from client_app.training.learner import LoraLearner, adapted_model
     from crossward.adapters import LoraSettings, ModelConfig
     from crossward.config.train_settings import TrainSettings
     from data import DataConfig, load_hospitals
@@ -279,13 +279,13 @@ def test_a_whole_private_run_of_real_hospitals(own_home: Path, tmp_path: Path) -
     data = DataConfig(synthetic_patients=24, max_tokens=32, min_patients=2)
     schedule = Schedule(versions=2, local_steps=2, peak=1e-2)
     privacy = PrivacySettings("patient", 8.0, noise_multiplier=3.0, batch=2, notes_per_patient=1)
-    shop = workshop(ModelConfig(device="cpu"), LoraSettings(rank=2), 0)
+    adapted = adapted_model(ModelConfig(device="cpu"), LoraSettings(rank=2), 0)
     learners = [
-        LoraLearner(shop, hospital, data, schedule, TrainSettings(batch_size=4), privacy=privacy)
+        LoraLearner(adapted, hospital, data, schedule, TrainSettings(batch_size=4), privacy=privacy)
         for hospital in load_hospitals(data, 3)
     ]
     for learner in learners:
-        learner.told = lambda report: None
+        learner.reported = lambda report: None
     run = Run(tmp_path / "nodes", [privacy] * 3, lambda number: learners[number], schedule=schedule)
     lines = run.go()
     assert of(lines, "finished")[0]["reason"] == "all 2 versions are made"

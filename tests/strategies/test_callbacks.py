@@ -88,7 +88,7 @@ def test_callbacks_are_loaded_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         ("Seen", "expected module:Class, as in"),
         ("module:", "expected module:Class, as in"),
@@ -99,8 +99,8 @@ def test_callbacks_are_loaded_by_name() -> None:
         ("tests.strategies.test_callbacks:Needy", r"cannot be made \(TypeError: .*'what'\)"),
     ],
 )
-def test_what_cannot_be_loaded_is_refused_in_one_line(name: str, said: str) -> None:
-    with pytest.raises(CallbackError, match=said) as raised:
+def test_what_cannot_be_loaded_is_refused_in_one_line(name: str, expected: str) -> None:
+    with pytest.raises(CallbackError, match=expected) as raised:
         load_callback(name)
     assert "\n" not in str(raised.value) and name in str(raised.value)
 

@@ -183,10 +183,10 @@ def test_an_update_of_an_older_scale_epoch_is_late(federation: Any) -> None:
 
 def test_the_ledger_tells_what_is_promised_and_what_every_version_spent(federation: Any) -> None:
     f = run(federation, compute=(1, 1, 2, 9), schedule=schedule(8), buffer_size=3)
-    (said,) = f.lines(HospitalPrivacy.name)
-    assert said["unit"] == "hospital" and said["neighbours"] == "zero-out" and said["accountant"] == "rdp"
-    assert said["epsilon"] == MECHANISM.epsilon(8, DELTA) and said["versions"] == 8
-    assert said["alone_epsilon"][0] > MECHANISM.epsilon(1, DELTA)
+    (text,) = f.lines(HospitalPrivacy.name)
+    assert text["unit"] == "hospital" and text["neighbours"] == "zero-out" and text["accountant"] == "rdp"
+    assert text["epsilon"] == MECHANISM.epsilon(8, DELTA) and text["versions"] == 8
+    assert text["alone_epsilon"][0] > MECHANISM.epsilon(1, DELTA)
     taken: Counter[str] = Counter()
     for line in f.made():
         taken.update(line["hospitals"])
@@ -198,8 +198,8 @@ def test_the_ledger_tells_what_is_promised_and_what_every_version_spent(federati
 
 def test_nothing_about_the_notes_is_reported(federation: Any) -> None:
     f = run(federation)
-    told = {(u.num_examples, u.num_tokens, u.loss_sum, u.steps, u.clipped) for _, u in f.sent.values()}
-    assert told == {(1, 1, 0.0, 5, 0.0)}
+    reported = {(u.num_examples, u.num_tokens, u.loss_sum, u.steps, u.clipped) for _, u in f.sent.values()}
+    assert reported == {(1, 1, 0.0, 5, 0.0)}
 
 
 def test_a_run_stops_before_the_version_that_its_budget_does_not_hold(federation: Any) -> None:

@@ -46,8 +46,8 @@ CLAMPED = [
 def test_a_claim_out_of_bounds_is_clamped_in_the_ledgers_sight_and_buys_at_most_max_share(
     federation: Any, weighting: str, name: str, change: Any
 ) -> None:
-    said = change if callable(change) else lambda update: change
-    f = federation(compute=(1, 1, 1, 1), versions=8, weighting=weighting, fault=lies(said, since=2))
+    printed = change if callable(change) else lambda update: change
+    f = federation(compute=(1, 1, 1, 1), versions=8, weighting=weighting, fault=lies(printed, since=2))
     f.start()
     accepted = [line for line in f.lines("accepted") if line["node"] == "4" and line["version"] >= 2]
     assert accepted and all(any(name in words for words in line["clamped"]) for line in accepted)
@@ -69,19 +69,19 @@ def test_a_claim_out_of_bounds_is_clamped_in_the_ledgers_sight_and_buys_at_most_
     ],
 )
 def test_what_cannot_be_at_all_is_refused_with_its_reason_and_told(federation: Any, change: Any, reason: str) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     lie = lies(change)
 
     def fault(who: int, message: Message, reply: Message) -> Outcome:
         if who == 4:
-            told.append(read_task(message.content).refused)
+            reported.append(read_task(message.content).refused)
         return lie(who, message, reply)
 
     f = federation(compute=(1, 1, 1, 1), versions=6, fault=fault)
     f.start()
     lines = f.lines("malformed")
     assert lines and all(line["node"] == "4" and reason in line["reason"] for line in lines), lines
-    assert any(reason in text for text in told)
+    assert any(reason in text for text in reported)
     assert all("toy-3" not in line["sites"] for line in f.made())
     f.check_accounts()
     f.check_agreement()
@@ -148,10 +148,10 @@ def lying(number: int, change: Callable[[Measure, int], Measure]) -> Callable[..
         if who != number or message.metadata.message_type != "evaluate":
             return [(0.0, reply)]
         spoken += 1
-        said = read_reply(reply.content)
-        assert isinstance(said, Evaluation)
-        lies = {model: change(found, spoken) for model, found in said.measures.items()}
-        return [(0.0, Message(content=write_reply(replace(said, measures=lies)), reply_to=message))]
+        printed = read_reply(reply.content)
+        assert isinstance(printed, Evaluation)
+        lies = {model: change(found, spoken) for model, found in printed.measures.items()}
+        return [(0.0, Message(content=write_reply(replace(printed, measures=lies)), reply_to=message))]
 
     return fault
 

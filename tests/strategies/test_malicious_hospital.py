@@ -109,7 +109,7 @@ def test_a_sum_that_no_honest_hospitals_could_make_is_noticed_on_opening() -> No
     """Guard bits are room for it: under ``balanced`` one hospital can move a value 282 times as far as its share."""
     plan = FieldPlan(8, 6, 6)
     sealer, adder = BfvSealer(plan, SECRET.bfv_seed()), BfvArithmetic(plan)
-    parts = [slots([30000])(sealer), sealer.close(np.zeros(1, np.int64))]
+    parts = [slots([30000])(sealer), sealer.seal(np.zeros(1, np.int64))]
     total = adder.combine(parts, [28, 36], [8, 8], plan.sum_bits(1), 1)
     with pytest.raises(CiphertextError):
         sealer.open(total, plan.sum_bits(1), 1, plan.total_weight)
@@ -123,9 +123,9 @@ def test_a_run_survives_a_version_that_nobody_can_open(federation: Any, what: st
     """All say why it does not open, it is left out (its reversal would not open either), and all agree on the rest."""
     f = run(federation, part)
     assert len(f.made()) >= 10
-    said = {line["node"]: line["reason"] for line in f.lines("failed") if "does not open" in line["reason"]}
+    text = {line["node"]: line["reason"] for line in f.lines("failed") if "does not open" in line["reason"]}
     expected = "no noise room left" if what == "noise" else "behind its last value"
-    assert len(said) >= 2 and all(expected in reason for reason in said.values())
+    assert len(text) >= 2 and all(expected in reason for reason in text.values())
     copies = [f.state_of(node).copy for node in f.nodes]
     assert len({copy.hash("x", b"key") for copy in copies}) == 1 and {c.version for c in copies} == {len(f.made())}
 

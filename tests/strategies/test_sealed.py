@@ -161,7 +161,7 @@ def test_parts_of_a_kind_that_the_policy_forbids_never_reach_a_sum(federation: A
         update = read_reply(reply.content)
         if who != 4 or not isinstance(update, Update):
             return [(0.0, reply)]
-        parts = Payloads((8, 8), PLAN, other).close(np.ones(16, np.int64))
+        parts = Payloads((8, 8), PLAN, other).seal(np.ones(16, np.int64))
         changed = sign(replace(update, payload=parts), toy_identity(4))
         return [(0.0, Message(content=write_reply(changed), reply_to=message))]
 
@@ -213,12 +213,12 @@ def test_nothing_secret_is_in_a_run_folder_a_log_or_a_message(
     assert f.lines("snapshot") and f.lines("wrong-key") and len(messages) > 100
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     out = capfd.readouterr()
-    said = [record.getMessage().encode() for record in caplog.records] + [out.out.encode(), out.err.encode()]
+    printed = [record.getMessage().encode() for record in caplog.records] + [out.out.encode(), out.err.encode()]
     held = [
         repr(thing).encode() for thing in (f.vault, vars(f.strategy.state), KEY, SealingPool("bfv", PLAN, b"x" * 64))
     ]
     assert len(files) > 20 and any(len(data) > 60000 for data in files)
-    everything = b"|".join([*files, *messages, *said, *held])
+    everything = b"|".join([*files, *messages, *printed, *held])
     assert {name for name, text in traces(SECRET, OTHER).items() if text in everything} == set()
     assert SECRET.fingerprint.encode() in everything
     planted = everything + base64.b64encode(SECRET.hash_key()) + SECRET.master

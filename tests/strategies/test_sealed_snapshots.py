@@ -104,8 +104,8 @@ def test_a_snapshot_that_does_not_open_is_refused_with_its_reason(
     federation: Any, change: Callable[[Snapshot], Snapshot]
 ) -> None:
     f, _ = joined(federation, change)
-    said = [line["reason"] for line in f.lines("failed", "behind", "malformed") if line["node"] == "5"]
-    assert any("sealed under another key, for another place, or changed" in reason for reason in said)
+    printed = [line["reason"] for line in f.lines("failed", "behind", "malformed") if line["node"] == "5"]
+    assert any("sealed under another key, for another place, or changed" in reason for reason in printed)
     f.check_agreement([1, 2, 3, 4])
 
 

@@ -33,7 +33,7 @@ class Sealer(Protocol):
     kind: str
     chunk: int
 
-    def close(self, values: NDArray[Any]) -> bytes:
+    def seal(self, values: NDArray[Any]) -> bytes:
         """A node's part: [n] of any integer type, in [-q_max, q_max]."""
 
     def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Integers:
@@ -59,7 +59,7 @@ class ClearSealer:
     def __init__(self, plan: FieldPlan) -> None:
         self.plan, self.chunk = plan, 1 << 18
 
-    def close(self, values: NDArray[Any]) -> bytes:
+    def seal(self, values: NDArray[Any]) -> bytes:
         """``values`` [n] as packed unsigned fields of the plan's update bits."""
         return pack(unsigned(values, self.plan), self.plan.update_bits)
 

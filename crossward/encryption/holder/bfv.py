@@ -32,7 +32,7 @@ class BfvSealer:
         self._encryptor = seal.Encryptor(self.bfv.context, key)
         self._decryptor = seal.Decryptor(self.bfv.context, key)
 
-    def close(self, values: NDArray[Any]) -> bytes:
+    def seal(self, values: NDArray[Any]) -> bytes:
         """``values`` [n] as fresh ciphertexts, each of as many fields as fit."""
         fields, step = unsigned(values, self.plan), self.bfv.capacity
         return b"".join(self._encrypt(fields[start : start + step]) for start in range(0, values.size, step))

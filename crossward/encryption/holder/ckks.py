@@ -65,7 +65,7 @@ class CkksSealer:
 
     Parameters
     ----------
-    plan : value bits give the range of what is closed, weight and guard bits that of sums.
+    plan : value bits give the range of what is sealed, weight and guard bits that of sums.
     context : serialised TenSEAL context with the secret key (:func:`make_context`).
 
     Raises
@@ -94,7 +94,7 @@ class CkksSealer:
     def __repr__(self) -> str:
         return f"CkksSealer({self._plan})"
 
-    def close(self, values: NDArray[Any]) -> bytes:
+    def seal(self, values: NDArray[Any]) -> bytes:
         """int64 [n] in [-q_max, q_max], 1 <= n <= ``chunk``, as a part with fresh randomness.
 
         Raises

@@ -36,7 +36,7 @@ from crossward.report.watch.row import (
 NOTABLE = (
     events.Left,
     events.Evaluated,
-    events.Void,
+    events.Discarded,
     events.Excluded,
     events.Disagreement,
     events.SnapshotDropped,
@@ -183,7 +183,7 @@ class WatchState:
                 if event.reverts is None and self._version_began is not None:
                     self._paces.append(at - self._version_began)
                 self._version_began = at
-            case events.Void():
+            case events.Discarded():
                 for other in self._nodes.values():  # nobody pauses any longer: it was the version's fault
                     other.failures, other.reason = 0, ""
             case events.Excluded():
@@ -222,7 +222,7 @@ class WatchState:
 
     def _note(self, name: str, event: Event) -> None:
         if getattr(event, CLAMPED, ()):  # one for each hospital: some are clamped in every update
-            others = [(who, told) for who, told in self.notes if who != name or not getattr(told, CLAMPED, ())]
+            others = [(who, kept) for who, kept in self.notes if who != name or not getattr(kept, CLAMPED, ())]
             self.notes = deque(others, maxlen=NOTES)
         self.notes.append((name, event))
 

@@ -76,14 +76,14 @@ def headline(state: WatchState, now: float, dead: bool = False) -> Text:
     if not run.planned:
         return Text("the run has not begun")
     moment, silent = state.last if dead else state.moment(now), max(now - state.last, 0.0)
-    said = [f"version {run.version} of {run.planned}"]
+    facts = [f"version {run.version} of {run.planned}"]
     if (pace := state.pace()) is not None:
-        said.append(f"{duration(pace)} a version" if pace < 120 else f"{3600 / pace:.3g} versions an hour")
-    said.append(f"elapsed {duration(state.elapsed(moment))}")
+        facts.append(f"{duration(pace)} a version" if pace < 120 else f"{3600 / pace:.3g} versions an hour")
+    facts.append(f"elapsed {duration(state.elapsed(moment))}")
     if (left := state.to_go(moment)) is not None and not dead:
         form = "%H:%M:%S UTC" if _utc(moment + left)[:10] == _utc(moment)[:10] else "%Y-%m-%d %H:%M UTC"
-        said.append(f"about {duration(left)} to the last version, at {_utc(moment + left, form)}")
-    text = Text(", ".join(said))
+        facts.append(f"about {duration(left)} to the last version, at {_utc(moment + left, form)}")
+    text = Text(", ".join(facts))
     if run.finished is not None:
         text.append(f"; finished: {clean(run.finished, REASON)}", "green")
     elif dead:
@@ -128,9 +128,9 @@ def table(rows: Sequence[Row], newest: int, width: int = WIDTH, rounding: str = 
 
     With ``rounding`` the training losses are not exact, and are called what they are.
     """
-    told = any(row.at_most is not None for row in rows)
+    bounded = any(row.at_most is not None for row in rows)
     unit = next((row.updates.unit for row in rows if row.updates.unit), "")
-    idle = {AT_MOST: not told, EPSILON: not unit}  # columns that would hold nothing
+    idle = {AT_MOST: not bounded, EPSILON: not unit}  # columns that would hold nothing
     shown = [i for i, (title, least) in enumerate(COLUMNS) if width >= least and not idle.get(title)]
     cells, titles = [_cells(row, newest) for row in rows], [COLUMNS[i][0] for i in shown]
     names = {EPSILON: f"{unit}\n{EPSILON}"} | ({TRAINED: REPORTED} if rounding else {})
@@ -150,17 +150,17 @@ def table(rows: Sequence[Row], newest: int, width: int = WIDTH, rounding: str = 
     drawn.add_column("state", no_wrap=True, overflow="ellipsis", width=state)
     for title in titles:
         drawn.add_column(title, justify="right", no_wrap=True)
-    for row, said, label, found in zip(rows, states, labels([row.name for row in rows], name), cells, strict=True):
-        drawn.add_row(Text(label), Text(said, STYLES.get(row.state, "")), *(found[i] for i in shown))
+    for row, facts, label, found in zip(rows, states, labels([row.name for row in rows], name), cells, strict=True):
+        drawn.add_row(Text(label), Text(facts, STYLES.get(row.state, "")), *(found[i] for i in shown))
     return drawn
 
 
 def note(name: str, event: Event) -> Text:
     """A notable event in words."""
-    return Text(f"{_utc(event.time, '%H:%M:%S')}  {_said(name, event)}", "dim", overflow="ellipsis", no_wrap=True)
+    return Text(f"{_utc(event.time, '%H:%M:%S')}  {_message(name, event)}", "dim", overflow="ellipsis", no_wrap=True)
 
 
-def _said(name: str, event: Event) -> str:
+def _message(name: str, event: Event) -> str:
     match event:
         case events.Accepted():
             return f"{name}: reported facts out of bounds were clamped: {clean('; '.join(event.clamped), REASON)}"
@@ -168,7 +168,7 @@ def _said(name: str, event: Event) -> str:
             return f"held-out loss {_number(event.loss)} at version {event.version}"
         case events.Version():
             return f"version {event.version} subtracts version {event.reverts}"
-        case events.Void():
+        case events.Discarded():
             return f"version {event.version} opens at no node and is left out: {clean(event.reason, REASON)}"
         case events.Excluded():
             return f"{name}: excluded, as it contributed to every version that did not open"

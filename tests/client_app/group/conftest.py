@@ -314,25 +314,25 @@ class Hung:
     """A node whose rank stops in the middle of a training; it takes a while until that is noticed."""
 
     def __init__(self, node: Hospital) -> None:
-        self.node, self.said = node, ""
+        self.node, self.printed = node, ""
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
         self.node.keeps = True
         limit = 30.0
-        while not self.said:
+        while not self.printed:
             message = self.node.endless(node__num_processes=1, node__stall_timeout=limit)
             if message.until("log", "failed").startswith("failed"):  # this machine is busy: no rank came in time
                 limit *= 2
                 continue
             self.group = self.node.group()
             self.group.ranks[0].suspend()
-            self.said = message.failure(limit + PATIENCE)
+            self.printed = message.failure(limit + PATIENCE)
 
     def outcome(self) -> str:
         self.thread.join(4 * PATIENCE)
-        return self.said
+        return self.printed
 
 
 @pytest.fixture(scope="session")

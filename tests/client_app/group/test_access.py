@@ -84,8 +84,8 @@ def test_no_port_is_opened_to_the_network(shared: Any) -> None:
     learner = shared.learner()
     learner.train(learner.initial(), 0, 1)  # the ranks are connected
     group = shared.group()
-    heard = [c for p in group.processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-    assert [c for c in heard if c.laddr.ip not in ("127.0.0.1", "::1", "::ffff:127.0.0.1")] == []
+    listening = [c for p in group.processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert [c for c in listening if c.laddr.ip not in ("127.0.0.1", "::1", "::ffff:127.0.0.1")] == []
     assert {c.laddr.ip for p in group.ranks for c in p.net_connections("inet")} <= {"127.0.0.1", "::1"}
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from client_app.group.client import WorkerError
-from client_app.training.learner import LoraLearner, local_learner, workshop
+from client_app.training.learner import LoraLearner, adapted_model, local_learner
 from client_app.training.trained import Trained, Vector
 from data import train_batches
 
@@ -37,7 +37,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    workshop.cache_clear()
+    adapted_model.cache_clear()
 
 
 def same(group: Any, alone: LoraLearner, case: str) -> None:

@@ -21,8 +21,8 @@ def killed_node(node: Any) -> None:
     message = node.endless(**ONE, own_node=True).trains()
     group = node.group()
     message.process.kill()
-    said = message.failure(SOON)
-    assert said.startswith("GroupError the worker group ended while it worked: its SuperNode is gone")
+    text = message.failure(SOON)
+    assert text.startswith("GroupError the worker group ended while it worked: its SuperNode is gone")
     group.await_end(SOON)
 
 
@@ -69,9 +69,9 @@ def test_a_rank_that_is_killed_ends_the_group(shared: Any) -> None:
     message = shared.endless().trains()
     group = shared.group()
     group.ranks[1].kill()
-    said = message.failure(SOON)
-    assert said.startswith("GroupError the worker group ended while it worked: rank 1")
-    assert f"process {group.ranks[1].pid}" in said and "killed, crashed, or out of memory" in said
+    text = message.failure(SOON)
+    assert text.startswith("GroupError the worker group ended while it worked: rank 1")
+    assert f"process {group.ranks[1].pid}" in text and "killed, crashed, or out of memory" in text
     group.await_end(SOON)
 
 
@@ -80,9 +80,9 @@ def test_a_launcher_that_is_killed_while_the_ranks_come_ends_the_group(shared: A
     message = shared.endless()
     group = shared.until(lambda: launched(shared, message), "the group's launcher")
     group.torchrun[0].kill()
-    said = message.failure(SOON)
-    assert said.startswith("GroupError the worker group ended while it worked: its launcher ended with code -9")
-    assert str(shared.folder / "group.log") in said
+    text = message.failure(SOON)
+    assert text.startswith("GroupError the worker group ended while it worked: its launcher ended with code -9")
+    assert str(shared.folder / "group.log") in text
     group.await_end(SOON)
 
 
@@ -110,8 +110,8 @@ def test_a_supervisor_that_is_killed_takes_its_group_with_it_and_the_next_clears
     message = shared.endless(**ONE).trains()
     group = shared.group()
     group.supervisor.kill()
-    said = message.failure(SOON)
-    assert said.startswith("GroupError the worker group was lost while it was to train")
+    text = message.failure(SOON)
+    assert text.startswith("GroupError the worker group was lost while it was to train")
     group.await_end(SOON, room=False)
     message = shared.endless(**ONE)
     shared.until(lambda: launched(shared, message), "the next group")
@@ -124,9 +124,9 @@ def test_a_node_that_is_killed_takes_the_group_with_it(beside: Future[None]) -> 
 
 
 def test_a_rank_that_hangs_is_noticed(hung: Any) -> None:
-    said, pid = hung.outcome(), hung.group.ranks[0].pid
-    assert said.startswith("GroupError the worker group ended while it worked: rank 0")
-    assert re.search(rf"process {pid}\) (gives no sign of life|makes no progress) for \d+ s", said)
+    text, pid = hung.outcome(), hung.group.ranks[0].pid
+    assert text.startswith("GroupError the worker group ended while it worked: rank 0")
+    assert re.search(rf"process {pid}\) (gives no sign of life|makes no progress) for \d+ s", text)
     hung.group.await_end(SOON)
 
 

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
 from client_app.guard import budget as module
-from client_app.guard.budget import Budget, BudgetError, Lifetime
+from client_app.guard.budget import Budget, BudgetError, TotalBudget
 from client_app.guard.limits import Limits
 from client_app.guard.spending import Record, RecordError
 from client_app.node import Node
@@ -136,9 +136,9 @@ def test_a_record_that_cannot_be_read_stops_all_training(path: Path, text: str) 
 
 
 def of_run(path: Path, name: str, total: float, unit: str = "patient", epsilon: float = 3.0, **more: Any) -> Budget:
-    lifetime = Lifetime(unit, total, 1e-5) if total else None
+    total_budget = TotalBudget(unit, total, 1e-5) if total else None
     privacy = replace(PRIVACY, unit=unit, epsilon=epsilon, **more)
-    return Budget(path.with_stem(name), privacy, SCHEDULE, 100, durable=False, lifetime=lifetime)
+    return Budget(path.with_stem(name), privacy, SCHEDULE, 100, durable=False, total_budget=total_budget)
 
 
 def test_a_hospitals_own_budget_is_over_all_its_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,9 +220,9 @@ def test_a_record_that_cannot_be_written_stops_the_training(path: Path) -> None:
         budget(path).spend()
 
 
-@pytest.mark.parametrize(("unit", "said"), [("patient", "9 patients"), ("example", r"9 notes \(examples\)")])
-def test_a_batch_beyond_the_hospitals_units_names_both(path: Path, unit: str, said: str) -> None:
-    with pytest.raises(BudgetError, match=rf"privacy\.batch = 50 .* {said}"):
+@pytest.mark.parametrize(("unit", "message"), [("patient", "9 patients"), ("example", r"9 notes \(examples\)")])
+def test_a_batch_beyond_the_hospitals_units_names_both(path: Path, unit: str, message: str) -> None:
+    with pytest.raises(BudgetError, match=rf"privacy\.batch = 50 .* {message}"):
         budget(path, replace(PRIVACY, unit=unit), units=9).spend()
     with pytest.raises(ValueError, match="no unit that a hospital"):
         budget(path, PrivacySettings("hospital", epsilon=1.0))

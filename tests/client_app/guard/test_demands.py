@@ -65,9 +65,9 @@ def test_a_budget_is_demanded_at_a_delta(changes: dict[str, float], named: str) 
     if not named:
         demands(RUN | changes, OWN)
         return
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as raised:
         demands(RUN | changes, OWN)
-    assert named in str(told.value) and "nothing was trained or sent" in str(told.value)
+    assert named in str(raised.value) and "nothing was trained or sent" in str(raised.value)
 
 
 @pytest.mark.parametrize("noise", [1e-154, 1e-9, 0.007])
@@ -121,15 +121,15 @@ def test_a_budget_for_nobody_is_refused(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "expected"),
     [
         ("privacy_unit", "there is no key privacy_unit; did you mean privacy-unit"),
         ("privacy-eps", "did you mean privacy-epsilon"),
         ("zzz", "known are data-path, "),
     ],
 )
-def test_a_demand_that_is_misspelt_is_not_passed_over(key: str, told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_a_demand_that_is_misspelt_is_not_passed_over(key: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected):
         NodeConfig.read({key: "patient"})
 
 

@@ -37,11 +37,11 @@ def test_the_first_run_decides(tmp_path: Path) -> None:
     assert taken(path, {})
     assert taken(path, {"data.path": "/b", "data.max-tokens": 99, "data.min-patients": 9})
     before = path.read_bytes()
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as raised:
         selection(path, RUN | {"data.seed": 1, "data.note-types": "Jane"}).check()
-    said = str(told.value)
-    assert "the run has data.note-types = 'Jane', data.seed = 1" in said
-    assert "had data.note-types = '', data.seed = 0" in said
+    message = str(raised.value)
+    assert "the run has data.note-types = 'Jane', data.seed = 1" in message
+    assert "had data.note-types = '', data.seed = 0" in message
     assert path.read_bytes() == before
 
 

@@ -62,14 +62,14 @@ def test_an_error_of_another_kind_is_no_strike(strikes: Strikes) -> None:
 
 
 def test_tasks_that_run_at_once_get_no_more_wrong_answers_than_one_after_another(strikes: Strikes) -> None:
-    barrier, told = threading.Barrier(8), []
+    barrier, reported = threading.Barrier(8), []
 
     def task() -> None:
         barrier.wait()
-        told.append(answered_no(Strikes(strikes.path)))
+        reported.append(answered_no(Strikes(strikes.path)))
 
     run_at_once([threading.Thread(target=task) for _ in range(8)])
-    assert (len(told), sum(told)) == (8, MOST)
+    assert (len(reported), sum(reported)) == (8, MOST)
 
 
 def test_no_strike_is_lost_when_two_tasks_count_at_once(strikes: Strikes) -> None:

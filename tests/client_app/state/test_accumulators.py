@@ -19,7 +19,7 @@ INITIAL = np.linspace(-1, 1, 5, dtype=np.float32)
 
 
 def close_values(values: np.ndarray, sizes: tuple[int, ...], plan: FieldPlan) -> Payload:
-    return Payloads(sizes, plan, Vault()).close(values)
+    return Payloads(sizes, plan, Vault()).seal(values)
 
 
 def open_values(payload: Payload, weight_sum: int, sizes: tuple[int, ...], plan: FieldPlan) -> np.ndarray:

@@ -14,7 +14,7 @@ import torch
 
 from client_app.group import client
 from client_app.training import engine, learner
-from client_app.training.learner import LoraLearner, workshop
+from client_app.training.learner import LoraLearner, adapted_model
 from client_app.training.spec import LearnerSpec
 from crossward.config.run_config import RunConfig
 
@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("CROSSWARD_HOME", str(tmp_path_factory.mktemp("home")))
         yield
     torch.set_num_threads(threads)
-    workshop.cache_clear()
+    adapted_model.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def perplexities(tmp_path: Path, quantization: str) -> tuple[float, float]:
     assert isinstance(made, LoraLearner)
     trained = made.train(made.initial().copy(), 0, 1)
     assert trained.vector.dtype == np.float32 and trained.steps == 40
-    assert {p.dtype for p in made.shop.model.parameters() if p.requires_grad} == {torch.float32}
-    kinds = {type(m.base_layer).__name__ for m in made.shop.model.modules() if hasattr(m, "base_layer")}
+    assert {p.dtype for p in made.adapted.model.parameters() if p.requires_grad} == {torch.float32}
+    kinds = {type(m.base_layer).__name__ for m in made.adapted.model.modules() if hasattr(m, "base_layer")}
     assert kinds == {{"none": "Linear", "8bit": "Linear8bitLt", "4bit": "Linear4bit"}[quantization]}
     measures = made.evaluate({"before": made.initial(), "after": trained.vector})
     return math.exp(measures["before"].loss), math.exp(measures["after"].loss)

@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
 from client_app.training import learner as module
-from client_app.training.learner import LoraLearner, site_name, workshop
+from client_app.training.learner import LoraLearner, adapted_model, site_name
 from client_app.training.loop import TrainingError, train_steps
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig, read_vector
 from crossward.config.schedule import Schedule
@@ -42,7 +42,7 @@ def make(hospitals: list[Hospital]) -> Make:
 
     def made(number: int = 0, site: str = "", schedule: Schedule = SCHEDULE, **given: object) -> LoraLearner:
         settings = replace(SETTINGS, **given)  # type: ignore[arg-type]
-        return LoraLearner(workshop(MODEL, LORA, 0), hospitals[number], DATA, schedule, settings, site)
+        return LoraLearner(adapted_model(MODEL, LORA, 0), hospitals[number], DATA, schedule, settings, site)
 
     return made
 
@@ -55,20 +55,20 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def test_the_workshop_is_made_once_a_process_and_again_for_other_settings() -> None:
-    shop = workshop(MODEL, LORA, 0)
-    assert workshop(ModelConfig(device="cpu"), LoraSettings(rank=2), 0) is shop
-    other = workshop(MODEL, LORA, 1)
-    assert other is not shop and other.layout.fingerprint != shop.layout.fingerprint
-    again = workshop(MODEL, LORA, 0)
-    assert again.layout.fingerprint == shop.layout.fingerprint and np.array_equal(again.initial, shop.initial)
+    adapted = adapted_model(MODEL, LORA, 0)
+    assert adapted_model(ModelConfig(device="cpu"), LoraSettings(rank=2), 0) is adapted
+    other = adapted_model(MODEL, LORA, 1)
+    assert other is not adapted and other.layout.fingerprint != adapted.layout.fingerprint
+    again = adapted_model(MODEL, LORA, 0)
+    assert again.layout.fingerprint == adapted.layout.fingerprint and np.array_equal(again.initial, adapted.initial)
 
 
 def test_sequences_that_are_longer_than_the_model_takes_are_refused_before_a_step(hospitals: list[Hospital]) -> None:
-    shop = workshop(MODEL, LORA, 0)
-    LoraLearner(shop, hospitals[0], replace(DATA, max_tokens=1024), SCHEDULE, SETTINGS)
-    said = r"data\.max-tokens = 1025 is more than the 1024 positions of the model \(model\.name = 'embedded'\)"
-    with pytest.raises(AdapterError, match=said):
-        LoraLearner(shop, hospitals[0], replace(DATA, max_tokens=1025), SCHEDULE, SETTINGS)
+    adapted = adapted_model(MODEL, LORA, 0)
+    LoraLearner(adapted, hospitals[0], replace(DATA, max_tokens=1024), SCHEDULE, SETTINGS)
+    expected = r"data\.max-tokens = 1025 is more than the 1024 positions of the model \(model\.name = 'embedded'\)"
+    with pytest.raises(AdapterError, match=expected):
+        LoraLearner(adapted, hospitals[0], replace(DATA, max_tokens=1025), SCHEDULE, SETTINGS)
 
 
 def test_notes_are_loaded_once_a_process(make: Make) -> None:
@@ -79,7 +79,7 @@ def test_notes_are_loaded_once_a_process(make: Make) -> None:
 
 def test_sizes_and_layout_describe_the_vector(make: Make) -> None:
     learner = make()
-    layout = learner.shop.layout
+    layout = learner.adapted.layout
     assert learner.layout == layout.fingerprint
     assert learner.sizes == tuple(int(np.prod(block.shape)) for block in layout.blocks)
     assert learner.initial().shape == (sum(learner.sizes),) and learner.initial().dtype == np.float32
@@ -113,7 +113,7 @@ def test_a_neighbour_that_diverged_leaves_nothing_either(make: Make) -> None:
             b.train(np.full_like(b.initial(), 1e30), 0, 2)
         assert a.train(a.initial(), 0, 1).vector.tobytes() == wanted.tobytes()
     finally:
-        a.shop.model.zero_grad()
+        a.adapted.model.zero_grad()
 
 
 # ---------------------------------------------------------------------- training
@@ -124,8 +124,8 @@ def test_training_is_the_schedules_steps_over_the_hospitals_batches(make: Make) 
     got = learner.train(learner.initial(), 1, 5)
     learner.evaluate({"reset": learner.initial()})
     batches = train_batches(learner.train_tokens, 4, rng(5))
-    outcome = train_steps(learner.shop.model, batches, 2, lambda s: SCHEDULE.learning_rate(1, s), SETTINGS)
-    assert read_vector(learner.shop.model, learner.shop.layout).tobytes() == got.vector.tobytes()
+    outcome = train_steps(learner.adapted.model, batches, 2, lambda s: SCHEDULE.learning_rate(1, s), SETTINGS)
+    assert read_vector(learner.adapted.model, learner.adapted.layout).tobytes() == got.vector.tobytes()
     assert (got.loss_sum, got.num_tokens, got.steps) == (outcome.loss_sum, outcome.tokens, 2)
     assert got.num_examples == len(learner.hospital.train)
 
@@ -141,24 +141,24 @@ def test_a_version_and_a_generator_decide_everything(make: Make) -> None:
 
 
 def test_dropout_too_is_decided_by_the_generator(hospitals: list[Hospital]) -> None:
-    shop = workshop(MODEL, LoraSettings(rank=2, dropout=0.3), 0)
-    learner = LoraLearner(shop, hospitals[0], DATA, SCHEDULE, SETTINGS)
-    one = learner.train(shop.initial, 0, 1).vector
-    assert learner.train(shop.initial, 0, 1).vector.tobytes() == one.tobytes()
+    adapted = adapted_model(MODEL, LoraSettings(rank=2, dropout=0.3), 0)
+    learner = LoraLearner(adapted, hospitals[0], DATA, SCHEDULE, SETTINGS)
+    one = learner.train(adapted.initial, 0, 1).vector
+    assert learner.train(adapted.initial, 0, 1).vector.tobytes() == one.tobytes()
 
 
 def test_packing_and_unpacked_notes_both_train(hospitals: list[Hospital]) -> None:
     unpacked = replace(DATA, packing=False)
-    learner = LoraLearner(workshop(MODEL, LORA, 0), hospitals[0], unpacked, SCHEDULE, SETTINGS)
+    learner = LoraLearner(adapted_model(MODEL, LORA, 0), hospitals[0], unpacked, SCHEDULE, SETTINGS)
     got = learner.train(learner.initial(), 0, 0)
     assert got.num_tokens > 0 and np.isfinite(got.vector).all()
 
 
 def test_training_alone_runs_through_a_whole_schedule(make: Make) -> None:
     learner = make(0)
-    heard: list[int] = []
-    got = learner.alone(learner.initial(), 4, 1, lambda step, loss: heard.append(step))
-    assert heard == [0, 1, 2, 3]
+    received: list[int] = []
+    got = learner.alone(learner.initial(), 4, 1, lambda step, loss: received.append(step))
+    assert received == [0, 1, 2, 3]
     whole = make(0, schedule=replace(SCHEDULE, versions=1, local_steps=4))
     assert whole.train(whole.initial(), 0, 1).vector.tobytes() == got.tobytes()
 
@@ -173,11 +173,11 @@ def test_training_lowers_the_held_out_loss(make: Make) -> None:
 
 @pytest.mark.parametrize("factors", ["both", "b"])
 def test_either_kind_of_factors_trains(hospitals: list[Hospital], factors: str) -> None:
-    shop = workshop(MODEL, LoraSettings(rank=2, factors=factors), 0)
-    learner = LoraLearner(shop, hospitals[0], DATA, SCHEDULE, SETTINGS)
+    adapted = adapted_model(MODEL, LoraSettings(rank=2, factors=factors), 0)
+    learner = LoraLearner(adapted, hospitals[0], DATA, SCHEDULE, SETTINGS)
     got = learner.train(learner.initial(), 0, 0)
     assert got.vector.shape == (sum(learner.sizes),)
-    assert ([".lora_A." in b.name for b in shop.layout.blocks].count(True) == 0) == (factors == "b")
+    assert ([".lora_A." in b.name for b in adapted.layout.blocks].count(True) == 0) == (factors == "b")
 
 
 # ---------------------------------------------------------------------- measuring
@@ -188,7 +188,7 @@ def test_measures_do_not_depend_on_packing_or_batch_size(make: Make, hospitals: 
     one = make(0).evaluate(models)["x"]
     other = make(0, evaluation_tokens=70).evaluate(models)["x"]
     unpacked = replace(DATA, packing=False)
-    third = LoraLearner(workshop(MODEL, LORA, 0), hospitals[0], unpacked, SCHEDULE, SETTINGS).evaluate(models)["x"]
+    third = LoraLearner(adapted_model(MODEL, LORA, 0), hospitals[0], unpacked, SCHEDULE, SETTINGS).evaluate(models)["x"]
     assert other.as_dict() == pytest.approx(one.as_dict(), rel=1e-5)
     assert third == one
     assert one.patients == len(set(hospitals[0].test["patient_id"]))
@@ -201,8 +201,8 @@ LABELS = replace(DATA, task="label", label="mortality", max_tokens=96, synthetic
 
 @pytest.fixture(scope="module")
 def labelled(own_home: Path) -> list[LoraLearner]:
-    shop = workshop(MODEL, LORA, 0)
-    return [LoraLearner(shop, h, LABELS, SCHEDULE, SETTINGS) for h in load_hospitals(LABELS, 2)]
+    adapted = adapted_model(MODEL, LORA, 0)
+    return [LoraLearner(adapted, h, LABELS, SCHEDULE, SETTINGS) for h in load_hospitals(LABELS, 2)]
 
 
 def test_the_label_task_learns_answers_only(labelled: list[LoraLearner]) -> None:
@@ -278,7 +278,7 @@ def test_label_tokens_are_the_same_however_they_are_batched(labelled: list[LoraL
         for note, answer in zip(batch.notes, batch.candidates, strict=True)
     ]
     assert sorted(pairs) == [(note, answer) for note in range(len(tokens)) for answer in range(2)]
-    again = tokenise(labelled[0].hospital.test, labelled[0].shop.base.tokenizer, LABELS, tokens.labels)
+    again = tokenise(labelled[0].hospital.test, labelled[0].adapted.base.tokenizer, LABELS, tokens.labels)
     assert np.array_equal(again.ids, tokens.ids)
 
 

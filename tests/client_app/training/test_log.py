@@ -45,10 +45,10 @@ def test_the_exact_loss_is_logged_and_kept_and_a_power_of_the_grid_is_told(
     one = node(tmp_path, reporting=Reporting(loss_grid=1.5))
     update = one.train(replace(TASK, task=7))
     assert isinstance(update, Update)
-    loss, told = exact(one), update.loss_sum / update.num_tokens
-    assert told != pytest.approx(loss, rel=1e-3)
+    loss, reported = exact(one), update.loss_sum / update.num_tokens
+    assert reported != pytest.approx(loss, rel=1e-3)
     assert kept(tmp_path) == [Training(7, 0, loss, 50, 5)]
-    line = f"trained 5 steps from version 0: training loss {loss:.4f} over 50 tokens; reported as {told:.4f}"
+    line = f"trained 5 steps from version 0: training loss {loss:.4f} over 50 tokens; reported as {reported:.4f}"
     assert line in caplog.text
 
 

@@ -17,7 +17,7 @@ from accelerate.state import AcceleratorState
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from client_app.training import loop as training
-from client_app.training.loop import UNHURRIED, CancelledError, Outcome, Pace, TrainingError, train_steps
+from client_app.training.loop import NO_LIMIT, CancelledError, Outcome, Pace, TrainingError, train_steps
 from client_app.training.team import SOLO, Team
 from crossward.adapters import LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector, write_vector
 from crossward.config.train_settings import TrainSettings
@@ -44,7 +44,7 @@ class Tuned:
         rate: Callable[[int], float] = lambda step: 1e-2,
         start: np.ndarray | None = None,
         team: Team = SOLO,
-        pace: Pace = UNHURRIED,
+        pace: Pace = NO_LIMIT,
     ) -> tuple[np.ndarray, Outcome]:
         """As many steps as ``batches`` has groups of ``accumulation``."""
         write_vector(self.model, self.layout, self.start if start is None else start)
@@ -235,14 +235,14 @@ def test_a_learning_rate_of_nought_moves_nothing(tuned: Tuned) -> None:
 
 
 def test_on_step_hears_mean_loss_and_tokens_of_each_step(tuned: Tuned) -> None:
-    heard: list[tuple[int, float, int]] = []
+    received: list[tuple[int, float, int]] = []
     write_vector(tuned.model, tuned.layout, tuned.start)
     outcome = train_steps(
-        tuned.model, iter([batch(1), batch(2)]), 2, lambda s: 1e-3, PLAIN, lambda *fact: heard.append(fact)
+        tuned.model, iter([batch(1), batch(2)]), 2, lambda s: 1e-3, PLAIN, lambda *fact: received.append(fact)
     )
-    assert [step for step, _, _ in heard] == [0, 1]
-    assert sum(tokens for _, _, tokens in heard) == outcome.tokens
-    assert sum(loss * tokens for _, loss, tokens in heard) == pytest.approx(outcome.loss_sum)
+    assert [step for step, _, _ in received] == [0, 1]
+    assert sum(tokens for _, _, tokens in received) == outcome.tokens
+    assert sum(loss * tokens for _, loss, tokens in received) == pytest.approx(outcome.loss_sum)
 
 
 # ---------------------------------------------------------------------- what is left alone
@@ -405,7 +405,7 @@ class Follower(Team):
 
     def __new__(cls, last: int = -1, cancelled: int = -1) -> Follower:
         made = super().__new__(cls)
-        object.__setattr__(made, "heard", [])
+        object.__setattr__(made, "received", [])
         object.__setattr__(made, "leader", (last, cancelled))
         return made
 
@@ -414,8 +414,8 @@ class Follower(Team):
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
         if tensor.numel() == 3:  # a step's loss, and the leader's flags
-            self.heard.append(tensor.tolist())  # type: ignore[attr-defined]
-            step = len(self.heard) - 1  # type: ignore[attr-defined]
+            self.received.append(tensor.tolist())  # type: ignore[attr-defined]
+            step = len(self.received) - 1  # type: ignore[attr-defined]
             flags = [float(step == at) for at in self.leader]  # type: ignore[attr-defined]
             return tensor + tensor.new_tensor([1.0, *flags])
         return tensor
@@ -425,17 +425,17 @@ def test_in_a_team_the_leader_decides_when_it_is_over(tuned: Tuned) -> None:
     hasty = Pace(0.01, cancelled=lambda: True)
     team = Follower()
     assert tuned.train(BATCHES, team=team, pace=hasty)[1].steps == 8
-    assert all(flags == [0.0, 0.0] for _, *flags in team.heard)  # type: ignore[attr-defined]
-    assert tuned.train(BATCHES, team=Follower(last=2), pace=UNHURRIED)[1].steps == 3
+    assert all(flags == [0.0, 0.0] for _, *flags in team.received)  # type: ignore[attr-defined]
+    assert tuned.train(BATCHES, team=Follower(last=2), pace=NO_LIMIT)[1].steps == 3
     with pytest.raises(CancelledError):
-        tuned.train(BATCHES, team=Follower(cancelled=1), pace=UNHURRIED)
+        tuned.train(BATCHES, team=Follower(cancelled=1), pace=NO_LIMIT)
 
 
 def test_a_teams_tokens_are_those_of_all_and_its_loss_the_sum(tuned: Tuned) -> None:
     team = Follower()
     _, outcome = tuned.train(BATCHES, team=team)
     assert outcome.tokens == tuned.train(BATCHES)[1].tokens
-    assert outcome.loss_sum == pytest.approx(sum(loss + 1.0 for loss, *_ in team.heard))  # type: ignore[attr-defined]
+    assert outcome.loss_sum == pytest.approx(sum(loss + 1.0 for loss, *_ in team.received))  # type: ignore[attr-defined]
 
 
 def test_a_training_that_nobody_wants_any_more_stops_and_leaves_nothing(tuned: Tuned) -> None:

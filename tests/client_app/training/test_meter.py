@@ -20,7 +20,7 @@ class Clock:
         return self.now
 
 
-def heard(steps: int, seconds: float, doing: str = "") -> list[Report]:
+def reports(steps: int, seconds: float, doing: str = "") -> list[Report]:
     """What is told of that many steps of so many seconds, each of 50 tokens."""
     out, clock = list[Report](), Clock()
     meter = Meter("North", steps, "cpu", out.append, doing, clock)
@@ -31,7 +31,7 @@ def heard(steps: int, seconds: float, doing: str = "") -> list[Report]:
 
 
 def test_the_first_and_the_last_step_are_told() -> None:
-    first, last = heard(10, 0.5)
+    first, last = reports(10, 0.5)
     assert (first.site, first.doing, first.done, first.steps, first.tokens, first.loss) == ("North", "", 1, 10, 50, 2.0)
     assert (last.done, last.tokens, last.loss) == (10, 500, pytest.approx(1.1))
     assert first.speed == last.speed == pytest.approx(100.0)
@@ -39,20 +39,20 @@ def test_the_first_and_the_last_step_are_told() -> None:
 
 def test_long_work_is_told_about_every_ten_seconds() -> None:
     assert EVERY == 10.0
-    done = [report.done for report in heard(100, 1.0)]
+    done = [report.done for report in reports(100, 1.0)]
     assert done == [1, *range(11, 100, 10), 100]
 
 
 def test_steps_longer_than_that_are_told_each() -> None:
-    assert [report.done for report in heard(4, 60.0)] == [1, 2, 3, 4]
+    assert [report.done for report in reports(4, 60.0)] == [1, 2, 3, 4]
 
 
 def test_one_step_is_told_once() -> None:
-    assert [report.done for report in heard(1, 1.0)] == [1]
+    assert [report.done for report in reports(1, 1.0)] == [1]
 
 
 def test_no_time_at_all_is_no_division_by_nought() -> None:
-    assert heard(1, 0.0)[0].speed > 0
+    assert reports(1, 0.0)[0].speed > 0
 
 
 def test_batches_are_counted_as_they_are_taken() -> None:

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from client_app.training import learner as module
-from client_app.training.learner import LoraLearner, workshop
+from client_app.training.learner import LoraLearner, adapted_model
 from client_app.training.loop import CancelledError, Pace, TrainingError
 from client_app.training.losses import token_losses
 from client_app.training.team import Team
@@ -63,7 +63,7 @@ def make(
 ) -> LoraLearner:
     settings = replace(TrainSettings(batch_size=3, clip=1e-9, accumulation=5), **given)  # neither of the two counts
     return LoraLearner(
-        workshop(MODEL, LORA, 0),
+        adapted_model(MODEL, LORA, 0),
         hospital,
         DATA,
         SCHEDULE,
@@ -82,19 +82,19 @@ def start_of(learner: LoraLearner) -> np.ndarray:
 
 def by_hand(learner: LoraLearner, start: np.ndarray, noise: float, known: Known) -> np.ndarray:
     """The same steps, a backward pass for every sequence, with torch's own AdamW."""
-    p, shop = learner.privacy, learner.shop
-    write_vector(shop.model, shop.layout, start)
+    p, adapted = learner.privacy, learner.adapted
+    write_vector(adapted.model, adapted.layout, start)
     most = p.notes_per_patient if p.unit == "patient" else 1
     sampler = PoissonSampler(learner.train_tokens, p.unit == "patient", p.batch, most)
     generator = np.random.default_rng([7, 0, 0, 0])
-    parameters = [q for q in shop.model.parameters() if q.requires_grad]
+    parameters = [q for q in adapted.model.parameters() if q.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1.0, eps=learner.settings.epsilon, weight_decay=0.0)
     for step in range(SCHEDULE.local_steps):
         total = [torch.zeros_like(q) for q in parameters]
         for unit in sampler.draw(generator):
             mine = [torch.zeros_like(q) for q in parameters]
             for sequence in unit:
-                losses, predicted, _ = token_losses(shop.model, sampler.batch([int(sequence)]))
+                losses, predicted, _ = token_losses(adapted.model, sampler.batch([int(sequence)]))
                 found = torch.autograd.grad(losses.sum() / predicted.sum() / len(unit), parameters)
                 mine = [a + b for a, b in zip(mine, found, strict=True)]
             norm = float(torch.cat([g.flatten() for g in mine]).norm())
@@ -107,7 +107,7 @@ def by_hand(learner: LoraLearner, start: np.ndarray, noise: float, known: Known)
         optimizer.step()
     for q in parameters:
         q.grad = None
-    return read_vector(shop.model, shop.layout)
+    return read_vector(adapted.model, adapted.layout)
 
 
 @pytest.mark.parametrize("unit", ["patient", "example"])
@@ -190,7 +190,7 @@ def test_micro_batches_are_clipped_by_group_and_noised_for_twice_the_clip(hospit
 
 
 def test_plain_training_of_a_neighbour_is_bit_for_bit_what_it_was(hospitals: list[Hospital]) -> None:
-    plain = LoraLearner(workshop(MODEL, LORA, 0), hospitals[1], DATA, SCHEDULE, TrainSettings(batch_size=3))
+    plain = LoraLearner(adapted_model(MODEL, LORA, 0), hospitals[1], DATA, SCHEDULE, TrainSettings(batch_size=3))
     before = plain.train(plain.initial(), 0, 5)
     learner = make(hospitals[0], Known(1.0))
     learner.train_private(learner.initial(), 0, 1.0)
@@ -203,7 +203,7 @@ def test_plain_training_of_a_neighbour_is_bit_for_bit_what_it_was(hospitals: lis
 
 def test_two_private_trainings_share_nothing_random_unless_told(hospitals: list[Hospital]) -> None:
     learner = LoraLearner(
-        workshop(MODEL, LORA, 0), hospitals[0], DATA, SCHEDULE, TrainSettings(batch_size=3), privacy=PATIENTS
+        adapted_model(MODEL, LORA, 0), hospitals[0], DATA, SCHEDULE, TrainSettings(batch_size=3), privacy=PATIENTS
     )
     one, two = (learner.train_private(learner.initial(), 0, 1.0).vector for _ in range(2))
     assert not np.array_equal(one, two)
@@ -277,7 +277,7 @@ def test_a_team_takes_the_steps_of_one_process(hospitals: list[Hospital], monkey
     batch = PoissonSampler.batch
     known = [Known(1.0), Known(1.0)]
     members = [make(hospitals[0], known[rank], privacy, Member(rank, 2, meeting)) for rank in range(2)]
-    members[1].shop = copy.deepcopy(members[0].shop)  # a process has a model of its own
+    members[1].adapted = copy.deepcopy(members[0].adapted)  # a process has a model of its own
     members[1].randomness = Randomness(known[1].normals, lambda: 11)  # and a seed, which the leader's replaces
 
     def train(rank: int) -> np.ndarray:

@@ -104,8 +104,8 @@ def test_an_8_bit_model_is_refused_with_what_to_do() -> None:
 
 
 def test_a_sharded_learner_refuses_to_look_for_sensitive_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = learner.Workshop(None, None, None, np.zeros(1, np.float32), sharded=True)
+    adapted = learner.AdaptedModel(None, None, None, np.zeros(1, np.float32), sharded=True)
     made = object.__new__(learner.LoraLearner)
-    made.shop = shop
+    made.adapted = adapted
     with pytest.raises(AdapterError, match="use policy 'all', or hold the base whole"):
         made.sensitive_blocks(0.3)

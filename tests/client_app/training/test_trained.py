@@ -23,17 +23,17 @@ def trained(mean: float, tokens: int = 1000) -> Trained:
 def test_a_loss_is_told_to_a_power_of_the_grid(grid: float) -> None:
     for mean in np.geomspace(0.05, 12.0, 40):
         found = coarse(trained(float(mean)), grid)
-        told = found.loss_sum / found.num_tokens
-        power = math.log(told) / math.log(grid)
+        reported = found.loss_sum / found.num_tokens
+        power = math.log(reported) / math.log(grid)
         assert power == pytest.approx(round(power), abs=1e-9)
-        assert 1.0 / math.sqrt(grid) - 1e-9 <= told / mean <= math.sqrt(grid) + 1e-9
+        assert 1.0 / math.sqrt(grid) - 1e-9 <= reported / mean <= math.sqrt(grid) + 1e-9
         assert coarse(found, grid).loss_sum == pytest.approx(found.loss_sum)  # rounding again changes nothing
         assert (found.num_examples, found.num_tokens, found.steps) == (17, 1000, 5) and found.vector is VECTOR
 
 
 def test_losses_near_each_other_are_told_alike() -> None:
-    told = {coarse(trained(mean), 1.25).loss_sum for mean in np.linspace(2.85, 3.35, 20)}
-    assert len(told) == 1
+    reported = {coarse(trained(mean), 1.25).loss_sum for mean in np.linspace(2.85, 3.35, 20)}
+    assert len(reported) == 1
 
 
 @pytest.mark.parametrize(("mean", "grid"), [(2.7, 1.0), (0.0, 1.25), (float("nan"), 1.25), (-0.1, 1.25)])

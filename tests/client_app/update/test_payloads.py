@@ -53,11 +53,11 @@ def test_a_record_opens_to_the_weighted_sum(policy: str, scheme: str, data: st.D
     value = st.integers(-PLAN.q_max, PLAN.q_max)
     rows = [np.array(data.draw(st.lists(value, min_size=TOTAL, max_size=TOTAL)), dtype=np.int32) for _ in range(3)]
     weights = data.draw(st.permutations([1, 57, 70]))
-    closed = [made.close(row) for row in rows]
-    record = Payload(*_joined(combine(closed, weights, PLAN.sum_bits(1), kinds)))
+    sealed = [made.seal(row) for row in rows]
+    record = Payload(*_joined(combine(sealed, weights, PLAN.sum_bits(1), kinds)))
     expected = sum(w * row.astype(np.int64) for w, row in zip(weights, rows, strict=True))
     assert np.array_equal(opened(made, record, 128, made.vault.fingerprint), expected)
-    assert np.array_equal(opened(made, closed[0], 1, made.vault.fingerprint), rows[0])
+    assert np.array_equal(opened(made, sealed[0], 1, made.vault.fingerprint), rows[0])
 
 
 def _joined(parts: Iterator) -> tuple[list, bytes]:
@@ -67,7 +67,7 @@ def _joined(parts: Iterator) -> tuple[list, bytes]:
 
 @pytest.mark.parametrize(("policy", "scheme"), CASES)
 def test_the_kinds_and_lengths_follow_the_policy(policy: str, scheme: str) -> None:
-    payload = payloads(policy, scheme).close(np.zeros(TOTAL, np.int8))
+    payload = payloads(policy, scheme).seal(np.zeros(TOTAL, np.int8))
     expected = {
         "all": [(scheme, TOTAL)],
         "sensitive": [(scheme, 9), ("clear", 5), ("clear", 30)],
@@ -79,10 +79,10 @@ def test_the_kinds_and_lengths_follow_the_policy(policy: str, scheme: str) -> No
 def test_a_clear_block_is_the_same_integers_and_a_sealed_one_shows_none_of_them() -> None:
     values = np.arange(TOTAL)
     fields = (values + PLAN.offset).astype(np.uint8).tobytes()
-    assert bytes(payloads("none").close(values).data) == fields
-    mixed = bytes(payloads("sensitive").close(values).data)
+    assert bytes(payloads("none").seal(values).data) == fields
+    mixed = bytes(payloads("sensitive").seal(values).data)
     assert mixed.endswith(fields[:5] + fields[14:]) and fields[5:14] not in mixed
-    assert fields[5:9] not in bytes(payloads("all").close(values).data)
+    assert fields[5:9] not in bytes(payloads("all").seal(values).data)
 
 
 @pytest.mark.parametrize("policy", ["sensitive", "none"])
@@ -95,9 +95,9 @@ def test_a_payload_is_cut_into_as_many_pieces_as_it_has_parts(policy: str, monke
         return found
 
     monkeypatch.setattr("client_app.update.payloads.pieces", counted)
-    closed = made.close(np.zeros(TOTAL, np.int32))
-    opened(made, closed, 1, made.vault.fingerprint)
-    assert counts and max(counts) == len(closed.heads)
+    sealed = made.seal(np.zeros(TOTAL, np.int32))
+    opened(made, sealed, 1, made.vault.fingerprint)
+    assert counts and max(counts) == len(sealed.heads)
 
 
 @pytest.mark.parametrize("policy", ["all", "sensitive"])
@@ -113,10 +113,10 @@ def test_nothing_that_fails_falls_back_to_the_clear(policy: str, monkeypatch: py
     values, sent = np.zeros(TOTAL, np.int64), []
     values[7] = 128  # of a sealed block: beyond q_max
     with pytest.raises(ValueError, match="exceeds q_max"):
-        sent.append(made.close(values))
+        sent.append(made.seal(values))
     monkeypatch.setattr(ConsortiumKey, "find", lambda self, fingerprint: None)
     with pytest.raises(MissingKeyError):
-        sent.append(payloads(policy).close(np.zeros(TOTAL, np.int64)))
+        sent.append(payloads(policy).seal(np.zeros(TOTAL, np.int64)))
     with pytest.raises(MissingKeyError):
         sent.append(payloads(policy).wrap(np.zeros(TOTAL, np.int64), 20, "here"))
     assert sent == []
@@ -126,31 +126,31 @@ def test_nothing_that_fails_falls_back_to_the_clear(policy: str, monkeypatch: py
 def test_a_record_under_a_key_that_is_not_held_is_said_so(key: str) -> None:
     made = payloads("all")
     with pytest.raises(MissingKeyError, match=f"under key {key}.*its key is {ONE.fingerprint}"):
-        opened(made, made.close(np.zeros(TOTAL, np.int64)), 1, key)
+        opened(made, made.seal(np.zeros(TOTAL, np.int64)), 1, key)
 
 
 def test_an_earlier_key_opens_what_it_sealed_and_nothing_else() -> None:
-    old = payloads("all").close(np.arange(TOTAL))
+    old = payloads("all").seal(np.arange(TOTAL))
     rotated = payloads("all", "bfv", TWO, ONE)
     assert rotated.vault.fingerprint == TWO.fingerprint
     assert np.array_equal(opened(rotated, old, 1, ONE.fingerprint), np.arange(TOTAL))
     with pytest.raises(UnopenedError):
         opened(rotated, old, 1, TWO.fingerprint)
-    new = rotated.close(np.arange(TOTAL))
+    new = rotated.seal(np.arange(TOTAL))
     with pytest.raises(MissingKeyError):
         opened(payloads("all"), new, 1, TWO.fingerprint)
 
 
 def test_a_ckks_record_of_another_context_is_an_error_not_garbage() -> None:
     """Two key files of one fingerprint but other contexts: the one must not open to garbage what the other sealed."""
-    old = payloads("all", "ckks").close(np.arange(TOTAL))
+    old = payloads("all", "ckks").seal(np.arange(TOTAL))
     with pytest.raises(UnopenedError, match="another key"):
         opened(payloads("all", "ckks", ONE, context=1), old, 1, ONE.fingerprint)
 
 
 def test_a_ckks_context_that_is_gone_is_a_missing_key() -> None:
     """A node tells a missing key (wrong-key) from bytes that are damaged (failed), and so does an evaluation."""
-    old = payloads("all", "ckks").close(np.arange(TOTAL))
+    old = payloads("all", "ckks").seal(np.arange(TOTAL))
     with pytest.raises(MissingKeyError):
         opened(payloads("all", "ckks", TWO, ONE, context=1), old, 1, ONE.fingerprint)
 
@@ -159,7 +159,7 @@ def test_a_ckks_context_that_is_gone_is_a_missing_key() -> None:
 @pytest.mark.parametrize("policy", ["all", "sensitive", "none"])
 def test_a_record_of_another_policy_does_not_open(policy: str, other: str) -> None:
     made = payloads(policy)
-    record = payloads(other).close(np.zeros(TOTAL, np.int64))
+    record = payloads(other).seal(np.zeros(TOTAL, np.int64))
     if policy == other:
         assert opened(made, record, 1, made.vault.fingerprint).tolist() == [0] * TOTAL
         return

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_app.training.learner import Workshop, workshop
+from client_app.training.learner import AdaptedModel, adapted_model
 from client_app.update import sensitivity as module
 from client_app.update.sensitivity import SensitivityError, main, mask_fingerprint, public_ids, sensitive_blocks
 from client_app.update.sensitivity_figure import FRAME, cells, draw
@@ -25,13 +25,13 @@ SET = ["--set", "model.device=cpu", "--set", "lora.rank=2"]
 @pytest.fixture(scope="module", autouse=True)
 def unpacked(own_home: Path) -> Path:
     """A folder for what the base model needs; every test has a home of its own for what it measures."""
-    workshop(MODEL, LORA, 0)
+    adapted_model(MODEL, LORA, 0)
     return own_home
 
 
 @pytest.fixture
-def shop() -> Workshop:
-    return workshop(MODEL, LORA, 0)
+def adapted() -> AdaptedModel:
+    return adapted_model(MODEL, LORA, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +51,8 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return made
 
 
-def scores(shop: Workshop) -> Any:
-    return module.scores(shop.base, shop.model, shop.layout)
+def scores(adapted: AdaptedModel) -> Any:
+    return module.scores(adapted.base, adapted.model, adapted.layout)
 
 
 def kept(tmp_path: Path) -> Path:
@@ -60,43 +60,43 @@ def kept(tmp_path: Path) -> Path:
     return found
 
 
-def test_the_public_text_is_the_same_everywhere_and_full(shop: Workshop) -> None:
-    ids = public_ids(shop.base.tokenizer)
+def test_the_public_text_is_the_same_everywhere_and_full(adapted: AdaptedModel) -> None:
+    ids = public_ids(adapted.base.tokenizer)
     assert ids.shape == (5, 32) and ids.dtype == np.int64
-    assert np.array_equal(ids, public_ids(shop.base.tokenizer))
-    assert len({row.tobytes() for row in ids}) == 5 and ids.min() >= 0 and ids.max() < len(shop.base.tokenizer)
-    assert public_ids(shop.base.tokenizer, 20).shape == (5, 20)
+    assert np.array_equal(ids, public_ids(adapted.base.tokenizer))
+    assert len({row.tobytes() for row in ids}) == 5 and ids.min() >= 0 and ids.max() < len(adapted.base.tokenizer)
+    assert public_ids(adapted.base.tokenizer, 20).shape == (5, 20)
     with pytest.raises(SensitivityError, match="at least 8"):
-        public_ids(shop.base.tokenizer, 4)
+        public_ids(adapted.base.tokenizer, 4)
 
 
-def test_a_layout_is_measured_once(shop: Workshop, calls: list[int], tmp_path: Path) -> None:
-    one = scores(shop)
-    write_vector(shop.model, shop.layout, shop.initial * np.float32(2))
-    two = scores(shop)
-    write_vector(shop.model, shop.layout, shop.initial)
+def test_a_layout_is_measured_once(adapted: AdaptedModel, calls: list[int], tmp_path: Path) -> None:
+    one = scores(adapted)
+    write_vector(adapted.model, adapted.layout, adapted.initial * np.float32(2))
+    two = scores(adapted)
+    write_vector(adapted.model, adapted.layout, adapted.initial)
     assert one.tobytes() == two.tobytes() and len(calls) == 1
     content = json.loads(kept(tmp_path).read_text())
-    assert content["blocks"] == [block.name for block in shop.layout.blocks]
+    assert content["blocks"] == [block.name for block in adapted.layout.blocks]
     assert content["scores"] == one.tolist() and one.max() > 0.1
 
 
 def test_other_text_and_other_layouts_are_measured_anew(
-    shop: Workshop, calls: list[int], monkeypatch: pytest.MonkeyPatch
+    adapted: AdaptedModel, calls: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores(shop)
+    scores(adapted)
     monkeypatch.setattr(module, "SEED", 1)
-    scores(shop)
-    other = Layout(shop.layout.blocks, shop.layout.total, "another fingerprint")
-    module.scores(shop.base, shop.model, other)
+    scores(adapted)
+    other = Layout(adapted.layout.blocks, adapted.layout.total, "another fingerprint")
+    module.scores(adapted.base, adapted.model, other)
     assert len(calls) == 3
 
 
 @pytest.mark.parametrize("damage", ["cut", "altered", "moved", "empty", "shape", "binary"])
 def test_a_damaged_file_is_measured_again(
-    shop: Workshop, calls: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+    adapted: AdaptedModel, calls: list[int], tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
-    one = scores(shop)
+    one = scores(adapted)
     path = kept(tmp_path)
     content = json.loads(path.read_text())
     if damage == "altered":
@@ -109,13 +109,13 @@ def test_a_damaged_file_is_measured_again(
     texts = {"cut": path.read_bytes()[:-9], "empty": b"[]", "binary": b"\xff\xfe\x00"}
     path.write_bytes(texts.get(damage, json.dumps(content).encode()))
     with caplog.at_level(logging.WARNING, "crossward.node"):
-        assert scores(shop).tobytes() == one.tobytes()
+        assert scores(adapted).tobytes() == one.tobytes()
     assert len(calls) == 2 and "is damaged" in caplog.text
-    assert scores(shop).tobytes() == one.tobytes() and len(calls) == 2
+    assert scores(adapted).tobytes() == one.tobytes() and len(calls) == 2
 
 
 def test_those_who_come_at_once_wait_for_the_first(
-    shop: Workshop, calls: list[int], monkeypatch: pytest.MonkeyPatch
+    adapted: AdaptedModel, calls: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting, counted = threading.Barrier(4), module._measured
     inside: list[int] = []
@@ -129,7 +129,7 @@ def test_those_who_come_at_once_wait_for_the_first(
 
     def come() -> None:
         waiting.wait()
-        found.append(scores(shop).tobytes())
+        found.append(scores(adapted).tobytes())
 
     threads = [threading.Thread(target=come) for _ in range(4)]
     for thread in threads:
@@ -139,23 +139,25 @@ def test_those_who_come_at_once_wait_for_the_first(
     assert len(found) == 4 and len(set(found)) == 1 and len(inside) == len(calls) == 1
 
 
-def test_a_home_that_cannot_be_written_is_named(shop: Workshop, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_written_is_named(adapted: AdaptedModel, tmp_path: Path) -> None:
     (tmp_path / "own").write_text("a file")
     with pytest.raises(SensitivityError, match=r"cannot be made .* set CROSSWARD_HOME"):
-        scores(shop)
+        scores(adapted)
 
 
-def test_sensitive_blocks_cover_the_fraction_and_the_ends_need_no_measurement(shop: Workshop, calls: list[int]) -> None:
-    sizes = np.array([block.size for block in shop.layout.blocks])
-    assert not any(sensitive_blocks(shop.base, shop.model, shop.layout, 0.0))
-    assert all(sensitive_blocks(shop.base, shop.model, shop.layout, 1.0))
+def test_sensitive_blocks_cover_the_fraction_and_the_ends_need_no_measurement(
+    adapted: AdaptedModel, calls: list[int]
+) -> None:
+    sizes = np.array([block.size for block in adapted.layout.blocks])
+    assert not any(sensitive_blocks(adapted.base, adapted.model, adapted.layout, 0.0))
+    assert all(sensitive_blocks(adapted.base, adapted.model, adapted.layout, 1.0))
     assert calls == []
-    found = scores(shop)
-    mask = np.array(sensitive_blocks(shop.base, shop.model, shop.layout, 0.3))
+    found = scores(adapted)
+    mask = np.array(sensitive_blocks(adapted.base, adapted.model, adapted.layout, 0.3))
     assert 0.3 <= sizes[mask].sum() / sizes.sum() < 0.3 + sizes.max() / sizes.sum()
     assert found[mask].min() > found[~mask].min() and found[mask].mean() > found[~mask].mean()
     with pytest.raises(AdapterError, match="expected 0 to 1"):
-        sensitive_blocks(shop.base, shop.model, shop.layout, 1.5)
+        sensitive_blocks(adapted.base, adapted.model, adapted.layout, 1.5)
 
 
 def test_masks_are_told_apart_by_fingerprint() -> None:
@@ -169,17 +171,17 @@ def test_masks_are_told_apart_by_fingerprint() -> None:
 
 
 def test_the_command_prints_a_line_a_block_and_draws(
-    shop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str], calls: list[int]
+    adapted: AdaptedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str], calls: list[int]
 ) -> None:
     target = tmp_path / "s.svg"
     assert main([*SET, "--fraction", "0.2", "--out", str(target)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    lines = printed[1 : len(shop.layout.blocks) + 1]
-    mask = sensitive_blocks(shop.base, shop.model, shop.layout, 0.2)
+    lines = printed[1 : len(adapted.layout.blocks) + 1]
+    mask = sensitive_blocks(adapted.base, adapted.model, adapted.layout, 0.2)
     assert len(calls) == 1  # the command's measurement is the node's
     assert [line.split()[0] for line in lines] == [str(i + 1) for i in range(len(mask))]
     assert {line.split()[1] for line in lines if line.endswith("sealed")} == {
-        block.name for block, sealed in zip(shop.layout.blocks, mask, strict=True) if sealed
+        block.name for block, sealed in zip(adapted.layout.blocks, mask, strict=True) if sealed
     }
     assert lines[-1].split()[4:] == ["100.0%", "clear"] and mask_fingerprint(mask)[:16] in printed[-2]
     drawn = target.read_text()
@@ -187,12 +189,12 @@ def test_the_command_prints_a_line_a_block_and_draws(
     for text in ("down_proj", "layer", "factor A", "factor B", "score", f"sealed: {sum(mask)} of {len(mask)} blocks"):
         assert text in drawn
     again = tmp_path / "t.svg"
-    draw(shop.layout, scores(shop), mask, again, "embedded")
+    draw(adapted.layout, scores(adapted), mask, again, "embedded")
     assert again.read_bytes() == target.read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "said"),
+    ("given", "code", "output"),
     [
         (["--fraction", "2"], 2, "expected 0 to 1"),
         (["--out", "x.txt"], 2, "ends in .svg, .png or .pdf"),
@@ -203,13 +205,13 @@ def test_the_command_prints_a_line_a_block_and_draws(
     ],
 )
 def test_the_command_says_what_is_wrong(
-    given: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+    given: list[str], code: int, output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
         assert main(given) == code
     except SystemExit as left:
         assert left.code == code
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 def test_blocks_of_other_names_and_of_many_layers_are_drawn(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from client_app.training.learner import LoraLearner, workshop
+from client_app.training.learner import LoraLearner, adapted_model
 from crossward.adapters import (
     AdapterError,
     BaseModel,
@@ -239,9 +239,9 @@ def test_half_precision_autocast_and_checkpointing_leave_a_float32_core() -> Non
 
 def test_the_learner_trains_it_and_a_rerun_is_the_same() -> None:
     data = DataConfig(synthetic_patients=24, max_tokens=64, min_patients=2)
-    shop = workshop(ModelConfig(device="cpu"), LoraSettings(rank=16, factors="core"), 0)
+    adapted = adapted_model(ModelConfig(device="cpu"), LoraSettings(rank=16, factors="core"), 0)
     schedule = Schedule(versions=2, local_steps=8, peak=1e-2)
-    learner = LoraLearner(shop, load_hospitals(data, 3)[0], data, schedule, TrainSettings(batch_size=4))
+    learner = LoraLearner(adapted, load_hospitals(data, 3)[0], data, schedule, TrainSettings(batch_size=4))
     assert not learner.initial().any()
     got = learner.train(learner.initial(), 0, 1)
     again = learner.train(learner.initial(), 0, 1)

@@ -44,7 +44,7 @@ def rows() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def said(rows: np.ndarray, shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def lines(rows: np.ndarray, shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The lines that another process prints."""
     ids = tmp_path_factory.mktemp("elsewhere") / "ids.npy"
     np.save(ids, rows)
@@ -61,26 +61,26 @@ def said(rows: np.ndarray, shared_home: Path, tmp_path_factory: pytest.TempPathF
     return done.stdout.strip().splitlines()
 
 
-def test_layout_and_initial_factors_are_the_same(base: BaseModel, said: list[str]) -> None:
+def test_layout_and_initial_factors_are_the_same(base: BaseModel, lines: list[str]) -> None:
     model = attach_lora(base, SETTINGS, 1)
     layout = layout_of(model, base, SETTINGS)
     values = hashlib.sha256(read_vector(model, layout).tobytes()).hexdigest()
-    assert said[0] == f"{layout.fingerprint} {values} {layout.blocks!r}"
+    assert lines[0] == f"{layout.fingerprint} {values} {layout.blocks!r}"
 
 
 def test_sensitivities_are_the_same_with_another_number_of_threads(
-    base: BaseModel, said: list[str], rows: np.ndarray
+    base: BaseModel, lines: list[str], rows: np.ndarray
 ) -> None:
     model = attach_lora(base, SETTINGS, 1)
     layout = layout_of(model, base, SETTINGS)
     batches = [{"input_ids": torch.from_numpy(r)[None], "attention_mask": torch.ones(1, len(r))} for r in rows]
     here = block_sensitivity(model, layout, batches, 5)
     assert here.tobytes() == block_sensitivity(model, layout, batches, 5).tobytes()
-    there = np.array([float.fromhex(word) for word in said[1].split()])
+    there = np.array([float.fromhex(word) for word in lines[1].split()])
     sizes = [block.size for block in layout.blocks]
     assert there == pytest.approx(here, abs=1e-3)  # threads may add in another order
     assert choose(there, sizes, 0.3) == choose(here, sizes, 0.3)
 
 
-def test_bitsandbytes_does_not_bring_torchs_compiler(said: list[str]) -> None:
-    assert said[2] == "True False"
+def test_bitsandbytes_does_not_bring_torchs_compiler(lines: list[str]) -> None:
+    assert lines[2] == "True False"

@@ -125,11 +125,11 @@ def test_all_linear_takes_in_every_linear_layer_and_every_expert(
     assert first == (attention | DENSE[kind] if kind in DENSE else set(WANTED[kind]))
     assert len(layers) == len(first) + len(second)
     assert layout_of(model, base, SETTINGS).total == sum(p.numel() for p in model.parameters() if p.requires_grad)
-    said = caplog.messages[-1]
-    assert f"factors on {len(layers)} weights" in said
+    expected = caplog.messages[-1]
+    assert f"factors on {len(layers)} weights" in expected
     for name, experts in WANTED[kind].items():
-        assert re.search(rf"\d x {re.escape(name)}{r' .4 experts.' if experts == 4 else ''}(,|;)", said), said
-    assert "embed_tokens" in said.partition("without factors: ")[2]
+        assert re.search(rf"\d x {re.escape(name)}{r' .4 experts.' if experts == 4 else ''}(,|;)", expected), expected
+    assert "embed_tokens" in expected.partition("without factors: ")[2]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -246,7 +246,7 @@ def test_names_take_in_what_they_name(mixture: Open, kind: str, targets: str, wa
 
 
 @pytest.mark.parametrize(
-    ("kind", "targets", "said"),
+    ("kind", "targets", "expected"),
     [
         ("Mixtral", "w1", "'w1': the model has no such module.*experts' weights .*mlp.experts.gate_up_proj"),
         ("Mixtral", "gate", "gate is no linear layer"),
@@ -255,10 +255,10 @@ def test_names_take_in_what_they_name(mixture: Open, kind: str, targets: str, wa
     ],
 )
 def test_what_cannot_be_adapted_is_refused_with_the_names_that_can(
-    mixture: Open, kind: str, targets: str, said: str
+    mixture: Open, kind: str, targets: str, expected: str
 ) -> None:
     base = mixture(kind)
-    with pytest.raises(AdapterError, match=said):
+    with pytest.raises(AdapterError, match=expected):
         attach_lora(base, LoraSettings(rank=2, target_modules=targets), 3)
     attach_lora(base, SETTINGS, 3)
 

@@ -11,7 +11,7 @@ import torch
 import transformers
 from transformers import AutoTokenizer
 
-from client_app.guard.refusals import told
+from client_app.guard.refusals import redacted
 from crossward.adapters import AdapterError, ModelConfig, load_base
 from crossward.adapters.limits import check_length, positions
 
@@ -96,12 +96,12 @@ def test_token_ids_beyond_the_embeddings_are_refused_when_the_model_is_loaded(
         assert max(base.tokenizer.get_vocab().values()) == 256
         base.model(input_ids=torch.tensor([[256]]))
         return
-    said = (
+    expected = (
         rf"{tmp_path} does not belong to its model: {257 - rows} of its tokens, up to id 256, are beyond the .*{rows}"
     )
-    with pytest.raises(AdapterError, match=said) as error:
+    with pytest.raises(AdapterError, match=expected) as error:
         load_base(config)
-    assert "model.name" in str(error.value) and str(tmp_path) not in told(error.value)
+    assert "model.name" in str(error.value) and str(tmp_path) not in redacted(error.value)
 
 
 def test_a_token_that_was_added_and_never_embedded_is_found(

@@ -62,9 +62,9 @@ def test_help_fits_a_screen_and_has_an_example(
 ) -> None:
     monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", COLUMNS)
     assert main([*path, "--help"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert max(map(len, said)) <= COLUMNS and len(said) <= LINES, len(said)
-    text = " ".join(" ".join(said).split())
+    output = capsys.readouterr().out.splitlines()
+    assert max(map(len, output)) <= COLUMNS and len(output) <= LINES, len(output)
+    text = " ".join(" ".join(output).split())
     if not isinstance(ALL[path], click.Group) or not path:
         assert f"Example: {' '.join(['crossward', *path])}" in text
     for parameter in ALL[path].params:
@@ -157,10 +157,10 @@ def aggregator(tmp_path: Path) -> Path:
 def test_what_an_aggregator_starts_imports_no_key_and_no_model(
     aggregator: Path, story: Callable[..., Any], tmp_path: Path
 ) -> None:
-    told = story()
-    told.full_run(4, 3)
-    told.ledger.close()
-    run, nowhere = str(told.path), str(tmp_path / "none.toml")
+    recorded = story()
+    recorded.full_run(4, 3)
+    recorded.ledger.close()
+    run, nowhere = str(recorded.path), str(tmp_path / "none.toml")
     for args in (
         ("deploy", "init-aggregator", str(tmp_path / "another"), "--address", "hub.example.org:443"),
         ("deploy", "renew", str(aggregator)),
@@ -221,9 +221,9 @@ def test_an_error_is_one_line_that_names_the_command(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CROSSWARD_HOME", str(tmp_path / "home"))
     assert main(args) == code
-    said = capsys.readouterr().err
-    assert says in said and said.startswith("crossward") and said.count("\n") == 1
-    assert "Traceback" not in said
+    output = capsys.readouterr().err
+    assert says in output and output.startswith("crossward") and output.count("\n") == 1
+    assert "Traceback" not in output
 
 
 def test_research_needs_a_checkout(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

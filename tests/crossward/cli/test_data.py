@@ -46,10 +46,10 @@ def test_the_table_is_for_people_and_holds_no_note(notes: Path, capsys: pytest.C
     more = f"{CONFIG} data.task=label data.label=note data.labels=yes,no"
     for config, code in ((CONFIG, 0), ("data.source=csv data.text-column=note", 0), (more, 1)):
         assert main(["data", "check", str(notes), "--run-config", config]) == code
-        said = capsys.readouterr()
-        assert "Quill" not in said.out + said.err and "Traceback" not in said.err
+        output = capsys.readouterr()
+        assert "Quill" not in output.out + output.err and "Traceback" not in output.err
         if not code:
-            assert "held out" in said.out and "24 kept" in said.out.replace("25 kept", "24 kept")
+            assert "held out" in output.out and "24 kept" in output.out.replace("25 kept", "24 kept")
 
 
 def test_a_hospitals_file_says_where_its_notes_are(

@@ -112,8 +112,8 @@ def test_without_a_terminal_no_passphrase_is_asked_for(tmp_path: Path) -> None:
 )
 def test_a_wrong_command_line_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("crossward keys") if arguments else "Usage: crossward keys" in said.out
+    output = capsys.readouterr()
+    assert output.err.startswith("crossward keys") if arguments else "Usage: crossward keys" in output.out
 
 
 def test_a_file_that_cannot_be_used_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,17 +12,17 @@ from crossward.cli.app import main
 
 @pytest.fixture
 def run(story: Callable[..., Any]) -> Any:
-    told = story(["North", "South", "East"], 4)
-    told.start()
-    first = told.ask(0, 0)
-    told.refuse(0, first, "malformed", "the update has 3 parts\x1b[2J, expected 4")
-    second = told.ask(1, 0)
-    told.accept(1, second, 0)
-    third = told.ask(2, 0)
-    told.accept(2, third, 0)
-    told.version(1, [(1, second, 10, 0), (2, third, 20, 0)])
-    told.ledger.close()
-    return told
+    recorded = story(["North", "South", "East"], 4)
+    recorded.start()
+    first = recorded.ask(0, 0)
+    recorded.refuse(0, first, "malformed", "the update has 3 parts\x1b[2J, expected 4")
+    second = recorded.ask(1, 0)
+    recorded.accept(1, second, 0)
+    third = recorded.ask(2, 0)
+    recorded.accept(2, third, 0)
+    recorded.version(1, [(1, second, 10, 0), (2, third, 20, 0)])
+    recorded.ledger.close()
+    return recorded
 
 
 def lines(capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> list[str]:

@@ -44,7 +44,7 @@ def test_a_sound_config_passes_and_an_explicit_multiplier_is_taken_as_it_is() ->
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"strategy.weighting": "paper"}, "use strategy.weighting = 'equal'"),
         ({"strategy.weighting": "examples"}, "use strategy.weighting = 'equal'"),
@@ -59,6 +59,6 @@ def test_a_sound_config_passes_and_an_explicit_multiplier_is_taken_as_it_is() ->
         ({"privacy.epsilon": 1e-9, "privacy.delta": 1e-12}, "no noise keeps"),
     ],
 )
-def test_what_would_not_be_the_guarantee_accounted_for_is_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_what_would_not_be_the_guarantee_accounted_for_is_refused(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected):
         RunConfig.read({**ASKED, **changes})

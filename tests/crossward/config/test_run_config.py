@@ -41,7 +41,7 @@ def test_sections_are_typed_and_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "message"),
     [
         ("train.batchsize", "there is no key train.batchsize; did you mean train.batch-size"),
         ("train.batch_size", "did you mean train.batch-size"),
@@ -52,8 +52,8 @@ def test_sections_are_typed_and_cannot_be_changed() -> None:
         ("strategy.loss-exponent", "strategy.loss-exponent is now part of strategy.exponents"),
     ],
 )
-def test_a_key_that_does_not_exist_is_named_with_what_to_use(key: str, said: str) -> None:
-    with pytest.raises(SettingsError, match=f"^run config: .*{said}") as caught:
+def test_a_key_that_does_not_exist_is_named_with_what_to_use(key: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=f"^run config: .*{message}") as caught:
         RunConfig.read({key: 1})
     assert "\n" not in str(caught.value)
 

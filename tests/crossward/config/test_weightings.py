@@ -35,9 +35,9 @@ def test_a_weighting_needs_facts_of_an_update_and_all_that_it_names(name: str) -
 
 def test_a_hospitals_unit_withholds_what_it_is_said_to() -> None:
     trained = Trained(np.zeros(1, np.float32), 40, 80, 120.0, 3)
-    told = unreported(trained, Schedule())
+    reported = unreported(trained, Schedule())
     changed = {
-        name for name in ("loss_sum", "num_tokens", "num_examples") if getattr(told, name) != getattr(trained, name)
+        name for name in ("loss_sum", "num_tokens", "num_examples") if getattr(reported, name) != getattr(trained, name)
     }
     assert changed == WITHHELD["hospital"]
     assert {n for n in changed if getattr(coarse(uncounted(trained), 1.0), n) != getattr(trained, n)} == {EXAMPLES}

@@ -104,11 +104,11 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 
 def test_failed_handshakes_are_told_once_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
-    said: dict[tuple[str, str], float] = {}
+    output: dict[tuple[str, str], float] = {}
     error = OSError(1, "[SSL: TLSV1_ALERT_UNKNOWN_CA]")
     error.reason = "TLSV1_ALERT_UNKNOWN_CA"  # type: ignore[attr-defined]
     for peer in ("10.0.0.1", "10.0.0.1", "10.0.0.2"):
-        superlink._tell(peer, error, said)
+        superlink._tell(peer, error, output)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[1] for line in lines] == ["10.0.0.1", "10.0.0.2"]
     assert all(line.startswith("REFUSED at TLS") and "present ca.crt" in line for line in lines)

@@ -8,28 +8,28 @@ from crossward.deploy.awaiting import Awaiting
 
 
 def test_each_wait_is_said_soon_and_then_ever_less_often() -> None:
-    said: list[tuple[float, str]] = []
+    message: list[tuple[float, str]] = []
     now = [0.0]
-    awaiting = Awaiting("hub:443", lambda line: said.append((now[0], line)), lambda: now[0])
+    awaiting = Awaiting("hub:443", lambda line: message.append((now[0], line)), lambda: now[0])
 
     def until(end: float) -> list[float]:
-        said.clear()
+        message.clear()
         while now[0] < end:
             now[0] += 1.0
             awaiting.look()
-        return [when for when, _ in said]
+        return [when for when, _ in message]
 
     assert until(80) == [5, 15, 35, 75]
-    assert said[-1][1] == "waiting for hub:443 to let this SuperNode in (75 s)"
-    awaiting.heard("\x1b[92mINFO \x1b[0m:      SuperNode ID: 3101933409148298930")
-    assert until(100) == [85, 95] and said[0][1].startswith("waiting for a task from hub:443: none is sent without")
-    awaiting.heard("INFO : Receiving: train message (ID: 12)")
+    assert message[-1][1] == "waiting for hub:443 to let this SuperNode in (75 s)"
+    awaiting.on_line("\x1b[92mINFO \x1b[0m:      SuperNode ID: 3101933409148298930")
+    assert until(100) == [85, 95] and message[0][1].startswith("waiting for a task from hub:443: none is sent without")
+    awaiting.on_line("INFO : Receiving: train message (ID: 12)")
     assert until(110) == []
-    awaiting.heard("North: step 3/10, loss 1.000")  # who works and says so is not waited for
-    assert until(126) == [125] and "own work (train)" in said[0][1]
-    awaiting.heard("INFO : Sent successfully")
-    assert until(132) == [131] and "a task from hub:443" in said[0][1]
+    awaiting.on_line("North: step 3/10, loss 1.000")  # who works and says so is not waited for
+    assert until(126) == [125] and "own work (train)" in message[0][1]
+    awaiting.on_line("INFO : Sent successfully")
+    assert until(132) == [131] and "a task from hub:443" in message[0][1]
     awaiting.begins()
     until(20_000)
-    gaps = [b - a for (a, _), (b, _) in pairwise(said)]
-    assert max(gaps) == 3600 and "let this SuperNode in" in said[-1][1]
+    gaps = [b - a for (a, _), (b, _) in pairwise(message)]
+    assert max(gaps) == 3600 and "let this SuperNode in" in message[-1][1]

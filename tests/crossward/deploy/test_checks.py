@@ -131,7 +131,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def found(file: Path) -> dict[str, tuple[str, str]]:
-    return {what: (verdict, told) for what, verdict, told in hospital_findings(file)}
+    return {what: (verdict, line) for what, verdict, line in hospital_findings(file)}
 
 
 def test_all_is_well(file: Path) -> None:
@@ -157,7 +157,7 @@ def test_each_trouble_is_named_and_the_rest_still_looked_at(file: Path, tmp_path
     (tmp_path / "notes").rename(tmp_path / "elsewhere")
     file.write_text(file.read_text() + "thraeds = 2\n")
     all_of_it = found(file)
-    wrong = {what: told for what, (verdict, told) in all_of_it.items() if verdict == WRONG}
+    wrong = {what: line for what, (verdict, line) in all_of_it.items() if verdict == WRONG}
     assert set(wrong) == {"node config", "consortium key", "notes"} and len(all_of_it) == 10
     assert (
         "no key thraeds; did you mean node.threads?" in wrong["node config"] and "notes is not there" in wrong["notes"]
@@ -168,8 +168,8 @@ def test_a_hospital_that_demands_privacy_needs_its_record_of_spending(file: Path
     record = file.parent / "state" / "identity.spent"
     demands = 'privacy-unit = "patient"\nprivacy-epsilon = 8.0\npatient-column = "subject_id"\n'
     file.write_text(file.read_text() + demands)
-    verdict, told = found(file)["state"]
-    assert verdict == WRONG and str(record) in told and "Restore it from the backup" in told
+    verdict, line = found(file)["state"]
+    assert verdict == WRONG and str(record) in line and "Restore it from the backup" in line
     record.mkdir(mode=0o700)
     assert found(file)["state"][0] in (OK, WARNING)
 
@@ -177,28 +177,28 @@ def test_a_hospital_that_demands_privacy_needs_its_record_of_spending(file: Path
 def test_a_strangers_aggregator_and_none_at_all(file: Path, tmp_path: Path) -> None:
     make_authority(tmp_path / "other")
     (file.parent / "ca.crt").write_bytes((tmp_path / "other" / "ca.crt").read_bytes())
-    verdict, told = found(file)["aggregator"]
-    assert verdict == WRONG and "does not vouch for" in told and "present ca.crt" in told
+    verdict, line = found(file)["aggregator"]
+    assert verdict == WRONG and "does not vouch for" in line and "present ca.crt" in line
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     text = file.read_text()
     file.write_text(text.replace(text.split('"')[1], f"127.0.0.1:{port}", 1))
-    verdict, told = found(file)["aggregator"]
-    assert verdict == WRONG and "cannot be reached" in told
+    verdict, line = found(file)["aggregator"]
+    assert verdict == WRONG and "cannot be reached" in line
 
 
 def test_what_cannot_even_be_read_is_one_finding(file: Path) -> None:
     (file.parent / "node.key").chmod(0o644)
     assert [(what, verdict) for what, verdict, _ in hospital_findings(file)] == [("files", WRONG)]
     file.write_text("rubbish")
-    ((what, verdict, told),) = hospital_findings(file)
-    assert (what, verdict) == ("files", WRONG) and "is not TOML" in told
+    ((what, verdict, line),) = hospital_findings(file)
+    assert (what, verdict) == ("files", WRONG) and "is not TOML" in line
 
 
 def test_a_cache_that_no_process_would_find_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSWARD_HOME", "here")
-    verdict, told = found(file)["cache"]
-    assert verdict == WRONG and "CROSSWARD_HOME = 'here' is a relative path" in told
+    verdict, line = found(file)["cache"]
+    assert verdict == WRONG and "CROSSWARD_HOME = 'here' is a relative path" in line
     monkeypatch.setenv("CROSSWARD_HOME", str(file))
     assert found(file)["cache"] == (WRONG, f"CROSSWARD_HOME {file} cannot be written: File exists")
 
@@ -216,31 +216,31 @@ def test_the_aggregator_is_reached_through_the_proxy_that_the_supernode_takes(
     monkeypatch.setenv("no_proxy", "127.0.0.1,::1")
     monkeypatch.delenv("NO_PROXY", raising=False)
     all_of_it = found(file)
-    verdict, told = all_of_it["aggregator"]
+    verdict, line = all_of_it["aggregator"]
     shown = proxy.url.replace("ada:secret", "***")
     assert proxy.asked == [f"CONNECT hub.localhost:{port} HTTP/1.1"]
-    assert verdict == WRONG and "does not vouch for" in told and "through the proxy 127.0.0.1:" in told  # another name
-    verdict, told = all_of_it["proxies"]
-    assert verdict == OK and told.startswith(f"HTTPS_PROXY={shown}; not used for 127.0.0.1,::1,localhost")
+    assert verdict == WRONG and "does not vouch for" in line and "through the proxy 127.0.0.1:" in line  # another name
+    verdict, line = all_of_it["proxies"]
+    assert verdict == OK and line.startswith(f"HTTPS_PROXY={shown}; not used for 127.0.0.1,::1,localhost")
     file.write_text(text)
-    verdict, told = found(file)["aggregator"]
-    assert verdict == OK and "through the proxy 127.0.0.1:" in told and "TLSv1.3" in told and len(proxy.asked) == 2
+    verdict, line = found(file)["aggregator"]
+    assert verdict == OK and "through the proxy 127.0.0.1:" in line and "TLSv1.3" in line and len(proxy.asked) == 2
     monkeypatch.setenv("no_proxy", "localhost")
-    verdict, told = found(file)["aggregator"]
-    assert verdict == OK and "proxy" not in told and len(proxy.asked) == 2
+    verdict, line = found(file)["aggregator"]
+    assert verdict == OK and "proxy" not in line and len(proxy.asked) == 2
 
 
 def test_a_proxy_that_is_not_there_or_refuses_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    verdict, told = found(file)["aggregator"]
-    assert verdict == WRONG and "cannot be reached through the proxy 127.0.0.1:9 " in told and "no_proxy" in told
+    verdict, line = found(file)["aggregator"]
+    assert verdict == WRONG and "cannot be reached through the proxy 127.0.0.1:9 " in line and "no_proxy" in line
     refusing = Proxy(refuses=True)
     monkeypatch.setenv("https_proxy", refusing.url)
-    verdict, told = found(file)["aggregator"]
+    verdict, line = found(file)["aggregator"]
     refusing.close()
-    assert verdict == WRONG and "403 Forbidden" in told and "allow CONNECT" in told
+    assert verdict == WRONG and "403 Forbidden" in line and "allow CONNECT" in line
     monkeypatch.setenv("https_proxy", "socks4://127.0.0.1:9")
     all_of_it = found(file)
     assert all_of_it["proxies"][0] == WRONG and "cannot use these proxies" in all_of_it["proxies"][1]
@@ -254,9 +254,9 @@ def test_a_port_that_is_taken_is_found_unless_by_this_hospitals_own_supernode(fi
     port = int(file.read_text().split("port = ")[1].split()[0])
     assert found(file)["port"] == (OK, f"port {port} on 127.0.0.1 is free for the SuperNode")
     with socket.create_server(("127.0.0.1", port)):
-        verdict, told = found(file)["port"]
-        assert verdict == WRONG and told.startswith(f"port {port} on 127.0.0.1 is taken by ")
-        assert told.endswith(f"the SuperNode needs it: end what holds it, or change `port` in {file}")
+        verdict, line = found(file)["port"]
+        assert verdict == WRONG and line.startswith(f"port {port} on 127.0.0.1 is taken by ")
+        assert line.endswith(f"the SuperNode needs it: end what holds it, or change `port` in {file}")
         with only_one(file.parent / "state", "hospital"):
             assert found(file)["port"] == (OK, f"port {port} on 127.0.0.1: the SuperNode runs already")
 
@@ -266,7 +266,7 @@ def test_what_keeps_an_aggregator_from_starting_is_found(tmp_path: Path) -> None
     file = init_aggregator(tmp_path / "hub", "hub.example", port, "127.0.0.1")
 
     def looked() -> dict[str, tuple[str, str]]:
-        return {what: (verdict, told) for what, verdict, told in aggregator_findings(file)}
+        return {what: (verdict, line) for what, verdict, line in aggregator_findings(file)}
 
     all_of_it = looked()
     named = ["files", "authority", "certificate", "members", "state", "runs", "port", "proxies"]

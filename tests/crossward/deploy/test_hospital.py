@@ -91,7 +91,7 @@ def test_a_port_that_is_taken_keeps_the_supernode_from_starting_and_is_named(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The keeper goes on trying: what holds the port may go."""
-    said: list[str] = []
+    lines: list[str] = []
     kept: list[Any] = []
 
     class OneLook(Keeper):
@@ -106,8 +106,8 @@ def test_a_port_that_is_taken_keeps_the_supernode_from_starting_and_is_named(
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         file.write_text(file.read_text().replace(f"port = {port}", f"port = {taken}"))
-        hospital.keep_hospital(file, said.append)
-    (line,) = said
+        hospital.keep_hospital(file, lines.append)
+    (line,) = lines
     assert line.startswith(f"SuperNode cannot be started: port {taken} on 127.0.0.1 is taken by ")
     assert line.endswith(f"end what holds it, or change `port` in {file}; tried again in 2 s")
     assert kept[0].process is None and kept[0].starts == 0 and kept[0].failures == 1
@@ -139,38 +139,38 @@ class Superlink:
 
 @pytest.fixture
 def presence(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Presence, Superlink, list[str]]:
-    superlink, said = Superlink(), []
+    superlink, lines = Superlink(), []
     monkeypatch.setattr(hospital, "release", superlink)
     monkeypatch.setattr(hospital, "SEEN_GONE", 0.0)
-    return Presence(read_hospital(file)[0], file.parent / "state", said.append), superlink, said
+    return Presence(read_hospital(file)[0], file.parent / "state", lines.append), superlink, lines
 
 
 def test_a_killed_supernode_is_signed_off_before_the_next_start(presence: Any) -> None:
-    kept, superlink, said = presence
+    kept, superlink, lines = presence
     kept.before()
     assert superlink.released == []  # there was none
-    kept.heard("\x1b[92mINFO \x1b[0m:      SuperNode ID: 3101933409148298930")
+    kept.on_line("\x1b[92mINFO \x1b[0m:      SuperNode ID: 3101933409148298930")
     kept.ended(-9)
     kept.before()
-    assert superlink.released == [3101933409148298930] and "did not end in order" in said[-1]
+    assert superlink.released == [3101933409148298930] and "did not end in order" in lines[-1]
     kept.before()
     assert len(superlink.released) == 1
 
 
 def test_one_that_ended_in_order_is_not(presence: Any) -> None:
     kept, superlink, _ = presence
-    kept.heard("SuperNode ID: 5")
+    kept.on_line("SuperNode ID: 5")
     kept.ended(0)
     kept.before()
     assert superlink.released == []
 
 
 def test_a_superlink_that_cannot_be_told_keeps_nothing_from_starting(presence: Any) -> None:
-    kept, superlink, said = presence
-    kept.heard("SuperNode ID: 5")
+    kept, superlink, lines = presence
+    kept.on_line("SuperNode ID: 5")
     superlink.error = ConnectionRefusedError("no")
     kept.before()
-    assert "could not be told that node 5 is gone (ConnectionRefusedError: no)" in said[-1]
+    assert "could not be told that node 5 is gone (ConnectionRefusedError: no)" in lines[-1]
     superlink.error = None
     kept.before()  # at the next start it can
     assert superlink.released == [5]
@@ -179,9 +179,9 @@ def test_a_superlink_that_cannot_be_told_keeps_nothing_from_starting(presence: A
 
 
 def test_refusals_are_said_in_words_with_the_keys_fingerprint(presence: Any, file: Path) -> None:
-    kept, _, said = presence
-    kept.heard("[code: 2004] Failed to activate SuperNode.")
-    assert said[-1].startswith("REFUSED: aggregator.example:8000 does not let this SuperNode in")
-    assert fingerprint(public_text(file.parent / "node.pub")) in said[-1] and "node.pub" in said[-1]
-    kept.heard("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate")
-    assert "ca.crt does not vouch for" in said[-1]
+    kept, _, lines = presence
+    kept.on_line("[code: 2004] Failed to activate SuperNode.")
+    assert lines[-1].startswith("REFUSED: aggregator.example:8000 does not let this SuperNode in")
+    assert fingerprint(public_text(file.parent / "node.pub")) in lines[-1] and "node.pub" in lines[-1]
+    kept.on_line("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate")
+    assert "ca.crt does not vouch for" in lines[-1]

@@ -121,13 +121,13 @@ def test_the_image_extends_the_flower_and_python_that_the_project_asks_for() -> 
 
 
 def test_what_flower_is_told_is_what_the_keepers_tell_it() -> None:
-    told = environment(Path("/home"))
+    message = environment(Path("/home"))
     for name in QUIET:
-        assert f"{name}={told[name]}" in DOCKERFILE
+        assert f"{name}={message[name]}" in DOCKERFILE
     for path in [*COMPOSE, *KUBERNETES]:
         text = path.read_text(encoding="utf-8")
         for name in QUIET if "FLWR_" in text else ():
-            assert re.search(rf'{name}(: |, value: )"{told[name]}"', text), f"{path}: {name}"
+            assert re.search(rf'{name}(: |, value: )"{message[name]}"', text), f"{path}: {name}"
 
 
 @pytest.mark.parametrize("service", list(_whole()))

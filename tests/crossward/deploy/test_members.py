@@ -35,16 +35,16 @@ class Flower:
         return {"node-id": 100 + len(self.calls)}
 
 
-def made(folder: Path, flower: Flower, said: list[str]) -> Members:
-    return Members(folder / "nodes", folder, flower, lambda: True, said.append)  # type: ignore[arg-type]
+def made(folder: Path, flower: Flower, lines: list[str]) -> Members:
+    return Members(folder / "nodes", folder, flower, lambda: True, lines.append)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Members, Flower, list[str]]:
-    flower, said = Flower(), []
+    flower, lines = Flower(), []
     (tmp_path / "nodes").mkdir()
     monkeypatch.setattr(members_module, "EVERY", 0.0)
-    return made(tmp_path, flower, said), flower, said
+    return made(tmp_path, flower, lines), flower, lines
 
 
 def look(found: Members) -> None:
@@ -62,7 +62,7 @@ def join(found: Members, name: str, tmp_path: Path) -> Path:
 
 
 def test_members_are_those_of_the_folder(members: Any, tmp_path: Path) -> None:
-    found, flower, said = members
+    found, flower, lines = members
     look(found)
     assert flower.calls == []
     one, two = join(found, "north", tmp_path), join(found, "south", tmp_path)
@@ -78,18 +78,18 @@ def test_members_are_those_of_the_folder(members: Any, tmp_path: Path) -> None:
     one.unlink()
     look(found)
     assert flower.calls[-1][:3] == ("supernode", "unregister", node)
-    assert {row["name"] for row in found.known().values()} == {"south"} and "north is no member any more" in said[-1]
-    again = made(tmp_path, flower, said)  # the aggregator was started anew
+    assert {row["name"] for row in found.known().values()} == {"south"} and "north is no member any more" in lines[-1]
+    again = made(tmp_path, flower, lines)  # the aggregator was started anew
     look(again)
     assert len(flower.calls) == 3
 
 
 def test_a_bad_file_keeps_nobody_else_out(members: Any, tmp_path: Path) -> None:
-    found, flower, said = members
+    found, flower, lines = members
     (found.nodes / "bad.pub").write_text("rubbish")
     join(found, "north", tmp_path)
     look(found)
-    assert len(flower.calls) == 1 and any("bad.pub holds no OpenSSH public key" in line for line in said)
+    assert len(flower.calls) == 1 and any("bad.pub holds no OpenSSH public key" in line for line in lines)
 
 
 def test_a_key_that_was_saved_on_windows_is_registered_as_flower_reads_it(members: Any, tmp_path: Path) -> None:
@@ -102,42 +102,42 @@ def test_a_key_that_was_saved_on_windows_is_registered_as_flower_reads_it(member
 
 
 def test_what_could_not_be_registered_is_tried_again(members: Any, tmp_path: Path) -> None:
-    found, flower, said = members
+    found, flower, lines = members
     join(found, "north", tmp_path)
     flower.refuse = "`flwr supernode` was refused: busy"
     look(found)
-    assert found.known() == {} and any("north could not be registered" in line for line in said)
+    assert found.known() == {} and any("north could not be registered" in line for line in lines)
     flower.refuse = ""
     look(found)
     assert len(found.known()) == 1
 
 
 def test_who_is_turned_away_is_named(members: Any, tmp_path: Path) -> None:
-    found, _, said = members
+    found, _, lines = members
     path = join(found, "north", tmp_path)
     pem = load_node_key(tmp_path / "north" / "node.key").public_key()
     text = pem.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     line = f"[/v1/fleet/activate-node][ApiError:2004] Attempted to register SuperNode with public key: {text!r}, exc"
-    found.heard(line)
-    assert fingerprint(public_text(path)) in said[-1] and "no member. Its hospital must send node.pub" in said[-1]
+    found.on_line(line)
+    assert fingerprint(public_text(path)) in lines[-1] and "no member. Its hospital must send node.pub" in lines[-1]
     (tmp_path / BOOK).write_text(json.dumps({public_text(path): {"name": "north", "node": "1"}}))
-    found.heard(line)
-    assert "north, which counts as connected already" in said[-1]
-    count = len(said)
-    found.heard("[ApiError:2004] -----BEGIN PUBLIC KEY-----rubbish-----END PUBLIC KEY-----")
-    found.heard("anything else")
-    assert len(said) == count
+    found.on_line(line)
+    assert "north, which counts as connected already" in lines[-1]
+    count = len(lines)
+    found.on_line("[ApiError:2004] -----BEGIN PUBLIC KEY-----rubbish-----END PUBLIC KEY-----")
+    found.on_line("anything else")
+    assert len(lines) == count
 
 
 def test_a_folder_that_cannot_be_read_throws_nobody_out(members: Any, tmp_path: Path) -> None:
-    found, flower, said = members
+    found, flower, lines = members
     join(found, "north", tmp_path)
     look(found)
     found.nodes.rename(tmp_path / "elsewhere")
     look(found)
     look(found)
     assert len(flower.calls) == 1 and len(found.known()) == 1
-    assert [line for line in said if "members stay as they are" in line] == [said[-1]]  # told once
+    assert [line for line in lines if "members stay as they are" in line] == [lines[-1]]  # told once
 
 
 def test_a_half_copied_key_keeps_its_member_and_odd_files_are_passed_over(members: Any, tmp_path: Path) -> None:
@@ -153,11 +153,11 @@ def test_a_half_copied_key_keeps_its_member_and_odd_files_are_passed_over(member
 
 def test_what_flower_has_done_already_is_done(members: Any, tmp_path: Path) -> None:
     """A list that was lost, or a call whose answer was: neither may block those that come after."""
-    found, flower, said = members
+    found, flower, lines = members
     one = join(found, "north", tmp_path)
     flower.refuse = "`flwr supernode` was refused: [code: 23] Public key already in use."
     look(found)
-    assert [row["node"] for row in found.known().values()] == [""] and "registered already" in said[-1]
+    assert [row["node"] for row in found.known().values()] == [""] and "registered already" in lines[-1]
     flower.refuse = ""
     two = join(found, "south", tmp_path)
     look(found)
@@ -167,15 +167,15 @@ def test_what_flower_has_done_already_is_done(members: Any, tmp_path: Path) -> N
     assert {row["name"] for row in found.known().values()} == {"north"}
     one.unlink()
     look(found)
-    assert "remove it with `flwr supernode list`" in said[-1]
+    assert "remove it with `flwr supernode list`" in lines[-1]
 
 
 def test_a_damaged_list_is_said_and_changes_nothing(members: Any, tmp_path: Path) -> None:
-    found, flower, said = members
+    found, flower, lines = members
     (tmp_path / BOOK).write_text("[1]")
     join(found, "north", tmp_path)
     look(found)
-    assert flower.calls == [] and "members.json cannot be read" in said[-1]
+    assert flower.calls == [] and "members.json cannot be read" in lines[-1]
 
 
 def test_a_slow_flower_holds_nobody_up(members: Any, tmp_path: Path) -> None:
@@ -193,10 +193,10 @@ def test_a_slow_flower_holds_nobody_up(members: Any, tmp_path: Path) -> None:
 
 
 def test_a_member_is_not_called_gone_because_something_else_was_not_found(members: Any, tmp_path: Path) -> None:
-    found, flower, said = members
+    found, flower, lines = members
     path = join(found, "north", tmp_path)
     look(found)
     path.unlink()
     flower.refuse = "`flwr supernode` failed: SuperLink connection 'ours' not found"
     look(found)
-    assert {row["name"] for row in found.known().values()} == {"north"} and "could not be unregistered" in said[-1]
+    assert {row["name"] for row in found.known().values()} == {"north"} and "could not be unregistered" in lines[-1]

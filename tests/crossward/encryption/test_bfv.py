@@ -69,7 +69,7 @@ def split(total: int, parts: int, data: st.DataObject) -> list[int]:
 def summed(plan: FieldPlan, rows: list[np.ndarray], weights: list[int], versions: int) -> np.ndarray:
     """What ``versions`` equal versions of ``rows`` open to, added up one by one or doubled."""
     sealer, adder, count = BfvSealer(plan, SEED), BfvArithmetic(plan), rows[0].size
-    parts = [sealer.close(row) for row in rows]
+    parts = [sealer.seal(row) for row in rows]
     assert all(adder.check(part, plan.update_bits, count) == "" for part in parts)
     bits = [plan.update_bits] * len(parts)
     total, added = adder.combine(parts, weights, bits, plan.sum_bits(1), count), 1
@@ -128,14 +128,14 @@ def test_a_plan_that_does_not_fit_raises() -> None:
 
 
 def test_another_keys_part_does_not_open() -> None:
-    part = BfvSealer(COMPACT, OTHER).close(np.arange(50))
+    part = BfvSealer(COMPACT, OTHER).seal(np.arange(50))
     with pytest.raises(CiphertextError, match="made under another key"):
         BfvSealer(COMPACT, SEED).open(part, 8, 50, 1)
 
 
 def test_a_sum_with_one_part_of_another_key_does_not_open() -> None:
     sealer, adder = BfvSealer(COMPACT, SEED), BfvArithmetic(COMPACT)
-    parts = [sealer.close(np.arange(50)), BfvSealer(COMPACT, OTHER).close(np.arange(50))]
+    parts = [sealer.seal(np.arange(50)), BfvSealer(COMPACT, OTHER).seal(np.arange(50))]
     total = adder.combine(parts, [127, 1], [8, 8], 15, 50)
     with pytest.raises(CiphertextError, match="no noise room left"):
         sealer.open(total, 15, 50, 128)
@@ -145,7 +145,7 @@ def test_too_much_noise_is_noticed_before_it_gives_wrong_values() -> None:
     """Weights far beyond W: opened as long as there is room, then refused; fields wrap but no exact value is wrong."""
     plan = FieldPlan(8, 7, 0)
     sealer, adder = BfvSealer(plan, SEED), BfvArithmetic(plan)
-    part, refused = sealer.close(np.full(4, -127)), False  # fields of 1: 4096 * 1 fits 15 bits
+    part, refused = sealer.seal(np.full(4, -127)), False  # fields of 1: 4096 * 1 fits 15 bits
     for weight in (1, 64, 128, 256, 4096, 1 << 14):
         try:
             got = sealer.open(adder.combine([part], [weight], [8], 15, 4), 15, 4, weight)
@@ -160,7 +160,7 @@ def test_too_much_noise_is_noticed_before_it_gives_wrong_values() -> None:
 def test_a_changed_part_does_not_open(change: str) -> None:
     sealer = BfvSealer(COMPACT, SEED)
     count = 2 * RING * 3 - 1  # two ciphertexts, of which the second has room behind its last value
-    part = bytearray(sealer.close(np.ones(count, dtype=np.int64)))
+    part = bytearray(sealer.seal(np.ones(count, dtype=np.int64)))
     match change:
         case "flip a coefficient":
             part[FRESH_BYTES + 7] ^= 0x0F  # the top of a coefficient: BFV is malleable, the room behind is not
@@ -174,7 +174,7 @@ def test_a_changed_part_does_not_open(change: str) -> None:
 
 def test_something_behind_the_last_value_is_noticed() -> None:
     sealer = BfvSealer(COMPACT, SEED)
-    part = sealer.close(np.array([1, 2, 3]))
+    part = sealer.seal(np.array([1, 2, 3]))
     assert sealer.open(part, 8, 3, 1).tolist() == [1, 2, 3]
     with pytest.raises(CiphertextError, match="behind its last value"):
         sealer.open(part, 8, 2, 1)

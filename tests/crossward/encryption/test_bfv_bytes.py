@@ -34,7 +34,7 @@ def test_a_part_has_exactly_the_bytes_of_its_ciphertexts(name: str) -> None:
     sealer = BfvSealer(PRESETS[name], SEED)
     capacity = RING * PRESETS[name].fields_per_slot
     for count, number in ((1, 1), (capacity, 1), (capacity + 1, 2)):
-        part = sealer.close(np.zeros(count, dtype=np.int64))
+        part = sealer.seal(np.zeros(count, dtype=np.int64))
         assert len(part) == number * FRESH_BYTES == number * (RING * 60 // 8 + 64)
         assert BfvArithmetic(PRESETS[name]).check(part, sealer.plan.update_bits, count) == ""
     assert sealer.chunk == CIPHERTEXTS * capacity
@@ -42,7 +42,7 @@ def test_a_part_has_exactly_the_bytes_of_its_ciphertexts(name: str) -> None:
 
 def test_two_seals_of_the_same_values_share_nothing() -> None:
     sealer, values = BfvSealer(COMPACT, SEED), np.arange(-100, 100) // 2
-    one, two = sealer.close(values), BfvSealer(COMPACT, SEED).close(values)
+    one, two = sealer.seal(values), BfvSealer(COMPACT, SEED).seal(values)
     words = [from_60_bits(np.frombuffer(part[:-64], dtype=np.uint8)) for part in (one, two)]
     assert one[-64:] != two[-64:] and int((words[0] == words[1]).sum()) <= 1
     assert np.array_equal(sealer.open(one, 8, 200, 1), sealer.open(two, 8, 200, 1))
@@ -50,14 +50,14 @@ def test_two_seals_of_the_same_values_share_nothing() -> None:
 
 def test_no_seed_is_used_twice_in_thousands() -> None:
     first, second, zero = BfvSealer(COMPACT, SEED), BfvSealer(COMPACT, SEED), np.zeros(1, dtype=np.int64)
-    seeds = [sealer.close(zero)[-64:] for sealer in (first, second) for _ in range(1000)]
+    seeds = [sealer.seal(zero)[-64:] for sealer in (first, second) for _ in range(1000)]
     assert len(set(seeds)) == 2000
     words = np.frombuffer(b"".join(seeds), dtype="<u8")
     assert len(set(words.tolist())) == words.size  # nor is any of its eight words
 
 
 def test_coefficients_look_uniform() -> None:
-    part = BfvSealer(COMPACT, SEED).close(np.zeros(3 * RING, dtype=np.int64))
+    part = BfvSealer(COMPACT, SEED).seal(np.zeros(3 * RING, dtype=np.int64))
     words = from_60_bits(np.frombuffer(part[:-64], dtype=np.uint8))
     assert abs(float((words / 2.0**60).mean()) - 0.5) < 0.03 and len(set(words.tolist())) == RING
 
@@ -106,4 +106,4 @@ def test_a_fresh_ciphertext_laid_out_otherwise_never_leaves(monkeypatch: pytest.
         bfv.Scratch, "take", lambda self, thing: take(self, thing)[:-70] + b"\1" + take(self, thing)[-69:]
     )
     with pytest.raises(CiphertextError, match=r"lay its fresh ciphertexts out|compresses every"):
-        sealer.close(np.arange(3))
+        sealer.seal(np.arange(3))

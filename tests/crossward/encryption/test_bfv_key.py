@@ -35,21 +35,21 @@ def test_every_plain_modulus_gives_the_same_key() -> None:
     assert coefficients(seeded_secret_key(bytes([1]) + SEED[1:], 45)) != known
 
 
-def test_the_key_opens_what_another_copy_of_it_closed_with_fresh_randomness() -> None:
+def test_the_key_opens_what_another_copy_of_it_sealed_with_fresh_randomness() -> None:
     here = context(45)
     encoder = S.BatchEncoder(here)
     plain = S.Plaintext()
     encoder.encode([7, 11, *[0] * (RING_DEGREE - 2)], plain)
-    closed = []
+    sealed = []
     for _ in range(2):
         cipher = S.Ciphertext(here)
         S.Encryptor(here, seeded_secret_key(SEED, 45)).encrypt_symmetric(plain, cipher)
-        closed.append(cipher)
+        sealed.append(cipher)
     opened = S.Plaintext()
-    for cipher in closed:
+    for cipher in sealed:
         S.Decryptor(here, seeded_secret_key(SEED, 45)).decrypt(cipher, opened)
         assert encoder.decode_uint64(opened)[:3] == [7, 11, 0]
-    assert any(closed[0][i] != closed[1][i] for i in range(16))  # the seed is not the encryptions' randomness
+    assert any(sealed[0][i] != sealed[1][i] for i in range(16))  # the seed is not the encryptions' randomness
 
 
 @pytest.mark.parametrize("size", [0, 32, 63, 65])

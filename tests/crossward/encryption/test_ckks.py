@@ -53,7 +53,7 @@ def test_a_version_opens_to_the_integers(name: str) -> None:
     sealer = CkksSealer(plan, SECRET)
     rows = [quantised(plan) for _ in range(3)]
     weights = [plan.total_weight // 2 + 1, 1, plan.total_weight // 2 - 2]
-    parts = [sealer.close(row) for row in rows]
+    parts = [sealer.seal(row) for row in rows]
     assert [ARITHMETIC.check(part, plan.update_bits, COUNT) for part in parts] == ["", "", ""]
     version = ARITHMETIC.combine(parts, weights, [plan.update_bits] * 3, plan.sum_bits(1), COUNT)
     assert ARITHMETIC.check(version, plan.sum_bits(1), COUNT) == ""
@@ -64,10 +64,10 @@ def test_a_version_opens_to_the_integers(name: str) -> None:
 
 def test_sums_of_versions_with_and_without_weights_add_up_at_any_depth() -> None:
     a, b, c = (quantised() for _ in range(3))
-    closed = [SEALER.close(row) for row in (a, b, c)]
-    weighted, plain = combine(closed[:2], [300, 77]), combine(closed[1:], [1, 1])
+    sealed = [SEALER.seal(row) for row in (a, b, c)]
+    weighted, plain = combine(sealed[:2], [300, 77]), combine(sealed[1:], [1, 1])
     both = combine([weighted, plain], [1, 1])
-    again = combine([both, weighted, closed[0]], [1, 2, 5])  # a sum, a version and an update at once
+    again = combine([both, weighted, sealed[0]], [1, 2, 5])  # a sum, a version and an update at once
     assert np.array_equal(SEALER.open(both, 22, COUNT, 379), 300 * a + 78 * b + c)
     assert np.array_equal(SEALER.open(again, 22, COUNT, 379 + 754 + 5), 905 * a + 232 * b + c)
 
@@ -76,7 +76,7 @@ def test_sums_at_the_bounds_stay_within_a_thirtieth_of_an_integer() -> None:
     plan = FieldPlan(value_bits=20, weight_bits=14, guard_bits=6)
     sealer = CkksSealer(plan, SECRET)
     row = quantised(plan, SLOTS)
-    total = ARITHMETIC.combine([sealer.close(row)], [1 << 20], [20], 40, SLOTS)
+    total = ARITHMETIC.combine([sealer.seal(row)], [1 << 20], [20], 40, SLOTS)
     decrypted = np.array(ts.ckks_vector_from(load_context(SECRET), split(total, SLOTS)[0]).decrypt())
     assert 0 < float(np.abs(decrypted - row * (1 << 20)).max()) < 1 / 30
     assert np.array_equal(sealer.open(total, 22, SLOTS, 1 << 20), row * (1 << 20))
@@ -85,27 +85,27 @@ def test_sums_at_the_bounds_stay_within_a_thirtieth_of_an_integer() -> None:
 @pytest.mark.parametrize("count", [1, SLOTS - 1, SLOTS, 2 * SLOTS])
 def test_every_size_of_a_part(count: int) -> None:
     row = quantised(count=max(count, 2))[:count]
-    part = SEALER.close(row)
+    part = SEALER.seal(row)
     assert ARITHMETIC.check(part, 12, count) == ""
     assert np.array_equal(SEALER.open(combine([part], [3], count), 22, count, 3), 3 * row)
 
 
 def test_updates_that_weigh_nothing_are_left_out() -> None:
     a, b = quantised(), quantised()
-    parts = [SEALER.close(a), SEALER.close(b)]
+    parts = [SEALER.seal(a), SEALER.seal(b)]
     assert np.array_equal(SEALER.open(combine(parts, [0, 9]), 22, COUNT, 9), 9 * b)
 
 
 def test_the_size_is_that_of_the_published_baseline() -> None:
     values = quantised(count=2 * SLOTS)
-    first, second = SEALER.close(values), SEALER.close(values)
+    first, second = SEALER.seal(values), SEALER.seal(values)
     assert 57 < len(first) / values.size < 58
     assert first != second  # fresh randomness each time
     assert CHUNK % SLOTS == 0
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    SEALER.open(combine([SEALER.close(quantised())], [2]), 22, COUNT, 2)
+    SEALER.open(combine([SEALER.seal(quantised())], [2]), 22, COUNT, 2)
     assert capfd.readouterr() == ("", "")
 
 
@@ -155,7 +155,7 @@ def test_another_context_is_refused(context: bytes) -> None:
 
 
 def test_a_part_under_another_key_does_not_open() -> None:
-    foreign = CkksSealer(PLAN, make_context()[0]).close(quantised())
+    foreign = CkksSealer(PLAN, make_context()[0]).seal(quantised())
     assert ARITHMETIC.check(foreign, 12, COUNT) == ""  # only a key can tell
     with pytest.raises(CkksError, match="another key"):
         SEALER.open(foreign, 22, COUNT, 1)
@@ -169,7 +169,7 @@ def test_values_between_integers_do_not_open() -> None:
 
 def test_weights_that_sum_to_more_than_was_said_do_not_open() -> None:
     with pytest.raises(CkksError, match="weights do not sum"):
-        SEALER.open(combine([SEALER.close(quantised())], [5]), 22, COUNT, 4)
+        SEALER.open(combine([SEALER.seal(quantised())], [5]), 22, COUNT, 4)
 
 
 @pytest.mark.parametrize(("bits", "message"), [((12, 20, 1), "exact up to"), ((24, 16, 1), "exact up to")])
@@ -187,14 +187,14 @@ def test_a_plan_whose_sums_would_not_be_exact_is_refused(bits: tuple[int, int, i
         (np.zeros(CHUNK + 1, dtype=np.int64), "65537 values in a part"),
     ],
 )
-def test_values_that_cannot_be_closed_are_refused(values: NDArray[np.int64], message: str) -> None:
+def test_values_that_cannot_be_sealed_are_refused(values: NDArray[np.int64], message: str) -> None:
     with pytest.raises(CkksError, match=message):
-        SEALER.close(values)
+        SEALER.seal(values)
 
 
 @pytest.mark.parametrize("weights", [[0, 0], [-1, 2], [1], [1, 2, 3]])
 def test_weights_that_make_no_sense_are_refused(weights: list[int]) -> None:
-    part = SEALER.close(quantised())
+    part = SEALER.seal(quantised())
     with pytest.raises(CkksError, match="weights"):
         combine([part, part], weights) if len(weights) == 2 else ARITHMETIC.combine(
             [part, part], weights, [12, 12], 22, COUNT
@@ -202,7 +202,7 @@ def test_weights_that_make_no_sense_are_refused(weights: list[int]) -> None:
 
 
 def test_a_sum_of_impossible_size_is_refused() -> None:
-    part = SEALER.close(quantised())
+    part = SEALER.seal(quantised())
     assert "41 bits" in ARITHMETIC.check(part, 41, COUNT)
     with pytest.raises(CkksError, match="41 bits"):
         ARITHMETIC.combine([part], [1], [12], 41, COUNT)
@@ -210,7 +210,7 @@ def test_a_sum_of_impossible_size_is_refused() -> None:
 
 # ---------------------------------------------------------------------- strangers' bytes
 
-PART = SEALER.close(quantised())
+PART = SEALER.seal(quantised())
 FIRST, SECOND = split(PART, COUNT)
 
 

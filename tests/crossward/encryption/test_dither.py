@@ -89,7 +89,7 @@ def test_v_versions_at_their_extremes_open_to_the_exact_integers(name: str, kind
     values[::7] *= -1
     dither = np.full(count, (plan.total_weight - 2) * largest)
     weights = [plan.total_weight - 1, 1]
-    part = sealer.close(values)
+    part = sealer.seal(values)
     total = adder.combine([part, part], weights, [plan.update_bits] * 2, plan.sum_bits(1), count, dither)
     added = 1
     while added < plan.max_versions:
@@ -107,13 +107,13 @@ def test_several_ciphertexts_carry_their_own_stretch_of_the_dither(kind: str) ->
     sealer, adder = faces(kind, plan)
     values = np.random.default_rng(0).integers(-plan.q_max, plan.q_max + 1, 3 * 4096 * 2 + 5)
     dither = version()(0, values.size)
-    total = adder.combine([sealer.close(values)], [128], [8], 15, values.size, dither)
+    total = adder.combine([sealer.seal(values)], [128], [8], 15, values.size, dither)
     assert np.array_equal(sealer.open(total, 15, values.size, 128, 1), 128 * values + dither - plan.dither_mean)
 
 
 def test_one_dither_fewer_or_more_than_is_said_shifts_every_value_or_does_not_open() -> None:
     plan = PRESETS["compact"]
     sealer, adder = faces("clear", plan)
-    part = adder.combine([sealer.close(np.zeros(9))], [128], [8], 15, 9, version()(0, 9))
-    right, wrong = (sealer.open(part, 15, 9, 128, said) for said in (1, 0))
+    part = adder.combine([sealer.seal(np.zeros(9))], [128], [8], 15, 9, version()(0, 9))
+    right, wrong = (sealer.open(part, 15, 9, 128, message) for message in (1, 0))
     assert np.array_equal(wrong - right, np.full(9, plan.dither_mean))

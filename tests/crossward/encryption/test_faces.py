@@ -1,4 +1,4 @@
-"""Holder and aggregator: what the one closes and the other combines opens to exact integer arithmetic."""
+"""Holder and aggregator: what the one seals and the other combines opens to exact integer arithmetic."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_a_combination_opens_to_numpys(data: st.DataObject) -> None:
     value = st.integers(-plan.q_max, plan.q_max)
     rows = [np.array(data.draw(st.lists(value, min_size=count, max_size=count))) for _ in range(nodes)]
     weights = [data.draw(st.integers(1, plan.total_weight // nodes)) for _ in range(nodes)]
-    parts = [ClearSealer(plan).close(row) for row in rows]
+    parts = [ClearSealer(plan).seal(row) for row in rows]
     assert all(CLEAR_ARITHMETIC.check(part, plan.update_bits, count) == "" for part in parts)
     bits = plan.sum_bits(1)
     total = CLEAR_ARITHMETIC.combine(parts, weights, [plan.update_bits] * nodes, bits, count)
@@ -34,7 +34,7 @@ def test_a_combination_opens_to_numpys(data: st.DataObject) -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_v_versions_of_extreme_values_and_weights_fit_and_stay_exact(bits: tuple[int, int, int], sign: int) -> None:
     plan = FieldPlan(*bits)
-    update = ClearSealer(plan).close(np.array([sign * plan.q_max] * 3))
+    update = ClearSealer(plan).seal(np.array([sign * plan.q_max] * 3))
     version = CLEAR_ARITHMETIC.combine([update], [plan.total_weight], [plan.update_bits], plan.sum_bits(1), 3)
     versions = plan.max_versions  # a weight of V stands for V equal records
     summed = CLEAR_ARITHMETIC.combine([version], [versions], [plan.sum_bits(1)], plan.sum_bits(versions), 3)
@@ -60,7 +60,7 @@ def test_a_part_of_the_wrong_size_is_explained(size: int) -> None:
 
 def test_a_value_beyond_q_max_is_refused_by_the_holder() -> None:
     plan = FieldPlan(8, 6, 6)
-    assert ClearSealer(plan).close(np.array([-127, 127])) == bytes([1, 255])
+    assert ClearSealer(plan).seal(np.array([-127, 127])) == bytes([1, 255])
     for wrong in (-128, 128):
         with pytest.raises(ValueError, match="exceeds q_max = 127"):
-            ClearSealer(plan).close(np.array([0, wrong]))
+            ClearSealer(plan).seal(np.array([0, wrong]))

@@ -29,7 +29,7 @@ def forms(data: bytes) -> list[str]:
 SECRETS = [text for secret in KEY.secrets for text in forms(secret.master)] + forms(CONTEXT[:32]) + forms(PASSPHRASE)
 
 
-def told(text: str) -> list[str]:
+def secrets_in(text: str) -> list[str]:
     return [secret for secret in SECRETS if secret in text]
 
 
@@ -47,7 +47,7 @@ def refusal(fields: Any, passphrase: bytes | None = None, message: str = "the.ke
     for error in chain(caught.value):
         carried = "".join(traceback.format_exception(error)) + repr(error.args) + repr(vars(error))
         carried += repr([getattr(error, name, "") for name in ("doc", "object")])
-        assert not told(carried)
+        assert not secrets_in(carried)
     return str(caught.value)
 
 
@@ -61,7 +61,7 @@ def test_a_key_in_the_clear_comes_back() -> None:
 def test_a_wrapped_key_comes_back_and_its_file_tells_no_secret() -> None:
     data = encode(KEY, PASSPHRASE, scrypt_n=1 << 10)
     assert decode(data, PASSPHRASE, "the.key") == KEY
-    assert not told(data.decode())
+    assert not secrets_in(data.decode())
     assert encode(KEY, PASSPHRASE, scrypt_n=1 << 10) != data  # salt and nonce are fresh
 
 
@@ -137,8 +137,8 @@ def test_the_wrapped_fields_and_the_header_belong_together() -> None:
 
 def test_a_library_that_derives_another_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_format, "key_check", lambda seed: "0123456789abcdef")
-    said = refusal(PLAIN, None, "SEAL here derives another BFV key")
-    assert "0123456789abcdef" in said and PLAIN["checks"][0] in said
+    printed = refusal(PLAIN, None, "SEAL here derives another BFV key")
+    assert "0123456789abcdef" in printed and PLAIN["checks"][0] in printed
 
 
 # ---------------------------------------------------------------------- nothing slips out
@@ -147,12 +147,12 @@ def test_a_library_that_derives_another_key_is_refused(monkeypatch: pytest.Monke
 def test_it_prints_as_fingerprints() -> None:
     for text in (repr(KEY), str(KEY), f"{KEY}", repr([KEY]), repr(KEY.current)):
         assert KEY.fingerprint in text
-        assert not told(text)
+        assert not secrets_in(text)
 
 
 def test_it_is_not_pickled_nor_copied() -> None:
     for call in (pickle.dumps, copy.copy):
         with pytest.raises(TypeError, match="never pickled") as caught:
             call(KEY)
-        assert not told(str(caught.value))
+        assert not secrets_in(str(caught.value))
     assert copy.deepcopy(KEY) is KEY

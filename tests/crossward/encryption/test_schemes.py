@@ -39,7 +39,7 @@ def test_a_weighted_sum_opens_to_the_integers(scheme: str, key: ConsortiumKey) -
     adder, weights, count = kinds[scheme], [5, 1, 30], min(holder.chunk, 1000)
     rng = np.random.default_rng(1)
     values = [rng.integers(-PLAN.q_max, PLAN.q_max + 1, count) for _ in weights]
-    parts = [holder.close(v) for v in values]
+    parts = [holder.seal(v) for v in values]
     assert all(adder.check(part, PLAN.update_bits, count) == "" for part in parts)
     assert adder.check(parts[0][:-1], PLAN.update_bits, count)
     bits, made_of = PLAN.sum_bits(1), [PLAN.update_bits] * len(parts)

@@ -128,20 +128,20 @@ def test_a_continuation_is_shown_of_each_model(evaluated: Any) -> None:
 @quiet
 def test_the_adapter_folder_is_an_ordinary_peft_adapter(finished: Any, evaluated: Any) -> None:
     plain = peft.PeftModel.from_pretrained(load_base(ModelConfig(device="cpu")).model, finished.folder / "adapter")
-    shop, ids = finished.shop, torch.tensor([[1, 40, 41, 42, 43, 44]])
-    kept = read_vector(shop.model, shop.layout)
+    adapted, ids = finished.adapted, torch.tensor([[1, 40, 41, 42, 43, 44]])
+    kept = read_vector(adapted.model, adapted.layout)
     try:
-        write_vector(shop.model, shop.layout, finished.vector(0))
+        write_vector(adapted.model, adapted.layout, finished.vector(0))
         with torch.no_grad():
-            assert torch.equal(plain.eval()(input_ids=ids).logits, shop.model.eval()(input_ids=ids).logits)
+            assert torch.equal(plain.eval()(input_ids=ids).logits, adapted.model.eval()(input_ids=ids).logits)
     finally:
-        write_vector(shop.model, shop.layout, kept)
+        write_vector(adapted.model, adapted.layout, kept)
 
 
 def test_the_centrally_trained_vector_is_kept_and_takes_as_many_steps(finished: Any, evaluated: Any) -> None:
     assert total_steps(open_run(finished.folder)) == 2 * 2 * 2  # versions, updates, local steps
     vector = np.load(finished.folder / "centralised.npy")
-    assert vector.shape == finished.shop.initial.shape and not np.array_equal(vector, finished.shop.initial)
+    assert vector.shape == finished.adapted.initial.shape and not np.array_equal(vector, finished.adapted.initial)
 
 
 def test_an_evaluation_prints_its_table_and_replaces_the_file_whole(
@@ -149,12 +149,12 @@ def test_an_evaluation_prints_its_table_and_replaces_the_file_whole(
 ) -> None:
     (copied.folder / "evaluation.json").write_text("stale")
     assert main([str(copied.folder), "--generations", "0"]) == 0
-    said = capsys.readouterr()
-    assert "untuned base" in said.out and "global adapter" in said.out and " alone" in said.out
-    assert str(copied.folder / "adapter") in said.out and "version 2 of" in said.out
+    output = capsys.readouterr()
+    assert "untuned base" in output.out and "global adapter" in output.out and " alone" in output.out
+    assert str(copied.folder / "adapter") in output.out and "version 2 of" in output.out
     found = strict((copied.folder / "evaluation.json").read_text())
-    assert found["version"] == 2 and "loss gap" not in said.out and "generations" not in found
-    assert not said.err and not list(copied.folder.glob("*.draft*"))
+    assert found["version"] == 2 and "loss gap" not in output.out and "generations" not in found
+    assert not output.err and not list(copied.folder.glob("*.draft*"))
 
 
 def test_an_earlier_version_other_notes_and_another_folder(
@@ -214,10 +214,10 @@ def test_scores_that_do_not_exist_are_no_nan_in_the_file(labelled: str) -> None:
 def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
     """The one line on stderr of an evaluation that ends with exit code 1."""
     assert main([*args, "--generations", "0"]) == 1
-    said = capsys.readouterr()
-    assert said.err.startswith("crossward evaluate: ") and "Traceback" not in said.err
-    assert said.err.count("\n") == 1 or "Tried:" in said.err  # a model's list of places has a line each
-    return said.err
+    output = capsys.readouterr()
+    assert output.err.startswith("crossward evaluate: ") and "Traceback" not in output.err
+    assert output.err.count("\n") == 1 or "Tried:" in output.err  # a model's list of places has a line each
+    return output.err
 
 
 def test_a_folder_that_is_no_run(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,16 +258,16 @@ def sealed_under(finished: Any) -> str:
 
 def test_a_sealed_adapter_stays_shut_without_a_key(finished: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["evaluate", str(finished.folder)]) == 1
-    said = capsys.readouterr().err
-    assert f"sealed under key {sealed_under(finished)}: give the consortium's key file with --key FILE" in said
+    output = capsys.readouterr().err
+    assert f"sealed under key {sealed_under(finished)}: give the consortium's key file with --key FILE" in output
 
 
 def test_another_key_is_refused_with_both_fingerprints(
     finished: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = create_key(tmp_path / "other.key")
-    said = refused(capsys, str(finished.folder), "--key", str(tmp_path / "other.key"))
-    assert f"holds key {other.fingerprint} and not {sealed_under(finished)}" in said
+    output = refused(capsys, str(finished.folder), "--key", str(tmp_path / "other.key"))
+    assert f"holds key {other.fingerprint} and not {sealed_under(finished)}" in output
 
 
 def test_a_key_file_that_others_can_read_is_refused(
@@ -313,14 +313,14 @@ def test_more_or_fewer_hospitals_than_there_can_be(copied: Any, capsys: pytest.C
 
 def test_own_adapters_of_another_size_are_left_out(finished: Any, tmp_path: Any) -> None:
     root = tmp_path / finished.lineage
-    for number, vector in enumerate((np.zeros(3, np.float32), finished.shop.initial)):
+    for number, vector in enumerate((np.zeros(3, np.float32), finished.adapted.initial)):
         (root / f"site-{number}").mkdir(parents=True)
         np.save(root / f"site-{number}" / "own.npy", vector)
     run = open_run(finished.folder)
     run = replace(run, config=replace(run.config, run=RunSettings(state=str(tmp_path))))
     hospitals = [SimpleNamespace(name=name) for name in "abc"]
-    found = own_adapters(run, hospitals, finished.shop.initial.size)  # type: ignore[arg-type]
-    assert list(found) == ["local:b"] and np.array_equal(found["local:b"], finished.shop.initial)
+    found = own_adapters(run, hospitals, finished.adapted.initial.size)  # type: ignore[arg-type]
+    assert list(found) == ["local:b"] and np.array_equal(found["local:b"], finished.adapted.initial)
 
 
 def test_the_state_folder_can_be_set(

@@ -17,10 +17,10 @@ from server_app.run_folder import RunFolder
 
 
 def replayed(finished: Any, version: int | None = None) -> np.ndarray:
-    layout = finished.shop.layout
+    layout = finished.adapted.layout
     sizes = tuple(block.size for block in layout.blocks)
     run, vault = open_run(finished.folder), finished.vault
-    return global_vector(run, finished.shop.initial, layout.fingerprint, sizes, version, vault)
+    return global_vector(run, finished.adapted.initial, layout.fingerprint, sizes, version, vault)
 
 
 def test_real_nodes_end_with_one_adapter(finished: Any) -> None:
@@ -29,7 +29,7 @@ def test_real_nodes_end_with_one_adapter(finished: Any) -> None:
     assert len({state.copy.hash(finished.lineage, b"key") for state in states}) == 1
     assert all(state.pending is None for state in states)
     vectors = [finished.vector(number).tobytes() for number in range(finished.nodes)]
-    assert vectors[0] == vectors[1] == vectors[2] != finished.shop.initial.tobytes()
+    assert vectors[0] == vectors[1] == vectors[2] != finished.adapted.initial.tobytes()
 
 
 def test_the_run_folder_replays_to_the_nodes_own_bits(finished: Any) -> None:
@@ -39,7 +39,7 @@ def test_the_run_folder_replays_to_the_nodes_own_bits(finished: Any) -> None:
 
 def test_earlier_versions_can_be_opened_too(finished: Any) -> None:
     one, two = replayed(finished, 1), replayed(finished, 2)
-    assert two.tobytes() == replayed(finished).tobytes() != one.tobytes() != finished.shop.initial.tobytes()
+    assert two.tobytes() == replayed(finished).tobytes() != one.tobytes() != finished.adapted.initial.tobytes()
 
 
 def test_the_ledger_holds_what_happened(finished: Any) -> None:
@@ -61,7 +61,7 @@ def test_nodes_report_what_an_independent_measurement_finds(finished: Any) -> No
     data, schedule, settings = finished.read.data, finished.read.schedule, finished.read.train
     rows = open_run(finished.folder).state.measures
     for number, hospital in enumerate(load_hospitals(data, 3)):
-        learner = LoraLearner(finished.shop, hospital, data, schedule, settings)
+        learner = LoraLearner(finished.adapted, hospital, data, schedule, settings)
         root = Path(finished.config["run.state-dir"]) / finished.lineage
         own = np.load(root / f"site-{number}" / "own.npy")
         found = learner.evaluate({"base": learner.initial(), "global": replayed(finished), "own": own})
@@ -184,10 +184,10 @@ def test_a_ledger_that_was_edited_is_refused(copied: Any) -> None:
 
 
 def test_another_layout_is_refused_with_both_fingerprints(finished: Any) -> None:
-    run, layout = open_run(finished.folder), finished.shop.layout
+    run, layout = open_run(finished.folder), finished.adapted.layout
     mine, other = finished.vault.layout(layout.fingerprint, len(layout.blocks)), finished.vault.layout("f" * 64, 1)
     with pytest.raises(EvaluationError, match=f"{mine[:12]}, the model here gives {other[:12]}"):
-        global_vector(run, finished.shop.initial, "f" * 64, (layout.total,), vault=finished.vault)
+        global_vector(run, finished.adapted.initial, "f" * 64, (layout.total,), vault=finished.vault)
 
 
 def test_a_run_without_a_version_has_nothing_to_open(copied: Any) -> None:

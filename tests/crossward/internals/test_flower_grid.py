@@ -20,7 +20,7 @@ with warnings.catch_warnings():  # what Flower's dependencies deprecate is no er
     from flwr.superlink.grid.http_grid import HttpGrid
 
 from crossward.internals.check import InternalsError
-from crossward.internals.flower_grid import EVERY, FORGOTTEN, Unhurried, unhurried
+from crossward.internals.flower_grid import EVERY, FORGOTTEN, WholeReplies, whole_replies
 
 
 class Superlink:
@@ -77,7 +77,7 @@ class Grid:
         self.grid = HttpGrid(token="any")
         self.grid.set_run(Run.create_empty(run_id=1))
         self.grid._client = self.superlink  # type: ignore[assignment]
-        assert unhurried(self.grid, lambda: self.now) is self.grid
+        assert whole_replies(self.grid, lambda: self.now) is self.grid
 
     def pull(self, *tasks: str) -> list[str]:
         """What the replies say that are pulled."""
@@ -139,7 +139,7 @@ def test_a_reply_that_nobody_asks_for_any_more_is_let_go_of(on: Grid) -> None:
     on.superlink.upload("s", 3)
     assert on.pull("s") == []
     client = on.grid._client
-    assert isinstance(client, Unhurried) and list(client._announced) == ["s"]
+    assert isinstance(client, WholeReplies) and list(client._announced) == ["s"]
     on.now += FORGOTTEN + 1
     assert on.pull("t") == [] and not client._announced and list(client._asked) == ["t"]
 
@@ -148,15 +148,15 @@ def test_a_grid_of_other_internals_is_refused(monkeypatch: pytest.MonkeyPatch) -
     grid = HttpGrid(token="any")
     grid._client = object()  # type: ignore[assignment]
     with pytest.raises(InternalsError, match=r"^flwr \S+: its client of the Runtime API has no PullMessages"):
-        unhurried(grid)
+        whole_replies(grid)
     monkeypatch.setattr(HttpGrid, "__init__", lambda self: None)
     with pytest.raises(InternalsError, match=r"http_grid\.HttpGrid has no _client, node"):
-        unhurried(grid)
+        whole_replies(grid)
     monkeypatch.delattr(HttpGrid, "_runtime_client")
     with pytest.raises(InternalsError, match=r"HttpGrid\._runtime_client does not exist"):
-        unhurried(grid)
+        whole_replies(grid)
 
 
 def test_other_grids_are_left_alone() -> None:
     other = object()
-    assert unhurried(other) is other  # type: ignore[arg-type, comparison-overlap]
+    assert whole_replies(other) is other  # type: ignore[arg-type, comparison-overlap]

@@ -21,14 +21,14 @@ def test_failed_handshakes_of_servers_are_reported(monkeypatch: pytest.MonkeyPat
     """Real ones are in ``tests/crossward/deploy/test_aggregator.py``."""
     passed_on: list[object] = []
     monkeypatch.setattr(PROTOCOL, HOOK, lambda self, handshake_exc: passed_on.append(handshake_exc))
-    said: list[tuple[str, ssl.SSLError]] = []
-    python.on_failed_handshake(lambda peer, error: said.append((peer, error)))
+    message: list[tuple[str, ssl.SSLError]] = []
+    python.on_failed_handshake(lambda peer, error: message.append((peer, error)))
     transport = SimpleNamespace(get_extra_info=lambda name: ("10.0.0.1", 5) if name == "peername" else None)
     failed, hook = ssl.SSLError(1, "bad"), getattr(PROTOCOL, HOOK)
     for server, error in ((True, failed), (False, failed), (True, None), (True, ConnectionResetError())):
         hook(SimpleNamespace(_server_side=server, _transport=transport), error)
     hook(SimpleNamespace(_server_side=True, _transport=None), failed)
-    assert said == [("10.0.0.1", failed), ("somebody", failed)] and len(passed_on) == 5
+    assert message == [("10.0.0.1", failed), ("somebody", failed)] and len(passed_on) == 5
 
 
 @pytest.mark.parametrize("found", [None, lambda self: None])

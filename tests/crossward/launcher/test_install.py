@@ -170,8 +170,8 @@ def test_packages_that_do_not_fit_together_are_reported(
     )
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
     installing.check(tmp_path)
-    said = capsys.readouterr().out
-    assert "install: warning: crossward 0.1.0 has requirement torch==2.13.0" in said and "make clean" in said
+    output = capsys.readouterr().out
+    assert "install: warning: crossward 0.1.0 has requirement torch==2.13.0" in output and "make clean" in output
     done.returncode = 0
     installing.check(tmp_path)
     assert not capsys.readouterr().out

@@ -95,9 +95,9 @@ def test_the_report_and_the_exit_code(
     monkeypatch.setattr(latest, "read", lambda project: "flwr==1.41.0\n")
     monkeypatch.setattr(latest, "run", lambda executable, project, pytest: failed)
     assert main(["--torch", "", "--", "-n", "3"]) == (1 if failed else 0)
-    said = capsys.readouterr().out
-    assert "packages that differ from the lock: 1" in said and "1.41.0 -> 9.9" in said
-    assert ("a::b  why" in said) == bool(failed) and ("pytest passed" in said) != bool(failed)
+    output = capsys.readouterr().out
+    assert "packages that differ from the lock: 1" in output and "1.41.0 -> 9.9" in output
+    assert ("a::b  why" in output) == bool(failed) and ("pytest passed" in output) != bool(failed)
     assert main(["--torch", "torch --index-url x", "--"]) in (0, 1) and torches == [TORCH, "torch --index-url x"]
 
 

@@ -48,8 +48,8 @@ def test_options_become_absolute_and_default_to_this_app(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("wrong", [["--num-supernodes", "0"], ["--cpus-per-client", "x"], ["--gpus-per-client", "-1"]])
 def test_wrong_options_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", *wrong]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"crossward run: Invalid value for '{wrong[0]}'") and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith(f"crossward run: Invalid value for '{wrong[0]}'") and output.count("\n") == 1
 
 
 def test_a_run_config_that_the_app_does_not_know_ends_with_two(

@@ -195,8 +195,8 @@ def test_a_renewal_writes_the_files_and_names_what_changed(
     assert "pytest" in capsys.readouterr().out
     (tmp_path / RUN).write_text((tmp_path / RUN).read_text().replace("flwr==1.41.0", "flwr==1.40.0"))
     renew(tmp_path)
-    said = capsys.readouterr().out.splitlines()
-    assert said[-1].split() == ["flwr", "1.40.0", "->", "1.41.0"]
+    output = capsys.readouterr().out.splitlines()
+    assert output[-1].split() == ["flwr", "1.40.0", "->", "1.41.0"]
     renew(tmp_path)
     assert capsys.readouterr().out.splitlines()[-1] == "The lock was up to date."
 

@@ -37,8 +37,8 @@ def run(*config: str, nodes: int = 3) -> int:
 
 
 def made(*config: str, nodes: int = 3) -> tuple[Launch, list[str]]:
-    said: list[str] = []
-    return Launch(Options(ROOT, Path.cwd() / "runs", config, num_supernodes=nodes), said.append), said
+    messages: list[str] = []
+    return Launch(Options(ROOT, Path.cwd() / "runs", config, num_supernodes=nodes), messages.append), messages
 
 
 def test_paths_are_taken_from_the_callers_directory(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,11 +58,11 @@ def test_paths_are_taken_from_the_callers_directory(here: Path, monkeypatch: pyt
 
 
 def test_the_notes_are_read_first_and_found_in_the_cache_afterwards(here: Path) -> None:
-    launch, said = made(f"{CSV} data.path=notes.csv")
+    launch, messages = made(f"{CSV} data.path=notes.csv")
     lines = launch._notes()
-    assert lines == said and said[-1] == "notes: hospital 1 10, hospital 2 10, hospital 3 10"
-    assert any(line.startswith(f"{here / 'notes.csv'}: 30 read") for line in said)
-    again, said = made(f"{CSV} data.path=notes.csv")
+    assert lines == messages and messages[-1] == "notes: hospital 1 10, hospital 2 10, hospital 3 10"
+    assert any(line.startswith(f"{here / 'notes.csv'}: 30 read") for line in messages)
+    again, messages = made(f"{CSV} data.path=notes.csv")
     assert again._notes() == ["notes: hospital 1 10, hospital 2 10, hospital 3 10"]  # nothing was read again
 
 
@@ -100,9 +100,9 @@ def test_what_cannot_be_is_refused_before_anything_is_started(
 
 def test_two_hospitals_are_too_few_for_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(nodes=2) == 2
-    said = capsys.readouterr().err
-    assert "--num-supernodes 2: strategy.min-nodes = 3 and strategy.min-contributors = 3 and" in said
-    assert "one sees another's update" in said
+    messages = capsys.readouterr().err
+    assert "--num-supernodes 2: strategy.min-nodes = 3 and strategy.min-contributors = 3 and" in messages
+    assert "one sees another's update" in messages
     made("strategy.min-nodes=2 strategy.min-contributors=2 strategy.buffer-size=2", nodes=2)
     made("strategy.name=fedavg strategy.buffer-size=9", nodes=3)  # of a round of nine all three are sampled
 
@@ -120,8 +120,8 @@ def test_a_proxy_that_flower_cannot_use_is_refused(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks4://ada:secret@proxy:1080")
     assert run() == 2
-    said = capsys.readouterr().err
-    assert "ALL_PROXY=socks4://***@proxy:1080" in said and "secret" not in said
+    messages = capsys.readouterr().err
+    assert "ALL_PROXY=socks4://***@proxy:1080" in messages and "secret" not in messages
 
 
 def test_output_beside_the_run_folder_stays_what_it_was(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

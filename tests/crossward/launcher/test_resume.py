@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def run(story: Callable[..., Any]) -> Path:
     """An interrupted run of three hospitals, which six nodes joined over two sittings."""
-    told = story(["North", "South", "East"])
-    config = app_defaults(ROOT) | {"train.local-steps": 3, "data.seed": 7, "run.folder": str(told.path)}
-    (told.path / "config.json").write_text(json.dumps({"lineage": "ab" * 8, "plan": [8, 7, 0], "config": config}))
-    told.start()
-    told.nodes = [f"{node}9" for node in told.nodes]
-    told.start("resumed", 0)
-    told.ledger.close()
-    return Path(told.path)
+    recorded = story(["North", "South", "East"])
+    config = app_defaults(ROOT) | {"train.local-steps": 3, "data.seed": 7, "run.folder": str(recorded.path)}
+    (recorded.path / "config.json").write_text(json.dumps({"lineage": "ab" * 8, "plan": [8, 7, 0], "config": config}))
+    recorded.start()
+    recorded.nodes = [f"{node}9" for node in recorded.nodes]
+    recorded.start("resumed", 0)
+    recorded.ledger.close()
+    return Path(recorded.path)
 
 
 def test_settings_that_are_not_the_defaults_are_taken_up(run: Path) -> None:

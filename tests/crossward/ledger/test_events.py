@@ -83,7 +83,7 @@ def test_an_unknown_event_is_kept_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"task": None}, "event 'accepted': 'task' is None, expected int"),
         ({"task": True}, "'task' is True, expected int"),
@@ -95,8 +95,8 @@ def test_an_unknown_event_is_kept_as_it_is() -> None:
         ({"clamped": [1]}, r"'clamped' is \[1\], expected tuple\[str, ...\]"),
     ],
 )
-def test_a_fact_of_another_type_is_named(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(EventError, match=said):
+def test_a_fact_of_another_type_is_named(change: dict[str, Any], expected: str) -> None:
+    with pytest.raises(EventError, match=expected):
         parse("accepted", facts("accepted", **change))
 
 

@@ -24,13 +24,13 @@ def test_an_accepted_update_is_followed_into_its_version(story: Callable[..., An
     assert explain(one.path, task)[-1] == "It waits for its version; no version has taken it yet."
     one.record("version", version=1, tasks=[7, task], weights=[3, 10], staleness=[0, 2], weight_sum=13)
     one.record("void", version=1, tasks=[7, task], hospitals=[], reason="no noise room left")
-    sent, accepted, clamped, taken, void = explain(one.path / FILE_NAME, task)
+    sent, accepted, clamped, taken, discarded = explain(one.path / FILE_NAME, task)
     assert sent.endswith(f"'train' at version 0 was sent to 0000000000000000 (node {one.nodes[0]}) with 0.001 MB")
     assert sent.startswith("1970-01-01 00:16:40 UTC  ")
     assert accepted.endswith("accepted from North after 2 s: 0.0005 MB, 10 tokens, reported training loss 2")
     assert clamped.endswith("clamped: num_tokens 99 -> 10")
     assert taken.endswith("in version 1 with the weight 10 of 13 (the sum of weights), 2 versions stale")
-    assert void.endswith("version 1 opens at no node and is left out, the update with it: no noise room left")
+    assert discarded.endswith("version 1 opens at no node and is left out, the update with it: no noise room left")
 
 
 def test_a_refusal_comes_with_its_code_and_its_remedy(story: Callable[..., Any]) -> None:

@@ -21,7 +21,7 @@ def test_an_update_counts_from_its_acceptance_until_its_version() -> None:
     state.apply(made("version", version=1, tasks=[5], hospitals=["ab"]))
     assert (state.buffer, state.waiting, state.accepted, state.taken) == ({}, set(), {"ab": 5}, {"ab": 1})
     state.apply(made("void", version=1, tasks=[5], hospitals=["ab"]))
-    assert (state.voids, state.accepted, state.void_groups) == ({1}, {}, [frozenset({"ab"})])
+    assert (state.discarded_versions, state.accepted, state.discarded_groups) == ({1}, {}, [frozenset({"ab"})])
 
 
 @pytest.mark.parametrize("outcome", ["late", "failed", "wrong-key", "wrong-layout"])

@@ -16,8 +16,8 @@ def test_a_port_that_is_taken_is_told_with_its_holder() -> None:
     (port,) = free_ports(1)
     assert trouble("127.0.0.1", port) == ""
     with socket.create_server(("127.0.0.1", port)):
-        said = trouble("127.0.0.1", port)
-        assert said == f"port {port} on 127.0.0.1 is taken by {psutil.Process().name()} (process {os.getpid()})"
+        message = trouble("127.0.0.1", port)
+        assert message == f"port {port} on 127.0.0.1 is taken by {psutil.Process().name()} (process {os.getpid()})"
         assert trouble("0.0.0.0", port).startswith(f"port {port} on 0.0.0.0 is taken by ")
         assert trouble("", port).startswith(f"port {port} on all interfaces is taken by ")
     assert trouble("127.0.0.1", port) == ""

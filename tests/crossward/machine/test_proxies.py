@@ -95,8 +95,8 @@ def test_proxies_are_shown_without_who_uses_them() -> None:
 
 def test_a_proxy_that_flowers_client_cannot_use_is_told_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trouble({"PATH": "/bin"}) == "" == trouble(DEAD) == trouble(direct(DEAD, "fe80::1", "a.example"))
-    said = trouble({"ALL_PROXY": "socks4://ada:secret@proxy:1080"})
-    assert "ALL_PROXY=socks4://***@proxy:1080" in said and "Unknown scheme" in said and "secret" not in said
+    message = trouble({"ALL_PROXY": "socks4://ada:secret@proxy:1080"})
+    assert "ALL_PROXY=socks4://***@proxy:1080" in message and "Unknown scheme" in message and "secret" not in message
     assert "cannot use these proxies" in trouble({"all_proxy": "socks5://proxy:1080"})
     monkeypatch.setenv("HTTP_PROXY", "socks4://x")
     assert trouble({"HTTP_PROXY": "http://proxy:1"}) == ""  # the environment that is asked about is the given one

@@ -55,6 +55,6 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 
 
 def test_others_words_steer_nothing() -> None:
-    said = "a\x1b[31m b\u202e\n\tc"
-    assert printable(said, "?") == "a?[31m b???c" and printable("Süd 1") == "Süd 1"
-    assert one_line(said) == "a [31m b c" and one_line(ValueError("  x\ny  "), 2) == "x "
+    message = "a\x1b[31m b\u202e\n\tc"
+    assert printable(message, "?") == "a?[31m b???c" and printable("Süd 1") == "Süd 1"
+    assert one_line(message) == "a [31m b c" and one_line(ValueError("  x\ny  "), 2) == "x "

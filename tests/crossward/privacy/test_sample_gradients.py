@@ -111,8 +111,8 @@ def test_a_layer_that_joins_sequences_is_refused() -> None:
             return self.layer(x.flatten(0, 1)).view(len(x), -1).sum(1)
 
     model = Joined()
-    said = r"^layer layer \(its trained weight, of shape \[1, 3\]\) .* it joins"
-    with sample_gradients(model, list(model.parameters())) as taken, pytest.raises(SampleGradientError, match=said):
+    expected = r"^layer layer \(its trained weight, of shape \[1, 3\]\) .* it joins"
+    with sample_gradients(model, list(model.parameters())) as taken, pytest.raises(SampleGradientError, match=expected):
         taken(model(torch.ones(2, 4, 3)))
 
 

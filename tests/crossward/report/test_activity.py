@@ -74,10 +74,10 @@ def test_intervals_closer_than_a_gap_are_one() -> None:
 def test_the_legend_names_what_is_drawn_and_nothing_else(story: Callable[..., Any]) -> None:
     one = story()
     one.full_run(4, 3)
-    said = timeline_figure(one.history())
+    message = timeline_figure(one.history())
     for what in ("training", "transfer", "waiting", "evaluating"):
-        assert f">{LOOKS[what][2]}</text>" in said and LOOKS[what][0] in said
-    assert "failed" not in said and LOOKS["refused"][2] not in said
+        assert f">{LOOKS[what][2]}</text>" in message and LOOKS[what][0] in message
+    assert "failed" not in message and LOOKS["refused"][2] not in message
 
 
 def test_thousands_of_tasks_stay_light(story: Callable[..., Any]) -> None:

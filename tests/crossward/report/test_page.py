@@ -34,9 +34,9 @@ def words(root: ElementTree.Element) -> str:
 
 
 def test_a_whole_run(story: Callable[..., Any]) -> None:
-    told = story()
-    told.full_run(4, 3)
-    text, root = told.page()
+    recorded = story()
+    recorded.full_run(4, 3)
+    text, root = recorded.page()
     assert set(figures(root)) == {
         "loss by version",
         "training loss by hospital",
@@ -47,28 +47,28 @@ def test_a_whole_run(story: Callable[..., Any]) -> None:
         "staleness by version and hospital",
         "bytes up and down by hospital",
     }
-    said = words(root)
+    shown = words(root)
     for fact in ("4 of 4", "Finished: all 4 versions are made", "6 kB", "fell from 3.675", "at version 4", "Σ 33"):
-        assert fact in said, fact
-    assert "Nothing failed and nothing was refused." in said
+        assert fact in shown, fact
+    assert "Nothing failed and nothing was refused." in shown
     assert not re.search(r"<script|https?://(?!www\.w3\.org/2000/svg)|<img|<link|@import|url\(", text)
-    assert not any(node in text for node in told.nodes)
+    assert not any(node in text for node in recorded.nodes)
 
 
 def test_one_colour_a_hospital_in_every_figure(story: Callable[..., Any]) -> None:
-    told = story()
-    told.full_run(4, 3)
-    history = told.history()
-    _, root = told.page()
+    recorded = story()
+    recorded.full_run(4, 3)
+    history = recorded.history()
+    _, root = recorded.page()
     for svg in figures(root).values():
         used = {mark.get("fill") for mark in svg.iter()} | {mark.get("stroke") for mark in svg.iter()}
         assert {hospital.colour for hospital in history.hospitals} <= used
 
 
 def test_thirty_hospitals_and_many_versions_stay_small_and_legible(story: Callable[..., Any]) -> None:
-    told = story([f"University Hospital number {i:02d} of the region" for i in range(30)], planned=60)
-    told.full_run(60, 12)
-    text, root = told.page()
+    recorded = story([f"University Hospital number {i:02d} of the region" for i in range(30)], planned=60)
+    recorded.full_run(60, 12)
+    text, root = recorded.page()
     assert len(text.encode()) < 400_000
     assert len(set(colours(30))) == 30
     ends = [mark for mark in figures(root)["loss by version"].iter(f"{SVG}text") if mark.get("font-size") == "12"]
@@ -82,29 +82,29 @@ def test_thirty_hospitals_and_many_versions_stay_small_and_legible(story: Callab
 
 def test_names_and_reasons_from_nodes_are_text(story: Callable[..., Any]) -> None:
     bad = '"><script>alert(1)</script><svg onload=x>&\x00\u202e\ud800'
-    told = story([bad, "<b>South</b>", "East", "West"])
-    told.full_run(4, 3)
-    told.refuse(1, told.ask(1, 4), "failed", f"</td><img src=x onerror=alert(2)> {bad}")
-    text, root = told.page()
+    recorded = story([bad, "<b>South</b>", "East", "West"])
+    recorded.full_run(4, 3)
+    recorded.refuse(1, recorded.ask(1, 4), "failed", f"</td><img src=x onerror=alert(2)> {bad}")
+    text, root = recorded.page()
     assert not {"script", "img", "b_"} & {mark.tag.removeprefix(SVG) for mark in root.iter()}
     assert not any(name.startswith("on") for mark in root.iter() for name in mark.attrib)
     assert "<script" not in text and "<img" not in text and "<b>South" not in text and "\u202e" not in text
-    said = words(root)
-    assert '"><script>alert(1)</script><svg onload=x>&' in said and "<img src=x onerror=alert(2)>" in said
-    assert "<embedded>" in said
+    shown = words(root)
+    assert '"><script>alert(1)</script><svg onload=x>&' in shown and "<img src=x onerror=alert(2)>" in shown
+    assert "<embedded>" in shown
 
 
 def test_no_versions_and_an_empty_ledger(story: Callable[..., Any]) -> None:
-    told = story()
-    _, root = told.page()
+    recorded = story()
+    _, root = recorded.page()
     assert figures(root) == {} and "0 of 0" in words(root)
-    told.start()
+    recorded.start()
     for i in range(2):
-        told.refuse(i, told.ask(i, 0), "failed", "no GPU")
-    _, root = told.page()
-    said = words(root)
-    assert "0 of 4" in said and "No version was made." in said and "Unfinished" in said and "2 failed" in said
-    assert "unnamed hospital 000000" in said and set(figures(root)) == {
+        recorded.refuse(i, recorded.ask(i, 0), "failed", "no GPU")
+    _, root = recorded.page()
+    shown = words(root)
+    assert "0 of 4" in shown and "No version was made." in shown and "Unfinished" in shown and "2 failed" in shown
+    assert "unnamed hospital 000000" in shown and set(figures(root)) == {
         "tasks of every hospital over time",
         "what every hospital's time went into",
         "bytes up and down by hospital",
@@ -112,107 +112,107 @@ def test_no_versions_and_an_empty_ledger(story: Callable[..., Any]) -> None:
 
 
 def test_a_resumed_run_leaves_the_pause_out_and_says_what_was_lost(story: Callable[..., Any]) -> None:
-    told = story()
-    told.start()
-    tasks = [told.ask(i, 0) for i in range(4)]
+    recorded = story()
+    recorded.start()
+    tasks = [recorded.ask(i, 0) for i in range(4)]
     for i in range(3):
-        told.accept(i, tasks[i], 0)
-    told.version(1, [(i, tasks[i], 10, 0) for i in range(3)])
-    told.now += 5 * 86400
-    told.nodes = [str(5 * 10**17 + i) for i in range(4)]  # a new run of Flower has other node ids
-    told.start("resumed", 1)
-    lane_of_north = told.ask(0, 1)
-    told.accept(0, lane_of_north, 1)
-    history = told.history()
+        recorded.accept(i, tasks[i], 0)
+    recorded.version(1, [(i, tasks[i], 10, 0) for i in range(3)])
+    recorded.now += 5 * 86400
+    recorded.nodes = [str(5 * 10**17 + i) for i in range(4)]  # a new run of Flower has other node ids
+    recorded.start("resumed", 1)
+    lane_of_north = recorded.ask(0, 1)
+    recorded.accept(0, lane_of_north, 1)
+    history = recorded.history()
     assert [hospital.name for hospital in history.hospitals] == ["East", "North", "South", "unnamed hospital 030303"]
     assert len(history.sittings) == 2 and history.running < 60 < history.ended - history.began
     assert [span.outcome for span in history.spans] == ["accepted", "accepted", "accepted", LOST, "accepted"]
     assert {span.hospital for span in history.spans if span.outcome == LOST} == {3}
-    said = words(told.page()[1])
-    assert "resumed 1 time over 5 d" in said and "lost when the server stopped" in said
+    shown = words(recorded.page()[1])
+    assert "resumed 1 time over 5 d" in shown and "lost when the server stopped" in shown
 
 
 def test_a_known_hospital_that_only_measures_after_a_resume_keeps_its_lane(story: Callable[..., Any]) -> None:
-    told = story()
-    told.full_run(4, 3)
-    told.nodes = [str(77 + i) for i in range(4)]
-    told.start("resumed", 4)
-    task = told.ask(0, 4, "evaluate")
-    told.measure(0, task, 4, {"global": 1.0}, node="77", hospital="node-77")
-    history = told.history()
+    recorded = story()
+    recorded.full_run(4, 3)
+    recorded.nodes = [str(77 + i) for i in range(4)]
+    recorded.start("resumed", 4)
+    task = recorded.ask(0, 4, "evaluate")
+    recorded.measure(0, task, 4, {"global": 1.0}, node="77", hospital="node-77")
+    history = recorded.history()
     assert [hospital.name for hospital in history.hospitals][:4] == ["East", "North", "South", "West"]
     assert history.by_hospital[1][4] == 1.0
 
 
 def test_two_hospitals_that_give_one_name_stay_two(story: Callable[..., Any]) -> None:
-    told = story(["General", "General", "all", "West"])
-    told.full_run(4, 3)
-    names = [hospital.name for hospital in told.history().hospitals]
+    recorded = story(["General", "General", "all", "West"])
+    recorded.full_run(4, 3)
+    names = [hospital.name for hospital in recorded.history().hospitals]
     assert len(set(names)) == 4 and "General (000000)" in names[1]
 
 
 def test_an_unfinished_run_shows_tasks_under_way(story: Callable[..., Any]) -> None:
-    told = story()
-    told.start()
-    tasks = [told.ask(i, 0) for i in range(4)]
-    told.accept(0, tasks[0], 0)
-    history = told.history()
+    recorded = story()
+    recorded.start()
+    tasks = [recorded.ask(i, 0) for i in range(4)]
+    recorded.accept(0, tasks[0], 0)
+    history = recorded.history()
     assert [span.outcome for span in history.spans][1:] == [UNDER_WAY] * 3
     assert all(span.end == history.running for span in history.spans)
-    assert "1 accepted update went into no version." not in words(told.page()[1])
+    assert "1 accepted update went into no version." not in words(recorded.page()[1])
 
 
 def test_rolled_back_versions_and_refusals_after_acceptance(story: Callable[..., Any]) -> None:
-    told = story()
-    told.full_run(4, 3)
-    told.record("version", version=5, tasks=[], reverts=4)
-    task = told.ask(0, 5)
-    told.accept(0, task, 5)
-    told.refuse(0, task, "wrong-layout", "version 1 fixed another layout")
-    told.record("duplicate", task=-1, node=told.nodes[0], reason="a reply to no task under way")
-    told.record("disagreement", node=told.nodes[0], hospital="00" * 8, version=4)
-    history = told.history()
+    recorded = story()
+    recorded.full_run(4, 3)
+    recorded.record("version", version=5, tasks=[], reverts=4)
+    task = recorded.ask(0, 5)
+    recorded.accept(0, task, 5)
+    recorded.refuse(0, task, "wrong-layout", "version 1 fixed another layout")
+    recorded.record("duplicate", task=-1, node=recorded.nodes[0], reason="a reply to no task under way")
+    recorded.record("disagreement", node=recorded.nodes[0], hospital="00" * 8, version=4)
+    history = recorded.history()
     assert history.versions[-1].reverts == 4 and history.spans[-1].outcome == "wrong-layout"
-    said = words(told.page()[1])
-    assert "1 version rolled back" in said and "1 refused" in said
-    assert "another state of version 4 than the others" in said and "a reply to no task under way" in said
+    shown = words(recorded.page()[1])
+    assert "1 version rolled back" in shown and "1 refused" in shown
+    assert "another state of version 4 than the others" in shown and "a reply to no task under way" in shown
 
 
 def test_figures_that_nodes_report_are_bounded_by_what_the_server_saw(story: Callable[..., Any]) -> None:
-    told = story()
-    told.start()
-    task = told.ask(0, 0)
-    told.accept(0, task, 0, compute_seconds=1e300)
-    task = told.ask(0, 0, "evaluate")
-    told.measure(0, task, 0, {"base": 1e300, "global": 0.0}, seconds=-3.0)
-    history = told.history()
+    recorded = story()
+    recorded.start()
+    task = recorded.ask(0, 0)
+    recorded.accept(0, task, 0, compute_seconds=1e300)
+    task = recorded.ask(0, 0, "evaluate")
+    recorded.measure(0, task, 0, {"base": 1e300, "global": 0.0}, seconds=-3.0)
+    history = recorded.history()
     assert history.spans[0].compute == history.spans[0].end - history.spans[0].start
     assert history.spans[1].compute == 0.0
-    told.page()
+    recorded.page()
 
 
 def test_what_is_alike_is_told_once(story: Callable[..., Any]) -> None:
-    told = story()
-    told.start()
+    recorded = story()
+    recorded.start()
     for _ in range(40):
-        told.refuse(0, told.ask(0, 0), "failed", "no GPU")
-    rows = [row for row in told.page()[1].iter("tr") if "no GPU" in words(row)]
+        recorded.refuse(0, recorded.ask(0, 0), "failed", "no GPU")
+    rows = [row for row in recorded.page()[1].iter("tr") if "no GPU" in words(row)]
     assert len(rows) == 1 and "40" in words(rows[0])
 
 
 def test_command_line(story: Callable[..., Any], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    told = story()
-    told.full_run(4, 3)
-    assert main(["report", str(told.path)]) == 0
-    assert capsys.readouterr().out.strip() == str(told.path / "report.html")
+    recorded = story()
+    recorded.full_run(4, 3)
+    assert main(["report", str(recorded.path)]) == 0
+    assert capsys.readouterr().out.strip() == str(recorded.path / "report.html")
     assert main(["report", str(tmp_path)]) == 1
     assert "is not a run folder" in capsys.readouterr().err
     with pytest.raises(RunFolderError):
         write_report(tmp_path)
-    lines = (told.path / FILE_NAME).read_text().replace('"weights":[10,', '"weights":[11,', 1)
-    (told.path / FILE_NAME).write_text(lines)
+    lines = (recorded.path / FILE_NAME).read_text().replace('"weights":[10,', '"weights":[11,', 1)
+    (recorded.path / FILE_NAME).write_text(lines)
     with pytest.raises(LedgerError):
-        write_report(told.path)
+        write_report(recorded.path)
 
 
 def test_no_plotting_library_is_imported() -> None:
@@ -224,46 +224,48 @@ def test_a_report_that_fails_does_not_fail_the_run(tmp_path: Path, caplog: pytes
     with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
         warnings.simplefilter("ignore")
         from server_app import app
-    said: list[str] = []
+    shown: list[str] = []
     logger = logging.getLogger("flwr")
     logger.addHandler(caplog.handler)
     try:
-        app._report(tmp_path, type("Quiet", (), {"say": said.append})())
+        app._report(tmp_path, type("Quiet", (), {"say": shown.append})())
     finally:
         logger.removeHandler(caplog.handler)
-    assert not said and "No report was written (RunFolderError" in caplog.text
+    assert not shown and "No report was written (RunFolderError" in caplog.text
 
 
 def test_clamped_claims_of_one_fact_share_a_row(story: Callable[..., Any]) -> None:
-    told = story()
-    told.start()
+    recorded = story()
+    recorded.start()
     for number in range(1, 6):
-        told.accept(0, told.ask(0, 0), 0, clamped=[f"compute_seconds {number}9.0 -> 12.3", "steps <b>9</b> -> 1"])
-    rows = [words(row) for row in told.page()[1].iter("tr") if "clamped" in words(row)]
+        recorded.accept(
+            0, recorded.ask(0, 0), 0, clamped=[f"compute_seconds {number}9.0 -> 12.3", "steps <b>9</b> -> 1"]
+        )
+    rows = [words(row) for row in recorded.page()[1].iter("tr") if "clamped" in words(row)]
     assert len(rows) == 2 and all(" 5 " in f" {' '.join(row.split())} " or "5" in row for row in rows)
     assert "compute_seconds 59.0 -> 12.3, the last time" in rows[0] and "steps <b>9</b> -> 1" in rows[1]
-    assert "5 accepted" not in rows[0] and "10 clamped" in words(told.page()[1])
+    assert "5 accepted" not in rows[0] and "10 clamped" in words(recorded.page()[1])
 
 
 def test_train_losses_are_drawn_by_hospital_without_any_evaluation(story: Callable[..., Any]) -> None:
-    told = story()
-    told.start()
+    recorded = story()
+    recorded.start()
     for number, loss in enumerate((30.0, 20.0, 15.0)):
-        told.accept(0, told.ask(0, number), number, loss_sum=loss)
-    figure = figures(told.page()[1])["training loss by hospital"]
+        recorded.accept(0, recorded.ask(0, number), number, loss_sum=loss)
+    figure = figures(recorded.page()[1])["training loss by hospital"]
     assert "North  1.500" in words(figure) and "North, version 0: 3" in words(figure)
 
 
 def rounded(story: Callable[..., Any]) -> Any:
     """Two versions of two hospitals that round: North reported 3.375 and 2.25, South 2.25 twice."""
-    told = story(["North", "South"], grid=1.5)
-    told.start()
+    recorded = story(["North", "South"], grid=1.5)
+    recorded.start()
     for number, losses in enumerate(((33.75, 22.5), (22.5, 22.5))):
-        tasks = [told.ask(i, number) for i in (0, 1)]
+        tasks = [recorded.ask(i, number) for i in (0, 1)]
         for i, (task, loss) in enumerate(zip(tasks, losses, strict=True)):
-            told.accept(i, task, number, loss_sum=loss)
-        told.version(number + 1, [(0, tasks[0], 30, 0), (1, tasks[1], 10, 0)], 2.25)
-    return told
+            recorded.accept(i, task, number, loss_sum=loss)
+        recorded.version(number + 1, [(0, tasks[0], 30, 0), (1, tasks[1], 10, 0)], 2.25)
+    return recorded
 
 
 def dashed(svg: ElementTree.Element) -> list[ElementTree.Element]:
@@ -271,11 +273,11 @@ def dashed(svg: ElementTree.Element) -> list[ElementTree.Element]:
 
 
 def test_rounded_losses_are_marks_under_their_own_name_and_no_curve(story: Callable[..., Any]) -> None:
-    told = rounded(story)
+    recorded = rounded(story)
     for i in (0, 1):
-        told.measure(i, told.ask(i, 2, "evaluate"), 2, {"base": 3.0, "global": 2.0})
-    told.record("evaluated", version=2, loss=2.0, complete=True, sites=[])
-    text, root = told.page()
+        recorded.measure(i, recorded.ask(i, 2, "evaluate"), 2, {"base": 3.0, "global": 2.0})
+    recorded.record("evaluated", version=2, loss=2.0, complete=True, sites=[])
+    text, root = recorded.page()
     assert "Reported training loss of each hospital&#x27;s updates, rounded to powers of 1.5" in text
     drawn = figures(root)
     assert "training loss by hospital" not in drawn and not dashed(drawn["loss by version"])
@@ -315,23 +317,23 @@ def test_a_version_of_which_one_loss_is_unknown_has_none(story: Callable[..., An
 
 
 def test_names_that_are_cut_stay_distinct_and_are_whole_in_a_tooltip(story: Callable[..., Any]) -> None:
-    told = story([f"University Hospital number {i:02d} of the region" for i in range(30)], planned=4)
-    told.full_run(2, 12)
+    recorded = story([f"University Hospital number {i:02d} of the region" for i in range(30)], planned=4)
+    recorded.full_run(2, 12)
     for label in ("tasks of every hospital over time", "bytes up and down by hospital"):
-        texts = [mark for mark in figures(told.page()[1])[label].iter(f"{SVG}text") if mark.attrib["x"] == "26"]
+        texts = [mark for mark in figures(recorded.page()[1])[label].iter(f"{SVG}text") if mark.attrib["x"] == "26"]
         assert len(texts) == 30 == len({mark[0].tail for mark in texts})
         assert texts[3][0].text == "University Hospital number 03 of the region"
 
 
 def test_spent_budgets_are_drawn_by_hospital_and_withheld_losses_are_said_to_be(story: Callable[..., Any]) -> None:
-    told = story()
-    told.start()
+    recorded = story()
+    recorded.start()
     for version in range(3):
         for i in range(2):
             spent = {"local_epsilon": 1.5 * (version + 1) + i, "local_epsilon_step": 1.0, "privacy_unit": "patient"}
-            told.accept(i, told.ask(i, version), version, loss_sum=0.0, num_tokens=640, **spent)
-    told.refuse(0, told.ask(0, 3), "budget", "another training would bring it beyond privacy.epsilon")
-    text, root = told.page()
+            recorded.accept(i, recorded.ask(i, version), version, loss_sum=0.0, num_tokens=640, **spent)
+    recorded.refuse(0, recorded.ask(0, 3), "budget", "another training would bring it beyond privacy.epsilon")
+    text, root = recorded.page()
     figure = words(figures(root)["epsilon by hospital"])
     assert "North  4.500" in figure and "South  5.500" in figure and "patient-level epsilon" in figure
     assert "Patient-level epsilon, per hospital" in text and "there is no budget" in text
@@ -340,6 +342,6 @@ def test_spent_budgets_are_drawn_by_hospital_and_withheld_losses_are_said_to_be(
 
 
 def test_a_run_without_privacy_has_no_epsilon(story: Callable[..., Any]) -> None:
-    told = story()
-    told.full_run(2, 3)
-    assert "epsilon" not in told.page()[0]
+    recorded = story()
+    recorded.full_run(2, 3)
+    assert "epsilon" not in recorded.page()[0]

@@ -110,12 +110,16 @@ def examined(browser: Browser, width: int, path: Path, figures: list[str] = FIGU
 
 
 RUNS = {
-    "whole": (["Harbour Heart", "Millbrook", "Ridgeway", "St. Brigid"], 4, lambda told: told.full_run(4, 3)),
-    "eventful": (["North", "South", "East", "West", "Île-de-Groix", "北の病院"], 12, lambda told: told.eventful_run()),
+    "whole": (["Harbour Heart", "Millbrook", "Ridgeway", "St. Brigid"], 4, lambda recorded: recorded.full_run(4, 3)),
+    "eventful": (
+        ["North", "South", "East", "West", "Île-de-Groix", "北の病院"],
+        12,
+        lambda recorded: recorded.eventful_run(),
+    ),
     "large": (
         [f"University Hospital number {i:02d} of the region" for i in range(30)],
         26,
-        lambda told: told.full_run(26, 12),
+        lambda recorded: recorded.full_run(26, 12),
     ),
 }
 
@@ -123,39 +127,39 @@ RUNS = {
 @pytest.mark.parametrize("run", RUNS)
 def test_figures_are_drawn_whole_and_nothing_is_logged(browser: Browser, story: Callable[..., Any], run: str) -> None:
     names, planned, happens = RUNS[run]
-    told = story(names, planned)
-    happens(told)
-    told.page()
-    path = told.path / "report.html"
+    recorded = story(names, planned)
+    happens(recorded)
+    recorded.page()
+    path = recorded.path / "report.html"
     examined(browser, 400, path)
     examined(browser, 1280, path)
     seen = colours_of(browser.screenshot())
-    assert {hospital.colour for hospital in told.history().hospitals} <= seen
+    assert {hospital.colour for hospital in recorded.history().hospitals} <= seen
     assert run != "eventful" or {colour for colour, _, _ in LOOKS.values()} <= seen
 
 
 @pytest.mark.parametrize("run", RUNS)
 def test_rounded_losses_are_drawn_whole_too(browser: Browser, story: Callable[..., Any], run: str) -> None:
     names, planned, happens = RUNS[run]
-    told = story(names, planned, grid=1.5)
-    happens(told)
-    told.page()
+    recorded = story(names, planned, grid=1.5)
+    happens(recorded)
+    recorded.page()
     figures = [name.replace("training loss", "reported training loss") for name in FIGURES]
     for width in (400, 1280):
-        examined(browser, width, told.path / "report.html", figures)
+        examined(browser, width, recorded.path / "report.html", figures)
 
 
 def test_the_examination_finds_what_is_wrong(browser: Browser, story: Callable[..., Any]) -> None:
-    told = story()
-    told.full_run(4, 3)
-    text, _ = told.page()
-    broken = told.path / "broken.html"
+    recorded = story()
+    recorded.full_run(4, 3)
+    text, _ = recorded.page()
+    broken = recorded.path / "broken.html"
     text = text.replace("</main>", '<script>console.log("x")</script><img src="other.png"/></main>')
     text = text.replace("<section>", '<section><div style="width:2000px">wide</div>', 1)
     text = text.replace("</svg>", '<path d="M0 0"/><text x="-9" y="20">beyond</text></svg>', 1)
     broken.write_text(text, encoding="utf-8")
     browser.open(broken.as_uri(), 1280)
     _, faults = browser.evaluate(EXAMINE)
-    said = "\n".join(faults)
-    assert "a card is cut" in said and "loss by version: an empty mark" in said and "beyond its edge: beyond" in said
+    found = "\n".join(faults)
+    assert "a card is cut" in found and "loss by version: an empty mark" in found and "beyond its edge: beyond" in found
     assert len(complaints(browser)) >= 2  # the page's policy refuses both, and says so

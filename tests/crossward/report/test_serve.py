@@ -20,7 +20,7 @@ from tests.crossward.report.test_page_browser import EXAMINE, FIGURES, complaint
 
 
 @pytest.fixture
-def told(story: Callable[..., Any]) -> Any:
+def recorded(story: Callable[..., Any]) -> Any:
     """A run of four hospitals that has begun."""
     one = story(["North", "South", "East", "West"], 12)
     one.start()
@@ -28,8 +28,8 @@ def told(story: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def port(told: Any) -> Iterator[int]:
-    with serving(told.path) as port:
+def port(recorded: Any) -> Iterator[int]:
+    with serving(recorded.path) as port:
         yield port
 
 
@@ -55,22 +55,22 @@ def ask(port: int, path: str = "/", method: str = "GET", host: str | None = None
         connection.close()
 
 
-def test_the_page_is_the_report_and_follows_the_run(told: Any, port: int) -> None:
+def test_the_page_is_the_report_and_follows_the_run(recorded: Any, port: int) -> None:
     status, headers, text = ask(port)
-    assert status == 200 and text == draw_page(told.path) and "text/html" in headers["Content-Type"]
+    assert status == 200 and text == draw_page(recorded.path) and "text/html" in headers["Content-Type"]
     assert headers["Refresh"] == str(REFRESH) and headers["Cache-Control"] == "no-store"
     assert "No version was made." in text
-    tasks = [told.ask(i, 0) for i in range(4)]
+    tasks = [recorded.ask(i, 0) for i in range(4)]
     for i in range(3):
-        told.accept(i, tasks[i], 0)
-    told.version(1, [(i, tasks[i], 10, 0) for i in range(3)])
+        recorded.accept(i, tasks[i], 0)
+    recorded.version(1, [(i, tasks[i], 10, 0) for i in range(3)])
     later = ask(port)[2]
-    assert later == draw_page(told.path) != text and "No version was made." not in later
+    assert later == draw_page(recorded.path) != text and "No version was made." not in later
 
 
-def test_a_finished_run_is_loaded_once(told: Any, port: int) -> None:
-    told.record("finished", version=0, reason="enough")
-    (told.path / "result.json").write_text("{}")
+def test_a_finished_run_is_loaded_once(recorded: Any, port: int) -> None:
+    recorded.record("finished", version=0, reason="enough")
+    (recorded.path / "result.json").write_text("{}")
     status, headers, _ = ask(port)
     assert status == 200 and "Refresh" not in headers
 
@@ -110,47 +110,47 @@ def test_a_forwarded_port_is_let_in(port: int, host: str) -> None:
     assert ask(port, host=host)[0] == 200
 
 
-def test_it_only_reads(told: Any, port: int) -> None:
-    before = {path: path.read_bytes() for path in told.path.iterdir()}
+def test_it_only_reads(recorded: Any, port: int) -> None:
+    before = {path: path.read_bytes() for path in recorded.path.iterdir()}
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         assert ask(port, method=method)[0] == 501
     status, headers, text = ask(port, method="HEAD")
     assert status == 200 and int(headers["Content-Length"]) > 1000 and text == ""
     ask(port)
-    assert {path: path.read_bytes() for path in told.path.iterdir()} == before
+    assert {path: path.read_bytes() for path in recorded.path.iterdir()} == before
 
 
-def test_only_this_machine_is_listened_to(told: Any) -> None:
-    with make_server(told.path, None, 0) as server:
+def test_only_this_machine_is_listened_to(recorded: Any) -> None:
+    with make_server(recorded.path, None, 0) as server:
         assert server.socket.getsockname()[0] == "127.0.0.1"
 
 
-def test_a_damaged_ledger_is_reported_and_looked_at_again(told: Any, port: int) -> None:
-    whole = (told.path / "ledger.jsonl").read_text()
-    (told.path / "ledger.jsonl").write_text(whole.replace('"last":12', '"last":13'))
+def test_a_damaged_ledger_is_reported_and_looked_at_again(recorded: Any, port: int) -> None:
+    whole = (recorded.path / "ledger.jsonl").read_text()
+    (recorded.path / "ledger.jsonl").write_text(whole.replace('"last":12', '"last":13'))
     status, headers, text = ask(port)
     assert status == 503 and "it was edited" in text and headers["Refresh"]
-    (told.path / "ledger.jsonl").write_text(whole)
+    (recorded.path / "ledger.jsonl").write_text(whole)
     assert ask(port)[0] == 200
 
 
-def test_a_port_that_is_taken_is_named(told: Any, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_named(recorded: Any, tmp_path: Path) -> None:
     with socket.create_server((HOST, 0)) as taken:
         number = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"port {number} of 127.0.0.1 cannot be used .*: give another --port, or 0"):
-            make_server(told.path, None, number)
+            make_server(recorded.path, None, number)
     with pytest.raises(LedgerError, match="is no run folder"):
         make_server(tmp_path / "nowhere", None, 0)
 
 
-def test_ctrl_c_ends_it_quietly(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_it_quietly(recorded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("socketserver.BaseServer.serve_forever", interrupted)
-    said: list[str] = []
-    serve_report(told.path, None, 0, said.append)
-    assert len(said) == 1 and said[0].startswith("http://127.0.0.1:") and str(told.path) in said[0]
+    lines: list[str] = []
+    serve_report(recorded.path, None, 0, lines.append)
+    assert len(lines) == 1 and lines[0].startswith("http://127.0.0.1:") and str(recorded.path) in lines[0]
 
 
 # ---------------------------------------------------------------------- in a browser
@@ -169,13 +169,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     one.close()
 
 
-def test_a_browser_shows_it_and_loads_it_again_by_itself(browser: Browser, told: Any, port: int) -> None:
+def test_a_browser_shows_it_and_loads_it_again_by_itself(browser: Browser, recorded: Any, port: int) -> None:
     browser.open(f"http://127.0.0.1:{port}/", 1280)
     assert "No version was made." in browser.evaluate("document.body.textContent")
-    tasks = [told.ask(i, 0) for i in range(4)]
+    tasks = [recorded.ask(i, 0) for i in range(4)]
     for i in range(3):
-        told.accept(i, tasks[i], 0)
-    told.version(1, [(i, tasks[i], 10, 0) for i in range(3)])
+        recorded.accept(i, tasks[i], 0)
+    recorded.version(1, [(i, tasks[i], 10, 0) for i in range(3)])
     browser.events.clear()
     while not any(event["method"] == "Page.loadEventFired" for event in browser.events):
         browser._take(browser._read())  # raises after a minute

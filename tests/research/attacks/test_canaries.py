@@ -94,7 +94,7 @@ def test_greedy_takes_the_likeliest_digits(costs: np.ndarray) -> None:
 
 
 def test_canaries_are_of_the_form_and_none_is_another(bench: Bench) -> None:
-    tokenizer = bench.shop.base.tokenizer
+    tokenizer = bench.adapted.base.tokenizer
     made = draw_canaries(tokenizer, (0, 3), 8, np.random.default_rng(4))
     assert [c.repeats for c in made] == [0] * 8 + [3] * 8
     assert len({c.text.split(",")[0] + c.text.split(",")[1] for c in made}) == 16
@@ -115,16 +115,16 @@ def test_a_tokenizer_that_joins_digits_is_refused() -> None:
 
 
 def test_the_models_scores_are_its_losses_without_a_cache(bench: Bench) -> None:
-    score, canary = model_scorer(bench.shop, bench.shop.initial), bench.canaries[0]
+    score, canary = model_scorer(bench.adapted, bench.adapted.initial), bench.canaries[0]
     secrets = np.array([[1, 2, 3, 4, 5, 6], [9, 9, 0, 0, 1, 1]])
     got = secret_losses(score, canary.prefix, secrets)
-    write_vector(bench.shop.model, bench.shop.layout, bench.shop.initial)
-    tokenizer = bench.shop.base.tokenizer
+    write_vector(bench.adapted.model, bench.adapted.layout, bench.adapted.initial)
+    tokenizer = bench.adapted.base.tokenizer
     digits = digit_tokens(tokenizer)
     for row, secret in enumerate(secrets):
         ids = torch.tensor([[tokenizer.bos_token_id, *canary.prefix, *digits[secret]]])
         with torch.no_grad():
-            losses = -torch.log_softmax(bench.shop.model(input_ids=ids).logits[0].float(), -1)
+            losses = -torch.log_softmax(bench.adapted.model(input_ids=ids).logits[0].float(), -1)
         at = range(ids.shape[1] - DIGITS - 1, ids.shape[1] - 1)
         assert got[row] == pytest.approx(sum(float(losses[i, ids[0, i + 1]]) for i in at), abs=1e-3)
 
@@ -134,8 +134,8 @@ def test_the_cache_goes_by_the_name_that_the_models_output_gives_it(
     bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is past_key_values in transformers 5.23 and cache in 5.24; the real model answers here under either name."""
-    real = bench.shop.model.forward
-    expected = secret_losses(model_scorer(bench.shop, bench.shop.initial), PREFIX, np.array([[1, 2, 3, 4, 5, 6]]))
+    real = bench.adapted.model.forward
+    expected = secret_losses(model_scorer(bench.adapted, bench.adapted.initial), PREFIX, np.array([[1, 2, 3, 4, 5, 6]]))
     assert not [record for record in caplog.records if "deprecated" in record.getMessage()]
     names: list[set[str]] = []
 
@@ -150,8 +150,8 @@ def test_the_cache_goes_by_the_name_that_the_models_output_gives_it(
         return out
 
     installed = next(key for key in ("cache", "past_key_values") if key in real(input_ids=torch.tensor([[1]])))
-    monkeypatch.setattr(bench.shop.model, "forward", renamed)
-    got = secret_losses(model_scorer(bench.shop, bench.shop.initial), PREFIX, np.array([[1, 2, 3, 4, 5, 6]]))
+    monkeypatch.setattr(bench.adapted.model, "forward", renamed)
+    got = secret_losses(model_scorer(bench.adapted, bench.adapted.initial), PREFIX, np.array([[1, 2, 3, 4, 5, 6]]))
     assert names == [{"use_cache"}, {name}] and got == pytest.approx(expected)
 
 
@@ -182,8 +182,8 @@ def test_controls_tell_what_was_not_reached() -> None:
 
 
 def test_a_tiny_overfitted_adapter_exposes_what_was_planted_often(bench: Bench) -> None:
-    score = model_scorer(bench.shop, bench.target(LONG).released)
-    digits = digit_tokens(bench.shop.base.tokenizer).tolist()
+    score = model_scorer(bench.adapted, bench.target(LONG).released)
+    digits = digit_tokens(bench.adapted.base.tokenizer).tolist()
     drawn = np.random.default_rng(7).integers(10, size=(64, DIGITS))
     often, never = (next(c for c in bench.canaries if c.repeats == r) for r in (16, 0))
     found = [exposure(score, c, np.array([digits.index(t) for t in c.secret]), drawn) for c in (often, never)]

@@ -34,10 +34,10 @@ def test_a_run_is_the_same_again_and_trains_nothing_that_is_remembered(three: Ru
     assert again.versions[0].weights == three.versions[0].weights
     trained = len(memory.trained)
     assert trained == 4
-    told: list[str] = []
+    lines: list[str] = []
     given = {"strategy.buffer-size": 4, "strategy.min-contributors": 4, "strategy.min-nodes": 4}
-    four = run(1, 3, RUN | given, memory, told=told.append)
-    assert four.versions[0].values.shape[0] == 4 and len(memory.trained) == trained and told == ["version 1 of 1"]
+    four = run(1, 3, RUN | given, memory, lines=lines.append)
+    assert four.versions[0].values.shape[0] == 4 and len(memory.trained) == trained and lines == ["version 1 of 1"]
 
 
 def test_a_run_that_ends_early_is_an_error() -> None:

@@ -37,7 +37,7 @@ def test_what_is_clear_under_the_hybrid_policy_are_the_same_integers(lab: Labora
     both = [Observer(lab, setting, p) for p in (CLEAR_ALL, hybrid)]
     delta = lab.updates(VICTIM, setting, 1)[0].delta
     integers, unit = both[0].integers(delta)
-    clear, partly = (o.parse(o.payloads.close(integers), unit) for o in both)
+    clear, partly = (o.parse(o.payloads.seal(integers), unit) for o in both)
     np.testing.assert_array_equal(partly.values[partly.clear], clear.values[partly.clear])
     assert not partly.values[~partly.clear].any()
     blocks = np.array(hybrid.sealed(len(lab.layout.blocks)))
@@ -72,7 +72,7 @@ def test_a_linear_statistic_of_ciphertexts_predicts_nothing(lab: Laboratory) -> 
     q_max, rows, truth = plan_of(lab.size.real).q_max, [], []
     for number in range(60):
         integers = np.full(lab.layout.total, q_max if number % 2 else -q_max, dtype=np.int8)
-        seen = observer.parse(observer.payloads.close(integers), 1.0)
+        seen = observer.parse(observer.payloads.seal(integers), 1.0)
         rows.append(np.frombuffer(b"".join(data for data, _ in seen.sealed), np.uint8)[:40000].astype(np.float64))
         truth.append(number % 2)
     order = rng.permutation(60)

@@ -41,7 +41,7 @@ def test_the_bench_trains_privately_by_the_products_own_learner(bench: Bench, mo
         learner, "train_private", lambda start, version, noise: asked.append(noise) or learner.train(start, version, 0)
     )
     learner.privacy = PRIVACY
-    privately(PRIVACY)(learner, bench.shop.initial, 0, 0)
+    privately(PRIVACY)(learner, bench.adapted.initial, 0, 0)
     assert asked[0] > 0.2 and learner.privacy.unit == "patient" and learner.privacy.clip == PRIVACY.clip
 
 

@@ -17,6 +17,7 @@ from research.attacks.reported import (
     SEALED,
     Workbench,
     World,
+    as_reported,
     auc_intervals,
     features,
     judged,
@@ -24,7 +25,6 @@ from research.attacks.reported import (
     power,
     run,
     taught,
-    told,
     worlds,
 )
 from research.attacks.scores import AGGREGATOR, NETWORK
@@ -73,8 +73,8 @@ def test_the_filter_is_not_blinded_by_what_training_takes_off_every_loss(known: 
 
 def test_the_aggregator_is_told_what_a_node_tells() -> None:
     worlds, _ = made_up(40, 1.0, np.random.default_rng(7))
-    assert told(worlds, 1.0) is worlds
-    for world, rounded in zip(worlds, told(worlds, 1.5), strict=True):
+    assert as_reported(worlds, 1.0) is worlds
+    for world, rounded in zip(worlds, as_reported(worlds, 1.5), strict=True):
         sent = coarse(Trained(np.zeros(1, np.float32), 1, 100, float(world.facts[2]) * 100, 1), 1.5)
         assert rounded.facts[2] == pytest.approx(sent.loss_sum / 100) and rounded.facts[2] != world.facts[2]
         assert np.array_equal(np.delete(rounded.facts, 2), np.delete(world.facts, 2))

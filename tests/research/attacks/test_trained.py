@@ -43,7 +43,7 @@ def test_a_patient_is_shortened_not_left_out(bench: Bench) -> None:
 
 
 def test_canaries_are_notes_of_one_patient_each(bench: Bench) -> None:
-    tokenizer, tokens = bench.shop.base.tokenizer, bench.sites[0].member
+    tokenizer, tokens = bench.adapted.base.tokenizer, bench.sites[0].member
     found = planted(tokens, bench.canaries, tokenizer)
     assert len(found) - len(tokens) == sum(c.repeats for c in bench.canaries) == (1 + 2 + 4 + 8 + 16)
     assert len(found.patient_ids) - len(tokens.patient_ids) == sum(c.repeats > 0 for c in bench.canaries) == 5
@@ -66,6 +66,6 @@ def test_a_private_training_is_used_where_it_is_asked_for(bench: Bench) -> None:
     assert [(v, p) for v, p, _ in seen] == [(v, p) for v in range(8) for p in members]
     assert len({seed for *_, seed in seen}) == 16
     # the server's rate on the mean of equal updates, version by version: 1.5 * (1 + 2 + ... + 8)
-    assert np.allclose(target.released - other.shop.initial, 1.5 * 36, rtol=1e-5)
-    assert len(target.versions) == 2 and np.allclose(target.versions[0] - other.shop.initial, 1.5 * 10, rtol=1e-5)
+    assert np.allclose(target.released - other.adapted.initial, 1.5 * 36, rtol=1e-5)
+    assert len(target.versions) == 2 and np.allclose(target.versions[0] - other.adapted.initial, 1.5 * 10, rtol=1e-5)
     assert other.target(LONG, "dp-fl") is target and len(seen) == 16

@@ -107,12 +107,12 @@ def test_a_dither_leaves_no_residues() -> None:
     rng = np.random.default_rng(4)
     own, first, second = (values(rng) for _ in range(3))
     known, exact = prior(own, Q_MAX), 25 * first + 58 * second
-    for noise, told in ((NOTHING, True), (dithered(128), False)):
+    for noise, reported in ((NOTHING, True), (dithered(128), False)):
         sums, blurred = exact + drawn(noise, len(own), rng), noise + dithered(128)
         sharp, dull = (Spectrum(known, Q_MAX * 83 + 63, n) for n in (noise, blurred))
         counts = sharp.counts(sums)
         apart = [likelihoods(counts, s.distribution((25, 58)), 128)[0] for s in (sharp, dull)]
-        assert (apart[0] > apart[1] + 1000.0) if told else (apart[0] < apart[1] + DECISIVE)
+        assert (apart[0] > apart[1] + 1000.0) if reported else (apart[0] < apart[1] + DECISIVE)
     sums = exact + drawn(dithered(128), len(own), rng)
     spread = (np.var(exact) / np.var(own)) ** 0.5  # of the squares of the weights
     found = infer(sums, known, 83, 2, 58, 128, dithered(128))

@@ -24,7 +24,7 @@ KEY = toy_identity(1)
 
 
 def close_values(values: np.ndarray, sizes: tuple[int, ...], plan: FieldPlan) -> Payload:
-    return Payloads(sizes, plan, Vault()).close(values)
+    return Payloads(sizes, plan, Vault()).seal(values)
 
 
 def snapshot(values: np.ndarray) -> Payload:
@@ -102,14 +102,14 @@ def test_an_update_protects_what_the_run_does_and_tells_no_loss_then() -> None:
     private = replace(UPDATE, privacy_unit="patient", loss_sum=0.0, local_epsilon=2.0, local_epsilon_step=0.5)
     expected = replace(EXPECTED, privacy_unit="patient")
     assert look(sign(private, KEY), expected) is None
-    for changed, run, said in (
+    for changed, run, message in (
         (UPDATE, expected, "privacy.unit = 'none', the run has 'patient'"),
         (private, EXPECTED, "privacy.unit = 'patient', the run has 'none'"),
         (replace(private, loss_sum=50.5), expected, "tells a training loss"),
         (replace(UPDATE, local_epsilon=2.0), EXPECTED, "names an epsilon of 2.0"),
     ):
         kind, reason = outcome(sign(changed, KEY), run)
-        assert kind == "malformed" and said in reason
+        assert kind == "malformed" and message in reason
     assert look(replace(private, local_epsilon=1.0), expected) is not None  # signed, too
 
 

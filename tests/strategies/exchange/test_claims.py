@@ -54,12 +54,12 @@ THREE = ((2.0, 1000), (2.5, 1200), (1.5, 800))
 
 
 def test_honest_claims_stay_as_they_are() -> None:
-    got, said = claims(*THREE).bounded("a", HONEST, round_trip=12.0)
-    assert got is HONEST and said == []
+    got, message = claims(*THREE).bounded("a", HONEST, round_trip=12.0)
+    assert got is HONEST and message == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "want", "said"),
+    ("changes", "want", "message"),
     [
         ({"loss_sum": 99_000.0}, {"loss_sum": 16_000.0}, "mean loss 99 -> 16"),
         ({"loss_sum": 1.0}, {"loss_sum": 250.0}, "mean loss 0.001 -> 0.25"),
@@ -71,10 +71,10 @@ def test_honest_claims_stay_as_they_are() -> None:
         ({"open_seconds": 11.0}, {"open_seconds": 10.0}, "open_seconds"),
     ],
 )
-def test_what_is_out_of_bounds_counts_as_the_bound_and_is_said(changes: Any, want: Any, said: str) -> None:
+def test_what_is_out_of_bounds_counts_as_the_bound_and_is_said(changes: Any, want: Any, message: str) -> None:
     got, words = claims(*THREE).bounded("a", replace(HONEST, **changes), round_trip=12.0)
     assert {name: getattr(got, name) for name in want} == pytest.approx(want)
-    assert len(words) == 1 and said in words[0]
+    assert len(words) == 1 and message in words[0]
     untouched = {"payload", "signature", "steps", "num_examples"}
     assert all(getattr(got, name) == getattr(HONEST, name) for name in untouched)
 
@@ -97,9 +97,9 @@ def test_a_ratio_of_0_bounds_neither_loss_nor_tokens() -> None:
 def test_a_data_set_may_double_or_halve_in_a_run_however_small_the_steps() -> None:
     c = claims(*THREE)
     spoke(c, "a", 2000.0, 1000, 100)
-    for said, counted in ((150, 150), (220, 200), (400, 200), (49, 50), (1, 50)):
-        got, words = c.bounded("a", replace(HONEST, num_examples=said), 12.0)
-        assert got.num_examples == counted and bool(words) == (said != counted)
+    for message, counted in ((150, 150), (220, 200), (400, 200), (49, 50), (1, 50)):
+        got, words = c.bounded("a", replace(HONEST, num_examples=message), 12.0)
+        assert got.num_examples == counted and bool(words) == (message != counted)
         spoke(c, "a", got.loss_sum, got.num_tokens, got.num_examples)
     assert GROWTH == 2.0
 
@@ -128,11 +128,11 @@ def test_whatever_is_claimed_what_counts_is_within_bounds(
     spoke(c, "a", 2000.0, 1000, 100)
     names = ("compute_seconds", "train_seconds", "seal_seconds", "open_seconds")
     update = replace(HONEST, loss_sum=loss, num_tokens=tokens, num_examples=examples)
-    got, said = c.bounded("a", replace(update, **dict(zip(names, times, strict=True))), round_trip)
+    got, message = c.bounded("a", replace(update, **dict(zip(names, times, strict=True))), round_trip)
     assert 0 <= got.train_seconds <= got.compute_seconds <= round_trip
     assert 0 <= max(got.seal_seconds, got.open_seconds) <= got.compute_seconds
     assert 125 <= got.num_tokens <= 8000 and 50 <= got.num_examples <= 200
     assert 0.25 * (1 - 1e-9) <= got.loss_sum / got.num_tokens <= 16 * (1 + 1e-9)
     again, more = c.bounded("a", got, round_trip)
     assert all(getattr(again, name) == pytest.approx(getattr(got, name)) for name in (*names, "loss_sum", "num_tokens"))
-    assert bool(said) or not more
+    assert bool(message) or not more

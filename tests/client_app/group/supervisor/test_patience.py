@@ -16,7 +16,7 @@ OVER = "the play is over"
 
 
 @pytest.mark.parametrize(
-    ("stage_of_rank", "seconds", "said"),
+    ("stage_of_rank", "seconds", "message"),
     [
         (WORKING, 901, "makes no progress for 900 s"),
         (LOADING, 901, ""),
@@ -25,7 +25,7 @@ OVER = "the play is over"
     ],
 )
 def test_a_rank_without_progress_is_waited_for_as_its_work_needs(
-    act: Act, stage_of_rank: str, seconds: float, said: str
+    act: Act, stage_of_rank: str, seconds: float, message: str
 ) -> None:
     async def play(stage: Any, clock: Any) -> None:
         rank, client = await stage.rank(), await stage.ask()
@@ -36,13 +36,13 @@ def test_a_rank_without_progress_is_waited_for_as_its_work_needs(
             clock.ahead += 800
             await rank.say(beat=1, stage=stage_of_rank)
             await stage.looked()
-        if said:
-            assert said in (await client.hear())[0]["reason"]
+        if message:
+            assert message in (await client.hear())[0]["reason"]
         else:
             await rank.answer(job, steps=1)
             assert (await client.hear())[0]["steps"] == 1
 
-    assert said in act(play, end=bool(said))
+    assert message in act(play, end=bool(message))
 
 
 def test_a_rank_that_gives_no_sign_of_life_ends_the_group(act: Act) -> None:

@@ -53,7 +53,7 @@ from strategies.history.journal import MemoryJournal
 from tests.ledger_lines import made
 
 
-def told(story: Any) -> WatchState:
+def folded(story: Any) -> WatchState:
     state = WatchState()
     for event in read_events(story.path / FILE_NAME):
         state(event)
@@ -61,7 +61,7 @@ def told(story: Any) -> WatchState:
 
 
 def rows(story: Any, after: float = 0.0) -> dict[str, Row]:
-    return {row.name: row for row in told(story).rows(story.now + after)}
+    return {row.name: row for row in folded(story).rows(story.now + after)}
 
 
 def states(story: Any) -> dict[str, str]:
@@ -85,7 +85,7 @@ def view(story: Any, after: float = 0.0) -> str:
 
 def test_before_the_first_line_and_before_the_first_task(story: Callable[..., Any]) -> None:
     one = story(["North", "South"])
-    assert told(one).rows(one.now) == [] and "the run has not begun" in view(one)
+    assert folded(one).rows(one.now) == [] and "the run has not begun" in view(one)
     one.start()
     assert {(row.state, row.version, row.updates.accepted) for row in rows(one).values()} == {(IDLE, None, 0)}
     assert list(rows(one)) == [f"node-{node}" for node in one.nodes]
@@ -236,7 +236,7 @@ def test_evaluation_comes_before_waiting_and_training_alone_is_told_apart(story:
     one.record("evaluated", version=0, loss=2.0, complete=False, sites=["North"], reverts=[])
     assert "held-out loss 2.000 at version 0 (not all answered)" in view(one)
     one.record("evaluated", version=1, loss=None, complete=False, sites=[], reverts=[])
-    assert told(one).run.heldout == made("evaluated", version=0, loss=2.0, sites=["North"])
+    assert folded(one).run.heldout == made("evaluated", version=0, loss=2.0, sites=["North"])
     one.ask(1, 0, "train.alone")
     assert states(one)["01" * 8] == TRAINING_ALONE
 
@@ -272,7 +272,7 @@ def test_pace_and_end_are_told_from_the_last_versions(story: Callable[..., Any])
         one.now += seconds
         one.record("version", version=number, tasks=[])
     one.record("version", version=4, tasks=[], reverts=3)  # made at once: no pace
-    state, at = told(one), one.now + 5.0
+    state, at = folded(one), one.now + 5.0
     assert (state.pace(), state.to_go(at), state.elapsed(at)) == (20.0, 5 * 20.0 + 15.0, 115.0)
     text = view(one, after=5.0).splitlines()[0]
     assert text.startswith("version 4 of 10, 20 s a version, elapsed 1 min 55 s, about 1 min 55 s to the last version")
@@ -281,14 +281,14 @@ def test_pace_and_end_are_told_from_the_last_versions(story: Callable[..., Any])
     one.record("version", version=5, tasks=[])
     one.now += 7200
     one.record("version", version=6, tasks=[])
-    assert ", 120 versions an hour" not in view(one) and told(one).pace() == 30.0
+    assert ", 120 versions an hour" not in view(one) and folded(one).pace() == 30.0
 
 
 def test_a_finished_run_stays_at_its_end(story: Callable[..., Any]) -> None:
     one = story()
     one.full_run(4, 3)
     one.ledger.close()
-    state = told(one)
+    state = folded(one)
     assert {(row.state, row.updates.accepted) for row in state.rows(one.now + 1e6)} == {(IDLE, 3)}
     assert max(row.seconds for row in state.rows(one.now + 1e6)) < 60 and state.to_go(one.now) is None
     text = view(one, after=1e6)
@@ -307,7 +307,7 @@ def test_a_resumed_run_begins_anew_and_leaves_the_interruption_out(story: Callab
     assert (found["North"].state, found["01" * 8].state) == (WAITING, IDLE)  # nodes may keep their numbers
     one.refuse(1, second, "failed", "under way when the run was interrupted", after=0.0)
     assert states(one)["01" * 8] == IDLE and "under way when the run was interrupted" in view(one)
-    assert told(one).elapsed(one.now + 1.0) == pytest.approx(3.2)
+    assert folded(one).elapsed(one.now + 1.0) == pytest.approx(3.2)
     one.ask(1, 0)
     one.version(1, [(0, first, 10, 0)])
     assert (states(one)["North"], states(one)["01" * 8]) == (IDLE, TRAINING)
@@ -522,7 +522,7 @@ def test_folders_that_hold_no_run_are_refused(
     foreign.mkdir()
     (foreign / FILE_NAME).write_text('{"not": "\\u001b[2J"}\n')
     assert main(["watch", str(foreign)]) == 1
-    assert "line 1" in (said := capsys.readouterr().err) and "\x1b" not in said
+    assert "line 1" in (output := capsys.readouterr().err) and "\x1b" not in output
     one = story()
     one.start()
     one.ledger.append("dispatched", node=one.nodes[0])
@@ -548,9 +548,9 @@ def test_a_nodes_words_steer_neither_terminal_nor_table(story: Callable[..., Any
     follower.refresh()
     out = io.StringIO()
     Console(file=out, width=160, force_terminal=True, color_system="truecolor").print(follower.draw())
-    said = out.getvalue()
-    assert "\x1b[2J" not in said and "\x1b]" not in said and "\x07" not in said and "\u202e" not in said
-    assert "[bold red]Ward[/]" in said and ":smile:" in said and "second line" not in said
+    output = out.getvalue()
+    assert "\x1b[2J" not in output and "\x1b]" not in output and "\x07" not in output and "\u202e" not in output
+    assert "[bold red]Ward[/]" in output and ":smile:" in output and "second line" not in output
 
 
 def test_a_narrow_terminal_gets_fewer_columns_and_a_low_one_fewer_rows(story: Callable[..., Any]) -> None:
@@ -647,8 +647,8 @@ def test_in_a_terminal_the_view_follows_the_run_to_its_end(
     follower, out = Follower(one.path, lambda: one.now), io.StringIO()
     follower.refresh()
     watch._follow(follower, Console(file=out, width=100, height=40, force_terminal=True))
-    said = out.getvalue()
-    assert said.index("training") < said.index(WAITING) < said.index("finished: enough")
+    output = out.getvalue()
+    assert output.index("training") < output.index(WAITING) < output.index("finished: enough")
 
 
 def test_ctrl_c_ends_quietly(
@@ -693,8 +693,8 @@ def test_what_a_hospital_spent_stands_in_its_row_instead_of_a_loss(story: Callab
     run.accept(0, run.ask(0, 0), 0, **spent)
     row = rows(run)["North"]
     assert (row.updates.epsilon, row.updates.loss, row.updates.tokens_per_second) == (2.345, None, None)
-    said = view(run)
-    assert ("patient" in said and "epsilon" in said and "2.35" in said) or "2.34" in said
+    output = view(run)
+    assert ("patient" in output and "epsilon" in output and "2.35" in output) or "2.34" in output
 
 
 def test_a_hospital_without_budget_says_so_and_does_not_pause(story: Callable[..., Any]) -> None:
