@@ -89,4 +89,4 @@ lock:
 	@$(FIND_PYTHON); "$$python" -m crossward.launcher.lock
 
 clean:
-	rm -rf .venv .venv-latest .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-latest .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache site docs/reference
