@@ -92,14 +92,6 @@ class PrivateLearner(Learner, Protocol):
 _REFUSALS = (BehindError, BudgetError, MissingKeyError, NotOpenedError, StruckOutError)
 
 
-class _CaughtUp(NamedTuple):
-    """The state at a task's version, its hash, and the seconds that opening the task's records took."""
-
-    state: NodeState
-    digest: str
-    open_seconds: float
-
-
 class _Sealed(NamedTuple):
     """A quantised and sealed delta, the snapshot if one was wanted, the share of values cut off, and the seconds."""
 
@@ -116,6 +108,7 @@ class Node:
     ``sealer`` makes updates of what was trained, ``limits`` bound what they give away, ``reporting`` is what leaves
     beside them. With a budget in ``limits`` the ``learner`` is a :class:`PrivateLearner`. ``entered`` is when the task
     came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
+    ``open_seconds`` is what the last task's records took to open.
     """
 
     learner: Learner
@@ -134,6 +127,7 @@ class Node:
         self.store = StateFolder(self.folder, self.durable)
         self.own = OwnAdapter(self.folder / "own.npy", self.durable)
         self.strikes = Strikes(self.limits.unopened or self.folder / "unopened.json", self.durable)
+        self.open_seconds = 0.0
         self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
 
     @property
@@ -145,7 +139,7 @@ class Node:
         """A signed update, or why there is none."""
         began = self._began()
         try:
-            state, digest, open_seconds = self._catch_up(task)
+            state, digest = self._catch_up(task)
             cost = self.limits.spend()  # on disk before anything is trained
         except _REFUSALS as error:
             return self._failure(task, error)
@@ -174,7 +168,7 @@ class Node:
             compute_seconds=self.clock() - began,
             clipped=sealed.clipped,
             seal_seconds=sealed.seconds,
-            open_seconds=open_seconds,
+            open_seconds=self.open_seconds,
             privacy_unit=self.limits.privacy_unit,
             local_epsilon=cost.total if cost is not None else 0.0,
             local_epsilon_step=cost.alone if cost is not None else 0.0,
@@ -187,7 +181,7 @@ class Node:
         """Held-out measures of the global adapter; with the last task also of the untuned base and the own adapter."""
         began = self._began()
         try:
-            state, digest, _ = self._catch_up(task, settle=task.last)
+            state, digest = self._catch_up(task, settle=task.last)
         except _REFUSALS as error:
             return self._failure(task, error)
         return self._evaluation(task, state, digest, began)
@@ -196,7 +190,7 @@ class Node:
         """Train an adapter on this node's notes alone, keep it, and measure it."""
         began = self._began()
         try:
-            state, digest, _ = self._catch_up(task)  # before the long work: a node that is behind says so at once
+            state, digest = self._catch_up(task)  # before the long work: a node that is behind says so at once
         except _REFUSALS as error:
             return self._failure(task, error)
         steps = task.steps or self.schedule.local_steps * self.schedule.versions
@@ -213,8 +207,8 @@ class Node:
     def _vector(self, state: NodeState, task: Task) -> Vector:
         return state.copy.vector(self.learner.initial(), FieldPlan(*task.plan), self.schedule)
 
-    def _catch_up(self, task: Task, settle: bool = True) -> _CaughtUp:
-        """The state at the task's version.
+    def _catch_up(self, task: Task, settle: bool = True) -> tuple[NodeState, str]:
+        """The state at the task's version, and its hash.
 
         Without ``settle`` what the last update left over stays pending: while an update waits for its version it may
         still be refused.
@@ -230,7 +224,7 @@ class Node:
         state.under(self.limits.privacy_unit)
         began = self.clock()
         catch_up(state, task, self.sealer.payloads(self.learner.sizes, FieldPlan(*task.plan)), self.strikes)
-        seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
+        self.open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if settle:
             state.settle(task.accepted)
         digest = state.copy.hash(task.lineage, self.vault.hash_key(f"{task.lineage}:{self.layout}".encode()))
@@ -241,7 +235,7 @@ class Node:
             )
         state.head = task.head
         self.store.keep_head(task.head)
-        return _CaughtUp(state, digest, seconds)
+        return state, digest
 
     def _trained(self, state: NodeState, task: Task, cost: Cost | None) -> tuple[Trained, float]:
         """A local training, whose ``vector`` becomes the delta from where it started, and its seconds."""
