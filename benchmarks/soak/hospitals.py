@@ -25,6 +25,7 @@ from client_app.node import Node
 from client_app.state.folder import StateFolder
 from client_app.training.trained import Trained
 from client_app.update.payloads import Payloads, Vault
+from client_app.update.sealer import UpdateSealer
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.internals.flower import set_message_id
@@ -119,7 +120,8 @@ class Hospital:
 
     def _node(self, context: Context, task: Task) -> Node:
         learner = ToyLearner(self.number, self.schedule, DIMENSION, examples=10 * (self.number % 4 + 1))
-        return _Watched(learner, self.folder, self.identity, self.schedule, 0, lambda: 0.0, False, self.vault).of(self)
+        sealer = UpdateSealer(self.vault)
+        return _Watched(learner, self.folder, self.identity, self.schedule, 0, lambda: 0.0, False, sealer).of(self)
 
 
 class _Watched(Node):
