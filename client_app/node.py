@@ -127,6 +127,7 @@ class Node:
         self.store = StateFolder(self.folder, self.durable)
         self.own = OwnAdapter(self.folder / "own.npy", self.durable)
         self.strikes = Strikes(self.limits.unopened or self.folder / "unopened.json", self.durable)
+        self.open_seconds = 0.0
         self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
         self.open_seconds = 0.0
 

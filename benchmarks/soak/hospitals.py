@@ -120,9 +120,8 @@ class SoakHospital:
 
     def _node(self, context: Context, task: Task) -> Node:
         learner = ToyLearner(self.number, self.schedule, DIMENSION, examples=10 * (self.number % 4 + 1))
-        return _Watched(
-            learner, self.folder, self.identity, self.schedule, 0, lambda: 0.0, False, UpdateSealer(self.vault)
-        ).of(self)
+        sealer = UpdateSealer(self.vault)
+        return _Watched(learner, self.folder, self.identity, self.schedule, 0, lambda: 0.0, False, sealer).of(self)
 
 
 class _Watched(Node):
