@@ -74,7 +74,7 @@ def make_app(build: Build, decorate: Callable[[Message, Context, float], None] |
             try:
                 decorate(reply, context, time.perf_counter() - began)
             except Exception:
-                logger.exception("the reply is sent without what was to be added to it")
+                logger.exception("the reply is sent without the records that were to be added")
         return reply
 
     for name, kind in KINDS.items():

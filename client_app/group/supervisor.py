@@ -29,7 +29,7 @@ from client_app.group.place import PREFIX, Options, alive, announce, read_info, 
 from crossward.machine.temporary import socket_folder
 
 SOCKET = "group.sock"
-REPLACED = "the worker group ends: another one was started in its place"
+REPLACED = "the worker group exits: another one replaced it"
 LOADING, WORKING, IDLE = "loading", "working", "idle"
 POLL, ALIVE_EVERY, GRACE = 0.25, 10.0, 10.0
 LOADING_FACTOR = 10  # reading and tokenising a hospital's notes makes no steps
@@ -38,7 +38,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 @dataclass
 class Rank:
-    """A rank as the supervisor sees it: what it said last, and when that changed."""
+    """A rank as the supervisor sees it: its last report, and when that changed."""
 
     writer: asyncio.StreamWriter
     pid: int
@@ -98,7 +98,7 @@ class Supervisor:
             server.close()
             if self.clients:  # they still have to hear why
                 await asyncio.wait(self.clients, timeout=2.0)
-            return f"the worker group ends: {why}"
+            return f"the worker group exits: {why}"
         finally:
             if self._is_known():
                 (self.folder / "group.json").unlink(missing_ok=True)
@@ -239,7 +239,7 @@ class Supervisor:
             deal.cancel()
             self.job, self.used = None, time.monotonic()
         if self.ended.done():
-            reason = f"the worker group ended while it worked: {self.ended.result()}"
+            reason = f"the worker group exited during its work: {self.ended.result()}"
             await _tell(writer, {"failed": "GroupError", "reason": reason})
         else:
             await self._answer(job, writer, wanted)
@@ -305,20 +305,20 @@ class Supervisor:
         """A reason to end, if there is one now."""
         now, limit = time.monotonic(), self.options.stall_timeout
         if launcher.returncode is not None:
-            return f"its launcher ended with code {launcher.returncode}; see {self.folder / 'group.log'}"
+            return f"its launcher exited with code {launcher.returncode}; see {self.folder / 'group.log'}"
         if self.owner is not None and not alive(*self.owner):
-            return "its SuperNode is gone"
+            return "its SuperNode has exited"
         if self.job is None and not self.clients and not self._is_known():
-            return "its folder knows of another one, or of none"
+            return "its folder records another worker group, or none"
         if not self.ready.is_set():
             late = now - self.began > limit
-            return f"only {len(self.ranks)} ranks have come in {limit:g} s" if late else None
+            return f"only {len(self.ranks)} ranks connected within {limit:g} s" if late else None
         for number, rank in sorted(self.ranks.items()):
             if now - rank.seen > limit:
-                return f"rank {number} (process {rank.pid}) gives no sign of life for {limit:g} s"
+                return f"rank {number} (process {rank.pid}) has not responded for {limit:g} s"
         if self.job is None:
             idle = self.options.idle_timeout
-            return f"nothing was asked of it for {idle:g} s" if now - self.used > idle else None
+            return f"it was idle for {idle:g} s" if now - self.used > idle else None
         return self._trouble_of(self.job, now)
 
     def _trouble_of(self, job: Job, now: float) -> str | None:
@@ -328,7 +328,7 @@ class Supervisor:
         for number, rank in sorted(self.ranks.items()):
             patience = self.options.stall_timeout * (1 if rank.stage == WORKING else LOADING_FACTOR)
             if number not in job.answered and now - rank.changed > patience:
-                return f"rank {number} (process {rank.pid}) makes no progress for {patience:g} s"
+                return f"rank {number} (process {rank.pid}) has made no progress for {patience:g} s"
         return None
 
     async def _kill(self, launcher: asyncio.subprocess.Process) -> None:

@@ -112,7 +112,7 @@ class Selection:
     def _alone(self) -> contextlib.AbstractContextManager[None]:
         """No other task of this hospital reads or writes the record within."""
         busy = SettingsError(
-            f"another task of this node has kept {self.path.name} for {PATIENCE:g} s: nothing was read, trained or "
+            f"another task of this node has held {self.path.name} for {PATIENCE:g} s: nothing was read, trained or "
             "sent. Restart the SuperNode"
         )
         return alone(self.path.with_suffix(".lock"), busy, self._unwritten)
@@ -124,7 +124,7 @@ class Selection:
             found = json.loads(self.path.read_text(encoding="utf-8"))
             record = _Record(_renamed(found["kept"]), [_renamed(one) for one in found["tried"]])
             if not isinstance(record.kept, dict | None) or not isinstance(record.tried, list):
-                raise ValueError("it is no record of selections")
+                raise ValueError("it is not a record of selections")
             return record
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SettingsError(
@@ -143,5 +143,5 @@ class Selection:
         return SettingsError(
             f"{self.path.name}, the selection of notes that this node's runs keep to, could not be written to its "
             f"state-dir ({error.strerror or type(error).__name__}): nothing was read, trained or sent. Free disk "
-            "space, or see who may write there"
+            "space, or check the folder's permissions"
         )

@@ -66,7 +66,7 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         if self.folder and self.resume:
-            raise ValueError("run.folder and run.resume exclude each other: a resumed run keeps its folder")
+            raise ValueError("run.folder and run.resume cannot be combined: a resumed run keeps its folder")
 
     @property
     def state_root(self) -> Path:

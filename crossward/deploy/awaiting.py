@@ -25,14 +25,14 @@ class Awaiting:
 
     def begins(self) -> None:
         """The SuperNode is about to be started, or has ended."""
-        self._for(f"{self.superlink} to let this SuperNode in")
+        self._for(f"{self.superlink} to admit this SuperNode")
 
     def on_line(self, line: str) -> None:
         """Take in what the SuperNode, or a process of it, printed."""
         if is_waiting(line):
-            self._for(f"a task from {self.superlink}: none is sent without a run, or before enough hospitals have come")
+            self._for(f"a task from {self.superlink}; a run must start first, with enough hospitals connected")
         elif found := RECEIVING.search(line):
-            self._for(f"this hospital's own work ({found[1]}); workers/group.log may say more", WORKING)
+            self._for(f"this hospital's own work ({found[1]}); see also workers/group.log", WORKING)
         elif self._reminder.first == WORKING:
             self._reminder.reset(self.clock())
 

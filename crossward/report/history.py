@@ -68,7 +68,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that came to nothing, or that somebody should know."""
+    """A failure, or something else that people should know."""
 
     at: float
     hospital: str

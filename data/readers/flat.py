@@ -19,7 +19,7 @@ from data.readers.pieces import Counts
 def _read(
     stream: Callable[[Path, Sequence[str], str], Iterator[pa.Table]], path: Path, config: DataConfig, counts: Counts
 ) -> Iterator[pa.Table]:
-    """Pieces of a file; a row without a patient column is a patient of its own, its category is its site."""
+    """Pieces of a file; without a patient column each row is a separate patient, its category is its site."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file.")
     label = config.label_column

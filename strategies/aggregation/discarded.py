@@ -59,14 +59,14 @@ def _exclude(state: ServerState) -> None:
     if not suspects or len(present - suspects) < state.settings.min_contributors:
         return
     for hospital in sorted(suspects):
-        log(WARNING, "%s contributed to every version that did not open: it is asked no more", hospital)
+        log(WARNING, "%s contributed to every version that did not open: it gets no more tasks", hospital)
         state.record(Excluded(hospital=hospital, versions=len(run.discarded_groups)))
 
 
 def _discard(state: ServerState, version: int, reason: str) -> None:
     found = (e for e in map(read_line, state.journal.events()) if isinstance(e, Version) and e.version == version)
     made = next(found)
-    log(WARNING, "Version %s opens at no node and is left out: %s", version, reason)
+    log(WARNING, "Version %s opens at no node and is discarded: %s", version, reason)
     state.record(Discarded(version=version, tasks=made.tasks, hospitals=made.hospitals, reason=reason))
     state.catch_up.forget()
     state.doubts.pop(version, None)

@@ -40,7 +40,7 @@ ATTEMPTS = 3
 
 
 def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
-    """Record that a task came to nothing; the node is asked again after a pause, at once if it was only behind."""
+    """Record that a task failed; the node is asked again after a pause, or at once if it was only behind."""
     view = state.roster.nodes[flight.node]
     facts = {"task": flight.task, "node": str(flight.node), "hospital": view.hospital, "version": flight.version}
     state.record(refused(outcome, kind=flight.kind, reason=reason, **facts))
@@ -186,7 +186,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     seconds = now - flight.sent
     update, clamped = state.claims.bounded(hospital(update), update, seconds)
     if clamped:
-        log(WARNING, "%s claims what cannot be, and was held to bounds: %s", update.site, "; ".join(clamped))
+        log(WARNING, "%s reported values out of bounds, which were clamped: %s", update.site, "; ".join(clamped))
     state.bandwidths.observe(view.node, size + flight.bytes_down, seconds, update.compute_seconds)
     name = hospital(update)
     kept = Accepted(
@@ -245,7 +245,7 @@ def _spent(update: Update) -> dict[str, Any]:
 def _report(state: ServerState, view: NodeView, version: int, digest: str) -> None:
     if not state.hashes.report(version, view.hospital, digest):
         astray = state.hashes.astray(version) or [view.hospital]
-        log(WARNING, "%s: another state of version %s than the others", ", ".join(astray), version)
+        log(WARNING, "%s: holds another state of version %s than the others", ", ".join(astray), version)
         state.record(Disagreement(node=str(view.node), hospitals=tuple(astray), version=version))
         for other in state.roster.nodes.values():
             if other.hospital in astray:

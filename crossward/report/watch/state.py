@@ -67,7 +67,7 @@ class WatchState:
     """Call it with every event in order, then ask what holds at a moment. ``run`` is where the run stands.
 
     ``last`` is the last event's time, ``notes`` the last notable events, each with its hospital's name. ``accepted``
-    and the bytes are the whole run's; ``failures`` counts by kind what came to nothing or was clamped.
+    and the bytes are the whole run's; ``failures`` counts failures and clamped reports by kind.
 
     ``rounding``: how the training losses of its rows are rounded. Empty: they are exact, as always with ``exact``.
     """

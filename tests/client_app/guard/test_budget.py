@@ -202,7 +202,7 @@ def test_a_record_that_somebody_keeps_is_not_blamed_on_the_disk(path: Path, monk
     monkeypatch.setattr("client_app.guard.spending._PATIENCE", 0.05)
     with (
         Record(path).alone(),
-        pytest.raises(RecordError, match=r"has kept the record of the privacy budget for 0\.05 s"),
+        pytest.raises(RecordError, match=r"has held the record of the privacy budget for 0\.05 s"),
     ):
         budget(path).spend()
 
