@@ -32,7 +32,7 @@ from crossward.config.settings import SettingsError, read_settings
 from crossward.config.weightings import EXAMPLES, WEIGHTINGS
 from crossward.machine.paths import own_folder
 from crossward.protocol.messages import TRAIN, Task
-from crossward.protocol.simulated import Pretence, write_pretence
+from crossward.protocol.simulated import SimulatedSpeed, write_simulated_speed
 
 
 def build(context: Context, task: Task) -> Node:
@@ -49,7 +49,7 @@ def build(context: Context, task: Task) -> Node:
         own, state = f"site-{partition}", Path(config.run.state) if config.run.state else own_folder("state")
         folder, identity = state / task.lineage / own, state / "identities" / f"{own}.pem"
         key = simulated_key(config.encryption)
-        # a hospital that pretends to be slow gets less done in its time
+        # a simulated slow hospital gets less done in its time
         seconds = config.train.local_seconds / config.simulation.slowdown(partition)
         config = replace(config, train=replace(config.train, local_seconds=seconds))
         spec = LearnerSpec(config, partition, partitions)
@@ -106,14 +106,14 @@ def build(context: Context, task: Task) -> Node:
     )
 
 
-def pretend(reply: Message, context: Context, seconds: float) -> None:
-    """In a simulation, say which link and speed this hospital pretends to have; only training is slowed down."""
+def add_simulated_speed(reply: Message, context: Context, seconds: float) -> None:
+    """In a simulation, add this hospital's simulated link and speed; only training is slowed down."""
     if reply.metadata.message_type != TRAIN:
         return
     simulation = read_settings(SimulationSettings, context.run_config)
     partition = context.node_config.get("partition-id")
     if isinstance(partition, int) and (mbit := simulation.link(partition)):
-        write_pretence(reply.content, Pretence(mbit, simulation.slowdown(partition), seconds))
+        write_simulated_speed(reply.content, SimulatedSpeed(mbit, simulation.slowdown(partition), seconds))
 
 
-app = make_app(build, pretend)
+app = make_app(build, add_simulated_speed)

@@ -59,7 +59,7 @@ class Progress(Callback):
         hospital = getattr(event, "hospital", "")
         name = state.sites.get(hospital, hospital)
         match event:
-            case events.Sitting():
+            case events.Session():
                 yield f"{event.name} at version {event.version} of {event.last}"
             case events.HospitalPrivacy():
                 yield (

@@ -114,7 +114,7 @@ class RunFolder:
         snapshot = past.snapshot
         needed = {self._file(update.payload) for update in past.buffer.values()}
         needed |= {self._file(snapshot_name(snapshot, epoch)) for epoch in snapshot.epochs} if snapshot else set()
-        (self.path / "result.json").unlink(missing_ok=True)  # of an end that this sitting may go beyond, or not reach
+        (self.path / "result.json").unlink(missing_ok=True)  # of an end that this session may go beyond, or not reach
         self._rewrite_metrics()
         shutil.rmtree(self.path / "sums", ignore_errors=True)
         for folder in PAYLOADS:

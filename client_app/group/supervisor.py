@@ -152,11 +152,11 @@ class Supervisor:
         try:
             while True:
                 header, blobs = await frames.read(reader)
-                self._said(number, rank, header, blobs)
+                self._on_message(number, rank, header, blobs)
         except (EOFError, ConnectionError, frames.FrameError):
             self._end(f"rank {number} (process {rank.pid}) was lost: killed, crashed, or out of memory")
 
-    def _said(self, number: int, rank: Rank, header: dict[str, Any], blobs: list[bytearray]) -> None:
+    def _on_message(self, number: int, rank: Rank, header: dict[str, Any], blobs: list[bytearray]) -> None:
         rank.seen = time.monotonic()
         if "beat" in header:
             if (header["stage"], header["beat"]) != (rank.stage, rank.count):
@@ -208,7 +208,7 @@ class Supervisor:
                 header, blobs = await gone
             finally:
                 gone.cancel()
-                gone.add_done_callback(_heard)
+                gone.add_done_callback(_ignore_result)
 
     async def _take_turn(self, writer: asyncio.StreamWriter) -> None:
         """Wait until no other request is under way, and let the client know that it is not forgotten."""
@@ -350,7 +350,7 @@ class Supervisor:
             await launcher.wait()
 
 
-def _heard(task: asyncio.Task[frames.Frame]) -> None:
+def _ignore_result(task: asyncio.Task[frames.Frame]) -> None:
     """Take note of how it ended, which asyncio would else complain about."""
     if not task.cancelled():
         task.exception()

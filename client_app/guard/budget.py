@@ -153,7 +153,7 @@ class Budget:
         RecordError
             the record cannot be read or written, or is of another unit.
         """
-        with self._record.alone():
+        with self._record.exclusive():
             return self._spend()
 
     def _spend(self) -> Cost:

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client_app.state.locks import PATIENCE, alone
+from client_app.state.locks import PATIENCE, exclusive
 from crossward.config.data_settings import SYNTHETIC, DataConfig
 from crossward.config.settings import SettingsError, keyed
 from crossward.machine.files import write_atomic
@@ -71,7 +71,7 @@ class Selection:
         """Before a note is read: the run selects what holds here, or is one of the first to be tried."""
         if self.made_up:
             return
-        with self._alone():
+        with self._exclusive():
             record = self._read()
             if record.kept is not None:
                 self._compare(record.kept, "Nothing was read, trained or sent")
@@ -89,7 +89,7 @@ class Selection:
         """The notes could be read: from now on this selection holds. Before anything of them leaves."""
         if self.made_up:
             return
-        with self._alone():
+        with self._exclusive():
             record = self._read()
             if record.kept is None:
                 self._write(_Record(self.now, []))
@@ -109,13 +109,13 @@ class Selection:
                 "in its state-dir"
             )
 
-    def _alone(self) -> contextlib.AbstractContextManager[None]:
+    def _exclusive(self) -> contextlib.AbstractContextManager[None]:
         """No other task of this hospital reads or writes the record within."""
         busy = SettingsError(
             f"another task of this node has held {self.path.name} for {PATIENCE:g} s: nothing was read, trained or "
             "sent. Restart the SuperNode"
         )
-        return alone(self.path.with_suffix(".lock"), busy, self._unwritten)
+        return exclusive(self.path.with_suffix(".lock"), busy, self._unwritten)
 
     def _read(self) -> _Record:
         try:

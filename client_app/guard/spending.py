@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from client_app.state.locks import alone
+from client_app.state.locks import exclusive
 from crossward.machine.files import write_atomic
 
 if TYPE_CHECKING:
@@ -145,10 +145,10 @@ class Record:
             "state-dir would lose the record of what was spent"
         )
 
-    def alone(self) -> contextlib.AbstractContextManager[None]:
+    def exclusive(self) -> contextlib.AbstractContextManager[None]:
         """No other thread or process of this hospital reads or writes a record of this folder within."""
         busy = RecordError(
             f"another task of this node has held the record of the privacy budget for {_PATIENCE:g} s: nothing "
             "is trained without it. If no other run trains here, restart the SuperNode"
         )
-        return alone(self.path.parent / "spending.lock", busy, self._unwritten, _PATIENCE)
+        return exclusive(self.path.parent / "spending.lock", busy, self._unwritten, _PATIENCE)

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from client_app.state.locks import alone
+from client_app.state.locks import exclusive
 from client_app.update.payloads import UnopenedError
 from crossward.machine.files import write_atomic
 
@@ -50,7 +50,7 @@ class Strikes:
             three failures under ``key`` were counted before, or the count cannot be read or written; it says what
             failed and what to do.
         """
-        with self._alone():
+        with self._exclusive():
             self._check(key)
             try:
                 yield
@@ -58,12 +58,12 @@ class Strikes:
                 self._add(key, f"{what}: {error}")
                 raise
 
-    def _alone(self) -> contextlib.AbstractContextManager[None]:
+    def _exclusive(self) -> contextlib.AbstractContextManager[None]:
         busy = StruckOutError(
             f"another task of this node has held {self.path.name} for {_PATIENCE:g} s: nothing was opened. If no "
             "other run opens records here, restart the SuperNode"
         )
-        return alone(self.path.with_name(f"{self.path.name}.lock"), busy, self._unwritten, _PATIENCE)
+        return exclusive(self.path.with_name(f"{self.path.name}.lock"), busy, self._unwritten, _PATIENCE)
 
     def _read(self) -> dict[str, list[str]]:
         if not self.path.exists():

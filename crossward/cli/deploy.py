@@ -21,7 +21,7 @@ from crossward.cli.common import FAILED, PATH, RunConfig, example, failing, say
 EITHER = "aggregator.toml|hospital.toml"
 
 
-class Victim(StrEnum):
+class DrillTarget(StrEnum):
     """What a drill kills."""
 
     supernode = "supernode"
@@ -222,7 +222,7 @@ def local(
     patients: Annotated[int, typer.Option(metavar="N", help="Of all hospitals together.")] = 600,
     run_config: RunConfig = None,
     drill: Annotated[
-        list[Victim] | None,
+        list[DrillTarget] | None,
         typer.Option(help="SIGKILL this process during the run, which recovers; repeatable."),
     ] = None,
 ) -> int:

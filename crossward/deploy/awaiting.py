@@ -1,4 +1,4 @@
-"""What a hospital's SuperNode waits for, read off the lines that it prints, and said at growing intervals.
+"""What a hospital's SuperNode waits for, read from the lines that it prints and reported at growing intervals.
 
 Not for: the node's own work, which logs how far it is (``client_app.training.meter``).
 """
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from crossward.internals.flower import RECEIVING, is_waiting
 from crossward.machine.waiting import FIRST, Reminder
 
-LONGEST = 3600.0  # seconds: a service that is idle for days need not say so more often
+LONGEST = 3600.0  # seconds: a service that is idle for days need not report it more often
 WORKING = 15.0  # seconds without a line while it works, which logs its steps
 
 
-class Awaiting:
+class WaitReporter:
     """Give it every line; call :meth:`look` again and again."""
 
     def __init__(self, superlink: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from crossward.config.node_config import NodeConfig
 from crossward.config.settings import path_keys
 from crossward.deploy.addresses import parted
-from crossward.deploy.awaiting import Awaiting
+from crossward.deploy.awaiting import WaitReporter
 from crossward.deploy.certificates import days_left
 from crossward.deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from crossward.deploy.errors import DeployError
@@ -128,7 +128,7 @@ def release(superlink: str, authority: Path, node_key: Path, node: int) -> None:
     deactivate_node(superlink, authority, load_node_key(node_key), node)
 
 
-class Presence:
+class NodeIdFile:
     """Which node id the SuperNode has while it runs, on disk: what is found there after a kill is to be released."""
 
     def __init__(self, config: HospitalConfig, state: Path, say: Callable[[str], None]) -> None:
@@ -174,21 +174,21 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
     args = [command("flower-supernode", home), "--superlink", config.superlink]
     args += ["--root-certificates", str(config.authority), "--auth-supernode-private-key", str(config.node_key)]
     args += ["--port", str(config.port), "--node-config", str(write_node_config(node, state))]
-    presence = Presence(config, state, say)
+    node_id_file = NodeIdFile(config, state, say)
     env = environment(home, config.chunk)
 
-    awaiting = Awaiting(config.superlink, say)
+    awaiting = WaitReporter(config.superlink, say)
 
     def before() -> None:
         if why := trouble(LOOPBACK, config.port):
             raise DeployError(f"{why}: {SETTING.format(path=path)}")
-        presence.before()
+        node_id_file.before()
         awaiting.begins()
 
     def on_line(line: str) -> None:
         awaiting.on_line(line)
-        presence.on_line(line)
+        node_id_file.on_line(line)
 
-    service = Service("SuperNode", args, env, before=before, on_line=on_line, ended=presence.ended)
+    service = Service("SuperNode", args, env, before=before, on_line=on_line, ended=node_id_file.ended)
     with lock:
         return Keeper([service], say, awaiting.look).run()

@@ -32,7 +32,7 @@ from crossward.ledger.events import (
     Measured,
     Refused,
     Repaired,
-    Sitting,
+    Session,
     Version,
 )
 from crossward.ledger.file import LedgerError
@@ -173,7 +173,7 @@ class RunView:
         run = self.follower.state.run
         done = run.version >= run.planned
         match event:
-            case Sitting():
+            case Session():
                 self._say(Text(f"{event.name} at version {event.version} of {event.last}"))
             case Version(reverts=None):
                 self._say(self._version_line(event))

@@ -92,7 +92,7 @@ class Unknown(Event):
 
 
 @_event
-class Sitting(Event):
+class Session(Event):
     """A process takes up the run at ``version``; ``last`` is the run's last one."""
 
     version: int
@@ -101,14 +101,14 @@ class Sitting(Event):
 
 
 @_event
-class Started(Sitting):
+class Started(Session):
     """A run begins."""
 
     name = "started"
 
 
 @_event
-class Resumed(Sitting):
+class Resumed(Session):
     """A run goes on; its nodes join anew."""
 
     name = "resumed"

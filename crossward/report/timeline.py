@@ -94,7 +94,7 @@ def _versions(pen: Drawing, history: History, top: float, bottom: float, right: 
     if many > _LINES:
         ticks = "".join(f"M{number(x(made.at))} {number(top - 5)}v5" for made in history.versions)
         pen.strokes(ticks, INK, 0.5, "versions")
-    for moment in history.sittings[1:]:
+    for moment in history.sessions[1:]:
         pen.line(x(moment), top - 20, x(moment), bottom, ALERT, 2)
         after = x(moment) < right - 60
         pen.text(x(moment) + (4 if after else -4), top - 23, "resumed", "start" if after else "end", ALERT, 11)

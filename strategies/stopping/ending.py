@@ -20,7 +20,7 @@ from strategies.history.state import RunError, ServerState
 
 
 class Ending:
-    """Ends ``state``'s run at ``last_version`` or before; ``began`` is when its present sitting did."""
+    """Ends ``state``'s run at ``last_version`` or before; ``began`` is when its present session did."""
 
     def __init__(self, state: ServerState, result: Result, last_version: int) -> None:
         self.state, self.result, self.last_version = state, result, last_version

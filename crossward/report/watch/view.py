@@ -173,8 +173,8 @@ def _message(name: str, event: Event) -> str:
         case events.Excluded():
             return f"{name}: excluded, as it contributed to every version that did not open"
         case events.Disagreement():
-            astray = clean(", ".join(event.hospitals), REASON)
-            return f"{astray} holds another state of version {event.version} than the others"
+            disagreeing = clean(", ".join(event.hospitals), REASON)
+            return f"{disagreeing} holds another state of version {event.version} than the others"
         case events.SnapshotDropped():
             return f"the snapshot was dropped: {clean(event.reason, REASON)}"
         case events.Repaired():

@@ -21,7 +21,7 @@ FORMAT_2 = (
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
     made = Record(tmp_path / "identity.spent" / "line.json", durable=False)
-    with made.alone():
+    with made.exclusive():
         made.write(SPENDING)
     return made
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from crossward.deploy.awaiting import Awaiting
+from crossward.deploy.awaiting import WaitReporter
 
 
 def test_each_wait_is_said_soon_and_then_ever_less_often() -> None:
     message: list[tuple[float, str]] = []
     now = [0.0]
-    awaiting = Awaiting("hub:443", lambda line: message.append((now[0], line)), lambda: now[0])
+    awaiting = WaitReporter("hub:443", lambda line: message.append((now[0], line)), lambda: now[0])
 
     def until(end: float) -> list[float]:
         message.clear()

@@ -12,7 +12,7 @@ import pytest
 from crossward.deploy import hospital
 from crossward.deploy.certificates import make_authority
 from crossward.deploy.errors import DeployError
-from crossward.deploy.hospital import Presence, init_hospital, read_hospital
+from crossward.deploy.hospital import NodeIdFile, init_hospital, read_hospital
 from crossward.deploy.keeper import Keeper
 from crossward.deploy.node_keys import fingerprint, public_text
 
@@ -138,15 +138,15 @@ class Superlink:
 
 
 @pytest.fixture
-def presence(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Presence, Superlink, list[str]]:
+def node_id_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[NodeIdFile, Superlink, list[str]]:
     superlink, lines = Superlink(), []
     monkeypatch.setattr(hospital, "release", superlink)
     monkeypatch.setattr(hospital, "SEEN_GONE", 0.0)
-    return Presence(read_hospital(file)[0], file.parent / "state", lines.append), superlink, lines
+    return NodeIdFile(read_hospital(file)[0], file.parent / "state", lines.append), superlink, lines
 
 
-def test_a_killed_supernode_is_signed_off_before_the_next_start(presence: Any) -> None:
-    kept, superlink, lines = presence
+def test_a_killed_supernode_is_signed_off_before_the_next_start(node_id_file: Any) -> None:
+    kept, superlink, lines = node_id_file
     kept.before()
     assert superlink.released == []  # there was none
     kept.on_line("\x1b[92mINFO \x1b[0m:      SuperNode ID: 3101933409148298930")
@@ -157,16 +157,16 @@ def test_a_killed_supernode_is_signed_off_before_the_next_start(presence: Any) -
     assert len(superlink.released) == 1
 
 
-def test_one_that_ended_in_order_is_not(presence: Any) -> None:
-    kept, superlink, _ = presence
+def test_one_that_ended_in_order_is_not(node_id_file: Any) -> None:
+    kept, superlink, _ = node_id_file
     kept.on_line("SuperNode ID: 5")
     kept.ended(0)
     kept.before()
     assert superlink.released == []
 
 
-def test_a_superlink_that_cannot_be_told_keeps_nothing_from_starting(presence: Any) -> None:
-    kept, superlink, lines = presence
+def test_a_superlink_that_cannot_be_told_keeps_nothing_from_starting(node_id_file: Any) -> None:
+    kept, superlink, lines = node_id_file
     kept.on_line("SuperNode ID: 5")
     superlink.error = ConnectionRefusedError("no")
     kept.before()
@@ -178,8 +178,8 @@ def test_a_superlink_that_cannot_be_told_keeps_nothing_from_starting(presence: A
     kept.before()
 
 
-def test_refusals_are_said_in_words_with_the_keys_fingerprint(presence: Any, file: Path) -> None:
-    kept, _, lines = presence
+def test_refusals_are_said_in_words_with_the_keys_fingerprint(node_id_file: Any, file: Path) -> None:
+    kept, _, lines = node_id_file
     kept.on_line("[code: 2004] Failed to activate SuperNode.")
     assert lines[-1].startswith("REFUSED: aggregator.example:8000 refused this SuperNode")
     assert fingerprint(public_text(file.parent / "node.pub")) in lines[-1] and "node.pub" in lines[-1]

@@ -125,7 +125,7 @@ def test_a_resumed_run_leaves_the_pause_out_and_says_what_was_lost(story: Callab
     recorded.accept(0, lane_of_north, 1)
     history = recorded.history()
     assert [hospital.name for hospital in history.hospitals] == ["East", "North", "South", "unnamed hospital 030303"]
-    assert len(history.sittings) == 2 and history.running < 60 < history.ended - history.began
+    assert len(history.sessions) == 2 and history.running < 60 < history.ended - history.began
     assert [span.outcome for span in history.spans] == ["accepted", "accepted", "accepted", LOST, "accepted"]
     assert {span.hospital for span in history.spans if span.outcome == LOST} == {3}
     shown = words(recorded.page()[1])

@@ -166,7 +166,7 @@ def test_late_and_behind_bring_no_pause_but_behind_after_a_failure_does(story: C
     assert states(one) == {"North": IDLE}  # an accepted update had closed the row of failures
 
 
-def test_a_void_version_ends_every_pause(story: Callable[..., Any]) -> None:
+def test_a_discarded_version_ends_every_pause(story: Callable[..., Any]) -> None:
     one = story(["North"])
     one.start()
     one.refuse(0, one.ask(0, 0), "failed", "cannot open version 1")
