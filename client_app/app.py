@@ -14,7 +14,7 @@ from client_app.node import Node
 from crossward.config.run_settings import SimulationSettings
 from crossward.config.settings import read_settings
 from crossward.protocol.messages import TRAIN, Task
-from crossward.protocol.simulated import Pretence, write_pretence
+from crossward.protocol.simulated import SimulatedSpeed, write_simulated_speed
 
 
 def build(context: Context, task: Task) -> Node:
@@ -23,14 +23,14 @@ def build(context: Context, task: Task) -> Node:
     return builder(context, task)
 
 
-def pretend(reply: Message, context: Context, seconds: float) -> None:
-    """In a simulation, say which link and speed this hospital pretends to have; only training is slowed down."""
+def add_simulated_speed(reply: Message, context: Context, seconds: float) -> None:
+    """In a simulation, add this hospital's simulated link and speed; only training is slowed down."""
     if reply.metadata.message_type != TRAIN:
         return
     simulation = read_settings(SimulationSettings, context.run_config)
     partition = context.node_config.get("partition-id")
     if isinstance(partition, int) and (mbit := simulation.link(partition)):
-        write_pretence(reply.content, Pretence(mbit, simulation.slowdown(partition), seconds))
+        write_simulated_speed(reply.content, SimulatedSpeed(mbit, simulation.slowdown(partition), seconds))
 
 
-app = make_app(build, pretend)
+app = make_app(build, add_simulated_speed)

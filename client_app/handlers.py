@@ -36,10 +36,10 @@ def respond(message: Message, context: Context, build: Build, act: Callable[[Nod
         if content_size(message.content) > LARGE:
             del message.content[PAYLOAD]  # the task has its bytes; nobody else shall hold them while the node trains
     except ProtocolError as error:
-        reply = _told(Failure("", -1, MALFORMED, str(error), -1))
+        reply = _logged(Failure("", -1, MALFORMED, str(error), -1))
     else:
         try:
-            reply = _told(_act(build(context, task), task, act, entered))
+            reply = _logged(_act(build(context, task), task, act, entered))
         except Exception as error:
             logger.exception("task %s (%s) failed", task.task, message.metadata.message_type)
             say = in_full if "partition-id" in context.node_config else redacted  # a simulation is all one machine
@@ -47,7 +47,7 @@ def respond(message: Message, context: Context, build: Build, act: Callable[[Nod
     return Message(content=write_reply(reply), reply_to=message)
 
 
-def _told(reply: Reply) -> Reply:
+def _logged(reply: Reply) -> Reply:
     """The reply; whoever runs this node reads in its log, too, what was refused and why."""
     if isinstance(reply, Failure):
         logger.warning("task %s was not done (%s): %s", reply.task, reply.kind, reply.reason)
@@ -74,7 +74,7 @@ def make_app(build: Build, decorate: Callable[[Message, Context, float], None] |
             try:
                 decorate(reply, context, time.perf_counter() - began)
             except Exception:
-                logger.exception("the reply is sent without what was to be added to it")
+                logger.exception("the reply is sent without the records that were to be added")
         return reply
 
     for name, kind in KINDS.items():

@@ -217,7 +217,7 @@ class Node:
         if task.key and task.key != self.vault.fingerprint:
             raise MissingKeyError(
                 f"this run's updates are made under key {task.key}, this node's is {self.vault.fingerprint or 'none'}: "
-                "get the consortium's present key file"
+                "get the consortium's current key file"
             )
         if task.refused:
             logger.warning("the server refused this node's last update: %s", printable(task.refused[:500]))

@@ -170,7 +170,7 @@ def stream_csv(path: Path, wanted: Sequence[str], encoding: str = "utf-8") -> It
                 f"{path}: after {rows} rows a row is longer than {BLOCK >> 20} MB. Is a quote missing? Repair that row."
             ) from None
         where = re.search(r"(?:Row #\d+: )?Expected \d+ columns, got \d+", text)
-        what = where.group(0) if where else "a row cannot be told from the next"
+        what = where.group(0) if where else "a row cannot be separated from the next"
         raise DataError(
             f"{path}: is not a whole CSV file: after {rows} good rows: {what}. Repair or export it again."
         ) from None

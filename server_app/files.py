@@ -106,7 +106,7 @@ def read_payload(path: Path, check: bool = False) -> tuple[Facts, Payload, str]:
             footer = json.loads(file.read(length))
         payload = StoredPayload(path, (PartHead(*row) for row in footer["index"]), size - 8 - length)
         if check and payload.digest() != footer["digest"]:
-            raise ProtocolError("its bytes do not fit its digest")
+            raise ProtocolError("its bytes do not match its digest")
         return footer["facts"], payload, footer["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PayloadError(f"{path} is missing, truncated or damaged ({error}); restore it from a backup") from error

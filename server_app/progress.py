@@ -59,7 +59,7 @@ class Progress(Callback):
         hospital = getattr(event, "hospital", "")
         name = state.sites.get(hospital, hospital)
         match event:
-            case events.Sitting():
+            case events.Session():
                 yield f"{event.name} at version {event.version} of {event.last}"
             case events.HospitalPrivacy():
                 yield (
@@ -93,7 +93,7 @@ class Progress(Callback):
                 reason = next(iter(event.reason.strip().splitlines()), "no reason given")
                 yield f"  {event.name}: {name or event.node}: {reason[:300]}"
             case events.Discarded():
-                yield f"version {event.version} opens at no node and is left out: {event.reason[:300]}"
+                yield f"version {event.version} opens at no node and is discarded: {event.reason[:300]}"
             case events.Excluded():
                 yield f"excluded: {name}: it contributed to every version that did not open"
             case events.Joined() | events.Left():

@@ -66,7 +66,7 @@ class RunFolder:
             path = home() / "runs" / f"{stamp}-{lineage[:6]}"
         if (path / FILE_NAME).exists():
             raise RunFolderError(
-                f"{path} already holds a run: give run.folder another path, or go on with run.resume={path}"
+                f"{path} already holds a run: give run.folder another path, or resume it with run.resume={path}"
             )
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class RunFolder:
                 json.dumps({"lineage": lineage, "plan": astuple(plan), "config": config}, indent=2) + "\n"
             )
         except OSError as error:
-            raise RunFolderError(f"the run folder {path} cannot be made: {error}") from error
+            raise RunFolderError(f"the run folder {path} cannot be created: {error}") from error
         return cls(path, lineage, durable)
 
     @classmethod
@@ -95,7 +95,7 @@ class RunFolder:
         )
         if differs:
             shown = ", ".join(f"{k} ({before.get(k)!r}, now {now.get(k)!r})" for k in differs[:5])
-            raise RunFolderError(f"{path} began with other settings: {shown}. Resume with the same ones")
+            raise RunFolderError(f"{path} was started with other settings: {shown}. Resume with the same ones")
         folder = cls(path, began["lineage"], durable)
         try:
             folder._take_up()
@@ -114,7 +114,7 @@ class RunFolder:
         snapshot = past.snapshot
         needed = {self._file(update.payload) for update in past.buffer.values()}
         needed |= {self._file(snapshot_name(snapshot, epoch)) for epoch in snapshot.epochs} if snapshot else set()
-        (self.path / "result.json").unlink(missing_ok=True)  # of an end that this sitting may go beyond, or not reach
+        (self.path / "result.json").unlink(missing_ok=True)  # of an end that this session may go beyond, or not reach
         self._rewrite_metrics()
         shutil.rmtree(self.path / "sums", ignore_errors=True)
         for folder in PAYLOADS:
@@ -132,7 +132,7 @@ class RunFolder:
                 file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
         except OSError as error:
             raise RunFolderError(
-                f"{self.path / METRICS} cannot be made anew ({error}): free disk space, then resume the run"
+                f"{self.path / METRICS} cannot be rewritten ({error}): free disk space, then resume the run"
             ) from error
 
     def _checked_events(self) -> Iterator[Event]:

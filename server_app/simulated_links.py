@@ -1,6 +1,6 @@
 """Links of different speed in a simulation: replies are held back as long as a real link would have.
 
-A simulated node says which link and speed it pretends to have (``crossward.protocol.simulated``); this wrapper around
+A simulated node reports its simulated link and speed (``crossward.protocol.simulated``); this wrapper around
 Flower's Grid releases its reply only when transfer and slower compute would have been over. No process sleeps
 for that, so slow hospitals cost the simulation nothing, and what the strategy sees is real asynchrony.
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from crossward.protocol.simulated import Pretence, read_pretence
+from crossward.protocol.simulated import SimulatedSpeed, read_simulated_speed
 from crossward.protocol.wire import content_size
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import Clock
@@ -70,10 +70,10 @@ class SimulatedLinks(Grid):
         for message in self.grid.pull_messages([m for m in message_ids if m not in holding]):
             sent, size = self._sent.pop(message.metadata.reply_to_message_id, (now, 0))
             release = now
-            pretence = read_pretence(message.content) if message.has_content() else None
-            if pretence is not None:
-                self.bandwidths.configure(message.metadata.src_node_id, pretence.mbit)
-                release = max(now, sent + _seconds(pretence, size + content_size(message.content)))
+            simulated = read_simulated_speed(message.content) if message.has_content() else None
+            if simulated is not None:
+                self.bandwidths.configure(message.metadata.src_node_id, simulated.mbit)
+                release = max(now, sent + _seconds(simulated, size + content_size(message.content)))
             heapq.heappush(self._held, (release, next(self._count), message))
         out = []
         while self._held and self._held[0][0] <= now:
@@ -85,5 +85,5 @@ class SimulatedLinks(Grid):
         return self.grid.send_and_receive(messages, timeout=timeout)
 
 
-def _seconds(pretence: Pretence, size: int) -> float:
-    return 8e-6 * size / pretence.mbit + pretence.slowdown * pretence.compute
+def _seconds(simulated: SimulatedSpeed, size: int) -> float:
+    return 8e-6 * size / simulated.mbit + simulated.slowdown * simulated.compute

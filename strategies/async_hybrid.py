@@ -31,7 +31,7 @@ from crossward.ledger import reasons
 from crossward.ledger.events import Accepted, Finished, Resumed, Started
 from crossward.protocol.messages import EVALUATE, TRAIN
 from strategies.aggregation.catchup import version_name
-from strategies.aggregation.discarded import apart
+from strategies.aggregation.discarded import separate_suspects
 from strategies.aggregation.resumption import take_up
 from strategies.aggregation.versions import make_version
 from strategies.callbacks import Callback, stop_requested
@@ -145,7 +145,7 @@ class AsyncHybrid(Strategy):
         s = self.state
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
         needed = s.settings.min_contributors if waited else s.settings.buffer_size
-        groups = (apart(s, group) for group in self.groups())
+        groups = (separate_suspects(s, group) for group in self.groups())
         return next((g[: s.settings.buffer_size] for g in groups if len(g) >= needed), [])
 
     def groups(self) -> list[list[Accepted]]:
@@ -240,8 +240,8 @@ class AsyncHybrid(Strategy):
         evaluate_config = evaluate_config or ConfigRecord()
         self.ending.last_version = min(num_rounds or s.schedule.versions, s.schedule.versions)
         self.summary()
-        sitting = Resumed if s.resumed else Started
-        s.record(sitting(version=s.version, lineage=s.journal.lineage, last=self.ending.last_version))
+        session = Resumed if s.resumed else Started
+        s.record(session(version=s.version, lineage=s.journal.lineage, last=self.ending.last_version))
         if s.budget is not None:
             s.record(s.budget.promise(self.ending.last_version))
         wait_for_nodes(grid, s.settings, s.clock)

@@ -58,7 +58,7 @@ def load_callback(name: str) -> Callback:
             "project, or put its folder on PYTHONPATH of the process that runs the ServerApp"
         ) from error
     if not (isinstance(kind, type) and issubclass(kind, Callback)):
-        raise CallbackError(f"callback {name!r} is no subclass of strategies.callbacks.Callback")
+        raise CallbackError(f"callback {name!r} is not a subclass of strategies.callbacks.Callback")
     try:
         return kind()
     except Exception as error:

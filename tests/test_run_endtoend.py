@@ -215,7 +215,7 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert {v["key"] for v in versions} == {key.fingerprint} == {e["key"] for e in accepted}
     assert {kind for v in versions for kind, _ in v["shape"]} == {"bfv"}
     log = (run / "launcher.log").read_text()
-    assert f"Sealed under key {key.fingerprint}" in log and "made the simulation's consortium key" in log
+    assert f"Sealed under key {key.fingerprint}" in log and "created the simulation's consortium key" in log
     assert all(v["add_seconds"] > 0 and min(v["seal_seconds"]) > 0 for v in versions)
     written = [(str(p), p.read_bytes()) for p in (*home.rglob("*"), *runs.rglob("*")) if p.is_file() and p != path]
     message = [("stdout", ran.stdout.encode()), ("stderr", ran.stderr.encode())]

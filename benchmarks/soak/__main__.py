@@ -37,7 +37,7 @@ def table(out: Soaked) -> str:
     rows = [
         f"{out.versions} versions, seed {out.seed}: {out.seconds:.0f} s, {out.virtual_hours:.1f} virtual hours, "
         f"{out.hospitals} hospitals",
-        f"messages {out.messages}, replies that came {out.replies}, the server's lives {out.sittings}",
+        f"messages {out.messages}, replies that came {out.replies}, the server's lives {out.sessions}",
         "",
         f"faults: {sum(n for name, n in out.faults.items() if not name.startswith('  '))}",
         *(f"{count:8}  {name}" for name, count in out.faults.items()),

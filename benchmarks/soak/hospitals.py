@@ -104,7 +104,7 @@ class SoakHospital:
 
     @property
     def identity(self) -> Any:
-        """The hospital's signing key, the same in all sittings."""
+        """The hospital's signing key, the same in all sessions."""
         return toy_identity(self.number + 1)
 
     def handle(self, message: Message, context: Context) -> Message:
@@ -160,7 +160,7 @@ class Trouble(Protocol):
 
 
 class SoakGrid(VirtualGrid):
-    """The grid of all sittings of the server: its clock and its nodes go on when the server does not."""
+    """The grid of all sessions of the server: its clock and its nodes go on when the server does not."""
 
     def __init__(self, clock: VirtualClock, trouble: Trouble) -> None:
         super().__init__({}, clock)

@@ -63,7 +63,7 @@ class Memory:
             "node ids": len(state.roster.nodes),
             "hospitals": len(state.run.accepted),
             "state hashes": len(state.hashes._reports),
-            "doubts": len(state.doubts),
+            "doubts": len(state.unopened),
             "kept sums": sum(len(sums) for sums in state.catch_up._sums.values()),
         }
         if tracemalloc.is_tracing():

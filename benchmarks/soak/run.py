@@ -72,7 +72,7 @@ class Soaked:
     seed: int
     seconds: float = 0.0
     virtual_hours: float = 0.0
-    sittings: int = 0
+    sessions: int = 0
     messages: int = 0
     without_line: int = 0
     replies: int = 0
@@ -130,7 +130,7 @@ class Soak(Callback):
         return self._new()
 
     def _may_die(self) -> bool:
-        """The server lives through the third quarter, so that memory can be compared within one sitting."""
+        """The server lives through the third quarter, so that memory can be compared within one session."""
         version = self.strategy.state.version if self.strategy is not None else 0
         return not 0.5 * self.out.versions <= version <= 0.75 * self.out.versions
 
@@ -145,10 +145,10 @@ class Soak(Callback):
             self.grid.connect(self._new(), Speed(mbit, 0.05, compute), 40.0 if number > 5 else 0.0)
         rotate_at, key = max(self.out.versions * 2 // 5, 2), ""
         while True:
-            self.out.sittings += 1
+            self.out.sessions += 1
             folder.deaths = self.deaths
             folder.rotate_at = 0 if key else rotate_at
-            finished = self._sitting(folder, key)
+            finished = self._session(folder, key)
             folder.close()
             if finished:
                 break
@@ -156,7 +156,7 @@ class Soak(Callback):
             lost = self.grid.forget(self.rng, self.rng.choice((0.0, 0.5, 1.0)))
             self.faults.counts["reply lost with the ServerApp"] += lost
             self._losses = self._losses or list(LOSSES)
-            if self.out.sittings % 2 and (way := lose(run_folder, self._losses, self.deaths.rng)):
+            if self.out.sessions % 2 and (way := lose(run_folder, self._losses, self.deaths.rng)):
                 self.faults.counts[way] += 1
             if not key and self._version() >= rotate_at:
                 key = self._rotate()
@@ -169,7 +169,7 @@ class Soak(Callback):
     def _version(self) -> int:
         return self.strategy.state.version if self.strategy is not None else 0
 
-    def _sitting(self, folder: FaultyFolder, key: str) -> bool:
+    def _session(self, folder: FaultyFolder, key: str) -> bool:
         """One life of the ServerApp; whether it went to its end."""
         before, self._lines = self.grid.delivered, 0
         kinds = arithmetic(PLAN, "all", "bfv")
@@ -186,7 +186,7 @@ class Soak(Callback):
                 raise
         replies = self.grid.delivered - before
         if not 0 <= replies - self._lines <= (0 if finished else self.grid.batch + 1):
-            self.out.problems.append(f"of {replies} replies of sitting {self.out.sittings} {self._lines} have a line")
+            self.out.problems.append(f"of {replies} replies of session {self.out.sessions} {self._lines} have a line")
         return finished
 
     def _rotate(self) -> str:
@@ -240,8 +240,8 @@ class Soak(Callback):
         out.residuals, residuals = checks.residuals()
         out.problems += unaccounted + checks.versions() + checks.replay() + residuals + checks.ledger()
         out.problems += checks.files() + checks.forged(self.faults.forged) + self.memory.problems(len(self.hospitals))
-        if not 0 <= out.without_line <= out.sittings:
-            out.problems.append(f"{out.without_line} messages have no line, the server died {out.sittings - 1} times")
+        if not 0 <= out.without_line <= out.sessions:
+            out.problems.append(f"{out.without_line} messages have no line, the server died {out.sessions - 1} times")
         if checks.version < out.versions:  # a rollback at the very end takes more than the last one
             out.problems.append(f"the run ended at version {checks.version}")
         if out.arrived < 3:

@@ -52,7 +52,7 @@ class GroupLearner:
             idle_timeout=settings.idle_timeout,
             stall_timeout=settings.stall_timeout,
         )
-        with announced(_say, "waiting for the worker group to start, or to end what it does"):
+        with announced(_say, "waiting for the worker group to start, or to finish its current work"):
             self.spec, self.sock = spec, connect(folder, options)
         self.sock.settimeout(SILENCE)
         about, _ = self._ask("open")
@@ -86,7 +86,7 @@ class GroupLearner:
         except (OSError, EOFError, frames.FrameError) as error:
             self.sock.close()
             raise GroupError(
-                f"the worker group was lost while it was to {what} ({type(error).__name__}); the next message gets "
+                f"the worker group was lost before it could {what} ({type(error).__name__}); the next message starts "
                 "another one"
             ) from error
         if "failed" in header:
@@ -137,7 +137,7 @@ class GroupLearner:
                 while "done" not in frames.receive(self.sock)[0]:
                     pass
             except (OSError, EOFError, frames.FrameError):
-                logger.info("the worker group was gone before its run ended")
+                logger.info("the worker group exited before its run ended")
         self.sock.close()
 
 

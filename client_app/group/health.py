@@ -64,10 +64,10 @@ class Job:
 
 
 def silence(ranks: Mapping[int, Rank], limit: float, now: float) -> str | None:
-    """A reason to end that lies in a rank which has said nothing for ``limit`` seconds."""
+    """A reason to end that lies in a rank that has not responded for ``limit`` seconds."""
     for number, rank in sorted(ranks.items()):
         if now - rank.seen > limit:
-            return f"rank {number} (process {rank.pid}) gives no sign of life for {limit:g} s"
+            return f"rank {number} (process {rank.pid}) has not responded for {limit:g} s"
     return None
 
 
@@ -78,5 +78,5 @@ def standstill(ranks: Mapping[int, Rank], job: Job, limit: float, now: float) ->
     for number, rank in sorted(ranks.items()):
         patience = limit * (1 if rank.stage == WORKING else LOADING_FACTOR)
         if number not in job.answered and now - rank.changed > patience:
-            return f"rank {number} (process {rank.pid}) makes no progress for {patience:g} s"
+            return f"rank {number} (process {rank.pid}) has made no progress for {patience:g} s"
     return None

@@ -51,7 +51,7 @@ _FOREIGN = (
 
 
 class GroupError(RuntimeError):
-    """The worker group could not do what was asked; the message says why. The next message gets a fresh group."""
+    """The worker group failed; the message says why. The next message starts a new group."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _dismiss(sock: socket.socket, info: dict[str, Any]) -> None:
     """Let a group finish what it does, then leave; it holds the memory that another one needs."""
     with sock:
         try:
-            frames.send(sock, {"do": "leave", "why": "another model or another number of processes is asked for"})
+            frames.send(sock, {"do": "leave", "why": "another model or number of processes was requested"})
             while "done" not in frames.receive(sock)[0]:
                 pass
         except (OSError, EOFError, frames.FrameError):
@@ -193,7 +193,7 @@ def _await_end(info: dict[str, Any], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while alive(info["pid"], info["created"]):
         if time.monotonic() > deadline:
-            raise GroupError(f"the worker group of process {info['pid']} does not go away: end that process")
+            raise GroupError(f"the worker group of process {info['pid']} does not exit: kill that process")
         time.sleep(0.05)
 
 

@@ -101,7 +101,7 @@ class Worker:
     def _beat(self) -> None:
         self.link.count += 1
 
-    def _told(self, report: Report) -> None:
+    def _on_progress(self, report: Report) -> None:
         if self.team.leads:
             self.link.say({"job": self.job, "progress": report._asdict()})
 
@@ -109,7 +109,7 @@ class Worker:
         if self.held is None or self.held[0] != spec:
             model = replace(spec.config.model, device=self.device)
             placed = replace(spec, config=replace(spec.config, model=model))
-            self.held = (spec, local_learner(placed, self.team, self._told))
+            self.held = (spec, local_learner(placed, self.team, self._on_progress))
         learner = self.held[1]
         learner.beat = self._beat
         learner.cancelled = lambda: self.link.cancelled == self.job

@@ -29,7 +29,7 @@ from client_app.group.place import PREFIX, Options, alive, announce, read_info, 
 from crossward.machine.temporary import socket_folder
 
 SOCKET = "group.sock"
-REPLACED = "the worker group ends: another one was started in its place"
+REPLACED = "the worker group exits: another one replaced it"
 POLL, ALIVE_EVERY = 0.25, 10.0
 _CREDENTIALS = struct.Struct("3i")
 
@@ -71,7 +71,7 @@ class Supervisor:
             server.close()
             if self.clients:  # they still have to hear why
                 await asyncio.wait(self.clients, timeout=2.0)
-            return f"the worker group ends: {why}"
+            return f"the worker group exits: {why}"
         finally:
             if self._is_known():
                 (self.folder / "group.json").unlink(missing_ok=True)
@@ -125,11 +125,11 @@ class Supervisor:
         try:
             while True:
                 header, blobs = await frames.read(reader)
-                self._said(number, rank, header, blobs)
+                self._on_message(number, rank, header, blobs)
         except (EOFError, ConnectionError, frames.FrameError):
             self._end(f"rank {number} (process {rank.pid}) was lost: killed, crashed, or out of memory")
 
-    def _said(self, number: int, rank: Rank, header: dict[str, Any], blobs: list[bytearray]) -> None:
+    def _on_message(self, number: int, rank: Rank, header: dict[str, Any], blobs: list[bytearray]) -> None:
         rank.seen = time.monotonic()
         if "beat" in header:
             rank.beat(header["stage"], header["beat"])
@@ -167,7 +167,7 @@ class Supervisor:
                 header, blobs = await gone
             finally:
                 gone.cancel()
-                gone.add_done_callback(_heard)
+                gone.add_done_callback(_ignore_result)
 
     async def _take_turn(self, writer: asyncio.StreamWriter) -> None:
         """Wait until no other request is under way, and let the client know that it is not forgotten."""
@@ -198,7 +198,7 @@ class Supervisor:
             deal.cancel()
             self.job, self.used = None, time.monotonic()
         if self.ended.done():
-            reason = f"the worker group ended while it worked: {self.ended.result()}"
+            reason = f"the worker group exited during its work: {self.ended.result()}"
             await _tell(writer, {"failed": "GroupError", "reason": reason})
         else:
             await self._answer(job, writer, wanted)
@@ -264,19 +264,19 @@ class Supervisor:
         """A reason to end, if there is one now."""
         now, limit = time.monotonic(), self.options.stall_timeout
         if launcher.returncode is not None:
-            return f"its launcher ended with code {launcher.returncode}; see {self.folder / 'group.log'}"
+            return f"its launcher exited with code {launcher.returncode}; see {self.folder / 'group.log'}"
         if self.owner is not None and not alive(*self.owner):
-            return "its SuperNode is gone"
+            return "its SuperNode has exited"
         if self.job is None and not self.clients and not self._is_known():
-            return "its folder knows of another one, or of none"
+            return "its folder records another worker group, or none"
         if not self.ready.is_set():
             late = now - self.began > limit
-            return f"only {len(self.ranks)} ranks have come in {limit:g} s" if late else None
+            return f"only {len(self.ranks)} ranks connected within {limit:g} s" if late else None
         if (why := silence(self.ranks, limit, now)) is not None:
             return why
         if self.job is None:
             idle = self.options.idle_timeout
-            return f"nothing was asked of it for {idle:g} s" if now - self.used > idle else None
+            return f"it was idle for {idle:g} s" if now - self.used > idle else None
         return standstill(self.ranks, self.job, limit, now)
 
     async def _kill(self, launcher: asyncio.subprocess.Process) -> None:
@@ -298,7 +298,7 @@ class Supervisor:
             await launcher.wait()
 
 
-def _heard(task: asyncio.Task[frames.Frame]) -> None:
+def _ignore_result(task: asyncio.Task[frames.Frame]) -> None:
     """Take note of how it ended, which asyncio would else complain about."""
     if not task.cancelled():
         task.exception()

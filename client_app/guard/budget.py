@@ -69,8 +69,8 @@ class TotalBudget:
         for name, other in others.items():
             if other.unit != self.unit:
                 logger.warning(
-                    "run %s trained here under privacy.unit = %r, which says nothing of one %s: no budget over all "
-                    "runs can be kept. Set privacy-total-epsilon to 0.0, or privacy-unit to what all runs protected",
+                    "run %s trained here under privacy.unit = %r, which bounds nothing for one %s: no budget over "
+                    "all runs can be kept. Set privacy-total-epsilon to 0.0, or privacy-unit to that of all runs",
                     name,
                     other.unit,
                     self.unit,
@@ -136,7 +136,7 @@ class Budget:
                 raise BudgetError(
                     f"privacy.noise-multiplier = 0 takes the noise that keeps {self.schedule.versions} versions of "
                     f"{self.schedule.local_steps} steps within privacy.epsilon = {p.epsilon:g} at privacy.delta = "
-                    f"{p.delta:g}, and there is none ({error}): raise privacy.epsilon, or lower strategy.num-versions, "
+                    f"{p.delta:g}, but no noise does ({error}): raise privacy.epsilon, or lower strategy.num-versions, "
                     "train.local-steps or privacy.batch"
                 ) from error
         return known[name]
@@ -153,7 +153,7 @@ class Budget:
         RecordError
             the record cannot be read or written, or is of another unit.
         """
-        with self._record.alone():
+        with self._record.exclusive():
             return self._spend()
 
     def _spend(self) -> Cost:

@@ -1,4 +1,4 @@
-"""What a hospital demands of every run it takes part in: how much is sealed, and who is protected how well.
+"""What a hospital requires of every run: how much is sealed, and who is protected how well.
 
 A run's own settings come from the aggregator's side. A hospital says in its node config what they must at least be, and
 its node refuses any run that asks for less, before notes are read, a model is loaded or anything is sent.
@@ -21,7 +21,7 @@ from crossward.config.settings import SettingsError
 
 
 def check_demands(config: RunConfig, node: NodeConfig) -> None:
-    """Refuse a run that would seal less than this hospital demands, or protect others or less.
+    """Refuse a run that would seal less than this hospital requires, or protect others or less.
 
     Raises
     ------

@@ -33,8 +33,8 @@ def redacted(error: BaseException) -> str:
     if getattr(error, "tellable", False):
         return in_full(error)
     return (
-        f"{type(error).__name__}{_where(error)}: its text may repeat what stands in this hospital's notes or files, so "
-        "it is in the hospital's own log alone"
+        f"{type(error).__name__}{_where(error)}: its text may repeat content of this hospital's notes or files, so "
+        "it is only in the hospital's own log"
     )
 
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client_app.state.locks import PATIENCE, alone
+from client_app.state.locks import PATIENCE, exclusive
 from crossward.config.data_settings import DataConfig
 from crossward.config.data_sources import SYNTHETIC
 from crossward.config.settings import SettingsError, keyed
@@ -72,7 +72,7 @@ class Selection:
         """Before a note is read: the run selects what holds here, or is one of the first to be tried."""
         if self.made_up:
             return
-        with self._alone():
+        with self._exclusive():
             record = self._read()
             if record.kept is not None:
                 self._compare(record.kept, "Nothing was read, trained or sent")
@@ -90,7 +90,7 @@ class Selection:
         """The notes could be read: from now on this selection holds. Before anything of them leaves."""
         if self.made_up:
             return
-        with self._alone():
+        with self._exclusive():
             record = self._read()
             if record.kept is None:
                 self._write(_Record(self.now, []))
@@ -110,13 +110,13 @@ class Selection:
                 "in its state-dir"
             )
 
-    def _alone(self) -> contextlib.AbstractContextManager[None]:
+    def _exclusive(self) -> contextlib.AbstractContextManager[None]:
         """No other task of this hospital reads or writes the record within."""
         busy = SettingsError(
-            f"another task of this node has kept {self.path.name} for {PATIENCE:g} s: nothing was read, trained or "
+            f"another task of this node has held {self.path.name} for {PATIENCE:g} s: nothing was read, trained or "
             "sent. Restart the SuperNode"
         )
-        return alone(self.path.with_suffix(".lock"), busy, self._unwritten)
+        return exclusive(self.path.with_suffix(".lock"), busy, self._unwritten)
 
     def _read(self) -> _Record:
         try:
@@ -125,7 +125,7 @@ class Selection:
             found = json.loads(self.path.read_text(encoding="utf-8"))
             record = _Record(_renamed(found["kept"]), [_renamed(one) for one in found["tried"]])
             if not isinstance(record.kept, dict | None) or not isinstance(record.tried, list):
-                raise ValueError("it is no record of selections")
+                raise ValueError("it is not a record of selections")
             return record
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SettingsError(
@@ -144,5 +144,5 @@ class Selection:
         return SettingsError(
             f"{self.path.name}, the selection of notes that this node's runs keep to, could not be written to its "
             f"state-dir ({error.strerror or type(error).__name__}): nothing was read, trained or sent. Free disk "
-            "space, or see who may write there"
+            "space, or check the folder's permissions"
         )

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from client_app.state.locks import alone
+from client_app.state.locks import exclusive
 from crossward.machine.files import write_atomic
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def check_records_kept(folder: Path) -> None:
     if not folder.is_dir():
         raise RecordError(
             f"{folder.name}, the record of what private runs spent here, is not in this node's state-dir, and this "
-            "hospital demands privacy-unit: nothing was read, trained or sent. If the folder was deleted, or state-dir "
-            "is another than before, restore it from the backup. If no private run has trained on these notes yet, "
-            f"say so with an empty folder: mkdir -m 700 STATE-DIR/{folder.name}"
+            "hospital requires privacy-unit: nothing was read, trained or sent. If the folder was deleted, or "
+            "state-dir has changed, restore it from the backup. If no private run has trained on these notes yet, "
+            f"confirm it with an empty folder: mkdir -m 700 STATE-DIR/{folder.name}"
         )
 
 
@@ -107,7 +107,7 @@ class Record:
             if facts.keys() != _KEYS[facts["format"]]:  # so that damage makes none of the format without a digest
                 raise ValueError(f"keys {', '.join(facts)} are not those of format {facts['format']}")
             if facts["format"] == _FORMAT and facts["digest"] != _digest(facts):
-                raise ValueError("its digest is not of what it says: it was damaged, or changed by hand")
+                raise ValueError("its digest does not match its content: it was damaged, or edited by hand")
             trainings = tuple(Spent(**entry) for entry in facts["spent"])
             return Spending(str(facts["unit"]), trainings, dict(facts["noise"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -141,14 +141,14 @@ class Record:
     def _unwritten(error: OSError) -> RecordError:
         return RecordError(
             f"the record of the privacy budget could not be written ({error.strerror or type(error).__name__}): "
-            "nothing is trained without it. Free disk space, or see who may write to the node's state-dir; another "
-            "state-dir would forget what was spent"
+            "nothing is trained without it. Free disk space, or check the permissions of the node's state-dir; another "
+            "state-dir would lose the record of what was spent"
         )
 
-    def alone(self) -> contextlib.AbstractContextManager[None]:
+    def exclusive(self) -> contextlib.AbstractContextManager[None]:
         """No other thread or process of this hospital reads or writes a record of this folder within."""
         busy = RecordError(
-            f"another task of this node has kept the record of the privacy budget for {_PATIENCE:g} s: nothing "
+            f"another task of this node has held the record of the privacy budget for {_PATIENCE:g} s: nothing "
             "is trained without it. If no other run trains here, restart the SuperNode"
         )
-        return alone(self.path.parent / "spending.lock", busy, self._unwritten, _PATIENCE)
+        return exclusive(self.path.parent / "spending.lock", busy, self._unwritten, _PATIENCE)

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from client_app.state.locks import alone
+from client_app.state.locks import exclusive
 from client_app.update.payloads import UnopenedError
 from crossward.machine.files import write_atomic
 
@@ -25,7 +25,7 @@ _PATIENCE = 600.0  # seconds for another task's record to be opened; a large ada
 
 
 class StruckOutError(RuntimeError):
-    """Too much under this key did not open, or it cannot be counted; the node takes no more part under it."""
+    """Too much under this key did not open, or it cannot be counted; the node refuses tasks under it."""
 
     tellable = True  # see client_app.guard.refusals
 
@@ -50,7 +50,7 @@ class Strikes:
             three failures under ``key`` were counted before, or the count cannot be read or written; it says what
             failed and what to do.
         """
-        with self._alone():
+        with self._exclusive():
             self._check(key)
             try:
                 yield
@@ -58,12 +58,12 @@ class Strikes:
                 self._add(key, f"{what}: {error}")
                 raise
 
-    def _alone(self) -> contextlib.AbstractContextManager[None]:
+    def _exclusive(self) -> contextlib.AbstractContextManager[None]:
         busy = StruckOutError(
-            f"another task of this node has kept {self.path.name} for {_PATIENCE:g} s: nothing was opened. If no "
+            f"another task of this node has held {self.path.name} for {_PATIENCE:g} s: nothing was opened. If no "
             "other run opens records here, restart the SuperNode"
         )
-        return alone(self.path.with_name(f"{self.path.name}.lock"), busy, self._unwritten, _PATIENCE)
+        return exclusive(self.path.with_name(f"{self.path.name}.lock"), busy, self._unwritten, _PATIENCE)
 
     def _read(self) -> dict[str, list[str]]:
         if not self.path.exists():
@@ -90,7 +90,7 @@ class Strikes:
         if len(reasons) >= MOST:
             raise StruckOutError(
                 f"{len(reasons)} records under key {key} did not open here (the last: {reasons[-1]}). A hospital or "
-                "the aggregator is misbehaving, and more answers would give the key away: this node takes no more part "
+                "the aggregator is misbehaving, and more answers would leak the key: this node refuses further tasks "
                 f"under it. Find the cause, then `crossward keys rotate`; the count is in "
                 f"{self.path}"
             )
@@ -99,5 +99,5 @@ class Strikes:
         return StruckOutError(
             f"{self.path.name}, the count of what did not open under a key, could not be written to this node's "
             f"state-dir ({error.strerror or type(error).__name__}): nothing more is opened without it. Free disk "
-            "space, or see who may write there"
+            "space, or check the folder's permissions"
         )

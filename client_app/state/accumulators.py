@@ -66,9 +66,9 @@ class Accumulators:
         self.version = head.last
 
     def skip(self, head: RecordHead) -> None:
-        """Step over a version that is void: a record of nothing."""
+        """Skip a discarded version: an empty record."""
         if head.first != self.version + 1 or head.last != head.first:
-            raise ProtocolError(f"a void version {head.first} does not follow version {self.version}")
+            raise ProtocolError(f"a discarded version {head.first} does not follow version {self.version}")
         self.version = head.last
 
     def vector(self, initial: NDArray[np.float32], plan: FieldPlan, schedule: Schedule) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ PATIENCE = 60.0  # seconds that a task waits for another
 
 
 @contextlib.contextmanager
-def alone(
+def exclusive(
     path: Path, busy: Exception, unwritten: Callable[[OSError], Exception], patience: float = PATIENCE
 ) -> Iterator[None]:
     """Hold the lock in the file ``path``, which no other thread or process holds within.

@@ -124,7 +124,7 @@ def train_steps(
             if team.size > 1 or any(flags):
                 last, cancelled = losses.read()
                 if cancelled:
-                    raise CancelledError("nobody waits for this training any more")
+                    raise CancelledError("this training was cancelled")
                 if last:
                     break
         losses.read()

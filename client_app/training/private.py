@@ -86,7 +86,7 @@ def private_steps(
                 if on_step is not None:
                     on_step(step, loss, tokens)
                 if _cancelled(team, pace, loop.device):
-                    raise CancelledError("nobody waits for this training any more")
+                    raise CancelledError("this training was cancelled")
     finally:
         loop.optimizer.zero_grad()
         model.eval()

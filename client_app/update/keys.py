@@ -45,7 +45,7 @@ def hospital_key(settings: EncryptionSettings, node: NodeConfig) -> ConsortiumKe
 def _simulation(folder: Path, scheme: str) -> ConsortiumKey:
     key, made = simulation_key(folder, scheme)
     if made:
-        logger.warning("made the simulation's consortium key %s in %s", key.fingerprint, folder)
+        logger.warning("created the simulation's consortium key %s in %s", key.fingerprint, folder)
     return key
 
 

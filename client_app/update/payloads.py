@@ -80,7 +80,7 @@ class Vault:
             held = self.key.fingerprint if self.key is not None else "none"
             raise MissingKeyError(
                 f"something is sealed under key {fingerprint}, which this node's key file does not hold (its key is "
-                f"{held}): get the consortium's present key file"
+                f"{held}): get the consortium's current key file"
             )
         return found
 

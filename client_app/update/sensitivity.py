@@ -88,7 +88,7 @@ def _read(path: Path, key: str, blocks: int) -> NDArray[np.float64] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        logger.warning("%s is damaged (%s: %s): sensitivity is measured again", path, type(error).__name__, error)
+        logger.warning("%s is damaged (%s: %s): measuring sensitivity again", path, type(error).__name__, error)
         return None
 
 

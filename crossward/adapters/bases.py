@@ -111,7 +111,7 @@ def _cached(layers: Layers, rank: int, base: BaseModel) -> Bases:
             make_bases(path, layers, rank, base)
     except OSError as error:
         raise AdapterError(
-            f"the bases cannot be written to {path}: {error}. Set CROSSWARD_HOME to a folder that can be written, or "
+            f"the bases cannot be written to {path}: {error}. Set CROSSWARD_HOME to a writable folder, or "
             "lora.bases to a file made with `crossward bases`."
         ) from error
     return open_bases(path, _shapes(layers), rank, base.digest)

@@ -15,6 +15,6 @@ class LocalFilesError(AdapterError):
     """
 
     reported = (
-        "AdapterError: what model.name or lora.bases names cannot be used on this hospital's machine; why stands in "
+        "AdapterError: what model.name or lora.bases names cannot be used on this hospital's machine; the reason is in "
         "the hospital's own log"
     )

@@ -91,7 +91,7 @@ def _check_ours(folder: Path, config: str) -> None:
     except (OSError, ValueError, safetensors.SafetensorError):
         ours = False
     if not ours:
-        raise AdapterError(f"{folder} holds an adapter that was not made here, and it is kept: name another folder")
+        raise AdapterError(f"{folder} holds an adapter that this program did not write: name another folder")
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], str | None]:

@@ -76,7 +76,7 @@ def find_model(config: ModelConfig) -> tuple[Path, str]:
         folder = local.is_dir()
         complete = folder and _complete(local)
     except (OSError, ValueError) as error:  # no such user, no right to look, no path at all
-        raise LocalFilesError(f"model.name = {config.name!r} cannot be looked for: {error}") from error
+        raise LocalFilesError(f"model.name = {config.name!r} cannot be searched for: {error}") from error
     if config.revision and (config.name == EMBEDDED or folder):
         raise (AdapterError if config.name == EMBEDDED else LocalFilesError)(
             f"model.revision = {config.revision!r}: {config.name!r} is no hub model and has no revisions; "
@@ -100,7 +100,7 @@ def find_model(config: ModelConfig) -> tuple[Path, str]:
             tried.append("hub: the name is not of the form 'organisation/model'")
     report = "".join(f"\n  - {line}" for line in tried)
     raise LocalFilesError(
-        f"model.name = {config.name!r} (revision {config.revision or 'main'!r}) cannot be had. Tried:{report}\n"
+        f"model.name = {config.name!r} (revision {config.revision or 'main'!r}) was not found. Tried:{report}\n"
         "Copy the model to a folder on this machine and give its absolute path, fetch it beforehand with "
         f"`hf download {config.name}`, or set model.name to {EMBEDDED!r}."
     )

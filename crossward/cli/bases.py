@@ -51,7 +51,7 @@ def bases(
         raise CommandError(str(error)) from error
     with failing(AdapterError, OSError):
         digest = make_file(out, config.model, config.lora)
-    say(f"{out}\nfingerprint {digest}\nSet lora.bases to where each node has the file.")
+    say(f"{out}\nfingerprint {digest}\nSet lora.bases to the file's path on each node.")
     return 0
 
 

@@ -35,7 +35,7 @@ def make(
     form: Annotated[Form, typer.Option(help="Whose tables.")] = Form.mimic_iii,
     hospitals: Annotated[int, typer.Option(min=1, metavar="N", help="How many.")] = 4,
     patients: Annotated[int, typer.Option(metavar="N", help="Of all hospitals together.")] = 600,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed.")] = 0,
     megabytes: Annotated[
         int, typer.Option(min=0, metavar="N", help="Size of NOTEEVENTS, in place of --patients.", show_default=False)
     ] = 0,
@@ -66,7 +66,7 @@ def check(
         typer.Option(click_type=PATH, metavar="hospital.toml", help="Read as this node would, by its node config."),
     ] = None,
     hospitals: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Share the notes out to N simulated hospitals.")
+        int | None, typer.Option(min=1, metavar="N", help="Partition the notes across N simulated hospitals.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
@@ -118,7 +118,7 @@ def _config(path: Path | None, run_config: list[str], hospital: Path | None) -> 
     config = replace(Config.read(values, ON_A_NODE if hospital else RUN_CONFIG).data, name=name)
     if config.path and config.source == "synthetic":
         raise CommandError(
-            "data.source is not set: say what the notes are, for example --run-config data.source=csv (see "
+            "data.source is not set: name the format of the notes, for example --run-config data.source=csv (see "
             "`crossward settings data.source`)",
             USAGE,
         )
@@ -148,7 +148,7 @@ def _print(found: Findings, config: Any) -> None:
             shown = ", ".join(f"{label} {number:,}" for label, number in one.labels.items())
             console.print(f"labels of {one.name}: {shown}", markup=False)
     if config.source in ("csv", "jsonl") and not config.patient_column:
-        console.print("data.patient-column is not set: every row counts as a patient of its own.")
+        console.print("data.patient-column is not set: every row counts as a separate patient.")
 
 
 def _cells(part: Part) -> list[str]:
@@ -157,4 +157,4 @@ def _cells(part: Part) -> list[str]:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    app.add_typer(data, name="data", help="Write made-up notes, or check what a hospital's own notes come to.")
+    app.add_typer(data, name="data", help="Generate synthetic notes, or check a hospital's own.")

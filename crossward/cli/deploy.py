@@ -21,7 +21,7 @@ from crossward.cli.common import FAILED, PATH, RunConfig, example, failing, say
 EITHER = "aggregator.toml|hospital.toml"
 
 
-class Victim(StrEnum):
+class DrillTarget(StrEnum):
     """What a drill kills."""
 
     supernode = "supernode"
@@ -32,7 +32,7 @@ class Victim(StrEnum):
 Folder = Annotated[Path, typer.Argument(click_type=PATH, help="The new folder.")]
 AggregatorFile = Annotated[Path, typer.Argument(click_type=PATH, metavar="aggregator.toml", help="Its configuration.")]
 HospitalFile = Annotated[Path, typer.Argument(click_type=PATH, metavar="hospital.toml", help="Its configuration.")]
-EitherFile = Annotated[Path, typer.Argument(click_type=PATH, metavar=EITHER, help="Whose configuration to look at.")]
+EitherFile = Annotated[Path, typer.Argument(click_type=PATH, metavar=EITHER, help="The service's configuration file.")]
 
 deploy = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -216,14 +216,14 @@ def run(
 @deploy.command(epilog=example("crossward deploy local --hospitals 4 --drill superlink"))
 def local(
     folder: Annotated[
-        Path, typer.Option(click_type=PATH, metavar="FOLDER", show_default="./deployment", help="For all its files.")
+        Path, typer.Option(click_type=PATH, metavar="FOLDER", show_default="./deployment", help="Folder for all files.")
     ] = Path("deployment"),
     hospitals: Annotated[int, typer.Option(metavar="N", help="How many.")] = 4,
     patients: Annotated[int, typer.Option(metavar="N", help="Of all hospitals together.")] = 600,
     run_config: RunConfig = None,
     drill: Annotated[
-        list[Victim] | None,
-        typer.Option(help="Kill -9 this one during the run and see the run go on; may be given more than once."),
+        list[DrillTarget] | None,
+        typer.Option(help="SIGKILL this process during the run, which recovers; repeatable."),
     ] = None,
 ) -> int:
     """Try out a whole deployment on this machine: a run, its evaluation, a clean stop."""

@@ -25,10 +25,10 @@ SHORTEST = 12  # characters of a passphrase that a key file is made with
 _AFTER_CREATE = """\
 Copy {path} to every hospital by a secure channel (hand to hand, or encrypted to each one's own key), mode 0600.
 Never give it to the aggregator: it needs no key.
-Keep a copy: without it nothing that was sealed can be opened again.
-Every hospital should read out the same fingerprint: {fingerprint}"""
+Keep a backup: without it nothing sealed under this key can be opened again.
+Every hospital should see the same fingerprint: {fingerprint}"""
 _AFTER_ROTATE = """\
-Copy {path} to every hospital again; rotate at one of them only, or each will have a key of its own.
+Copy {path} to every hospital again; rotate at one hospital only, or each ends up with a different key.
 The next run should name the new key: encryption.key="{fingerprint}\""""
 _PUBLIC = "A CKKS run's aggregator gets the public context: crossward keys show {path} --public-context OUT"
 
@@ -85,7 +85,7 @@ def rotate(
     path: KeyFile,
     passphrase: Ask = False,
     passphrase_file: PassphraseFile = None,
-    forget: Annotated[bool, typer.Option("--forget", help="Drop every earlier key, also the one now in use.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Drop all earlier keys, including the current one.")] = False,
 ) -> int:
     """Put a new key into the file; earlier ones keep opening what they sealed."""
     from crossward.encryption.key_file import rotate_key
@@ -108,17 +108,17 @@ def _passphrase(ask: bool, file: Path | None, new: bool) -> bytes | None:
     from crossward.encryption.key_format import KeyFileError
 
     if ask and file:
-        raise typer.BadParameter("--passphrase and --passphrase-file exclude each other")
+        raise typer.BadParameter("--passphrase and --passphrase-file cannot be combined")
     if file:
         given = read_passphrase(file)
     elif ask:
         given = _ask("Passphrase: ")
         if new and given != _ask("The same again: "):
-            raise KeyFileError("the two passphrases differ: nothing was made")
+            raise KeyFileError("the two passphrases differ: no key was created")
     else:
         return None
     if new and len(given.decode()) < SHORTEST:
-        raise KeyFileError(f"the passphrase has fewer than {SHORTEST} characters: whoever gets the file could guess it")
+        raise KeyFileError(f"the passphrase has fewer than {SHORTEST} characters: anyone with the file could guess it")
     return given
 
 
@@ -134,7 +134,7 @@ def _ask(prompt: str) -> bytes:
             warnings.simplefilter("error", getpass.GetPassWarning)  # it would be shown while being typed
             return clean_passphrase(getpass.getpass(prompt), "standard input")
     except (getpass.GetPassWarning, EOFError):
-        raise KeyFileError("no terminal to ask for the passphrase on: use --passphrase-file") from None
+        raise KeyFileError("no terminal to read the passphrase from: use --passphrase-file") from None
 
 
 def _facts(path: Path) -> None:

@@ -31,10 +31,10 @@ def compare(
         str, typer.Option(metavar="A,B", help="Only these methods, comma-separated (default: all).")
     ] = "",
     seeds: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Seeds 0 to N-1 (default: as the setting says).")
+        int | None, typer.Option(min=1, metavar="N", help="Seeds 0 to N-1 (default: as in the setting).")
     ] = None,
     hospitals: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Hospitals to share the notes out to (default: 4).")
+        int | None, typer.Option(min=1, metavar="N", help="Hospitals to partition the notes across (default: 4).")
     ] = None,
     rounds: Annotated[
         int | None,
@@ -43,13 +43,13 @@ def compare(
     ablations: Annotated[
         bool, typer.Option("--ablations", help="Also change one setting of the encrypted method at a time.")
     ] = False,
-    no_attacks: Annotated[bool, typer.Option("--no-attacks", help="Leave leakage out: minutes less.")] = False,
+    no_attacks: Annotated[bool, typer.Option("--no-attacks", help="Skip leakage (saves minutes).")] = False,
     out: Annotated[
         Path | None,
         typer.Option(
             click_type=PATH,
             metavar="FOLDER",
-            help="Where results go; an interrupted comparison there is continued (default: in CROSSWARD_HOME).",
+            help="Directory for results; an interrupted comparison in it is continued (default: in CROSSWARD_HOME).",
         ),
     ] = None,
     set_: Annotated[
@@ -109,7 +109,7 @@ def attack(
     figures: Annotated[
         Path | None, typer.Option(click_type=PATH, metavar="FOLDER", help="Draw the figures here, as PNG.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of patients, victims and noise.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed of patients, victims and noise.")] = 0,
     rank: Annotated[int, typer.Option(metavar="R", help="LoRA's rank.")] = 8,
 ) -> int:
     """Attack updates, sums and adapters, and measure what every observer gains over guessing.

@@ -30,10 +30,10 @@ CpusPerClient = Annotated[int, typer.Option(min=1, metavar="N", help=_CPUS)]
 GpusPerClient = Annotated[float, typer.Option(min=0, max=1024, metavar="X", help=_GPUS)]
 Callbacks = Annotated[
     list[str] | None,
-    typer.Option("--callback", metavar="MODULE:CLASS", help="Your code that sees every event and may stop the run."),
+    typer.Option("--callback", metavar="MODULE:CLASS", help="Your class; it gets every event and may stop the run."),
 ]
-Cpus = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU cores of all of them together (default: all).")]
-EvaluationArgs = Annotated[str, typer.Option(metavar="'...'", help="More options for `crossward evaluate`.")]
+Cpus = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU cores in total (default: all).")]
+EvaluationArgs = Annotated[str, typer.Option(metavar="'...'", help="Further options for `crossward evaluate`.")]
 NoEvaluation = Annotated[bool, typer.Option("--no-evaluation", help="Do not evaluate the result.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Keep the Hugging Face libraries off the network.")]
 KeepSuperlink = Annotated[bool, typer.Option("--keep-superlink", help="Leave the SuperLink running, for `flwr log`.")]
@@ -52,7 +52,7 @@ def run(
     cpus: Cpus = None,
     runs_dir: Annotated[
         Path | None,
-        typer.Option(click_type=PATH, metavar="DIR", help="Where run folders go (default: runs/ beside the app)."),
+        typer.Option(click_type=PATH, metavar="DIR", help="Directory for run folders (default: runs/ beside the app)."),
     ] = None,
     callback: Callbacks = None,
     evaluation_args: EvaluationArgs = "",

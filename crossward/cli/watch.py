@@ -35,9 +35,9 @@ def watch(
     from crossward.report.svg import clean
 
     if port is not None and not serve:
-        raise typer.BadParameter("--port goes with --serve alone")
+        raise typer.BadParameter("--port needs --serve")
     if once and serve:
-        raise typer.BadParameter("--once and --serve exclude each other")
+        raise typer.BadParameter("--once and --serve cannot be combined")
     try:
         exact = local_losses(folder, _advise)
         if serve:

@@ -80,7 +80,7 @@ class NodeConfig:
         default=NO_UNIT,
         metadata={
             "key": "privacy-unit",
-            "help": "The privacy.unit that this hospital demands; it refuses any run with another ('none': accepts "
+            "help": "The privacy.unit that this hospital requires; it refuses any run with another ('none': accepts "
             "any). Needs privacy-epsilon, privacy-total-epsilon or both.",
             "choices": (NO_UNIT, *LOCAL_UNITS),
         },
@@ -126,13 +126,13 @@ class NodeConfig:
     def __post_init__(self) -> None:
         if self.privacy_epsilon and self.privacy_unit == NO_UNIT:
             raise ValueError(
-                f"privacy-epsilon = {self.privacy_epsilon:g} bounds nothing while privacy-unit = 'none': say whom it "
-                "is for, 'example' or 'patient'"
+                f"privacy-epsilon = {self.privacy_epsilon:g} bounds nothing while privacy-unit = 'none': set that "
+                "to 'example' or 'patient'"
             )
         if self.privacy_total_epsilon and self.privacy_unit == NO_UNIT:
             raise ValueError(
                 f"privacy-total-epsilon = {self.privacy_total_epsilon:g} counts nothing while privacy-unit = 'none': "
-                "say whom it is for, 'example' or 'patient'"
+                "set that to 'example' or 'patient'"
             )
         if self.privacy_unit != NO_UNIT and not (self.privacy_epsilon or self.privacy_total_epsilon):
             raise ValueError(

@@ -91,7 +91,7 @@ def _patients(config: RunConfig) -> str:
         return ""
     return (
         f"privacy.unit = 'patient' with data.source = {config.data.source!r} and no data.patient-column, where each "
-        "row counts as a patient of its own: what would be protected is a note, not a patient. Name the column in "
+        "row counts as a separate patient: a note would be protected, not a patient. Name the column in "
         "data.patient-column, or set privacy.unit to 'example', which says so"
     )
 

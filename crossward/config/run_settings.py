@@ -1,4 +1,4 @@
-"""Run-config keys that both sides read: the run itself and what a simulation pretends.
+"""Run-config keys that both sides read: the run itself and simulated links and speeds.
 
 Not for: keys of one side only.
 """
@@ -66,7 +66,7 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         if self.folder and self.resume:
-            raise ValueError("run.folder and run.resume exclude each other: a resumed run keeps its folder")
+            raise ValueError("run.folder and run.resume cannot be combined: a resumed run keeps its folder")
 
     @property
     def state_root(self) -> Path:
@@ -91,7 +91,7 @@ def _numbers(key: str, text: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """Keys under ``simulation.``: links and speeds that simulated hospitals pretend to have, by partition id."""
+    """Keys under ``simulation.``: links and speeds of simulated hospitals, by partition id."""
 
     links: str = field(
         default="1000,300,100,50",

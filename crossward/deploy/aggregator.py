@@ -42,10 +42,10 @@ from crossward.machine.files import write_atomic
 from crossward.machine.ports import trouble
 
 CONNECTION = "crossward"
-SETTING = "end what holds it, or change `port` in {path} (and in the gateway that passes calls on to it)"
+SETTING = "stop the process that uses it, or change `port` in {path} (and in the gateway that forwards to it)"
 _TEMPLATE = """\
 # The aggregator of a Crossward consortium; read by `crossward deploy aggregator`. Paths are from this file's folder.
-address = "{address}"          # as hospitals and the certificate have it
+address = "{address}"          # the address that hospitals connect to, named in the certificate
 host = "{host}"                # interface to listen on
 port = {port}
 certificate = "server.crt"
@@ -62,13 +62,13 @@ runs = {runs}                  # run folders
 class AggregatorConfig:
     """``aggregator.toml``."""
 
-    address: str = field(metadata=field_of("address", "host name or address as hospitals have it"))
+    address: str = field(metadata=field_of("address", "host name or address that hospitals connect to"))
     port: int = field(metadata=field_of("port", "port to listen on"))
     certificate: Path = field(metadata=field_of("certificate", "the server's certificate"))
     private_key: Path = field(metadata=field_of("private-key", "the server's private key"))
-    authority: Path = field(metadata=field_of("authority", "the CA's certificate, which hospitals have too"))
+    authority: Path = field(metadata=field_of("authority", "the CA's certificate, which hospitals also need"))
     nodes: Path = field(metadata=field_of("nodes", "folder of the hospitals' public keys"))
-    secret: Path = field(metadata=field_of("superexec-secret", "what the SuperExec shows to the SuperLink"))
+    secret: Path = field(metadata=field_of("superexec-secret", "the SuperExec's secret towards the SuperLink"))
     state: Path = field(metadata=field_of("state", "folder of the database and of Flower's files"))
     runs: Path = field(metadata=field_of("runs", "where run folders go"))
     chunk: int = field(default=CHUNK_KIB, metadata=field_of("chunk-kib", CHUNK_HELP))
@@ -131,7 +131,7 @@ def read_aggregator(path: Path) -> AggregatorConfig:
     check_private(config.private_key, "the server's private key")
     check_private(config.secret, "the SuperExec's secret")
     if days_left(config.authority) < 0:
-        raise DeployError(f"{config.authority} has expired: make a new authority, and give every hospital its ca.crt")
+        raise DeployError(f"{config.authority} has expired: create a new authority, and send every hospital its ca.crt")
     if days_left(config.certificate) < 0:
         raise DeployError(f"{config.certificate} has expired: `crossward deploy renew {path}`")
     return config

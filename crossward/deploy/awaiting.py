@@ -1,4 +1,4 @@
-"""What a hospital's SuperNode waits for, read off the lines that it prints, and said at growing intervals.
+"""What a hospital's SuperNode waits for, read from the lines that it prints and reported at growing intervals.
 
 Not for: the node's own work, which logs how far it is (``client_app.training.meter``).
 """
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from crossward.internals.flower import RECEIVING, is_waiting
 from crossward.machine.waiting import FIRST, Reminder
 
-LONGEST = 3600.0  # seconds: a service that is idle for days need not say so more often
+LONGEST = 3600.0  # seconds: a service that is idle for days need not report it more often
 WORKING = 15.0  # seconds without a line while it works, which logs its steps
 
 
-class Awaiting:
+class WaitReporter:
     """Give it every line; call :meth:`look` again and again."""
 
     def __init__(self, superlink: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,14 +25,14 @@ class Awaiting:
 
     def begins(self) -> None:
         """The SuperNode is about to be started, or has ended."""
-        self._for(f"{self.superlink} to let this SuperNode in")
+        self._for(f"{self.superlink} to admit this SuperNode")
 
     def on_line(self, line: str) -> None:
         """Take in what the SuperNode, or a process of it, printed."""
         if is_waiting(line):
-            self._for(f"a task from {self.superlink}: none is sent without a run, or before enough hospitals have come")
+            self._for(f"a task from {self.superlink}; a run must start first, with enough hospitals connected")
         elif found := RECEIVING.search(line):
-            self._for(f"this hospital's own work ({found[1]}); workers/group.log may say more", WORKING)
+            self._for(f"this hospital's own work ({found[1]}); see also workers/group.log", WORKING)
         elif self._reminder.first == WORKING:
             self._reminder.reset(self.clock())
 

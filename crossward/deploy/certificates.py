@@ -90,7 +90,7 @@ def check_names(names: Sequence[str]) -> list[str]:
     for name in names:
         if not _is_address(name) and (wrong := _wrong_with(name)):
             raise DeployError(
-                f"{name!r} is no host name or address for a certificate: {wrong}. Expected is a host name (letters, "
+                f"{name!r} is no host name or address for a certificate: {wrong}. Expected a host name (letters, "
                 "digits and inner hyphens between dots; other alphabets in their xn-- form), or an IPv4 or IPv6 address"
             )
     return list(dict.fromkeys(names))
@@ -118,7 +118,7 @@ def _wrong_with(name: str) -> str:
         if not _LABEL.fullmatch(label):
             return f"{label!r} is not 1 to 63 letters, digits and hyphens with no hyphen at either end"
     if labels[-1].isdigit():  # who resolves it would take it for an address (RFC 1123, section 2.1)
-        return "it ends in a number as addresses do, and is none"
+        return "it ends in a number like an address, but is not a valid one"
     return ""
 
 

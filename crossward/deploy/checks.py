@@ -53,12 +53,12 @@ def _consortium_key(node: dict[str, Any]) -> tuple[str, str]:
 def _notes(node: dict[str, Any]) -> tuple[str, str]:
     path = Path(str(node.get("data-path", "")))
     if not node.get("data-path"):
-        return WARNING, "no data-path: the run's own data.path is read"
+        return WARNING, "no data-path: the run's data.path is used"
     try:
         found = [path, *path.iterdir()] if path.is_dir() else [path]
         shut = [one for one in found if one.stat() and not os.access(one, os.R_OK)]
     except FileNotFoundError:
-        return WRONG, f"data-path: {path} is not there"
+        return WRONG, f"data-path: {path} does not exist"
     except OSError as error:
         return WRONG, f"data-path: {error.filename} cannot be read ({error.strerror}) by the user who runs this"
     if shut:
@@ -90,7 +90,7 @@ def _state(folder: Path, what: str) -> tuple[str, str]:
 
 
 def _node_state(node: dict[str, Any], folder: Path) -> tuple[str, str]:
-    """The state folder, and in it the record of privacy spending where the hospital demands one."""
+    """The state folder, and in it the record of privacy spending where the hospital requires one."""
     from client_app.guard.spending import RECORDS
     from crossward.config.privacy_settings import NO_UNIT
 
@@ -99,7 +99,7 @@ def _node_state(node: dict[str, Any], folder: Path) -> tuple[str, str]:
     if found[0] != WRONG and unit != NO_UNIT and not (folder / RECORDS).is_dir():
         return WRONG, (
             f"privacy-unit = {unit!r}, but {folder / RECORDS}, the record of what private runs spent, is missing: no "
-            "run would be taken part in. Restore it from the backup, or, if no private run has trained on these notes "
+            "run would be accepted. Restore it from the backup, or, if no private run has trained on these notes "
             f"yet: mkdir -m 700 {folder / RECORDS}"
         )
     return found

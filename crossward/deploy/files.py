@@ -43,7 +43,7 @@ def write_new(path: Path, data: bytes, secret: bool = False) -> None:
     except OSError as error:
         raise DeployError(f"{path} could not be written: {error.strerror}") from error
     if not made:
-        raise DeployError(f"{path} exists already and is kept: name another folder, or move it away")
+        raise DeployError(f"{path} already exists and is not overwritten: name another folder, or move it away")
 
 
 def replace(path: Path, new: Path) -> None:
@@ -80,7 +80,7 @@ def only_one(folder: Path, what: str) -> IO[bytes]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         lock.close()
-        raise DeployError(f"{folder} is in use: this {what} runs already (as a service?)") from error
+        raise DeployError(f"{folder} is in use: this {what} is already running (as a service?)") from error
     return lock
 
 

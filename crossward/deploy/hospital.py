@@ -1,7 +1,7 @@
 """A hospital's side: a SuperNode that comes back after whatever killed it, and is let in again at once.
 
 A SuperLink takes a killed SuperNode for alive until its heartbeats have been missing for a minute, and refuses its
-successor meanwhile. Whoever holds the node's key may say that it is gone: so this says it before a new start
+successor meanwhile. The holder of the node's key may sign it off: so this does before a new start
 (:func:`release`), and waits a moment, so that the aggregator sees the node gone and asks another hospital for the
 update that was lost.
 
@@ -20,7 +20,7 @@ from typing import Any
 from crossward.config.node_config import NodeConfig
 from crossward.config.settings import path_keys
 from crossward.deploy.addresses import parted
-from crossward.deploy.awaiting import Awaiting
+from crossward.deploy.awaiting import WaitReporter
 from crossward.deploy.certificates import days_left
 from crossward.deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from crossward.deploy.errors import DeployError
@@ -34,15 +34,15 @@ from crossward.machine.files import write_atomic
 from crossward.machine.ports import trouble
 
 LOOPBACK = "127.0.0.1"
-SETTING = "end what holds it, or change `port` in {path}"
-SEEN_GONE = 3.0  # seconds between "it is gone" and a new start; the aggregator looks several times a second
+SETTING = "stop the process that uses it, or change `port` in {path}"
+SEEN_GONE = 3.0  # seconds between signing off and a new start; the aggregator looks several times a second
 _REFUSALS = {
-    NOT_ACTIVATED: "{config.superlink} does not let this SuperNode in. Its key {fingerprint} is not registered there "
+    NOT_ACTIVATED: "{config.superlink} refused this SuperNode. Its key {fingerprint} is not registered there "
     "(send node.pub to the aggregator's operator), or an earlier SuperNode with it still counts as connected",
-    "address already in use": "port {config.port} on 127.0.0.1, which the SuperNode needs, was taken meanwhile: end "
-    "what holds it, or change port in hospital.toml",
-    "CERTIFICATE_VERIFY_FAILED": "{config.superlink} shows a certificate that {config.authority} does not vouch for: "
-    "get the aggregator's present ca.crt, and mind the host name in superlink",
+    "address already in use": "port {config.port} on 127.0.0.1, which the SuperNode needs, was taken meanwhile: stop "
+    "the process that uses it, or change port in hospital.toml",
+    "CERTIFICATE_VERIFY_FAILED": "{config.superlink} presents a certificate that does not verify against "
+    "{config.authority}: get the aggregator's current ca.crt, and check the host name in superlink",
 }
 _TEMPLATE = """\
 # A hospital of a Crossward consortium; read by `crossward deploy hospital`. Paths are from this file's folder.
@@ -128,7 +128,7 @@ def release(superlink: str, authority: Path, node_key: Path, node: int) -> None:
     deactivate_node(superlink, authority, load_node_key(node_key), node)
 
 
-class Presence:
+class NodeIdFile:
     """Which node id the SuperNode has while it runs, on disk: what is found there after a kill is to be released."""
 
     def __init__(self, config: HospitalConfig, state: Path, say: Callable[[str], None]) -> None:
@@ -157,11 +157,11 @@ class Presence:
             return
         try:
             release(self.config.superlink, self.config.authority, self.config.node_key, node)
-            self.say(f"node {node} did not end in order; the SuperLink was told that it is gone")
+            self.say(f"node {node} did not exit cleanly; reported to the SuperLink as disconnected")
             time.sleep(SEEN_GONE)
             self.path.unlink(missing_ok=True)
         except Exception as error:  # of several libraries; told at the next start, if the node is not forgotten by then
-            self.say(f"the SuperLink could not be told that node {node} is gone ({type(error).__name__}: {error})")
+            self.say(f"could not report node {node} to the SuperLink as disconnected ({type(error).__name__}: {error})")
 
 
 def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
@@ -174,21 +174,21 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
     args = [command("flower-supernode", home), "--superlink", config.superlink]
     args += ["--root-certificates", str(config.authority), "--auth-supernode-private-key", str(config.node_key)]
     args += ["--port", str(config.port), "--node-config", str(write_node_config(node, state))]
-    presence = Presence(config, state, say)
+    node_id_file = NodeIdFile(config, state, say)
     env = environment(home, config.chunk)
 
-    awaiting = Awaiting(config.superlink, say)
+    awaiting = WaitReporter(config.superlink, say)
 
     def before() -> None:
         if why := trouble(LOOPBACK, config.port):
             raise DeployError(f"{why}: {SETTING.format(path=path)}")
-        presence.before()
+        node_id_file.before()
         awaiting.begins()
 
     def on_line(line: str) -> None:
         awaiting.on_line(line)
-        presence.on_line(line)
+        node_id_file.on_line(line)
 
-    service = Service("SuperNode", args, env, before=before, on_line=on_line, ended=presence.ended)
+    service = Service("SuperNode", args, env, before=before, on_line=on_line, ended=node_id_file.ended)
     with lock:
         return Keeper([service], say, awaiting.look).run()

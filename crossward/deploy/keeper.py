@@ -75,7 +75,7 @@ class Keeper:
             service.ended(code)
             service.failures = 0 if now - service.began > SETTLED else service.failures + 1
             how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-            self.say(f"{service.name} {how}; it is started again in {self._pause(service):g} s")
+            self.say(f"{service.name} {how}; restarting in {self._pause(service):g} s")
         if time.monotonic() >= service.not_before and not self._stopping.is_set():
             self._start(service)
 
@@ -91,7 +91,7 @@ class Keeper:
             service.before()
         except DeployError as error:
             service.failures += 1
-            self.say(f"{service.name} cannot be started: {error}; tried again in {self._pause(service):g} s")
+            self.say(f"{service.name} cannot be started: {error}; retrying in {self._pause(service):g} s")
             return
         service.process = self.tree.start(
             service.args, env=dict(service.env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT

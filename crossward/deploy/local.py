@@ -167,7 +167,7 @@ class LocalDeployment:
 
     def _ports(self, config: AggregatorConfig) -> None:
         """The ports that the folder was made with are free now as they were then."""
-        setting = "end what holds it, or name another --folder, which gets other ports"
+        setting = "stop the process that uses it, or name another --folder, which gets other ports"
         if why := trouble(config.host, config.port):
             raise DeployError(f"{why}, and the SuperLink of {self.aggregator} needs it: {setting}")
         for number in range(1, self.hospitals + 1):
@@ -206,7 +206,7 @@ class LocalDeployment:
             _wait(self.keepers["aggregator"])
         self.keepers.clear()
         if left := self.tree.stop():
-            raise DeployError(f"these processes did not end: {'; '.join(left)}")
+            raise DeployError(f"these processes did not exit: {'; '.join(left)}")
 
     # ------------------------------------------------------------------ the whole
 
@@ -223,7 +223,7 @@ class LocalDeployment:
         finally:
             stopping = time.monotonic()
             self.stop()
-            self.say(f"every process has ended ({time.monotonic() - stopping:.0f} s)")
+            self.say(f"all processes have exited ({time.monotonic() - stopping:.0f} s)")
         self.say(f"done in {time.monotonic() - began:.0f} s; the run: {folder}")
         return 0
 
@@ -240,7 +240,7 @@ class LocalDeployment:
         except LauncherError as error:
             if not drill.killed_serverapp:
                 raise
-            self.say(f"as was to be expected: {str(error).splitlines()[0]}; it is stopped, and resumed")
+            self.say(f"as expected: {str(error).splitlines()[0]}; stopping and resuming it")
             run.stop()
             run = DeployedRun(config, [*settings, f"run.resume='{run.folder}'"], self.say)
             run.submit()

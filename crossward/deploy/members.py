@@ -1,6 +1,6 @@
 """Who may come in: the public keys in the aggregator's folder ``nodes``, and nobody else.
 
-Put a hospital's key there and it is registered, take it away and it is no member any more. A folder that cannot be read
+Put a hospital's key there and it is registered, take it away and it is no longer a member. A folder that cannot be read
 changes nothing: an unmounted disk must not throw everybody out.
 
 Not for: telling hospitals' updates apart; they are signed with keys of their own (``client_app.identity``).
@@ -110,7 +110,7 @@ class Members:
         try:
             names = sorted(path.name for path in self.nodes.iterdir())
         except OSError as error:
-            raise DeployError(f"{self.nodes} cannot be listed ({error.strerror}): members stay as they are") from error
+            raise DeployError(f"{self.nodes} cannot be listed ({error.strerror}): members are unchanged") from error
         marks = []
         for name in names:
             if name.endswith(".pub") and not name.startswith("."):
@@ -136,7 +136,7 @@ class Members:
             if trouble:
                 troubles.append(trouble)
             else:
-                self.say(f"members: {known.pop(key)['name']} is no member any more")
+                self.say(f"members: {known.pop(key)['name']} is no longer a member")
                 self._write(known)
         new = [(key, path) for key, path in wanted.items() if key not in known]
         with ThreadPoolExecutor(4) as pool:
@@ -184,6 +184,6 @@ class Members:
         why = (
             f"{member['name']}, which counts as connected already: a predecessor was killed, or its key is used twice"
             if member
-            else f"no member. Its hospital must send node.pub; put it into {self.nodes}"
+            else f"not a member. Its hospital must send node.pub; put it into {self.nodes}"
         )
         self.say(f"REFUSED: a SuperNode with key {fingerprint(text)}: {why}")

@@ -57,14 +57,15 @@ def _why(error: BaseException, superlink: str, authority: Path, seen: Seen) -> s
         cause = cause.__cause__ or cause.__context__
     for found in causes:
         if isinstance(found, ssl.SSLCertVerificationError):
-            broken = f"; reached{through}, which must not break TLS open" if through else ""
+            broken = f"; reached{through}, which must not intercept TLS" if through else ""
             return (
-                f"{superlink} shows a certificate that {authority} does not vouch for ({found.verify_message}): get "
-                f"the aggregator's present ca.crt, and mind the host name in superlink{broken}"
+                f"{superlink} presents a certificate that does not verify against {authority} "
+                f"({found.verify_message}): get the "
+                f"aggregator's current ca.crt, and check the host name in superlink{broken}"
             )
     remedy = (
-        "is it the right one, and does it allow CONNECT to that port? To go without it, add the host to no_proxy"
+        "is it the right one, and does it allow CONNECT to that port? To bypass it, add the host to no_proxy"
         if through
-        else "is the port open towards it? Does it take a proxy (https_proxy)?"
+        else "is the port reachable from here? Is a proxy needed (https_proxy)?"
     )
     return f"{superlink} cannot be reached{through} ({str(error) or type(error).__name__}): {remedy}"

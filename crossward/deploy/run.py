@@ -63,7 +63,7 @@ class DeployedRun:
         with tempfile.NamedTemporaryFile("w", suffix=".toml", dir=self.flower.home, encoding="utf-8") as file:
             file.write(self._text)
             file.flush()
-            with announced(self._say, "waiting for the SuperLink to take the run"):
+            with announced(self._say, "waiting for the SuperLink to accept the run"):
                 self.run_id = self.flower.run(self.app, Path(file.name))
         self.log = new_log(self._logs, f"{self.folder.name}-{self.run_id}")
         self._say(f"run {self.run_id} in {self.folder}")
@@ -90,5 +90,5 @@ class DeployedRun:
             raise LauncherError(f"the run has failed: {ending.status}: {ending.details}\nits log: {self.log}")
         if stamp(self.folder / MARKER) == self._before:
             raise LauncherError(
-                f"Flower says that the run completed, but {self.folder} has no new {MARKER}\nits log: {self.log}"
+                f"Flower reports that the run completed, but {self.folder} has no new {MARKER}\nits log: {self.log}"
             )

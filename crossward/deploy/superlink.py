@@ -34,7 +34,7 @@ def _report(peer: str, error: BaseException, reported: dict[tuple[str, str], flo
         del reported[old]
     reported[peer, reason] = now
     distrust = "UNKNOWN_CA" in reason
-    hint = " (it does not trust this server's certificate: has it the present ca.crt?)" if distrust else ""
+    hint = " (it does not trust this server's certificate: does it have the current ca.crt?)" if distrust else ""
     print(f"{REFUSED}: {peer}: {reason}{hint}", flush=True)
 
 

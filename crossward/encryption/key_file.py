@@ -52,7 +52,7 @@ def create_key(path: Path, passphrase: bytes | None = None, ckks: bool = False) 
     key = ConsortiumKey(Secret.generate(), (), _ckks_context() if ckks else b"")
     if not _write_new(path, encode(key, passphrase)):
         raise KeyFileError(
-            f"{path} exists already and is left as it is: `crossward keys rotate {path}` gives it a new key"
+            f"{path} already exists and is left unchanged: `crossward keys rotate {path}` gives it a new key"
         )
     return key
 
@@ -121,7 +121,7 @@ def write_public_context(path: Path, key: ConsortiumKey) -> None:
     else:
         with _explained(path):
             if not path.is_file() or path.stat().st_size != len(data) or path.read_bytes() != data:
-                raise KeyFileError(f"{path} exists already and is left as it is: name another file")
+                raise KeyFileError(f"{path} already exists and is left unchanged: name another file")
 
 
 def read_passphrase(path: Path) -> bytes:
@@ -174,7 +174,7 @@ def _read(path: Path, most: int = _MOST, what: str = "key file") -> bytes:
         advice = ""
         if what == "key file":
             create = f"crossward keys create {path}"
-            advice = f": copy the consortium's there; `{create}` makes the first one"
+            advice = f": copy the consortium's file there; `{create}` makes the first one"
         raise KeyFileError(f"there is no {what} at {path}{advice}") from None
     except OSError as error:
         raise KeyFileError(f"the {what} {path} cannot be opened ({error.strerror})") from error

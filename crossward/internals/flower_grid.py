@@ -1,10 +1,10 @@
-"""Replies that are still on their way up do not hold up the others: Flower's Grid of a deployment, changed.
+"""Flower's Grid of a deployment, changed to pull only whole replies: one that is still uploading delays no other.
 
-A SuperLink hands out a reply as soon as its envelope is there, and Flower's Grid then waits until all of its pieces
-are: behind a slow link that takes minutes or hours, in which nobody else's reply would be pulled. Here a reply that is
-announced is set aside until its last pieces, which a SuperNode sends last, are there.
+A SuperLink hands out a reply as soon as its envelope has arrived, and Flower's Grid then waits for all of its pieces:
+on a slow link that takes minutes or hours, in which no other reply would be pulled. Here an announced reply is set
+aside until its last pieces, which a SuperNode sends last, have arrived.
 
-Only the Grid of a deployment works that way; others are left as they are. Not for: links that a simulation pretends
+Only the Grid of a deployment works that way; others stay unchanged. Not for: simulated links
 (``server_app.simulated_links``).
 """
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _GRID = "flwr.superlink.grid.http_grid:HttpGrid"
 
-FORGOTTEN = 3600.0  # seconds after which a reply that nobody asks for any more is let go of
-LAST = 3  # pieces of a reply to look for: its root is sent last, a few beside it at most
+FORGOTTEN = 3600.0  # seconds after which a reply that is no longer asked for is dropped
+LAST = 3  # pieces of a reply to look for: its root is sent last, with at most a few others
 EVERY = 1.0  # seconds between looks at a reply
 
 
 class WholeReplies:
-    """Flower's client of the Runtime API, but that ``PullMessages`` gives only replies that are whole."""
+    """Flower's client of the Runtime API, except that ``PullMessages`` returns only whole replies."""
 
     def __init__(self, client: Any, node: Any, run_id: Callable[[], int], clock: Callable[[], float]) -> None:
         self._client, self._node, self._run_id, self._clock = client, node, run_id, clock
@@ -45,7 +45,7 @@ class WholeReplies:
         return getattr(self._client, name)
 
     def PullMessages(self, request: Any) -> Any:
-        """Flower's, without the replies whose pieces are not all there yet."""
+        """Flower's, without the replies that have not arrived in full."""
         wanted, now = list(request.message_ids), self._clock()
         self._asked |= dict.fromkeys(wanted, now)
         for message_id in [one for one, asked in self._asked.items() if now - asked > FORGOTTEN]:
@@ -65,7 +65,7 @@ class WholeReplies:
         return out
 
     def _whole(self, message_id: str) -> bool:
-        """Whether the last pieces are there, or the reply is lost, which Flower then says itself."""
+        """Whether the last pieces have arrived, or the reply is lost, which Flower then reports itself."""
         message, tree, looked = self._announced[message_id]
         now = self._clock()
         if looked and now - looked < EVERY:
@@ -82,7 +82,7 @@ class WholeReplies:
 
 
 def whole_replies(grid: Grid, clock: Callable[[], float] = time.monotonic) -> Grid:
-    """``grid``, made not to wait for replies that are still on their way up.
+    """``grid``, made to skip replies that are still uploading.
 
     Raises
     ------

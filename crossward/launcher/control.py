@@ -53,7 +53,7 @@ class Control:
     def call(self, *args: str, limit_s: float = _CALL_LIMIT_S) -> dict[str, Any]:
         """What ``flwr`` answers to ``args``; LauncherError if it refuses, fails, or takes over ``limit_s`` seconds."""
         if not self.alive:
-            raise LauncherError("the SuperLink has ended")
+            raise LauncherError("the SuperLink has exited")
         process = self._tree.start(
             [command("flwr", self.home), *args, "--format", "json"],
             env=self.env,
@@ -63,7 +63,7 @@ class Control:
         try:
             out, err = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired as error:
-            raise LauncherError(f"`flwr {args[0]}` gave no answer in {limit_s:.0f} s") from error
+            raise LauncherError(f"`flwr {args[0]}` did not answer within {limit_s:.0f} s") from error
         finally:
             if process.poll() is None:
                 process.kill()

@@ -32,7 +32,7 @@ from crossward.ledger.events import (
     Measured,
     Refused,
     Repaired,
-    Sitting,
+    Session,
     Version,
 )
 from crossward.ledger.file import LedgerError
@@ -149,7 +149,7 @@ class RunView:
         version, planned = state.run.version, state.run.planned
         if planned and (bar := self.display.bar(planned)) is not None:
             if self.measured:
-                words = f"training alone and measuring: {self.measured} hospitals done"
+                words = f"training and measuring locally: {self.measured} hospitals done"
             elif version >= planned:
                 words = "hospitals measure the last version"
             elif (left := state.to_go(time.time())) is not None:
@@ -173,7 +173,7 @@ class RunView:
         run = self.follower.state.run
         done = run.version >= run.planned
         match event:
-            case Sitting():
+            case Session():
                 self._say(Text(f"{event.name} at version {event.version} of {event.last}"))
             case Version(reverts=None):
                 self._say(self._version_line(event))
@@ -188,14 +188,14 @@ class RunView:
                 self._say(Text(f"{'':14}held-out loss {event.loss:.3f} at version {event.version}{answered}", "bold"))
             case Measured() if "own" in event.measures:
                 self.measured += 1
-                self._say(Text(f"{clean(event.site, 64)} has trained alone and measured all adapters", "dim"))
+                self._say(Text(f"{clean(event.site, 64)} has trained a local adapter and measured all of them", "dim"))
 
     def _trouble(self, event: Event) -> Text:
         name = self._name(event)
         if isinstance(event, Version):
             return Text(f"version {event.version} subtracts version {event.reverts}", "yellow")
         if isinstance(event, Disagreement):
-            return Text(f"{name}: another state of version {event.version} than the others", "yellow")
+            return Text(f"{name} holds another state of version {event.version} than the others", "yellow")
         version = f"version {event.version}" if isinstance(event, Discarded) else ""
         text = [name, version, event.name, clean(getattr(event, "reason", ""), 300)]
         return Text(": ".join(filter(None, text)), "yellow")

@@ -62,10 +62,10 @@ class Flower(Control):
                 return
         if why:
             raise LauncherError(
-                f"no port for the launch's own SuperLink: {why}. Each launch takes ports that are free at that moment: "
+                f"no port for the launch's own SuperLink: {why}. Each launch picks ports that are free at that moment: "
                 "start it again"
             )
-        raise LauncherError(f"the SuperLink ended while starting; its last words:\n{tail(self.log, 15)}")
+        raise LauncherError(f"the SuperLink ended while starting; its last lines:\n{tail(self.log, 15)}")
 
     def _start_on(self, port: int, patience_s: float) -> bool:
         args = [command("flower-superlink", self.home), "--insecure", "--simulation", "--isolation", "subprocess"]
@@ -92,7 +92,7 @@ class Flower(Control):
                 time.sleep(0.1)
             if time.monotonic() > deadline:
                 raise LauncherError(
-                    f"the SuperLink does not answer after {patience_s:.0f} s; its last words:\n{tail(self.log, 15)}"
+                    f"the SuperLink does not answer after {patience_s:.0f} s; its last lines:\n{tail(self.log, 15)}"
                 )
         return False
 

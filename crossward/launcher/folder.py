@@ -22,7 +22,7 @@ def check_new(folder: Path) -> None:
     Raises
     ------
     LauncherError
-        it holds a run, or something else than logs of launches that came to nothing, or is no folder.
+        it holds a run, or anything but logs of failed launches, or is not a folder.
     """
     try:
         names = sorted(path.name for path in folder.iterdir())

@@ -134,7 +134,7 @@ def pip(venv: Path, *args: str, cwd: Path | None = None) -> None:
     if code := subprocess.run(command, cwd=cwd or venv.parent).returncode:
         raise InstallError(
             f"`{shlex.join(command[1:])}` failed (exit code {code}); see above. Packages are fetched once, "
-            "from the index that pip is configured for; run the same make command again to go on"
+            "from the index that pip is configured for; run the same make command again to continue"
         )
 
 
@@ -150,7 +150,7 @@ def check(venv: Path) -> None:
     for line in done.stdout.splitlines() if done.returncode else ():
         say(f"warning: {line}")
     if done.returncode:
-        say("warning: `make clean` and the same command again make .venv anew")
+        say("warning: `make clean` and the same command rebuild .venv")
 
 
 def say(line: str) -> None:

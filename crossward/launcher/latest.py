@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m crossward.launcher.latest", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--torch", default="", help=f"what pip installs as PyTorch, options too (default: {TORCH})")
-    parser.add_argument("pytest", nargs="*", help="what pytest is given, after --")
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     args = parser.parse_args(argv)
     project = Path(__file__).resolve().parents[2]
     try:

@@ -166,7 +166,7 @@ class Launch:
             raise LauncherError(f"the run has failed after {seconds:.0f} s: {problem}\nfull log: {self.log}")
         self._say(f"run completed in {seconds:.0f} s; its log: {self.log}")
         if problem := draw_report(self.folder):
-            self._say(f"the report was not drawn again with exact training losses: {problem}")
+            self._say(f"the report could not be redrawn with exact training losses: {problem}")
         code = self._evaluate()
         self._next()
         return code
@@ -192,7 +192,7 @@ class Launch:
             flower.start()
         run_config = flower.home / "run-config.toml"
         run_config.write_text(self._run_config, "utf-8")
-        with announced(self._say, "waiting for the SuperLink to take the run"):
+        with announced(self._say, "waiting for the SuperLink to accept the run"):
             self._run_id = flower.run(options.app, run_config, self._federation)
         show: Callable[[str], bool | None] = (lambda _: False) if options.quiet else self._say
         if self._display is not None:
@@ -209,7 +209,7 @@ class Launch:
         if not ending.completed:
             return f"{ending.status}: {ending.details}"
         if not marked:
-            return f"Flower says it completed, but the ServerApp left no new {MARKER} in the run folder"
+            return f"Flower reports that it completed, but the ServerApp left no new {MARKER} in the run folder"
         return ""
 
     def close(self) -> None:
@@ -221,14 +221,14 @@ class Launch:
             try:
                 flower.stop_run(self._run_id)
             except LauncherError as error:
-                self._say(f"the run could not be stopped by Flower ({error}); its processes are ended instead")
+                self._say(f"the run could not be stopped by Flower ({error}); stopping its processes instead")
         self._end_processes(flower)
         with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
             log.write(f"--- the SuperLink's log\n{tail(flower.log, 200)}\n")
         if self.options.keep_superlink and flower.alive:
             settings = [f"{k}={shlex.quote(v)}" for k, v in flower.env.items() if k.startswith("FLWR_")]
-            self._say(f"the SuperLink goes on; look at it with: {' '.join(settings)} flwr ls local")
-            self._say(f"end it with: kill {flower.pid}; rm -r {flower.home}")
+            self._say(f"the SuperLink keeps running; inspect it with: {' '.join(settings)} flwr ls local")
+            self._say(f"stop it with: kill {flower.pid}; rm -r {flower.home}")
         else:
             shutil.rmtree(flower.home, ignore_errors=True)
 
@@ -242,7 +242,7 @@ class Launch:
         if self.options.keep_superlink:
             self._kept = {flower.pid, *(p.pid for p in self._tree.named("flower-superexec"))}
         if left := self._tree.stop(keep=lambda process: process.pid in self._kept):
-            self._say(f"these processes did not end: {'; '.join(left)}")
+            self._say(f"these processes did not exit: {'; '.join(left)}")
 
     def _key(self, given: list[str]) -> list[str]:
         """The simulation's own key for the evaluation of a sealed run, unless a key is given."""
@@ -272,7 +272,7 @@ class Launch:
             f"Report:       {self.folder / REPORT}\n\n"
             "Next:\n"
             f"  crossward watch {folder} --serve   # the report as a web page\n"
-            f"  crossward report {folder}          # draw it again\n"
+            f"  crossward report {folder}          # redraw it\n"
             f"  crossward export {folder} --out adapter{key}\n"
             f"  crossward evaluate {folder} --centralised{key}"
         )
@@ -282,7 +282,7 @@ class Launch:
             self._measures()
             return 0
         if not (self.options.app / "crossward" / "cli" / "evaluate.py").exists():
-            self._say("this app has no command to evaluate with: nothing is evaluated")
+            self._say("this app has no evaluation command: evaluation skipped")
             return 0
         # In the caller's directory, from which its arguments name files; a data.py lying there is not imported.
         args = [sys.executable, "-P", "-m", "crossward", "evaluate", str(self.folder)]

@@ -67,7 +67,7 @@ def _pairs(text: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
     while text[at:].strip():
         if not (found := _PAIR.match(text, at)):
             raise LauncherError(
-                f"run config: cannot read {text[at:].strip()!r}; expected key=value pairs parted by spaces, "
+                f"run config: cannot read {text[at:].strip()!r}; expected key=value pairs separated by spaces, "
                 "text with spaces in quotes, or one file that ends in .toml"
             )
         given[found[1]] = _value(found[1], found[2], defaults)

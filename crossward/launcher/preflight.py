@@ -71,9 +71,9 @@ def check_size(config: RunConfig, nodes: int) -> None:
 def _check_files(config: RunConfig) -> None:
     name, bases = config.model.name, config.lora.bases
     if looks_like_path(name) and not (Path(name) / "config.json").is_file():
-        raise LauncherError(f"run config: model.name = {name!r} is no folder with a model: it has no config.json")
+        raise LauncherError(f"run config: model.name = {name!r} is not a model folder: it has no config.json")
     if bases and not (Path(bases).is_file() and os.access(bases, os.R_OK)):
-        raise LauncherError(f"run config: lora.bases = {bases!r} is no file that can be read")
+        raise LauncherError(f"run config: lora.bases = {bases!r} is not a readable file")
 
 
 class _Lines(logging.Handler):

@@ -114,7 +114,7 @@ class Watch:
                     reader.ended.wait(0.2)
                     now = time.monotonic()
                     if not self._flower.alive:
-                        return Ending("stalled", "the SuperLink has ended while the run was going on")
+                        return Ending("stalled", "the SuperLink exited during the run")
                     if now >= next_look:
                         next_look = now + self._look_every_s
                         self._look(now)
@@ -133,7 +133,7 @@ class Watch:
                     if reader.last_news > reminder.began:
                         reminder.reset(reader.last_news)
                     if reminder.due(now):
-                        self._note(f"no news from the run for {reminder.waited(now):.0f} s: {self._doing()}")
+                        self._note(f"no output from the run for {reminder.waited(now):.0f} s: {self._doing()}")
             finally:
                 reader.close()
 
@@ -159,7 +159,7 @@ class Watch:
         """What the run is waited for."""
         if self._worker and not self._worker_seen:
             return "waiting for Flower to start its ServerApp"
-        return f"waiting for its next line; all of them are in {self._log}"
+        return f"waiting for its next line; the full log is {self._log}"
 
     def _stalled(self, now: float) -> Ending | None:
         """A worker that is gone for longer than a normal ending takes."""

@@ -92,7 +92,7 @@ class Unknown(Event):
 
 
 @_event
-class Sitting(Event):
+class Session(Event):
     """A process takes up the run at ``version``; ``last`` is the run's last one."""
 
     version: int
@@ -101,14 +101,14 @@ class Sitting(Event):
 
 
 @_event
-class Started(Sitting):
+class Started(Session):
     """A run begins."""
 
     name = "started"
 
 
 @_event
-class Resumed(Sitting):
+class Resumed(Session):
     """A run goes on; its nodes join anew."""
 
     name = "resumed"
@@ -282,7 +282,7 @@ class Measured(Outcome):
 
 @_event
 class Refused(Outcome):
-    """A task that came to nothing, for ``reason``: a text of ``crossward.ledger.reasons``, or a node's own words."""
+    """A task without a result, for ``reason``: a text of ``crossward.ledger.reasons``, or a node's own words."""
 
     hospital: str = sometimes("")
     kind: str = sometimes("")
@@ -387,7 +387,7 @@ class Version(Event):
 
 @_event
 class Discarded(Event):
-    """A version opens at no node and is left out."""
+    """A version opens at no node and is discarded."""
 
     name = "void"
     version: int
@@ -442,7 +442,7 @@ def _named(kind: type[Event]) -> Iterator[type[Event]]:
 EVENTS: Mapping[str, type[Event]] = {kind.name: kind for kind in _named(Event)}
 """Every event by its name on a line."""
 REFUSED: Mapping[str, type[Refused]] = {kind.name: kind for kind in Refused.__subclasses__()}
-"""The outcomes of tasks that came to nothing."""
+"""The outcomes of tasks without a result."""
 
 
 # ---------------------------------------------------------------------- lines and events

@@ -74,7 +74,7 @@ def _lines(event: Event, task: int, state: RunState) -> Iterator[str]:
         share = f" of {event.weight_sum} (the sum of weights)" if event.weight_sum else ""
         yield f"in version {event.version} with the weight {weight}{share}, {stale} versions stale"
     elif isinstance(event, Discarded) and task in event.tasks:
-        yield f"version {event.version} opens at no node and is left out, the update with it: {event.reason}"
+        yield f"version {event.version} opens at no node and is discarded, the update with it: {event.reason}"
 
 
 def _of_task(event: Dispatched | Outcome, state: RunState) -> Iterator[str]:

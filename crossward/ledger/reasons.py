@@ -1,4 +1,4 @@
-"""Why a task came to nothing, or a run ended: a code, its text, and what to do about it.
+"""Why a task failed, or a run ended: a code, its text, and what to do about it.
 
 A line holds the text, filled in; :func:`reason_of` is the one place that finds the code again. So a text that was ever
 written must stay readable: whoever rewords one moves the old form to ``older``. Nothing else looks at the words.
@@ -72,7 +72,7 @@ def reason_of(text: str) -> Reason | None:
 SPENT = Reason(
     "budget-spent",
     "the privacy budget is spent: {left} of {known} hospitals may train on, a version needs {needed}",
-    "raise privacy.epsilon, connect more hospitals, or take the adapter as it is",
+    "raise privacy.epsilon, connect more hospitals, or use the adapter as trained so far",
     older=("the privacy budget is spent{more}",),
 )
 ALL_VERSIONS = Reason("all-versions", "all {versions} versions are made")
@@ -132,7 +132,12 @@ UNIT = Reason(
 EPSILON = Reason(
     "epsilon", "it names an epsilon of {epsilon}, but no hospital protects its patients in this run", _SAME_PROGRAM
 )
-LOSS_TOLD = Reason("loss-reported", "it tells a training loss, which privacy.unit = {unit!r} withholds", _SAME_PROGRAM)
+LOSS_REPORTED = Reason(
+    "loss-reported",
+    "it reports a training loss, which privacy.unit = {unit!r} withholds",
+    _SAME_PROGRAM,
+    older=("it tells a training loss, which privacy.unit = {unit!r} withholds",),
+)
 PART_KIND = Reason(
     "part-kind",
     "part {number} is of the kind {kind!r}, the run's encryption.policy allows {allowed}",
@@ -161,7 +166,7 @@ SNAPSHOT_BITS = Reason(
 SNAPSHOT_SIZE = Reason(
     "snapshot-size", "a part of its snapshot has {size} bytes for {length} fields of {bits} bits", _SAME_PROGRAM
 )
-_SAME_KEY = "give the hospital the consortium's present key file"
+_SAME_KEY = "give the hospital the consortium's current key file"
 POLICY_KEY = Reason("policy-key", "made under key {key}, against the run's encryption.policy", _SAME_KEY)
 RUN_KEY = Reason("run-key", "made under key {key}, this run uses {want}", _SAME_KEY)
 WEAK_KEY = Reason(

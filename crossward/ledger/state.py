@@ -39,8 +39,8 @@ from crossward.ledger.events import (
     Outcome,
     OverBudget,
     Refused,
+    Session,
     Shape,
-    Sitting,
     Snapshot,
     SnapshotDropped,
     Unknown,
@@ -49,7 +49,7 @@ from crossward.ledger.events import (
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import SnapshotHead
 
-TASKS_A_SITTING = 32  # bits of a task's number: those of a resumed run never meet those of the run before
+TASKS_PER_SESSION = 32  # bits of a task's number: those of a resumed run never meet those of the run before
 
 
 class Claim(NamedTuple):
@@ -76,9 +76,9 @@ class VersionFacts:
 class RunState:
     """Where a run lineage stands.
 
-    ``sittings``, ``planned`` (its last version) and ``finished`` (why it ended, None while it goes on) are of the
+    ``sessions``, ``planned`` (its last version) and ``finished`` (why it ended, None while it goes on) are of the
     process that wrote last; ``ended`` is why the run needs no more training when it is resumed. ``present`` and
-    ``exhausted`` are node ids of this sitting: who is connected, and who has no privacy budget left.
+    ``exhausted`` are node ids of this session: who is connected, and who has no privacy budget left.
 
     ``version`` is the newest one, ``versions`` what is known of each, ``discarded_versions`` those that nobody can
     open; ``layout``, ``shape`` and ``key`` are what version 1 fixed (a rotated key: what the newest version is sealed
@@ -92,11 +92,11 @@ class RunState:
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
     who gets no more tasks for that. ``heldout`` is the last evaluation with a loss. ``sites`` are names by hospital,
-    ``measures`` the newest ones by (model, site). ``met`` are all nodes of this sitting; ``unknown`` is an event not
+    ``measures`` the newest ones by (model, site). ``met`` are all nodes of this session; ``unknown`` is an event not
     known here.
     """
 
-    sittings: int = 0
+    sessions: int = 0
     planned: int = 0
     finished: str | None = None
     ended: str = ""
@@ -142,7 +142,7 @@ class RunState:
     @property
     def first_task(self) -> int:
         """Tasks of a process that takes up the run now are numbered from here on."""
-        return self.sittings << TASKS_A_SITTING
+        return self.sessions << TASKS_PER_SESSION
 
     def check_known(self) -> None:
         """Whether this version of the project understands the ledger well enough to go on with the run.
@@ -170,8 +170,8 @@ def fold(events: Iterable[Event]) -> RunState:
 # ---------------------------------------------------------------------- what each event changes
 
 
-def _sit_down(state: RunState, event: Sitting) -> None:
-    state.sittings += 1
+def _begin_session(state: RunState, event: Session) -> None:
+    state.sessions += 1
     state.planned, state.finished = event.last, None
     for nodes in (state.present, state.exhausted, state.met):
         nodes.clear()
@@ -295,7 +295,7 @@ def _not_known(state: RunState, event: Unknown) -> None:
 
 
 _CHANGES: dict[type, Callable[[RunState, Any], None]] = {
-    Sitting: _sit_down,
+    Session: _begin_session,
     Finished: _end,
     Joined: _join,
     Left: _leave,

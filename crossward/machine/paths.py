@@ -124,7 +124,7 @@ def own_folder(name: str) -> Path:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise PathError(
-                f"{error.filename} cannot be made ({error.strerror}): set {HOME} to a folder that can be written"
+                f"{error.filename} cannot be made ({error.strerror}): set {HOME} to a writable folder"
             ) from error
         if (owner := folder.stat().st_uid) != os.geteuid():
             raise PathError(

@@ -51,7 +51,7 @@ def decoded(data: bytes, where: str | Path) -> str:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:
         if mark and encoding != "utf-8":
-            raise TextError(f"{where} begins as {encoding.upper()} and is none: save it as UTF-8") from None
+            raise TextError(f"{where} begins as {encoding.upper()} but is not: save it as UTF-8") from None
         line = body[: error.start].count(b"\n") + 1
         raise TextError(
             f"{where}, line {line}: byte 0x{body[error.start]:02x} is not UTF-8. The file was probably saved in a "

@@ -1,6 +1,6 @@
-"""What a simulated node adds to its reply: the link and the speed that it pretends to have.
+"""What a simulated node adds to its reply: its simulated link and speed.
 
-Not for: deployments; a real node never says how fast it is.
+Not for: deployments; a real node never reports its speed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from crossward.protocol.wire import record_of
 _RECORD = "simulated"
 
 
-class Pretence(NamedTuple):
+class SimulatedSpeed(NamedTuple):
     """Mbit/s of the link, factor on compute time, seconds that the work really took."""
 
     mbit: float
@@ -22,17 +22,17 @@ class Pretence(NamedTuple):
     compute: float
 
 
-def write_pretence(content: RecordDict, pretence: Pretence) -> None:
-    """Add a pretence to a reply's content."""
-    content[_RECORD] = MetricRecord({name: float(value) for name, value in pretence._asdict().items()})
+def write_simulated_speed(content: RecordDict, simulated: SimulatedSpeed) -> None:
+    """Add a simulated speed to a reply's content."""
+    content[_RECORD] = MetricRecord({name: float(value) for name, value in simulated._asdict().items()})
 
 
-def read_pretence(content: RecordDict) -> Pretence | None:
-    """The pretence in a content, if there is one."""
+def read_simulated_speed(content: RecordDict) -> SimulatedSpeed | None:
+    """The simulated speed in a reply's content, if there is one."""
     record = record_of(content, _RECORD, MetricRecord)
     if record is None:
         return None
-    values = [record.get(name) for name in Pretence._fields]
+    values = [record.get(name) for name in SimulatedSpeed._fields]
     if not all(isinstance(value, float) and value >= 0 for value in values) or values[0] == 0:
         return None
-    return Pretence(*(float(value) for value in values if isinstance(value, float)))
+    return SimulatedSpeed(*(float(value) for value in values if isinstance(value, float)))

@@ -1,4 +1,4 @@
-"""What a hospital's time went into: computing, transfer, waiting for a version, tasks that came to nothing.
+"""How a hospital spent its time: computing, transfer, waiting for a version, tasks without a result.
 
 Of a task the server knows the dispatch, the outcome and how long the hospital says it computed. The rest of the round
 trip is transfer, with Flower's own work and any queue at the node. Where in the round trip the computing lay is not
@@ -21,7 +21,7 @@ Interval = tuple[float, float]
 
 
 def kind(span: Span) -> str:
-    """What the full-height bar of a task says: what was computed, or that it came to nothing, or is under way."""
+    """What the full-height bar of a task says: what was computed, or that it failed or is under way."""
     if span.outcome in (ACCEPTED, MEASURED):
         return TRAINING if span.kind == TRAIN else EVALUATING
     return span.outcome if span.outcome in (*NOTHING, UNDER_WAY) else REFUSED

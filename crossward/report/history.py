@@ -1,6 +1,6 @@
 """A run as its ledger tells it, for people: hospitals by name, tasks as spans of time, versions, held-out losses.
 
-Time runs only while the server ran: the pause before a resumed sitting is left out.
+Time runs only while the server ran: the pause before a resumed session is left out.
 
 Not for: where a run stands (``crossward.ledger.state``) or drawing (``crossward.report.figures``).
 """
@@ -50,7 +50,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Made:
+class VersionPoint:
     """A version: integer weight and staleness by hospital; ``reverts`` names the version that it subtracts.
 
     ``key`` is the fingerprint of the key that it is sealed under, ``crypto_share`` encryption's share of its time.
@@ -67,8 +67,8 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Something that came to nothing, or that somebody should know."""
+class Problem:
+    """A failure, or something else that people should know."""
 
     at: float
     hospital: str
@@ -87,12 +87,12 @@ class History:
 
     hospitals: list[Lane] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
-    versions: list[Made] = field(default_factory=list)
+    versions: list[VersionPoint] = field(default_factory=list)
     heldout: list[tuple[int, float, bool]] = field(default_factory=list)
     by_hospital: dict[int, dict[int, float]] = field(default_factory=dict)
     measures: Rows = field(default_factory=dict)
-    troubles: list[Trouble] = field(default_factory=list)
-    sittings: list[float] = field(default_factory=list)
+    troubles: list[Problem] = field(default_factory=list)
+    sessions: list[float] = field(default_factory=list)
     began: float = 0.0
     ended: float = 0.0
     running: float = 0.0
@@ -125,8 +125,8 @@ class _Reader:
 
     def __call__(self, event: Event) -> None:
         out = self.out
-        if isinstance(event, events.Sitting):
-            self._sit_down(event)
+        if isinstance(event, events.Session):
+            self._begin_session(event)
         self.run.apply(event)
         at = self.last = max(event.time - self.paused, self.last)
         where = self.lane.get(getattr(event, "node", ""), -1)
@@ -143,20 +143,22 @@ class _Reader:
                 out.heldout.append((event.version, event.loss, event.complete))
         if isinstance(event, NOTES):
             name = out.hospitals[where].name if where >= 0 else "the server"
-            out.troubles.append(Trouble(at - out.began, name, event.name, getattr(event, "kind", ""), _told(event)))
+            out.troubles.append(
+                Problem(at - out.began, name, event.name, getattr(event, "kind", ""), _description(event))
+            )
         for claim in event.clamped if isinstance(event, events.Accepted) and where >= 0 else ():
-            out.troubles.append(Trouble(at - out.began, out.hospitals[where].name, CLAMPED, TRAIN, claim))
+            out.troubles.append(Problem(at - out.began, out.hospitals[where].name, CLAMPED, TRAIN, claim))
 
-    def _sit_down(self, event: events.Sitting) -> None:
+    def _begin_session(self, event: events.Session) -> None:
         out, now = self.out, event.time
-        if not out.sittings:
+        if not out.sessions:
             out.began = self.last = now
         else:
             self.paused = max(now - self.last, self.paused)
         for span in self.open.values():
             span.end, span.outcome = self.last, LOST
         self.open.clear()
-        out.sittings.append(self.last - out.began)
+        out.sessions.append(self.last - out.began)
 
     def _close(self, event: events.Outcome, at: float) -> None:
         span = self.open.pop(event.task, None)
@@ -200,10 +202,12 @@ class _Reader:
         if event.hospital_epsilon is not None:
             self.out.hospital_epsilons.append((event.version, event.hospital_epsilon))
         where, part = at - self.out.began, cost.share(event)
-        self.out.versions.append(Made(event.version, where, weights, staleness, loss, event.reverts, event.key, part))
+        self.out.versions.append(
+            VersionPoint(event.version, where, weights, staleness, loss, event.reverts, event.key, part)
+        )
 
 
-def _told(event: Event) -> str:
+def _description(event: Event) -> str:
     match event:
         case events.Disagreement():
             return f"another state of version {event.version} than the others"
@@ -212,7 +216,7 @@ def _told(event: Event) -> str:
     return str(getattr(event, "reason", ""))
 
 
-def _light(event: Event) -> Event:
+def _without_bulk(event: Event) -> Event:
     """Without what is bulky and in no report."""
     if isinstance(event, events.Accepted):
         return replace(event, shape=(), digest="", signature="")
@@ -224,7 +228,7 @@ def read_history(events: Iterable[Event], rounding: str = "", exact: ExactLoss |
 
     ``rounding``: how hospitals rounded the losses they reported; ``exact`` ones are taken instead, where there are any.
     """
-    kept = list(map(_light, events))
+    kept = list(map(_without_bulk, events))
     hospitals, lane = named(kept)
     reader = _Reader(hospitals, lane, rounding, exact)
     for event in kept:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossward.ledger.events import Dispatched, Event, Sitting
+from crossward.ledger.events import Dispatched, Event, Session
 from crossward.report.names import labels
 from crossward.report.palette import colours
 from crossward.report.svg import clean
@@ -28,22 +28,22 @@ def named(events: list[Event]) -> tuple[list[Lane], dict[str, int]]:
     """The hospitals, by name, and which of them a node is: by its key, else by its own claim, else by its number."""
     key: dict[str, str] = {}
     claimed: dict[str, str] = {}
-    sittings: dict[str, set[int]] = {}
-    sitting = 0
+    sessions: dict[str, set[int]] = {}
+    session = 0
     asked = {event.node for event in events if isinstance(event, Dispatched)}
     for event in events:
-        sitting += isinstance(event, Sitting)
+        session += isinstance(event, Session)
         if (node := getattr(event, "node", "")) and (node in asked or not asked):
-            sittings.setdefault(node, set()).add(sitting)
+            sessions.setdefault(node, set()).add(session)
             if (known := getattr(event, "hospital", "")) and not known.startswith("node-"):
                 key[node] = known
             if site := clean(getattr(event, "site", ""), 80):
                 claimed[node] = site
-    owner = {node: key.get(node, f"node-{node}") for node in sittings}
+    owner = {node: key.get(node, f"node-{node}") for node in sessions}
     for node in [n for n in owner if n not in key and n in claimed]:  # a known hospital that has a new number
         others = {k for n, k in key.items() if claimed.get(n) == claimed[node]}
-        meanwhile = {s for n, k in key.items() if k in others for s in sittings[n]}
-        if len(others) == 1 and not meanwhile & sittings[node]:
+        meanwhile = {s for n, k in key.items() if k in others for s in sessions[n]}
+        if len(others) == 1 and not meanwhile & sessions[node]:
             owner[node] = others.pop()
     names = {k: claimed[node] for node, k in owner.items() if node in claimed}
     shown: dict[str, str] = {}

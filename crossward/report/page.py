@@ -41,13 +41,13 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
     unused = history.count(ACCEPTED) - sum(len(made.weights) for made in history.versions)
     spare = f" {count(unused, 'accepted update')} went into no version." if unused > 0 else ""
     weights = section(
-        "What each hospital weighed in every version",
+        "Weight of each hospital in every version",
         "Integer weights, as a share of their sum (Σ).",
         weight_figure(history, width),
         "No version was made.",
     )
     stale = section(
-        "Who was in every version, and how stale",
+        "Contributors of every version and their staleness",
         "Versions made between an update's start and its arrival; empty: not in that version." + spare,
         staleness_figure(history, width),
         "No version was made.",
@@ -61,7 +61,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         tiles(history),
         section(
             trend(history),
-            "Held-out notes stay where they are: each hospital reports sums over its own. Hollow: not all answered.",
+            "Held-out notes stay at the hospital: each hospital reports sums over its own. Hollow: not all answered.",
             loss_figure(history),
             "No hospital has measured its held-out notes yet.",
         ),
@@ -75,15 +75,15 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             "No hospital has measured its held-out notes yet.",
         ),
         section(
-            "What every hospital was doing, and when versions were made",
+            "Activity of every hospital, and when versions were made",
             "A lane a hospital; a vertical line, or a tick above, is a version. Computing is as long as the hospital "
-            "reports, placed in the middle of its round trip; a task that came to nothing does not say how long it "
+            "reports, placed in the middle of its round trip; a failed task does not report how long it "
             "computed.",
             timeline_figure(history),
             "No task was sent.",
         ),
         section(
-            "What every hospital's time went into",
+            "How every hospital spent its time",
             "Parts of the time that the server ran. In a simulation the rest of a round trip is also waiting for the "
             "machine that all share, and the time that slow hospitals are held back.",
             shares_figure(history),
@@ -92,7 +92,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         pair[0] + weights + stale + pair[1],
         section(
             "Bytes up and down by hospital",
-            "What refused or lost updates weighed is not in the ledger.",
+            "The ledger does not record the size of refused or lost updates.",
             bytes_figure(history),
             "Nothing was transferred.",
         ),
@@ -103,9 +103,9 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             "No hospital has measured its held-out notes yet.",
         ),
         section(
-            "What failed or was refused, and why",
+            "Failures and refusals",
             "Every outcome other than an accepted update has a reason in the ledger. Clamped: what a hospital reported "
-            "with an accepted update was out of bounds and was brought into them.",
+            "with an accepted update was out of bounds and was limited to them.",
             troubles(history),
             "Nothing failed and nothing was refused.",
         ),
@@ -127,7 +127,7 @@ def _training(history: History, grid: float) -> str:
     if history.rounding:
         title = f"Reported training loss of each hospital's updates, {history.rounding}"
         says = (
-            f"{of}. Hospitals round it before they report it, so that it tells little of single patients: smaller "
+            f"{of}. Hospitals round it before they report it, so that it reveals little about single patients: smaller "
             "changes do not show. The held-out loss above shows how well the run does."
         )
     elif rounded := rounding(grid):
@@ -136,7 +136,7 @@ def _training(history: History, grid: float) -> str:
             "sees nothing finer."
         )
     unit = history.privacy_unit or ("hospital" if history.hospital_privacy is not None else "")
-    withheld = f"Withheld: it would tell of what privacy.unit = {unit!r} protects."
+    withheld = f"Withheld: it would reveal what privacy.unit = {unit!r} protects."
     return section(title, says, train_figure(history), withheld if unit else "No update was accepted.")
 
 

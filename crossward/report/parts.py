@@ -14,7 +14,7 @@ from typing import Any
 from crossward.ledger.file import FILE_NAME
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import ACCEPTED, BEHIND, FAILED, LATE
-from crossward.report.history import CLAMPED, LOST, MEASURED, UNDER_WAY, History, Trouble, total
+from crossward.report.history import CLAMPED, LOST, MEASURED, UNDER_WAY, History, Problem, total
 from crossward.report.loss_figures import MODELS
 from crossward.report.svg import count, duration, escape, short, size
 
@@ -43,7 +43,7 @@ def tiles(history: History) -> str:
     """The headline facts: two rows of four where there is room."""
     accepted, late, failed = history.count(ACCEPTED), history.count(LATE), history.count(FAILED)
     others = len(history.spans) - history.count(ACCEPTED, LATE, FAILED, BEHIND, MEASURED, LOST, UNDER_WAY)
-    pauses = len(history.sittings) - 1
+    pauses = len(history.sessions) - 1
     began = datetime.fromtimestamp(history.began, UTC).strftime("%Y-%m-%d %H:%M UTC") if history.began else "-"
     resumed = f", resumed {count(pauses, 'time')} over {duration(history.ended - history.began)}" if pauses > 0 else ""
     back = sum(made.reverts is not None for made in history.versions)
@@ -137,7 +137,7 @@ def measures(history: History) -> str:
 
 def troubles(history: History) -> str:
     """One row for all that is the same but for its moment, newest kinds last."""
-    alike: dict[tuple[str, str, str, str], list[Trouble]] = {}
+    alike: dict[tuple[str, str, str, str], list[Problem]] = {}
     for trouble in history.troubles:
         # clamped claims of one fact differ in their figures only: the last is shown
         about = trouble.reason.split(" ")[0] if trouble.what == CLAMPED else trouble.reason

@@ -1,4 +1,4 @@
-"""What the training loss that hospitals report is: exact, or rounded so that it tells little of single patients.
+"""Form of the reported training loss: exact, or rounded so that it reveals little about single patients.
 
 A rounded loss moves in steps, so it is shown under its own name and never drawn as a curve: what a run achieves is in
 the held-out loss. An ``ExactLoss`` is for whoever runs a simulation, where every hospital is on the same machine

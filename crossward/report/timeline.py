@@ -43,7 +43,7 @@ LOOKS = {
     BEHIND: ("#a8694b", 0.34, "behind (asked again)"),
     LOST: ("#8a94a0", 0.34, "lost when the server stopped"),
 }
-IDLES = ("#e9edf2", "idle, or not there")
+IDLES = ("#e9edf2", "idle, or disconnected")
 _ONE_BY_ONE = 500  # so many tasks have a tooltip each; more share an element by activity
 _FINEST = 0.3  # pixels of a gap that is still drawn when they share one
 _LANES = 60
@@ -94,7 +94,7 @@ def _versions(pen: Drawing, history: History, top: float, bottom: float, right: 
     if many > _LINES:
         ticks = "".join(f"M{number(x(made.at))} {number(top - 5)}v5" for made in history.versions)
         pen.strokes(ticks, INK, 0.5, "versions")
-    for moment in history.sittings[1:]:
+    for moment in history.sessions[1:]:
         pen.line(x(moment), top - 20, x(moment), bottom, ALERT, 2)
         after = x(moment) < right - 60
         pen.text(x(moment) + (4 if after else -4), top - 23, "resumed", "start" if after else "end", ALERT, 11)
@@ -146,7 +146,7 @@ def shares_figure(history: History) -> str:
     spent = shares(history)[:lanes]
     right, top, row = FIGURE - 18.0, 12.0, lane_height(lanes)
     bottom = top + row * lanes
-    pen = Drawing(FIGURE, 0, "what every hospital's time went into")
+    pen = Drawing(FIGURE, 0, "how every hospital spent its time")
     lanes_named(pen, history, lanes, top, row, right)
     order = (TRAINING, EVALUATING, TRANSFER, WAITING, UNDER_WAY, LATE, REFUSED, FAILED, BEHIND, LOST, IDLE)
     colours = {what: LOOKS[what][0] for what in LOOKS} | {IDLE: IDLES[0]}

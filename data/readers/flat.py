@@ -18,7 +18,7 @@ from data.readers.pieces import Counts
 def read_rows(
     stream: Callable[[Path, Sequence[str], str], Iterator[pa.Table]], path: Path, config: DataConfig, counts: Counts
 ) -> Iterator[pa.Table]:
-    """Pieces of the rows at ``path``; without a patient column each is a patient of its own, its category is its site.
+    """Pieces of the rows at ``path``; without a patient column each is a separate patient, its category is its site.
 
     ``stream`` yields the columns it is asked for, in tables of text: (path, column names, encoding).
     """

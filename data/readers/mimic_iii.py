@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from crossward.config.data_settings import DataConfig
 from data.csv_files import header, match_columns, stream_csv
 from data.ids import as_ids, same_ids, without_decimals
-from data.readers.pieces import Counts, Early, Sites, default_site, labels
+from data.readers.pieces import Counts, EarlyNotes, Sites, default_site, labels
 from data.tables import needed_table
 
 
@@ -25,7 +25,7 @@ def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator
     match_columns(str(path), header(path, config.encoding), wanted)
     label = labels(folder, config, "icd9_code", "")
     sites = Sites(folder, path, default_site(folder, config, "category"), config.encoding)
-    early = Early(folder, config)
+    early = EarlyNotes(folder, config)
     wanted += ["charttime", "chartdate"] if early.hours else []
     wanted += [sites.column] if sites.of_note and sites.column not in wanted else []
     for piece in stream_csv(path, wanted, config.encoding):

@@ -15,7 +15,7 @@ from crossward.config.data_settings import DataConfig
 from data.csv_files import stream_csv
 from data.errors import DataError
 from data.ids import as_ids, same_ids
-from data.readers.pieces import Counts, Early, Sites, default_site, labels
+from data.readers.pieces import Counts, EarlyNotes, Sites, default_site, labels
 from data.tables import find_table
 
 _CATEGORIES = {"discharge": "Discharge summary", "radiology": "Radiology"}
@@ -31,7 +31,7 @@ def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[
         )
     label = labels(folder, config, "icd_code", "icd_version")
     site = default_site(folder, config, "anchor_year_group")
-    early = Early(folder, config)
+    early = EarlyNotes(folder, config)
     for name, path in paths.items():
         sites = Sites(folder, path, site, config.encoding) if site != "category" else None
         wanted = ["note_id", "subject_id", "hadm_id", "text", *(["charttime"] if early.hours else [])]

@@ -128,7 +128,7 @@ def default_site(folder: Path, config: DataConfig, fallback: str) -> str:
     return "first_careunit" if find_table(folder, "icustays") else fallback
 
 
-class Early:
+class EarlyNotes:
     """Whether a note was charted within the configured hours of its admission."""
 
     def __init__(self, folder: Path, config: DataConfig) -> None:

@@ -151,7 +151,7 @@ class _Watch(Callback):
     def on_event(self, event: Event, state: RunState) -> None:
         self.events.append(event)
         if isinstance(event, Refused) and not isinstance(event, Late):
-            raise EvaluationError(f"a task of the comparison came to nothing ({event.name}): {event.reason}")
+            raise EvaluationError(f"a task of the comparison failed ({event.name}): {event.reason}")
         if isinstance(event, Version) and self.private and epsilon_of(self.events) is None:
             raise UnavailableError(
                 "the first version's ledger lines state no epsilon: this version of the project does not train with "

@@ -1,11 +1,11 @@
-"""Versions that nobody can open: left out, in the ledger's sight, instead of stopping the run.
+"""Versions that nobody can open: discarded, and recorded in the ledger, instead of stopping the run.
 
 A hospital that holds the key can send a ciphertext so noisy, or fields so large, that the version made with it does not
-open; the server cannot see that. Nodes say so. A doubted stretch is sent version by version from then on, and a version
-that two nodes could not open, and none has opened, is void: nodes step over it, its contributors keep their
-residuals. The ledger names them. Nodes give up under a key after a few such records (``client_app.guard.strikes``). So,
-where there are enough others, the contributors of a void version meet in no version again, and when a second one is
-void, whoever was in both is asked no more.
+open; the server cannot see that, but nodes report it. From then on the reported versions are sent one by one, and one
+that two nodes could not open, and none has opened, is discarded: nodes skip it, its contributors keep their residuals,
+and the ledger names them. Nodes refuse a key after a few such records (``client_app.guard.strikes``). So, where there
+are enough others, contributors of a discarded version are not combined again, and when a second version is discarded,
+those who contributed to both get no more tasks.
 
 Not for: versions that open but make the loss jump (``strategies.aggregation.versions.roll_back``).
 """
@@ -23,21 +23,21 @@ from strategies.history.state import ServerState
 WITNESSES = 2
 
 
-def doubt(state: ServerState, view: NodeView, first: int, last: int, reason: str) -> None:
-    """Take in that a node could not open what was sent it of versions ``first`` to ``last``."""
+def report_unopened(state: ServerState, view: NodeView, first: int, last: int, reason: str) -> None:
+    """Record that a node could not open versions ``first`` to ``last``."""
     if not 1 <= first <= last <= state.version or state.hashes.newest >= first:
-        return  # no such versions, or others have opened them: the trouble is this node's own
+        return  # no such versions, or others have opened them: the fault is this node's
     state.catch_up.part(range(first, last + 1))
     if first < last or state.catch_up.versions[first].discarded:
         return
-    witnesses = state.doubts.setdefault(first, set())
+    witnesses = state.unopened.setdefault(first, set())
     witnesses.add(view.hospital)
     if len(witnesses) >= min(WITNESSES, len(state.roster.present)):
         _discard(state, first, reason)
 
 
-def apart(state: ServerState, group: list[Accepted]) -> list[Accepted]:
-    """``group`` with one at most of those who contributed to a void version, if others can fill a buffer."""
+def separate_suspects(state: ServerState, group: list[Accepted]) -> list[Accepted]:
+    """``group`` with one at most of those who contributed to a discarded version, if others can fill a buffer."""
     run = state.run
     suspects = frozenset[str]().union(*run.discarded_groups) - run.excluded
     if not suspects:
@@ -50,7 +50,7 @@ def apart(state: ServerState, group: list[Accepted]) -> list[Accepted]:
 
 
 def _exclude(state: ServerState) -> None:
-    """After a second void version, ask whoever contributed to all of them no more, if enough others are left."""
+    """After a second discarded version, exclude those who contributed to all of them, if enough others are left."""
     run = state.run
     if len(run.discarded_groups) < 2:
         return
@@ -59,17 +59,17 @@ def _exclude(state: ServerState) -> None:
     if not suspects or len(present - suspects) < state.settings.min_contributors:
         return
     for hospital in sorted(suspects):
-        log(WARNING, "%s contributed to every version that did not open: it is asked no more", hospital)
+        log(WARNING, "%s contributed to every version that did not open: it gets no more tasks", hospital)
         state.record(Excluded(hospital=hospital, versions=len(run.discarded_groups)))
 
 
 def _discard(state: ServerState, version: int, reason: str) -> None:
     found = (e for e in map(read_line, state.journal.events()) if isinstance(e, Version) and e.version == version)
     made = next(found)
-    log(WARNING, "Version %s opens at no node and is left out: %s", version, reason)
+    log(WARNING, "Version %s opens at no node and is discarded: %s", version, reason)
     state.record(Discarded(version=version, tasks=made.tasks, hospitals=made.hospitals, reason=reason))
     state.catch_up.forget()
-    state.doubts.pop(version, None)
+    state.unopened.pop(version, None)
     _exclude(state)
     for view in state.roster.nodes.values():
         view.failures, view.not_before = 0, 0.0

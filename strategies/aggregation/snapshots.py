@@ -27,13 +27,13 @@ class StateHashes:
 
     def report(self, version: int, hospital: str, digest: str) -> bool:
         """Take in a report; False when it, or with it an earlier one, disagrees with what most reported."""
-        before, known = self.agreed(version), len(self.astray(version))
+        before, known = self.agreed(version), len(self.disagreeing(version))
         self._reports[version][hospital] = digest
         for old in sorted(self._reports)[:-_REMEMBERED]:
             del self._reports[old]
-        return (not before or digest == before) and len(self.astray(version)) <= known
+        return (not before or digest == before) and len(self.disagreeing(version)) <= known
 
-    def astray(self, version: int) -> list[str]:
+    def disagreeing(self, version: int) -> list[str]:
         """Hospitals whose state of ``version`` is not the one agreed on."""
         agreed = self.agreed(version)
         return [h for h, digest in self._reports.get(version, {}).items() if agreed and digest != agreed]

@@ -88,7 +88,7 @@ def _unprotected(update: Update, expected: Expected) -> Stated | None:
     if update.privacy_unit not in LOCAL_UNITS and (spent := update.local_epsilon):
         return reasons.EPSILON(epsilon=spent)
     if update.privacy_unit != NO_UNIT and update.loss_sum:
-        return reasons.LOSS_TOLD(unit=update.privacy_unit)
+        return reasons.LOSS_REPORTED(unit=update.privacy_unit)
     return None
 
 

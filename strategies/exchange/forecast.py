@@ -82,6 +82,6 @@ class Forecast:
         """
         if not self._versions:
             return float("inf")
-        pace = self._seconds / self._versions  # over the whole sitting: versions come in bursts
+        pace = self._seconds / self._versions  # over the whole session: versions come in bursts
         left = versions * pace - since
         return left if left > pace / 2 else max(pace / 2, since)

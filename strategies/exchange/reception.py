@@ -30,7 +30,7 @@ from crossward.protocol.messages import (
 )
 from crossward.protocol.parts import ProtocolError
 from crossward.protocol.wire import read_reply
-from strategies.aggregation.discarded import doubt
+from strategies.aggregation.discarded import report_unopened
 from strategies.exchange.admission import Expected, Refusal, examine
 from strategies.exchange.launches import adopt
 from strategies.history.roster import Flight, NodeView
@@ -40,7 +40,7 @@ ATTEMPTS = 3
 
 
 def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
-    """Record that a task came to nothing; the node is asked again after a pause, at once if it was only behind."""
+    """Record that a task failed; the node is asked again after a pause, or at once if it was only behind."""
     view = state.roster.nodes[flight.node]
     facts = {"task": flight.task, "node": str(flight.node), "hospital": view.hospital, "version": flight.version}
     state.record(refused(outcome, kind=flight.kind, reason=reason, **facts))
@@ -111,7 +111,7 @@ def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Fai
             state.snapshots.drop(confirmed)
     fail(state, flight, reply.kind, reply.reason)
     if reply.first >= 0:
-        doubt(state, view, reply.first, reply.last, reply.reason)
+        report_unopened(state, view, reply.first, reply.last, reply.reason)
 
 
 def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: Evaluation) -> None:
@@ -198,7 +198,7 @@ def _accepted(state: ServerState, flight: Flight, view: NodeView, update: Update
     name = hospital(update)
     update, clamped = state.claims.bounded(name, update, seconds)
     if clamped:
-        log(WARNING, "%s claims what cannot be, and was held to bounds: %s", update.site, "; ".join(clamped))
+        log(WARNING, "%s reported values out of bounds, which were clamped: %s", update.site, "; ".join(clamped))
     state.bandwidths.observe(view.node, size + flight.bytes_down, seconds, update.compute_seconds)
     return Accepted(
         task=flight.task,
@@ -253,11 +253,11 @@ def _spent(update: Update) -> dict[str, Any]:
 
 def _report(state: ServerState, view: NodeView, version: int, digest: str) -> None:
     if not state.hashes.report(version, view.hospital, digest):
-        astray = state.hashes.astray(version) or [view.hospital]
-        log(WARNING, "%s: another state of version %s than the others", ", ".join(astray), version)
-        state.record(Disagreement(node=str(view.node), hospitals=tuple(astray), version=version))
+        disagreeing = state.hashes.disagreeing(version) or [view.hospital]
+        log(WARNING, "%s: holds another state of version %s than the others", ", ".join(disagreeing), version)
+        state.record(Disagreement(node=str(view.node), hospitals=tuple(disagreeing), version=version))
         for other in state.roster.nodes.values():
-            if other.hospital in astray:
+            if other.hospital in disagreeing:
                 other.held = 0  # its next task brings everything, and it starts over
 
 

@@ -41,7 +41,7 @@ def described(state: ServerState) -> str:
     now, flights = state.clock.now(), sorted(state.roster.flights.values(), key=lambda flight: flight.sent)
     needed = state.settings.buffer_size
     waiting = len(state.run.buffer)
-    buffered = f"{waiting} of {needed} updates are here" if needed else f"{waiting} updates are here"
+    buffered = f"{waiting} of {needed} updates have arrived" if needed else f"{waiting} updates have arrived"
     ending = "" if state.stop_reason else f"; {buffered}"
     if flights:
         shown = ", ".join(f"{_name(state, flight)} {now - flight.sent:.0f} s" for flight in flights[:_SHOWN])

@@ -50,8 +50,8 @@ class ServerState:
 
     ``run`` is where the lineage stands; ``resumed`` whether it had begun before, ``expected`` how many hospitals there
     are at least (``strategy.min-nodes``, or as many as the lineage had heard of). ``stop_reason`` is why no more is
-    trained, ``round`` the evaluation round under way, ``progress`` when an answer last helped the run, ``doubts`` which
-    hospitals could not open which version.
+    trained, ``round`` the evaluation round under way, ``progress`` when an answer last helped the run, ``unopened``
+    which hospitals could not open which version.
     """
 
     settings: StrategySettings
@@ -74,7 +74,7 @@ class ServerState:
     round: EvaluationRound | None = None
     progress: float = 0.0
     version_began: float = 0.0
-    doubts: dict[int, set[str]] = field(default_factory=dict)
+    unopened: dict[int, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.run: RunState = fold(map(read_line, self.journal.events()))
@@ -85,7 +85,7 @@ class ServerState:
         self.convergence = Convergence(self.settings)
         self.forecast = Forecast(self.settings, self.bandwidths)
         self.claims = Claims(self.settings, self.run.claims)
-        self.resumed, self.next_task = self.run.sittings > 0, self.run.first_task
+        self.resumed, self.next_task = self.run.sessions > 0, self.run.first_task
         self.expected = max(self.settings.min_nodes, len(self.run.claims))
         self.ended = self.run.ended
         for version, loss in self.run.losses if self.settings.evaluate_every else self.run.train_losses:

@@ -20,7 +20,7 @@ from strategies.history.state import RunError, ServerState
 
 
 class Ending:
-    """Ends ``state``'s run at ``last_version`` or before; ``began`` is when its present sitting did."""
+    """Ends ``state``'s run at ``last_version`` or before; ``began`` is when its present session did."""
 
     def __init__(self, state: ServerState, result: Result, last_version: int) -> None:
         self.state, self.result, self.last_version = state, result, last_version
@@ -50,7 +50,7 @@ class Ending:
             )
         )
         if clamped:
-            log(WARNING, "Held to bounds in the evaluation of version %s: %s", done.version, "; ".join(clamped))
+            log(WARNING, "Clamped in the evaluation of version %s: %s", done.version, "; ".join(clamped))
         if loss is None:
             return None
         metrics = self.result.evaluate_metrics_clientapp[done.version] = done.metrics()
@@ -99,8 +99,8 @@ class Ending:
             return
         last = next(view.reason for view in reversed(s.roster.nodes.values()) if s.exhausted(view.node))
         message = (
-            f"{known - left} of {known} nodes refused their first training for its price in privacy, fewer than "
-            f"strategy.min-contributors = {needed} are left; the last said: {last}"
+            f"{known - left} of {known} nodes refused their first training for its privacy cost, fewer than "
+            f"strategy.min-contributors = {needed} are left; the last reason: {last}"
         )
         if not left or s.clock.now() - self.began >= s.settings.max_wait:
             raise RunError(f"no version was made: {message}")
@@ -145,10 +145,10 @@ class Ending:
         views = [s.roster.nodes[node] for node in s.roster.present]
         if s.progress == self.began and views and all(view.failures >= ATTEMPTS for view in views):
             raise RunError(
-                f"every node failed {ATTEMPTS} times and nothing was ever accepted; the last said: {views[-1].reason}"
+                f"every node failed {ATTEMPTS} times and nothing was ever accepted; the last reason: {views[-1].reason}"
             )
         if views and all(view.refusing and view.failures >= ATTEMPTS for view in views):
-            raise RunError(f"every node refuses to go on; the last said: {views[-1].reason}")
+            raise RunError(f"every node refuses to go on; the last reason: {views[-1].reason}")
         still = s.clock.now() - s.progress
         if still > s.settings.stall_seconds and still > (patience := self.patience()):  # which is no less
             if s.stop_reason:
@@ -159,5 +159,5 @@ class Ending:
             raise RunError(
                 f"no update was accepted for {patience:g} s (see strategy.task-timeout): {len(s.buffer)} "
                 f"updates of {s.settings.min_contributors} needed wait and {len(s.roster.present)} nodes are "
-                f"connected{budgets}. The ledger's last lines say what failed; the run can be resumed"
+                f"connected{budgets}. The ledger's last lines show what failed; the run can be resumed"
             )

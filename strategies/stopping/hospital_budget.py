@@ -1,8 +1,8 @@
-"""What versions have cost hospitals of their privacy: counted by participation, kept within the run's budget.
+"""Privacy cost of versions for hospitals: counted by participation, kept within the run's budget.
 
-A hospital pays for every version that its update is in, whether the version is rolled back or void later: its sum was
-made and could be read. A version that subtracts another costs nothing, it holds what was paid for. Participations
-(``taken``) are those of the ledger's version lines, so that a resumed run goes on counting where it stopped.
+A hospital pays for every version that its update is in, even one rolled back or discarded later: its sum was made and
+could be read. A version that subtracts another costs nothing. Participations (``taken``) are those of the ledger's
+version lines, so that a resumed run continues the count.
 
 Of ``privacy`` the server reaches this accounting alone; what draws noise stays with the nodes.
 

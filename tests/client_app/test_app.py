@@ -39,7 +39,7 @@ from crossward.protocol.messages import (
     Task,
     Update,
 )
-from crossward.protocol.simulated import read_pretence
+from crossward.protocol.simulated import read_simulated_speed
 from crossward.protocol.wire import read_reply, write_task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,11 +153,11 @@ def test_train_alone_and_evaluate_answer_with_what_was_asked(tmp_path: Path) -> 
 
 def test_only_training_says_which_link_it_pretends_to_have(tmp_path: Path) -> None:
     where = context({"partition-id": 1, "num-partitions": 3}, run__state_dir=str(tmp_path))
-    reported = read_pretence(ask(write_task(TASK), where).content)
+    reported = read_simulated_speed(ask(write_task(TASK), where).content)
     assert reported is not None and (reported.mbit, reported.slowdown) == (8.0, 3.0) and reported.compute > 0
-    assert read_pretence(ask(write_task(TASK), where, EVALUATE).content) is None
+    assert read_simulated_speed(ask(write_task(TASK), where, EVALUATE).content) is None
     none = context(run__state_dir=str(tmp_path), simulation__links_mbit="")
-    assert read_pretence(ask(write_task(TASK), none).content) is None
+    assert read_simulated_speed(ask(write_task(TASK), none).content) is None
 
 
 # ---------------------------------------------------------------------- deployment
@@ -290,7 +290,7 @@ def test_a_deployed_node_is_what_its_node_config_says(tmp_path: Path, notes: Pat
     assert len(node.learner.hospital.train) + len(node.learner.hospital.test) == 12
     got = answer(TASK, where)
     assert isinstance(got, Update) and got.site == "St Elsewhere"
-    assert read_pretence(ask(write_task(TASK), where).content) is None
+    assert read_simulated_speed(ask(write_task(TASK), where).content) is None
 
 
 def test_without_a_site_the_notes_name_the_hospital(tmp_path: Path, notes: Path, key: dict[str, str]) -> None:

@@ -46,14 +46,14 @@ def test_without_a_path_it_is_made_below_the_home(tmp_path: Path, monkeypatch: p
 def test_a_folder_that_holds_a_run_is_not_written_over(folder: RunFolder) -> None:
     folder.record("started", **facts("started"))
     before = (folder.path / "config.json").read_bytes()
-    with pytest.raises(RunFolderError, match=r"already holds a run: .* go on with run.resume="):
+    with pytest.raises(RunFolderError, match=r"already holds a run: .* resume it with run.resume="):
         RunFolder.create(folder.path, {}, PLAN)
     assert (folder.path / "config.json").read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunFolderError, match="cannot be made"):
+    with pytest.raises(RunFolderError, match="cannot be created"):
         RunFolder.create(tmp_path / "file" / "run", {}, PLAN)
 
 
@@ -129,7 +129,7 @@ def test_metrics_that_cannot_be_made_anew_are_named(folder: RunFolder) -> None:
     folder.close()
     (folder.path / "metrics.jsonl").unlink(missing_ok=True)
     (folder.path / "metrics.jsonl").mkdir()
-    with pytest.raises(RunFolderError, match=r"metrics.jsonl cannot be made anew .* then resume the run"):
+    with pytest.raises(RunFolderError, match=r"metrics.jsonl cannot be rewritten .* then resume the run"):
         RunFolder.resume(folder.path, CONFIG, durable=False)
 
 

@@ -12,27 +12,27 @@ pytest.importorskip("flwr.serverapp")
 from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from crossward.protocol.simulated import Pretence, write_pretence
+from crossward.protocol.simulated import SimulatedSpeed, write_simulated_speed
 from crossward.simulation.toy import toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
 from server_app.simulated_links import SimulatedLinks
 from strategies.exchange.bandwidth import Bandwidths
 
 
-def replying(size: int, pretence: Pretence | None) -> ClientApp:
+def replying(size: int, simulated: SimulatedSpeed | None) -> ClientApp:
     app = ClientApp()
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
         content = RecordDict({"x": ArrayRecord({"bytes": Array("uint8", (size,), "raw.bytes", bytes(size))})})
-        if pretence is not None:
-            write_pretence(content, pretence)
+        if simulated is not None:
+            write_simulated_speed(content, simulated)
         return Message(content=content, reply_to=message)
 
     return app
 
 
-def links(*nodes: tuple[int, Pretence | None]) -> tuple[SimulatedLinks, VirtualClock, Bandwidths]:
+def links(*nodes: tuple[int, SimulatedSpeed | None]) -> tuple[SimulatedLinks, VirtualClock, Bandwidths]:
     """Nodes that really answer after one second; (bytes of the reply, what it pretends)."""
     clock, bandwidths = VirtualClock(), Bandwidths()
     real = Speed(mbit=1e15, latency=0.0, compute=1.0)
@@ -55,7 +55,7 @@ def pull(grid: SimulatedLinks, clock: VirtualClock, time: float, ids: list[str])
 
 def test_a_reply_comes_after_transfer_and_slowed_down_work() -> None:
     # 1 MB down, 4 MB up at 10 Mbit/s: 4 s; 2 s of work three times as slow: 6 s
-    grid, clock, bandwidths = links((4_000_000, Pretence(10.0, 3.0, 2.0)))
+    grid, clock, bandwidths = links((4_000_000, SimulatedSpeed(10.0, 3.0, 2.0)))
     ids = [push(grid, 1, 1_000_000)]
     assert pull(grid, clock, 1.0, ids) == []
     assert pull(grid, clock, 9.99, ids) == []
@@ -72,13 +72,13 @@ def test_a_node_that_pretends_nothing_passes_straight_through() -> None:
 
 
 def test_fast_replies_overtake_slow_ones() -> None:
-    grid, clock, _ = links((0, Pretence(10.0, 1.0, 50.0)), (0, Pretence(10.0, 1.0, 5.0)), (0, None))
+    grid, clock, _ = links((0, SimulatedSpeed(10.0, 1.0, 50.0)), (0, SimulatedSpeed(10.0, 1.0, 5.0)), (0, None))
     ids = [push(grid, 1), push(grid, 2), push(grid, 3)]
     assert [pull(grid, clock, t, ids) for t in (1.0, 5.0, 49.0, 50.0)] == [[3], [2], [], [1]]
 
 
 def test_a_reply_that_really_took_longer_is_not_held_back() -> None:
-    grid, clock, _ = links((0, Pretence(1000.0, 1.0, 0.1)))
+    grid, clock, _ = links((0, SimulatedSpeed(1000.0, 1.0, 0.1)))
     ids = [push(grid, 1)]
     assert pull(grid, clock, 1.0, ids) == [1]
 
@@ -117,7 +117,7 @@ def test_a_whole_run_over_simulated_links(tmp_path: Any) -> None:
     def pretending(number: int) -> Any:
         def app(message: Message, context: Context) -> Message:
             reply = inner(message, context)
-            write_pretence(reply.content, Pretence(mbit[number], 1.0, seconds[number]))
+            write_simulated_speed(reply.content, SimulatedSpeed(mbit[number], 1.0, seconds[number]))
             return reply
 
         return app

@@ -216,12 +216,12 @@ class Gone(Exception):
 
 
 def test_a_resumed_run_goes_on_counting(federation: Any, tmp_path: Path) -> None:
-    def sitting(journal: RunFolder) -> Any:
+    def session(journal: RunFolder) -> Any:
         given = {"noise": fixed(), "budget": budget(MECHANISM.epsilon(5, DELTA)), "schedule": schedule(8)}
         return federation(journal=journal, plan=PLAN, weighting="equal", compute=(1, 1, 1), **given)
 
     journal = RunFolder.create(tmp_path / "run", {}, PLAN, durable=False)
-    first = sitting(journal)
+    first = session(journal)
 
     def until_the_third(line: dict[str, Any]) -> None:
         if line.get("version") == 3 and line["event"] == "version":
@@ -237,7 +237,7 @@ def test_a_resumed_run_goes_on_counting(federation: Any, tmp_path: Path) -> None
     with pytest.raises(Gone):
         first.start()
     journal.close()
-    second = sitting(RunFolder.resume(tmp_path / "run", {}, durable=False))
+    second = session(RunFolder.resume(tmp_path / "run", {}, durable=False))
     assert set(second.budget.taken.values()) == {3}
     second.start()
     assert second.strategy.state.version == 5 and "privacy budget" in second.strategy.state.stop_reason

@@ -99,7 +99,7 @@ def test_it_holds_of_synchronous_rounds_and_of_a_resumed_run(federation: Any, ki
     again = federation(journal=first.journal, compute=(1, 2, 3, 4), versions=6, kind=kind, callbacks=[watch])
     assert again.strategy.state.run == fold(map(read_line, first.journal.events())) == first.strategy.state.run
     again.start()
-    assert watch.seen["resumed"] == 1 and again.strategy.state.run.sittings == 2
+    assert watch.seen["resumed"] == 1 and again.strategy.state.run.sessions == 2
 
 
 # ---------------------------------------------------------------------- sealed, on disk, with faults of every kind
@@ -141,7 +141,7 @@ def test_under_faults_of_every_kind_the_live_state_is_the_ledgers(soaked: Any) -
     folder, out, compared = soaked
     lines = (folder / "run" / FILE_NAME).read_bytes().splitlines()
     problems = [problem for problem in out.problems if " grew from " not in problem]  # the other state is no leak
-    assert problems == [] and out.sittings > 4 and compared > 0.95 * len(lines) > 500
+    assert problems == [] and out.sessions > 4 and compared > 0.95 * len(lines) > 500
     assert {"snapshot", "joined", "left", "clamped claims"} <= {k for k, v in out.made.items() if v}
 
 

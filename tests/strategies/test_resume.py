@@ -294,7 +294,7 @@ def test_a_run_goes_on_after_its_sums_were_lost(federation: Any, tmp_path: Path)
 
 def test_the_history_alone_says_where_a_lineage_stands(whole: Any) -> None:
     past = fold(map(read_line, whole.journal.events()))
-    assert (past.sittings, past.version, bool(past.finished), past.buffer) == (1, 4, True, {})
+    assert (past.sessions, past.version, bool(past.finished), past.buffer) == (1, 4, True, {})
     assert past.layout == Vault().layout("toy-layout-16", 2) and past.shape == (("clear", 8), ("clear", 8))
     assert [version for version, _ in past.losses] == [2, 4]
     assert len(past.accepted) == 4

@@ -26,7 +26,7 @@ def test_every_kind_of_fault_took_place(soaked: Soaked) -> None:
     rotated = {"consortium key rotated", "reply lost with the ServerApp", *LOSSES}
     missing = {kind.name for kind in KINDS} | {way for ways in KILLS.values() for way in ways} | rotated
     assert missing - set(soaked.faults) == set()
-    assert sum(soaked.faults.values()) > 150 and soaked.sittings > 10
+    assert sum(soaked.faults.values()) > 150 and soaked.sessions > 10
 
 
 def test_every_outcome_took_place(soaked: Soaked) -> None:

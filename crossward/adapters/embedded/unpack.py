@@ -100,7 +100,6 @@ def unpack_model(source: Path = MODEL_JSON) -> Path:
                 shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise AdapterError(
-            f"the embedded base model cannot be unpacked to {folder}: {error}. "
-            "Set CROSSWARD_HOME to a folder that can be written."
+            f"the embedded base model cannot be unpacked to {folder}: {error}. Set CROSSWARD_HOME to a writable folder."
         ) from error
     return folder

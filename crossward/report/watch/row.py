@@ -17,7 +17,7 @@ TRAINING, EVALUATING, TRAINING_ALONE = (KINDS[kind].doing for kind in (TRAIN, EV
 WAITING, IDLE, PAUSING = "update awaits version", "idle", "pausing"
 SPENT = "privacy budget spent"
 LEFT, EXCLUDED, ABSENT = "left", "excluded", "not back since resume"
-CLAMPED = "clamped"  # facts that a node reported were out of bounds and brought into them
+CLAMPED = "clamped"  # facts that a node reported were out of bounds and limited to them
 
 
 @dataclass

@@ -50,7 +50,7 @@ NODE = "node-"  # what a hospital's name begins with while its identity is unkno
 
 @dataclass
 class _Node:
-    """A node of the present sitting; ``doing`` is empty when no task is under way, ``reason`` after a success."""
+    """A node of the present session; ``doing`` is empty when no task is under way, ``reason`` after a success."""
 
     number: int
     since: float
@@ -67,7 +67,7 @@ class WatchState:
     """Call it with every event in order, then ask what holds at a moment. ``run`` is where the run stands.
 
     ``last`` is the last event's time, ``notes`` the last notable events, each with its hospital's name. ``accepted``
-    and the bytes are the whole run's; ``failures`` counts by kind what came to nothing or was clamped.
+    and the bytes are the whole run's; ``failures`` counts failures and clamped reports by kind.
 
     ``rounding``: how the training losses of its rows are rounded. Empty: they are exact, as always with ``exact``.
     """
@@ -78,12 +78,12 @@ class WatchState:
         self.notes: deque[tuple[str, Event]] = deque(maxlen=NOTES)
         self.failures: Counter[str] = Counter()
         self.accepted, self.bytes_up, self.bytes_down = 0, 0, 0
-        self._sat, self._ran = 0.0, 0.0
-        self._version_began: float | None = None  # from the first task of a sitting on
+        self._session_began, self._ran = 0.0, 0.0
+        self._version_began: float | None = None  # from the first task of a session on
         self._paces: deque[float] = deque(maxlen=PACES)
         self._hospitals: dict[str, Updates] = {}
         self._nodes: dict[str, _Node] = {}
-        self._owners: dict[str, str] = {}  # node -> hospital, of all sittings
+        self._owners: dict[str, str] = {}  # node -> hospital, of all sessions
         self._newest = -1  # task
         self._excluded: dict[str, float] = {}  # when it was
 
@@ -98,7 +98,7 @@ class WatchState:
 
     def elapsed(self, now: float) -> float:
         """Seconds that the run took until ``now``, without those between an interruption and the resumption."""
-        return self._ran + self.moment(now) - self._sat if self.run.sittings else 0.0
+        return self._ran + self.moment(now) - self._session_began if self.run.sessions else 0.0
 
     def pace(self) -> float | None:
         """Seconds a version: the median of the last few."""
@@ -109,7 +109,7 @@ class WatchState:
         pace, versions = self.pace(), self.run.planned - self.run.version
         if pace is None or versions <= 0 or self.finished is not None:
             return None
-        began = self._sat if self._version_began is None else self._version_began
+        began = self._session_began if self._version_began is None else self._version_began
         return pace * (versions - 1) + max(pace - (self.moment(now) - began), 0.0)
 
     def rows(self, now: float) -> list[Row]:
@@ -130,7 +130,7 @@ class WatchState:
         return (self._hospitals[key].site if key in self._hospitals else "") or clean(key, NAME)
 
     def _row(self, name: str, key: str, node: _Node | None, waiting: float | None, now: float) -> Row:
-        state, since, detail = IDLE, node.since if node is not None else self._sat, ""
+        state, since, detail = IDLE, node.since if node is not None else self._session_began, ""
         if node is None or not self._present(node):
             state, detail = ABSENT if node is None else LEFT, "" if waiting is None else WAITING
         elif node.doing:
@@ -156,8 +156,8 @@ class WatchState:
     def __call__(self, event: Event) -> None:  # noqa: C901 - one branch an event
         """Take in the next event."""
         at = max(event.time, self.last)
-        if isinstance(event, events.Sitting):
-            self._sit_down(at)
+        if isinstance(event, events.Session):
+            self._begin_session(at)
         self.last = at
         node = self._node(event, at) if hasattr(event, "node") else None
         waited = self._taken_out(event)
@@ -226,10 +226,10 @@ class WatchState:
             self.notes = deque(others, maxlen=NOTES)
         self.notes.append((name, event))
 
-    def _sit_down(self, at: float) -> None:
+    def _begin_session(self, at: float) -> None:
         """A run begins or goes on: nodes join anew, and no task is under way."""
-        self._ran += self.last - self._sat if self.run.sittings else 0.0
-        self._sat, self._version_began = at, None
+        self._ran += self.last - self._session_began if self.run.sessions else 0.0
+        self._session_began, self._version_began = at, None
         self._hospitals = {key: found for key, found in self._hospitals.items() if not key.startswith(NODE)}
         self._nodes.clear()
 
@@ -239,7 +239,7 @@ class WatchState:
         node = self._nodes.get(name)
         if node is None:
             if not isinstance(event, events.Joined | events.Dispatched):
-                return None  # of an earlier sitting, or never asked
+                return None  # of an earlier session, or never asked
             node = self._nodes[name] = _Node(int(name), at)
         key, site = getattr(event, "hospital", ""), clean(getattr(event, "site", ""), NAME)
         if not key or key.startswith(NODE):  # the server itself knows a node only by the update that it signed
@@ -254,14 +254,14 @@ class WatchState:
         return node
 
     def _namesake(self, site: str) -> str:
-        """The only hospital of that name, if it has no node in this sitting."""
+        """The only hospital of that name, if it has no node in this session."""
         found = [key for key, updates in self._hospitals.items() if updates.site == site]
         taken = {node.key for node in self._nodes.values()}
         return found[0] if len(found) == 1 and found[0] not in taken else ""
 
     def _answered(self, event: events.Outcome, node: _Node | None, at: float) -> None:
         if node is None or not (event.task == node.task or event.task > self._newest):
-            return  # of an earlier sitting, or answered already
+            return  # of an earlier session, or answered already
         node.task, node.doing = -1, ""
         self._rest(node, at)
         match event:

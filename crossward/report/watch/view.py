@@ -169,12 +169,12 @@ def _message(name: str, event: Event) -> str:
         case events.Version():
             return f"version {event.version} subtracts version {event.reverts}"
         case events.Discarded():
-            return f"version {event.version} opens at no node and is left out: {clean(event.reason, REASON)}"
+            return f"version {event.version} opens at no node and is discarded: {clean(event.reason, REASON)}"
         case events.Excluded():
             return f"{name}: excluded, as it contributed to every version that did not open"
         case events.Disagreement():
-            astray = clean(", ".join(event.hospitals), REASON)
-            return f"{astray}: another state of version {event.version} than the others"
+            disagreeing = clean(", ".join(event.hospitals), REASON)
+            return f"{disagreeing} holds another state of version {event.version} than the others"
         case events.SnapshotDropped():
             return f"the snapshot was dropped: {clean(event.reason, REASON)}"
         case events.Repaired():

@@ -202,8 +202,8 @@ def test_two_runs_at_once_do_not_spend_the_same_rest(path: Path) -> None:
 def test_a_record_that_somebody_keeps_is_not_blamed_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("client_app.guard.spending._PATIENCE", 0.05)
     with (
-        Record(path).alone(),
-        pytest.raises(RecordError, match=r"has kept the record of the privacy budget for 0\.05 s"),
+        Record(path).exclusive(),
+        pytest.raises(RecordError, match=r"has held the record of the privacy budget for 0\.05 s"),
     ):
         budget(path).spend()
 

@@ -116,7 +116,9 @@ def test_who_a_patient_is_the_run_does_not_say(source: str) -> None:
 
 @pytest.mark.parametrize("key", ["privacy-epsilon", "privacy-total-epsilon"])
 def test_a_budget_for_nobody_is_refused(key: str) -> None:
-    with pytest.raises(SettingsError, match=rf"node config: {key} = 3 .* privacy-unit = 'none': say whom it is for"):
+    with pytest.raises(
+        SettingsError, match=rf"node config: {key} = 3 .* privacy-unit = 'none': set that to 'example' or 'patient'"
+    ):
         NodeConfig.read({key: 3.0})
 
 

@@ -21,7 +21,7 @@ FORMAT_2 = (
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
     made = Record(tmp_path / "identity.spent" / "line.json", durable=False)
-    with made.alone():
+    with made.exclusive():
         made.write(SPENDING)
     return made
 
@@ -62,8 +62,8 @@ def test_no_cut_record_is_read(record: Record) -> None:
 
 def test_a_number_changed_by_hand_is_told_of(record: Record) -> None:
     record.path.write_text(record.path.read_text().replace('"steps": 10', '"steps": 1'))
-    assert "its digest is not of what it says: it was damaged, or changed by hand" in refused(record)
-    with pytest.raises(RecordError, match="its digest is not"):
+    assert "its digest does not match its content: it was damaged, or edited by hand" in refused(record)
+    with pytest.raises(RecordError, match="its digest does not match"):
         Record(record.path.with_stem("other")).others()
 
 

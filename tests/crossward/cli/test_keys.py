@@ -99,7 +99,7 @@ def test_neither_command_line_nor_environment_holds_a_secret(tmp_path: Path, pas
 def test_without_a_terminal_no_passphrase_is_asked_for(tmp_path: Path) -> None:
     process = run("create", tmp_path / "the.key", "--passphrase", stdin=f"{PASSPHRASE}\n{PASSPHRASE}\n")
     assert (process.returncode, process.stdout) == (1, "")
-    assert "no terminal to ask for the passphrase on: use --passphrase-file" in process.stderr
+    assert "no terminal to read the passphrase from: use --passphrase-file" in process.stderr
     assert PASSPHRASE not in process.stderr and not (tmp_path / "the.key").exists()
 
 
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_used_ends_with_1(tmp_path: Path, capsys: pytest.C
     assert main(["show", str(path)]) == main(["rotate", str(path)]) == 1
     out, err = capsys.readouterr()
     assert out == "" and all(err.count(f"crossward keys {name}: ") == 1 for name in ("create", "show", "rotate"))
-    assert "left as it is" in err and err.count("chmod 600") == 2 and "Traceback" not in err
+    assert "left unchanged" in err and err.count("chmod 600") == 2 and "Traceback" not in err
     assert path.read_bytes() == before
 
 
@@ -217,7 +217,7 @@ def test_the_aggregator_gets_a_context_that_holds_no_secret(
     before = path.read_bytes()
     assert main(["show", str(path), "--public-context", str(path), *given]) == 1
     assert path.read_bytes() == before
-    assert "left as it is" in capsys.readouterr().err
+    assert "left unchanged" in capsys.readouterr().err
 
 
 def test_the_key_file_is_all_that_a_key_needs(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_wrong_value_is_refused_with_key_value_expectation_and_remedy(key: str
 
 
 def test_a_clash_of_values_is_a_settings_error_too() -> None:
-    with pytest.raises(SettingsError, match=r"run config: run.folder and run.resume exclude each other"):
+    with pytest.raises(SettingsError, match=r"run config: run.folder and run.resume cannot be combined"):
         read_settings(RunSettings, {"run.folder": "/a", "run.resume": "/b"})
 
 

@@ -32,7 +32,7 @@ def test_what_is_made_reads_back_and_is_not_made_twice(file: Path) -> None:
     assert config.own_address == "127.0.0.1:8443"
     assert host_names(config.certificate) == ["aggregator.example", "localhost", "127.0.0.1", "::1"]
     assert stat.S_IMODE(config.secret.stat().st_mode) == 0o600 and len(config.secret.read_bytes()) == 64
-    with pytest.raises(DeployError, match="exists already"):
+    with pytest.raises(DeployError, match="already exists"):
         init_aggregator(file.parent, "x", 1, "y")
 
 
@@ -89,7 +89,10 @@ def test_a_name_that_no_certificate_can_have_makes_nothing(tmp_path: Path) -> No
 
 
 def test_two_keepers_of_one_state_are_one_too_many(tmp_path: Path) -> None:
-    with only_one(tmp_path / "state", "aggregator"), pytest.raises(DeployError, match="this aggregator runs already"):
+    with (
+        only_one(tmp_path / "state", "aggregator"),
+        pytest.raises(DeployError, match="this aggregator is already running"),
+    ):
         only_one(tmp_path / "state", "aggregator")
     only_one(tmp_path / "state", "aggregator").close()
     (tmp_path / "file").write_text("")
@@ -108,10 +111,10 @@ def test_failed_handshakes_are_told_once_a_minute(capsys: pytest.CaptureFixture[
     error = OSError(1, "[SSL: TLSV1_ALERT_UNKNOWN_CA]")
     error.reason = "TLSV1_ALERT_UNKNOWN_CA"  # type: ignore[attr-defined]
     for peer in ("10.0.0.1", "10.0.0.1", "10.0.0.2"):
-        superlink._tell(peer, error, output)
+        superlink._report(peer, error, output)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[1] for line in lines] == ["10.0.0.1", "10.0.0.2"]
-    assert all(line.startswith("REFUSED at TLS") and "present ca.crt" in line for line in lines)
+    assert all(line.startswith("REFUSED at TLS") and "current ca.crt" in line for line in lines)
 
 
 def test_a_real_failed_handshake_is_told(file: Path, tmp_path: Path) -> None:
@@ -122,7 +125,7 @@ import asyncio, socket, ssl
 from crossward.internals.python import on_failed_handshake
 from crossward.deploy import superlink
 said = {{}}
-on_failed_handshake(lambda peer, error: superlink._tell(peer, error, said))
+on_failed_handshake(lambda peer, error: superlink._report(peer, error, said))
 inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 inside.load_cert_chain({str(file.parent / "server.crt")!r}, {str(file.parent / "server.key")!r})
 outside = ssl.create_default_context(cafile={str(tmp_path / "other" / "ca.crt")!r})
@@ -146,7 +149,7 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     (line,) = done.stdout.splitlines()
-    assert line.startswith("REFUSED at TLS: 127.0.0.1: ") and "present ca.crt" in line, done.stderr
+    assert line.startswith("REFUSED at TLS: 127.0.0.1: ") and "current ca.crt" in line, done.stderr
 
 
 def test_a_superlink_of_other_internals_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def test_private_keys_are_private_and_nothing_is_overwritten(made: Path) -> None
     for path in (made / "ca" / "ca.key", made / "server" / "server.key"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = (made / "ca" / "ca.key").read_bytes()
-    with pytest.raises(DeployError, match=r"ca\.key exists already and is kept"):
+    with pytest.raises(DeployError, match=r"ca\.key already exists and is not overwritten"):
         make_authority(made / "ca")
     assert (made / "ca" / "ca.key").read_bytes() == before
     assert not list(made.rglob(".*"))
@@ -116,12 +116,12 @@ def test_host_names_and_addresses_are_taken_once_each() -> None:
         ("hub.example.org.", "a part of it is empty"),
         ("", "a part of it is empty"),
         (".".join(["a" * 49] * 5) + ".bcde", "it has 254 characters, more than 253"),
-        ("300.1.1.1", "it ends in a number as addresses do, and is none"),
+        ("300.1.1.1", "it ends in a number like an address, but is not a valid one"),
         ("10.0.0", "it ends in a number"),
     ],
 )
 def test_what_is_neither_name_nor_address_gets_no_certificate(name: str, wrong: str) -> None:
-    with pytest.raises(DeployError, match=rf"{wrong}.*\. Expected is a host name .*, or an IPv4 or IPv6 address"):
+    with pytest.raises(DeployError, match=rf"{wrong}.*\. Expected a host name .*, or an IPv4 or IPv6 address"):
         check_names(["localhost", name])
 
 

@@ -160,7 +160,8 @@ def test_each_trouble_is_named_and_the_rest_still_looked_at(file: Path, tmp_path
     wrong = {what: line for what, (verdict, line) in all_of_it.items() if verdict == WRONG}
     assert set(wrong) == {"node config", "consortium key", "notes"} and len(all_of_it) == 10
     assert (
-        "no key thraeds; did you mean node.threads?" in wrong["node config"] and "notes is not there" in wrong["notes"]
+        "no key thraeds; did you mean node.threads?" in wrong["node config"]
+        and "notes does not exist" in wrong["notes"]
     )
 
 
@@ -178,7 +179,7 @@ def test_a_strangers_aggregator_and_none_at_all(file: Path, tmp_path: Path) -> N
     make_authority(tmp_path / "other")
     (file.parent / "ca.crt").write_bytes((tmp_path / "other" / "ca.crt").read_bytes())
     verdict, line = found(file)["aggregator"]
-    assert verdict == WRONG and "does not vouch for" in line and "present ca.crt" in line
+    assert verdict == WRONG and "does not verify against" in line and "current ca.crt" in line
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     text = file.read_text()
@@ -219,7 +220,7 @@ def test_the_aggregator_is_reached_through_the_proxy_that_the_supernode_takes(
     verdict, line = all_of_it["aggregator"]
     shown = proxy.url.replace("ada:secret", "***")
     assert proxy.asked == [f"CONNECT hub.localhost:{port} HTTP/1.1"]
-    assert verdict == WRONG and "does not vouch for" in line and "through the proxy 127.0.0.1:" in line  # another name
+    assert verdict == WRONG and "does not verify against" in line and "through the proxy 127.0.0.1:" in line
     verdict, line = all_of_it["proxies"]
     assert verdict == OK and line.startswith(f"HTTPS_PROXY={shown}; not used for 127.0.0.1,::1,localhost")
     file.write_text(text)
@@ -256,7 +257,7 @@ def test_a_port_that_is_taken_is_found_unless_by_this_hospitals_own_supernode(fi
     with socket.create_server(("127.0.0.1", port)):
         verdict, line = found(file)["port"]
         assert verdict == WRONG and line.startswith(f"port {port} on 127.0.0.1 is taken by ")
-        assert line.endswith(f"the SuperNode needs it: end what holds it, or change `port` in {file}")
+        assert line.endswith(f"the SuperNode needs it: stop the process that uses it, or change `port` in {file}")
         with only_one(file.parent / "state", "hospital"):
             assert found(file)["port"] == (OK, f"port {port} on 127.0.0.1: the SuperNode runs already")
 
@@ -277,7 +278,7 @@ def test_what_keeps_an_aggregator_from_starting_is_found(tmp_path: Path) -> None
     with socket.create_server(("127.0.0.1", port)):
         all_of_it = looked()
     assert {what for what, (verdict, _) in all_of_it.items() if verdict == WRONG} == {"members", "port"}
-    assert "the SuperLink needs it: end what holds it, or change `port` in" in all_of_it["port"][1]
+    assert "the SuperLink needs it: stop the process that uses it, or change `port` in" in all_of_it["port"][1]
     (tmp_path / "hub" / "server.key").chmod(0o644)
     assert [verdict for _, verdict, _ in aggregator_findings(file)] == [WRONG]
 

@@ -62,7 +62,7 @@ def test_secrets_are_written_once_and_privately(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "a.key"
     write_new(path, b"one", secret=True)
     check_private(path, "a key")
-    with pytest.raises(DeployError, match="exists already"):
+    with pytest.raises(DeployError, match="already exists"):
         write_new(path, b"two", secret=True)
     assert path.read_bytes() == b"one" and [p.name for p in path.parent.iterdir()] == ["a.key"]
     (tmp_path / "file").write_bytes(b"")

@@ -12,7 +12,7 @@ import pytest
 from crossward.deploy import hospital
 from crossward.deploy.certificates import make_authority
 from crossward.deploy.errors import DeployError
-from crossward.deploy.hospital import Presence, init_hospital, read_hospital
+from crossward.deploy.hospital import NodeIdFile, init_hospital, read_hospital
 from crossward.deploy.keeper import Keeper
 from crossward.deploy.node_keys import fingerprint, public_text
 
@@ -41,7 +41,7 @@ def test_what_is_made_reads_back(file: Path, tmp_path: Path) -> None:
         "key-path": str(tmp_path / "consortium.key"),
     }
     assert config.authority.read_bytes() == (tmp_path / "ca" / "ca.crt").read_bytes()
-    with pytest.raises(DeployError, match="exists already"):
+    with pytest.raises(DeployError, match="already exists"):
         init_hospital(file.parent, "x:1", "y", tmp_path, config.authority, tmp_path)
 
 
@@ -109,7 +109,7 @@ def test_a_port_that_is_taken_keeps_the_supernode_from_starting_and_is_named(
         hospital.keep_hospital(file, lines.append)
     (line,) = lines
     assert line.startswith(f"SuperNode cannot be started: port {taken} on 127.0.0.1 is taken by ")
-    assert line.endswith(f"end what holds it, or change `port` in {file}; tried again in 2 s")
+    assert line.endswith(f"stop the process that uses it, or change `port` in {file}; retrying in 2 s")
     assert kept[0].process is None and kept[0].starts == 0 and kept[0].failures == 1
 
 
@@ -138,39 +138,39 @@ class Superlink:
 
 
 @pytest.fixture
-def presence(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Presence, Superlink, list[str]]:
+def node_id_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[NodeIdFile, Superlink, list[str]]:
     superlink, lines = Superlink(), []
     monkeypatch.setattr(hospital, "release", superlink)
     monkeypatch.setattr(hospital, "SEEN_GONE", 0.0)
-    return Presence(read_hospital(file)[0], file.parent / "state", lines.append), superlink, lines
+    return NodeIdFile(read_hospital(file)[0], file.parent / "state", lines.append), superlink, lines
 
 
-def test_a_killed_supernode_is_signed_off_before_the_next_start(presence: Any) -> None:
-    kept, superlink, lines = presence
+def test_a_killed_supernode_is_signed_off_before_the_next_start(node_id_file: Any) -> None:
+    kept, superlink, lines = node_id_file
     kept.before()
     assert superlink.released == []  # there was none
     kept.on_line("\x1b[92mINFO \x1b[0m:      SuperNode ID: 3101933409148298930")
     kept.ended(-9)
     kept.before()
-    assert superlink.released == [3101933409148298930] and "did not end in order" in lines[-1]
+    assert superlink.released == [3101933409148298930] and "did not exit cleanly" in lines[-1]
     kept.before()
     assert len(superlink.released) == 1
 
 
-def test_one_that_ended_in_order_is_not(presence: Any) -> None:
-    kept, superlink, _ = presence
+def test_one_that_ended_in_order_is_not(node_id_file: Any) -> None:
+    kept, superlink, _ = node_id_file
     kept.on_line("SuperNode ID: 5")
     kept.ended(0)
     kept.before()
     assert superlink.released == []
 
 
-def test_a_superlink_that_cannot_be_told_keeps_nothing_from_starting(presence: Any) -> None:
-    kept, superlink, lines = presence
+def test_a_superlink_that_cannot_be_told_keeps_nothing_from_starting(node_id_file: Any) -> None:
+    kept, superlink, lines = node_id_file
     kept.on_line("SuperNode ID: 5")
     superlink.error = ConnectionRefusedError("no")
     kept.before()
-    assert "could not be told that node 5 is gone (ConnectionRefusedError: no)" in lines[-1]
+    assert "could not report node 5 to the SuperLink as disconnected (ConnectionRefusedError: no)" in lines[-1]
     superlink.error = None
     kept.before()  # at the next start it can
     assert superlink.released == [5]
@@ -178,10 +178,10 @@ def test_a_superlink_that_cannot_be_told_keeps_nothing_from_starting(presence: A
     kept.before()
 
 
-def test_refusals_are_said_in_words_with_the_keys_fingerprint(presence: Any, file: Path) -> None:
-    kept, _, lines = presence
+def test_refusals_are_said_in_words_with_the_keys_fingerprint(node_id_file: Any, file: Path) -> None:
+    kept, _, lines = node_id_file
     kept.on_line("[code: 2004] Failed to activate SuperNode.")
-    assert lines[-1].startswith("REFUSED: aggregator.example:8000 does not let this SuperNode in")
+    assert lines[-1].startswith("REFUSED: aggregator.example:8000 refused this SuperNode")
     assert fingerprint(public_text(file.parent / "node.pub")) in lines[-1] and "node.pub" in lines[-1]
     kept.on_line("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate")
-    assert "ca.crt does not vouch for" in lines[-1]
+    assert "does not verify against" in lines[-1]

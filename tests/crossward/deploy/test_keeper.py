@@ -56,7 +56,7 @@ def test_what_ends_is_started_again_with_growing_pauses(handlers: object, monkey
     pauses = [later - earlier for earlier, later in pairwise(begun)]
     assert pauses[1] >= 0.2 and pauses[2] >= 0.4, pauses  # 0.1, 0.2, 0.4 s, and the time that a process takes
     assert ended[:3] == [3, 3, 3]
-    assert "worker ended with code 3; it is started again in 0.1 s" in lines
+    assert "worker ended with code 3; restarting in 0.1 s" in lines
 
 
 def test_a_kill_is_told_and_lines_are_passed_on(handlers: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,6 @@ def test_a_port_that_is_taken_names_who_needs_it(local: LocalDeployment, monkeyp
         authority = local.aggregator.with_name("ca.crt")
         init_hospital(folder, f"127.0.0.1:{ports[0]}", "A", folder, authority, local.key, ports[number])
     for port, who in ((ports[0], local.aggregator), (ports[2], local.hospital(2))):
-        needs = rf"^port {port} on 127\.0\.0\.1 is taken by .*{who} needs it: end"
+        needs = rf"^port {port} on 127\.0\.0\.1 is taken by .*{who} needs it: stop"
         with socket.create_server(("127.0.0.1", port)), pytest.raises(DeployError, match=needs):
             local.start()

@@ -78,7 +78,7 @@ def test_members_are_those_of_the_folder(members: Any, tmp_path: Path) -> None:
     one.unlink()
     look(found)
     assert flower.calls[-1][:3] == ("supernode", "unregister", node)
-    assert {row["name"] for row in found.known().values()} == {"south"} and "north is no member any more" in lines[-1]
+    assert {row["name"] for row in found.known().values()} == {"south"} and "north is no longer a member" in lines[-1]
     again = made(tmp_path, flower, lines)  # the aggregator was started anew
     look(again)
     assert len(flower.calls) == 3
@@ -119,7 +119,7 @@ def test_who_is_turned_away_is_named(members: Any, tmp_path: Path) -> None:
     text = pem.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     line = f"[/v1/fleet/activate-node][ApiError:2004] Attempted to register SuperNode with public key: {text!r}, exc"
     found.on_line(line)
-    assert fingerprint(public_text(path)) in lines[-1] and "no member. Its hospital must send node.pub" in lines[-1]
+    assert fingerprint(public_text(path)) in lines[-1] and "not a member. Its hospital must send node.pub" in lines[-1]
     (tmp_path / BOOK).write_text(json.dumps({public_text(path): {"name": "north", "node": "1"}}))
     found.on_line(line)
     assert "north, which counts as connected already" in lines[-1]
@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_read_throws_nobody_out(members: Any, tmp_path: 
     look(found)
     look(found)
     assert len(flower.calls) == 1 and len(found.known()) == 1
-    assert [line for line in lines if "members stay as they are" in line] == [lines[-1]]  # told once
+    assert [line for line in lines if "members are unchanged" in line] == [lines[-1]]  # told once
 
 
 def test_a_half_copied_key_keeps_its_member_and_odd_files_are_passed_over(members: Any, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_two_keys_differ_and_none_is_overwritten(tmp_path: Path) -> None:
     make_node_key(tmp_path / "a")
     make_node_key(tmp_path / "b")
     assert public_text(tmp_path / "a" / "node.pub") != public_text(tmp_path / "b" / "node.pub")
-    with pytest.raises(DeployError, match="exists already and is kept"):
+    with pytest.raises(DeployError, match="already exists and is not overwritten"):
         make_node_key(tmp_path / "a")
 
 

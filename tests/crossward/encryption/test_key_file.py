@@ -75,7 +75,7 @@ def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
             what.mkdir()
         elif what.name == "dangling":
             what.symlink_to(tmp_path / "elsewhere")
-        with pytest.raises(KeyFileError, match="exists already and is left as it is"):
+        with pytest.raises(KeyFileError, match="already exists and is left unchanged"):
             create_key(what)
     assert load_key(path) == key
     assert (tmp_path / "empty").read_bytes() == b"" and not (tmp_path / "elsewhere").exists()
@@ -230,7 +230,7 @@ def test_a_ckks_key_has_a_context_that_rotates_too(tmp_path: Path) -> None:
 def test_a_public_context_replaces_nothing_and_needs_a_context(tmp_path: Path) -> None:
     path = tmp_path / "the.key"
     with_context, before = create_key(path, ckks=True), path.read_bytes()
-    with pytest.raises(KeyFileError, match="left as it is"):
+    with pytest.raises(KeyFileError, match="left unchanged"):
         write_public_context(path, with_context)
     assert path.read_bytes() == before
     with pytest.raises(KeyFileError, match="has no CKKS context"):

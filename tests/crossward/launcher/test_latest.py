@@ -66,14 +66,14 @@ def test_failed_tests_are_named_with_their_reasons(tmp_path: Path) -> None:
 def test_each_tool_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codes: dict[str, int]) -> None:
     asked: list[list[str]] = []
 
-    def pretend(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    def add_simulated_speed(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         asked.append(command[2:])
         if command[2] == "pytest":
             case = '<testcase classname="a" name="b"><failure message="why"/></testcase>' if "pytest" in codes else ""
             Path(command[-1].partition("=")[2]).write_text(f"<testsuites>{case}</testsuites>")
         return subprocess.CompletedProcess(command, codes.get(command[2], 0))
 
-    monkeypatch.setattr(subprocess, "run", pretend)
+    monkeypatch.setattr(subprocess, "run", add_simulated_speed)
     failed = run(Path("python"), tmp_path, ["-k", "one or two"])
     assert [args[:-1] for args in asked] == [["ruff", "check"], [], ["pytest", "-k", "one or two"]]
     expected = [f"{tool}: exit code {code}" for tool, code in codes.items()]

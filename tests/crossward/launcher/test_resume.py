@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def run(story: Callable[..., Any]) -> Path:
-    """An interrupted run of three hospitals, which six nodes joined over two sittings."""
+    """An interrupted run of three hospitals, which six nodes joined over two sessions."""
     recorded = story(["North", "South", "East"])
     config = app_defaults(ROOT) | {"train.local-steps": 3, "data.seed": 7, "run.folder": str(recorded.path)}
     (recorded.path / "config.json").write_text(json.dumps({"lineage": "ab" * 8, "plan": [8, 7, 0], "config": config}))

@@ -127,7 +127,7 @@ def test_a_worker_that_never_comes_is_told(log: Path) -> None:
 def test_silence_is_mentioned(log: Path) -> None:
     flower = FakeFlower(["running", "finished:completed"], open_=True)
     _, shown = follow(flower, [1], log, silence_s=0.1, status_every_s=0.7)
-    assert any(f"no news from the run for 0 s: waiting for its next line; all of them are in {log}" in x for x in shown)
+    assert any(f"no output from the run for 0 s: waiting for its next line; the full log is {log}" in x for x in shown)
     flower = FakeFlower(["starting", "finished:failed"], open_=True, log=b"Starting Flower Simulation\n")
     _, shown = follow(flower, [0], log, silence_s=0.1, status_every_s=0.7)  # a line that people do not see is no news
     assert any("waiting for Flower to start its ServerApp" in line for line in shown)

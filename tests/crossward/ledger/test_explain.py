@@ -30,7 +30,7 @@ def test_an_accepted_update_is_followed_into_its_version(story: Callable[..., An
     assert accepted.endswith("accepted from North after 2 s: 0.0005 MB, 10 tokens, reported training loss 2")
     assert clamped.endswith("clamped: num_tokens 99 -> 10")
     assert taken.endswith("in version 1 with the weight 10 of 13 (the sum of weights), 2 versions stale")
-    assert discarded.endswith("version 1 opens at no node and is left out, the update with it: no noise room left")
+    assert discarded.endswith("version 1 opens at no node and is discarded, the update with it: no noise room left")
 
 
 def test_a_refusal_comes_with_its_code_and_its_remedy(story: Callable[..., Any]) -> None:

@@ -55,7 +55,7 @@ def test_a_run_that_ended_for_want_of_budget_may_go_on(reason: str, ended: str) 
     state = fold([made("started"), made("finished", reason=reason)])
     assert (state.finished, state.ended) == (reason, ended)
     state.apply(made("resumed"))
-    assert (state.finished, state.ended, state.sittings) == (None, ended, 2)
+    assert (state.finished, state.ended, state.sessions) == (None, ended, 2)
 
 
 def test_tasks_of_a_resumed_run_have_other_numbers() -> None:
@@ -69,7 +69,7 @@ def test_a_snapshot_counts_until_it_is_dropped() -> None:
     assert (state.snapshot, state.snapshot_digests) == (None, ())
 
 
-def test_a_void_version_that_was_never_made_is_an_error() -> None:
+def test_a_discarded_version_that_was_never_made_is_an_error() -> None:
     with pytest.raises(LedgerError, match="leaves out version 7, which was not made"):
         RunState().apply(made("void", version=7))
 

@@ -102,5 +102,5 @@ def test_every_folder_on_the_way_is_this_users_alone_or_named(tmp_path: Path, mo
     made = own_folder("cache/models")
     assert [stat.S_IMODE(path.stat().st_mode) for path in (made, made.parent)] == [0o700, 0o700]
     (tmp_path / "state").write_text("a file")
-    with pytest.raises(PathError, match=r"state cannot be made \(.*\): set CROSSWARD_HOME to a folder that can be"):
+    with pytest.raises(PathError, match=r"state cannot be made \(.*\): set CROSSWARD_HOME to a writable folder"):
         own_folder("state")

@@ -35,7 +35,7 @@ def test_what_an_editor_saves_is_read(tmp_path: Path, data: bytes) -> None:
         (codecs.BOM_UTF8 + b"site = 'S\xfcd'\n", "a.toml, line 1: byte 0xfc is not UTF-8"),
         (TEXT.encode("utf-16-le"), "a.toml.*line 1: byte 0xfc is not UTF-8"),
         ("port = 1".encode("utf-16-le"), "holds NUL bytes, as UTF-16 without a byte order mark does: save it as UTF-8"),
-        (codecs.BOM_UTF16_LE + b"x", "begins as UTF-16-LE and is none"),
+        (codecs.BOM_UTF16_LE + b"x", "begins as UTF-16-LE but is not"),
         (b"port = = 1", "a.toml is not TOML: Invalid value"),
     ],
 )

@@ -3,14 +3,14 @@
 import pytest
 from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
-from crossward.protocol.simulated import Pretence, read_pretence, write_pretence
+from crossward.protocol.simulated import SimulatedSpeed, read_simulated_speed, write_simulated_speed
 
 
 def test_a_pretence_comes_back() -> None:
     content = RecordDict()
-    assert read_pretence(content) is None
-    write_pretence(content, Pretence(20, 1.5, 3))
-    assert read_pretence(content) == Pretence(20.0, 1.5, 3.0)
+    assert read_simulated_speed(content) is None
+    write_simulated_speed(content, SimulatedSpeed(20, 1.5, 3))
+    assert read_simulated_speed(content) == SimulatedSpeed(20.0, 1.5, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,4 @@ def test_a_pretence_comes_back() -> None:
 def test_an_odd_pretence_is_none(record: MetricRecord | ConfigRecord) -> None:
     content = RecordDict()
     content["simulated"] = record
-    assert read_pretence(content) is None
+    assert read_simulated_speed(content) is None

@@ -42,7 +42,7 @@ def test_a_whole_run(story: Callable[..., Any]) -> None:
         "training loss by hospital",
         "held-out perplexity by hospital",
         "tasks of every hospital over time",
-        "what every hospital's time went into",
+        "how every hospital spent its time",
         "integer weights by version",
         "staleness by version and hospital",
         "bytes up and down by hospital",
@@ -106,7 +106,7 @@ def test_no_versions_and_an_empty_ledger(story: Callable[..., Any]) -> None:
     assert "0 of 4" in shown and "No version was made." in shown and "Unfinished" in shown and "2 failed" in shown
     assert "unnamed hospital 000000" in shown and set(figures(root)) == {
         "tasks of every hospital over time",
-        "what every hospital's time went into",
+        "how every hospital spent its time",
         "bytes up and down by hospital",
     }
 
@@ -125,7 +125,7 @@ def test_a_resumed_run_leaves_the_pause_out_and_says_what_was_lost(story: Callab
     recorded.accept(0, lane_of_north, 1)
     history = recorded.history()
     assert [hospital.name for hospital in history.hospitals] == ["East", "North", "South", "unnamed hospital 030303"]
-    assert len(history.sittings) == 2 and history.running < 60 < history.ended - history.began
+    assert len(history.sessions) == 2 and history.running < 60 < history.ended - history.began
     assert [span.outcome for span in history.spans] == ["accepted", "accepted", "accepted", LOST, "accepted"]
     assert {span.hospital for span in history.spans if span.outcome == LOST} == {3}
     shown = words(recorded.page()[1])
@@ -337,7 +337,7 @@ def test_spent_budgets_are_drawn_by_hospital_and_withheld_losses_are_said_to_be(
     figure = words(figures(root)["epsilon by hospital"])
     assert "North  4.500" in figure and "South  5.500" in figure and "patient-level epsilon" in figure
     assert "Patient-level epsilon, per hospital" in text and "there is no budget" in text
-    assert "Withheld: it would tell of what privacy.unit = &#x27;patient&#x27; protects" in text
+    assert "Withheld: it would reveal what privacy.unit = &#x27;patient&#x27; protects" in text
     assert "training loss by hospital" not in figures(root) and "beyond privacy.epsilon" in text
 
 

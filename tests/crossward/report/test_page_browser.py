@@ -17,7 +17,7 @@ FIGURES = [
     "training loss by hospital",
     "held-out perplexity by hospital",
     "tasks of every hospital over time",
-    "what every hospital's time went into",
+    "how every hospital spent its time",
     "integer weights by version",
     "staleness by version and hospital",
     "bytes up and down by hospital",

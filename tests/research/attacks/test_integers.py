@@ -36,7 +36,7 @@ def test_a_run_is_the_same_again_and_trains_nothing_that_is_remembered(three: Ru
     assert trained == 4
     lines: list[str] = []
     given = {"strategy.buffer-size": 4, "strategy.min-contributors": 4, "strategy.min-nodes": 4}
-    four = run(1, 3, RUN | given, memory, lines=lines.append)
+    four = run(1, 3, RUN | given, memory, say=lines.append)
     assert four.versions[0].values.shape[0] == 4 and len(memory.trained) == trained and lines == ["version 1 of 1"]
 
 

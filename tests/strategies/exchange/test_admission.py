@@ -105,7 +105,7 @@ def test_an_update_protects_what_the_run_does_and_tells_no_loss_then() -> None:
     for changed, run, message in (
         (UPDATE, expected, "privacy.unit = 'none', the run has 'patient'"),
         (private, EXPECTED, "privacy.unit = 'patient', the run has 'none'"),
-        (replace(private, loss_sum=50.5), expected, "tells a training loss"),
+        (replace(private, loss_sum=50.5), expected, "reports a training loss"),
         (replace(UPDATE, local_epsilon=2.0), EXPECTED, "names an epsilon of 2.0"),
     ):
         kind, reason = outcome(sign(changed, KEY), run)

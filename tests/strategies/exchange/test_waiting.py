@@ -44,13 +44,13 @@ def test_a_server_that_waits_for_tasks_names_them(federation: Any, logged: Any) 
     f.start()
     first = logged()[0]
     assert first.startswith("Waiting for ") and "3 tasks under way (" in first
-    assert ": train " in first and first.endswith("1 of 3 updates are here")
+    assert ": train " in first and first.endswith("1 of 3 updates have arrived")
     assert len(logged()) < 25
 
 
 def test_every_kind_of_wait_is_described(federation: Any) -> None:
     s = federation(compute=(1, 1)).strategy.state
-    assert described(s) == "no node is connected; 0 of 3 updates are here"
+    assert described(s) == "no node is connected; 0 of 3 updates have arrived"
     for node in s.roster.changes([1, 2])[0]:
         s.record(made("joined", node=str(node)))
     assert described(s).startswith("none of the 2 connected nodes may train now")
@@ -61,7 +61,7 @@ def test_every_kind_of_wait_is_described(federation: Any) -> None:
         s.roster.launch(str(number), Flight(2, number, "train", 0, 0, 0.0, 99.0, 0))
     assert described(s).startswith("8 tasks under way (St.?[2J Mary: train 0 s, ") and " and 2 more)" in described(s)
     s.stop_reason = "all versions are made"
-    assert "updates are here" not in described(s)
+    assert "updates have arrived" not in described(s)
     s.settings = replace(s.settings, name="fedavg", buffer_size=0)
     s.stop_reason = ""
-    assert described(s).endswith("; 0 updates are here")
+    assert described(s).endswith("; 0 updates have arrived")

@@ -139,7 +139,7 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
             assert stage.launcher.returncode is not None
             for process in stage.acted:
                 assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGKILL
-            return why.removeprefix("the worker group ends: ")
+            return why.removeprefix("the worker group exits: ")
 
         return asyncio.run(main())
 

@@ -18,10 +18,10 @@ OVER = "the play is over"
 @pytest.mark.parametrize(
     ("stage_of_rank", "seconds", "message"),
     [
-        (WORKING, 901, "makes no progress for 900 s"),
+        (WORKING, 901, "has made no progress for 900 s"),
         (LOADING, 901, ""),
-        (LOADING, 9001, "makes no progress for 9000 s"),
-        (IDLE, 9001, "makes no progress for 9000 s"),
+        (LOADING, 9001, "has made no progress for 9000 s"),
+        (IDLE, 9001, "has made no progress for 9000 s"),
     ],
 )
 def test_a_rank_without_progress_is_waited_for_as_its_work_needs(
@@ -54,7 +54,7 @@ def test_a_rank_that_gives_no_sign_of_life_ends_the_group(act: Act) -> None:
         clock.ahead += 700
         assert "rank 1" in (await client.hear())[0]["reason"]
 
-    assert "gives no sign of life for 900 s" in act(play, end=True)
+    assert "has not responded for 900 s" in act(play, end=True)
 
 
 def test_ranks_that_do_not_come_end_the_group(act: Act) -> None:
@@ -63,7 +63,7 @@ def test_ranks_that_do_not_come_end_the_group(act: Act) -> None:
         client = await stage.ask()
         await stage.looked()
         clock.ahead += 901
-        assert "only 1 ranks have come in 900 s" in (await client.hear())[0]["reason"]
+        assert "only 1 ranks connected within 900 s" in (await client.hear())[0]["reason"]
 
     assert act(play, end=True).startswith("only 1 ranks")
 
@@ -100,7 +100,7 @@ def test_a_group_that_is_not_asked_for_anything_goes(act: Act) -> None:
             await client.hear()
         clock.ahead += 1801
 
-    assert act(play, end=True, stall_timeout=1e9) == "nothing was asked of it for 1800 s"
+    assert act(play, end=True, stall_timeout=1e9) == "it was idle for 1800 s"
 
 
 @pytest.mark.parametrize("wanted", [True, False])

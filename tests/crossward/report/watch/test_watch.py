@@ -166,14 +166,14 @@ def test_late_and_behind_bring_no_pause_but_behind_after_a_failure_does(story: C
     assert states(one) == {"North": IDLE}  # an accepted update had closed the row of failures
 
 
-def test_a_void_version_ends_every_pause(story: Callable[..., Any]) -> None:
+def test_a_discarded_version_ends_every_pause(story: Callable[..., Any]) -> None:
     one = story(["North"])
     one.start()
     one.refuse(0, one.ask(0, 0), "failed", "cannot open version 1")
     one.record("version", version=1)
     one.record("void", version=1, tasks=[], hospitals=[], reason="cannot open version 1")
     assert set(states(one).values()) == {IDLE}
-    assert "version 1 opens at no node and is left out: cannot open version 1" in view(one)
+    assert "version 1 opens at no node and is discarded: cannot open version 1" in view(one)
 
 
 def test_a_task_that_could_not_be_sent_is_a_failure(story: Callable[..., Any]) -> None:
@@ -337,7 +337,7 @@ def test_a_hospital_that_is_not_back_says_so_until_its_node_of_a_new_number_answ
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ({"event": "disagreement", "hospitals": ["ab", "cd"], "version": 3}, "ab, cd: another state of version 3"),
+        ({"event": "disagreement", "hospitals": ["ab", "cd"], "version": 3}, "ab, cd holds another state of version 3"),
         ({"event": "snapshot-dropped", "reason": "x" * 999}, "the snapshot was dropped: " + "x" * 199 + "…"),
         ({"event": "repaired", "torn_bytes": 12}, "12 bytes of a torn last line were set aside"),
         ({"event": "evaluated", "version": 3, "loss": None}, "held-out loss - at version 3"),
