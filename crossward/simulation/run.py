@@ -29,7 +29,7 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, 
 from server_app.run_folder import RunFolder, read_config
 from server_app.strategy import make_strategy
 from strategies.async_hybrid import AsyncHybrid
-from strategies.callbacks import Callback
+from strategies.callbacks import Callback, load_callbacks
 from strategies.exchange.bandwidth import Bandwidths
 
 
@@ -71,7 +71,7 @@ def simulate_run(
     folder : type (default: RunFolder)
         The run folder's class.
     callbacks : sequence of Callback (default: none)
-        They see the run's events, and can stop it.
+        They see the run's events, and can stop it, after those of ``run.callbacks``.
     mbit : sequence of float (default: those of ``speeds``)
         Bandwidths that the paper's weights take, by hospital.
     kinds : Kinds (default: what the config's encryption asks for)
@@ -82,6 +82,7 @@ def simulate_run(
         The first hospital's node id. A resumed run's nodes are new ones.
     """
     given: dict[str, Any] = dict(config.by_key())
+    callbacks = [*load_callbacks(config.run.callbacks), *callbacks]
     count, clock, bandwidths, nodes = len(speeds), VirtualClock(), Bandwidths(), dict[int, VirtualNode]()
     for number, speed in enumerate(speeds):
         own: dict[str, Any] = {"partition-id": number, "num-partitions": count}

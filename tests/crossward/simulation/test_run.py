@@ -59,6 +59,19 @@ def test_a_run_ends_in_a_finished_run_folder(tmp_path: Path) -> None:
         simulated(tmp_path, config())
 
 
+class Once(Callback):
+    """Stops a run after its first version."""
+
+    def on_event(self, event: Event, state: RunState) -> None:
+        if isinstance(event, Version):
+            self.request_stop("one is enough")
+
+
+def test_callbacks_of_the_run_config_see_the_run_too(tmp_path: Path) -> None:
+    made = simulated(tmp_path, config(run__callbacks="tests.crossward.simulation.test_run:Once"))
+    assert [version.version for version in made] == [1]
+
+
 def test_bandwidths_are_those_of_the_links_unless_given(tmp_path: Path) -> None:
     links = simulated(tmp_path / "a", config())[0]
     given = simulated(tmp_path / "b", config(), mbit=[10.0, 20.0, 30.0, 40.0])[0]
