@@ -17,8 +17,8 @@ from benchmarks.asynchrony.curve import Curve
 from benchmarks.asynchrony.run import FEDASYNC, SYNC, Run
 from benchmarks.asynchrony.toy import QuadraticLearner, hospitals
 from benchmarks.harness.command import Progress
-from benchmarks.harness.processes import cores
 from crossward.config.schedule import Schedule
+from crossward.machine.cores import cores
 
 Changes = tuple[tuple[str, float], ...]
 FACTORS = ("latency", "compute_mean", "values")  # settings that a job may multiply

@@ -22,8 +22,8 @@ def _percent(value: float | None) -> str:
     return cell(None if value is None else 100 * value, ".1f", " %")
 
 
-def _range(row: Found, form: str = ".2f") -> str:
-    return f"{cell(row['median'], form)} [{cell(row['least'], form)}, {cell(row['most'], form)}]"
+def _range(row: Found) -> str:
+    return f"{cell(row['median'])} [{cell(row['least'])}, {cell(row['most'])}]"
 
 
 def _runs(found: Found, study: str, title: str) -> Table:

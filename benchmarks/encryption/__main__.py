@@ -16,9 +16,9 @@ from benchmarks.encryption import rows as encryption_rows
 from benchmarks.encryption import sizes as encryption_sizes
 from benchmarks.encryption import tables as encryption_tables
 from benchmarks.harness.command import parse, parser, say, write_json
-from benchmarks.harness.processes import cores
 from benchmarks.harness.tables import show
 from crossward.encryption.plan import PRESETS
+from crossward.machine.cores import cores
 
 SECTIONS = ("rows", "llama", "rounds", "virtual")
 

@@ -27,8 +27,9 @@ import numpy as np
 from benchmarks.encryption.ways import Ckks, Float32, Ours, Vector, Way, ckks_contexts
 from benchmarks.harness.command import say
 from benchmarks.harness.figures import Row
-from benchmarks.harness.processes import cores, one_core
+from benchmarks.harness.processes import one_core
 from crossward.encryption.plan import PRESETS
+from crossward.machine.cores import cores
 
 SPREAD, RANGE = 0.01, 0.05  # standard deviation of the deltas, and the largest that a field holds
 _WORKER: dict[str, Any] = {}

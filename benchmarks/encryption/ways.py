@@ -117,8 +117,8 @@ class Integers:
 class Ours(Integers):
     """BFV under a plan, also in a pool of processes. ``seed`` is the consortium's."""
 
-    def __init__(self, name: str, plan: FieldPlan, seed: bytes, value_range: float, workers: int = 1) -> None:
-        self.pool = SealingPool(BFV, plan, seed, workers)
+    def __init__(self, name: str, plan: FieldPlan, seed: bytes, value_range: float) -> None:
+        self.pool = SealingPool(BFV, plan, seed, 1)
         super().__init__(name, plan, value_range, self.pool.local, BfvArithmetic(plan))
 
     def seal_all(self, found: Iterable[Vector], total: int) -> Iterator[bytes]:

@@ -36,11 +36,6 @@ class ProcessError(RuntimeError):
     """A process that measures failed or took too long; the message names it."""
 
 
-def cores() -> int:
-    """Cores of this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextlib.contextmanager
 def one_core() -> Iterator[None]:
     """Hold this process on one core, where the system can."""

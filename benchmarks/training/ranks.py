@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.command import say
-from benchmarks.harness.processes import cores
 from benchmarks.training.node import Hospital, members, run_process, still_there
 from client_app.group.client import GroupLearner
 from client_app.training.spec import LearnerSpec
 from crossward.config.run_config import RunConfig
 from crossward.config.train_settings import WORKER_GROUP
+from crossward.machine.cores import cores
 
 COUNTS, BATCH = (1, 2), 8
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.processes import ROOT, ProcessError, cores, fresh, importable, one_core, write_app
+from benchmarks.harness.processes import ROOT, ProcessError, fresh, importable, one_core, write_app
+from crossward.machine.cores import cores
 
 
 @pytest.fixture
