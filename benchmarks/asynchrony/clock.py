@@ -9,7 +9,6 @@ Not for: real speeds (``benchmarks.nodes``, ``benchmarks.encryption``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -84,6 +83,3 @@ def speeds(config: Config, mbit: Floats, compute: Floats) -> list[Speed]:
     """Each node's speed; sealing and opening count as compute."""
     more = config.task.seal_seconds
     return [Speed(float(m), config.task.latency, float(c) + more) for m, c in zip(mbit, compute, strict=True)]
-
-
-Counted = Callable[[RecordDict], int]

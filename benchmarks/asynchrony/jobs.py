@@ -5,10 +5,9 @@ Not for: which jobs a study consists of (``benchmarks.asynchrony.studies``).
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -17,7 +16,9 @@ from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.curve import Curve
 from benchmarks.asynchrony.run import FEDASYNC, SYNC, Run
 from benchmarks.asynchrony.toy import QuadraticLearner, hospitals
+from benchmarks.harness.command import Progress
 from crossward.config.schedule import Schedule
+from crossward.machine.cores import cores
 
 Changes = tuple[tuple[str, float], ...]
 FACTORS = ("latency", "compute_mean", "values")  # settings that a job may multiply
@@ -114,25 +115,9 @@ def make(config: Config, job: Job) -> Outcome:
     return Outcome(job, curve, target, least, curve.loss[0] - least, toy.hold_updates)
 
 
-@dataclass
-class Progress:
-    """Says how many of the jobs are done."""
-
-    say: Callable[[str], None]
-    what: str
-    total: int
-    done: int = field(default=0)
-
-    def one(self) -> None:
-        """Count one more run as done; says so about eight times in all."""
-        self.done += 1
-        if self.done == self.total or self.done % max(self.total // 8, 1) == 0:
-            self.say(f"{self.what}: {self.done} of {self.total} runs")
-
-
-def make_all(config: Config, jobs: Sequence[Job], what: str, say: Callable[[str], None]) -> list[Outcome]:
+def make_all(config: Config, jobs: Sequence[Job], what: str) -> list[Outcome]:
     """The jobs' outcomes, in their order, on as many processes as this one may use cores."""
-    progress, workers = Progress(say, what, len(jobs)), len(os.sched_getaffinity(0))
+    progress, workers = Progress(what, len(jobs)), cores()
     if workers == 1 or len(jobs) < 2:
         return list(_one_by_one(config, jobs, progress))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

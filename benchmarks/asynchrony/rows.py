@@ -14,13 +14,9 @@ from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import Job, Outcome
 from benchmarks.asynchrony.run import ASYNC, SYNC
 from benchmarks.asynchrony.studies import RIVALS, SENSITIVITY, SPEED, TINY, WEIGHTING
+from benchmarks.harness.figures import Row, at_least, median_range
 
-Row = dict[str, Any]
 Found = dict[str, list[Outcome]]
-
-
-def _spread(values: list[float]) -> Row:
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def _quotient(a: float, b: float) -> float:
@@ -55,7 +51,7 @@ def run_rows(outcomes: list[Outcome], tail: int) -> list[Row]:
     for (nodes, spread, compute, strategy), found in groups.items():
         reach = [outcome.reach() for outcome in found]
         row: Row = {"nodes": nodes, "spread": spread, "compute": compute, "strategy": strategy, "seeds": len(found)}
-        row |= {name: _spread([r[i] for r in reach]) for i, name in enumerate(("seconds", "updates", "bytes"))}
+        row |= {name: median_range([r[i] for r in reach]) for i, name in enumerate(("seconds", "updates", "bytes"))}
         row["rate"] = found[0].job.rate
         row["staleness"] = statistics.mean(statistics.fmean(o.curve.staleness[1:]) for o in found)
         if not found[0].job.stop_there:
@@ -146,7 +142,7 @@ def ratios(config: Config, found: Found) -> dict[str, Row]:
                 tail += f"_compute_{compute.replace('-', '_')}" if compute != config.headline.compute else ""
                 for i, what in ((0, "time"), (2, "bytes")):
                     values = [_quotient(a.reach()[i], b.reach()[i]) for a, b in pairs]
-                    out[f"{name}_to_async_{what}{tail}"] = _spread(values) | {"seeds": len(values)}
+                    out[f"{name}_to_async_{what}{tail}"] = median_range(values) | {"seeds": len(values)}
     return out
 
 
@@ -159,8 +155,7 @@ def figures(config: Config, found: Found) -> Row:
     seed = min((o.job.seed for o in headline), default=0)
     requirements = []
     if key in spreads:
-        value = spreads[key]["median"]
-        requirements = [{"what": key, "value": value, "limit": f">= {h.published:g}", "met": value >= h.published}]
+        requirements = [at_least(key, spreads[key]["median"], h.published)]
     return {
         "headline": key,
         "ratios": {name: row["median"] for name, row in spreads.items()},

@@ -7,16 +7,16 @@ Not for: what is computed from their curves (``benchmarks.asynchrony.rows``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.asynchrony.config import Config
-from benchmarks.asynchrony.jobs import FACTORS, Job, Outcome, Progress, make_all
+from benchmarks.asynchrony.jobs import FACTORS, Job, Outcome, make_all
 from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, STRATEGIES, SYNC
 from benchmarks.asynchrony.toy import SKEWS
+from benchmarks.harness.command import Progress
 from crossward.config.weightings import WEIGHTINGS
 
-Say = Callable[[str], None]
 Rates = dict[str, float]
 SPEED, WEIGHTING, SENSITIVITY, TINY = "speed", "weighting", "sensitivity", "tiny"
 STUDIES = (SPEED, WEIGHTING, SENSITIVITY, TINY)
@@ -102,26 +102,26 @@ def tiny_jobs(config: Config, rates: Rates) -> list[Job]:
     ]
 
 
-def make_tiny(config: Config, jobs: list[Job], say: Say) -> list[Outcome]:
+def make_tiny(config: Config, jobs: list[Job]) -> list[Outcome]:
     """The embedded model's runs, in this process: they share one model."""
     from benchmarks.asynchrony.tiny import TinyModel  # torch and transformers, which the toy does without
 
-    model, progress, out = TinyModel(config), Progress(say, TINY, len(jobs)), []
+    model, progress, out = TinyModel(config), Progress(TINY, len(jobs)), []
     for job in jobs:
         out.append(model.make(job))
         progress.one()
     return out
 
 
-def run_studies(config: Config, rates: Rates, only: tuple[str, ...], quick: bool, say: Say) -> dict[str, list[Outcome]]:
+def run_studies(config: Config, rates: Rates, only: Sequence[str], quick: bool) -> dict[str, list[Outcome]]:
     """The outcomes of the studies asked for, by study."""
     out: dict[str, list[Outcome]] = {}
     if SPEED in only:
-        out[SPEED] = make_all(config, speed_jobs(config, rates, quick), SPEED, say)
+        out[SPEED] = make_all(config, speed_jobs(config, rates, quick), SPEED)
     if WEIGHTING in only:
-        out[WEIGHTING] = make_all(config, weighting_jobs(config, rates), WEIGHTING, say)
+        out[WEIGHTING] = make_all(config, weighting_jobs(config, rates), WEIGHTING)
     if SENSITIVITY in only:
-        out[SENSITIVITY] = make_all(config, sensitivity_jobs(config, rates), SENSITIVITY, say)
+        out[SENSITIVITY] = make_all(config, sensitivity_jobs(config, rates), SENSITIVITY)
     if TINY in only:
-        out[TINY] = make_tiny(config, tiny_jobs(config, rates), say)
+        out[TINY] = make_tiny(config, tiny_jobs(config, rates))
     return out

@@ -5,104 +5,90 @@ Not for: computing them (``benchmarks.asynchrony.rows``).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
 from benchmarks.asynchrony.run import FEDASYNC, SYNC
 from benchmarks.asynchrony.studies import SENSITIVITY, SPEED, TINY, WEIGHTING
+from benchmarks.harness.figures import verdict
+from benchmarks.harness.tables import cell, table
 
 Found = dict[str, Any]
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", caption_justify="left")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number >= left else "left", no_wrap=True)
-    return table
-
-
-def number(value: float | None, form: str = ".2f", suffix: str = "") -> str:
-    """A figure; '-' for what was not looked at, 'not reached' for what never came."""
-    if value is None or math.isnan(value):
-        return "-"
-    return "not reached" if math.isinf(value) else f"{value:{form}}{suffix}"
-
-
 def _percent(value: float | None) -> str:
-    return number(None if value is None else 100 * value, ".1f", " %")
+    return cell(None if value is None else 100 * value, ".1f", " %")
 
 
-def _range(row: Found, form: str = ".2f") -> str:
-    return f"{number(row['median'], form)} [{number(row['least'], form)}, {number(row['most'], form)}]"
+def _range(row: Found) -> str:
+    return f"{cell(row['median'])} [{cell(row['least'])}, {cell(row['most'])}]"
 
 
 def _runs(found: Found, study: str, title: str) -> Table:
     head = ("nodes", "links", "compute", "strategy", "rate", "min to target", "updates", "GB", "left (time)")
-    table = _table(title, *head, "left (updates)", "worst", "staleness", "seeds", left=4)
+    made = table(title, *head, "left (updates)", "worst", "staleness", "seeds", left=4)
     before: tuple[Any, ...] = ()
     for row in found[study]:
         here = (f"{row['nodes']:,}", f"{row['spread']:g}x", row["compute"])
         if before and here != before:
-            table.add_section()
+            made.add_section()
         losses = study == TINY  # nats say more than shares of a loss at the start
         ends = (
-            (number(row.get("loss_equal_time"), ".3f"), number(row.get("loss_equal_updates"), ".3f"))
+            (cell(row.get("loss_equal_time"), ".3f"), cell(row.get("loss_equal_updates"), ".3f"))
             if losses
             else (_percent(row.get("left_equal_time")), _percent(row.get("left_equal_updates")))
         )
-        table.add_row(
+        made.add_row(
             *(here if here != before else ("", "", "")),
             row["strategy"],
             f"{row['rate']:g}",
-            number(row["seconds"]["median"] / 60, ",.1f"),
-            number(row["updates"]["median"], ",.0f"),
-            number(row["bytes"]["median"] / 1e9, ",.0f"),
+            cell(row["seconds"]["median"] / 60, ",.1f"),
+            cell(row["updates"]["median"], ",.0f"),
+            cell(row["bytes"]["median"] / 1e9, ",.0f"),
             *ends,
-            number(row.get("worst_equal_updates"), ".3f"),
+            cell(row.get("worst_equal_updates"), ".3f"),
             f"{row['staleness']:.1f}",
             str(row["seeds"]),
         )
         before = here
     said = "nats a token" if study == TINY else "what is left of what could be gained"
-    table.caption = (
+    made.caption = (
         f"medians over seeds. left: {said}, when AsyncHybrid's run ended (time), after as many updates (updates); "
         f"worst: the worst hospital's loss after as many updates. {FEDASYNC} is a buffer of 1, which breaks the "
         "minimum of three contributors to a version that protects single updates: for comparison only."
     )
-    return table
+    return made
 
 
 def _ratios(found: Found) -> Table:
-    table = _table("Time and bytes to the target, as multiples of AsyncHybrid's", "", "median [least, most]", "seeds")
+    made = table("Time and bytes to the target, as multiples of AsyncHybrid's", "", "median [least, most]", "seeds")
     for name, row in found["ratio_ranges"].items():
-        table.add_row(name.replace("_", " "), _range(row), str(row["seeds"]))
-    return table
+        made.add_row(name.replace("_", " "), _range(row), str(row["seeds"]))
+    return made
 
 
 def _weightings(found: Found) -> Table:
     head = ("skew", "weighting", "overall loss", "of it avoidable", "worst hospital", "min to target", "seeds")
-    table = _table("Weightings on skewed hospitals: losses at the end", *head, left=2)
+    made = table("Weightings on skewed hospitals: losses at the end", *head, left=2)
     before = ""
     for row in found[WEIGHTING]:
         if before and row["skew"] != before:
-            table.add_section()
+            made.add_section()
         name = f"{SYNC}, examples" if row["weighting"] == SYNC else row["weighting"]
         losses = (f"{row['loss']:.3f}", f"{row['loss'] - row['least_possible']:.3f}", f"{row['worst']:.3f}")
-        minutes = number(row["seconds"] / 60, ",.1f")
-        table.add_row(row["skew"] if row["skew"] != before else "", name, *losses, minutes, str(row["seeds"]))
+        minutes = cell(row["seconds"] / 60, ",.1f")
+        made.add_row(row["skew"] if row["skew"] != before else "", name, *losses, minutes, str(row["seeds"]))
         before = row["skew"]
-    table.caption = (
+    made.caption = (
         "avoidable: above the best that any one model does overall; the noisy hospital's own loss is left out"
     )
-    return table
+    return made
 
 
 def _sensitivity(found: Found) -> Table:
-    table = _table(
+    made = table(
         "Sensitivity of the headline's ratio, one thing changed at a time",
         "changed",
         "fedavg, min",
@@ -110,9 +96,9 @@ def _sensitivity(found: Found) -> Table:
         "ratio",
     )
     for row in found[SENSITIVITY]:
-        minutes = (number(row[name] / 60, ",.1f") for name in ("sync_seconds", "async_seconds"))
-        table.add_row(row["changed"], *minutes, number(row["ratio"]))
-    return table
+        minutes = (cell(row[name] / 60, ",.1f") for name in ("sync_seconds", "async_seconds"))
+        made.add_row(row["changed"], *minutes, cell(row["ratio"]))
+    return made
 
 
 def tables(found: Found) -> Iterator[Table]:
@@ -132,11 +118,10 @@ def tables(found: Found) -> Iterator[Table]:
 def verdicts(found: Found) -> Iterator[str]:
     """What is required, and every setting of the clock in which fedavg over AsyncHybrid does not come to that."""
     for row in found["requirements"]:
-        met = "met" if row["met"] else "NOT MET"
-        yield f"{row['what']}: {number(row['value'])}, required {row['limit']}: {met}"
+        yield f"{row['what']}: {cell(row['value'])}, required {row['limit']}: {verdict(row)}"
         limit = float(row["limit"].split()[-1])
         short = [
-            f"{name.removeprefix('sync_to_async_time_').replace('_', ' ')} {number(r['median'])}"
+            f"{name.removeprefix('sync_to_async_time_').replace('_', ' ')} {cell(r['median'])}"
             for name, r in found["ratio_ranges"].items()
             if name.startswith("sync_to_async_time") and not r["median"] >= limit
         ]

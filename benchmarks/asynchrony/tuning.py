@@ -16,6 +16,8 @@ from pathlib import Path
 from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import Job, Outcome, make
 from benchmarks.asynchrony.run import ASYNC, STRATEGIES, SYNC
+from benchmarks.harness.command import say
+from crossward.machine.files import write_atomic
 
 HEAD = """# Found by `python -m benchmarks.asynchrony --tune`: of rates.grid (tiny_grid: the embedded model), the server
 # learning rate with the shortest time to target on the tuning seeds in the headline's setting, by strategy and nodes.
@@ -44,7 +46,7 @@ def best_rate(
     return min(reached or ends, key=lambda rate: (reached or ends)[rate]), tried
 
 
-def tune(config: Config, path: Path, say: Callable[[str], None], nodes: tuple[int, ...], tiny: bool) -> None:
+def tune(config: Config, path: Path, nodes: tuple[int, ...], tiny: bool) -> None:
     """Search, and write ``path``."""
     lines, h = [HEAD, "[rates]"], config.headline
 
@@ -78,4 +80,4 @@ def tune(config: Config, path: Path, say: Callable[[str], None], nodes: tuple[in
         model = TinyModel(config)
         for strategy in (ASYNC, SYNC):
             search(f"{strategy}-tiny", strategy, config.tiny.hospitals, model.make, config.tiny.updates)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_atomic(path, "\n".join(lines) + "\n")

@@ -14,20 +14,18 @@ Not for: what the dither hides (``crossward attack --only sums``).
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.harness.command import parse, parser, say, write_json
+from benchmarks.harness.processes import ROOT
+from benchmarks.harness.tables import show, table
 from crossward.config.data_settings import NOTES
 from crossward.config.run_config import RunConfig
 from crossward.encryption.aggregator.bfv import BfvArithmetic
@@ -72,10 +70,10 @@ def adding(values: int = 1 << 20, updates: int = 8, runs: int = 5) -> dict[str, 
     }
 
 
-def measure(setting: Comparison, seeds: int, say: Any = lambda text: None) -> list[dict[str, Any]]:
+def measure(setting: Comparison, seeds: int) -> list[dict[str, Any]]:
     """One row a run: seed, which dither, held-out loss (nats a token) and perplexity over all hospitals."""
     rows = []
-    defaults = app_defaults(Path(__file__).resolve().parents[2])
+    defaults = app_defaults(ROOT)
     for seed in range(seeds):
         memory = Memory()
         with tempfile.TemporaryDirectory(prefix="crossward-dither-") as place:
@@ -113,31 +111,26 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> None:
     """Measure, print, and write what was asked for."""
-    p = argparse.ArgumentParser(prog="python -m benchmarks.dither", description=(__doc__ or "").split("\n\n")[0])
+    p = parser("dither", __doc__, quick="smaller runs: 8 versions of shorter trainings")
     p.add_argument("--seeds", type=int, default=3)
-    p.add_argument("--quick", action="store_true", help="smaller runs: 8 versions of shorter trainings")
-    p.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
-    args = p.parse_args(argv)
+    args = parse(p, argv)
     logging.getLogger("flwr").setLevel(logging.WARNING)
-    rows = measure(QUICK if args.quick else FULL, args.seeds, lambda text: print(text, file=sys.stderr, flush=True))
+    rows = measure(QUICK if args.quick else FULL, args.seeds)
     costs = adding()
-    console, table = Console(highlight=False), Table("seed", *DITHERS, title="Held-out perplexity, all hospitals")
+    by_seed = table("Held-out perplexity, all hospitals", "seed", *DITHERS)
     for seed in sorted({row["seed"] for row in rows}):
         here = {row["sums"]: row["perplexity"] for row in rows if row["seed"] == seed}
-        table.add_row(str(seed), *(f"{here[name]:.3f}" for name in DITHERS))
-    console.print(
+        by_seed.add_row(str(seed), *(f"{here[name]:.3f}" for name in DITHERS))
+    show(
         f"adding 8 sealed updates of 2**20 values: {costs['exact_seconds']:.3f} s, with the dither "
-        f"{costs['dither_seconds']:.3f} s (ratio by pairs {costs['ratio']:.2f})"
+        f"{costs['dither_seconds']:.3f} s (ratio by pairs {costs['ratio']:.2f})",
+        by_seed,
     )
-    console.print(table)
     found = summary(rows)
     for name, row in found.items():
         interval = f" [{row['low']:+.4f}, {row['high']:+.4f}]" if row["low"] is not None else ""
-        console.print(f"{name}: {row['mean']:+.4f}{interval} nats a token")
-    if args.json:
-        args.json.write_text(
-            json.dumps({"adding": costs, "rows": rows, "summary": found}, indent=2) + "\n", encoding="utf-8"
-        )
+        show(f"{name}: {row['mean']:+.4f}{interval} nats a token")
+    write_json(args.json, {"adding": costs, "rows": rows, "summary": found})
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.encryption.rows import RANGE, one_core, weights_of
+from benchmarks.encryption.rows import RANGE, weights_of
 from benchmarks.encryption.ways import Ours
+from benchmarks.harness.processes import one_core
 from crossward.encryption.committee.fields import weighted_sum
 from crossward.encryption.committee.hospital import SealedUpdate, open_version, seal_update
 from crossward.encryption.committee.member import Member

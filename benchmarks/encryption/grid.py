@@ -15,35 +15,20 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from benchmarks.encryption.sizes import llama_blocks
+from benchmarks.harness.command import say
 from benchmarks.harness.peak import peak_of, private_now
+from benchmarks.harness.processes import importable, write_app
 from crossward.launcher.launch import Launch, Options
-from crossward.launcher.overrides import app_defaults, to_toml
 from crossward.ledger.events import Accepted, Dispatched, read_events
 from crossward.ledger.file import FILE_NAME
 
-ROOT = Path(__file__).resolve().parents[2]
-PROJECT = """[project]
-name = "large"
-version = "0.1.0"
-license = "Apache-2.0"
-dependencies = []
-
-[tool.flwr.app]
-publisher = "crossward"
-
-[tool.flwr.app.components]
-serverapp = "large_server:app"
-clientapp = "large_nodes:app"
-
-[tool.flwr.app.config]
-"""
 SERVER = '"""The project\'s own ServerApp."""\n\nfrom server_app.app import app\n\n__all__ = ["app"]\n'
 NODES = """\"\"\"Nodes with a large adapter.\"\"\"
 
@@ -99,16 +84,12 @@ class Peaks:
         return max((mine for found, _, mine in self._found.values() if found == kind), default=0.0)
 
 
-def write_app(folder: Path, share: float, compute: float = 0.0) -> None:
+def write_large_app(folder: Path, share: float, compute: float = 0.0) -> Path:
     """The Flower app; a local training takes at least ``compute`` seconds."""
-    (folder / "pyproject.toml").write_text(PROJECT + to_toml(app_defaults(ROOT)), "utf-8")
-    (folder / "large_server.py").write_text(SERVER, "utf-8")
-    (folder / "large_nodes.py").write_text(NODES.format(share=share, compute=compute), "utf-8")
+    return write_app(folder, SERVER, NODES.format(share=share, compute=compute))
 
 
-def measure(
-    preset: str, nodes: int, versions: int, cores: int, share: float, say: Callable[[str], None]
-) -> dict[str, Any]:
+def measure(preset: str, nodes: int, versions: int, cores: int, share: float) -> dict[str, Any]:
     """A run of ``nodes`` nodes whose updates all enter each of ``versions`` versions."""
     settings = (
         f"strategy.num-versions={versions} strategy.buffer-size={nodes} strategy.min-nodes={nodes} "
@@ -116,10 +97,8 @@ def measure(
     )
     with tempfile.TemporaryDirectory(prefix="crossward-grid-") as temporary:
         app, runs, home = (Path(temporary) / name for name in ("app", "runs", "home"))
-        app.mkdir()
-        write_app(app, share)
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        os.environ.update({"PYTHONPATH": path, "CROSSWARD_HOME": str(home)})
+        write_large_app(app, share)
+        os.environ.update({"PYTHONPATH": importable(), "CROSSWARD_HOME": str(home)})
         options = Options(app, runs, (settings,), num_supernodes=nodes, cpus=min(cores, nodes), evaluate=False)
         say(f"a real run of {nodes} nodes with {sum(llama_blocks(share)):,} values each, {versions} versions, {preset}")
         launch, peaks = Launch(options, say), Peaks()

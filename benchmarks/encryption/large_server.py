@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -25,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from benchmarks.encryption.llama import cut
+from benchmarks.encryption.llama import MOST_SECONDS, cut, in_role
 from benchmarks.encryption.sizes import llama_blocks
 from benchmarks.harness.peak import own_peak
+from benchmarks.harness.processes import fresh
 from client_app.identity import sign
 from crossward.config.encryption_settings import ALL
 from crossward.config.schedule import Schedule
@@ -143,20 +142,10 @@ def serve(plan: FieldPlan, folder: Path, nodes: int, versions: int, share: float
 def measure(preset: str, nodes: int, versions: int, share: float) -> dict[str, Any]:
     """The figures, from processes of their own."""
     with tempfile.TemporaryDirectory(prefix="crossward-server-") as folder:
-        common = ["--preset", preset, "--folder", folder, "--share", str(share)]
-        seal = [sys.executable, "-m", "benchmarks.encryption.llama", "--role", "seal", *common]
-        subprocess.run(seal, stdout=subprocess.DEVNULL, check=True)
-        run = [
-            sys.executable,
-            "-m",
-            "benchmarks.encryption.large_server",
-            "--nodes",
-            str(nodes),
-            "--versions",
-            str(versions),
-        ]
-        done = subprocess.run([*run, *common], stdout=subprocess.PIPE, text=True, check=True)
-    return {"preset": preset, "nodes": nodes, **json.loads(done.stdout.splitlines()[-1])}
+        in_role("seal", preset, folder, 1, share)
+        given = ("--preset", preset, "--folder", folder, "--share", share, "--nodes", nodes, "--versions", versions)
+        found = fresh("benchmarks.encryption.large_server", *given, seconds=MOST_SECONDS)
+    return {"preset": preset, "nodes": nodes, **found}
 
 
 def main() -> None:

@@ -10,12 +10,10 @@ layers of Llama-3.1-8B; no weights are needed. The server adds in one process; "
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -29,7 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.encryption.sizes import llama_blocks
+from benchmarks.harness.command import Progress, say
 from benchmarks.harness.peak import children_peaks, own_peak
+from benchmarks.harness.processes import fresh, one_core
 from crossward.config.encryption_schemes import BFV
 from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.bfv import CIPHERTEXTS, SEALED
@@ -41,24 +41,9 @@ from crossward.protocol.parts import Part, PartHead, join
 
 SEED = bytes(range(64))
 CLIENTS = 8
+MOST_SECONDS = 3600.0  # of a role
 _ARITHMETIC: BfvArithmetic | None = None
 Figures = dict[str, Any]
-
-
-class Progress:
-    """A line on stderr every few seconds: how far, and how long it will still take."""
-
-    def __init__(self, what: str, total: int, every: float = 2.0) -> None:
-        self.what, self.total, self.every = what, total, every
-        self.began = self.said = time.perf_counter()
-
-    def at(self, done: int) -> None:
-        """``done`` of the total are done."""
-        now = time.perf_counter()
-        if now - self.said >= self.every or done == self.total:
-            self.said, left = now, (now - self.began) * (self.total - done) / max(done, 1)
-            text = f"  {self.what}: {done}/{self.total} parts, {now - self.began:.1f} s, about {left:.0f} s left"
-            print(text, file=sys.stderr, flush=True)
 
 
 def update(number: int, plan: FieldPlan, values: int) -> NDArray[Any]:
@@ -95,7 +80,7 @@ def seal(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
         progress, began, parts = Progress("sealing", len(found)), time.perf_counter(), []
         for piece, data in zip(found, pool.seal((p.gather(vector) for p in found), values), strict=True):
             parts.append(Part(PartHead(SEALED, piece.length, plan.update_bits, len(data)), data))
-            progress.at(len(parts))
+            progress.one()
         payload = join(parts)
         seconds, peaks = time.perf_counter() - began, (own_peak(), children_peaks())
     (folder / f"update-{number}").write_bytes(payload.data)
@@ -140,14 +125,13 @@ def add(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
             yield astuple(plan), names, offset, size, weights_of(plan), piece.length
             offset += size
 
-    progress, began, done = Progress("adding", len(found)), time.perf_counter(), 0
+    progress, began = Progress("adding", len(found)), time.perf_counter()
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) if workers > 1 else None
     made = (_combine(*job) for job in jobs()) if pool is None else _in_order(pool, jobs(), 2 * workers)
     with (folder / "sum").open("wb") as file:
         for data in made:
             file.write(data)
-            done += 1
-            progress.at(done)
+            progress.one()
     seconds, peaks = time.perf_counter() - began, (own_peak(), children_peaks())
     if pool is not None:
         pool.shutdown()
@@ -171,10 +155,10 @@ def open_sum(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figur
                 offset += size
 
         progress, began = Progress("opening", len(found)), time.perf_counter()
-        for done, (piece, opened) in enumerate(zip(found, pool.open(parts(), values), strict=True), 1):
+        for piece, opened in zip(found, pool.open(parts(), values), strict=True):
             for place, part in piece.spread(opened):
                 out[place] += part
-            progress.at(done)
+            progress.one()
         seconds, peaks = time.perf_counter() - began, (own_peak(), children_peaks())
     figures = _figures(values, len(data), seconds, before, peaks, out.nbytes)
     distinct = len(_updates(folder))
@@ -204,7 +188,7 @@ def _figures(
 ROLES: dict[str, Callable[[FieldPlan, Path, int, float], Figures]] = {"seal": seal, "add": add, "open": open_sum}
 
 
-def measure(presets: list[str], cores: int, share: float, say: Callable[[str], None]) -> dict[str, list[Figures]]:
+def measure(presets: list[str], cores: int, share: float) -> dict[str, list[Figures]]:
     """Each role on one core and on ``cores``, by preset."""
     out: dict[str, list[Figures]] = {}
     for preset in presets:
@@ -213,14 +197,18 @@ def measure(presets: list[str], cores: int, share: float, say: Callable[[str], N
             for role in ROLES:
                 for workers in sorted({1, cores}):
                     say(f"Llama-3.1-8B's adapter, {preset}: {role} on {workers} core{'s' * (workers > 1)}")
-                    command = [sys.executable, "-m", "benchmarks.encryption.llama", "--role", role, "--preset", preset]
-                    command += ["--folder", folder, "--workers", str(workers), "--share", str(share)]
-                    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                    figures = {"role": role, "workers": workers, **json.loads(done.stdout.splitlines()[-1])}
-                    out[preset].append(figures)
+                    found = in_role(role, preset, folder, workers, share)
+                    out[preset].append({"role": role, "workers": workers, **found})
                 if role == "seal":
                     _copy(Path(folder))
     return out
+
+
+def in_role(role: str, preset: str, folder: str, workers: int, share: float) -> Figures:
+    """A role's figures, from a process of its own."""
+    given = ("--role", role, "--preset", preset, "--folder", folder, "--workers", workers, "--share", share)
+    found: Figures = fresh("benchmarks.encryption.llama", *given, seconds=MOST_SECONDS)
+    return found
 
 
 def _copy(folder: Path) -> None:
@@ -239,9 +227,8 @@ def main() -> None:
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--share", type=float, default=1.0, help="share of the layers")
     args = p.parse_args()
-    if args.workers == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    print(json.dumps(ROLES[args.role](PRESETS[args.preset], args.folder, args.workers, args.share)))
+    with one_core() if args.workers == 1 else contextlib.nullcontext():
+        print(json.dumps(ROLES[args.role](PRESETS[args.preset], args.folder, args.workers, args.share)))
 
 
 if __name__ == "__main__":

@@ -25,36 +25,20 @@ from typing import Any
 import numpy as np
 
 from benchmarks.encryption.ways import Ckks, Float32, Ours, Vector, Way, ckks_contexts
+from benchmarks.harness.command import say
+from benchmarks.harness.figures import Row
+from benchmarks.harness.processes import one_core
 from crossward.encryption.plan import PRESETS
+from crossward.machine.cores import cores
 
 SPREAD, RANGE = 0.01, 0.05  # standard deviation of the deltas, and the largest that a field holds
 _WORKER: dict[str, Any] = {}
-Row = dict[str, Any]
 
 
 def weights_of(total: int, clients: int) -> list[int]:
     """Unequal integer weights of ``clients`` clients that sum to ``total``."""
     shares = [total * number // (clients * (clients + 1) // 2) for number in range(1, clients + 1)]
     return [*shares[:-1], total - sum(shares[:-1])]
-
-
-def cores() -> int:
-    """Cores of this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def one_core() -> Iterator[None]:
-    """Hold this process on one core, where the system can."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 @contextlib.contextmanager
@@ -198,7 +182,7 @@ class Contest:
         return row
 
 
-def measure(values: int, clients: int, repeats: int, say: Callable[[str], None]) -> list[Row]:
+def measure(values: int, clients: int, repeats: int) -> list[Row]:
     """Every way's row."""
     rng, contexts = np.random.default_rng(0), ckks_contexts()
     deltas = [rng.normal(0.0, SPREAD, values).astype(np.float32) for _ in range(clients)]

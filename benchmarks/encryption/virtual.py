@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 
 from flwr.app import Message
 
+from benchmarks.harness.command import say
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -105,9 +106,7 @@ def _run(arguments: tuple[int, int, int, int]) -> dict[str, Any]:
     return run(*arguments)
 
 
-def measure(
-    fleets: Iterable[int], buffers: Iterable[int], versions: int, say: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def measure(fleets: Iterable[int], buffers: Iterable[int], versions: int) -> list[dict[str, Any]]:
     """Rows for each number of nodes and each buffer that they can fill.
 
     Each runs twice: with the default of ``strategy.max-staleness``, and with one under which no update is late. A

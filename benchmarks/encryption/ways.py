@@ -18,7 +18,9 @@ import tenseal
 from numpy.typing import NDArray
 
 from crossward.config.encryption_schemes import BFV
+from crossward.encryption.aggregator import Arithmetic
 from crossward.encryption.aggregator.bfv import BfvArithmetic
+from crossward.encryption.holder import Sealer
 from crossward.encryption.parallel import SealingPool
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import pieces
@@ -80,36 +82,44 @@ class Float32:
         return np.frombuffer(part, dtype=np.float32).astype(np.float64)
 
 
-class Ours:
-    """BFV under a plan. ``seed`` is the consortium's; ``value_range`` is the delta of a field's largest value."""
+class Integers:
+    """Integers under a plan, through any of the project's schemes: its sealer and its arithmetic.
 
-    def __init__(self, name: str, plan: FieldPlan, seed: bytes, value_range: float, workers: int = 1) -> None:
-        self.name, self.plan, self.seed = name, plan, seed
+    ``value_range`` is the delta of a field's largest value.
+    """
+
+    def __init__(self, name: str, plan: FieldPlan, value_range: float, sealer: Sealer, adder: Arithmetic) -> None:
+        self.name, self.plan, self.sealer, self.arithmetic = name, plan, sealer, adder
         self.unit, self.total_weight = value_range / plan.q_max, plan.total_weight
-        self.pool = SealingPool(BFV, plan, seed, workers)
-        self.arithmetic = BfvArithmetic(plan)
 
     def put_in(self, delta: Vector) -> Vector:
         """Steps of ``unit``, int64 [n], clipped to [-q_max, q_max]."""
-        steps = np.rint(np.clip(delta / self.unit, -self.plan.q_max, self.plan.q_max))
-        return steps.astype(np.int64)
+        return np.rint(np.clip(delta / self.unit, -self.plan.q_max, self.plan.q_max)).astype(np.int64)
 
     def cut(self, values: Vector) -> list[Vector]:
         """Pieces of as many values as the sealer takes at once."""
-        return [piece.gather(values) for piece in pieces([values.size], [True], self.pool.local.chunk)]
+        return [piece.gather(values) for piece in pieces([values.size], [True], self.sealer.chunk)]
 
     def seal(self, piece: Vector) -> bytes:
-        """Fresh BFV ciphertexts, made in this process."""
-        return self.pool.local.seal(piece)
+        """Fresh ciphertexts, made in this process."""
+        return self.sealer.seal(piece)
 
     def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int) -> bytes:
-        """The exact integer combination under encryption."""
+        """The integer combination under encryption."""
         widths = [self.plan.update_bits] * len(parts)
         return self.arithmetic.combine(parts, weights, widths, self.plan.sum_bits(1), count)
 
     def open(self, part: bytes, count: int, weight_sum: int) -> Vector:
-        """The exact sum, int64 [count]."""
-        return self.pool.local.open(part, self.plan.sum_bits(1), count, weight_sum)
+        """The sum, int64 [count]."""
+        return self.sealer.open(part, self.plan.sum_bits(1), count, weight_sum)
+
+
+class Ours(Integers):
+    """BFV under a plan, also in a pool of processes. ``seed`` is the consortium's."""
+
+    def __init__(self, name: str, plan: FieldPlan, seed: bytes, value_range: float) -> None:
+        self.pool = SealingPool(BFV, plan, seed, 1)
+        super().__init__(name, plan, value_range, self.pool.local, BfvArithmetic(plan))
 
     def seal_all(self, found: Iterable[Vector], total: int) -> Iterator[bytes]:
         """Seal in processes."""

@@ -12,10 +12,8 @@ that it cannot. The mutations themselves are in ``benchmarks.fuzz.mutations``.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import dataclasses
-import json
 import random
 import sys
 import tempfile
@@ -23,7 +21,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from cryptography.exceptions import InvalidSignature
@@ -31,6 +28,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flwr.app import Message, RecordDict
 
 from benchmarks.fuzz.mutations import MUTATIONS, Material, signed_again
+from benchmarks.harness.command import parse, parser, write_json
+from benchmarks.harness.figures import counted
 from client_app.node import Node
 from client_app.update.payloads import Payloads, UnopenedError, Vault
 from client_app.update.sealer import UpdateSealer
@@ -42,9 +41,9 @@ from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
 from crossward.internals.flower import set_message_id
-from crossward.ledger.events import Joined
-from crossward.machine.paths import path_argument
-from crossward.protocol.messages import ACCEPTED, OUTCOMES, TRAIN, Update
+from crossward.ledger.events import Joined, Outcome, Refused, read_line
+from crossward.ledger.reasons import reason_of
+from crossward.protocol.messages import TRAIN, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import ToyLearner, toy_identity
 from crossward.simulation.virtual_grid import VirtualClock, VirtualGrid
@@ -134,15 +133,15 @@ class Door:
         assert isinstance(update, Update)
         return update
 
-    def hand_in(self, flight: Flight, content: RecordDict) -> dict[str, Any]:
-        """The ledger line that a reply with ``content`` leads to."""
+    def hand_in(self, flight: Flight, content: RecordDict) -> Outcome:
+        """The outcome that a reply with ``content`` leads to."""
         self.state.roster.launch("message", flight)
         asked = Message(content=RecordDict(), dst_node_id=flight.node, message_type=TRAIN)
         set_message_id(asked, "message")
         log = self.state.journal.log  # type: ignore[attr-defined]
         before = len(log)
         receive(self.state, Message(content=content, reply_to=asked))
-        return next(line for line in log[before:] if line["event"] in OUTCOMES)
+        return next(event for event in map(read_line, log[before:]) if isinstance(event, Outcome))
 
     def reset(self) -> None:
         """As before the last reply came."""
@@ -197,11 +196,10 @@ class Door:
         )
 
 
-def plain_reason(reason: str) -> str:
-    """A reason without its numbers and names, for counting."""
-    words = reason.split("'")
-    text = "…".join(words[::2]) if len(words) % 2 else reason
-    return "".join("#" if c.isdigit() else c for c in text).replace("##", "#").replace("##", "#")[:72]
+def refusal(outcome: Refused, name: str) -> str:
+    """Outcome and reason's code, for counting; what breaks the protocol has no code: then the mutation's ``name``."""
+    reason = reason_of(outcome.reason)
+    return f"{outcome.name}: {reason.code if reason is not None else f'the protocol, by {name}'}"
 
 
 def try_one(door: Door, rng: random.Random, tally: Tally) -> None:
@@ -214,9 +212,9 @@ def try_one(door: Door, rng: random.Random, tally: Tally) -> None:
     try:
         changed = mutate(copy.deepcopy(content), rng, door.material)
         changed = signed_again(changed, door.nodes[n].identity) if again else changed
-        line = door.hand_in(dataclasses.replace(flight), changed)
-        if line["event"] != ACCEPTED:
-            tally.refused[f"{line['event']}: {plain_reason(line['reason'])}"] += 1
+        outcome = door.hand_in(dataclasses.replace(flight), changed)
+        if isinstance(outcome, Refused):
+            tally.refused[refusal(outcome, name)] += 1
             if not door.untouched():
                 tally.unsigned += 1
         elif not door.signed_by_owner(n, changed):
@@ -248,25 +246,22 @@ def table(tally: Tally, seconds: float) -> str:
     """The tally for people."""
     refused, accepted = sum(tally.refused.values()), sum(tally.accepted.values())
     rows = [f"{tally.tried} mutations in {seconds:.1f} s", "", f"refused: {refused}"]
-    rows += [f"{count:8}  {reason}" for reason, count in tally.refused.most_common(40)]
-    rows += ["", f"accepted: {accepted}", *(f"{c:8}  {what}" for what, c in tally.accepted.most_common())]
-    rows += ["", "what accepted ones make of a version", *(f"{c:8}  {what}" for what, c in tally.sums.most_common())]
+    rows += counted(dict(tally.refused.most_common(40)))
+    rows += ["", f"accepted: {accepted}", *counted(dict(tally.accepted.most_common()))]
+    rows += ["", "what accepted ones make of a version", *counted(dict(tally.sums.most_common()))]
     rows += ["", f"changed a sum without a valid signature: {tally.unsigned}", f"exceptions: {len(tally.crashes)}"]
     return "\n".join([*rows, *(f"          {crash}" for crash in sorted(set(tally.crashes)))])
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Print the table; 1 when anything got in that must not."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--mutations", type=int, default=20000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=path_argument, help="write the tally there as well")
-    options = parser.parse_args()
+    p = parser("fuzz", __doc__, seed=True)
+    p.add_argument("--mutations", type=int, default=20000)
+    options = parse(p, argv, mutations=1000)
     began = time.perf_counter()
     tally = fuzz(options.mutations, options.seed)
     print(table(tally, time.perf_counter() - began))
-    if options.json:
-        options.json.write_text(json.dumps(dataclasses.asdict(tally), indent=2) + "\n")
+    write_json(options.json, dataclasses.asdict(tally))
     return 1 if tally.unsigned or tally.crashes else 0
 
 

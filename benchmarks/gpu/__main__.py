@@ -11,11 +11,8 @@ from __future__ import annotations
 import client_app.training.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
 
 import argparse
-import json
 import shutil
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +21,10 @@ import torch
 from benchmarks.gpu import loops as gpu_loops
 from benchmarks.gpu import model as gpu_model
 from benchmarks.gpu import node as gpu_node
-from crossward.machine.paths import path_argument
+from benchmarks.harness.command import parse, parser, say, write_json
 
-BEGAN = time.perf_counter()
 SECTIONS = ("loops", "messages", "sealing")
 KINDS = ("bf16", "4bit", "8bit")
-
-
-def say(text: str) -> None:
-    """A line of progress."""
-    print(f"[{time.perf_counter() - BEGAN:5.0f} s] {text}", file=sys.stderr, flush=True)
 
 
 def device_facts(device: str) -> dict[str, Any]:
@@ -59,10 +50,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             out["messages"] = _messages(args, load, model)
         model = gpu_model.with_lora(model, setup)
         if "loops" in args.sections:
-            out["loops"] += gpu_loops.compare(model, setup, load, out["matmul_flops"], say)
+            out["loops"] += gpu_loops.compare(model, setup, load, out["matmul_flops"])
         if kind == "bf16" and "sealing" in args.sections:
             reason = gpu_node.missing("tenseal", "cryptography")
-            out["sealing"] = {"skipped": reason} if reason else gpu_node.sealing(model, setup, load, say)
+            out["sealing"] = {"skipped": reason} if reason else gpu_node.sealing(model, setup, load)
         del model
         gpu_model.free()
     return out
@@ -85,7 +76,7 @@ def _messages(args: argparse.Namespace, load: gpu_loops.Load, model: Any) -> lis
                 continue
             quantization = "none" if kind == "bf16" else kind
             say(f"messages: {kind}")
-            found = gpu_node.messages(folder, folder / "model", load, quantization, args.messages, say)
+            found = gpu_node.messages(folder, folder / "model", load, quantization, args.messages)
             out.append({"base": kind, **found})
         shutil.rmtree(folder / "model")
         model.to(args.device)
@@ -133,7 +124,7 @@ def show(found: dict[str, Any]) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run and print."""
     cuda = torch.cuda.is_available()
-    p = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    p = parser("gpu", __doc__)
     p.add_argument("--device", default="cuda:0" if cuda else "cpu")
     p.add_argument("--shapes", choices=sorted(gpu_model.SHAPES), default="llama-3.1-8b" if cuda else "tiny")
     p.add_argument("--rows", type=int, default=8 if cuda else 4, help="sequences a step")
@@ -143,12 +134,10 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--messages", type=int, default=3 if cuda else 1, help="messages after the first")
     p.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     p.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    p.add_argument("--json", type=path_argument, metavar="FILE")
-    args = p.parse_args(argv)
+    args = parse(p, argv, shapes="tiny", rows=4, tokens=64, steps=2, repeats=1, messages=1)
     found = measure(args)
     show(found)
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_json(args.json, found)
     return 0
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu import model as gpu_model
+from benchmarks.harness.command import say
 from client_app.training.loop import train_steps
 from crossward.config.train_settings import TrainSettings
 
@@ -99,9 +100,7 @@ def trainer(model: Any, data: list[dict[str, torch.Tensor]], load: Load, checkpo
 WAYS: dict[str, Callable[..., float]] = {"ours": ours, "bare loop": bare, "Trainer": trainer}
 
 
-def compare(
-    model: Any, setup: gpu_model.Setup, load: Load, peak: float, say: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def compare(model: Any, setup: gpu_model.Setup, load: Load, peak: float) -> list[dict[str, Any]]:
     """A row for each way, and one of ours with gradient checkpointing; repeats take turns."""
     ways = {name: (way, False) for name, way in WAYS.items()} | {"ours, checkpointing": (ours, True)}
     data = gpu_model.batches(setup.shapes, load.rows, load.tokens, 4)

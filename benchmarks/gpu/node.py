@@ -13,7 +13,6 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.gpu import model as gpu_model
+from benchmarks.harness.command import say
 from client_app.training.loop import train_steps
 from crossward.config.train_settings import TrainSettings
 
@@ -48,9 +48,7 @@ def write_notes(path: Path, notes: int) -> None:
         writer.writerows([" ".join(rng.choices(words, k=400))] for _ in range(notes))
 
 
-def messages(
-    folder: Path, model: Path, load: Any, quantization: str, count: int, say: Callable[[str], None]
-) -> dict[str, Any]:
+def messages(folder: Path, model: Path, load: Any, quantization: str, count: int) -> dict[str, Any]:
     """Seconds of the first and of later messages of a node outside training, and messages an hour.
 
     A message is what a ClientApp process does: find the group (the first one starts it and loads the model), ask for
@@ -120,7 +118,7 @@ def _seal(vector: np.ndarray[Any, np.dtype[np.int8]]) -> float:
     return time.perf_counter() - began
 
 
-def sealing(model: Any, setup: gpu_model.Setup, load: Any, say: Callable[[str], None]) -> dict[str, Any]:
+def sealing(model: Any, setup: gpu_model.Setup, load: Any) -> dict[str, Any]:
     """Training and sealing the adapter, each alone and both at once: seconds of each."""
     from crossward.config.encryption_schemes import BFV
     from crossward.encryption.parallel import SealingPool

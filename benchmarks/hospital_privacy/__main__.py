@@ -11,7 +11,6 @@ Not for: bytes and seconds of sealing (``benchmarks.encryption``), patients (DP-
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import logging
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.asynchrony.tiny import Remembered
+from benchmarks.harness.command import parse, parser, write_json
 from client_app.training.learner import adapted_model
 from client_app.training.measuring import measure_batches
 from client_app.update.hospital_noise import HospitalNoise
@@ -136,17 +136,16 @@ class Study:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.hospital_privacy", description=__doc__.split("\n")[0])
-    parser.add_argument("--hospitals", type=int, nargs="+", default=[4, 8])
-    parser.add_argument("--factors", nargs="+", default=["both", "core"])
-    parser.add_argument("--epsilon", type=float, nargs="+", default=[2.0, 8.0, 25.0])
-    parser.add_argument(
-        "--clips", type=float, nargs="+", default=[1.0, 0.1], help="times the first deltas' median norm"
-    )
-    parser.add_argument("--versions", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--output", type=path_argument)
-    args = parser.parse_args(argv)
+    p = parser("hospital_privacy", __doc__)
+    p.add_argument("--hospitals", type=int, nargs="+", default=[4, 8])
+    p.add_argument("--factors", nargs="+", default=["both", "core"])
+    p.add_argument("--epsilon", type=float, nargs="+", default=[2.0, 8.0, 25.0])
+    p.add_argument("--clips", type=float, nargs="+", default=[1.0, 0.1], help="times the first deltas' median norm")
+    p.add_argument("--versions", type=int, default=8)
+    p.add_argument("--steps", type=int, default=5)
+    p.add_argument("--output", type=path_argument, metavar="FILE", help="append each row to it, as JSON lines")
+    args = parse(p, argv, hospitals=[3], factors=["core"], epsilon=[8.0], clips=[0.5], versions=1, steps=1)
+    rows = []
     logging.getLogger("flwr").setLevel(logging.WARNING)
     for hospitals, factors in itertools.product(args.hospitals, args.factors):
         study = Study(hospitals, factors, args.versions, args.steps)
@@ -157,10 +156,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         for epsilon, share in [(None, None), *itertools.product([None, *args.epsilon], args.clips)]:
             row = {"factors": factors} | study.run(epsilon, None if share is None else share * norm)
+            rows.append(row)
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
             if args.output:
                 with args.output.open("a") as file:
                     file.write(json.dumps(row) + "\n")
+    write_json(args.json, {"rows": rows})
 
 
 if __name__ == "__main__":

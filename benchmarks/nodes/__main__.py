@@ -7,21 +7,20 @@ the versions: cost per update must not grow with the number of versions.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.harness.command import parse, parser, write_json
+from benchmarks.harness.tables import show, side_by_side
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.settings import field_plan
 from crossward.ledger.events import Accepted, Event, Version
 from crossward.ledger.state import RunState
-from crossward.machine.paths import path_argument
 from crossward.protocol.parts import Payload
 from crossward.simulation.toy import toy_app, toy_context
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
@@ -91,22 +90,21 @@ def run(nodes: int, versions: int, buffer: int, concurrency: int) -> dict[str, f
     }
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print the figures."""
-    p = argparse.ArgumentParser(prog="python -m benchmarks.nodes", description=__doc__)
+    p = parser("nodes", __doc__)
     p.add_argument("--nodes", type=int, default=1000)
     p.add_argument("--versions", type=int, default=200)
     p.add_argument("--buffer", type=int, default=10)
     p.add_argument("--concurrency", type=int, default=100)
-    p.add_argument("--json", type=path_argument, metavar="FILE")
-    args = p.parse_args()
+    args = parse(p, argv, nodes=40, versions=20, concurrency=20)
     rows = [run(args.nodes, v, args.buffer, args.concurrency) for v in (args.versions // 2, args.versions)]
-    for name in rows[0]:
-        print(f"{name:34}" + "".join(f"{row[name]:12.4g}" for row in rows))
-    print(f"ms per update, {args.versions} versions over {args.versions // 2}: ", end="")
-    print(f"{rows[1]['ms_per_update'] / rows[0]['ms_per_update']:.2f}")
-    if args.json:
-        args.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+    ratio = rows[1]["ms_per_update"] / rows[0]["ms_per_update"]
+    show(
+        side_by_side("A server's work", {f"{row['versions']} versions": row for row in rows}, ".4g"),
+        f"ms per update, {args.versions} versions over {args.versions // 2}: {ratio:.2f}",
+    )
+    write_json(args.json, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ SimEnv"), and a provisioned deployment would time its channels, not its encrypti
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -31,14 +30,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from rich.console import RenderableType
 
-from benchmarks.encryption.rows import RANGE, SPREAD, Contest, one_core, silence, weights_of
-from benchmarks.encryption.tables import _table
-from benchmarks.encryption.ways import Ours, Vector, Way
+from benchmarks.encryption.rows import RANGE, SPREAD, Contest, silence, weights_of
+from benchmarks.encryption.ways import Integers, Ours, Way
+from benchmarks.harness.command import parse, parser, say, write_json
+from benchmarks.harness.processes import one_core
+from benchmarks.harness.tables import show, table_of
 from crossward.encryption.aggregator.ckks import CkksArithmetic
 from crossward.encryption.holder.ckks import CkksSealer, make_context
 from crossward.encryption.plan import PRESETS, FieldPlan
-from crossward.encryption.policy import pieces
 from crossward.machine.paths import path_argument
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -54,36 +55,10 @@ class NVFlareError(Exception):
     """NVFlare's side cannot be measured; the message says what to do."""
 
 
-class Baseline:
+def baseline(plan: FieldPlan, value_range: float) -> Integers:
     """Our he-fl baseline: CKKS through the classes that a run with ``encryption.scheme = "ckks"`` uses."""
-
-    name = "ours, he-fl (ckks)"
-
-    def __init__(self, plan: FieldPlan, value_range: float) -> None:
-        secret, public = make_context()
-        self.plan, self.unit, self.total_weight = plan, value_range / plan.q_max, plan.total_weight
-        self.sealer, self.arithmetic = CkksSealer(plan, secret), CkksArithmetic(public)
-
-    def put_in(self, delta: Vector) -> Vector:
-        """Steps of ``unit``, int64 [n], clipped to [-q_max, q_max]."""
-        return np.rint(np.clip(delta / self.unit, -self.plan.q_max, self.plan.q_max)).astype(np.int64)
-
-    def cut(self, values: Vector) -> list[Vector]:
-        """Pieces of as many values as the sealer takes at once."""
-        return [piece.gather(values) for piece in pieces([values.size], [True], self.sealer.chunk)]
-
-    def seal(self, piece: Vector) -> bytes:
-        """One CKKS part."""
-        return self.sealer.seal(piece)
-
-    def add(self, parts: Sequence[bytes], weights: Sequence[int], count: int) -> bytes:
-        """The weighted sum under encryption."""
-        widths = [self.plan.update_bits] * len(parts)
-        return self.arithmetic.combine(parts, weights, widths, self.plan.sum_bits(1), count)
-
-    def open(self, part: bytes, count: int, weight_sum: int) -> Vector:
-        """The decrypted sum, rounded to integers [count]."""
-        return self.sealer.open(part, self.plan.sum_bits(1), count, weight_sum)
+    secret, public = make_context()
+    return Integers("ours, he-fl (ckks)", plan, value_range, CkksSealer(plan, secret), CkksArithmetic(public))
 
 
 class Theirs:
@@ -171,11 +146,6 @@ def our_row(contest: Contest) -> Row:
     }
 
 
-def say(text: str) -> None:
-    """A line of progress."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def measure(python: Path, values: int, clients: int, rounds: int) -> dict[str, Any]:
     """All rows; NVFlare's first."""
     rng = np.random.default_rng(0)
@@ -187,7 +157,7 @@ def measure(python: Path, values: int, clients: int, rounds: int) -> dict[str, A
     theirs: dict[str, list[Row]] = {}
     with one_core(), Theirs(python, asked) as process:
         versions = process.versions()
-        ways: list[Way] = [Baseline(plan, RANGE), Ours("ours, compact (bfv)", plan, rng.bytes(64), RANGE)]
+        ways: list[Way] = [baseline(plan, RANGE), Ours("ours, compact (bfv)", plan, rng.bytes(64), RANGE)]
         ours = [Contest(way, deltas) for way in ways]
         for number in range(rounds):
             say(f"round {number + 1} of {rounds}")
@@ -208,18 +178,24 @@ def measure(python: Path, values: int, clients: int, rounds: int) -> dict[str, A
     return {"versions": versions, "values": values, "clients": clients, "rounds": rounds, "rows": rows}
 
 
-def table(found: dict[str, Any]) -> Iterator[str]:
-    """What was measured, as text."""
+def table(found: dict[str, Any]) -> Iterator[RenderableType]:
+    """What was measured, for people."""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    yield f"{found['values']:,} values, {found['clients']} clients, one core, medians of {found['rounds']}; {versions}"
-    head = ["", "up B/v", "down B/v", "encrypt s", "aggregate s", "decrypt s", "largest error", "rounding"]
-    body = []
-    for row in found["rows"]:
-        figures = [f"{row[name]:.2f}" for name in ("up_bytes_per_value", "down_bytes_per_value")]
-        figures += [f"{row[name]:.3f}" for name in ("encrypt_s", "aggregate_s", "decrypt_s")]
-        rounding = f"{row['rounding']:.1e}" if "rounding" in row else "-"
-        body.append([row["name"], *figures, f"{row['max_error']:.1e}", rounding])
-    yield from _table(head, body)
+    clients, rounds = found["clients"], found["rounds"]
+    yield table_of(
+        f"{found['values']:,} values, {clients} clients, one core, medians of {rounds}; {versions}",
+        found["rows"],
+        {
+            "": ("name", ""),
+            "up B/v": ("up_bytes_per_value", ".2f"),
+            "down B/v": ("down_bytes_per_value", ".2f"),
+            "encrypt s": ("encrypt_s", ".3f"),
+            "aggregate s": ("aggregate_s", ".3f"),
+            "decrypt s": ("decrypt_s", ".3f"),
+            "largest error": ("max_error", ".1e"),
+            "rounding": ("rounding", ".1e"),
+        },
+    )
     for row in found["rows"]:
         if "encrypt_s_without_packing" in row:
             yield (
@@ -233,8 +209,7 @@ def table(found: dict[str, Any]) -> Iterator[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and print; 2 without an interpreter that has NVFlare."""
-    raw = argparse.RawDescriptionHelpFormatter
-    p = argparse.ArgumentParser(prog="python -m benchmarks.nvflare_he", description=__doc__, formatter_class=raw)
+    p = parser("nvflare_he", __doc__)
     here = Path(sys.executable)
     p.add_argument(
         "--python", type=path_argument, default=here, metavar="FILE", help="one that has nvflare (default: this one)"
@@ -242,16 +217,14 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--values", type=int, default=77_824, help="values of an update (default: the embedded model's)")
     p.add_argument("--clients", type=int, default=4)
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--json", type=path_argument, metavar="FILE")
-    args = p.parse_args(argv)
+    args = parse(p, argv, values=9000, clients=2, rounds=1)
     try:
         found = measure(args.python, args.values, args.clients, args.rounds)
     except NVFlareError as error:
         print(error, file=sys.stderr)
         return 2
-    print("\n".join(table(found)))
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n")
+    show(*table(found))
+    write_json(args.json, found)
     return 0
 
 

@@ -10,7 +10,6 @@ Needs Linux, root and ip. Takes about an hour with 100 MB: an update crosses 2 M
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -22,10 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.encryption.grid import write_app
+from benchmarks.encryption.grid import write_large_app
+from benchmarks.harness.command import parse, parser, say, write_json
+from benchmarks.harness.figures import Row
+from benchmarks.harness.tables import cell, show, table
 from benchmarks.slow_link.link import Link
 from crossward.deploy.aggregator import AggregatorConfig, healthy, init_aggregator, read_aggregator
 from crossward.deploy.hospital import init_hospital
@@ -35,7 +36,6 @@ from crossward.launcher.processes import ProcessTree
 from crossward.ledger import events
 from crossward.ledger.events import read_events
 from crossward.ledger.file import FILE_NAME, LedgerError
-from crossward.machine.paths import path_argument
 from crossward.machine.ports import free_ports
 
 HOSPITALS, SLOW = 4, 1
@@ -89,14 +89,12 @@ def row(found: list[events.Event], mine: bool) -> dict[str, Any]:
     }
 
 
-def measure(megabytes: float, versions: int, link: Link, compute: float, updates: int, say: Any) -> dict[str, Any]:
+def measure(megabytes: float, versions: int, link: Link, compute: float, updates: int) -> dict[str, Any]:
     """The run, until the slow hospital has had ``updates`` accepted."""
     tree = ProcessTree()
     with tempfile.TemporaryDirectory(prefix="crossward-link-") as temporary:
         folder = Path(temporary)
-        app = folder / "app"
-        app.mkdir()
-        write_app(app, min(megabytes * 1e6 / BYTES_A_VALUE / LLAMA, 1.0), compute)
+        app = write_large_app(folder / "app", min(megabytes * 1e6 / BYTES_A_VALUE / LLAMA, 1.0), compute)
         config, commands = _prepare(folder, link)
         try:
             _start(tree, folder, config, commands)
@@ -106,7 +104,7 @@ def measure(megabytes: float, versions: int, link: Link, compute: float, updates
             )
             run = DeployedRun(config, [settings], say, app)
             run.submit()
-            found = _follow(run, updates, say)
+            found = _follow(run, updates)
             run.stop()
         except BaseException:
             for path in sorted(folder.glob("*.log")):
@@ -149,7 +147,7 @@ def _start(tree: ProcessTree, folder: Path, config: AggregatorConfig, commands: 
             _wait("registering", lambda: _members(config.state / "members.json") == HOSPITALS, 60)
 
 
-def _follow(run: DeployedRun, updates: int, say: Any) -> list[events.Event]:
+def _follow(run: DeployedRun, updates: int) -> list[events.Event]:
     """The ledger's events once the slow hospital has had ``updates`` accepted, or the run has finished."""
     _wait("the first task", lambda: events_in(run.folder), 120)
     told = 0
@@ -182,64 +180,53 @@ def _figures(found: list[events.Event], link: Link) -> dict[str, Any]:
     }
 
 
-def table(found: dict[str, Any], mbit: float) -> Table:
+def _middle(name: str) -> Callable[[Row], float | None]:
+    """The median of a row's ``name``."""
+    return lambda row: statistics.median(row[name]) if row[name] else None
+
+
+def link_table(found: Row, mbit: float) -> Table:
     """The figures for people."""
-    out = Table(
-        title=f"One hospital behind {mbit:g} Mbit/s, 200 ms and lost packets; {found['versions']} versions made"
-    )
-    for name in ("", "slow hospital", "the three others"):
-        out.add_column(name, justify="left" if not name else "right")
-    slow, others = found["slow"], found["others"]
-
-    def middle(values: list[float]) -> str:
-        return f"{statistics.median(values):.1f}" if values else "-"
-
-    rows: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
-        ("updates accepted", lambda r: str(r["accepted"])),
-        ("tasks that came to nothing", lambda r: str(len(r["other_outcomes"]))),
-        ("MB up, an update", lambda r: f"{r['mb_up']:.1f}"),
-        ("MB down, a task (largest)", lambda r: f"{r['mb_down']:.1f}"),
-        ("round trip, s (median)", lambda r: middle(r["round_trips"])),
-        ("longest round trip, s", lambda r: f"{max(r['round_trips'], default=0):.1f}"),
-        ("last deadline, s", lambda r: f"{r['deadlines'][-1]:.0f}" if r["deadlines"] else "-"),
-        ("bandwidth as measured, Mbit/s", lambda r: f"{r['bandwidth']:.2f}" if r["bandwidth"] else "-"),
-    )
-    for name, cell in rows:
-        out.add_row(name, cell(slow), cell(others))
+    rows: dict[str, tuple[Callable[[Row], Any], str]] = {
+        "updates accepted": (lambda r: r["accepted"], ""),
+        "tasks that came to nothing": (lambda r: len(r["other_outcomes"]), ""),
+        "MB up, an update": (lambda r: r["mb_up"], ".1f"),
+        "MB down, a task (largest)": (lambda r: r["mb_down"], ".1f"),
+        "round trip, s (median)": (_middle("round_trips"), ".1f"),
+        "longest round trip, s": (lambda r: max(r["round_trips"], default=0.0), ".1f"),
+        "last deadline, s": (lambda r: r["deadlines"][-1] if r["deadlines"] else None, ".0f"),
+        "bandwidth as measured, Mbit/s": (lambda r: r["bandwidth"] or None, ".2f"),
+    }
+    title = f"One hospital behind {mbit:g} Mbit/s, 200 ms and lost packets; {found['versions']} versions made"
+    out = table(title, "", "slow hospital", "the three others")
+    for name, (figure, form) in rows.items():
+        out.add_row(name, *(cell(figure(found[who]), form) for who in ("slow", "others")))
     return out
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.slow_link", description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=float, default=100.0, help="of an update (default: %(default)g)")
-    parser.add_argument("--mbit", type=float, default=2.0, help="of the slow link (default: %(default)g)")
-    parser.add_argument("--loss", type=float, default=0.005, help="share of packets lost (default: %(default)g)")
-    parser.add_argument(
-        "--compute", type=float, default=60.0, help="seconds of a local training (default: %(default)g)"
-    )
-    parser.add_argument(
-        "--updates", type=int, default=2, help="of the slow hospital to wait for (default: %(default)s)"
-    )
-    parser.add_argument("--json", type=path_argument)
-    args = parser.parse_args(argv)
-    console = Console()
+    p = parser("slow_link", __doc__)
+    p.add_argument("--megabytes", type=float, default=100.0, help="of an update (default: %(default)g)")
+    p.add_argument("--mbit", type=float, default=2.0, help="of the slow link (default: %(default)g)")
+    p.add_argument("--loss", type=float, default=0.005, help="share of packets lost (default: %(default)g)")
+    p.add_argument("--compute", type=float, default=60.0, help="seconds of a local training (default: %(default)g)")
+    p.add_argument("--updates", type=int, default=2, help="of the slow hospital to wait for (default: %(default)s)")
+    args = parse(p, argv, megabytes=1.0, compute=1.0)
     if os.geteuid() or subprocess.run(["ip", "netns"], capture_output=True, check=False).returncode:
-        console.print("a network namespace needs root and iproute2: nothing was measured")
+        say("a network namespace needs root and iproute2: nothing was measured")
         return 2
     with Link("crossward", args.mbit, 0.1, args.loss) as link:
-        found = measure(
-            args.megabytes, 100_000, link, args.compute, args.updates, lambda s: console.print(s, markup=False)
-        )
-    console.print(table(found, args.mbit))
+        found = measure(args.megabytes, 100_000, link, args.compute, args.updates)
     pace = [found[f"seconds_a_version_{how}"] for how in ("without", "with")]
-    said = ["-" if p is None else f"{p:.1f} s" for p in pace]
-    console.print(f"A version took {said[0]} without the slow hospital in it and {said[1]} with it (medians).")
-    console.print(f"Packets carried {found['packets']['carried']}, lost {found['packets']['lost']}.")
-    for reason in found["slow"]["other_outcomes"]:
-        console.print(f"slow hospital: {reason}", markup=False)
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=1))
+    said = [cell(seconds, ".1f", " s") for seconds in pace]
+    show(
+        link_table(found, args.mbit),
+        f"A version took {said[0]} without the slow hospital in it and {said[1]} with it (medians).",
+        f"Packets carried {found['packets']['carried']}, lost {found['packets']['lost']}.",
+        *(f"slow hospital: {reason}" for reason in found["slow"]["other_outcomes"]),
+    )
+    write_json(args.json, found)
     return 0
 
 

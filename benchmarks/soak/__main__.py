@@ -9,16 +9,15 @@ and version records at every node, and memory must have stayed flat.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import logging
 import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.harness.command import parse, parser, write_json
+from benchmarks.harness.figures import counted
 from benchmarks.soak.run import Soak, Soaked
-from crossward.machine.paths import path_argument
 
 
 def soak(versions: int, seed: int = 0, deaths: int = 25) -> Soaked:
@@ -40,15 +39,15 @@ def table(out: Soaked) -> str:
         f"messages {out.messages}, replies that came {out.replies}, the server's lives {out.sessions}",
         "",
         f"faults: {sum(n for name, n in out.faults.items() if not name.startswith('  '))}",
-        *(f"{count:8}  {name}" for name, count in out.faults.items()),
+        *counted(out.faults),
         "",
         "outcomes",
-        *(f"{count:8}  {name}" for name, count in out.outcomes.items()),
+        *counted(out.outcomes),
         f"{out.duplicates:8}  of the duplicates to no task under way",
         f"{out.without_line:8}  messages sent at the moment of a kill, before their line",
         "",
-        "what else the ledger tells",
-        *(f"{count:8}  {name}" for name, count in out.made.items()),
+        "what else the ledger reports",
+        *counted(out.made),
         "",
         f"unaccounted: {out.unaccounted}",
         f"hospitals at the last version, compared with the replay: {out.arrived}; residuals added up: {out.residuals}",
@@ -63,17 +62,14 @@ def table(out: Soaked) -> str:
     return "\n".join([*rows, "", held, *(f"  {problem}" for problem in out.problems[:40])])
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Print the table; 1 when anything does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--versions", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=path_argument, metavar="FILE", help="write the counts there as well")
-    options = parser.parse_args()
+    p = parser("soak", __doc__, seed=True)
+    p.add_argument("--versions", type=int, default=400)
+    options = parse(p, argv, versions=70)
     out = soak(options.versions, options.seed)
     print(table(out))
-    if options.json:
-        options.json.write_text(json.dumps(dataclasses.asdict(out), indent=2) + "\n")
+    write_json(options.json, dataclasses.asdict(out))
     return 1 if out.problems else 0
 
 

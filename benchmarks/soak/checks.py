@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -167,8 +166,3 @@ class Checks:
     def forged(self, tasks: Iterable[int]) -> list[str]:
         """Replies changed on their way that were accepted."""
         return [f"task {task}, changed on its way, was accepted" for task in tasks if ACCEPTED in self.outcomes[task]]
-
-
-def folder_size(folder: Path) -> int:
-    """Bytes of all files below ``folder``."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

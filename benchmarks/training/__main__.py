@@ -9,31 +9,20 @@ measured side by side, since the machine's speed changes; every figure is measur
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from benchmarks.harness.command import parse, parser, write_json
+from benchmarks.harness.figures import median_range
+from benchmarks.harness.tables import show
 from benchmarks.training import messages as training_messages
 from benchmarks.training import node as training_node
 from benchmarks.training import ranks as training_ranks
 from benchmarks.training import tables as training_tables
 from crossward.config.train_settings import IN_PROCESS, WORKER_GROUP
-from crossward.machine.paths import path_argument
-
-BEGAN = time.perf_counter()
-WIDTH = 132
-
-
-def say(text: str) -> None:
-    """A line of progress."""
-    print(f"[{time.perf_counter() - BEGAN:5.0f} s] {text}", file=sys.stderr, flush=True)
 
 
 def _loops(args: argparse.Namespace, folder: Path, notes: Path) -> dict[str, Any]:
@@ -41,15 +30,15 @@ def _loops(args: argparse.Namespace, folder: Path, notes: Path) -> dict[str, Any
         loops as training_loops,  # torch and transformers, which the other section does without
     )
 
-    return training_loops.measure(folder, notes, args.steps, args.repeats, say)
+    return training_loops.measure(folder, notes, args.steps, args.repeats)
 
 
 def _messages(args: argparse.Namespace, folder: Path, notes: Path) -> dict[str, Any]:
     nexts = [{IN_PROCESS: 0 if args.quick else 2, WORKER_GROUP: 1 if args.quick else 2}] * args.lifetimes
     with ExitStack() as ends:
         at_once = 2 if args.quick else 1
-        found, hospital = training_messages.measure(folder / "messages", notes, args.steps, nexts, at_once, ends, say)
-        ranks = training_ranks.measure(folder / "ranks", hospital, args.steps, 0 if args.quick else args.lifetimes, say)
+        found, hospital = training_messages.measure(folder / "messages", notes, args.steps, nexts, at_once, ends)
+        ranks = training_ranks.measure(folder / "ranks", hospital, args.steps, 0 if args.quick else args.lifetimes)
         left = found["processes_left"] + ranks["processes_left"] + hospital.leave()
     rows, pairs = found["rows"] + ranks["rows"], found["pairs"] | ranks["pairs"]
     return found | ranks | {"rows": rows, "pairs": pairs, "processes_left": left}
@@ -70,32 +59,25 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         rows, pairs = out["rows"] + part["rows"], out["pairs"] | part["pairs"]
         out |= part | {"rows": rows, "pairs": pairs}
     out["pairs"] = {name: found for name, found in out["pairs"].items() if found}
-    out["ratios"] = {name: training_tables.ratio(found)[0] for name, found in out["pairs"].items()}
+    out["ratios"] = {name: median_range(found)["median"] for name, found in out["pairs"].items()}
     return out
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measure and print."""
-    p = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    p = parser("training", __doc__)
     p.add_argument("--repeats", type=int, default=11, help="turns of the loops (default: 11)")
     p.add_argument("--steps", type=int, default=10, help="optimiser steps a training (default: 10)")
     p.add_argument("--lifetimes", type=int, default=3, help="first messages of each engine (default: 3)")
     p.add_argument("--only", nargs="+", choices=tuple(SECTIONS), default=list(SECTIONS))
-    p.add_argument("--quick", action="store_true", help="few steps, once: whether it works, not how fast it is")
-    p.add_argument("--json", type=path_argument, metavar="FILE")
-    args = p.parse_args(argv)
-    if args.quick:
-        args.repeats, args.steps, args.lifetimes = 0, 2, 1
+    args = parse(p, argv, repeats=0, steps=2, lifetimes=1)
     with tempfile.TemporaryDirectory(prefix="crossward-") as folder:
         found = measure(args, Path(folder))
     found["requirements"] = [] if args.quick else training_tables.requirements(found)
-    console = Console(width=WIDTH, highlight=False)
-    for table in training_tables.tables(found):
-        console.print(table)
+    show(*training_tables.tables(found))
     if args.quick:
-        console.print("small sizes, all at once: none of these figures says how fast anything is")
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n")
+        show("small sizes, all at once: none of these figures says how fast anything is")
+    write_json(args.json, found)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from benchmarks.harness.command import say
+from benchmarks.harness.figures import medians
 from benchmarks.training.tables import check_losses
 from client_app.training.learner import AdaptedModel, adapted_model
 from client_app.training.loop import train_steps
@@ -43,7 +45,6 @@ BATCH, TOKENS = 4, 256
 OURS, BARE, TRAINER = "ours", "bare loop", "Trainer per round"
 COMPARED = (OURS, BARE, TRAINER)
 BESIDE = 3  # turns of the ways that are there for information
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _at_home(folder: Path) -> Iterator[None]:
             os.environ["CROSSWARD_HOME"] = before
 
 
-def measure(folder: Path, notes: Path, steps: int, repeats: int, say: Say) -> dict[str, Any]:
+def measure(folder: Path, notes: Path, steps: int, repeats: int) -> dict[str, Any]:
     """Rows of the ways, and ratios of tokens a second (and of tokens a second of CPU time) between them, by turn."""
     warnings.filterwarnings("ignore", "`gradient_checkpointing", FutureWarning)
     threads = share_cores()
@@ -192,5 +193,5 @@ def _row(name: str, turns: list[dict[str, float]], tokens: int) -> dict[str, Any
         "turns": len(turns),
         "tokens_per_second": tokens / statistics.median(turn["seconds"] for turn in turns),
         "tokens_per_second_best": tokens / min(turn["seconds"] for turn in turns),
-        **{what: statistics.median(turn[what] for turn in turns) for what in turns[0]},
+        **medians(turns),
     }

@@ -8,17 +8,17 @@ Not for: the processes (``benchmarks.training.node``) or Flower's network.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.command import say
+from benchmarks.harness.figures import medians
 from benchmarks.training.node import DeployedHospital, GroupReplacedError, run_process
 from crossward.config.train_settings import IN_PROCESS, WORKER_GROUP
 
 ATTEMPTS = 3
-Say = Callable[[str], None]
 
 
 def empty_process(folder: Path, name: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _lifetime(
 
 
 def measure(
-    folder: Path, notes: Path, steps: int, nexts: list[dict[str, int]], at_once: int, ends: ExitStack, say: Say
+    folder: Path, notes: Path, steps: int, nexts: list[dict[str, int]], at_once: int, ends: ExitStack
 ) -> tuple[dict[str, Any], DeployedHospital]:
     """Figures of both engines' first and next messages, and a hospital whose worker group is there yet.
 
@@ -102,6 +102,6 @@ def _pairs(lives: list[list[dict[str, Any]]], engine: str) -> list[float]:
 
 
 def _median(rows: list[dict[str, Any]], about: dict[str, Any]) -> dict[str, Any]:
-    numbers = {name: statistics.median(r[name] for r in rows) for name in rows[0] if name.endswith("_s")}
+    numbers = medians(rows, *(name for name in rows[0] if name.endswith("_s")))
     imported = sum(row["torch"] for row in rows)
     return {"section": "message", **about, "count": len(rows), **numbers, "torch_imported": imported}

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.harness.processes import fresh
 from client_app.group import frames
 from client_app.group.place import alive, read_info
 from crossward.config.encryption_settings import ALL, EncryptionSettings
@@ -32,7 +30,6 @@ from crossward.protocol.parts import PartHead, Payload, join
 from data.synthetic.tables import records
 from strategies.aggregation.combine import combine
 
-ROOT = Path(__file__).resolve().parents[2]
 PLAN = field_plan(EncryptionSettings(), 4, 3)
 PATIENTS, MOST_SECONDS = 200, 240.0
 RUN_CONFIG = {
@@ -80,18 +77,11 @@ def still_there(processes: list[Member], seconds: float = 20.0) -> int:
 
 def run_process(module: str, wanted: dict[str, Any], file: Path) -> tuple[float, float, dict[str, Any]]:
     """When a process of ``module`` was started and gone, and what it answered."""
-    wanted["answer"] = str(file.with_suffix(".answer"))
     file.write_text(json.dumps(wanted))
-    environment = os.environ | {"CROSSWARD_HOME": wanted["home"], "FLWR_TELEMETRY_ENABLED": "0"}
+    environment = {"CROSSWARD_HOME": wanted["home"], "FLWR_TELEMETRY_ENABLED": "0"}
     began = time.monotonic()
-    command = [sys.executable, "-m", module, str(file)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=MOST_SECONDS, check=False
-    )
-    ended = time.monotonic()
-    if done.returncode:
-        raise RuntimeError(f"{module} ended with code {done.returncode}: {done.stderr[-2000:]}")
-    return began, ended, json.loads(Path(wanted["answer"]).read_text())
+    answer = fresh(module, file, seconds=MOST_SECONDS, environment=environment, quiet=True)
+    return began, time.monotonic(), answer
 
 
 class DeployedHospital:

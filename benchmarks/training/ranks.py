@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.training.messages import Say
+from benchmarks.harness.command import say
 from benchmarks.training.node import DeployedHospital, members, run_process, still_there
 from client_app.group.client import GroupLearner
 from client_app.training.spec import LearnerSpec
-from client_app.training.threads import cores
 from crossward.config.run_config import RunConfig
 from crossward.config.train_settings import WORKER_GROUP
+from crossward.machine.cores import cores
 
 COUNTS, BATCH = (1, 2), 8
 
@@ -60,7 +60,7 @@ def train(wanted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def measure(folder: Path, hospital: DeployedHospital, steps: int, repeats: int, say: Say) -> dict[str, Any]:
+def measure(folder: Path, hospital: DeployedHospital, steps: int, repeats: int) -> dict[str, Any]:
     """A row for each number of processes; how far apart their adapters are, beside how far training moved them.
 
     The one process is that of ``hospital``'s worker group, which stays.
@@ -96,8 +96,7 @@ def measure(folder: Path, hospital: DeployedHospital, steps: int, repeats: int, 
 
 def main(argv: list[str]) -> None:
     """Do what the file ``argv[1]`` says."""
-    wanted = json.loads(Path(argv[1]).read_text())
-    Path(wanted["answer"]).write_text(json.dumps(train(wanted)))
+    print(json.dumps(train(json.loads(Path(argv[1]).read_text()))))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import os
 import sys
 
 from client_app.group.lifeline import die_with_parent
-from client_app.training.threads import cores
 from crossward.config.settings import AUTO
 from crossward.internals.torch import torchrun_without_port
+from crossward.machine.cores import cores
 
 
 def gpus(device: str) -> int:

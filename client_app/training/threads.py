@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import os
 
+from crossward.machine.cores import cores
+
 # OpenMP reads these when torch is imported, OpenBLAS its own when NumPy is.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def concurrent_clients() -> int:

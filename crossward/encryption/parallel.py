@@ -9,7 +9,6 @@ Not for: what a part is (``crossward.encryption.holder``).
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from crossward.encryption.holder import Integers, Sealer, sealer
 from crossward.encryption.plan import FieldPlan
 from crossward.internals.python import PoolContext
+from crossward.machine.cores import cores
 
 WORTHWHILE = 1 << 22  # values from which a pool's start of about a second pays off
 MOST_WORKERS = 8
@@ -72,8 +72,7 @@ class SealingPool:
     def __init__(self, scheme: str, plan: FieldPlan, material: bytes, workers: int = 0) -> None:
         self.plan, self._spec = plan, (scheme, astuple(plan), material)
         self.local = sealer(scheme, plan, material)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.workers = workers or min(cores, MOST_WORKERS)
+        self.workers = workers or min(cores(), MOST_WORKERS)
         self._context = PoolContext()
         self._pool: ProcessPoolExecutor | None = None
 

@@ -37,6 +37,7 @@ from crossward.launcher.processes import ProcessTree
 from crossward.launcher.views import draw_report
 from crossward.launcher.watch import Ending, Watch
 from crossward.ledger.file import FILE_NAME
+from crossward.machine.cores import cores
 from crossward.machine.paths import absolute
 from crossward.machine.waiting import announced
 
@@ -70,18 +71,13 @@ def run_name(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def usable_cpus() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def federation(options: Options, cores: int) -> str:
+def federation(options: Options, available: int) -> str:
     """Flower's federation config.
 
     Ray makes one actor per ``cpus-per-client`` of its CPUs, so it gets no more CPUs than there are clients to use them.
     """
     wanted = options.num_supernodes * options.cpus_per_client
-    cpus = options.cpus or max(min(cores, wanted), options.cpus_per_client)
+    cpus = options.cpus or max(min(available, wanted), options.cpus_per_client)
     if cpus < options.cpus_per_client:
         raise LauncherError(f"--cpus {cpus} is less than --cpus-per-client {options.cpus_per_client}: no client fits")
     return (
@@ -138,7 +134,7 @@ class Launch:
         own = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
         self._run_config = to_toml(overrides | own)
         self._config = defaults | overrides
-        self._federation = federation(options, usable_cpus())
+        self._federation = federation(options, cores())
         self.log = self.folder / LOG
         self._tree = ProcessTree()
 

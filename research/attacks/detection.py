@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from research.attacks.statistics import RESAMPLES, Floats, Interval, finite, generator, proper, share_interval
+from research.attacks.statistics import RESAMPLES, Floats, Interval, finite, generator, proper
 
 Statistic = Callable[[Floats, Floats], float]
 
@@ -107,23 +107,6 @@ def resampled(
 def _quantiles(values: Floats, level: float) -> Interval:
     low, high = np.quantile(values, [0.5 - proper(level, "level") / 2, 0.5 + level / 2])
     return float(low), float(high)
-
-
-def tpr_interval(
-    member: ArrayLike,
-    nonmember: ArrayLike,
-    fpr: float = 0.01,
-    level: float = 0.95,
-    rng: np.random.Generator | None = None,
-) -> Interval:
-    """The wider, at each end, of Clopper-Pearson over members and of a bootstrap over members and nonmembers.
-
-    The first knows nothing of the threshold's own chance, the second collapses where all or none are found.
-    """
-    m, n = finite(member, "member", 2), finite(nonmember, "nonmember", 2)
-    exact = share_interval(round(tpr_at_fpr(m, n, fpr) * m.size), m.size, level)
-    drawn = _quantiles(resampled(lambda a, b: tpr_at_fpr(a, b, fpr), m, n, generator(rng)), level)
-    return min(exact[0], drawn[0]), max(exact[1], drawn[1])
 
 
 def _pairs(name: str, found: tuple[ArrayLike, ArrayLike]) -> Floats:

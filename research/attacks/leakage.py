@@ -54,13 +54,13 @@ def findings(lab: Laboratory, protection: Protection, victims: int) -> list[Scor
     ]
 
 
-def aggregator_leakage(lab: Laboratory, protection: Protection, victims: int = 0) -> Score:
+def aggregator_leakage(lab: Laboratory, protection: Protection) -> Score:
     """What the aggregator's strongest attack gains, rescaled: ``value`` and ``gain`` 0 to 1, ``guess`` 0.
 
-    ``victims`` 0 takes as many as the laboratory's size says. ``equivalent`` is whether *every* attack is within its
+    ``equivalent`` is whether *every* attack is within its
     margin, and ``note`` tells the attacks' own figures.
     """
-    found = findings(lab, protection, victims or lab.size.victims)
+    found = findings(lab, protection, lab.size.victims)
     best = max(found, key=lambda s: (rescaled(s.value, s.guess), s.high / max(1.0 - s.guess, 1e-9)))
     rest = max(1.0 - best.guess, 1e-9)
     value = rescaled(best.value, best.guess)

@@ -17,23 +17,8 @@ Not for: how intervals are made (``research.attacks.statistics``).
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
-
 TOKENS = 0.03
 SPANS = 0.05
 EXACT = 0.01
 BITS = 0.1
 RECOVERED = 0.95  # what the positive control must reach, as a share of tokens and as precision
-
-
-def victims_needed(deviation: float, margin: float, power: float = 0.9, level: float = 0.05) -> int:
-    """Victims for TOST to show equivalence with probability ``power`` where the true gain is zero.
-
-    n = (z[1 - level] + z[1 - (1 - power) / 2])^2 (deviation / margin)^2, the normal approximation of Schuirmann's
-    procedure with a symmetric margin; ``deviation`` is the standard deviation of a victim's gain. With margin 0.03 and
-    deviation 0.05 it takes 31 victims for power 0.9, with margin 0.05 and deviation 0.1 it takes 44.
-    """
-    normal = NormalDist()
-    wanted = normal.inv_cdf(1 - level) + normal.inv_cdf(1 - (1 - power) / 2)
-    return max(2, math.ceil(wanted**2 * (deviation / margin) ** 2))

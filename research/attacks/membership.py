@@ -112,15 +112,13 @@ def _row(
     )
 
 
-def rows(
-    losses: tuple[Losses, Losses], method: str, setting: str, rng: np.random.Generator, seen: bool = True
-) -> list[Score]:
+def rows(losses: tuple[Losses, Losses], method: str, setting: str, rng: np.random.Generator) -> list[Score]:
     """AUC and TPR at 1 % FPR of every attack on one target; ``losses`` of members and of nonmembers.
 
     TPR is left out where there are fewer than 100 nonmembers.
     """
     out = []
-    for name, view, _ in (*ATTACKS, *SEEN) if seen else ATTACKS:
+    for name, view, _ in (*ATTACKS, *SEEN):
         found = scored(losses, name)
         low, high = auc_interval(found.member, found.nonmember)
         base = auc_interval(found.member_guess, found.nonmember_guess)

@@ -101,11 +101,11 @@ def first_round(lab: Laboratory) -> Score:
     return score(PURSUIT, AGGREGATOR, "clear", "worst case, B = 0", "tokens", pair, lab.rng("first"))
 
 
-def protections(lab: Laboratory, ckks: bool = True) -> list[Protection]:
+def protections(lab: Laboratory) -> list[Protection]:
     """What is compared: clear, with noise, partly sealed, sealed."""
     noisy = Protection("clear, noise 0.5", noise=NOISE)
     dp = private(trainer_for(PRIVACY, UNITS, STEPS))
-    return [CLEAR_ALL, noisy, dp, sensitive(lab, FRACTION), SEALED_ALL, *([CKKS_ALL] if ckks else [])]
+    return [CLEAR_ALL, noisy, dp, sensitive(lab, FRACTION), SEALED_ALL, CKKS_ALL]
 
 
 def worst_noise(lab: Laboratory) -> Protection:

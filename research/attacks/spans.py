@@ -84,18 +84,10 @@ def likelihoods(lab: Laboratory, asked: Sequence[Question], adapter: Vector) -> 
     return found
 
 
-def choices(lab: Laboratory, sample: Sample, values: Vector, asked: Sequence[Question] | None = None) -> Choices:
-    """What an update's visible ``values`` (float32 [total], zero where sealed) say about the sample's identifiers."""
-    asked = questions(lab, sample) if asked is None else asked
-    guess = likelihoods(lab, asked, lab.start)
-    after = likelihoods(lab, asked, (lab.start + values).astype(np.float32))
-    return Choices(tuple(q.kind for q in asked), guess, after - guess)
-
-
 class Chooser:
     """A conditional logit over candidates, fitted on shadow updates; ``informed`` False leaves the update out."""
 
-    def __init__(self, shadows: Sequence[Choices], informed: bool = True, weight: float = 1.0) -> None:
+    def __init__(self, shadows: Sequence[Choices], informed: bool = True) -> None:
         from sklearn.linear_model import LogisticRegression
 
         self.informed = informed
@@ -104,7 +96,7 @@ class Chooser:
         apart = ((table[:, :1] - table[:, 1:]) / self.spread).reshape(-1, table.shape[2])
         both = np.concatenate([apart, -apart])
         truth = np.repeat([1, 0], len(apart))
-        fitted = LogisticRegression(C=weight, fit_intercept=False).fit(both, truth)
+        fitted = LogisticRegression(fit_intercept=False).fit(both, truth)
         self.weights: Floats = fitted.coef_[0]
 
     def _features(self, found: Choices) -> Floats:

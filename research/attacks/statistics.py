@@ -125,27 +125,6 @@ def equivalent(values: ArrayLike, margin: float, level: float = 0.05, spread: fl
     return -margin < low and high < margin
 
 
-def sample_size(margin: float, sd: float, power: float = 0.9, level: float = 0.05) -> int:
-    """Victims for :func:`equivalent` to say yes with probability ``power`` where there is truly no difference.
-
-    From the noncentral t-distribution, both tests taken as failing apart from each other (Bonferroni), which asks for
-    at most slightly more than needed.
-
-    Raises
-    ------
-    ValueError
-        margin or standard deviation are not above zero, or power and level no shares.
-    """
-    if not (margin > 0.0 and sd > 0.0):
-        raise ValueError(f"margin = {margin}, sd = {sd}: both must be above zero")
-    proper(power, "power")
-    wanted = stats.norm.ppf(1.0 - proper(level, "level")) + stats.norm.ppf(0.5 + power / 2.0)
-    n: int = max(2, math.floor((wanted * sd / margin) ** 2))  # the normal approximation, a little below the answer
-    while 1.0 - 2.0 * stats.nct.cdf(stats.t.ppf(1.0 - level, n - 1), n - 1, margin * math.sqrt(n) / sd) < power:
-        n += 1
-    return n
-
-
 # ---------------------------------------------------------------------------------------------- shares
 
 

@@ -78,13 +78,6 @@ def test_a_number_that_was_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -
     assert threads.share_cores(3) == 3 == torch.get_num_threads()
 
 
-def test_only_cores_that_this_process_may_use_count() -> None:
-    count = "from client_app.training.threads import cores; print(cores())"
-    code = f"import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); {count}"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "1"
-
-
 @pytest.mark.parametrize("module", ["client_app.app", "server_app.app", "crossward.evaluation"])
 def test_torch_is_imported_only_after_openmp_has_been_told(module: str) -> None:
     """Importing an app, as Flower does, must cost no import of torch, and leave what the user has set."""

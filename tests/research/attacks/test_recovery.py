@@ -9,7 +9,7 @@ import pytest
 
 from research.attacks.laboratory import Laboratory
 from research.attacks.leakage import aggregator_leakage, profiles_of, trials
-from research.attacks.margins import RECOVERED, victims_needed
+from research.attacks.margins import RECOVERED
 from research.attacks.observers import CLEAR_ALL, SEALED_ALL, Observer, Protection, Seen
 from research.attacks.recovery import exact
 from research.attacks.shadow import Attack, Reader
@@ -123,11 +123,6 @@ def test_leakage_is_a_share_and_nothing_when_sealed(lab: Laboratory) -> None:
         assert 0.0 <= found.low <= found.value <= found.high <= 1.0 and found.guess == 0.0
         assert found.samples == lab.size.victims and "identifier choice" in found.note
     assert sealed.value < clear.value or clear.value == 0.0
-
-
-def test_margins_state_their_power() -> None:
-    assert victims_needed(0.05, 0.03) == 31 and victims_needed(0.1, 0.05) == 44
-    assert victims_needed(0.1, 0.05, power=0.99) > 44
 
 
 def test_ranks_of_noise_are_not_taken_for_a_span() -> None:

@@ -28,7 +28,6 @@ from research.attacks.reported import (
     worlds,
 )
 from research.attacks.scores import AGGREGATOR, NETWORK
-from research.attacks.statistics import sample_size
 from research.attacks.trained import FULL, Bench
 
 
@@ -135,9 +134,6 @@ def test_the_power_is_that_of_the_worlds_there_are() -> None:
         0.825, abs=0.001
     )  # as the margin's comment says
     assert power(40) == 0.0
-    for wanted in (0.82, 0.93):
-        count = 2 * sample_size(MARGIN, (1 / 6) ** 0.5, wanted)
-        assert power(count) == pytest.approx(wanted, abs=0.01)
 
 
 def test_real_updates_of_known_hospitals_tell_by_their_number_of_examples(bench: Bench) -> None:
