@@ -87,3 +87,30 @@ def test_a_source_is_an_entry_and_a_reader(tmp_path: Path, monkeypatch: pytest.M
     (notes / "5.txt").write_text("patient 5 was well")  # a file that is stamped
     found = load_hospital(config)
     assert len(found.train) + len(found.test) == 6
+
+
+def test_a_folder_may_have_columns_that_the_configuration_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A JSONL file a patient, read by the columns of one's own."""
+    (tmp_path / "reader_of_folders.py").write_text(
+        "import functools\n"
+        "from data.jsonl_files import stream_jsonl\n"
+        "from data.readers.flat import read_rows\n"
+        "def stream(path, wanted, encoding):\n"
+        "    for file in sorted(path.glob('*.jsonl')):\n"
+        "        yield from stream_jsonl(file, wanted, encoding)\n"
+        "read = functools.partial(read_rows, stream)\n"
+    )
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for number in range(5):
+        (notes / f"{number}.jsonl").write_text(f'{{"who": {number}, "said": "patient {number} was well"}}\n' * 2)
+    monkeypatch.setattr("data.readers.__path__", [*resolve_name("data.readers").__path__, str(tmp_path)])
+    source = Source("a folder of JSONL files", "reader_of_folders:read", is_folder=True, is_flat=True)
+    monkeypatch.setitem(SOURCES, "folders", source)
+    asked = DataConfig(source="folders", path=str(notes), text_column="said", patient_column="who")
+    found = load_hospital(asked)
+    assert {*found.train["patient_id"], *found.test["patient_id"]} == set("01234")
+    labelled = dataclasses.replace(asked, task="label", label="outcome")
+    assert labelled.label_column == "outcome" and public_label(labelled) is None
