@@ -24,8 +24,7 @@ import psutil
 from benchmarks.encryption.sizes import llama_blocks
 from benchmarks.harness.command import say
 from benchmarks.harness.peak import peak_of, private_now
-from benchmarks.harness.processes import importable, write_app
-from crossward.launcher.launch import Launch, Options
+from benchmarks.harness.processes import run_app, write_app
 from crossward.ledger.events import Accepted, Dispatched, read_events
 from crossward.ledger.file import FILE_NAME
 
@@ -98,19 +97,13 @@ def measure(preset: str, nodes: int, versions: int, cores: int, share: float) ->
     with tempfile.TemporaryDirectory(prefix="crossward-grid-") as temporary:
         app, runs, home = (Path(temporary) / name for name in ("app", "runs", "home"))
         write_large_app(app, share)
-        os.environ.update({"PYTHONPATH": importable(), "CROSSWARD_HOME": str(home)})
-        options = Options(app, runs, (settings,), num_supernodes=nodes, cpus=min(cores, nodes), evaluate=False)
+        os.environ["CROSSWARD_HOME"] = str(home)
         say(f"a real run of {nodes} nodes with {sum(llama_blocks(share)):,} values each, {versions} versions, {preset}")
-        launch, peaks = Launch(options, say), Peaks()
+        peaks = Peaks()
         with peaks.watched():
-            try:
-                code = launch.run()
-            finally:
-                launch.close()
-        if code:
-            raise RuntimeError(f"the run ended with code {code}")
-        events = list(read_events(launch.folder / FILE_NAME))
-        result = json.loads((launch.folder / "result.json").read_text())
+            folder = run_app(app, runs, settings, nodes=nodes, cpus=min(cores, nodes))
+        events = list(read_events(folder / FILE_NAME))
+        result = json.loads((folder / "result.json").read_text())
     accepted = [event for event in events if isinstance(event, Accepted)]
     return {
         "preset": preset,

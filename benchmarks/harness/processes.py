@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.command import say
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = """[project]
 name = "benchmark"
@@ -93,3 +95,24 @@ def write_app(folder: Path, server: str, nodes: str) -> Path:
     (folder / "app_of_server.py").write_text(server, "utf-8")
     (folder / "app_of_nodes.py").write_text(nodes, "utf-8")
     return folder
+
+
+def run_app(app: Path, runs: Path, settings: str, *, nodes: int, cpus: int) -> Path:
+    """The run folder, below ``runs``, of a real run of ``app`` with ``settings``; without an evaluation.
+
+    Raises
+    ------
+    ProcessError
+        the run failed.
+    """
+    from crossward.launcher.launch import Launch, Options
+
+    os.environ["PYTHONPATH"] = importable()
+    launch = Launch(Options(app, runs, (settings,), num_supernodes=nodes, cpus=cpus, evaluate=False), say)
+    try:
+        code = launch.run()
+    finally:
+        launch.close()
+    if code:
+        raise ProcessError(f"the run of {app} ended with code {code}")
+    return launch.folder

@@ -21,9 +21,12 @@ Columns = Mapping[str, tuple[str | Callable[[Row], Any], str]]
 
 
 def show(*what: RenderableType) -> None:
-    """Print tables, and lines without wrapping them."""
+    """Print tables, and lines and titles without wrapping them."""
     console = Console(width=WIDTH, highlight=False, markup=False)
     for one in what:
+        if isinstance(one, Table) and one.title:
+            console.print(one.title, style="bold", soft_wrap=True)
+            one.title = None  # within the table it would be wrapped to its width
         console.print(one, soft_wrap=isinstance(one, str))
 
 
@@ -40,7 +43,7 @@ def cell(value: float | str | None, form: str = ".2f", suffix: str = "") -> str:
 
 def table(title: str, *columns: str, left: int = 1) -> Table:
     """An empty table; the first ``left`` columns are aligned left."""
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", caption_justify="left")
+    made = Table(title=title, box=box.SIMPLE_HEAD, caption_justify="left")
     for place, column in enumerate(columns):
         made.add_column(column, justify="right" if place >= left else "left", no_wrap=True)
     return made

@@ -7,15 +7,12 @@ process (it loads the model) is reported apart.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.harness.command import parse, parser, write_json
 from benchmarks.harness.figures import medians
-from benchmarks.harness.processes import ROOT, importable, write_app
+from benchmarks.harness.processes import run_app, write_app
 from benchmarks.harness.tables import show, side_by_side
 from crossward.ledger.events import Accepted, read_events
 from crossward.ledger.file import FILE_NAME
@@ -53,22 +50,9 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument("--steps", type=int, default=10)
     args = parse(p, argv, versions=3, steps=1)
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "crossward.launcher",
-            "--no-evaluation",
-            "--cpus",
-            "1",
-            "--app",
-            str(write_app(Path(folder) / "app", SERVER, NODES)),
-            "--runs-dir",
-            str(runs := Path(folder) / "runs"),
-            "--run-config",
-        ]
-        given = CONFIG.format(versions=args.versions, steps=args.steps)
-        subprocess.run([*command, given], cwd=ROOT, check=True, env=os.environ | {"PYTHONPATH": importable()})
-        run = next(path for path in runs.iterdir() if path.is_dir())
+        app = write_app(Path(folder) / "app", SERVER, NODES)
+        settings = CONFIG.format(versions=args.versions, steps=args.steps)
+        run = run_app(app, Path(folder) / "runs", settings, nodes=4, cpus=1)
         updates = [event for event in read_events(run / FILE_NAME) if isinstance(event, Accepted)]
     first, later = updates[0], updates[4:]  # each of the four hospitals tokenises its notes with its first message
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks.harness.figures import at_least, at_most, counted, median_range, medians
+from benchmarks.harness.figures import Row, at_least, at_most, counted, median_range, medians
 from benchmarks.harness.tables import cell, requirements_table, show, side_by_side, table_of
 
 
@@ -16,7 +16,7 @@ def test_a_cell_says_what_is_not_known_and_what_never_came() -> None:
 
 
 def test_a_row_without_a_figure_has_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [{"name": "ours", "bytes": 2_000_000}, {"name": "theirs"}]
+    rows: list[Row] = [{"name": "ours", "bytes": 2_000_000}, {"name": "theirs"}]
     show(table_of("Bytes", rows, {"": ("name", ""), "MB": ("bytes", ".1fM"), "N": (lambda r: len(r["name"]), "")}))
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["Bytes"] in lines and ["ours", "2.0", "4"] in lines and ["theirs", "-", "6"] in lines
