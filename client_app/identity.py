@@ -1,4 +1,4 @@
-"""A hospital's identity: an Ed25519 key of its own that lasts across restarts and runs.
+"""A hospital's identity: an Ed25519 key that lasts across restarts and runs.
 
 Not for: encrypting updates; this key only signs.
 """

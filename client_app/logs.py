@@ -11,7 +11,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def show_log() -> None:
-    """Print this application's log from level INFO, unless somebody has set up logging already."""
+    """Print this application's log from level INFO, unless logging is already configured."""
     ours = logging.getLogger("crossward")
     if ours.handlers or logging.getLogger().handlers:
         return

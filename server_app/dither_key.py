@@ -47,7 +47,7 @@ def key_path(lineage: str) -> Path:
 
 
 def run_dither(lineage: str, resumed: bool = False) -> Dither:
-    """The dither of run ``lineage``; its key is made when there is none.
+    """The dither of run ``lineage``; its key is created if missing.
 
     Raises
     ------

@@ -158,7 +158,7 @@ class RunFolder:
         return self.ledger.head()
 
     def record(self, event: str, **facts: Any) -> None:
-        """Append to the ledger, to metrics.jsonl where the event belongs there, and tell the observers."""
+        """Append to the ledger, to metrics.jsonl where the event belongs there, and notify the observers."""
         entry = self.ledger.append(event, **facts)
         if event in METRIC_EVENTS:
             with (self.path / METRICS).open("a", encoding="utf-8") as file:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class SimulatedLinks(Grid):
-    """``grid`` with replies held back by each node's pretended link; tells ``bandwidths`` its speed."""
+    """``grid`` with replies held back by each node's simulated link; reports its speed to ``bandwidths``."""
 
     def __init__(self, grid: Grid, clock: Clock, bandwidths: Bandwidths) -> None:
         self.grid, self.clock, self.bandwidths = grid, clock, bandwidths

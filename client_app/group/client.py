@@ -62,7 +62,7 @@ class GroupLearner:
         self.units: int = about["units"]
 
     def _ask(self, what: str, arrays: Sequence[Any] = (), **facts: Any) -> frames.Frame:
-        """The group's answer; tells the log how far it is meanwhile.
+        """The group's answer; logs its progress meanwhile.
 
         Raises
         ------

@@ -64,14 +64,14 @@ def _exactly(sock: socket.socket, size: int) -> bytearray:
 
 
 def receive(sock: socket.socket) -> Frame:
-    """The next frame; EOFError when the other side is gone."""
+    """The next frame; EOFError when the other side has closed."""
     length = _checked(_LENGTH.unpack(_exactly(sock, _LENGTH.size))[0])
     header, sizes = _header(_exactly(sock, length))
     return header, [_exactly(sock, size) for size in sizes]
 
 
 async def read(reader: asyncio.StreamReader) -> Frame:
-    """The next frame; EOFError (asyncio's IncompleteReadError is one) when the other side is gone."""
+    """The next frame; EOFError (asyncio's IncompleteReadError is one) when the other side has closed."""
     length = _checked(_LENGTH.unpack(await reader.readexactly(_LENGTH.size))[0])
     header, sizes = _header(await reader.readexactly(length))
     return header, [bytearray(await reader.readexactly(size)) for size in sizes]

@@ -17,12 +17,12 @@ _PR_SET_PDEATHSIG = 1
 def die_with_parent(parent: int = 0) -> None:
     """Let the kernel kill this process when its parent's thread ends (Linux; elsewhere nothing).
 
-    ``parent`` is the process that started it, where it was told: that one may have ended before this one asks.
+    ``parent`` is the process that started it, if known: it may have exited before this one asks.
     """
     if sys.platform != "linux":
         return
     parent = parent or os.getppid()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the kernel was told
+    if os.getppid() != parent:  # it exited before the kernel was asked
         os._exit(1)

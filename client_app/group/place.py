@@ -1,4 +1,4 @@
-"""Where a node's worker group is found, and how one is started when there is none.
+"""Where a node's worker group is found, and how a missing one is started.
 
 ``<node's state>/workers/`` (0700) holds ``group.json`` (the supervisor's process, its socket, what it serves),
 ``options.json`` (what it is started with) and ``group.log``. The socket lies in a fresh private folder of the system's
@@ -92,7 +92,7 @@ def started(pid: int) -> float:
 
 
 def owner() -> tuple[int, float]:
-    """The process that starts ClientApps, which is gone when the SuperNode is: its id and start."""
+    """The process that starts ClientApps, which exits with the SuperNode: its id and start."""
     parent = os.getppid()
     return parent, started(parent)
 
@@ -113,7 +113,7 @@ def private_folder(folder: Path) -> None:
 
 
 def read_info(folder: Path) -> dict[str, Any]:
-    """What ``group.json`` says, empty when there is none that can be read."""
+    """Content of ``group.json``; empty when missing or unreadable."""
     try:
         found = json.loads((folder / "group.json").read_text(encoding="utf-8"))
         sound = all(type(found[name]) is kind for name, kind in _INFO.items())
@@ -141,7 +141,7 @@ def announce(folder: Path, name: str, info: dict[str, Any]) -> bool:
 
 
 def connect(folder: Path, options: Options) -> socket.socket:
-    """A connection to the node's group; started when there is none, or when it serves something else.
+    """A connection to the node's group; started if missing, or if it serves something else.
 
     Raises
     ------

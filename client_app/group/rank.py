@@ -1,7 +1,7 @@
 """One rank of a worker group: holds the model, does what the supervisor asks, all ranks the same.
 
-A thread listens to the supervisor and another tells it once a second that this rank lives and how far it is; when the
-supervisor is gone, so is the rank. The adapter comes to the leading rank alone and goes to the others from there.
+A thread reads from the supervisor and another reports once a second that this rank is alive and its progress; when the
+supervisor exits, so does the rank. The adapter comes to the leading rank alone and goes to the others from there.
 
 Not for: gradient steps (``client_app.training.loop``).
 """

@@ -1,7 +1,7 @@
 """The worker group's supervisor: relays requests to the ranks, watches them, and ends the group when it must.
 
 One rule keeps it simple: anything unforeseen ends the whole group. A rank that is lost, hangs, runs out of memory or
-fails where others did not; a launcher that ends; a SuperNode that is gone; idleness. The request under way is
+fails where others did not; a launcher that ends; a SuperNode that exited; idleness. The request under way is
 answered with the reason, every process is seen to be gone, and the next request starts another group.
 
 Not for: starting ranks (``launch``), what they do (``rank``), or how patient to be with them (``health``).
@@ -69,7 +69,7 @@ class Supervisor:
             why = await self.ended
             watch.cancel()
             server.close()
-            if self.clients:  # they still have to hear why
+            if self.clients:  # they still have to receive the reason
                 await asyncio.wait(self.clients, timeout=2.0)
             return f"the worker group exits: {why}"
         finally:
@@ -213,7 +213,7 @@ class Supervisor:
             if self.ended.done():
                 got.cancel()
                 return wanted
-            if wanted and gone in done:  # the ranks are told, and whatever they answer is for nobody
+            if wanted and gone in done:  # the ranks are notified, and their answer is discarded
                 wanted = False
                 for rank in self.ranks.values():
                     await _tell(rank.writer, {"cancel": job.number})
@@ -234,7 +234,7 @@ class Supervisor:
         Raises
         ------
         EOFError
-            the client is gone.
+            the client has disconnected.
         """
         if job.failure:
             if wanted:
@@ -280,7 +280,7 @@ class Supervisor:
         return standstill(self.ranks, self.job, limit, now)
 
     async def _kill(self, launcher: asyncio.subprocess.Process) -> None:
-        """Every process of the group is gone after this."""
+        """Every process of the group has exited after this."""
         known = {(rank.pid, rank.created) for rank in self.ranks.values()}
         with contextlib.suppress(psutil.Error):
             known |= {(p.pid, started(p.pid)) for p in psutil.Process(launcher.pid).children(recursive=True)}

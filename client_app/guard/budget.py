@@ -44,11 +44,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class TotalBudget:
-    """A hospital's own budget: ``epsilon`` at ``delta`` for ``unit`` over all runs that its records tell of.
+    """A hospital's own budget: ``epsilon`` at ``delta`` for ``unit`` over all runs in its records.
 
     By RDP: later runs' noise and sampling may be chosen in sight of what earlier ones gave, and for RDP the sum stays
     a bound when it is stopped before the budget (privacy filters, arXiv 2008.11193). What other runs spent is the
-    hospital's affair: it stands in the node's log, not in what the server is told.
+    hospital's affair: it is in the node's log, and is not reported to the server.
     """
 
     unit: str
@@ -98,7 +98,7 @@ class Budget:
     """One hospital's spending in one lineage, recorded in the file ``path``.
 
     ``units`` is how many patients (or notes) the hospital trains on. It is public and not protected: the sampling rate
-    follows from it, and it from the epsilon that the server is told. An epsilon is about data sets in which one unit's
+    follows from it, and it from the epsilon reported to the server. An epsilon is about data sets in which one unit's
     notes are replaced by nothing while ``units`` stays.
     """
 

@@ -1,4 +1,4 @@
-"""What of an error may leave the hospital.
+"""The part of an error that may leave the hospital.
 
 The run config comes from the aggregator's side, and it chooses file formats, columns and filters: an error that repeats
 what it found there (a header that is a note, a column's values, how many rows have one) would send notes in the clear
@@ -6,7 +6,7 @@ and past any privacy budget. So texts stay here, in the node's own log, except t
 with ``tellable = True``: what they say is made of settings, paths, keys and public counts alone. Of the others the
 aggregator learns the class, and the function that raised it.
 
-In a simulation one machine is aggregator and hospitals, and everything is told.
+In a simulation one machine is aggregator and hospitals, and everything is reported.
 
 Not for: logging (``client_app.handlers``).
 """

@@ -1,10 +1,10 @@
-"""Which notes a protected hospital takes part with, and who of its patients is held out: decided once, for all runs.
+"""Which notes a protected hospital takes part with, and which patients are held out: decided once, for all runs.
 
-Held-out measures are told exactly and cost no privacy budget, since nobody trained on those patients. That holds over
-several runs only while the same patients are held out in all of them; and whoever may choose the notes anew for each
-run (by a column, a category, a seed) could ask about single patients. So a hospital that demands a privacy unit keeps
+Held-out measures are reported exactly and cost no privacy budget, since no run trained on those patients. Over several
+runs that holds only while the same patients are held out in all of them; and whoever may select the notes anew for each
+run (by a column, a category, a seed) could ask about single patients. So a hospital that requires a privacy unit keeps
 to the selection of the first run whose notes it could read, and refuses any other. Whether notes can be read at all is
-an answer, too: at most three selections are tried, each written down before a note is read.
+an answer, too: at most three selections are tried, each recorded before a note is read.
 
 Not for: the unit and its budget (``client_app.guard.demands``), or reading notes (``data``).
 """
@@ -80,7 +80,7 @@ class Selection:
                 if len(record.tried) >= MOST_TRIED:
                     raise SettingsError(
                         f"{MOST_TRIED} runs with privacy-unit, each with another selection, came to no notes of this "
-                        "hospital, and each such answer may tell something of them: no further one is tried. Nothing "
+                        "hospital, and each such answer may reveal something of them: no further one is tried. Nothing "
                         "was read, trained or sent. Let the hospital see in its log what was wrong, and remove "
                         f"{self.path.name} in its state-dir if it agrees to another try"
                     )

@@ -1,6 +1,6 @@
 """The record of what a node's private trainings spent: one file a run lineage, in one folder a hospital.
 
-One spender at a time, in the whole folder: a task that was given up may still run, and so may another run.
+One spender at a time, in the whole folder: a cancelled task may still run, and so may another run.
 
 Not for: whether more may be spent (``client_app.guard.budget``).
 """

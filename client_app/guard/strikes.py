@@ -1,7 +1,7 @@
 """How often something that a server sent did not open, and when a node stops answering.
 
 BFV, as every scheme that can add ciphertexts, is not secure against chosen ones: whether a crafted ciphertext still
-opens tells a little of the secret key, and some thousands of such questions would tell all of it. Nodes cannot hide the
+opens leaks a little of the secret key, and some thousands of such queries would leak all of it. Nodes cannot hide the
 answer (they report a state hash), so they bound how often it may be no: after three they refuse whatever is sealed
 under that key. Of n questions with at most three failures an asker learns about log2(n^3 / 6) bits, 36 of n = 8192,
 where the key has 6,492. The count is kept by key, across runs, on the node's disk.

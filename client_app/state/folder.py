@@ -109,7 +109,7 @@ class StateFolder:
         self.path = folder / "state.json"
 
     def load(self, layout: str) -> NodeState:
-        """The state kept here, or a fresh one when there is none or it belongs to another layout.
+        """The state kept here, or a fresh one when it is missing or belongs to another layout.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class StateFolder:
                 old.unlink()
 
     def keep_head(self, head: Head) -> None:
-        """Append a ledger head the server told this node (``crossward ledger verify --heads``)."""
+        """Append a ledger head that the server sent (``crossward ledger verify --heads``)."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "heads.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"seq": head.seq, "hash": head.hash}) + "\n")

@@ -94,7 +94,7 @@ def site_name(name: str) -> str:
 class LoraLearner:
     """A :class:`client_app.node.Learner` over a Hugging Face causal language model.
 
-    ``team`` shares the work; ``on_progress`` hears how far it is. With a unit of ``privacy`` that hospitals protect,
+    ``team`` shares the work; ``on_progress`` gets its progress. With a unit of ``privacy`` that hospitals protect,
     ``units`` is how many of them this one trains on, else 0.
     """
 
@@ -191,7 +191,7 @@ class LoraLearner:
         return self._train(start, self.schedule.local_steps, self.schedule, version, seed, pace)
 
     def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
-        """``train.local-steps`` steps of DP-SGD; what is told beside the adapter holds nothing of any patient.
+        """``train.local-steps`` steps of DP-SGD; what is reported beside the adapter reveals nothing about any patient.
 
         The loss is withheld (0.0), ``num_examples`` is the number of units, which is public, and ``num_tokens`` the
         most that so many expected sequences may hold. Nothing random comes from the run's seed.
@@ -219,7 +219,7 @@ class LoraLearner:
         return Trained(read_vector(model, layout), self.units, public, 0.0, steps)
 
     def alone(self, start: Vector, steps: int, seed: int, observer: OnStep | None = None) -> Vector:
-        """``steps`` steps through a whole schedule of the run's form; ``observer`` is told step and loss.
+        """``steps`` steps through a whole schedule of the run's form; ``observer`` gets step and loss.
 
         Without noise whatever the run's privacy: the adapter stays here.
         """

@@ -36,7 +36,7 @@ class Training:
 
 
 def log_training(folder: Path, task: Task, exact: Trained, reported: Trained) -> None:
-    """Log what a training for ``task`` reached, and what of it the server is told; keep it in the node's ``folder``.
+    """Log what a training for ``task`` reached, and what is reported to the server; keep it in the node's ``folder``.
 
     That it cannot be kept costs no update: the log says so.
     """

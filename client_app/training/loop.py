@@ -92,7 +92,7 @@ def train_steps(
 ) -> Outcome:
     """Take at most ``steps`` AdamW steps on the model's trainable parameters, in place.
 
-    ``learning_rate`` gives the rate of a step; ``on_step`` hears step, mean loss and tokens of each, over the team.
+    ``learning_rate`` gives the rate of a step; ``on_step`` gets step, mean loss and tokens of each, over the team.
 
     Raises
     ------

@@ -54,7 +54,7 @@ def private_steps(
 ) -> None:
     """Take ``steps`` private AdamW steps on the model's trainable parameters, in place: always so many.
 
-    ``on_step`` hears step, mean loss and predicted tokens of this process's part of each, for the node's own eyes:
+    ``on_step`` gets step, mean loss and predicted tokens of this process's part of each, for the node's own eyes:
     both are not private. Of ``pace`` only ``cancelled`` is asked.
 
     Raises

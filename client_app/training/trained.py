@@ -1,9 +1,9 @@
-"""What a local training comes to, and what of it is told beside the sealed update.
+"""Result of a local training, and what is reported beside the sealed update.
 
-The sealed update tells the aggregator nothing; numbers beside it do. Who knows a patient can tell a little better than
-by chance whether a small hospital trained on them from the training loss alone (``crossward attack --only
-reported``), and from the number of examples with certainty who knows all others. So a node tells neither exactly
-unless the run is made of it.
+The sealed update reveals nothing to the aggregator; numbers beside it do. Somebody who knows a patient can guess a
+little better than by chance from the training loss alone whether a small hospital trained on them (``crossward attack
+--only reported``), and somebody who knows all other patients is certain from the number of examples. So a node reports
+neither exactly unless the run's weights need it.
 
 Not for: training (``client_app.training.learner``), what an epsilon covers (``crossward.privacy``).
 """
@@ -26,7 +26,7 @@ class Trained:
     """Outcome of a local training: ``vector`` float32 [total], which becomes the node's own, and public facts.
 
     ``loss_sum`` (nats) is summed over exactly ``num_tokens`` predicted tokens; ``num_examples`` is the size of the
-    training set in examples. Of a private training ``loss_sum`` is 0.0, as it would tell of the notes, and both counts
+    training set in examples. Of a private training ``loss_sum`` is 0.0, as it would reveal the notes, and both counts
     are public numbers.
     """
 
@@ -38,7 +38,7 @@ class Trained:
 
 
 def unreported(trained: Trained, schedule: Schedule) -> Trained:
-    """``trained`` with public constants in place of what would tell of the notes: one example, one token, no loss."""
+    """``trained`` with public constants in place of what would reveal the notes: one example, one token, no loss."""
     return replace(trained, num_examples=1, num_tokens=1, loss_sum=0.0, steps=schedule.local_steps)
 
 

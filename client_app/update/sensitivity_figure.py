@@ -91,12 +91,12 @@ def draw(layout: Layout, scores: NDArray[np.float64], mask: Sequence[bool], path
     share = sum(block.size for block, sealed in zip(layout.blocks, mask, strict=True) if sealed) / layout.total
     left = 0.9 / size[0]
     figure.text(
-        left, 1 - 0.3 / size[1], f"What each adapter block tells about its text ({model})", fontsize=12, color=INK
+        left, 1 - 0.3 / size[1], f"What each adapter block reveals about its text ({model})", fontsize=12, color=INK
     )
     figure.text(
         left,
         1 - 0.55 / size[1],
-        "how well a block's gradient tells which of two public texts held a word (0: no better than chance, 1: always)",
+        "how well a block's gradient shows which of two public texts held a word (0: no better than chance, 1: always)",
         fontsize=9,
         color=MUTED,
     )

@@ -4,7 +4,7 @@ Weights are hashed tensor by tensor in name order, so that neither the sharding 
 matters: a hub download and a hospital's mirror of it agree. Device, precision and quantisation at loading are no
 part of it.
 
-Not for: authenticity. Whoever can change the files can change the digest; it tells whether nodes agree.
+Not for: authenticity. Whoever can change the files can change the digest; it shows whether nodes agree.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ class LocalFilesError(AdapterError):
     """Files that ``model.name`` or ``lora.bases`` names are missing, unsound or of something else.
 
     Both are paths of the run's choice. What is, or is not, on a hospital's disk is not for whoever chose them, so one
-    text is told for all.
+    text is reported for all.
     """
 
     reported = (

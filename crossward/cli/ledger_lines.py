@@ -1,4 +1,4 @@
-"""Lines of a ledger for people: which of them concern a task, a version or a node, and what each says.
+"""Lines of a ledger for people: which of them concern a task, a version or a node, and their text.
 
 Not for: what a line means to a run (``strategies.history``).
 """
@@ -33,7 +33,7 @@ class Chosen:
 def wanted(entries: Iterable[Entry], chosen: Chosen) -> Iterator[tuple[Entry, str]]:
     """The entries that were chosen, each with its hospital's name.
 
-    A node is known by its id, by its hospital's identity or by its site, whichever the ledger has told by then.
+    A node is known by its id, by its hospital's identity or by its site, whichever the ledger has recorded by then.
     """
     sites: dict[str, str] = {}  # node or hospital -> site
     for entry in entries:

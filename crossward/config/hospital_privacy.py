@@ -86,7 +86,7 @@ def _clashes(config: RunConfig) -> list[str]:
     exact = [name for name, scheme in SCHEMES.items() if scheme.exact]
     if encryption.policy != NONE and encryption.scheme not in exact:
         out.append(
-            f"encryption.scheme = {encryption.scheme!r} adds an error of its own to every sum, which no accountant "
+            f"encryption.scheme = {encryption.scheme!r} adds its own error to every sum, which no accountant "
             f"covers: use {' or '.join(map(repr, exact))}, whose sums are exact"
         )
     if (strategy.target_loss or strategy.patience) and not strategy.evaluate_every:

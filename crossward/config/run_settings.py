@@ -50,7 +50,7 @@ class RunSettings:
         default=True,
         metadata={
             "key": "run.alone",
-            "help": "After the last version every hospital trains an adapter of its own for num-versions x local-steps "
+            "help": "After the last version every hospital trains a local adapter for num-versions x local-steps "
             "steps, for comparison. It never leaves the node and is trained without noise; with privacy.unit example "
             "or patient its measures stay there too.",
         },

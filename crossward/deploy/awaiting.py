@@ -41,7 +41,7 @@ class WaitReporter:
         self._reminder.reset(self.clock())
 
     def look(self) -> None:
-        """Say what is waited for, if it is time."""
+        """Report what is waited for, if it is time."""
         now = self.clock()
         if self._reminder.due(now):
             self.say(f"waiting for {self.what} ({self._reminder.waited(now):.0f} s)")

@@ -96,7 +96,7 @@ class Drill(threading.Thread):
         return [time - moment for time in mine if time > moment]
 
     def account(self) -> None:
-        """Say what the drill cost; every task that was sent must have exactly one outcome, every update one version.
+        """Report the drill's cost; every task that was sent must have exactly one outcome, every update one version.
 
         Raises
         ------

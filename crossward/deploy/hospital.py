@@ -5,7 +5,7 @@ successor meanwhile. The holder of the node's key may sign it off: so this does 
 (:func:`release`), and waits a moment, so that the aggregator sees the node gone and asks another hospital for the
 update that was lost.
 
-Not for: training (``client_app``) or what the SuperNode is told (its node config is handed on as it is).
+Not for: training (``client_app``) or the SuperNode's settings (its node config is passed on unchanged).
 """
 
 from __future__ import annotations
@@ -124,18 +124,18 @@ def write_node_config(node: dict[str, Any], folder: Path) -> Path:
 
 
 def release(superlink: str, authority: Path, node_key: Path, node: int) -> None:
-    """Tell the SuperLink that SuperNode ``node`` has gone. Whatever goes wrong, the SuperLink finds out by itself."""
+    """Report SuperNode ``node`` to the SuperLink as disconnected; if that fails, the SuperLink finds out by itself."""
     deactivate_node(superlink, authority, load_node_key(node_key), node)
 
 
 class NodeIdFile:
-    """Which node id the SuperNode has while it runs, on disk: what is found there after a kill is to be released."""
+    """The running SuperNode's node id, on disk: one that is found after a kill is to be released."""
 
     def __init__(self, config: HospitalConfig, state: Path, say: Callable[[str], None]) -> None:
         self.config, self.path, self.say = config, state / "supernode.json", say
 
     def on_line(self, line: str) -> None:
-        """Note the id when the SuperNode says it; say in words why it was turned away."""
+        """Record the id that the SuperNode prints; explain why it was refused."""
         for sign, message in _REFUSALS.items():
             if sign in line:
                 public = text_of(load_node_key(self.config.node_key).public_key())
@@ -160,7 +160,7 @@ class NodeIdFile:
             self.say(f"node {node} did not exit cleanly; reported to the SuperLink as disconnected")
             time.sleep(SEEN_GONE)
             self.path.unlink(missing_ok=True)
-        except Exception as error:  # of several libraries; told at the next start, if the node is not forgotten by then
+        except Exception as error:  # of several libraries; tried again at the next start
             self.say(f"could not report node {node} to the SuperLink as disconnected ({type(error).__name__}: {error})")
 
 

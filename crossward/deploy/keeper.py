@@ -109,7 +109,7 @@ class Keeper:
                 line = raw.decode(errors="replace").rstrip("\n")
                 try:
                     service.on_line(line)
-                except Exception as error:  # what is heard must not end who says it
+                except Exception as error:  # an observer's error must not end the service
                     self.say(f"{service.name}: {type(error).__name__}: {error}")
                 self.say(line)
 

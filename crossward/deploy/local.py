@@ -1,7 +1,7 @@
 """A whole deployment on one machine: every process, certificate, key and file that a consortium has, on the loopback.
 
 An aggregator (SuperLink over TLS with registered node keys, a database and process isolation) and N hospitals, each
-with folders of its own; a run; its evaluation; a clean stop. A drill kills processes under way and says what it cost.
+with its own folders; a run; its evaluation; a clean stop. A drill kills processes under way and reports the cost.
 
 Not for: more than trying out: here one user holds everybody's keys.
 """

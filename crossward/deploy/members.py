@@ -1,4 +1,4 @@
-"""Who may come in: the public keys in the aggregator's folder ``nodes``, and nobody else.
+"""Who may connect: the public keys in the aggregator's folder ``nodes``, and nobody else.
 
 Put a hospital's key there and it is registered, take it away and it is no longer a member. A folder that cannot be read
 changes nothing: an unmounted disk must not throw everybody out.
@@ -37,7 +37,7 @@ class Members:
     """Keeps the SuperLink's registered keys the same as the folder ``nodes`` of public keys.
 
     ``state`` is the folder for its list of who is registered; ``ready`` says whether the SuperLink answers. Flower is
-    asked in a thread of its own, so that whoever calls :meth:`look` again and again is never held up.
+    asked in a separate thread, so that callers of :meth:`look` never wait.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Members:
             return "", "" if KEY_IN_USE in str(error) else str(error)
 
     def on_line(self, line: str) -> None:
-        """Say in words whom the SuperLink turned away."""
+        """Report whom the SuperLink refused, and why."""
         if (found := KEY_NOT_ACTIVATED.search(line)) is None:
             return
         try:

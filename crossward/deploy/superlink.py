@@ -22,7 +22,7 @@ from crossward.internals.uvicorn import without_uvloop
 
 REFUSED = "REFUSED at TLS"
 BUSY_MS = 25_000
-_AGAIN = 60.0  # seconds in which the same trouble from the same address is told once
+_AGAIN = 60.0  # seconds in which the same error from the same address is reported once
 
 
 def _report(peer: str, error: BaseException, reported: dict[tuple[str, str], float]) -> None:

@@ -37,7 +37,7 @@ def load_key(path: Path, passphrase: bytes | None = None) -> ConsortiumKey:
 
 
 def load_header(path: Path) -> Header:
-    """What ``path`` tells without a passphrase; raises as :func:`load_key`."""
+    """The header of ``path``, readable without a passphrase; raises as :func:`load_key`."""
     return read_header(_read(path), str(path))
 
 

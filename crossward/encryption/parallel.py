@@ -53,7 +53,7 @@ def _open(data: bytes, bits: int, count: int, weight_sum: int, dithered: int = 0
 
 
 class SealingProcessError(RuntimeError):
-    """A sealing process is gone."""
+    """A sealing process died."""
 
     tellable = True  # see client_app.guard.refusals
 

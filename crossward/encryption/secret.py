@@ -41,7 +41,7 @@ class Secret:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that name the secret and tell nothing else of it."""
+        """16 hex digits that name the secret and reveal nothing else."""
         return self._derive("fingerprint", 8).hex()
 
     def seed(self, scheme: str, size: int) -> bytes:

@@ -91,7 +91,7 @@ def deactivate_node(superlink: str, authority: Path, key: EllipticCurvePrivateKe
 
 
 def set_task_identity() -> None:
-    """Make this process run 1, node 1 and task 1, as a Flower process is told at its start: messages need it."""
+    """Make this process run 1, node 1 and task 1, as Flower sets a process at its start: messages need it."""
     identity = FLOWER.require("flwr.supercore.task_identity:TaskIdentity")
     for name in ("run_id", "node_id", "task_id"):
         if not isinstance(getattr(type(identity), name, None), property):

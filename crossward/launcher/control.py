@@ -68,7 +68,7 @@ class Control:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        # Flower exits with 0 even when it refuses: only "success" tells.
+        # Flower exits with 0 even when it refuses: only "success" is reliable.
         try:
             answer: dict[str, Any] = json.loads(out)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""The environment of one launch: a Flower home, ports and settings of its own.
+"""The environment of one launch: its own Flower home, ports and settings.
 
 A launch shares nothing with another one or with a SuperLink the user runs: its own ``FLWR_HOME``, free ports, its
 own Ray folder, and no Ray cluster that happens to be around. Nothing is installed, fetched or reported at run time.

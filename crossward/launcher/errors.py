@@ -2,7 +2,7 @@
 
 
 class LauncherError(Exception):
-    """The launch cannot go on; the text says what was wrong, where, and what to do."""
+    """The launch failed; the text says what was wrong, where, and what to do."""
 
 
 class Interrupted(BaseException):

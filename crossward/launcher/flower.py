@@ -1,4 +1,4 @@
-"""A SuperLink of its own for one launch.
+"""A separate SuperLink for one launch.
 
 The SuperLink is started here exactly as ``flwr run`` would start it, on the port where ``flwr run`` looks for it: so
 its death is seen, its output is kept, and it ends with the launch.

@@ -1,6 +1,6 @@
 """A run's folder before there is a run: it must be free, and the launcher's log goes into it under a free name.
 
-Nothing that somebody else put anywhere is written to, moved or removed. A run's output that is redirected to
+Files of others are never written to, moved or removed. A run's output that is redirected to
 ``runs/mine.log`` beside ``run.folder=runs/mine`` is such a file.
 
 Not for: what a run writes (``server_app.run_folder``).

@@ -53,7 +53,7 @@ def _value(key: str, text: str, defaults: Mapping[str, Any]) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError as error:
-        # An unknown key is told as such by the caller.
+        # The caller reports an unknown key.
         if key not in defaults or (isinstance(defaults[key], str) and text[0] not in "\"'"):
             return text
         raise LauncherError(

@@ -118,7 +118,7 @@ class Watch:
                     if now >= next_look:
                         next_look = now + self._look_every_s
                         self._look(now)
-                    # The log's end or the worker's hint that the run has ended; only the status tells.
+                    # The log's end or the worker's hint that the run has ended; only the status counts.
                     hint = reader.ended.is_set() or self._gone_since is not None
                     if now - asked >= (1.0 if hint else self._status_every_s):
                         asked = now
@@ -147,7 +147,7 @@ class Watch:
             return Ending("unknown", str(error))
 
     def _look(self, now: float) -> None:
-        """Note since when the process that runs the ServerApp is gone."""
+        """Note when the process that runs the ServerApp exited."""
         if not self._worker:
             return
         if self._tree.named(self._worker):
@@ -162,7 +162,7 @@ class Watch:
         return f"waiting for its next line; the full log is {self._log}"
 
     def _stalled(self, now: float) -> Ending | None:
-        """A worker that is gone for longer than a normal ending takes."""
+        """A worker that exited longer ago than a normal ending takes."""
         if self._gone_since is None or now - self._gone_since < self._grace_s:
             return None
         if not self._worker_seen:

@@ -1,10 +1,10 @@
 """The run's audit trail: an append-only file of JSON lines, each holding the hash of the one before.
 
-Whoever runs the aggregator could rewrite the whole file, so nodes are told the head (``seq`` and ``hash`` of the
+Whoever runs the aggregator could rewrite the whole file, so nodes get the head (``seq`` and ``hash`` of the
 last line), keep it, and `verify` checks that every kept head is still in the chain. The format of a line is in
 `crossward.ledger.chain`.
 
-Not for: metrics (they have their own file), anything secret, or proving that the aggregator told the truth.
+Not for: metrics (they have their own file), anything secret, or proving that the aggregator wrote the truth.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ the plain Gaussian mechanism. Any other sampling (shuffled epochs, fixed batches
 ready) is not covered by these numbers.
 
 In neighbouring data sets one unit's notes are replaced by nothing, while the number N of units stays (zero-out): q is
-batch / N, so that an epsilon that is told tells N, which therefore counts as public. The steps' distributions are those
+batch / N, so that a reported epsilon reveals N, which therefore counts as public. The steps' distributions are those
 that accountants call add/remove at a given q, with or without the unit's vector in the sum, and so are the numbers;
 but that *N* is what it is, is not protected by them.
 

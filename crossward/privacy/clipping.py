@@ -27,7 +27,7 @@ _MARGIN = 1.0 + 1e-6  # float32 rounds the scaled gradient's norm, too
 class ClippedSum:
     """Sum over groups of ``min(1, clip / |g|) g``, g being the sum of the group's rows over all parameters.
 
-    A group whose gradient is not finite counts as zero: stopping there would tell of it.
+    A group whose gradient is not finite counts as zero: stopping there would reveal it.
     """
 
     def __init__(self, parameters: Sequence[torch.Tensor], clip: float) -> None:

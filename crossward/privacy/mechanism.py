@@ -20,7 +20,7 @@ from crossward.privacy.noise import Floats
 class GaussianMean:
     """``clip``: L2 bound of a group; ``batch``: units that a step samples on average; ``micro_batch``: units a group.
 
-    ``noise_multiplier`` is what the accountant is told: in units of the sum's sensitivity.
+    ``noise_multiplier`` is the accountant's: in units of the sum's sensitivity.
     """
 
     clip: float

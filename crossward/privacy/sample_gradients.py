@@ -23,7 +23,7 @@ _LEFTOVERS = ("activations", "max_batch_len")  # that a pass which failed leaves
 
 
 class SampleGradientError(RuntimeError):
-    """This model's layers do not tell the sequences of a batch apart."""
+    """This model's layers mix the sequences of a batch."""
 
     tellable = True  # see client_app.guard.refusals
 
@@ -41,7 +41,7 @@ def sample_gradients(
     ------
     SampleGradientError
         from the function: a layer saw another number of sequences than there are losses, or a parameter is trained in
-        a layer of which no sequence's part can be told.
+        a layer in which no sequence's part can be separated.
     """
     hooks = GradSampleHooks(model, loss_reduction="sum")
     names = {id(parameter): name for name, parameter in model.named_parameters()}

@@ -1,4 +1,4 @@
-"""A run as its ledger tells it, for people: hospitals by name, tasks as spans of time, versions, held-out losses.
+"""A run as its ledger records it, for people: hospitals by name, tasks as spans of time, versions, held-out losses.
 
 Time runs only while the server ran: the pause before a resumed session is left out.
 
@@ -217,14 +217,14 @@ def _description(event: Event) -> str:
 
 
 def _without_bulk(event: Event) -> Event:
-    """Without what is bulky and in no report."""
+    """The event without large values that no report shows."""
     if isinstance(event, events.Accepted):
         return replace(event, shape=(), digest="", signature="")
     return replace(event, shape=(), digest="") if isinstance(event, events.Version) else event
 
 
 def read_history(events: Iterable[Event], rounding: str = "", exact: ExactLoss | None = None) -> History:
-    """The run that ``events`` tell of.
+    """The run that ``events`` record.
 
     ``rounding``: how hospitals rounded the losses they reported; ``exact`` ones are taken instead, where there are any.
     """

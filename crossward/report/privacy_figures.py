@@ -1,4 +1,4 @@
-"""What a run's hospital-level privacy comes to, for people: the figure of epsilon by version, and the words beside it.
+"""A run's hospital-level privacy, for people: the figure of epsilon by version, and the words beside it.
 
 Not for: accounting (``strategies.stopping.hospital_budget`` wrote what is drawn), privacy of examples or patients.
 """
@@ -27,7 +27,7 @@ def guarantee_text(promise: HospitalPrivacy) -> str:
     """The guarantee in words, and what it does not cover."""
     limit = f" of the {promise.limit:g} allowed" if promise.limit else ""
     text = (
-        f"Whether the data of a hospital were in the run or were replaced with nothing cannot be told from the "
+        f"Whether the data of a hospital were in the run or were replaced with nothing cannot be inferred from the "
         f"versions and the adapter but by epsilon {promise.epsilon:.4g}{limit} at delta {promise.delta:g}, if it "
         f"takes part in all {promise.versions} versions (noise multiplier {promise.noise_multiplier:g}, carried "
         f"by any {promise.honest} contributors who keep their share of the noise to themselves; RDP accountant). "

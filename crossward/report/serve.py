@@ -1,7 +1,7 @@
 """The report of a run as a web page on the loopback, drawn anew as the run goes on: ``crossward watch RUN --serve``.
 
 It serves one page to this machine and nothing else: no file is opened by a name from a request. A request must name
-this machine as its host, so that a page of somebody else's, whose name was made to point here, cannot read it.
+this machine as its host, so that a foreign page, whose name was made to point here, cannot read it.
 
 Not for: reaching it from another machine (forward the port over SSH), or what the page shows
 (``crossward.report.page``).

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class VirtualClock:
-    """Seconds that pass only when somebody waits."""
+    """Seconds that pass only while waiting."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -138,9 +138,7 @@ class VirtualGrid(Grid):
     def _next_event(self) -> float:
         now = self.clock.now()
         moments = [self._queue[0][0]] if self._queue else []
-        if (
-            moments and moments[0] <= now
-        ):  # a reply that nobody pulled, to a task that was given up, is no event any more
+        if moments and moments[0] <= now:  # a reply that nobody pulled, to a cancelled task, is no event any more
             moments = [arrival for arrival, _, _ in self._queue if arrival > now]
         for node in self.nodes.values():
             moments += [moment for moment in (node.joins, node.leaves) if now < moment < float("inf")]

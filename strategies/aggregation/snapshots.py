@@ -44,7 +44,7 @@ class StateHashes:
         return max(self._reports, default=-1)
 
     def agreed(self, version: int) -> str:
-        """The hash that at least two hospitals and more than half of those heard reported; empty when none."""
+        """The hash that at least two hospitals and more than half of those that reported one share; empty when none."""
         reports = self._reports.get(version)
         if not reports:
             return ""

@@ -1,10 +1,10 @@
-"""What a node says of itself, held to what the server can see and to what the others say.
+"""What a node reports about itself, bounded by what the server can see and by what the others report.
 
-Loss, counts and times come from the hospital, unsealed and unproven; weights are made of them. So they are bounded
-before they count: times by the round trip that the server measured, mean loss and tokens by a factor around the
-other hospitals' median (the size of its data set by the factor's square, later by what it said first). What is out of
-bounds is set to the bound and told in the ledger; what cannot be at all (more steps than the run allows) is refused by
-``strategies.exchange.admission``. Whatever is claimed within the bounds, ``strategy.max-share`` limits what it can buy.
+Loss, counts and times come from the hospital, unsealed and unproven; weights are computed from them. So they are
+bounded before they count: times by the round trip that the server measured, mean loss and tokens by a factor around the
+other hospitals' median (the size of its data set by the factor's square, later by its first report). A value out of
+bounds is set to the bound and recorded in the ledger; an impossible one (more steps than the run allows) is refused by
+``strategies.exchange.admission``. Within the bounds, ``strategy.max-share`` limits what a false report can gain.
 
 Not for: what an update holds; the server cannot read it.
 """

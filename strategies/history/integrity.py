@@ -1,7 +1,7 @@
 """Whether what a run left beside its ledger is still what the ledger says, asked when the run is resumed.
 
 A disk loses or changes bytes, and a machine that goes down loses the newest files. An update that is not the one that
-was accepted must enter no version, and one that cannot be read must not stop the run: it is given up, with an outcome
+was accepted must enter no version, and one that cannot be read must not stop the run: it is dropped, with an outcome
 in the ledger, and its hospital is told and asked again. A snapshot only shortens a download: it is dropped.
 
 Not for: versions, without which there is no run (``server_app.run_folder`` refuses to resume).

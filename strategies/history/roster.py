@@ -91,7 +91,7 @@ class Roster:
         self._busy.add(flight.node)
 
     def land(self, message_id: str) -> Flight | None:
-        """A task has its reply or is given up."""
+        """A task has its reply or is cancelled."""
         flight = self.flights.pop(message_id, None)
         if flight is not None:
             self._busy.discard(flight.node)

@@ -1,4 +1,4 @@
-"""What the server knows at a moment of a run: what its ledger says, and what is gone when the process ends.
+"""What the server knows at a moment of a run: what its ledger says, and what ends with the process.
 
 What outlives the process (:attr:`ServerState.run`) changes only by :meth:`ServerState.record`, which writes an event
 and applies it. The rest are messages in flight, clocks and measurements, which the modules around it read and change:
@@ -49,7 +49,7 @@ class ServerState:
     ``callbacks`` see every event once it is written and applied.
 
     ``run`` is where the lineage stands; ``resumed`` whether it had begun before, ``expected`` how many hospitals there
-    are at least (``strategy.min-nodes``, or as many as the lineage had heard of). ``stop_reason`` is why no more is
+    are at least (``strategy.min-nodes``, or as many as the lineage knew). ``stop_reason`` is why no more is
     trained, ``round`` the evaluation round under way, ``progress`` when an answer last helped the run, ``unopened``
     which hospitals could not open which version.
     """
@@ -132,7 +132,7 @@ class ServerState:
 
     @property
     def losses_withheld(self) -> bool:
-        """Whether nodes keep their training loss to themselves, as it would tell of what is protected."""
+        """Whether nodes keep their training loss to themselves, as it would reveal what is protected."""
         return self.privacy_unit != NO_UNIT
 
     def may_contribute(self, view: NodeView) -> bool:

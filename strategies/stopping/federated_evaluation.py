@@ -36,11 +36,11 @@ class EvaluationRound:
         return self.asked <= self._by_node.keys()
 
     def sites(self) -> list[str]:
-        """Sites heard so far."""
+        """Sites that have answered."""
         return [site for site, _ in self._by_node.values()]
 
     def total(self, model: str) -> Measure:
-        """Measure of ``model`` over all hospitals heard (no tokens when nobody measured it)."""
+        """Measure of ``model`` over all hospitals that answered (no tokens when nobody measured it)."""
         return sum((m[model] for _, m in self._by_node.values() if model in m), Measure())
 
     def loss(self, model: str) -> float | None:

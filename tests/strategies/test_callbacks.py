@@ -94,8 +94,8 @@ def test_callbacks_are_loaded_by_name() -> None:
         ("module:", "expected module:Class, as in"),
         ("no_such_module:Seen", r"cannot be imported \(ModuleNotFoundError: No module named 'no_such_module'\)"),
         ("tests.strategies.test_callbacks:Nobody", r"cannot be imported \(AttributeError: .*'Nobody'\)"),
-        ("pathlib:Path", "no subclass of strategies.callbacks.Callback"),
-        ("pathlib:sys", "no subclass of strategies.callbacks.Callback"),
+        ("pathlib:Path", "not a subclass of strategies.callbacks.Callback"),
+        ("pathlib:sys", "not a subclass of strategies.callbacks.Callback"),
         ("tests.strategies.test_callbacks:Needy", r"cannot be made \(TypeError: .*'what'\)"),
     ],
 )

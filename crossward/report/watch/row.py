@@ -56,7 +56,7 @@ class Updates:
 class Row(NamedTuple):
     """A hospital: ``seconds`` in its state; ``detail`` is why it pauses, or what else holds.
 
-    ``at_most``: seconds that the server waits for what is under way, where the ledger tells.
+    ``at_most``: seconds that the server waits for what is under way, where the ledger records it.
     """
 
     name: str

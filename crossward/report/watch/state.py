@@ -1,4 +1,4 @@
-"""What each hospital's node is doing, told by the ledger's events alone, one at a time.
+"""What each hospital's node is doing, from the ledger's events alone, one at a time.
 
 A row belongs to a hospital, known by the identity that signed its updates; a node that has not answered yet has a row
 of its own. The ledger does not say how long a failed node is left in peace: it pauses until it is asked again.
@@ -44,7 +44,7 @@ NOTABLE = (
     events.Resumed,
     events.Refused,
 )
-NAME, REASON, NOTES, PACES = 64, 200, 6, 7  # most characters of two, most notes, versions that tell the pace
+NAME, REASON, NOTES, PACES = 64, 200, 6, 7  # most characters of two, most notes, versions that give the pace
 NODE = "node-"  # what a hospital's name begins with while its identity is unknown
 
 

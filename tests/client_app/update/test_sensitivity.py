@@ -201,7 +201,7 @@ def test_the_command_prints_a_line_a_block_and_draws(
         (["--set", "lora.rank"], 1, "expected key=value"),
         (["--set", "train.clip=1"], 1, "expected key=value with one of the keys"),
         (["--set", "lora.rank=many"], 1, "lora.rank = 'many' is not an integer"),
-        (["--set", "model.name=/nowhere"], 1, "cannot be had"),
+        (["--set", "model.name=/nowhere"], 1, "was not found"),
     ],
 )
 def test_the_command_says_what_is_wrong(

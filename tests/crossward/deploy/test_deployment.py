@@ -70,7 +70,7 @@ def test_a_deployment_survives_its_kills_and_ends_in_an_evaluated_adapter(folder
     logs = {path: path.read_text(errors="replace")[-3000:] for path in place.glob("*/*.log")}
     assert done.returncode == 0, (done.stdout[-6000:], logs)
     assert "without an outcome 0, counted twice 0" in done.stdout
-    assert "every process has ended" in done.stdout and ours(folder) == []
+    assert "all processes have exited" in done.stdout and ours(folder) == []
 
     (run,) = (place / "aggregator" / "runs").glob("*/")
     lines: list[dict[str, Any]] = [json.loads(line) for line in (run / FILE_NAME).read_text().splitlines()]

@@ -242,7 +242,7 @@ raise SystemExit(Launch(options, print)._evaluate())
 """
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, capture_output=True, text=True)
-    assert done.returncode == 0 and "no command to evaluate with" in done.stdout
+    assert done.returncode == 0 and "no evaluation command" in done.stdout
     package = tmp_path / "crossward" / "cli"
     package.mkdir(parents=True)
     for folder in (package.parent, package):  # without these the installed package of that name would win
