@@ -46,8 +46,8 @@ def check_demands(config: RunConfig, node: NodeConfig) -> None:
     if node.privacy_unit == PATIENT and source in FLAT_SOURCES and not node.patient_column:
         raise SettingsError(
             f"node config: privacy-unit = 'patient', and the run reads this hospital's {source} file, but the "
-            "hospital, not the run, has to say which column names a patient: set patient-column along with privacy-unit. "
-            "Nothing was trained or sent"
+            "hospital, not the run, has to say which column names a patient: set patient-column along with "
+            "privacy-unit. Nothing was trained or sent"
         )
     if not node.privacy_epsilon:
         return
