@@ -134,7 +134,7 @@ class Budget:
                 known[name] = noise_for(p.epsilon, p.delta, self.rate, steps, p.accountant)
             except ValueError as error:
                 raise BudgetError(
-                    f"privacy.noise-multiplier = 0 takes the noise that keeps {self.schedule.versions} versions of "
+                    f"privacy.noise-multiplier = 0 selects the noise that keeps {self.schedule.versions} versions of "
                     f"{self.schedule.local_steps} steps within privacy.epsilon = {p.epsilon:g} at privacy.delta = "
                     f"{p.delta:g}, but no noise does ({error}): raise privacy.epsilon, or lower strategy.num-versions, "
                     "train.local-steps or privacy.batch"

@@ -40,14 +40,14 @@ def check_demands(config: RunConfig, node: NodeConfig) -> None:
     source = config.data.source
     if node.privacy_unit != NO_UNIT and source != SYNTHETIC and not node.data_path:
         raise SettingsError(
-            f"node config: privacy-unit = {node.privacy_unit!r}, but which notes are protected, the hospital does not "
-            "say: set data-path beside it. Nothing was trained or sent"
+            f"node config: privacy-unit = {node.privacy_unit!r}, but the hospital does not say which notes are "
+            "protected: set data-path too. Nothing was trained or sent"
         )
     if node.privacy_unit == PATIENT and SOURCES[source].is_flat and not node.patient_column:
         raise SettingsError(
-            f"node config: privacy-unit = 'patient', and the run reads this hospital's {source} file, but which of its "
-            "columns names a patient is the hospital's to say, not the run's: set patient-column beside privacy-unit. "
-            "Nothing was trained or sent"
+            f"node config: privacy-unit = 'patient', and the run reads this hospital's {source} file, but the "
+            "hospital, not the run, has to say which column names a patient: set patient-column along with "
+            "privacy-unit. Nothing was trained or sent"
         )
     if not node.privacy_epsilon:
         return

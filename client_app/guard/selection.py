@@ -79,10 +79,10 @@ class Selection:
             elif self.now not in record.tried:
                 if len(record.tried) >= MOST_TRIED:
                     raise SettingsError(
-                        f"{MOST_TRIED} runs with privacy-unit, each with another selection, came to no notes of this "
-                        "hospital, and each such answer may reveal something of them: no further one is tried. Nothing "
-                        "was read, trained or sent. Let the hospital see in its log what was wrong, and remove "
-                        f"{self.path.name} in its state-dir if it agrees to another try"
+                        f"{MOST_TRIED} runs with privacy-unit, each with another selection, found no notes of this "
+                        "hospital, and each such answer may reveal something about them: no further one is tried. "
+                        "Nothing was read, trained or sent. See the hospital's log for what was wrong, and remove "
+                        f"{self.path.name} in its state-dir to allow another try"
                     )
                 self._write(_Record(None, [*record.tried, self.now]))
 

@@ -98,14 +98,14 @@ def test_no_version_is_of_fewer_hospitals_than_are_demanded(run: int, own: dict[
 def test_whose_notes_are_protected_the_run_does_not_say() -> None:
     own = NodeConfig(privacy_unit=EXAMPLE, privacy_total_epsilon=9.0)
     run = RUN | {"privacy.unit": EXAMPLE, "data.source": "mimic-iii", "data.path": "/data/of/somebody"}
-    with pytest.raises(SettingsError, match=r"set data-path beside it\. Nothing was trained or sent"):
+    with pytest.raises(SettingsError, match=r"set data-path too\. Nothing was trained or sent"):
         demands(run, own)
 
 
 @pytest.mark.parametrize("source", ["csv", "jsonl"])
 def test_who_a_patient_is_the_run_does_not_say(source: str) -> None:
     run = RUN | {"data.source": source, "data.patient-column": "note"}
-    with pytest.raises(SettingsError, match=f"hospital's {source} file, .* set patient-column beside privacy-unit"):
+    with pytest.raises(SettingsError, match=f"hospital's {source} file, .* set patient-column along with privacy-unit"):
         demands(run, replace(OWN, data_path="/notes"))
     asked = {"privacy-unit": PATIENT, "privacy-epsilon": 4.0, "data-path": "/notes"}
     own = NodeConfig.read(asked | {"patient-column": "subject"})
