@@ -44,9 +44,9 @@ class Progress:
 
 
 def parser(name: str, doc: str | None, *, seed: bool = False, quick: str = QUICK) -> argparse.ArgumentParser:
-    """The parser of ``python -m benchmarks.<name>``, described by its module's docstring ``doc``."""
+    """The parser of the benchmark ``name``, described by its module's docstring ``doc``."""
     raw = argparse.RawDescriptionHelpFormatter
-    p = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=doc, formatter_class=raw)
+    p = argparse.ArgumentParser(prog="python -m " + f"benchmarks.{name}", description=doc, formatter_class=raw)
     p.add_argument("--json", type=path_argument, metavar="FILE", help="write every figure there as well")
     p.add_argument("--quick", action="store_true", help=quick)
     if seed:

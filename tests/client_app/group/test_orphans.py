@@ -124,7 +124,7 @@ def test_a_supervisor_that_hangs_is_replaced_at_the_next_message(node: Any, monk
     connect(node.folder, node.options()).close()
     (hung,) = node.supervisors()
     hung.suspend()
-    with pytest.raises(GroupError, match=r"was lost while it was to open \(TimeoutError\)"):
+    with pytest.raises(GroupError, match=r"was lost before it could open \(TimeoutError\)"):
         node.learner()
     connect(node.folder, node.options()).close()
     (other,) = node.supervisors()
