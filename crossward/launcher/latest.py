@@ -18,7 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from crossward.launcher.install import TORCH, InstallError, make_venv, pip, python, say
-from crossward.launcher.lock import BUILD, EXTRA, canonical, differences, pins, read
+from crossward.launcher.lock import BUILD, DOCS, EXTRA, canonical, differences, pins, read
 from crossward.machine.text import one_line
 
 VENV = ".venv-latest"
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     project = Path(__file__).resolve().parents[2]
     try:
         executable = make(project, args.torch or TORCH)
-        lines = changed(read(project), installed(executable))
+        lines = changed(read(project, DOCS), installed(executable))
     except InstallError as error:
         print(f"test-latest: {error}", file=sys.stderr)
         return 2

@@ -58,9 +58,9 @@ def pins(text: str, marked: bool = True) -> dict[str, set[str]]:
     return found
 
 
-def read(project: Path) -> str:
-    """The lock of ``project`` as one text; empty without one."""
-    files = [project / name for name in HEADERS]
+def read(project: Path, *without: str) -> str:
+    """The lock of ``project`` as one text, but for the files ``without``; empty without one."""
+    files = [project / name for name in HEADERS if name not in without]
     return "\n".join(file.read_text("utf-8") for file in files if file.exists())
 
 

@@ -92,7 +92,7 @@ def test_the_report_and_the_exit_code(
 
     monkeypatch.setattr(latest, "make", make)
     monkeypatch.setattr(latest, "installed", lambda executable: {"flwr": {"9.9"}})
-    monkeypatch.setattr(latest, "read", lambda project: "flwr==1.41.0\n")
+    monkeypatch.setattr(latest, "read", lambda project, *without: "flwr==1.41.0\n")
     monkeypatch.setattr(latest, "run", lambda executable, project, pytest: failed)
     assert main(["--torch", "", "--", "-n", "3"]) == (1 if failed else 0)
     output = capsys.readouterr().out

@@ -216,3 +216,9 @@ def test_a_failed_resolution_leaves_the_lock(
     with pytest.raises(InstallError, match=r"uv could not resolve pyproject.toml \(exit code 1\)"):
         renew(tmp_path)
     assert (tmp_path / RUN).read_text() == "flwr==1" and "no solution found" in capfd.readouterr().err
+
+
+def test_the_lock_can_be_read_without_what_only_the_documentation_needs() -> None:
+    whole, tests = locking.pins(locking.read(ROOT)), locking.pins(locking.read(ROOT, locking.DOCS))
+    assert "zensical" in whole and "zensical" not in tests
+    assert {"flwr", "pytest"} <= set(tests)
