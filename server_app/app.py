@@ -15,8 +15,9 @@ from flwr.serverapp import Grid, ServerApp
 from crossward.config.run_config import RunConfig
 from crossward.encryption.settings import field_plan
 from crossward.internals.flower_grid import whole_replies
-from crossward.ledger.events import Version, read_events
+from crossward.ledger.events import Version
 from crossward.ledger.file import FILE_NAME
+from crossward.ledger.lines import read_events
 from crossward.report import cost
 from crossward.report.page import write_report
 from crossward.report.reported_loss import rounding

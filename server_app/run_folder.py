@@ -24,8 +24,9 @@ from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_config import DEFAULTS
 from crossward.config.run_settings import LAUNCHER_LOG
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.events import Evaluated, Event, Measured, Version, read_events
+from crossward.ledger.events import Evaluated, Event, Measured, Version
 from crossward.ledger.file import FILE_NAME, Ledger, LedgerError
+from crossward.ledger.lines import read_events
 from crossward.ledger.state import fold
 from crossward.machine.files import replacing, write_atomic
 from crossward.machine.paths import home

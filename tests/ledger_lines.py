@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossward.ledger.events import REFUSED, Event, parse
+from crossward.ledger.events import REFUSED, Event
+from crossward.ledger.lines import parse
 
 _TASK: dict[str, Any] = {"task": 1, "node": "1", "hospital": "00" * 8, "version": 0}
 _FACTS: dict[str, dict[str, Any]] = {

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from crossward.ledger.events import read_events
 from crossward.ledger.file import FILE_NAME, Ledger
+from crossward.ledger.lines import read_events
 from crossward.report.history import History, read_history
 from crossward.report.page import write_report
 from crossward.report.reported_loss import ExactLoss

@@ -25,8 +25,9 @@ from benchmarks.encryption.sizes import llama_blocks
 from benchmarks.harness.command import say
 from benchmarks.harness.peak import peak_of, private_now
 from benchmarks.harness.processes import run_app, write_app
-from crossward.ledger.events import Accepted, Dispatched, read_events
+from crossward.ledger.events import Accepted, Dispatched
 from crossward.ledger.file import FILE_NAME
+from crossward.ledger.lines import read_events
 
 SERVER = '"""The project\'s own ServerApp."""\n\nfrom server_app.app import app\n\n__all__ = ["app"]\n'
 NODES = """\"\"\"Nodes with a large adapter.\"\"\"

@@ -27,7 +27,8 @@ from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.plan import PRESETS
 from crossward.encryption.settings import field_plan
-from crossward.ledger.events import Version, read_line
+from crossward.ledger.events import Version
+from crossward.ledger.lines import read_line
 from crossward.protocol.messages import TRAIN, Task
 from crossward.protocol.wire import read_task
 from crossward.simulation.toy import toy_app, toy_context

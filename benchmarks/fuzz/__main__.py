@@ -41,7 +41,8 @@ from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
 from crossward.internals.flower import set_message_id
-from crossward.ledger.events import Joined, Outcome, Refused, read_line
+from crossward.ledger.events import Joined, Outcome, Refused
+from crossward.ledger.lines import read_line
 from crossward.ledger.reasons import reason_of
 from crossward.protocol.messages import TRAIN, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply

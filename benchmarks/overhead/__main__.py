@@ -14,8 +14,9 @@ from benchmarks.harness.command import parse, parser, write_json
 from benchmarks.harness.figures import medians
 from benchmarks.harness.processes import run_app, write_app
 from benchmarks.harness.tables import show, side_by_side
-from crossward.ledger.events import Accepted, read_events
+from crossward.ledger.events import Accepted
 from crossward.ledger.file import FILE_NAME
+from crossward.ledger.lines import read_events
 
 CONFIG = (
     'simulation.links-mbit="" strategy.concurrency=1 strategy.num-versions={versions} strategy.evaluate-every=0 '

@@ -34,8 +34,8 @@ from crossward.deploy.run import APP, DeployedRun
 from crossward.encryption.key_file import simulation_key
 from crossward.launcher.processes import ProcessTree
 from crossward.ledger import events
-from crossward.ledger.events import read_events
 from crossward.ledger.file import FILE_NAME, LedgerError
+from crossward.ledger.lines import read_events
 from crossward.machine.ports import free_ports
 
 HOSPITALS, SLOW = 4, 1
@@ -150,13 +150,13 @@ def _start(tree: ProcessTree, folder: Path, config: AggregatorConfig, commands: 
 def _follow(run: DeployedRun, updates: int) -> list[events.Event]:
     """The ledger's events once the slow hospital has had ``updates`` accepted, or the run has finished."""
     _wait("the first task", lambda: events_in(run.folder), 120)
-    told = 0
+    shown = 0
     while True:
         found = events_in(run.folder)
-        for event in found[told:]:
+        for event in found[shown:]:
             if isinstance(event, SHOWN) or (isinstance(event, events.Accepted) and event.site == f"large-{SLOW}"):
                 say("  " + " ".join(str(getattr(event, k, "")) for k in ("name", "version", "site", "reason")))
-        told = len(found)
+        shown = len(found)
         if row(found, True)["accepted"] >= updates or any(isinstance(event, events.Finished) for event in found):
             return found
         if run.flower.status(run.run_id)[0].startswith("finished"):

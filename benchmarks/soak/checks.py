@@ -105,9 +105,9 @@ class Checks:
     def arrived(self) -> list[SoakHospital]:
         """Hospitals that answered from the last version, and whose state the ledger does not call another."""
         sites = {event.site for event in self.events(Measured) if event.version == self.version}
-        told = [event for event in self.events(Disagreement) if event.version == self.version]
-        astray = {name for event in told for name in (*event.hospitals, f"node-{event.node}")}
-        return [h for h in self.hospitals if f"toy-{h.number}" in sites and not astray & self.names[h.number]]
+        reported = [event for event in self.events(Disagreement) if event.version == self.version]
+        disagreeing = {name for event in reported for name in (*event.hospitals, f"node-{event.node}")}
+        return [h for h in self.hospitals if f"toy-{h.number}" in sites and not disagreeing & self.names[h.number]]
 
     def replay(self) -> list[str]:
         """Hospitals at the last version whose integers or floats are not those of the replayed ledger."""

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from crossward.ledger.events import read_events
 from crossward.ledger.file import FILE_NAME
+from crossward.ledger.lines import read_events
 from crossward.ledger.state import fold
 from crossward.protocol.parts import Part
 from server_app.run_folder import RunFolder

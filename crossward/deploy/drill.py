@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import psutil
 
 from crossward.deploy.errors import DeployError
-from crossward.ledger.events import Accepted, Dispatched, Event, Outcome, Refused, Version, read_events
+from crossward.ledger.events import Accepted, Dispatched, Event, Outcome, Refused, Version
 from crossward.ledger.file import FILE_NAME, LedgerError
+from crossward.ledger.lines import read_events
 
 if TYPE_CHECKING:
     from crossward.deploy.local import LocalDeployment

@@ -16,8 +16,9 @@ from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError,
 from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.events import Event, Version, read_events
+from crossward.ledger.events import Event, Version
 from crossward.ledger.file import FILE_NAME, LedgerError
+from crossward.ledger.lines import read_events
 from crossward.ledger.state import RunState, fold
 from crossward.protocol.messages import RecordHead
 from server_app.files import PayloadError, read_payload

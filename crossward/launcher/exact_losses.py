@@ -15,9 +15,10 @@ from typing import Any
 
 from client_app.training.log import FILE_NAME, read_trainings
 from crossward.config.run_config import RunConfig
-from crossward.ledger.events import Accepted, Version, read_line
+from crossward.ledger.events import Accepted, Version
 from crossward.ledger.file import FILE_NAME as LEDGER
 from crossward.ledger.file import LedgerError
+from crossward.ledger.lines import read_line
 from crossward.report.reported_loss import exact_mean
 from server_app.progress import REPORTED_LOSS, TRAINING_LOSS, UPDATE_LINE, VERSION_LINE
 

@@ -87,7 +87,7 @@ def federation(options: Options, available: int) -> str:
 
 
 def stamp(file: Path) -> tuple[int, int, int] | None:
-    """Tells whether a file is another one than before."""
+    """Notices when a file is replaced by another one."""
     try:
         found = file.stat()
     except FileNotFoundError:
@@ -98,6 +98,17 @@ def stamp(file: Path) -> tuple[int, int, int] | None:
 def renewed(file: Path, before: tuple[int, int, int] | None) -> bool:
     """Whether the file is there, and not the one that had the stamp ``before``: a resumed run begins by removing it."""
     return stamp(file) not in (None, before)
+
+
+def _command(here: Path) -> str:
+    """How one calls ``crossward`` from ``here``: by its name where that is found, else by its path."""
+    script = Path(sys.executable).with_name("crossward")
+    found = shutil.which("crossward")
+    if found is not None and Path(found).resolve() == script.resolve():
+        return "crossward"
+    if not script.exists():
+        return f"{shlex.quote(sys.executable)} -m crossward"
+    return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
 
 
 class Launch:
@@ -263,14 +274,15 @@ class Launch:
             return
         here = Path.cwd()
         folder = shlex.quote(str(self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder))
+        command = _command(here)
         key = "".join(f" {word}" for word in map(shlex.quote, self._key([])))
         self._say(
             f"Report:       {self.folder / REPORT}\n\n"
             "Next:\n"
-            f"  crossward watch {folder} --serve   # the report as a web page\n"
-            f"  crossward report {folder}          # redraw it\n"
-            f"  crossward export {folder} --out adapter{key}\n"
-            f"  crossward evaluate {folder} --centralised{key}"
+            f"  {command} watch {folder} --serve   # the report as a web page\n"
+            f"  {command} report {folder}          # redraw it\n"
+            f"  {command} export {folder} --out adapter{key}\n"
+            f"  {command} evaluate {folder} --centralised{key}"
         )
 
     def _evaluate(self) -> int:
@@ -297,7 +309,7 @@ class Launch:
     def _measures(self) -> None:
         """The table that the hospitals reported, where no evaluation prints its own."""
         if self._ours and self._display is not None:
-            from crossward.ledger.events import read_events
+            from crossward.ledger.lines import read_events
             from crossward.ledger.state import fold
             from crossward.report.table import federated_table
 

@@ -1,31 +1,31 @@
-"""What the lines of a ledger mean: one dataclass for each event, and the only code that reads and writes their facts.
+"""What the lines of a ledger mean: one dataclass for each event.
 
 The contract, as ledgers outlive the version of the project that wrote them:
 
 - A field is never renamed, and never changes its meaning. A fact that changes what an event means is a new event.
-- A fact added later is declared with :func:`newer`; lines without it get its default, and are written back without.
-- A fact that only some lines have is declared with :func:`sometimes`, and written where it differs from its default.
+- A fact added later is declared with :func:`~crossward.ledger.facts.newer`; lines without it get its default, and are
+  written back without.
+- A fact that only some lines have is declared with :func:`~crossward.ledger.facts.sometimes`, and written where it
+  differs from its default.
 - Facts that this version does not know are kept in ``more`` and written back: a newer version may add them freely.
 - An event that this version does not know is read as :class:`Unknown`. Views skip it; a run is not resumed over it
   (:class:`crossward.ledger.state.RunState`), since nobody here can say what it did.
-- A line that lacks a fact, or has one of another type, is refused: :class:`EventError` names event and fact.
+- A line that lacks a fact, or has one of another type, is refused: :class:`~crossward.ledger.lines.EventError` names
+  event and fact.
 
 So reading a line and writing it gives the same bytes. :data:`VERSION` counts the changes of this vocabulary.
 
-Not for: what follows from the events (``crossward.ledger.state``), chain and file (``crossward.ledger.file``), texts of
+Not for: reading lines (``crossward.ledger.lines``), what follows from the events (``crossward.ledger.state``), texts of
 reasons (``crossward.ledger.reasons``).
 """
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
-from crossward.ledger.chain import Entry, LedgerError, read_entries
+from crossward.ledger.facts import facts_of, newer, plain, sometimes
 from crossward.protocol import messages
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import MODELS
@@ -34,20 +34,6 @@ VERSION = 1
 _T = TypeVar("_T")
 Shape = tuple[tuple[str, int], ...]
 """(kind, length) of every part of a payload."""
-
-
-class EventError(LedgerError):
-    """A line's facts are not those of its event: the text names event, fact and what was expected."""
-
-
-def newer(default: Any) -> Any:
-    """A fact that older ledgers lack; every line written now has it."""
-    return field(default=default, metadata={"newer": True})
-
-
-def sometimes(default: Any = None) -> Any:
-    """A fact that only some lines have: those where it is not ``default``."""
-    return field(default=default, metadata={"sometimes": True})
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
@@ -70,11 +56,16 @@ class Event:
     def facts(self) -> dict[str, Any]:
         """The line's facts as plain JSON values."""
         out: dict[str, Any] = {}
-        for fact in _facts(type(self)):
+        for fact in facts_of(type(self)):
             value = getattr(self, fact.name)
             if not (fact.name in self.lacks or (fact.sometimes and value == fact.default)):
-                out[fact.name] = _plain(value)
+                out[fact.name] = plain(value)
         return {**out, **self.more}
+
+    @classmethod
+    def take(cls, more: dict[str, Any]) -> dict[str, Any]:
+        """Fields that are not one fact each, taken out of a line's other facts ``more``; none by default."""
+        return {}
 
 
 @_event
@@ -279,6 +270,16 @@ class Measured(Outcome):
         flat = {f"{model}_{name}": v for model, row in self.measures.items() for name, v in row.as_dict().items()}
         return super().facts() | flat
 
+    @classmethod
+    def take(cls, more: dict[str, Any]) -> dict[str, Any]:
+        """Whole measures, under ``measures``."""
+        out = {}
+        for model in MODELS:
+            names = [f"{model}_{name}" for name in Measure.__dataclass_fields__]
+            if all(type(more.get(name)) in (int, float) for name in names):
+                out[model] = Measure(*(more.pop(name) for name in names))
+        return {"measures": out}
+
 
 @_event
 class Refused(Outcome):
@@ -443,133 +444,6 @@ EVENTS: Mapping[str, type[Event]] = {kind.name: kind for kind in _named(Event)}
 """Every event by its name on a line."""
 REFUSED: Mapping[str, type[Refused]] = {kind.name: kind for kind in Refused.__subclasses__()}
 """The outcomes of tasks without a result."""
-
-
-# ---------------------------------------------------------------------- lines and events
-
-
-@dataclass(frozen=True)
-class _Fact:
-    """A field of an event: how its value is read, and when it is written."""
-
-    name: str
-    read: Callable[[Any], Any]
-    wanted: str
-    default: Any
-    newer: bool
-    sometimes: bool
-
-
-def _reader(hint: Any) -> Callable[[Any], Any]:
-    """Takes a JSON value as ``hint`` says, lists as tuples; raises TypeError for another type."""
-    arguments = typing.get_args(hint)
-    if isinstance(hint, types.UnionType):
-        inner = next(_reader(kind) for kind in arguments if kind is not type(None))
-        return lambda value: None if value is None else inner(value)
-    if typing.get_origin(hint) is tuple:
-        readers = [_reader(kind) for kind in arguments if kind is not Ellipsis]
-
-        def several(value: Any) -> Any:
-            if type(value) not in (list, tuple):
-                raise TypeError
-            if Ellipsis in arguments:
-                return tuple(map(readers[0], value))
-            return tuple(read(inner) for read, inner in zip(readers, value, strict=True))
-
-        return several
-    allowed = (int, float) if hint is float else (hint,)
-
-    def single(value: Any) -> Any:
-        if type(value) not in allowed:
-            raise TypeError
-        return value
-
-    return single
-
-
-_FACTS: dict[str, tuple[_Fact, ...]] = {}  # by event, once it was met
-
-
-def _facts(kind: type[Event]) -> tuple[_Fact, ...]:
-    if kind.name not in _FACTS:
-        hints = typing.get_type_hints(kind)
-        own = (f for f in fields(kind) if f.name not in Event.__dataclass_fields__ and "flat" not in f.metadata)
-        _FACTS[kind.name] = tuple(
-            _Fact(
-                f.name, _reader(hints[f.name]), str(f.type), f.default, "newer" in f.metadata, "sometimes" in f.metadata
-            )
-            for f in own
-        )
-    return _FACTS[kind.name]
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(inner) for inner in value] if type(value) is tuple else value
-
-
-def parse(name: str, facts: Mapping[str, Any], time: float = 0.0) -> Event:
-    """The event of a line.
-
-    Raises
-    ------
-    EventError
-        the facts are not the event's.
-    """
-    kind = EVENTS.get(name)
-    if kind is None:
-        return Unknown(name=name, time=time, more=dict(facts))
-    found: dict[str, Any] = {}
-    lacks = []
-    for fact in _facts(kind):
-        if fact.name in facts:
-            try:
-                found[fact.name] = fact.read(facts[fact.name])
-            except (TypeError, ValueError) as error:
-                value = f"{facts[fact.name]!r:.60}"
-                raise EventError(f"event {name!r}: {fact.name!r} is {value}, expected {fact.wanted}") from error
-        elif fact.newer:
-            lacks.append(fact.name)
-        elif fact.default is MISSING:
-            raise EventError(f"event {name!r} lacks {fact.name!r}: this is not a ledger of this project")
-    more = {key: value for key, value in facts.items() if key not in found}
-    if kind is Measured:
-        found["measures"] = _measures(more)
-    return kind(time=time, more=more, lacks=frozenset(lacks), **found)
-
-
-def _measures(more: dict[str, Any]) -> dict[str, Measure]:
-    """Take whole measures out of ``more``."""
-    out = {}
-    for model in MODELS:
-        names = [f"{model}_{name}" for name in Measure.__dataclass_fields__]
-        if all(type(more.get(name)) in (int, float) for name in names):
-            out[model] = Measure(*(more.pop(name) for name in names))
-    return out
-
-
-def read_line(line: Mapping[str, Any]) -> Event:
-    """The event of a flat line, ``{"event": name, ["time": seconds,] ...facts}``, as journals give it."""
-    facts = {key: value for key, value in line.items() if key not in ("event", "time")}
-    return parse(str(line["event"]), facts, float(line.get("time", 0.0)))
-
-
-def read_events(path: str | Path) -> Iterator[Event]:
-    """Every event of the ledger at ``path``, its chain checked on the way.
-
-    Raises
-    ------
-    LedgerError
-        the chain does not hold, or a line is not its event's; the text names the line.
-    """
-    return (of_entry(entry, path) for entry in read_entries(path))
-
-
-def of_entry(entry: Entry, path: str | Path) -> Event:
-    """The event of an entry of the ledger at ``path``; errors as for :func:`read_events`."""
-    try:
-        return parse(entry.event, entry.facts, entry.time)
-    except EventError as error:
-        raise EventError(f"{path}, line {entry.seq}: {error}") from error
 
 
 def refused(outcome: str, **facts: Any) -> Refused:

@@ -16,18 +16,9 @@ from pathlib import Path
 
 from crossward.ledger import reasons
 from crossward.ledger.chain import LedgerError
-from crossward.ledger.events import (
-    Accepted,
-    Discarded,
-    Dispatched,
-    Event,
-    Measured,
-    Outcome,
-    Refused,
-    Version,
-    read_events,
-)
+from crossward.ledger.events import Accepted, Discarded, Dispatched, Event, Measured, Outcome, Refused, Version
 from crossward.ledger.file import FILE_NAME
+from crossward.ledger.lines import read_events
 from crossward.ledger.state import RunState
 
 _LONGEST = 500  # characters of a node's own words
@@ -102,8 +93,9 @@ def _of_task(event: Dispatched | Outcome, state: RunState) -> Iterator[str]:
             reason = reasons.reason_of(event.reason)
             yield f"{reasons.OUTCOMES[event.name]} ({event.name}), {who}: {event.reason or 'no reason given'}"
             remedy = reason.remedy if reason is not None else reasons.REMEDIES.get(event.name, "")
-            code = f" [{reason.code}]" if reason is not None else ", in the node's own words"
-            yield f"  why{code}; what to do: {remedy or 'nothing'}"
+            words = ", in the node's own words" if event.name in reasons.OF_A_NODE else ""
+            code = f" [{reason.code}]" if reason is not None else words
+            yield f"  why{code}; what to do: {remedy}"
 
 
 def _when(event: Event) -> str:

@@ -235,7 +235,11 @@ OUTCOMES = {
     messages.DUPLICATE: "refused: a second one",
     messages.BUDGET: "refused by the node: its privacy budget does not allow the training",
 }
+OF_A_NODE = frozenset({messages.FAILED, messages.BEHIND, messages.BUDGET})
+"""Outcomes that a node decides, in its own words; all others are the server's."""
 REMEDIES = {
+    messages.LATE: "nothing, if it is rare; else fewer train.local-steps or a larger strategy.max-staleness",
+    messages.DUPLICATE: "run one node a hospital",
     messages.FAILED: "look for the task in the node's log; it is asked again after a pause",
     messages.BEHIND: "nothing: its next task brings what it lacks",
     messages.MALFORMED: _SAME_PROGRAM,
@@ -243,4 +247,4 @@ REMEDIES = {
     messages.WRONG_LAYOUT: "compare model.*, lora.* and the files of model and tokenizer with another hospital's",
     messages.BUDGET: "raise the hospital's own limit of epsilon, or go on without it",
 }
-"""What to do about an outcome whose reason is the node's own words."""
+"""What to do about an outcome whose reason has no code here: a node's own words, or those of another version."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from crossward.config.privacy_settings import PrivacySettings
 from crossward.config.run_config import RunConfig
-from crossward.ledger.events import read_events
 from crossward.ledger.file import FILE_NAME
+from crossward.ledger.lines import read_events
 from crossward.machine.files import write_atomic
 from crossward.protocol.messages import ACCEPTED
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure

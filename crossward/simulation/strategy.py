@@ -33,7 +33,8 @@ from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.settings import field_plan
-from crossward.ledger.events import Event, Version, read_line
+from crossward.ledger.events import Event, Version
+from crossward.ledger.lines import read_line
 from crossward.protocol.messages import Head
 from crossward.protocol.wire import content_size
 from crossward.simulation.toy import toy_context, toy_identity

@@ -16,7 +16,8 @@ from logging import WARNING
 
 from flwr.common import log
 
-from crossward.ledger.events import Accepted, Discarded, Excluded, Version, read_line
+from crossward.ledger.events import Accepted, Discarded, Excluded, Version
+from crossward.ledger.lines import read_line
 from strategies.history.roster import NodeView
 from strategies.history.state import ServerState
 

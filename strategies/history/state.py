@@ -18,7 +18,8 @@ from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.aggregator import Kinds
 from crossward.encryption.dither import Dither
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.events import Accepted, Event, read_line
+from crossward.ledger.events import Accepted, Event
+from crossward.ledger.lines import read_line
 from crossward.ledger.state import RunState, fold
 from strategies.aggregation.catchup import CatchUp
 from strategies.aggregation.snapshots import Snapshots, StateHashes
@@ -151,7 +152,7 @@ class ServerState:
         return sum(able.values()) + missing, len(able) + missing
 
     def accepted_of(self, view: NodeView) -> tuple[int, ...]:
-        """What a node is told was accepted: its hospital's last task, everybody's while it has not said whose it is.
+        """What a node learns was accepted: its hospital's last task, everybody's while it has not said whose it is.
 
         A hospital may come back under another Flower node id, and what it left over must not be lost by that.
         """

@@ -10,7 +10,7 @@ import pytest
 from flwr.app import Message
 
 from client_app.identity import sign
-from crossward.ledger.events import read_line
+from crossward.ledger.lines import read_line
 from crossward.ledger.state import fold
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import Evaluation, Update

@@ -14,8 +14,9 @@ from flwr.app import Error, Message
 from benchmarks.soak.run import Soak
 from client_app.identity import sign
 from crossward.ledger.chain import encode
-from crossward.ledger.events import EVENTS, Event, Unknown, parse, read_events, read_line
+from crossward.ledger.events import EVENTS, Event, Unknown
 from crossward.ledger.file import FILE_NAME
+from crossward.ledger.lines import parse, read_events, read_line
 from crossward.ledger.state import RunState, fold
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import Evaluation, Update

@@ -16,7 +16,7 @@ from flwr.app import Message
 from client_app.update.payloads import Vault
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.events import read_line
+from crossward.ledger.lines import read_line
 from crossward.ledger.state import fold
 from crossward.protocol.messages import Failure
 from crossward.protocol.wire import read_task, write_reply

@@ -23,8 +23,9 @@ from rich.live import Live
 from rich.text import Text
 
 from crossward.ledger.chain import EMPTY, checked
-from crossward.ledger.events import Event, of_entry
+from crossward.ledger.events import Event
 from crossward.ledger.file import FILE_NAME, LedgerError
+from crossward.ledger.lines import of_entry
 from crossward.protocol.messages import Head
 from crossward.report.reported_loss import ExactLoss, rounding_in
 from crossward.report.watch.state import NOTES, WatchState

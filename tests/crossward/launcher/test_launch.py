@@ -21,7 +21,7 @@ from crossward.launcher.control import reason
 from crossward.launcher.environment import command, environment, make_home
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.flower import Flower, tail
-from crossward.launcher.launch import Launch, Options, federation, renewed, run_name, stamp
+from crossward.launcher.launch import Launch, Options, _command, federation, renewed, run_name, stamp
 from crossward.launcher.processes import ProcessTree
 from crossward.launcher.watch import Ending
 
@@ -259,3 +259,17 @@ raise SystemExit(Launch(options, print)._evaluate())
     assert (
         done.returncode == 5 and "'--key', 'a b']" in done.stdout and f"['evaluate', '{tmp_path}/runs/" in done.stdout
     )
+
+
+def test_the_next_commands_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "my app" / ".venv" / "bin" / "crossward"
+    script.parent.mkdir(parents=True)
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert _command(tmp_path) == f"'{script.with_name('python')}' -m crossward"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    assert _command(tmp_path / "my app") == ".venv/bin/crossward"
+    assert _command(tmp_path / "elsewhere") == f"'{script}'"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert _command(tmp_path) == "crossward"

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from crossward.ledger.events import EVENTS, REFUSED, VERSION, Accepted, EventError, Unknown, _facts, parse, read_line
+from crossward.ledger.events import EVENTS, REFUSED, VERSION, Accepted, Unknown
+from crossward.ledger.facts import facts_of
+from crossward.ledger.lines import EventError, parse, read_line
 from crossward.protocol.messages import ACCEPTED, OUTCOMES
 from tests.ledger_lines import facts, made
 
@@ -26,7 +28,7 @@ VOCABULARY = (1, "68f90822778848f8")
 def vocabulary() -> str:
     """What lines are made of, as a hash."""
     facts = {
-        name: [(fact.name, fact.wanted, fact.newer, fact.sometimes) for fact in _facts(kind)]
+        name: [(fact.name, fact.wanted, fact.newer, fact.sometimes) for fact in facts_of(kind)]
         for name, kind in sorted(EVENTS.items())
     }
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

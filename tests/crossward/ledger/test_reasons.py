@@ -45,3 +45,15 @@ def test_a_callback_cannot_pass_for_something_else() -> None:
 def test_every_code_is_of_one_reason() -> None:
     with pytest.raises(ValueError, match="two reasons have the code 'stale'"):
         Reason("stale", "too late again")
+
+
+@pytest.mark.parametrize("reason", [reason for reason in ALL if reason.older], ids=lambda reason: reason.code)
+def test_a_text_of_an_older_ledger_leads_to_the_same_reason(reason: Reason) -> None:
+    for older in reason.older:
+        names = [name for _, name, _, _ in Formatter().parse(older) if name]
+        assert reason_of(older.format(**dict.fromkeys(names, "patient"))) is reason
+
+
+def test_whatever_became_of_a_task_without_a_result_has_a_remedy() -> None:
+    assert set(reasons.REMEDIES) == set(reasons.OUTCOMES) - {"accepted"} and all(reasons.REMEDIES.values())
+    assert set(reasons.OUTCOMES) > reasons.OF_A_NODE

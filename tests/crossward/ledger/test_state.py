@@ -8,7 +8,7 @@ import pytest
 
 from crossward.ledger import reasons
 from crossward.ledger.chain import LedgerError
-from crossward.ledger.events import read_line
+from crossward.ledger.lines import read_line
 from crossward.ledger.state import RunState, fold
 from crossward.report.history import read_history
 from crossward.report.watch.state import WatchState

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from crossward.ledger.events import HospitalPrivacy, read_line
+from crossward.ledger.events import HospitalPrivacy
+from crossward.ledger.lines import read_line
 from crossward.privacy.hospital import HospitalMechanism
 from crossward.report.privacy_figures import guarantee_text
 from crossward.report.watch.state import WatchState

@@ -9,8 +9,9 @@ import pytest
 
 from crossward.config.run_config import RunConfig
 from crossward.encryption.plan import PRESETS
-from crossward.ledger.events import Event, Version, read_events
+from crossward.ledger.events import Event, Version
 from crossward.ledger.file import FILE_NAME
+from crossward.ledger.lines import read_events
 from crossward.ledger.state import RunState
 from crossward.simulation.run import run_plan, simulate_run
 from crossward.simulation.toy import toy_app

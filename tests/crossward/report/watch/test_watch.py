@@ -24,8 +24,8 @@ from flwr.app import Error, Message
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.events import parse, read_events
 from crossward.ledger.file import FILE_NAME, Ledger
+from crossward.ledger.lines import parse, read_events
 from crossward.protocol.messages import OUTCOMES
 from crossward.report.names import fitted
 from crossward.report.watch import command as watch
