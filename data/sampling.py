@@ -1,7 +1,7 @@
 """Poisson sampling of examples or patients: who enters a step of differentially private training, and with what.
 
 Each unit enters a step independently with probability ``batch / units``, so a step may hold more, fewer or none: it is
-this sampling that the accountant (``crossward.privacy.accounting``) is told of. Sequences are windows of one note each,
+this sampling that the accountant (``crossward.privacy.accounting``) counts. Sequences are windows of one note each,
 whatever ``data.packing`` says: a packed sequence would join patients.
 
 * An *example* is a note. One of its windows is drawn each time it enters, so that a long note is as well protected

@@ -1,7 +1,7 @@
 """One rank of a worker group: holds the model, does what the supervisor asks, all ranks the same.
 
 A thread reads from the supervisor and another reports once a second that this rank is alive and its progress; when the
-supervisor exits, so does the rank. The adapter comes to the leading rank alone and goes to the others from there.
+supervisor exits, so does the rank. Only the leading rank receives the adapter, and passes it on to the others.
 
 Not for: gradient steps (``client_app.training.loop``).
 """

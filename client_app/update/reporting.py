@@ -41,7 +41,7 @@ class Reporting:
         held_out = found["global"]
         if self.fewest_held_out and held_out.patients < self.fewest_held_out:
             logger.info(
-                "the held-out loss is %.4f; it is of %d patients, and of fewer than %d only this log is told",
+                "the held-out loss is %.4f; it is of %d patients, and of fewer than %d only this log shows it",
                 held_out.loss,
                 held_out.patients,
                 self.fewest_held_out,
@@ -52,7 +52,7 @@ class Reporting:
             return found
         logger.info(
             "alone, this hospital reaches a held-out loss of %.4f (together: %.4f); with privacy.unit = %r only "
-            "this log is told",
+            "this log shows it",
             found["own"].loss,
             held_out.loss,
             protected,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from crossward.cli.common import PATH, CommandError, example, failing, say
+from crossward.cli.common import PATH, USAGE, CommandError, example, failing, say
 
 
 def bases(
@@ -48,7 +48,7 @@ def bases(
     try:
         config = RunConfig.read(resolve_paths(SECTIONS.values(), given))
     except SettingsError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(str(error), USAGE) from error
     with failing(AdapterError, OSError):
         digest = make_file(out, config.model, config.lora)
     say(f"{out}\nfingerprint {digest}\nSet lora.bases to the file's path on each node.")

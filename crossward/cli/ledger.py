@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from crossward.cli.common import FAILED, PATH, example, failing, say
+from crossward.cli.common import FAILED, PATH, CommandError, example, failing, say
 
 Trail = Annotated[Path, typer.Argument(click_type=PATH, metavar="RUN_FOLDER", help="A run's folder, or a ledger file.")]
 MOST = 20  # problems that are printed
@@ -21,7 +21,10 @@ ledger = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 def _file(path: Path) -> Path:
     from crossward.ledger.file import FILE_NAME
 
-    return path / FILE_NAME if path.is_dir() else path
+    file = path / FILE_NAME if path.is_dir() else path
+    if not file.exists():
+        raise CommandError(f"{file} does not exist: name a run's folder, or its {FILE_NAME}")
+    return file
 
 
 @ledger.command(epilog=example("crossward ledger verify runs/20261130T082138Z-91350b --heads state/heads.jsonl"))

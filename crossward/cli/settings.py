@@ -24,6 +24,7 @@ def settings(
     node: Annotated[bool, typer.Option("--node", help="Only what a hospital may set in its node config.")] = False,
 ) -> int:
     """Show settings with default, allowed values and meaning: all of them, a group, or one key."""
+    from crossward.config.old_keys import OLD_RUN_KEYS
     from crossward.config.run_config import HOSPITAL_KEYS
     from crossward.launcher.settings_table import node_config_rows, run_config_rows
 
@@ -35,6 +36,8 @@ def settings(
         start = key.rstrip(".") + "."
         found = {where: [row for row in rows if row[0].startswith(start)] for where, rows in tables.items()}
         if not any(found.values()):
+            if (old := OLD_RUN_KEYS.get(key)) is not None:
+                raise CommandError(f"{key} {old.now}", USAGE)
             near = difflib.get_close_matches(key, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "`crossward settings` lists all keys"
             raise CommandError(f"there is no key {key!r}; {hint}", USAGE)

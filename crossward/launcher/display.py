@@ -215,7 +215,7 @@ class RunView:
         state, now = self.follower.state, time.time()
         planned = state.run.planned
         text = Text(f"version {made.version:>{len(str(planned))}}/{planned}  ")
-        text.append(f"{self._loss(made):<38}", "bold")
+        text.append(f"{self._loss(made):<42}", "bold")
         left = state.to_go(now)
         text.append(f"{duration(state.elapsed(made.time)):>12}  ", "dim")
         if self.display.console is None:  # on a terminal the bar shows it
@@ -238,4 +238,4 @@ class RunView:
         else:
             text = f"training loss {'withheld' if made.train_loss is None else 'unknown'}"
         found = self.follower.state.run.heldout
-        return text if found is None else f"{text}, held-out {found.loss:.3f}"
+        return text if found is None else f"{text}, held-out {found.loss:.3f} at {found.version}"

@@ -105,7 +105,7 @@ class Update:
     what sealing it, and opening the records that came with the task, took of ``compute_seconds``.
 
     ``privacy_unit`` is the run's ``privacy.unit``. Where hospitals protect it themselves (an example or a patient),
-    ``loss_sum`` is 0.0 and tells nothing, the counts are public numbers, and ``local_epsilon`` is what this hospital
+    ``loss_sum`` is 0.0 and reveals nothing, the counts are public numbers, and ``local_epsilon`` is what this hospital
     has spent so far in the lineage, with this training, which by itself costs ``local_epsilon_step``.
     """
 

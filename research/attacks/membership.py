@@ -9,7 +9,8 @@ global versions that another hospital has seen (arXiv 2208.14933 has the idea).
 The guess is the same attack on the untuned base model, whose losses cannot know who was trained on: an AUC away from
 0.5 there would mean that members differ from nonmembers by how they were chosen.
 
-Not for: what the aggregator is told (``research.attacks.reported``) or what an adapter spells out (``canaries``).
+Not for: what is reported to the aggregator (``research.attacks.reported``) or what an adapter spells out
+(``canaries``).
 """
 
 from __future__ import annotations

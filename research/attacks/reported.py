@@ -12,8 +12,8 @@ Either has two attacks. The matched filter needs no teaching: P's presence draws
 learned one weighs all facts; it is taught by worlds of some patients and judged by those of others (cross-validation
 would do with fewer worlds, but what it says of them hangs together, and its intervals come out too narrow).
 
-A node rounds the loss that it tells (``train.loss-grid``); the filter is also given the exact one, to see what that is
-worth. One patient of few shows more than one of many: hospitals are of several sizes.
+A node rounds the loss that it reports (``train.loss-grid``); the filter is also given the exact one, to see what that
+is worth. One patient of few shows more than one of many: hospitals are of several sizes.
 
 Not for: attacks on adapters (``research.attacks.membership``).
 """
@@ -189,7 +189,7 @@ def matched(found: list[World], known: bool) -> Floats:
 
 
 def as_reported(found: list[World], grid: float) -> list[World]:
-    """The worlds as the aggregator is told of them: the mean loss as a power of ``grid``; 1.0: exactly."""
+    """The worlds as the aggregator sees them: the mean loss as a power of ``grid``; 1.0: exactly."""
     if grid <= 1.0:
         return found
     out, at = [], FACTS.index("mean loss")
@@ -294,7 +294,7 @@ def cohort(bench: Bench, tokens: TokenDataset, others: int, steps: int, rng: np.
         bench.progress(f"aggregator: {bench.size.worlds} worlds of a {size}; the {who_knows}")
         found, who = made[known] = worlds(work, bench.size.worlds, rng, known)
         inside = np.array([w.inside for w in found])
-        for grid, how in ((1.0, "; told exactly (train.loss-grid = 1)"), (work.grid, "")):
+        for grid, how in ((1.0, "; reported exactly (train.loss-grid = 1)"), (work.grid, "")):
             note = f"matched filter; loss grid {grid:g}; {steps} steps of {work.batch} sequences of {WINDOW} tokens"
             scores = matched(as_reported(found, grid), known)
             out.append(_row(FILTER, AGGREGATOR, f"{size}; {who_knows}{how}", scores, inside, who, note))

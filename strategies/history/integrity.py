@@ -2,7 +2,7 @@
 
 A disk loses or changes bytes, and a machine that goes down loses the newest files. An update that is not the one that
 was accepted must enter no version, and one that cannot be read must not stop the run: it is dropped, with an outcome
-in the ledger, and its hospital is told and asked again. A snapshot only shortens a download: it is dropped.
+in the ledger, and its hospital is informed and asked again. A snapshot only shortens a download: it is dropped.
 
 Not for: versions, without which there is no run (``server_app.run_folder`` refuses to resume).
 """

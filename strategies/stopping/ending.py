@@ -117,7 +117,7 @@ class Ending:
         """Seconds without progress after which nothing is waited for: more where nodes are known to take longer."""
         s = self.state
         known = max((s.forecast.expected(node, TRAIN) or 0.0 for node in s.roster.present), default=0.0)
-        if s.stop_reason and s.last_task == ALONE:  # a training over the whole schedule, or over as many steps as told
+        if s.stop_reason and s.last_task == ALONE:  # a training over the whole schedule, or over as many steps as given
             steps = s.last_steps or s.schedule.local_steps * s.schedule.versions
             known *= max(steps / s.schedule.local_steps, 1.0)
         return max(s.settings.stall_seconds, s.settings.timeout_factor * known)

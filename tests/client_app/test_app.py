@@ -399,7 +399,7 @@ def test_held_out_patients_are_the_same_in_every_run_of_a_protected_hospital(
     for kind in (EVALUATE, ALONE):
         reported = answer(replace(TASK, steps=1), few, kind)
         assert isinstance(reported, Evaluation) and not reported.measures
-    assert "only this log is told" in caplog.text
+    assert "only this log shows it" in caplog.text
 
 
 def test_a_deleted_state_folder_gives_a_protected_hospital_no_new_budget(

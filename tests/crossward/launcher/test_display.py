@@ -63,7 +63,7 @@ def test_a_version_is_a_line_with_its_exact_loss_and_the_time_left(
     assert show(LOG) and not show(LOG)
     second, heldout, third = shown(capsys)
     assert "training loss 2.167 " in second and heldout.strip() == "held-out loss 2.125 at version 2"
-    assert "training loss 2.000, held-out 2.125" in third
+    assert "training loss 2.000, held-out 2.125 at 2" in third
 
 
 def test_losses_that_are_not_here_are_not_made_up(recorded: Any, capsys: pytest.CaptureFixture[str]) -> None:
