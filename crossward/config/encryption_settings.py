@@ -72,6 +72,16 @@ class EncryptionSettings:
             "first version.",
         },
     )
+    stretch: int = field(
+        default=16,
+        metadata={
+            "key": "encryption.stretch",
+            "help": "Versions after which committee members change the keys that updates are sealed to; what was sealed "
+            "two changes ago cannot be opened any more.",
+            "min": 1,
+            "max": 100000,
+        },
+    )
     workers: int = field(
         default=0,
         metadata={

@@ -26,6 +26,7 @@ from crossward.ledger.chain import LedgerError
 from crossward.ledger.events import (
     VERSION,
     Accepted,
+    CommitteeMet,
     Discarded,
     Dispatched,
     Evaluated,
@@ -35,7 +36,10 @@ from crossward.ledger.events import (
     HospitalPrivacy,
     Joined,
     Left,
+    Liar,
     Measured,
+    Opening,
+    OpeningDropped,
     Outcome,
     OverBudget,
     Refused,
@@ -91,7 +95,8 @@ class RunState:
 
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
-    who gets no more tasks for that. ``heldout`` is the last evaluation with a loss. ``sites`` are names by hospital,
+    who gets no more tasks for that. ``committee`` is the roster in force, ``opening`` the list that its members are
+    being asked to open, ``liars`` which of them answered wrongly. ``heldout`` is the last evaluation with a loss. ``sites`` are names by hospital,
     ``measures`` the newest ones by (model, site). ``met`` are all nodes of this session; ``unknown`` is an event not
     known here.
     """
@@ -122,6 +127,9 @@ class RunState:
     reverting: list[int] = field(default_factory=list)
     discarded_groups: list[frozenset[str]] = field(default_factory=list)
     excluded: set[str] = field(default_factory=set)
+    committee: CommitteeMet | None = None
+    opening: Opening | None = None
+    liars: set[str] = field(default_factory=set)
     snapshot: SnapshotHead | None = None
     snapshot_digests: tuple[str, ...] = ()
     sites: dict[str, str] = field(default_factory=dict)
@@ -253,9 +261,27 @@ def _make(state: RunState, event: Version) -> None:
         state.train_losses.append((event.version, event.train_loss))
     for task in event.tasks:
         _take_out(state, task)
+    if event.reverts is None:
+        state.opening = None
     state.taken.update(event.hospitals)
     if event.hospital_epsilon is not None:
         state.epsilon = event.hospital_epsilon
+
+
+def _meet_committee(state: RunState, event: CommitteeMet) -> None:
+    state.committee = event
+
+
+def _open(state: RunState, event: Opening) -> None:
+    state.opening = event
+
+
+def _drop_opening(state: RunState, event: OpeningDropped) -> None:
+    state.opening = None
+
+
+def _name_liar(state: RunState, event: Liar) -> None:
+    state.liars.add(event.member)
 
 
 def _discard(state: RunState, event: Discarded) -> None:
@@ -306,6 +332,10 @@ _CHANGES: dict[type, Callable[[RunState, Any], None]] = {
     Refused: _refuse,
     OverBudget: _exhaust,
     Measured: _measure,
+    CommitteeMet: _meet_committee,
+    Opening: _open,
+    OpeningDropped: _drop_opening,
+    Liar: _name_liar,
     Version: _make,
     Discarded: _discard,
     Excluded: _exclude,
