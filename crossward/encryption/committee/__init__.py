@@ -2,6 +2,6 @@
 
 The trust boundary is a file each. Holders only (hospitals): ``boxes``, ``masks``, ``tags``, ``stretch``, ``member`` and
 ``hospital`` make, hold or use secrets. Known to everybody and secret to nobody: ``fields`` (bytes), ``roster``,
-``signatures``, ``statements`` (what hospitals signed) and ``spelling`` (all of it on the wire). The aggregator's:
-``opening``. The construction and its argument are in ``docs/encryption-committee.md``.
+``roster_file``, ``signatures``, ``statements`` (what hospitals signed) and ``spelling`` (all of it on the wire). The
+aggregator's: ``opening``. The construction and its argument are in ``docs/encryption-committee.md``.
 """
