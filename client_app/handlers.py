@@ -78,6 +78,8 @@ def make_app(build: Build, decorate: Callable[[Message, Context, float], None] |
         return reply
 
     for name, kind in KINDS.items():
+        if kind.beside:
+            continue
         category, _, action = name.partition(".")
         register = getattr(app, category)(*([action] if action else []))
         register(functools.partial(handle, act=getattr(Node, kind.act)))
