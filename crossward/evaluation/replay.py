@@ -113,7 +113,7 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versi
         _, payload, digest = read_payload(path, check=True)
     except PayloadError as error:
         raise EvaluationError(str(error)) from error
-    if digest != made.digest:
+    if digest != run.state.digests[made.version]:
         raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
     number, key = made.version, made.key
     head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered)
