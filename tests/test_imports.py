@@ -318,7 +318,7 @@ def test_of_the_committee_scheme_the_aggregators_side_reaches_no_holders_file() 
     edges = graph(ROOT)
     package = "crossward.encryption.committee"
     sides = {name for name in edges if within(name, package)} - HOLDERS
-    known = ("fields", "roster", "signatures", "statements", "opening")
+    known = ("fields", "roster", "roster_file", "signatures", "statements", "opening")
     assert sides == {package, *(f"{package}.{name}" for name in known)}
     for name in sides:
         assert not HOLDERS & set(reached(name, edges)), name

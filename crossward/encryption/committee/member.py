@@ -113,7 +113,7 @@ class Member:
     name : str
         Its name in the roster.
     roster : Roster
-        As ``SignedRoster.check`` returned it.
+        The newest revision of a ``RosterBook`` that was checked.
     sign : callable
         Its identity key's ``Ed25519PrivateKey.sign``.
     stretches : sequence of Stretch
