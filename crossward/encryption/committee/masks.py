@@ -54,6 +54,14 @@ def keystream(key: bytes, kind: np.dtype[Any], first: int, count: int) -> Words:
     return np.frombuffer(out, dtype=kind, offset=skip, count=count)
 
 
+def add_keystreams(fields: Words, keys: Sequence[bytes], first: int) -> None:
+    """Add the keystreams of ``keys`` to fields ``first`` on, in place."""
+    for start in range(0, fields.size, PIECE):
+        piece = fields[start : start + PIECE]
+        for key in keys:
+            piece += keystream(key, fields.dtype, first + start, piece.size)
+
+
 @dataclass(frozen=True)
 class Seeds:
     """The seeds of one update, of all subsets or of those that one member holds. Refuses to be pickled.
@@ -81,12 +89,8 @@ class Seeds:
 
     def mask(self, bits: int, first: int, count: int) -> Words:
         """The sum of all subsets' keystreams, of fields ``first`` to ``first + count - 1``: ``word(bits)`` [count]."""
-        kind, keys = word(bits), [self.mask_key(subset) for subset in self.held]
-        total = np.zeros(count, dtype=kind)
-        for start in range(0, count, PIECE):
-            piece = total[start : start + PIECE]
-            for key in keys:
-                piece += keystream(key, kind, first + start, piece.size)
+        total = np.zeros(count, dtype=word(bits))
+        add_keystreams(total, [self.mask_key(subset) for subset in self.held], first)
         return total
 
     def tag_mask(self, subset: int) -> int:
