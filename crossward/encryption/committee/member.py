@@ -159,7 +159,7 @@ class Member:
             if stretch is None:
                 raise ListError(f"{where} are of stretch {statement.stretch}, which is closed or not begun here")
             if statement.signer not in boxes:
-                raise ListError(f"{where} are missing")
+                raise ListError(f"{where} are missing: it was absent when they were sealed, or they were left out")
             try:
                 out.append(open_seeds(stretch.key, self.roster, self.name, statement, boxes[statement.signer]))
             except BoxError as error:
