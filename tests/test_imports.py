@@ -94,6 +94,7 @@ HOLDERS = {
         "key_file",
         "key_format",
         "snapshot",
+        "identity",
         *(f"committee.{n}" for n in ("boxes", "masks", "tags", "stretch", "member", "hospital")),
     )
 }

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from client_app.guard.budget import Budget, TotalBudget
 from client_app.guard.limits import Limits
-from client_app.identity import load_identity
 from client_app.node import Node, PrivateLearner
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
@@ -21,6 +20,7 @@ from crossward.config.encryption_settings import SENSITIVE
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_config import RunConfig
 from crossward.config.weightings import EXAMPLES, WEIGHTINGS
+from crossward.encryption.identity import load_identity
 
 
 @dataclass(frozen=True)
