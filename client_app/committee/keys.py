@@ -1,6 +1,6 @@
-"""What a hospital holds of the committee scheme beside the consortium's key: the roster, its place in it, its rules.
+"""What a hospital holds of the committee scheme beside the consortium's key: roster, its place in it, its rules.
 
-Not for: the consortium's key (``client_app.update.payloads``), making sealing keys (``client_app.committee.stretches``).
+Not for: the consortium's key (``client_app.update.payloads``), or sealing keys (``client_app.committee.stretches``).
 """
 
 from __future__ import annotations

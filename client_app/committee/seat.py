@@ -1,9 +1,10 @@
-"""A hospital's seat on the committee: it says which keys to seal to, consents to version lists and answers for them.
+"""A hospital's seat on the committee: it names its sealing keys, consents to version lists and answers for them.
 
-It takes keys alone, no notes and no model, so that a member answers while it trains. Whatever is refused, the reply says
-why, naming things and numbers and never content.
+It takes keys alone, no notes and no model, so that a member answers while it trains. Whatever is refused, the reply
+says why, naming things and numbers and never content.
 
-Not for: the checks (``crossward.encryption.committee.member``), which keys are alive (``client_app.committee.stretches``).
+Not for: the checks (``crossward.encryption.committee.member``), or which keys are alive
+(``client_app.committee.stretches``).
 """
 
 from __future__ import annotations

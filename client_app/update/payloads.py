@@ -139,7 +139,7 @@ class Payloads:
         return join(chain(self._sealed_parts(values), self._clear_parts(values)))
 
     def seal_for(self, task: Task, values: Values) -> tuple[Payload, bytes]:
-        """The payload of ``task``'s update, and its ``Update.committee``, which schemes without a committee leave empty."""
+        """The payload of ``task``'s update, and its ``Update.committee``: empty without a committee."""
         return self.seal(values), b""
 
     def _sealed_parts(self, values: Values) -> Iterator[Part]:

@@ -91,31 +91,18 @@ class RecordOpener:
         if (listed - total) % TAG_PRIME:
             signers = sorted({signer for version in proof.lists for signer in version.signers})
             raise VersionError(
-                f"{claim.text} is not the sum of the updates of {', '.join(signers)} that is listed: a committee member "
-                "answered wrongly, an update's tag is wrong, or the aggregator changed the sum"
+                f"{claim.text} is not the sum of the updates of {', '.join(signers)} that is listed: a committee "
+                "member answered wrongly, an update's tag is wrong, or the aggregator changed the sum"
             )
 
     def _check(self, claim: Claim, proof: Proof, count: int) -> int:
         """Refuse lists that are not those of the claim; how many dithers their versions carry."""
-        numbers, where = [version.version for version in proof.lists], f"the record of {claim.text}"
-        if claim.sign == 1:
-            if numbers != list(range(claim.first, claim.last + 1)):
-                raise VersionError(f"{where} is proved by the lists of versions {numbers[:20]}")
-        elif claim.first != claim.last or len(numbers) != 1 or not 0 < numbers[0] < claim.first:
-            raise VersionError(f"{where} takes back one earlier version, its proof has lists of {numbers[:20]}")
-        weights = sum(sum(version.weights) for version in proof.lists)
-        if (weights, len(numbers)) != (claim.weight_sum, claim.dithered):
-            raise VersionError(
-                f"{where} has weights of {claim.weight_sum} and {claim.dithered} dithered versions, its lists weights of "
-                f"{weights} and {len(numbers)} versions"
-            )
-        if len(numbers) > self.plan.max_versions:
-            raise VersionError(f"{where} is the sum of {len(numbers)} versions, at most {self.plan.max_versions} fit")
-        seen: dict[tuple[str, str], int] = {}
+        self._check_claim(claim, proof)
+        updates: dict[tuple[str, str], int] = {}
         carriers = 0
         for version in proof.lists:
             if version.lineage != self.lineage:
-                raise VersionError(f"the list of version {version.version} is of another run, {version.lineage[:64]!r}")
+                raise VersionError(f"the list of version {version.version} is of run {version.lineage[:64]!r}")
             roster = self.book.of(version.roster)
             version.check(roster, self.rules)
             if (version.plan, version.count) != (self.plan, count):
@@ -125,9 +112,25 @@ class RecordOpener:
                 )
             carriers += len(roster.carriers)
             for statement, _ in version.contributions:
-                before = seen.setdefault((statement.signer, statement.update), version.version)
+                before = updates.setdefault((statement.signer, statement.update), version.version)
                 if before != version.version:
                     raise VersionError(
                         f"an update of {statement.signer} is listed in version {before} and again in {version.version}"
                     )
         return carriers
+
+    def _check_claim(self, claim: Claim, proof: Proof) -> None:
+        numbers, where = [version.version for version in proof.lists], f"the record of {claim.text}"
+        if claim.sign == 1:
+            if numbers != list(range(claim.first, claim.last + 1)):
+                raise VersionError(f"{where} is proved by the lists of versions {numbers[:20]}")
+        elif claim.first != claim.last or len(numbers) != 1 or not 0 < numbers[0] < claim.first:
+            raise VersionError(f"{where} takes back one earlier version, its proof has lists of {numbers[:20]}")
+        weights = sum(sum(version.weights) for version in proof.lists)
+        if (weights, len(numbers)) != (claim.weight_sum, claim.dithered):
+            raise VersionError(
+                f"{where} has weights of {claim.weight_sum} and {claim.dithered} dithered versions, its lists have "
+                f"weights of {weights} and {len(numbers)} versions"
+            )
+        if len(numbers) > self.plan.max_versions:
+            raise VersionError(f"{where} is the sum of {len(numbers)} versions, at most {self.plan.max_versions} fit")
