@@ -117,7 +117,8 @@ class RunFolder:
         needed |= {self._file(snapshot_name(snapshot, epoch)) for epoch in snapshot.epochs} if snapshot else set()
         (self.path / "result.json").unlink(missing_ok=True)  # of an end that this session may go beyond, or not reach
         self._rewrite_metrics()
-        shutil.rmtree(self.path / "sums", ignore_errors=True)
+        for made_again in ("sums", "answers"):
+            shutil.rmtree(self.path / made_again, ignore_errors=True)
         for folder in PAYLOADS:
             drafts = list((self.path / folder).glob(".*.payload.*"))
             whole = [] if folder == "versions" else [*(self.path / folder).glob("*.payload")]

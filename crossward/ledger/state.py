@@ -96,7 +96,8 @@ class RunState:
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
     who gets no more tasks for that. ``committee`` is the roster in force, ``opening`` the list that its members are
-    being asked to open, ``liars`` which of them answered wrongly. ``heldout`` is the last evaluation with a loss. ``sites`` are names by hospital,
+    being asked to open, ``liars`` which of them answered wrongly. ``heldout`` is the last evaluation with a loss.
+    ``sites`` are names by hospital,
     ``measures`` the newest ones by (model, site). ``met`` are all nodes of this session; ``unknown`` is an event not
     known here.
     """
@@ -278,6 +279,8 @@ def _open(state: RunState, event: Opening) -> None:
 
 def _drop_opening(state: RunState, event: OpeningDropped) -> None:
     state.opening = None
+    if event.hospitals:
+        state.discarded_groups.append(frozenset(event.hospitals))
 
 
 def _name_liar(state: RunState, event: Liar) -> None:
