@@ -11,8 +11,8 @@ Not for: what a roster says (``crossward.encryption.committee.roster``) or the c
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,36 @@ class RosterBook:
             )
         theirs = {name: data for name, data in other.signatures.items() if name in self.missing}
         return RosterBook(self.roster, {**self.signatures, **theirs}, self.earlier)
+
+    def next(
+        self,
+        hospitals: Mapping[str, str] | None = None,
+        committee: Sequence[str] | None = None,
+        threshold: int | None = None,
+        colluders: int | None = None,
+    ) -> RosterBook:
+        """The next revision, which nobody has signed yet; what is not given stays as it is.
+
+        Members of the committee who are still hospitals stay on it, and others fill it up to the size it had, or four.
+
+        Raises
+        ------
+        RosterError
+            this one is not signed by all, the next would be the same, or is none that a roster can be.
+        """
+        now = self.check().roster
+        names = now.hospitals if hospitals is None else hospitals
+        size = max(COMMITTEE, len(now.committee))
+        changed = replace(
+            now,
+            hospitals=dict(names),
+            committee=default_committee(names, now.committee, size) if committee is None else tuple(committee),
+            threshold=now.threshold if threshold is None else threshold,
+            colluders=now.colluders if colluders is None else colluders,
+        )
+        if changed == now:
+            raise RosterError(f"nothing would change from revision {now.revision}: no next revision is needed")
+        return RosterBook(replace(changed, revision=now.revision + 1, previous=now.fingerprint), earlier=self.revisions)
 
     def to_bytes(self) -> bytes:
         """As a JSON file."""
