@@ -10,7 +10,9 @@ Not for: training (``client_app``) or the SuperNode's settings (its node config 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ from crossward.deploy.awaiting import WaitReporter
 from crossward.deploy.certificates import days_left
 from crossward.deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from crossward.deploy.errors import DeployError
-from crossward.deploy.files import field_of, only_one, path_in, read_table, write_new
+from crossward.deploy.files import field_of, in_use, only_one, path_in, read_table, replace, write_new
 from crossward.deploy.keeper import Keeper, Service
 from crossward.deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
 from crossward.internals.flower import NODE_ID, NOT_ACTIVATED, deactivate_node
@@ -34,6 +36,7 @@ from crossward.machine.files import write_atomic
 from crossward.machine.ports import trouble
 
 LOOPBACK = "127.0.0.1"
+IDENTITY_PUBLIC, ROSTER = "identity.pub", "roster.json"
 SETTING = "stop the process that uses it, or change `port` in {path}"
 SEEN_GONE = 3.0  # seconds between signing off and a new start; the aggregator looks several times a second
 _REFUSALS = {
@@ -56,6 +59,7 @@ site = {site}
 data-path = {data}
 state-dir = {state}
 key-path = {key}
+roster-path = {roster}
 """
 
 
@@ -79,16 +83,56 @@ def init_hospital(
     consortium_key: Path,
     port: int = 9094,
     state: Path | None = None,
+    roster: Path | None = None,
+    identity: bool = True,
 ) -> Path:
-    """A new hospital's folder: node key, the CA's certificate, config. Notes and consortium key are only named."""
+    """A new hospital's folder: node key, the CA's certificate, config; its identity, in the state folder.
+
+    Notes, consortium key and roster are only named, and so is the state folder without ``identity``: it may be that of
+    a container.
+    """
     parted(superlink)  # everything is looked at before anything is made
     days_left(authority)
+    state, roster = state or folder / "state", roster or consortium_key.with_name(ROSTER)
+    line = make_identity(state, site) if identity else ""
     make_node_key(folder)
     write_new(folder / "ca.crt", authority.read_bytes())
-    quoted = {"site": site, "data": str(data), "state": str(state or folder / "state"), "key": str(consortium_key)}
+    if line:
+        write_new(folder / IDENTITY_PUBLIC, line.encode())
+    paths = {"data": data, "state": state, "key": consortium_key, "roster": roster}
+    quoted = {"site": site, **{name: str(path) for name, path in paths.items()}}
     text = {name: json.dumps(value, ensure_ascii=False) for name, value in quoted.items()}
     write_new(folder / "hospital.toml", _TEMPLATE.format(superlink=superlink, port=port, **text).encode())
     return folder / "hospital.toml"
+
+
+def make_identity(state: Path, site: str, new: bool = False) -> str:
+    """The public line of the identity in the folder ``state``, made on first use; with ``new`` another one.
+
+    The old one stays beside a new one, with the time in its name.
+
+    Raises
+    ------
+    DeployError
+        the folder cannot be written, or holds an identity that cannot be used.
+    """
+    from crossward.encryption.identity import PRIVATE, IdentityError, load_identity, public_line
+
+    path = state / PRIVATE
+    try:
+        if new:
+            state.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".new-identity-", dir=state) as made:
+                load_identity(Path(made) / PRIVATE)
+                replace(path, Path(made) / PRIVATE)
+        return public_line(load_identity(path), site)
+    except IdentityError as error:
+        raise DeployError(str(error)) from error
+    except OSError as error:
+        raise DeployError(
+            f"{path} could not be written ({error.strerror}). If the state folder is a container's or another "
+            "machine's: init-hospital --no-identity here, and `crossward deploy identity` there"
+        ) from error
 
 
 def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
@@ -114,6 +158,24 @@ def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
     if not isinstance(node.get("state-dir"), str) or not node["state-dir"]:
         raise DeployError(f"{path}: [node-config] state-dir is missing: the folder for this node's state and identity")
     return config, node
+
+
+def public_identity(path: Path, new: bool = False) -> str:
+    """The public line of the identity of the hospital in ``path``, also put beside it; as :func:`make_identity`.
+
+    Raises
+    ------
+    DeployError
+        as :func:`make_identity`; or ``new`` while the SuperNode runs.
+    """
+    _, node = read_hospital(path)
+    state = Path(node["state-dir"])
+    if new and in_use(state):
+        raise DeployError(f"{state} is in use: stop this hospital before it gets a new identity")
+    line = make_identity(state, str(node.get("site") or path.parent.name), new)
+    with contextlib.suppress(OSError):  # in a container, the folder is read-only
+        write_atomic(path.with_name(IDENTITY_PUBLIC), line)
+    return line
 
 
 def write_node_config(node: dict[str, Any], folder: Path) -> Path:

@@ -160,7 +160,8 @@ class Roster:
             if known == key:
                 return name
         raise RosterError(
-            f"no hospital in roster {self.fingerprint[:16]} (revision {self.revision}) has the identity key {key}"
+            f"no hospital in roster {self.fingerprint[:16]} (revision {self.revision}) has the identity key {key}: "
+            "`crossward members add` makes a revision with it"
         )
 
 

@@ -64,6 +64,19 @@ class RosterBook:
         if strangers := sorted(self.signatures.keys() - self.roster.hospitals.keys()):
             raise RosterError(f"the roster has signatures of {', '.join(strangers)}, who are not in it")
 
+    @classmethod
+    def first(
+        cls,
+        hospitals: Mapping[str, str],
+        committee: Iterable[str] | None = None,
+        threshold: int = 1,
+        colluders: int = 1,
+    ) -> RosterBook:
+        """Revision 1, which nobody has signed yet; its committee is by default as :func:`default_committee` has it."""
+        _enough(hospitals)
+        chosen = default_committee(hospitals) if committee is None else tuple(committee)
+        return cls(Roster(hospitals, chosen, threshold, colluders))
+
     @property
     def revisions(self) -> tuple[Roster, ...]:
         """All of them, oldest first."""
@@ -153,7 +166,8 @@ class RosterBook:
     ) -> RosterBook:
         """The next revision, which nobody has signed yet; what is not given stays as it is.
 
-        Members of the committee who are still hospitals stay on it, and others fill it up to the size it had, or four.
+        Members of the committee who are still hospitals stay on it, and others fill it up to the size that it had; the
+        fourth hospital joins it.
 
         Raises
         ------
@@ -162,7 +176,7 @@ class RosterBook:
         """
         now = self.check().roster
         names = now.hospitals if hospitals is None else hospitals
-        size = max(COMMITTEE, len(now.committee))
+        size = len(now.committee) if len(now.hospitals) >= COMMITTEE else COMMITTEE
         changed = replace(
             now,
             hospitals=dict(names),
@@ -270,10 +284,8 @@ def make_book(
     RosterError
         as :class:`RosterBook`.
     """
-    _enough(hospitals)
-    chosen = default_committee(hospitals) if committee is None else tuple(committee)
     public = {name: key.public_key().public_bytes_raw().hex() for name, key in hospitals.items()}
-    book = RosterBook(Roster(public, chosen, threshold, colluders))
+    book = RosterBook.first(public, committee, threshold, colluders)
     for name, key in hospitals.items():
         book = book.signed(name, key.sign)
     return book.check()
