@@ -165,6 +165,11 @@ class Roster:
         )
 
 
+def stretch_of(version: int, length: int) -> int:
+    """The number of the stretch in which updates trained from ``version`` are sealed, of ``length`` versions each."""
+    return 1 + version // length
+
+
 @dataclass(frozen=True)
 class SealingCertificate:
     """A member's public sealing key for one stretch of a lineage's versions, signed by its identity key."""
