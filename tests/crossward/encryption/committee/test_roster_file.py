@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossward.encryption.committee.roster import Roster, RosterError
-from crossward.encryption.committee.roster_file import RosterBook, default_committee, make_book
+from crossward.encryption.committee.roster import Roster, RosterError, default_committee
+from crossward.encryption.committee.roster_file import RosterBook, make_book
 
 NAMES = ["Årsta", "b", "St. Columba", "d", "e"]
 KEYS = {name: Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number, name in enumerate(NAMES)}
@@ -224,6 +224,8 @@ def edited(change: Callable[[dict[str, Any]], object]) -> bytes:
         (edited(lambda r: r["roster"].update(threshold=2.0)), "not a roster"),
         (edited(lambda r: r["roster"].update(colluders=True)), "not a roster"),
         (edited(lambda r: r["roster"].update(revision="3")), "not a roster"),
+        (edited(lambda r: r["roster"].update(threshold=10**4000)), "not a roster"),
+        (edited(lambda r: r["roster"].update(colluders=-1)), "not a roster"),
         (edited(lambda r: r["roster"].update(previous=None)), "not a roster"),
         (edited(lambda r: r["roster"].update(hospitals=[])), "not a roster"),
         (edited(lambda r: r["roster"].update(committee=3)), "not a roster"),
