@@ -184,9 +184,23 @@ def identity(
 ) -> int:
     """Print the public half of the hospital's identity, made on first use, and put it beside hospital.toml."""
     with _operating():
-        from crossward.deploy.hospital import public_identity
+        from crossward.deploy.roster import public_identity
 
         say(public_identity(config, new).strip())
+    return 0
+
+
+@deploy.command(epilog=example("crossward deploy roster hospital/hospital.toml roster-2.json"))
+def roster(
+    config: HospitalFile,
+    new: Annotated[Path, typer.Argument(click_type=PATH, metavar="ROSTER", help="The roster that all have signed.")],
+) -> int:
+    """Put a roster in force at this hospital, if it follows the one that is."""
+    with _operating():
+        from crossward.deploy.roster import put_in_force
+
+        book, name = put_in_force(config, new)
+    say(f"{name} follows roster {book.roster.fingerprint[:16]}, revision {book.roster.revision}, from its next task on")
     return 0
 
 

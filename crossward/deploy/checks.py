@@ -50,22 +50,16 @@ def _consortium_key(node: dict[str, Any]) -> tuple[str, str]:
     return OK, f"consortium key {key.fingerprint}: compare it with the other hospitals"
 
 
-def _roster(node: dict[str, Any], state: Path) -> tuple[str, str]:
-    from crossward.encryption.committee.roster import RosterError
-    from crossward.encryption.committee.roster_file import RosterBook
-    from crossward.encryption.identity import PRIVATE, IdentityError, public_of, read_identity
+def _roster(node: dict[str, Any]) -> tuple[str, str]:
+    from crossward.deploy.roster import roster_of
 
     if not node.get("roster-path"):
         return WARNING, "no roster-path: runs with encryption.scheme = 'committee' are not possible"
-    try:
-        roster = RosterBook.load(Path(str(node["roster-path"]))).roster
-        name = roster.name_of(public_of(read_identity(state / PRIVATE)))
-    except (RosterError, IdentityError) as error:
-        return WRONG, str(error)
-    on = "on" if name in roster.committee else "not on"
+    book, name = roster_of(Path(str(node["roster-path"])), node)
+    on = "on" if name in book.roster.committee else "not on"
     return OK, (
-        f"roster {roster.fingerprint[:16]}, revision {roster.revision}, of {len(roster.hospitals)} hospitals; this is "
-        f"{name}, {on} the committee: compare the fingerprint with the other hospitals"
+        f"roster {book.roster.fingerprint[:16]}, revision {book.roster.revision}, of {len(book.roster.hospitals)} "
+        f"hospitals; this is {name}, {on} the committee: compare the fingerprint with the other hospitals"
     )
 
 
@@ -177,7 +171,7 @@ def hospital_findings(path: Path) -> Iterator[Finding]:
             "authority": lambda: authority,
             "node config": lambda: _settings(node),
             "consortium key": lambda: _consortium_key(node),
-            "roster": lambda: _roster(node, state),
+            "roster": lambda: _roster(node),
             "notes": lambda: _notes(node),
             "state": lambda: _node_state(node, state),
             "cache": lambda: _state(home(), HOME),

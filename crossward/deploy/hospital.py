@@ -5,14 +5,13 @@ successor meanwhile. The holder of the node's key may sign it off: so this does 
 (:func:`release`), and waits a moment, so that the aggregator sees the node gone and asks another hospital for the
 update that was lost.
 
-Not for: training (``client_app``) or the SuperNode's settings (its node config is passed on unchanged).
+Not for: training (``client_app``), the roster that the node follows (``crossward.deploy.roster``), or the SuperNode's
+settings (its node config is passed on unchanged).
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from crossward.deploy.awaiting import WaitReporter
 from crossward.deploy.certificates import days_left
 from crossward.deploy.environment import CHUNK_HELP, CHUNK_KIB, environment
 from crossward.deploy.errors import DeployError
-from crossward.deploy.files import field_of, in_use, only_one, path_in, read_table, replace, write_new
+from crossward.deploy.files import field_of, only_one, path_in, read_table, write_new
 from crossward.deploy.keeper import Keeper, Service
 from crossward.deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
 from crossward.internals.flower import NODE_ID, NOT_ACTIVATED, deactivate_node
@@ -91,6 +90,8 @@ def init_hospital(
     Notes, consortium key and roster are only named, and so is the state folder without ``identity``: it may be that of
     a container.
     """
+    from crossward.deploy.roster import make_identity
+
     parted(superlink)  # everything is looked at before anything is made
     days_left(authority)
     state, roster = state or folder / "state", roster or consortium_key.with_name(ROSTER)
@@ -104,35 +105,6 @@ def init_hospital(
     text = {name: json.dumps(value, ensure_ascii=False) for name, value in quoted.items()}
     write_new(folder / "hospital.toml", _TEMPLATE.format(superlink=superlink, port=port, **text).encode())
     return folder / "hospital.toml"
-
-
-def make_identity(state: Path, site: str, new: bool = False) -> str:
-    """The public line of the identity in the folder ``state``, made on first use; with ``new`` another one.
-
-    The old one stays beside a new one, with the time in its name.
-
-    Raises
-    ------
-    DeployError
-        the folder cannot be written, or holds an identity that cannot be used.
-    """
-    from crossward.encryption.identity import PRIVATE, IdentityError, load_identity, public_line
-
-    path = state / PRIVATE
-    try:
-        if new:
-            state.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".new-identity-", dir=state) as made:
-                load_identity(Path(made) / PRIVATE)
-                replace(path, Path(made) / PRIVATE)
-        return public_line(load_identity(path), site)
-    except IdentityError as error:
-        raise DeployError(str(error)) from error
-    except OSError as error:
-        raise DeployError(
-            f"{path} could not be written ({error.strerror}). If the state folder is a container's or another "
-            "machine's: init-hospital --no-identity here, and `crossward deploy identity` there"
-        ) from error
 
 
 def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
@@ -158,24 +130,6 @@ def read_hospital(path: Path) -> tuple[HospitalConfig, dict[str, Any]]:
     if not isinstance(node.get("state-dir"), str) or not node["state-dir"]:
         raise DeployError(f"{path}: [node-config] state-dir is missing: the folder for this node's state and identity")
     return config, node
-
-
-def public_identity(path: Path, new: bool = False) -> str:
-    """The public line of the identity of the hospital in ``path``, also put beside it; as :func:`make_identity`.
-
-    Raises
-    ------
-    DeployError
-        as :func:`make_identity`; or ``new`` while the SuperNode runs.
-    """
-    _, node = read_hospital(path)
-    state = Path(node["state-dir"])
-    if new and in_use(state):
-        raise DeployError(f"{state} is in use: stop this hospital before it gets a new identity")
-    line = make_identity(state, str(node.get("site") or path.parent.name), new)
-    with contextlib.suppress(OSError):  # in a container, the folder is read-only
-        write_atomic(path.with_name(IDENTITY_PUBLIC), line)
-    return line
 
 
 def write_node_config(node: dict[str, Any], folder: Path) -> Path:

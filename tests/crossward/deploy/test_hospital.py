@@ -12,11 +12,9 @@ import pytest
 from crossward.deploy import hospital
 from crossward.deploy.certificates import make_authority
 from crossward.deploy.errors import DeployError
-from crossward.deploy.files import only_one
-from crossward.deploy.hospital import NodeIdFile, init_hospital, public_identity, read_hospital
+from crossward.deploy.hospital import NodeIdFile, init_hospital, read_hospital
 from crossward.deploy.keeper import Keeper
 from crossward.deploy.node_keys import fingerprint, public_text
-from crossward.encryption.identity import public_line, public_of, read_identity, read_public
 
 
 @pytest.fixture
@@ -46,40 +44,6 @@ def test_what_is_made_reads_back(file: Path, tmp_path: Path) -> None:
     assert config.authority.read_bytes() == (tmp_path / "ca" / "ca.crt").read_bytes()
     with pytest.raises(DeployError, match="already exists"):
         init_hospital(file.parent, "x:1", "y", tmp_path, config.authority, tmp_path)
-
-
-def test_the_identity_is_made_with_it_and_its_public_half_is_beside_it(file: Path) -> None:
-    path = file.parent / "state" / "identity.pem"
-    key = read_identity(path)
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert (file.parent / "identity.pub").read_text() == f'{public_of(key)} St. "Mary"\n'
-    assert read_public(file.parent / "identity.pub") == (public_of(key), 'St. "Mary"')
-    assert public_identity(file) == public_line(key, 'St. "Mary"')  # the same one, asked again
-
-
-def test_another_identity_leaves_the_old_one_beside_it(file: Path) -> None:
-    path = file.parent / "state" / "identity.pem"
-    old = path.read_bytes()
-    with only_one(path.parent, "hospital"), pytest.raises(DeployError, match="is in use: stop this hospital before it"):
-        public_identity(file, new=True)
-    assert path.read_bytes() == old
-    line = public_identity(file, new=True)
-    (kept,) = path.parent.glob("identity.pem.*")
-    assert kept.read_bytes() == old and kept.stat().st_mode & 0o777 == path.stat().st_mode & 0o777 == 0o600
-    assert line == (file.parent / "identity.pub").read_text() == public_line(read_identity(path), 'St. "Mary"')
-    assert public_of(read_identity(kept)) not in line
-    assert sorted(one.name for one in path.parent.iterdir()) == sorted([".lock", "identity.pem", kept.name])
-
-
-def test_a_state_folder_that_is_elsewhere_is_left_alone(tmp_path: Path) -> None:
-    make_authority(tmp_path / "ca")
-    args = ("h:1", "A", tmp_path, tmp_path / "ca" / "ca.crt", tmp_path / "c.key", 9100)
-    init_hospital(tmp_path / "ours", *args, state=tmp_path / "none", identity=False)
-    assert not (tmp_path / "none").exists() and not (tmp_path / "ours" / "identity.pub").exists()
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(DeployError, match=r"identity.pem could not be written .*: init-hospital --no-identity here"):
-        init_hospital(tmp_path / "theirs", *args, state=tmp_path / "file")
-    assert not (tmp_path / "theirs").exists()  # nothing was made
 
 
 @pytest.mark.parametrize(
