@@ -86,8 +86,8 @@ class RunState:
     ``exhausted`` are node ids of this session: who is connected, and who has no privacy budget left.
 
     ``version`` is the newest one, ``versions`` what is known of each, ``digests`` of their records,
-    ``discarded_versions`` those that nobody can open; ``layout``, ``shape`` and ``key`` are what version 1 fixed (a rotated key: what the newest version is sealed
-    under).
+    ``discarded_versions`` those that nobody can open; ``layout``, ``shape`` and ``key`` are what version 1 fixed (a
+    rotated key: what the newest version is sealed under).
 
     ``buffer`` holds accepted updates that wait, by task; ``waiting`` their nodes; ``accepted`` every hospital's last
     accepted task; ``under_way`` tasks without an outcome; ``claims`` what hospitals said of themselves; ``taken`` in

@@ -70,7 +70,6 @@ def questions(state: ServerState) -> Iterator[Question]:
     """What nodes are to be asked now, each composed as it is asked for."""
     if (committee := state.committee) is None:
         return
-    settle_roster(state)
     now = state.clock.now()
     under_way = {flight.node for flight in state.roster.flights.values() if flight.kind == MEMBERSHIP}
     for node in sorted(state.roster.present - under_way):
