@@ -303,7 +303,7 @@ def test_what_an_aggregators_operator_starts_reaches_no_key_and_no_model() -> No
         assert "torch" not in found, name
 
 
-FACELESS = ("bfv", "ckks", "dither", "packing", "plan", "settings")
+FACELESS = ("bfv", "ckks", "dither", "keystream", "packing", "plan", "settings")
 
 
 def test_what_the_server_reaches_of_encryption_is_either_face_less_or_the_aggregators() -> None:
