@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     p = parser("encryption", __doc__)
     p.add_argument("--values", type=int, default=1_000_000, help="values of an update (default: 1000000)")
     p.add_argument("--clients", type=int, default=8)
-    p.add_argument("--repeats", type=int, default=3)
+    p.add_argument("--repeats", type=int, default=5)
     p.add_argument("--versions", type=int, default=240, help="versions of the runs on the virtual clock")
     presets = ["compact", "precise"]
     p.add_argument("--presets", nargs="+", choices=tuple(PRESETS), default=presets, help="for the large adapter")

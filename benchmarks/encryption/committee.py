@@ -18,17 +18,18 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.encryption.contest import Contest
+from benchmarks.encryption.contest import AnyContest
 from benchmarks.encryption.ways import Vector
 from benchmarks.harness.figures import Row
 from crossward.encryption.committee.fields import weighted_sum
 from crossward.encryption.committee.hospital import SealedUpdate, open_version, seal_update
 from crossward.encryption.committee.masks import joint_key, open_seeds
-from crossward.encryption.committee.member import Member, Opened
+from crossward.encryption.committee.member import Member
 from crossward.encryption.committee.opening import Answer, VersionRecord, assign, record
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.committee.statements import Consent, Rules, VersionList, weight_limit
@@ -89,9 +90,12 @@ class Committee:
         """A member's."""
         return self.members[member].consent(version, _of(boxes, member))
 
-    def opened(self, member: str, version: VersionList, boxes: Boxes, consents: Sequence[Consent]) -> Opened:
-        """The list at a member, written down as opened."""
-        return self.members[member].open(version, _of(boxes, member), consents)
+    def answer(
+        self, member: str, version: VersionList, boxes: Boxes, consents: Sequence[Consent], counts: Sequence[int]
+    ) -> Answer:
+        """The share that a member is asked for, of blocks of ``counts`` fields."""
+        opened = self.members[member].open(version, _of(boxes, member), consents)
+        return opened.answer(self.asked()[member], counts)
 
     def asked(self) -> dict[str, tuple[int, ...]]:
         """Which subsets each of the fewest members that open a version answers."""
@@ -115,8 +119,10 @@ class Committee:
 
     def beyond_mean(self, dithers: Sequence[VersionDither], first: int, count: int) -> Vector:
         """What ``dithers`` leave in opened fields ``first`` on: int64 [count]."""
-        total: Vector = sum(dither(first, count) for dither in dithers) - len(dithers) * self.plan.dither_mean
-        return total
+        out = np.full(count, -len(dithers) * self.plan.dither_mean, dtype=np.int64)
+        for dither in dithers:
+            out += dither(first, count)
+        return out
 
 
 def blocks(sizes: Sequence[int]) -> tuple[Piece, ...]:
@@ -132,10 +138,8 @@ def _of(boxes: Boxes, member: str) -> dict[str, bytes]:
     return {signer: found[member] for signer, found in boxes.items()}
 
 
-class CommitteeContest(Contest):
+class CommitteeContest(AnyContest[Committee]):
     """The committee's. Adding is of updates alone, as other ways do it; combining is of updates and answers."""
-
-    way: Committee
 
     def __init__(
         self, way: Committee, deltas: Sequence[Vector], clock: Callable[[], float] = time.perf_counter
@@ -165,14 +169,13 @@ class CommitteeContest(Contest):
             for who in way.roster.committee[: way.roster.quorum]
         ]
         self.answers = [
-            self.time("share", lambda w=who, s=asked: way.opened(w, version, boxes, consents).answer(s, self.counts))
-            for who, asked in way.asked().items()
+            self.time("share", partial(way.answer, who, version, boxes, consents, self.counts)) for who in way.asked()
         ]
         self.record = self.time(
             "combine", lambda: record(way.roster, version, self.counts, self.messages, self.answers)
         )
         assert self.record is not None
-        self.sums = list(self.record.blocks)
+        self.sums = [bytes(block) for block in self.record.blocks]
         self.dither = way.beyond_mean(way.dithers(version, boxes), 0, version.count)
 
     def _open(self) -> list[Vector]:
@@ -196,10 +199,6 @@ class CommitteeContest(Contest):
             self.time("open_all", lambda: [*threads.map(lambda _: self._open(), self.put)])
             self.time("add_all", lambda: [*threads.map(lambda job: weighted_sum(*job), jobs)])
 
-    def updates_at_once(self) -> int:
-        """All."""
-        return len(self.put)
-
     def row(self) -> Row:
         """The figures, the committee's own as well: seconds of a consent, a share and combining, bytes of a share."""
         middle, values = self.medians(), self.put[0].size
@@ -208,7 +207,7 @@ class CommitteeContest(Contest):
         return super().row() | own | {"share_bytes_per_value": max(shares) / values}
 
 
-def in_turns(contests: Sequence[Contest]) -> dict[str, dict[str, float]]:
+def in_turns(contests: Sequence[AnyContest[Any]]) -> dict[str, dict[str, float]]:
     """How many times better than BFV ``compact`` each committee is: medians of quotients of samples taken in turns."""
     base = next(contest for contest in contests if contest.way.name == "compact")
     found = [contest for contest in contests if isinstance(contest, CommitteeContest)]

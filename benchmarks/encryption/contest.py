@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from benchmarks.encryption.ways import Ckks, Ours, Vector, Way
+from benchmarks.encryption.ways import Ckks, Inputs, Ours, Vector, Way
 from benchmarks.harness.figures import Row
 from crossward.machine.cores import cores
 
 WAYS: dict[str, Any] = {}
+W = TypeVar("W", bound=Inputs)
 
 
 def weights_of(total: int, clients: int) -> list[int]:
@@ -32,10 +34,10 @@ def work(name: str, call: str, *arguments: Any) -> Any:
     return getattr(WAYS[name], call)(*arguments)
 
 
-class Contest:
+class AnyContest(ABC, Generic[W]):
     """One way's inputs, messages and samples. ``clock`` is what one core's seconds are read from."""
 
-    def __init__(self, way: Way, deltas: Sequence[Vector], clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, way: W, deltas: Sequence[Vector], clock: Callable[[], float] = time.perf_counter) -> None:
         self.way, self.weights, self.clock = way, weights_of(way.total_weight, len(deltas)), clock
         self.put = [way.put_in(delta) for delta in deltas]
         self.pieces = [way.cut(values) for values in self.put]
@@ -57,6 +59,65 @@ class Contest:
         """The messages piece by piece."""
         return [list(column) for column in zip(*self.messages, strict=True)]
 
+    def terms(self) -> list[tuple[int, Vector]]:
+        """Weights and what they multiply."""
+        return list(zip(self.weights, self.put, strict=True))
+
+    @abstractmethod
+    def seal(self, client: int) -> None:
+        """One client's message, on one core."""
+
+    @abstractmethod
+    def add(self) -> None:
+        """The sum, on one core."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """The sum's numbers, on one core, and how far they are from the truth."""
+
+    @abstractmethod
+    def all_cores(self, pool: Executor) -> None:
+        """Seal updates, open as many values, add all messages."""
+
+    def start(self) -> None:
+        """Start processes of its own."""
+
+    def stop(self) -> None:
+        """End them."""
+
+    def updates_at_once(self) -> int:
+        """Updates sealed in a sample on all cores."""
+        return len(self.put)
+
+    def medians(self) -> dict[str, float]:
+        """Of the samples: name -> seconds."""
+        return {name: statistics.median(found) for name, found in self.samples.items()}
+
+    def row(self) -> Row:
+        """The figures."""
+        middle = self.medians()
+        values, updates = self.put[0].size, self.updates_at_once()
+        row = {
+            "name": self.way.name,
+            "up_bytes_per_value": sum(map(len, self.messages[0])) / values,
+            "down_bytes_per_value": sum(map(len, self.sums)) / values,
+            "seal_values_per_s": values / middle["seal"],
+            "add_s": middle["add"],
+            "open_values_per_s": values / middle["open"],
+            **self.figures,
+        }
+        if "add_client_weights" in middle:
+            row["add_client_weights_s"] = middle["add_client_weights"]
+        if "seal_all" in middle:
+            row["seal_values_per_s_all_cores"] = values * updates / middle["seal_all"]
+            row["add_s_all_cores"] = middle["add_all"]
+            row["open_values_per_s_all_cores"] = values * updates / middle["open_all"]
+        return row
+
+
+class Contest(AnyContest[Way]):
+    """Of a way that seals, adds and opens piece by piece."""
+
     def seal(self, client: int) -> None:
         """One client's message, on one core."""
         self.messages.append(self.time("seal", lambda: [self.way.seal(piece) for piece in self.pieces[client]]))
@@ -77,10 +138,6 @@ class Contest:
         if isinstance(self.way, Ours):
             self.figures["max_error_steps"] = int(steps)
         self.figures["max_error"] = steps * self.way.unit / total
-
-    def terms(self) -> list[tuple[int, Vector]]:
-        """Weights and what they multiply."""
-        return list(zip(self.weights, self.put, strict=True))
 
     def start(self) -> None:
         """Start the processes that ours seals and opens in."""
@@ -118,28 +175,3 @@ class Contest:
         """End the processes."""
         if isinstance(self.way, Ours):
             self.way.pool.__exit__()
-
-    def medians(self) -> dict[str, float]:
-        """Of the samples: name -> seconds."""
-        return {name: statistics.median(found) for name, found in self.samples.items()}
-
-    def row(self) -> Row:
-        """The figures."""
-        middle = self.medians()
-        values, updates = self.put[0].size, self.updates_at_once()
-        row = {
-            "name": self.way.name,
-            "up_bytes_per_value": sum(map(len, self.messages[0])) / values,
-            "down_bytes_per_value": sum(map(len, self.sums)) / values,
-            "seal_values_per_s": values / middle["seal"],
-            "add_s": middle["add"],
-            "open_values_per_s": values / middle["open"],
-            **self.figures,
-        }
-        if "add_client_weights" in middle:
-            row["add_client_weights_s"] = middle["add_client_weights"]
-        if "seal_all" in middle:
-            row["seal_values_per_s_all_cores"] = values * updates / middle["seal_all"]
-            row["add_s_all_cores"] = middle["add_all"]
-            row["open_values_per_s_all_cores"] = values * updates / middle["open_all"]
-        return row

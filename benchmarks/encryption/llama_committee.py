@@ -84,14 +84,15 @@ class Roles:
 
     def answer(self, number: int) -> Figures:
         """The share of the member that is asked as the ``number``-th, in memory as a reply has it."""
-        member, subsets = list(self.own.asked().items())[number]
+        member = list(self.own.asked())[number]
         version, boxes = self.version()
         consents, before = self.own.consents(version, boxes), own_peak()
         began = time.perf_counter()
-        answer = self.own.opened(member, version, boxes, consents).answer(subsets, self.counts)
+        answer = self.own.answer(member, version, boxes, consents, self.counts)
         seconds, peak = time.perf_counter() - began, own_peak()
         _keep(self.folder / f"answer-{number}", replace(answer, blocks=()), answer.blocks)
-        return figures(self.values, sum(map(len, answer.blocks)), seconds, before, (peak, []), 0)
+        size = sum(map(len, answer.blocks))
+        return figures(self.values, size, seconds, before, (peak, []), 0) | {"message_bytes": size}
 
     def _columns(self) -> Iterator[list[bytes]]:
         files = [(self.folder / f"update-{number}").open("rb") for number in range(CLIENTS)]

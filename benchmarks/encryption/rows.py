@@ -21,11 +21,12 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.encryption.committee import SHAPES, Committee, CommitteeContest, in_turns
-from benchmarks.encryption.contest import WAYS, Contest
+from benchmarks.encryption.contest import WAYS, AnyContest, Contest
 from benchmarks.encryption.ways import Ckks, Float32, Ours, Way, ckks_contexts
 from benchmarks.harness.command import say
 from benchmarks.harness.figures import Row
@@ -77,13 +78,13 @@ def measure(values: int, clients: int, repeats: int) -> tuple[list[Row], dict[st
             for name in SHAPES
         ]
         clear, *others = [Contest(way, deltas, CLOCK) for way in _ways(contexts, seed)]
-        contests = [clear, *committees, *others]
+        contests: list[AnyContest[Any]] = [clear, *committees, *others]
         _on_one_core(contests, clients, repeats)
         _on_all_cores(contests[1:], repeats, contexts, seed)
     return [contest.row() for contest in contests], in_turns(contests)
 
 
-def _on_one_core(contests: Sequence[Contest], clients: int, repeats: int) -> None:
+def _on_one_core(contests: Sequence[AnyContest[Any]], clients: int, repeats: int) -> None:
     with one_core():
         for client in range(clients):
             say(f"one core: sealing, client {client + 1} of {clients}")
@@ -98,7 +99,9 @@ def _on_one_core(contests: Sequence[Contest], clients: int, repeats: int) -> Non
                 contest.open()
 
 
-def _on_all_cores(contests: Sequence[Contest], repeats: int, contexts: tuple[bytes, bytes], seed: bytes) -> None:
+def _on_all_cores(
+    contests: Sequence[AnyContest[Any]], repeats: int, contexts: tuple[bytes, bytes], seed: bytes
+) -> None:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores(), mp_context=spawn, initializer=_begin, initargs=(contexts, seed)) as pool:
         list(pool.map(_ready, range(2 * cores())))

@@ -63,10 +63,7 @@ def fixed(name: str, plan: FieldPlan, nodes: int, buffer: int) -> Fixed:
         version = VersionList.of(own.roster, 1, [update.statement for update in updates], [1] * buffer)
         boxes = {update.statement.signer: dict(update.boxes) for update in updates}
         consents = own.consents(version, boxes)
-        answers = [
-            own.opened(member, version, boxes, consents).answer(subsets, [_VALUES])
-            for member, subsets in own.asked().items()
-        ]
+        answers = [own.answer(member, version, boxes, consents, [_VALUES]) for member in own.asked()]
     statement = max(len(update.statement.canonical) + len(update.statement.signature) for update in updates)
     listed = sum(len(s.canonical) + len(s.signature) + len(str(weight)) for s, weight in version.contributions)
     to_member = listed + sum(len(box) for box in updates[0].boxes.values()) * buffer // len(own.roster.committee)
