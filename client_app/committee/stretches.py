@@ -47,7 +47,7 @@ class Stretches:
             raise StretchError(f"there is no stretch of version {version}")
         with self.locked():
             begun = begun_in(self.folder)
-            now = max(stretch_of(version, self.length), *(number - 1 for number in begun[-1:]))
+            now = max([stretch_of(version, self.length), *(number - 1 for number in begun[-1:])])
             for number in (now, now + 1):
                 undo_interrupted(self.folder, number)
                 if number not in begun_in(self.folder):
