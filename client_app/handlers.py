@@ -97,8 +97,6 @@ def make_app(
         return reply
 
     for name, kind in KINDS.items():
-        if kind.beside:
-            continue
         category, _, action = name.partition(".")
         register = getattr(app, category)(*([action] if action else []))
         if not kind.beside:
