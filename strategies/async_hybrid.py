@@ -49,7 +49,7 @@ from strategies.history.roster import NodeView
 from strategies.history.state import RunError, ServerState
 from strategies.opening.committee import Committee
 from strategies.opening.making import begin, finish
-from strategies.opening.questions import asking, questions
+from strategies.opening.questions import asking, questions, settle_roster
 from strategies.stopping.ending import Ending
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -193,6 +193,7 @@ class AsyncHybrid(Strategy):
         settings by itself; ``server_round``, ``arrays`` and ``config`` have no part in it.
         """
         meet(self.state, grid)
+        settle_roster(self.state)
         return itertools.chain(self._asked(), self._drafted(self._train_kind()))
 
     def configure_evaluate(

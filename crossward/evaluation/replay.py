@@ -113,7 +113,7 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versi
         facts, payload, digest = read_payload(path, check=True)
     except PayloadError as error:
         raise EvaluationError(str(error)) from error
-    if digest != made.digest:
+    if digest != run.state.digests[made.version]:
         raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
     number, key = made.version, made.key
     proof = str(facts.get("proof", ""))

@@ -72,6 +72,14 @@ class CatchUp:
             self.journal.drop(name)
         self._last, self._passing = None, []
 
+    def replaced(self, version: int) -> None:
+        """The record of ``version`` is another: forget the sums that it is in."""
+        for length, sums in self._sums.items():
+            for first in [first for first in sums if first <= version < first + length]:
+                del sums[first]
+                self.journal.drop(f"sums/{first:06d}-{length:06d}")
+        self.forget()
+
     def _record(self, version: int) -> Record:
         facts = self.versions[version]
         if facts.discarded:

@@ -127,7 +127,7 @@ def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Fai
             state.snapshots.drop(confirmed)
     fail(state, flight, reply.kind, reply.reason)
     if reply.first >= 0:
-        report_unopened(state, view, reply.first, reply.last, reply.reason)
+        report_unopened(state, view, reply.first, reply.last, reply.reason, flight.sent)
 
 
 def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: Evaluation) -> None:

@@ -31,7 +31,7 @@ from strategies.exchange.forecast import Forecast
 from strategies.history.journal import Journal
 from strategies.history.roster import NodeView, Roster
 from strategies.opening.committee import Committee
-from strategies.opening.round import Round
+from strategies.opening.round import Recheck, Round
 from strategies.stopping.convergence import Convergence
 from strategies.stopping.federated_evaluation import EvaluationRound
 from strategies.stopping.hospital_budget import HospitalBudget
@@ -50,7 +50,8 @@ class ServerState:
     ``privacy_unit`` is the run's ``privacy.unit``, ``budget`` what versions cost hospitals of their privacy (None
     without hospital-level privacy), ``dither`` what hides updates in versions' sums.
     ``committee`` opens the versions (None under schemes without one), ``opening`` is the list that it is being asked
-    for, ``opened`` are those whose answers are kept until a node has verified the version.
+    for, ``opened`` are those whose answers are kept until a node has verified the version, ``recheck`` is one that a
+    node could not verify.
     ``callbacks`` see every event once it is written and applied.
 
     ``run`` is where the lineage stands; ``resumed`` whether it had begun before, ``expected`` how many hospitals there
@@ -76,6 +77,7 @@ class ServerState:
     committee: Committee | None = None
     opening: Round | None = None
     opened: list[Round] = field(default_factory=list)
+    recheck: Recheck | None = None
     hashes: StateHashes = field(default_factory=StateHashes)
     next_task: int = 0
     stop_reason: str = ""

@@ -14,7 +14,6 @@ from flwr.common import log
 
 from crossward.config.encryption_schemes import COMMITTEE
 from crossward.encryption.aggregator import Kinds
-from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.spelling import Proof, SealedFacts, SpellingError
 from crossward.encryption.committee.statements import TAG_PRIME, VersionList
 from crossward.encryption.dither import VersionDither
@@ -50,14 +49,12 @@ def sealed_facts(state: ServerState, update: Accepted) -> SealedFacts:
         raise SpellingError(f"{update.payload} lacks its statement ({error})") from error
 
 
-def answer_name(version: int, answer: Answer) -> str:
-    """Name of an answer's payload in the journal."""
-    subsets = "-".join(map(str, answer.subsets))
-    return f"answers/{version:06d}-{answer.member}-{subsets}"
-
-
 def begin(state: ServerState, chosen: list[Accepted]) -> None:
     """Fix the list of ``chosen`` and their weights, and have the committee asked for it."""
+    verified = [opened for opened in state.opened if opened.version.version <= state.hashes.newest]
+    for opened in verified:  # nobody will doubt their answers any more
+        forget_answers(state, opened)
+        state.opened.remove(opened)
     made = weighed(state, chosen)
     if not state.run.layout:  # others that wait could not be added to version 1
         chosen = [update for update in chosen if update.task in state.run.buffer]
@@ -136,7 +133,7 @@ def finish(state: ServerState) -> Version | None:
     assert state.run.opening is not None  # noqa: S101 - for mypy
     made, weights = weighed(state, found.chosen), list(state.run.opening.weights)
     payloads = [state.journal.open(update.payload)[1] for update in found.chosen]
-    shares = [state.journal.open(answer_name(found.version.version, answer))[1] for answer in found.answers]
+    shares = [state.journal.open(found.name_of(answer))[1] for answer in found.answers]
     sites = [update.site for update in found.chosen]
     dither = state.dither.version(state.plan.total_weight, state.version + 1, sites, weights)
     proof = Proof((found.version,), sum(answer.tag for answer in found.answers) % TAG_PRIME)
@@ -197,9 +194,14 @@ def drop(state: ServerState, reason: Stated, suspect: bool = False) -> None:
     for update in chosen:
         discard(state, update, LATE, reason)
     if state.opening is not None:
-        for answer in state.opening.answers:
-            state.journal.drop(answer_name(asked.version, answer))
+        forget_answers(state, state.opening)
     state.opening = None
+
+
+def forget_answers(state: ServerState, found: Round) -> None:
+    """Forget the members' answers for a list."""
+    for answer in found.answers:
+        state.journal.drop(found.name_of(answer))
 
 
 def drop_for_roster(state: ServerState) -> None:

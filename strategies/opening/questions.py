@@ -39,7 +39,8 @@ from crossward.protocol.parts import ProtocolError
 from crossward.protocol.wire import write_task
 from strategies.history.roster import Flight, NodeView
 from strategies.history.state import ServerState
-from strategies.opening.making import answer_name, drop_for_roster, take_up
+from strategies.opening import recheck
+from strategies.opening.making import drop_for_roster, take_up
 from strategies.opening.round import Asked, Round
 
 Question = tuple[Message, Flight]
@@ -69,23 +70,25 @@ def questions(state: ServerState) -> Iterator[Question]:
     """What nodes are to be asked now, each composed as it is asked for."""
     if (committee := state.committee) is None:
         return
-    settle_roster(state)
     now = state.clock.now()
     under_way = {flight.node for flight in state.roster.flights.values() if flight.kind == MEMBERSHIP}
     for node in sorted(state.roster.present - under_way):
         view = state.roster.nodes[node]
         if committee.to_be_asked(node) and view.not_before <= now:
             yield _composed(state, view, MEMBERSHIP, b"")
-    found = state.opening
-    if found is None or state.stop_reason:
-        return
-    for member, subsets in found.questions(_reachable(state, found), now).items():
-        node = committee.at(member)
-        if node is None:
+    if state.recheck is not None:
+        recheck.settle(state)
+    if state.recheck is not None:
+        recheck.go_on(state, _reachable(state, state.recheck))
+    for found in (state.recheck, None if state.stop_reason else state.opening):
+        if found is None:
             continue
-        found.asked[member] = Asked(node, subsets)
-        kind = ANSWER if subsets else CONSENT
-        yield _composed(state, state.roster.nodes[node], kind, found.request(member, subsets).to_bytes(), found)
+        for member, subsets in found.questions(_reachable(state, found), now).items():
+            if (node := committee.at(member)) is None:
+                continue
+            found.asked[member] = Asked(node, subsets)
+            kind, data = ANSWER if subsets else CONSENT, found.request(member, subsets).to_bytes()
+            yield _composed(state, state.roster.nodes[node], kind, data, found)
 
 
 def _reachable(state: ServerState, found: Round) -> list[str]:
@@ -205,7 +208,7 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
         answer.check(found.roster, found.version, subsets, found.counts)
     except (SpellingError, AnswerError, RosterError) as error:
         raise ProtocolError(str(error)) from error
-    state.journal.keep(answer_name(found.version.version, answer), {}, reply.payload)
+    state.journal.keep(found.name_of(answer), {}, reply.payload)
     found.asked.pop(member, None)
     found.answers.append(replace(answer, blocks=()))
     state.progress = state.clock.now()

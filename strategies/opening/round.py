@@ -63,6 +63,7 @@ class Round:
     asked: dict[str, Asked] = field(default_factory=dict)  # by member
     declined: dict[str, tuple[int, str]] = field(default_factory=dict)  # member -> how often, why
     not_before: dict[str, float] = field(default_factory=dict)
+    prefix: str = "answers"
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -91,14 +92,23 @@ class Round:
 
     def questions(self, reachable: Sequence[str], now: float) -> dict[str, tuple[int, ...]]:
         """Whom to ask now: members of ``reachable``, best first, with the subsets to answer, () for a consent."""
-        free = [
+        free = self._free(reachable, now)
+        if not self.agreed:
+            return {name: () for name in free if name not in self.consents}
+        return share_out(self.roster, self.missing, free)
+
+    def name_of(self, answer: Answer) -> str:
+        """Name of an answer's payload in the journal."""
+        subsets = "-".join(map(str, answer.subsets))
+        return f"{self.prefix}/{self.version.version:06d}-{answer.member}-{subsets}"
+
+    def _free(self, reachable: Sequence[str], now: float) -> list[str]:
+        """Those that can be asked now."""
+        return [
             name
             for name in reachable
             if name not in self.asked and self.not_before.get(name, 0.0) <= now and not self._final(name)
         ]
-        if not self.agreed:
-            return {name: () for name in free if name not in self.consents}
-        return share_out(self.roster, self.missing, free)
 
     def _final(self, name: str) -> bool:
         return self.declined.get(name, (0, ""))[0] >= TRIES
@@ -125,6 +135,33 @@ class Round:
     def next_moment(self, now: float) -> float:
         """When, after ``now``, a member may be asked again; infinity when none waits."""
         return min((moment for moment in self.not_before.values() if moment > now), default=float("inf"))
+
+
+@dataclass
+class Recheck(Round):
+    """The answers for ``first``'s list, a subset at a time, and the choices of them that are still to be tried.
+
+    ``choices`` is None until all answers are there; ``chosen_now`` is the choice that the record is made of.
+    """
+
+    first: Round | None = None
+    choices: list[tuple[Answer, ...]] | None = None
+    chosen_now: tuple[Answer, ...] = ()
+    corrected: float = 0.0  # when the record was made of these
+    prefix: str = "answers/again"
+
+    def open_to(self, name: str) -> list[int]:
+        """Subsets that ``name`` holds and has not answered."""
+        given = {subset for answer in self.answers if answer.member == name for subset in answer.subsets}
+        return [subset for subset in self.roster.held(name) if subset not in given]
+
+    def questions(self, reachable: Sequence[str], now: float) -> dict[str, tuple[int, ...]]:
+        """The next subset of every member that can be asked."""
+        return {name: tuple(self.open_to(name)[:1]) for name in self._free(reachable, now) if self.open_to(name)}
+
+    def waits_for(self, reachable: Sequence[str]) -> bool:
+        """Whether a member still owes an answer."""
+        return any(name in self.asked or (self.open_to(name) and not self._final(name)) for name in reachable)
 
 
 def share_out(roster: Roster, subsets: Sequence[int], members: Sequence[str]) -> dict[str, tuple[int, ...]]:
