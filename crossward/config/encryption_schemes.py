@@ -77,8 +77,8 @@ def _committee_clash(value_bits: int, weight_bits: int, guard_bits: int) -> str:
     if bits <= MOST_FIELD_BITS:
         return ""
     return (
-        f"encryption.scheme = 'committee' masks fields of at most {MOST_FIELD_BITS} bits, the plan has {bits}: lower the "
-        "bits of encryption.plan"
+        f"encryption.scheme = 'committee' masks fields of at most {MOST_FIELD_BITS} bits, the plan has {bits}: lower "
+        "the bits of encryption.plan"
     )
 
 

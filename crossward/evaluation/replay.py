@@ -110,14 +110,15 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versi
     """Add the record of a version."""
     path = run.folder / "versions" / f"{made.version:06d}.payload"
     try:
-        _, payload, digest = read_payload(path, check=True)
+        facts, payload, digest = read_payload(path, check=True)
     except PayloadError as error:
         raise EvaluationError(str(error)) from error
-    if digest != made.digest:
+    if digest != run.state.digests[made.version]:
         raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
     number, key = made.version, made.key
-    head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered)
+    proof = str(facts.get("proof", ""))
+    head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered, proof)
     try:
-        state.add(head, payloads.open(payload, head.weight_sum, key, head.dithered), payloads.total, run.plan, versions)
+        state.add(head, payloads.open(payload, head), payloads.total, run.plan, versions)
     except (MissingKeyError, UnopenedError, ValueError) as error:
         raise EvaluationError(f"version {number} of {run.folder} does not open: {error}") from error

@@ -390,12 +390,29 @@ class Opening(Event):
 
 @_event
 class OpeningDropped(Event):
-    """A list is not opened after all: its ``tasks``' updates are lost, their hospitals keep what they left over."""
+    """A list is not opened after all: its ``tasks``' updates are lost, their hospitals keep what they left over.
+
+    ``hospitals`` are its contributors, where members declined what they sealed.
+    """
 
     name = "opening-dropped"
     version: int
     tasks: tuple[int, ...]
+    hospitals: tuple[str, ...] = sometimes(())
     reason: str
+
+
+@_event
+class Assisted(Outcome):
+    """A node answered a question for the committee's sake, as ``member`` of the roster, with ``bytes`` of shares."""
+
+    name = "assisted"
+    hospital: str
+    member: str
+    kind: str
+    version: int
+    seconds: float
+    bytes: int
 
 
 @_event

@@ -27,6 +27,7 @@ from crossward.ledger.events import (
     VERSION,
     Accepted,
     CommitteeMet,
+    Corrected,
     Discarded,
     Dispatched,
     Evaluated,
@@ -84,9 +85,9 @@ class RunState:
     process that wrote last; ``ended`` is why the run needs no more training when it is resumed. ``present`` and
     ``exhausted`` are node ids of this session: who is connected, and who has no privacy budget left.
 
-    ``version`` is the newest one, ``versions`` what is known of each, ``discarded_versions`` those that nobody can
-    open; ``layout``, ``shape`` and ``key`` are what version 1 fixed (a rotated key: what the newest version is sealed
-    under).
+    ``version`` is the newest one, ``versions`` what is known of each, ``digests`` of their records,
+    ``discarded_versions`` those that nobody can open; ``layout``, ``shape`` and ``key`` are what version 1 fixed (a
+    rotated key: what the newest version is sealed under).
 
     ``buffer`` holds accepted updates that wait, by task; ``waiting`` their nodes; ``accepted`` every hospital's last
     accepted task; ``under_way`` tasks without an outcome; ``claims`` what hospitals said of themselves; ``taken`` in
@@ -96,7 +97,8 @@ class RunState:
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
     who gets no more tasks for that. ``committee`` is the roster in force, ``opening`` the list that its members are
-    being asked to open, ``liars`` which of them answered wrongly. ``heldout`` is the last evaluation with a loss. ``sites`` are names by hospital,
+    being asked to open, ``liars`` which of them answered wrongly. ``heldout`` is the last evaluation with a loss.
+    ``sites`` are names by hospital,
     ``measures`` the newest ones by (model, site). ``met`` are all nodes of this session; ``unknown`` is an event not
     known here.
     """
@@ -110,6 +112,7 @@ class RunState:
     met: set[int] = field(default_factory=set)
     version: int = 0
     versions: dict[int, VersionFacts] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
     layout: str = ""
     shape: Shape = ()
     key: str = ""
@@ -252,6 +255,7 @@ def _make(state: RunState, event: Version) -> None:
     state.version = event.version
     facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered)
     state.versions[event.version] = facts
+    state.digests[event.version] = event.digest
     state.layout, state.shape = event.layout, event.shape
     if event.reverts is None:
         state.key = event.key
@@ -278,6 +282,12 @@ def _open(state: RunState, event: Opening) -> None:
 
 def _drop_opening(state: RunState, event: OpeningDropped) -> None:
     state.opening = None
+    if event.hospitals:
+        state.discarded_groups.append(frozenset(event.hospitals))
+
+
+def _correct(state: RunState, event: Corrected) -> None:
+    state.digests[event.version] = event.digest
 
 
 def _name_liar(state: RunState, event: Liar) -> None:
@@ -336,6 +346,7 @@ _CHANGES: dict[type, Callable[[RunState, Any], None]] = {
     Opening: _open,
     OpeningDropped: _drop_opening,
     Liar: _name_liar,
+    Corrected: _correct,
     Version: _make,
     Discarded: _discard,
     Excluded: _exclude,

@@ -22,6 +22,7 @@ Words = NDArray[np.unsignedinteger[Any]]
 MOST_BITS = 32
 _CHUNK = 1 << 17  # fields at a time, a multiple of 8: few calls, and what is worked on stays in a cache
 _ONES = (1 << 64) - 1
+_BEHIND = 9  # bytes that reading a group's last lane may take from behind the group
 
 
 class FieldError(ValueError):
@@ -62,7 +63,7 @@ def unpack(data: Buffer, bits: int, count: int) -> Words:
     """
     check(data, bits, count)
     out = np.empty(count, dtype=word(bits))
-    for start, fields in _chunks(data, bits, count):
+    for start, fields in chunks(data, bits, count):
         out[start : start + fields.size] = fields
     return out
 
@@ -80,9 +81,9 @@ def weighted_sum(parts: Sequence[Buffer], weights: Sequence[int], bits: int, cou
     for data in parts:
         check(data, bits, count)
     out = []
-    for chunks in zip(*(_chunks(data, bits, count) for data in parts), strict=True):
-        total = np.zeros(chunks[0][1].size, dtype=kind)
-        for (_, fields), factor in zip(chunks, factors, strict=True):
+    for same in zip(*(chunks(data, bits, count) for data in parts), strict=True):
+        total = np.zeros(same[0][1].size, dtype=kind)
+        for (_, fields), factor in zip(same, factors, strict=True):
             total += fields if factor == 1 else fields * factor
         out.append(pack(total, bits))
     return b"".join(out)
@@ -104,13 +105,16 @@ def check(data: Buffer, bits: int, count: int) -> None:
         raise FieldError(f"behind {count} fields of {bits} bits there are bits that are not zero")
 
 
-def _chunks(data: Buffer, bits: int, count: int) -> Iterator[tuple[int, Words]]:
-    """(start, fields) of consecutive chunks."""
+def chunks(data: Buffer, bits: int, count: int) -> Iterator[tuple[int, Words]]:
+    """(start, fields) of consecutive chunks of a block that :func:`check` accepts; fields may be read-only."""
     kind, raw = word(bits), np.frombuffer(data, dtype=np.uint8)
     for start in range(0, count, _CHUNK):
         stop = min(start + _CHUNK, count)
-        piece = raw[start * bits // 8 : packed_size(stop, bits)]
-        yield start, piece.view(kind) if 8 * kind.itemsize == bits else _unpack(piece, bits, stop - start)
+        if 8 * kind.itemsize == bits:
+            yield start, raw.view(kind)[start:stop]
+        else:
+            piece = raw[start * bits // 8 : packed_size(stop, bits) + _BEHIND]
+            yield start, _unpack(piece, bits, stop - start)
 
 
 # Eight fields are ``bits`` whole bytes. Within a 64-bit word, neighbours are first moved together (from a spacing of a
@@ -159,18 +163,23 @@ def _pack(fields: Words, bits: int) -> bytes:
 
 
 def _unpack(raw: NDArray[np.uint8], bits: int, count: int) -> Words:
+    """The first ``count`` fields; what lies behind them in ``raw`` is not looked at."""
     groups = -(-count // 8)
-    if raw.size != groups * bits:
-        raw = np.concatenate([raw, np.zeros(groups * bits - raw.size, dtype=np.uint8)])
-    rows, items = _rows(groups, bits)
-    items[:] = raw.view(items.dtype)
+    if raw.size < (needed := groups * bits + _BEHIND):
+        raw = np.concatenate([raw, np.zeros(needed - raw.size, dtype=np.uint8)])
     places = _places(bits)
     lanes = np.empty((groups, len(places)), dtype="<u8")
-    for lane, place, shift, spill in places:
-        lanes[:, lane] = rows[:, place] >> np.uint64(shift)
-        if spill:
-            lanes[:, lane] |= rows[:, place + 1] << np.uint64(64 - shift)
+    for lane, place, shift, _ in places:
+        byte, shift = divmod(64 * place + shift, 8)
+        at = np.ndarray((groups,), dtype="<u8", buffer=raw, offset=byte, strides=(bits,))
+        np.right_shift(at, np.uint64(shift), out=lanes[:, lane])
+        if 64 - shift < 8 * bits // len(places):
+            last = np.ndarray((groups,), dtype="u1", buffer=raw, offset=byte + 8, strides=(bits,))
+            lanes[:, lane] |= last.astype("<u8") << np.uint64(64 - shift)
     found = lanes.reshape(-1)
     for spacing, held, low in reversed(_merges(bits)):
-        found = (found & np.uint64(low)) | ((found & np.uint64((low << held) & _ONES)) << np.uint64(spacing - held))
+        upper = found & np.uint64((low << held) & _ONES)
+        upper <<= np.uint64(spacing - held)
+        found &= np.uint64(low)
+        found |= upper
     return found.view(word(bits))[:count]

@@ -5,20 +5,22 @@ Only holders import this module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossward.encryption.committee.fields import Words, pack, unpack, word
-from crossward.encryption.committee.masks import Seeds, box_digests, pad, seal_seeds, tag_pad
+from crossward.encryption.committee.fields import Words, check, chunks, pack, word
+from crossward.encryption.committee.masks import PIECE, Seeds, add_keystreams, pad, seal_seeds, tag_pad
 from crossward.encryption.committee.opening import VersionRecord, payload_digest
 from crossward.encryption.committee.roster import Roster, SealingCertificate
 from crossward.encryption.committee.signatures import Sign
-from crossward.encryption.committee.statements import TAG_PRIME, Rules, Statement
+from crossward.encryption.committee.statements import TAG_PRIME, Rules, Statement, VersionList, box_digests
 from crossward.encryption.committee.tags import tag, tag_key
+from crossward.encryption.packing import Buffer
 from crossward.encryption.plan import FieldPlan
 
 
@@ -46,30 +48,33 @@ def seal_update(
     certificates: Mapping[str, SealingCertificate],
     plan: FieldPlan,
     secret: bytes,
-    blocks: Sequence[NDArray[Any]],
+    blocks: Iterable[NDArray[Any]],
 ) -> SealedUpdate:
     """Quantised values, [n] of any integer type in [-q_max, q_max] for each block, sealed under fresh seeds.
 
+    Each of ``blocks`` is sealed before the next is taken: beyond the sealed bytes, memory holds one of them.
     ``secret`` is the consortium's (``crossward.encryption.secret.Secret.committee_key``), ``certificates`` are the
-    committee's sealing keys of ``stretch``, by member.
+    committee's sealing keys of ``stretch``, by member; as many may lack as members may be absent.
 
     Raises
     ------
     VersionError
         a value does not fit its bits.
     RosterError
-        a sealing key is missing, or not its member's.
+        too many sealing keys are missing, or one is not its member's.
     """
     seeds = Seeds.draw(roster, lineage, signer)
-    bits, key = plan.field_bits, tag_key(secret, lineage)
-    sealed, total, first = [], 0, 0
+    key, keys = tag_key(secret, lineage), [seeds.mask_key(subset) for subset in seeds.held]
+    sealed, total, first = [], sum(seeds.tag_mask(subset) for subset in seeds.held), 0
     for values in blocks:
-        fields = _fields(values, plan)
-        total += tag(key, [(first, fields)])
-        fields += seeds.mask(bits, first, fields.size)
-        sealed.append(pack(fields, bits))
-        first += fields.size
-    total += sum(seeds.tag_mask(subset) for subset in seeds.held)
+        packed = []
+        for start in range(0, values.size, PIECE):
+            fields = _fields(values[start : start + PIECE], plan)
+            total += tag(key, [(first, fields)])
+            add_keystreams(fields, keys, first)
+            packed.append(pack(fields, plan.field_bits))
+            first += fields.size
+        sealed.append(b"".join(packed))
     statement = Statement(
         lineage=lineage,
         roster=roster.fingerprint,
@@ -84,7 +89,7 @@ def seal_update(
         boxes=(),
     )
     boxes = seal_seeds(seeds, roster, statement, certificates)
-    return SealedUpdate(replace(statement, boxes=box_digests(boxes)).signed(sign), tuple(sealed), boxes)
+    return SealedUpdate(replace(statement, boxes=box_digests(roster, boxes)).signed(sign), tuple(sealed), boxes)
 
 
 def _fields(values: NDArray[Any], plan: FieldPlan) -> Words:
@@ -98,34 +103,63 @@ def _fields(values: NDArray[Any], plan: FieldPlan) -> Words:
 
 
 def open_version(roster: Roster, rules: Rules, secret: bytes, record: VersionRecord) -> list[NDArray[np.int64]]:
+    """:func:`opened_blocks`, all of them."""
+    return list(opened_blocks(roster, rules, secret, record))
+
+
+def opened_blocks(roster: Roster, rules: Rules, secret: bytes, record: VersionRecord) -> Iterator[NDArray[np.int64]]:
     """``sum_k n_k q_k`` of a version and what its dither leaves beyond its mean, int64 [n] of each block.
+
+    The whole version is checked before its first block comes. Memory holds a block at a time.
 
     Raises
     ------
     ListError
         the record's list is not one that may become a version.
-    VersionError
+    FieldError, VersionError
         the sum is not the weighted sum of the updates listed.
     """
+    check_version(roster, rules, secret, record)
+    version = record.version
+    removed = version.plan.q_max * sum(version.weights) + version.plan.dither_mean * len(roster.carriers)
+    for first, block, count in _placed(record):
+        out = np.empty(count, dtype=np.int64)
+        for at, fields in _unpadded(secret, version, first, block, count):
+            np.subtract(fields, removed, out=out[at - first :][: fields.size], dtype=np.int64)
+        yield out
+
+
+def check_version(roster: Roster, rules: Rules, secret: bytes, record: VersionRecord) -> None:
+    """Refuse a version that is not the sum that its record claims; as :func:`opened_blocks` does."""
     version = record.version
     version.check(roster, rules)
-    plan, bits = version.plan, version.plan.field_bits
     if sum(record.counts) != version.count or len(record.blocks) != len(record.counts):
         raise VersionError(f"version {version.version} has {sum(record.counts)} fields, its updates {version.count}")
-    key, total, first, out = tag_key(secret, version.lineage), 0, 0, []
-    removed = plan.q_max * sum(version.weights) + plan.dither_mean * len(roster.carriers)
-    for block, count in zip(record.blocks, record.counts, strict=True):
-        fields = unpack(block, bits, count)
-        fields -= pad(secret, version.digest, bits, first, count)
-        fields &= word(bits).type((1 << bits) - 1)
-        total += tag(key, [(first, fields)])
-        out.append(fields.astype(np.int64) - removed)
-        first += count
+    key, total = tag_key(secret, version.lineage), record.tag + tag_pad(secret, version.digest)
+    for first, block, count in _placed(record):
+        check(block, version.plan.field_bits, count)
+        total += tag(key, _unpadded(secret, version, first, block, count))
     listed = sum(weight * statement.tag for statement, weight in version.contributions)
-    if (listed - record.tag - tag_pad(secret, version.digest) - total) % TAG_PRIME:
+    if (listed - total) % TAG_PRIME:
         raise VersionError(
             f"version {version.version} is not the sum of the updates of {', '.join(version.signers)} with weights "
             f"{list(version.weights)}: a committee member answered wrongly, an update's tag is wrong, or the "
             "aggregator changed the sum"
         )
-    return out
+
+
+def _placed(record: VersionRecord) -> Iterator[tuple[int, Buffer, int]]:
+    """(first field, block, fields of it)."""
+    firsts = itertools.accumulate(record.counts, initial=0)
+    return zip(firsts, record.blocks, record.counts, strict=False)
+
+
+def _unpadded(
+    secret: bytes, version: VersionList, first: int, block: Buffer, count: int
+) -> Iterator[tuple[int, Words]]:
+    """(first field, fields without the pad) of consecutive chunks of a block."""
+    bits = version.plan.field_bits
+    for start, fields in chunks(block, bits, count):
+        plain = fields - pad(secret, version.digest, bits, first + start, fields.size)
+        plain &= word(bits).type((1 << bits) - 1)
+        yield first + start, plain

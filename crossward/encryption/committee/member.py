@@ -15,14 +15,14 @@ Only holders import this module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from crossward.encryption.committee.boxes import BoxError
 from crossward.encryption.committee.fields import Words, pack, word
-from crossward.encryption.committee.masks import PIECE, Seeds, joint_key, keystream, open_seeds, pad, tag_pad
+from crossward.encryption.committee.masks import PIECE, Seeds, add_keystreams, joint_key, open_seeds, pad, tag_pad
 from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.committee.signatures import Sign
@@ -49,52 +49,59 @@ class Opened:
         Raises
         ------
         ListError
+            as :meth:`shares`.
+        """
+        blocks, tags = zip(*self.shares(subsets, counts), strict=True)
+        return Answer(self.member, self.version.digest, tuple(subsets), blocks, sum(tags) % TAG_PRIME).signed(self.sign)
+
+    def shares(self, subsets: Sequence[int], counts: Sequence[int]) -> Iterator[tuple[bytes, int]]:
+        """Block by block, the packed shares of ``subsets`` added up, and what adds up to their share of the tag.
+
+        Raises
+        ------
+        ListError
             the member does not hold a subset, or the blocks are not the updates' fields.
         """
         if foreign := sorted(set(subsets) - set(self.roster.held(self.member))):
             raise ListError(f"{self.member} does not hold subsets {foreign}")
         if sum(counts) != self.version.count or min(counts, default=0) < 1 or len(set(subsets)) != len(subsets):
             raise ListError(f"asked for {sum(counts)} fields of {self.version.count}, or a subset twice")
-        firsts = np.cumsum([0, *counts])
-        bits = self.version.plan.field_bits
-        blocks = tuple(
-            pack(self.share(subsets, int(first), count), bits) for first, count in zip(firsts, counts, strict=False)
-        )
-        tag_share = sum(self.tag_share(subset) for subset in subsets) % TAG_PRIME
-        return Answer(self.member, self.version.digest, tuple(subsets), blocks, tag_share).signed(self.sign)
+        bits, tag_share, first = self.version.plan.field_bits, self._tag_share(subsets), 0
+        for count in counts:
+            packed = []
+            for fields, tag_of_dither in self.share(subsets, first, count):
+                packed.append(pack(fields, bits))
+                tag_share -= tag_of_dither
+            yield b"".join(packed), tag_share % TAG_PRIME
+            tag_share, first = 0, first + count
 
-    def share(self, subsets: Sequence[int], first: int, count: int) -> Words:
-        """The shares of ``subsets`` of fields ``first`` to ``first + count - 1``, added up."""
-        bits = self.version.plan.field_bits
-        kind = word(bits)
+    def share(self, subsets: Sequence[int], first: int, count: int) -> Iterator[tuple[Words, int]]:
+        """The shares of ``subsets`` of fields ``first`` on, added up, piece by piece with the tag of its dithers."""
+        version, bits = self.version, self.version.plan.field_bits
+        kind, key = word(bits), tag_key(self.secret, version.lineage)
         dithers = [self._dither(subset) for subset in subsets if subset in self.roster.carriers]
         keys = [[seeds.mask_key(subset) for subset in subsets] for seeds in self.seeds]
-        total = np.zeros(count, dtype=kind)
-        for start in range(0, count, PIECE):
-            piece, at = total[start : start + PIECE], first + start
-            for made, weight in zip(keys, self.version.weights, strict=True):
-                mask = np.zeros(piece.size, dtype=kind)
-                for key in made:
-                    mask += keystream(key, kind, at, piece.size)
+        for at in range(first, first + count, PIECE):
+            share = np.zeros(min(PIECE, first + count - at), dtype=kind)
+            for of_update, weight in zip(keys, version.weights, strict=True):
+                mask = np.zeros(share.size, dtype=kind)
+                add_keystreams(mask, of_update, at)
                 mask *= kind.type(weight)
-                piece += mask
+                share += mask
             if 0 in subsets:
-                piece -= pad(self.secret, self.version.digest, bits, at, piece.size)
+                share -= pad(self.secret, version.digest, bits, at, share.size)
+            tags = 0
             for dither in dithers:
-                piece -= dither(at, piece.size).astype(kind)
-        return total
+                drawn = dither(at, share.size).astype(kind)
+                share -= drawn
+                tags += tag(key, [(at, drawn)])
+            yield share, tags
 
-    def tag_share(self, subset: int) -> int:
-        """The share of the tag that belongs to ``subset``."""
+    def _tag_share(self, subsets: Sequence[int]) -> int:
+        """The share of the tag that belongs to ``subsets``, but for their dithers."""
         weighted = zip(self.seeds, self.version.weights, strict=True)
-        share = sum(weight * seeds.tag_mask(subset) for seeds, weight in weighted)
-        if subset == 0:
-            share -= tag_pad(self.secret, self.version.digest)
-        if subset in self.roster.carriers:
-            dither, kind, count = self._dither(subset), word(self.version.plan.field_bits), self.version.count
-            pieces = ((at, dither(at, min(PIECE, count - at)).astype(kind)) for at in range(0, count, PIECE))
-            share -= tag(tag_key(self.secret, self.version.lineage), pieces)
-        return share % TAG_PRIME
+        share = sum(weight * seeds.tag_mask(subset) for seeds, weight in weighted for subset in subsets)
+        return share - tag_pad(self.secret, self.version.digest) if 0 in subsets else share
 
     def _dither(self, subset: int) -> VersionDither:
         v = self.version
@@ -113,7 +120,7 @@ class Member:
     name : str
         Its name in the roster.
     roster : Roster
-        As ``SignedRoster.check`` returned it.
+        The newest revision of a ``RosterBook`` that was checked.
     sign : callable
         Its identity key's ``Ed25519PrivateKey.sign``.
     stretches : sequence of Stretch
@@ -152,7 +159,7 @@ class Member:
             if stretch is None:
                 raise ListError(f"{where} are of stretch {statement.stretch}, which is closed or not begun here")
             if statement.signer not in boxes:
-                raise ListError(f"{where} are missing")
+                raise ListError(f"{where} are missing: it was absent when they were sealed, or they were left out")
             try:
                 out.append(open_seeds(stretch.key, self.roster, self.name, statement, boxes[statement.signer]))
             except BoxError as error:

@@ -10,14 +10,14 @@ Not for: what a member checks before it answers (``crossward.encryption.committe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from crossward.encryption.committee.fields import FieldError, check, weighted_sum
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.committee.signatures import Sign, canonical, verified
-from crossward.encryption.committee.statements import TAG_PRIME, Statement, VersionList
+from crossward.encryption.committee.statements import TAG_PRIME, Statement, VersionList, box_digests
 from crossward.encryption.packing import Buffer
 
 
@@ -100,9 +100,12 @@ def check_update(
             check(block, statement.plan.field_bits, count)
         except FieldError as error:
             raise AnswerError(f"{where}, block {number}: {error}") from None
-    digests = tuple(sha256(boxes[member]).hexdigest() for member in sorted(boxes))
-    if sorted(boxes) != sorted(roster.committee) or digests != statement.boxes:
+    if not set(boxes) <= set(roster.committee) or box_digests(roster, boxes) != statement.boxes:
         raise AnswerError(f"{where}: its sealed seeds are not those that it signed")
+    if (boxless := len(roster.committee) - len(boxes)) > roster.absent:
+        raise AnswerError(
+            f"{where} has no seeds for {boxless} members, of this committee {roster.absent} may be absent"
+        )
     if payload_digest(blocks) != statement.digest:
         raise AnswerError(f"{where}: its sealed blocks are not those that it signed")
     if not verified(roster.identity(statement.signer), statement.signature, statement.canonical):
@@ -146,6 +149,24 @@ def record(
     Raises
     ------
     AnswerError
+        as :func:`record_blocks`.
+    """
+    blocks = tuple(record_blocks(roster, version, counts, zip(*updates, strict=True), answers))
+    return VersionRecord(version, tuple(counts), blocks, sum(answer.tag for answer in answers) % TAG_PRIME)
+
+
+def record_blocks(
+    roster: Roster,
+    version: VersionList,
+    counts: Sequence[int],
+    columns: Iterable[Sequence[Buffer]],
+    answers: Sequence[Answer],
+) -> Iterator[bytes]:
+    """The blocks of :func:`record`, one at a time: ``columns`` are a block's bytes of each contribution, by block.
+
+    Raises
+    ------
+    AnswerError
         an answer is not what was asked, or the answers leave out a subset or hold one twice.
     """
     for answer in answers:
@@ -154,16 +175,8 @@ def record(
     if covered != list(range(len(roster.subsets))):
         raise AnswerError(f"the answers cover subsets {covered}, expected each of {len(roster.subsets)} once")
     weights, bits = (*version.weights, *(-1 for _ in answers)), version.plan.field_bits
-    blocks = tuple(
-        weighted_sum(
-            [*(update[number] for update in updates), *(answer.blocks[number] for answer in answers)],
-            weights,
-            bits,
-            count,
-        )
-        for number, count in enumerate(counts)
-    )
-    return VersionRecord(version, tuple(counts), blocks, sum(answer.tag for answer in answers) % TAG_PRIME)
+    for number, (column, count) in enumerate(zip(columns, counts, strict=True)):
+        yield weighted_sum([*column, *(answer.blocks[number] for answer in answers)], weights, bits, count)
 
 
 def liars(

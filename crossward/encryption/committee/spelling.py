@@ -315,7 +315,7 @@ class AnswerFacts:
 
 @dataclass(frozen=True)
 class Proof:
-    """What a record claims to be: the sum of the versions of ``lists``, in order, whose tag shares add up to ``tag``."""
+    """What a record claims to be: the sum of the versions of ``lists``, whose tag shares add up to ``tag``."""
 
     lists: tuple[VersionList, ...]
     tag: int

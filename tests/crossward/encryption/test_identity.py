@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from client_app.identity import IdentityError, load_identity
+from crossward.encryption.identity import IdentityError, load_identity
 
 
 def raw(key: Ed25519PrivateKey) -> bytes:
