@@ -12,6 +12,7 @@ settings (its node config is passed on unchanged).
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,8 +29,7 @@ from crossward.deploy.errors import DeployError
 from crossward.deploy.files import field_of, only_one, path_in, read_table, write_new
 from crossward.deploy.keeper import Keeper, Service
 from crossward.deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
-from crossward.internals.flower import NODE_ID, NOT_ACTIVATED, deactivate_node
-from crossward.launcher.environment import command
+from crossward.internals.flower import NODE_ID, NOT_ACTIVATED, deactivate_node, task_poll_variable
 from crossward.launcher.overrides import flatten, to_toml
 from crossward.machine.files import write_atomic
 from crossward.machine.ports import trouble
@@ -37,6 +37,7 @@ from crossward.machine.ports import trouble
 LOOPBACK = "127.0.0.1"
 IDENTITY_PUBLIC, ROSTER = "identity.pub", "roster.json"
 SETTING = "stop the process that uses it, or change `port` in {path}"
+TASK_POLL = 0.2  # seconds between looks for a task to start a process for
 SEEN_GONE = 3.0  # seconds between signing off and a new start; the aggregator looks several times a second
 _REFUSALS = {
     NOT_ACTIVATED: "{config.superlink} refused this SuperNode. Its key {fingerprint} is not registered there "
@@ -187,11 +188,11 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
     lock = only_one(state, "hospital")
     home = state / "flower"
     home.mkdir(exist_ok=True)
-    args = [command("flower-supernode", home), "--superlink", config.superlink]
+    args = [sys.executable, "-m", "crossward.deploy.supernode", "--superlink", config.superlink]
     args += ["--root-certificates", str(config.authority), "--auth-supernode-private-key", str(config.node_key)]
     args += ["--port", str(config.port), "--node-config", str(write_node_config(node, state))]
     node_id_file = NodeIdFile(config, state, say)
-    env = environment(home, config.chunk)
+    env = environment(home, config.chunk) | task_poll_variable(TASK_POLL)
 
     awaiting = WaitReporter(config.superlink, say)
 

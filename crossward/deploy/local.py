@@ -197,7 +197,7 @@ class LocalDeployment:
 
     def supernode(self, name: str) -> psutil.Process | None:
         """The SuperNode of a hospital, or with ``aggregator`` the SuperLink, if it runs."""
-        wanted = "crossward.deploy.superlink" if name == "aggregator" else "flower-supernode"
+        wanted = f"crossward.deploy.{'superlink' if name == 'aggregator' else 'supernode'}"
         with contextlib.suppress(psutil.Error):
             for child in psutil.Process(self.keepers[name].pid).children():
                 with contextlib.suppress(psutil.Error):  # one that has just ended

@@ -40,6 +40,7 @@ from crossward.protocol.wire import write_task
 from strategies.history.roster import Flight, NodeView
 from strategies.history.state import ServerState
 from strategies.opening import recheck
+from strategies.opening.committee import ROSTER
 from strategies.opening.making import drop_for_roster, take_up
 from strategies.opening.round import Asked, Round
 
@@ -60,6 +61,8 @@ def settle_roster(state: ServerState) -> None:
         return
     if (met := committee.choose(asking(state))) is not None:
         changed = state.run.committee is not None and state.run.committee.roster != met.roster
+        if committee.book is not None:  # for whoever evaluates the run
+            state.journal.keep(ROSTER, {"book": committee.book.to_bytes().decode()}, ())
         state.record(met)
         if changed:
             drop_for_roster(state)
