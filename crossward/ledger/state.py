@@ -67,7 +67,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class VersionFacts:
-    """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: 1 with a dither."""
+    """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: see RecordHead."""
 
     epoch: int
     weight_sum: int
