@@ -67,7 +67,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class VersionFacts:
-    """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: 1 with a dither.
+    """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: see RecordHead.
 
     ``reverts`` is the version whose updates it takes back, or puts back after that was taken back; 0 in others.
     """

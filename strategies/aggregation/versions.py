@@ -131,7 +131,7 @@ def make_version(state: ServerState, chosen: list[Accepted]) -> Version:
     sites = [update.site for update in chosen]
     dither = state.dither.version(state.plan.total_weight, state.version + 1, sites, made.weights)
     parts = combine(payloads, made.weights, state.plan.sum_bits(1), state.kinds, dither)
-    return finish_version(state, chosen, made, parts, dithered=int(dither is not None))
+    return finish_version(state, chosen, made, parts, dithered=0 if dither is None else state.dither.parts)
 
 
 def finish_version(
