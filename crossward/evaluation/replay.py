@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from client_app.committee.keys import Consortium
+from client_app.committee.payloads import CommitteePayloads
 from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from crossward.config.run_config import RunConfig
@@ -76,8 +78,11 @@ def global_vector(
     sizes: tuple[int, ...],
     version: int | None = None,
     vault: Vault | None = None,
+    consortium: Consortium | None = None,
 ) -> NDArray[np.float32]:
     """The adapter at ``version`` (default: the last), float32 [total]; ``vault`` opens what is sealed.
+
+    ``consortium`` checks what a committee opened.
 
     Raises
     ------
@@ -97,13 +102,19 @@ def global_vector(
             "tokenizer or LoRA settings differ. Evaluate with the run's own model.* and lora.* and the same files"
         )
     state = Accumulators()
-    with Payloads(sizes, run.plan, vault) as payloads:
+    with _payloads(run, sizes, vault, consortium) as payloads:
         for made in versions:
             if run.state.versions[made.version].discarded:
                 state.version = made.version
                 continue
             _add(state, payloads, run, made, schedule.versions)
     return state.vector(initial, run.plan, schedule)
+
+
+def _payloads(run: Run, sizes: tuple[int, ...], vault: Vault, consortium: Consortium | None) -> Payloads:
+    if consortium is None:
+        return Payloads(sizes, run.plan, vault)
+    return CommitteePayloads(sizes, run.plan, vault, run.lineage, consortium)
 
 
 def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versions: int) -> None:

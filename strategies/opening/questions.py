@@ -59,7 +59,9 @@ def settle_roster(state: ServerState) -> None:
     if (committee := state.committee) is None:
         return
     if (met := committee.choose(asking(state))) is not None:
+        assert committee.book is not None  # noqa: S101 - for mypy: it is what was just taken up
         changed = state.run.committee is not None and state.run.committee.roster != met.roster
+        state.journal.keep_roster(committee.book.to_bytes())
         state.record(met)
         if changed:
             drop_for_roster(state)
