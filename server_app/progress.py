@@ -81,6 +81,8 @@ class Progress(Callback):
                     for site, weight, stale in zip(event.sites, event.weights, event.staleness, strict=True)
                 )
                 crypto = f"; encryption {cost.seconds(event):.2f} s, {cost.share(event):.1%}" if event.key else ""
+                if (took := cost.latency(event)) is not None:
+                    crypto += f"; opened by {', '.join(event.openers)} in {took}"
                 facts = "; ".join([*self._fit(event, state), f"weights {members}"])
                 yield f"version {event.version}/{self.versions}: {facts}{crypto}"
             case events.Version():
@@ -94,6 +96,17 @@ class Progress(Callback):
                 yield f"  {event.name}: {name or event.node}: {reason[:300]}"
             case events.Discarded():
                 yield f"version {event.version} opens at no node and is discarded: {event.reason[:300]}"
+            case events.CommitteeMet():
+                yield (
+                    f"roster {event.roster[:16]}, revision {event.revision}: a committee of {len(event.members)} opens "
+                    f"versions ({', '.join(event.members)}); {event.quorum} consent, {event.openers} answer"
+                )
+            case events.OpeningDropped():
+                yield f"version {event.version} is not opened, its updates are lost: {event.reason[:300]}"
+            case events.Liar():
+                yield f"{state.member(event.member)} answered wrongly for version {event.version}: it is asked last now"
+            case events.Corrected():
+                yield f"version {event.version} is made again of the answers of {', '.join(event.openers)}"
             case events.Excluded():
                 yield f"excluded: {name}: it contributed to every version that did not open"
             case events.Joined() | events.Left():

@@ -13,6 +13,7 @@ from crossward.machine.text import printable
 from crossward.machine.waiting import Reminder
 from strategies.history.roster import Flight
 from strategies.history.state import ServerState
+from strategies.opening.questions import asking
 
 FIRST = 15.0  # seconds without an event of the run; a training takes about as long
 _SHOWN = 6  # tasks named
@@ -43,6 +44,8 @@ def described(state: ServerState) -> str:
     waiting = len(state.run.buffer)
     buffered = f"{waiting} of {needed} updates have arrived" if needed else f"{waiting} updates have arrived"
     ending = "" if state.stop_reason else f"; {buffered}"
+    if text := _of_committee(state):
+        ending = f"; {text}"
     if flights:
         shown = ", ".join(f"{_name(state, flight)} {now - flight.sent:.0f} s" for flight in flights[:_SHOWN])
         more = f" and {len(flights) - _SHOWN} more" if len(flights) > _SHOWN else ""
@@ -54,6 +57,26 @@ def described(state: ServerState) -> str:
     if (pause := min((p for p in pauses if p > 0), default=0.0)) > 0:
         return f"nodes that failed are asked again, the first in {pause:.0f} s{ending}"
     return f"none of the {present} connected nodes may train now, others have to join{ending}"
+
+
+def _of_committee(state: ServerState) -> str:
+    """What the committee keeps the run waiting for: its members' consents or answers, its roster, or its keys."""
+    committee, found = state.committee, state.opening
+    if committee is None or state.stop_reason:
+        return ""
+    if found is not None:
+        declined = "".join(f"; {name} declined: {why[:200]}" for name, (_, why) in sorted(found.declined.items()))
+        return printable(state.run.opening_text + declined, "?")
+    if committee.book is None:
+        return "no node has said yet which roster the hospitals follow"
+    if committee.ready(state.version, asking(state)):
+        return ""
+    members = committee.roster.committee
+    missing = sorted(set(members) - set(committee.keys(committee.number(state.version))))
+    return (
+        f"the committee's sealing keys are missing from {', '.join(missing)}: of its {len(members)} members "
+        f"{committee.roster.absent} may be absent"
+    )
 
 
 def _name(state: ServerState, flight: Flight) -> str:

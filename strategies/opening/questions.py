@@ -184,7 +184,7 @@ def take_consent(state: ServerState, flight: Flight, view: NodeView, reply: Cons
     found.asked.pop(member, None)
     found.consents[member] = consent
     state.progress = state.clock.now()
-    _assisted(state, flight, view, member, 0)
+    found.work += _assisted(state, flight, view, member, 0, reply.seconds)
 
 
 def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answered) -> None:
@@ -198,7 +198,8 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
     found = _asked(flight)
     member = found.member_at(view.node)
     if not member:
-        _assisted(state, flight, view, "", reply.payload.size)  # its list has been opened meanwhile, or dropped
+        # its list has been opened meanwhile, or dropped
+        _assisted(state, flight, view, "", reply.payload.size, reply.seconds)
         return
     subsets = found.asked[member].subsets
     try:
@@ -214,7 +215,7 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
     found.asked.pop(member, None)
     found.answers.append(replace(answer, blocks=()))
     state.progress = state.clock.now()
-    _assisted(state, flight, view, member, reply.payload.size)
+    found.work += _assisted(state, flight, view, member, reply.payload.size, reply.seconds)
 
 
 def _asked(flight: Flight) -> Round:
@@ -223,7 +224,10 @@ def _asked(flight: Flight) -> Round:
     return flight.round
 
 
-def _assisted(state: ServerState, flight: Flight, view: NodeView, member: str, size: int) -> None:
+def _assisted(state: ServerState, flight: Flight, view: NodeView, member: str, size: int, worked: float = 0.0) -> float:
+    """Record an answer of ``size`` bytes; the seconds that the node ``worked``, within its round trip."""
+    seconds = state.clock.now() - flight.sent
+    worked = min(max(worked, 0.0), seconds)
     state.record(
         Assisted(
             task=flight.task,
@@ -232,7 +236,9 @@ def _assisted(state: ServerState, flight: Flight, view: NodeView, member: str, s
             member=member,
             kind=flight.kind,
             version=flight.version,
-            seconds=state.clock.now() - flight.sent,
+            seconds=seconds,
             bytes=size,
+            compute_seconds=worked,
         )
     )
+    return worked

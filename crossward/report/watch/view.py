@@ -79,6 +79,8 @@ def headline(state: WatchState, now: float, dead: bool = False) -> Text:
     facts = [f"version {run.version} of {run.planned}"]
     if (pace := state.pace()) is not None:
         facts.append(f"{duration(pace)} a version" if pace < 120 else f"{3600 / pace:.3g} versions an hour")
+    if run.opening_text and run.finished is None:
+        facts.append(run.opening_text)
     facts.append(f"elapsed {duration(state.elapsed(moment))}")
     if (left := state.to_go(moment)) is not None and not dead:
         form = "%H:%M:%S UTC" if _utc(moment + left)[:10] == _utc(moment)[:10] else "%Y-%m-%d %H:%M UTC"
@@ -98,6 +100,8 @@ def headline(state: WatchState, now: float, dead: bool = False) -> Text:
         totals.append(f"hospital epsilon {run.epsilon:.3g} of {run.promise.epsilon:.3g}")
     totals.append(count(state.accepted, "accepted update"))
     totals.append(f"{size(state.bytes_up)} up and {size(state.bytes_down)} down in all")
+    if (took := state.latency()) is not None:
+        totals.append(f"opening {took}")
     text.append("\n" + ", ".join(totals) + "\n")
     failures = ", ".join(f"{found} {kind}" for kind, found in state.failures.most_common())
     text.append(f"failures: {failures}" if failures else "no failures", "yellow" if failures else "")
@@ -118,7 +122,7 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
         _number(last.loss),
         "-" if last.epsilon is None else f"{last.epsilon:.3g}",
         brief(last.round_trip),
-        size(last.bytes_up) if last.accepted else "-",
+        size(last.bytes_up) if last.bytes_up else "-",
         size(last.bytes_down) if last.bytes_down else "-",
     )
 
@@ -175,6 +179,16 @@ def _message(name: str, event: Event) -> str:
         case events.Disagreement():
             disagreeing = clean(", ".join(event.hospitals), REASON)
             return f"{disagreeing} holds another state of version {event.version} than the others"
+        case events.CommitteeMet():
+            members = clean(", ".join(event.members), REASON)
+            return f"roster {event.roster[:16]}, revision {event.revision}: versions are opened by {members}"
+        case events.OpeningDropped():
+            return f"version {event.version} is not opened, its updates are lost: {clean(event.reason, REASON)}"
+        case events.Liar():
+            return f"{clean(event.member, REASON)} answered wrongly for version {event.version}: it is asked last now"
+        case events.Corrected():
+            openers = clean(", ".join(event.openers), REASON)
+            return f"version {event.version} is made again of the answers of {openers}"
         case events.SnapshotDropped():
             return f"the snapshot was dropped: {clean(event.reason, REASON)}"
         case events.Repaired():
