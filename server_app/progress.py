@@ -17,6 +17,7 @@ from rich.console import Console, RenderableType
 
 from crossward.ledger import events
 from crossward.ledger.events import Event
+from crossward.ledger.explain import committee_text
 from crossward.ledger.state import RunState
 from crossward.machine.text import printable
 from crossward.report import cost
@@ -96,17 +97,8 @@ class Progress(Callback):
                 yield f"  {event.name}: {name or event.node}: {reason[:300]}"
             case events.Discarded():
                 yield f"version {event.version} opens at no node and is discarded: {event.reason[:300]}"
-            case events.CommitteeMet():
-                yield (
-                    f"roster {event.roster[:16]}, revision {event.revision}: a committee of {len(event.members)} opens "
-                    f"versions ({', '.join(event.members)}); {event.quorum} consent, {event.openers} answer"
-                )
-            case events.OpeningDropped():
-                yield f"version {event.version} is not opened, its updates are lost: {event.reason[:300]}"
-            case events.Liar():
-                yield f"{state.member(event.member)} answered wrongly for version {event.version}: it is asked last now"
-            case events.Corrected():
-                yield f"version {event.version} is made again of the answers of {', '.join(event.openers)}"
+            case events.CommitteeMet() | events.OpeningDropped() | events.Liar() | events.Corrected():
+                yield committee_text(event, state.member)[:500]
             case events.Excluded():
                 yield f"excluded: {name}: it contributed to every version that did not open"
             case events.Joined() | events.Left():

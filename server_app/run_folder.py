@@ -2,8 +2,8 @@
 
 ``config.json`` settings, ``ledger.jsonl`` the hash-chained history, ``metrics.jsonl`` one row a version or
 evaluation, ``roster.json`` the hospitals' roster as the nodes sent it, ``versions/`` the records that make the global
-adapter, ``buffer/`` accepted updates that wait, ``sums/`` and ``snapshots/`` for nodes that catch up, ``answers/`` those
-of the committee's members, ``result.json`` once the run is over.
+adapter, ``buffer/`` accepted updates that wait, ``answers/`` shares of a version that is being opened, ``sums/`` and
+``snapshots/`` for nodes that catch up, ``result.json`` once the run is over.
 
 Not for: what happens in a run (``strategies``).
 """

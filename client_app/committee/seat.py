@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from client_app.committee.keys import CommitteeKeys, name_of
+from client_app.committee.keys import CommitteeKeys
 from client_app.committee.stretches import Stretches
 from client_app.update.payloads import MissingKeyError, Vault
 from crossward.config.encryption_schemes import COMMITTEE
@@ -65,7 +65,9 @@ class Seat:
         if keys.name in keys.book.roster.committee:
             alive = Stretches(keys.folder, task.lineage, keys.length).reach(task.version)
         certificates = [stretch.certificate(keys.name, keys.sign) for stretch in alive]
-        return Membership(task.lineage, task.task, keys.public, keys.book.to_bytes(), spell_certificates(certificates))
+        return Membership(
+            task.lineage, task.task, bytes.fromhex(keys.public), keys.book.to_bytes(), spell_certificates(certificates)
+        )
 
     def _consent(self, task: Task) -> Consented:
         began = time.perf_counter()
@@ -107,7 +109,7 @@ class Seat:
         if request.version.lineage != task.lineage:
             raise ListError(f"the list is of run {request.version.lineage[:64]!r}, the task of {task.lineage}")
         roster = self.keys.book.of(request.version.roster)
-        name = name_of(self.keys.public, roster)
+        name = roster.name_of(self.keys.public)
         if name not in roster.committee:
             raise ListError(f"{self.keys.name} is not on the committee of roster {roster.fingerprint[:16]}")
         return _Asked(request, roster, name, Stretches(self.keys.folder, task.lineage, self.keys.length))

@@ -5,7 +5,8 @@ successor meanwhile. The holder of the node's key may sign it off: so this does 
 (:func:`release`), and waits a moment, so that the aggregator sees the node gone and asks another hospital for the
 update that was lost.
 
-Not for: training (``client_app``) or the SuperNode's settings (its node config is passed on unchanged).
+Not for: training (``client_app``), the roster that the node follows (``crossward.deploy.roster``), or the SuperNode's
+settings (its node config is passed on unchanged).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from crossward.machine.files import write_atomic
 from crossward.machine.ports import trouble
 
 LOOPBACK = "127.0.0.1"
+IDENTITY_PUBLIC, ROSTER = "identity.pub", "roster.json"
 SETTING = "stop the process that uses it, or change `port` in {path}"
 TASK_POLL = 0.2  # seconds between looks for a task to start a process for
 SEEN_GONE = 3.0  # seconds between signing off and a new start; the aggregator looks several times a second
@@ -57,6 +59,7 @@ site = {site}
 data-path = {data}
 state-dir = {state}
 key-path = {key}
+roster-path = {roster}
 """
 
 
@@ -80,13 +83,26 @@ def init_hospital(
     consortium_key: Path,
     port: int = 9094,
     state: Path | None = None,
+    roster: Path | None = None,
+    identity: bool = True,
 ) -> Path:
-    """A new hospital's folder: node key, the CA's certificate, config. Notes and consortium key are only named."""
+    """A new hospital's folder: node key, the CA's certificate, config; its identity, in the state folder.
+
+    Notes, consortium key and roster are only named, and so is the state folder without ``identity``: it may be that of
+    a container.
+    """
+    from crossward.deploy.roster import make_identity
+
     parted(superlink)  # everything is looked at before anything is made
     days_left(authority)
+    state, roster = state or folder / "state", roster or consortium_key.with_name(ROSTER)
+    line = make_identity(state, site) if identity else ""
     make_node_key(folder)
     write_new(folder / "ca.crt", authority.read_bytes())
-    quoted = {"site": site, "data": str(data), "state": str(state or folder / "state"), "key": str(consortium_key)}
+    if line:
+        write_new(folder / IDENTITY_PUBLIC, line.encode())
+    paths = {"data": data, "state": state, "key": consortium_key, "roster": roster}
+    quoted = {"site": site, **{name: str(path) for name, path in paths.items()}}
     text = {name: json.dumps(value, ensure_ascii=False) for name, value in quoted.items()}
     write_new(folder / "hospital.toml", _TEMPLATE.format(superlink=superlink, port=port, **text).encode())
     return folder / "hospital.toml"

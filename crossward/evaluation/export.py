@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from client_app.training.learner import AdaptedModel, adapted_model
 from crossward.adapters import save_adapter, write_vector
-from crossward.evaluation.opening import consortium_key, consortium_of, vault_of
-from crossward.evaluation.replay import global_vector, open_run
+from crossward.evaluation.opening import consortium_key, vault_of
+from crossward.evaluation.replay import consortium_of, global_vector, open_run
 
 
 def write_adapter(adapted: AdaptedModel, vector: NDArray[np.float32], folder: Path) -> None:
@@ -29,7 +29,7 @@ def export(
 ) -> Path:
     """Write the adapter of ``version`` (default: the last) of a run into ``out``; reads no note.
 
-    ``roster`` as in :func:`crossward.evaluation.opening.consortium_of`.
+    ``roster`` as in :func:`crossward.evaluation.replay.consortium_of`.
 
     Raises
     ------

@@ -27,8 +27,8 @@ from crossward.evaluation.collect import centralised, own_adapters, save_vector,
 from crossward.evaluation.export import write_adapter
 from crossward.evaluation.generations import continuations
 from crossward.evaluation.labels import label_scores
-from crossward.evaluation.opening import consortium_key, consortium_of, vault_of
-from crossward.evaluation.replay import EvaluationError, Run, global_vector, open_run
+from crossward.evaluation.opening import consortium_key, vault_of
+from crossward.evaluation.replay import EvaluationError, Run, consortium_of, global_vector, open_run
 from crossward.machine.files import write_atomic
 from crossward.machine.paths import absolute
 from crossward.protocol.measures import Measure

@@ -10,7 +10,7 @@ Not for: a whole run (``crossward.report``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from crossward.ledger.chain import LedgerError
 from crossward.ledger.events import (
     Accepted,
     Assisted,
+    CommitteeMet,
     Corrected,
     Discarded,
     Dispatched,
@@ -74,6 +75,28 @@ def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
     return [_clean(line) for line in lines]
 
 
+def committee_text(event: Event, member: Callable[[str], str] = str) -> str:
+    """What happened to a run's committee, in words; empty for other events. ``member`` gives the name to show."""
+    match event:
+        case CommitteeMet():
+            members = ", ".join(map(member, event.members))
+            return (
+                f"roster {event.roster[:16]}, revision {event.revision}: versions are opened by {members}; "
+                f"{event.quorum} consent to each and {event.openers} answer"
+            )
+        case OpeningDropped():
+            return f"version {event.version} is not opened, and its updates are lost: {event.reason}"
+        case Liar():
+            return (
+                f"{member(event.member)} answered wrongly for version {event.version} (subsets "
+                f"{', '.join(map(str, event.subsets))} of the committee): it is asked last from now on"
+            )
+        case Corrected():
+            openers = ", ".join(map(member, event.openers))
+            return f"version {event.version} could not be verified and was made again of the answers of {openers}"
+    return ""
+
+
 def _lines(event: Event, task: int, state: RunState, versions: set[int]) -> Iterator[str]:
     """What ``event`` says of ``task``, which went into ``versions``."""
     if isinstance(event, Dispatched | Outcome) and event.task == task:
@@ -86,19 +109,11 @@ def _lines(event: Event, task: int, state: RunState, versions: set[int]) -> Iter
             f"{sum(event.weights)}{quorum}; from here on it is opened in this list or in none"
         )
     elif isinstance(event, OpeningDropped) and task in event.tasks:
-        yield f"the committee does not open version {event.version}, and the update is lost: {event.reason}"
+        yield committee_text(event)
         if (reason := reasons.reason_of(event.reason)) is not None:
             yield f"  why [{reason.code}]; what to do: {reason.remedy}"
-    elif isinstance(event, Liar) and event.version in versions:
-        yield (
-            f"{state.member(event.member)} answered wrongly for version {event.version} (subsets "
-            f"{', '.join(map(str, event.subsets))} of the committee); what to do: find out what runs at this hospital"
-        )
-    elif isinstance(event, Corrected) and event.version in versions:
-        yield (
-            f"version {event.version} could not be verified and was made again of the answers of "
-            f"{_names(event.openers, state)}; its updates are the same"
-        )
+    elif isinstance(event, Liar | Corrected) and event.version in versions:
+        yield committee_text(event, state.member)
     elif isinstance(event, Version) and task in event.tasks:
         place = event.tasks.index(task)
         weight = event.weights[place] if place < len(event.weights) else 0
@@ -107,7 +122,7 @@ def _lines(event: Event, task: int, state: RunState, versions: set[int]) -> Iter
         by = ""
         if event.openers:
             took = "" if event.opening_seconds is None else f" in {event.opening_seconds:.3g} s"
-            by = f", opened by {_names(event.openers, state)}{took}"
+            by = f", opened by {', '.join(map(state.member, event.openers))}{took}"
         yield f"in version {event.version} with the weight {weight}{share}, {stale} versions stale{by}"
     elif isinstance(event, Discarded) and task in event.tasks:
         yield f"version {event.version} opens at no node and is discarded, the update with it: {event.reason}"
@@ -149,10 +164,6 @@ def _of_task(event: Dispatched | Outcome, state: RunState) -> Iterator[str]:
             words = ", in the node's own words" if event.name in reasons.OF_A_NODE else ""
             code = f" [{reason.code}]" if reason is not None else words
             yield f"  why{code}; what to do: {remedy}"
-
-
-def _names(members: Iterable[str], state: RunState) -> str:
-    return ", ".join(map(state.member, members))
 
 
 def _when(event: Event) -> str:

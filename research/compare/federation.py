@@ -33,7 +33,7 @@ from crossward.config.run_config import RunConfig
 from crossward.encryption.aggregator import Arithmetic
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.packing import Buffer
-from crossward.evaluation.opening import consortium_of, vault_of
+from crossward.evaluation.opening import vault_of
 from crossward.evaluation.replay import EvaluationError, global_vector, open_run
 from crossward.ledger.events import Accepted, Event, Late, Refused, Version
 from crossward.ledger.state import RunState
@@ -225,8 +225,7 @@ def federate(
     )
     run = open_run(folder)
     vault = vault_of(run, simulated_key(read.encryption), learner.adapted)
-    checks = consortium_of(run, None)
-    vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault, consortium=checks)
+    vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault)
     if len(run.versions) != read.schedule.versions:
         raise EvaluationError(f"the run ended at version {len(run.versions)} of {read.schedule.versions}")
     watch.cost.train, watch.cost.trainings = sum(trainings), len(trainings)

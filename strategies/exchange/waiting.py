@@ -14,6 +14,7 @@ from crossward.machine.waiting import Reminder
 from strategies.history.roster import Flight
 from strategies.history.state import ServerState
 from strategies.opening.questions import asking
+from strategies.opening.round import Round
 
 FIRST = 15.0  # seconds without an event of the run; a training takes about as long
 _SHOWN = 6  # tasks named
@@ -61,12 +62,11 @@ def described(state: ServerState) -> str:
 
 def _of_committee(state: ServerState) -> str:
     """What the committee keeps the run waiting for: its members' consents or answers, its roster, or its keys."""
-    committee, found = state.committee, state.opening
+    committee = state.committee
+    if state.opening is not None:
+        return _opening(state.opening)
     if committee is None or state.stop_reason:
         return ""
-    if found is not None:
-        declined = "".join(f"; {name} declined: {why[:200]}" for name, (_, why) in sorted(found.declined.items()))
-        return printable(state.run.opening_text + declined, "?")
     if committee.book is None:
         return "no node has said yet which roster the hospitals follow"
     if committee.ready(state.version, asking(state)):
@@ -77,6 +77,16 @@ def _of_committee(state: ServerState) -> str:
         f"the committee's sealing keys are missing from {', '.join(missing)}: of its {len(members)} members "
         f"{committee.roster.absent} may be absent"
     )
+
+
+def _opening(opening: Round) -> str:
+    """How far a version is that the committee opens, and which members will not."""
+    begun, roster = f"opening version {opening.version.version}", opening.roster
+    declined = "".join(f"; {name} declined: {why[:200]}" for name, (_, why) in sorted(opening.declined.items()))
+    if not opening.agreed:
+        return printable(f"{begun}: {len(opening.consents)} of {roster.quorum} members consented{declined}", "?")
+    answered = sum(len(answer.subsets) for answer in opening.answers)
+    return printable(f"{begun}: {answered} of {len(roster.subsets)} shares have arrived{declined}", "?")
 
 
 def _name(state: ServerState, flight: Flight) -> str:

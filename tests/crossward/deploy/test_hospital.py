@@ -40,6 +40,7 @@ def test_what_is_made_reads_back(file: Path, tmp_path: Path) -> None:
         "data-path": str(tmp_path / "notes"),
         "state-dir": str(file.parent / "state"),
         "key-path": str(tmp_path / "consortium.key"),
+        "roster-path": str(tmp_path / "roster.json"),
     }
     assert config.authority.read_bytes() == (tmp_path / "ca" / "ca.crt").read_bytes()
     with pytest.raises(DeployError, match="already exists"):

@@ -16,8 +16,7 @@ from crossward.cli.app import main as command
 from crossward.config.run_settings import RunSettings
 from crossward.encryption.committee.roster_file import RosterBook, make_book
 from crossward.encryption.identity import load_identity
-from crossward.evaluation.opening import consortium_of
-from crossward.evaluation.replay import EvaluationError, Run, global_vector, open_run
+from crossward.evaluation.replay import EvaluationError, Run, consortium_of, global_vector, open_run
 from server_app.files import read_payload, write_payload
 from tests.finished_runs import Finished
 
