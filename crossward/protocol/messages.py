@@ -197,23 +197,28 @@ class Membership:
 
 @dataclass(frozen=True)
 class Consented:
-    """A member's consent to the version list ``digest``, with its signature."""
+    """A member's consent to the version list ``digest``, with its signature; ``seconds`` of its work."""
 
     lineage: str
     task: int
     member: str
     digest: str
     signature: bytes
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A member's share of a version list: ``facts`` as the spelling has them, the blocks as parts of ``payload``."""
+    """A member's share of a version list: ``facts`` as the spelling has them, the blocks as parts of ``payload``.
+
+    ``seconds`` of its work.
+    """
 
     lineage: str
     task: int
     facts: bytes
     payload: Payload = EMPTY
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
