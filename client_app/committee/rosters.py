@@ -19,8 +19,8 @@ from client_app.committee.keys import CommitteeKeys
 from client_app.state.locks import exclusive
 from crossward.config.node_config import NodeConfig
 from crossward.config.settings import SettingsError
-from crossward.encryption.committee.roster import RosterError
-from crossward.encryption.committee.roster_file import FEWEST, RosterBook, make_book
+from crossward.encryption.committee.roster import FEWEST, RosterError
+from crossward.encryption.committee.roster_file import RosterBook, make_book
 from crossward.encryption.committee.statements import Rules
 from crossward.encryption.identity import load_identity, public_of
 from crossward.machine.files import write_atomic

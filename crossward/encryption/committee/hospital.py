@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossward.encryption.committee.fields import Words, check, chunks, pack, word
-from crossward.encryption.committee.masks import PIECE, Seeds, add_keystreams, pad, seal_seeds, tag_pad
+from crossward.encryption.committee.masks import Seeds, pad, seal_seeds, tag_pad
 from crossward.encryption.committee.opening import VersionRecord, payload_digest
 from crossward.encryption.committee.roster import Roster, SealingCertificate
 from crossward.encryption.committee.signatures import Sign
 from crossward.encryption.committee.statements import TAG_PRIME, Rules, Statement, VersionList, box_digests
 from crossward.encryption.committee.tags import tag, tag_key
+from crossward.encryption.keystream import PIECE, add_keystream
 from crossward.encryption.packing import Buffer
 from crossward.encryption.plan import FieldPlan
 
@@ -71,7 +72,8 @@ def seal_update(
         for start in range(0, values.size, PIECE):
             fields = _fields(values[start : start + PIECE], plan)
             total += tag(key, [(first, fields)])
-            add_keystreams(fields, keys, first)
+            for mask_key in keys:
+                add_keystream(fields, mask_key, first)
             packed.append(pack(fields, plan.field_bits))
             first += fields.size
         sealed.append(b"".join(packed))

@@ -78,7 +78,7 @@ class VersionRecord:
 
     version: VersionList
     counts: tuple[int, ...]
-    blocks: tuple[bytes, ...]
+    blocks: tuple[Buffer, ...]
     tag: int
 
 

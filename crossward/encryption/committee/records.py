@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from crossward.encryption.committee.fields import check, chunks, word
 from crossward.encryption.committee.hospital import VersionError
-from crossward.encryption.committee.masks import derive, keystream, tag_pad
+from crossward.encryption.committee.masks import derive, tag_pad
 from crossward.encryption.committee.roster_file import RosterBook
 from crossward.encryption.committee.spelling import Proof
 from crossward.encryption.committee.statements import TAG_PRIME, Rules
 from crossward.encryption.committee.tags import tag, tag_key
+from crossward.encryption.keystream import keystream
 from crossward.encryption.packing import Buffer
 from crossward.encryption.plan import FieldPlan
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from crossward.encryption import packing
 from crossward.encryption.committee.hospital import SealedUpdate, VersionError, opened_blocks, seal_update
-from crossward.encryption.committee.masks import Seeds, keystream, open_seeds, pad, tag_pad
+from crossward.encryption.committee.masks import Seeds, open_seeds, pad, tag_pad
 from crossward.encryption.committee.opening import record_blocks
 from crossward.encryption.committee.statements import TAG_PRIME
 from crossward.encryption.committee.tags import tag, tag_key
+from crossward.encryption.keystream import keystream
 from tests.crossward.encryption.committee.consortium import LENIENT, LINEAGE, SECRET, Consortium
 
 COUNTS = [140_003, 1, 65_536]
