@@ -13,6 +13,7 @@ import pytest
 from benchmarks.encryption.contest import weights_of
 from benchmarks.encryption.sizes import llama_blocks, rounds
 from benchmarks.encryption.tables import requirements
+from benchmarks.encryption.traffic import measure as measure_traffic
 from crossward.encryption.plan import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,3 +130,9 @@ def test_a_requirement_that_is_not_met_says_so() -> None:
     row = {"role": "seal", "workers": 1, "over_vector_mib": 2000.0}
     (found,) = requirements({"llama": {"compact": [row]}})
     assert not found["met"] and found["limit"] == "<= 1024"
+
+
+def test_a_version_of_the_default_committees_is_as_small_as_required() -> None:
+    found = requirements({"traffic": measure_traffic(("committee", "committee-j3"), (1_000_000,))})
+    assert len(found) == 4 and all(row["met"] for row in found)
+    assert {row["limit"] for row in found} == {"<= 0.48", "<= 0.62"}
