@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from flwr.app import Context, Message
 
-from client_app.builders.hospital import build_hospital
-from client_app.builders.simulated import build_simulated
+from client_app.builders.hospital import build_hospital, hospital_seat
+from client_app.builders.simulated import build_simulated, simulated_seat
+from client_app.committee.seat import Seat
 from client_app.handlers import make_app
 from client_app.node import Node
 from crossward.config.run_settings import SimulationSettings
@@ -23,6 +24,12 @@ def build(context: Context, task: Task) -> Node:
     return builder(context, task)
 
 
+def build_seat(context: Context, task: Task) -> Seat:
+    """This node's seat on the committee: keys alone."""
+    builder = simulated_seat if "partition-id" in context.node_config else hospital_seat
+    return builder(context, task)
+
+
 def add_simulated_speed(reply: Message, context: Context, seconds: float) -> None:
     """In a simulation, add this hospital's simulated link and speed; only training is slowed down."""
     if reply.metadata.message_type != TRAIN:
@@ -33,4 +40,4 @@ def add_simulated_speed(reply: Message, context: Context, seconds: float) -> Non
         write_simulated_speed(reply.content, SimulatedSpeed(mbit, simulation.slowdown(partition), seconds))
 
 
-app = make_app(build, add_simulated_speed)
+app = make_app(build, add_simulated_speed, build_seat)

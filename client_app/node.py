@@ -30,7 +30,7 @@ from client_app.state.folder import NodeState, StateFolder
 from client_app.state.own_adapter import OwnAdapter
 from client_app.training.log import log_training
 from client_app.training.trained import Trained, Vector, unreported
-from client_app.update.payloads import MissingKeyError, Vault
+from client_app.update.payloads import MissingKeyError, Payloads, Vault
 from client_app.update.reporting import Reporting
 from client_app.update.sealer import UpdateSealer
 from crossward.config.schedule import Schedule
@@ -93,9 +93,13 @@ _REFUSALS = (BehindError, BudgetError, MissingKeyError, NotOpenedError, StruckOu
 
 
 class _Sealed(NamedTuple):
-    """A quantised and sealed delta, the snapshot if one was wanted, the share of values cut off, and the seconds."""
+    """A quantised and sealed delta, the snapshot if one was wanted, the share of values cut off, and the seconds.
+
+    ``committee`` is what the update has for the committee of its scheme.
+    """
 
     payload: Payload
+    committee: bytes
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None
     clipped: float
     seconds: float
@@ -141,6 +145,7 @@ class Node:
         began = self._began()
         try:
             state, digest = self._catch_up(task)
+            self.sealer.check(task)
             cost = self.limits.spend()  # on disk before anything is trained
         except _REFUSALS as error:
             return self._failure(task, error)
@@ -173,6 +178,7 @@ class Node:
             privacy_unit=self.limits.privacy_unit,
             local_epsilon=cost.total if cost is not None else 0.0,
             local_epsilon_step=cost.alone if cost is not None else 0.0,
+            committee=sealed.committee,
             payload=sealed.payload,
             snapshot=sealed.snapshot,
         )
@@ -208,6 +214,9 @@ class Node:
     def _vector(self, state: NodeState, task: Task) -> Vector:
         return state.copy.vector(self.learner.initial(), FieldPlan(*task.plan), self.schedule)
 
+    def _payloads(self, task: Task) -> Payloads:
+        return self.sealer.payloads(self.learner.sizes, FieldPlan(*task.plan), task.lineage)
+
     def _catch_up(self, task: Task, settle: bool = True) -> tuple[NodeState, str]:
         """The state at the task's version, and its hash.
 
@@ -224,7 +233,7 @@ class Node:
         state = self.store.load(self.layout)
         state.under(self.limits.privacy_unit)
         began = self.clock()
-        catch_up(state, task, self.sealer.payloads(self.learner.sizes, FieldPlan(*task.plan)), self.strikes)
+        catch_up(state, task, self._payloads(task), self.strikes)
         self.open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if settle:
             state.settle(task.accepted)
@@ -257,13 +266,13 @@ class Node:
         plan, value_range = FieldPlan(*task.plan), self.schedule.value_range(task.epoch)
         rng = np.random.default_rng(self._seed(task, "round"))
         rounded = self.sealer.quantise(delta, state.residual, value_range, plan.q_max, rng)
-        began, payloads, snapshot = self.clock(), self.sealer.payloads(self.learner.sizes, plan), None
+        began, payloads, snapshot = self.clock(), self._payloads(task), None
         with payloads:
-            payload = payloads.seal(rounded.values)
+            payload, committee = payloads.seal_for(task, rounded.values)
         if task.want_snapshot:
             snapshot = take_snapshot(state.copy, payloads, task.versions, task.lineage, self.layout)
         state.pending_task, state.pending = task.task, rounded.residual if self.sealer.feedback else None
-        return _Sealed(payload, snapshot, rounded.clipped, self.clock() - began)
+        return _Sealed(payload, committee, snapshot, rounded.clipped, self.clock() - began)
 
     def _evaluation(self, task: Task, state: NodeState, digest: str, began: float) -> Evaluation:
         models = {"global": self._vector(state, task)}

@@ -13,7 +13,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_config import DEFAULTS
 from crossward.config.run_settings import LAUNCHER_LOG
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.events import Evaluated, Event, Measured, Version
+from crossward.ledger.events import Evaluated, Measured, Version
 from crossward.ledger.file import FILE_NAME, Ledger, LedgerError
 from crossward.ledger.lines import read_events
 from crossward.ledger.state import fold
@@ -108,16 +108,18 @@ class RunFolder:
     def _take_up(self) -> None:
         """Check what the ledger names; clear away what an interruption left beside it: nothing else ever would."""
         try:
-            past = fold(self._checked_events())
+            past = fold(read_events(self.path / FILE_NAME))
             past.check_known()
         except LedgerError as error:
             raise RunFolderError(str(error)) from error
+        self._check_versions(past.digests)
         snapshot = past.snapshot
         needed = {self._file(update.payload) for update in past.buffer.values()}
         needed |= {self._file(snapshot_name(snapshot, epoch)) for epoch in snapshot.epochs} if snapshot else set()
         (self.path / "result.json").unlink(missing_ok=True)  # of an end that this session may go beyond, or not reach
         self._rewrite_metrics()
-        shutil.rmtree(self.path / "sums", ignore_errors=True)
+        for made_again in ("sums", "answers"):
+            shutil.rmtree(self.path / made_again, ignore_errors=True)
         for folder in PAYLOADS:
             drafts = list((self.path / folder).glob(".*.payload.*"))
             whole = [] if folder == "versions" else [*(self.path / folder).glob("*.payload")]
@@ -136,18 +138,16 @@ class RunFolder:
                 f"{self.path / METRICS} cannot be rewritten ({error}): free disk space, then resume the run"
             ) from error
 
-    def _checked_events(self) -> Iterator[Event]:
-        """All events; every version that they name is there, whole and unchanged."""
-        for event in read_events(self.path / FILE_NAME):
-            if isinstance(event, Version):
-                path = self._file(version_name(event.version))
-                try:
-                    digest = read_payload(path, check=True)[2]
-                except PayloadError as error:
-                    raise RunFolderError(f"version {event.version} of the run is damaged: {error}") from error
-                if digest != event.digest:
-                    raise RunFolderError(f"{path} is not the version that the ledger names: restore it from a backup")
-            yield event
+    def _check_versions(self, digests: Mapping[int, str]) -> None:
+        """Refuse a run of which a version that the ledger names is not there, whole and unchanged."""
+        for version, named in digests.items():
+            path = self._file(version_name(version))
+            try:
+                digest = read_payload(path, check=True)[2]
+            except PayloadError as error:
+                raise RunFolderError(f"version {version} of the run is damaged: {error}") from error
+            if digest != named:
+                raise RunFolderError(f"{path} is not the version that the ledger names: restore it from a backup")
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.payload"

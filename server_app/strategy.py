@@ -18,6 +18,7 @@ from strategies.callbacks import Callback
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.exchange.clock import Clock
 from strategies.history.journal import Journal
+from strategies.opening.committee import Committee
 from strategies.registry import strategy_class
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -61,4 +62,5 @@ def make_strategy(
         budget=budget,
         dither=dither,
         callbacks=callbacks,
+        committee=Committee(journal.lineage, encryption.stretch) if encryption.has_committee else None,
     )

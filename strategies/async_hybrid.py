@@ -28,7 +28,7 @@ from crossward.encryption.aggregator import Kinds, clear_arithmetic
 from crossward.encryption.dither import Dither
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger import reasons
-from crossward.ledger.events import Accepted, Finished, Resumed, Started
+from crossward.ledger.events import Accepted, Finished, Resumed, Started, Version
 from crossward.protocol.messages import EVALUATE, TRAIN
 from strategies.aggregation.catchup import version_name
 from strategies.aggregation.discarded import separate_suspects
@@ -47,8 +47,13 @@ from strategies.exchange.waiting import Waiting
 from strategies.history.journal import Journal
 from strategies.history.roster import NodeView
 from strategies.history.state import RunError, ServerState
+from strategies.opening.committee import Committee
+from strategies.opening.making import begin, finish
+from strategies.opening.questions import asking, questions, settle_roster
 from strategies.stopping.ending import Ending
 from strategies.stopping.hospital_budget import HospitalBudget
+
+OPENING_POLL, OPENED_SOON = 0.03, 3.0  # seconds; a simulation's members answer within a poll, a deployment's in seconds
 
 
 class AsyncHybrid(Strategy):
@@ -82,6 +87,8 @@ class AsyncHybrid(Strategy):
         With hospital-level privacy: what versions cost hospitals, and how much they may.
     dither : Dither (default: under a random key)
         What every version carries so that its sum does not separate into updates. A resumed run needs its own.
+    committee : Committee (default: none)
+        Under a scheme whose versions a committee of hospitals opens: what is known of it.
     callbacks : sequence of Callback (default: none)
         What sees every event as it is written, and may ask the run to stop (``strategies.callbacks``).
     """
@@ -103,6 +110,7 @@ class AsyncHybrid(Strategy):
         budget: HospitalBudget | None = None,
         dither: Dither | None = None,
         callbacks: Sequence[Callback] = (),
+        committee: Committee | None = None,
     ) -> None:
         plan.check_buffer(max(settings.buffer_size, 1))
         if withheld := missing(settings.weighting, privacy_unit):
@@ -125,6 +133,7 @@ class AsyncHybrid(Strategy):
             budget,
             dither or Dither(),
             callbacks,
+            committee,
         )
         self.result = Result()
         self.ending = Ending(self.state, self.result, schedule.versions)
@@ -134,7 +143,10 @@ class AsyncHybrid(Strategy):
 
     def may_train(self, view: NodeView) -> bool:
         """Whether an idle node gets a training task now."""
-        return not view.todo and not self.state.waiting(view.node) and self.state.may_contribute(view)
+        s = self.state
+        if view.todo or s.waiting(view.node) or not s.may_contribute(view):
+            return False
+        return s.committee is None or s.committee.invites(view.node)
 
     def worth_asking(self) -> Callable[[NodeView], bool]:
         """Says whether a node's update can still come in time (:func:`~strategies.exchange.timeliness.timely`)."""
@@ -183,7 +195,8 @@ class AsyncHybrid(Strategy):
         settings by itself; ``server_round``, ``arrays`` and ``config`` have no part in it.
         """
         meet(self.state, grid)
-        return self._drafted(self._train_kind())
+        settle_roster(self.state)
+        return itertools.chain(self._asked(), self._drafted(self._train_kind()))
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -267,7 +280,7 @@ class AsyncHybrid(Strategy):
             else:
                 waiting.look()
                 self.ending.check_stall()
-                s.clock.pause(s.settings.poll_seconds, self._next_moment())
+                s.clock.pause(self._poll(), self._next_moment())
         if s.version:
             self.result.arrays = self._last_record()
         s.record(Finished(version=s.version, reason=s.stop_reason))
@@ -280,7 +293,8 @@ class AsyncHybrid(Strategy):
         """Tasks for idle nodes for which ``kind_for`` names one, as many as ``concurrency`` has room for."""
         s = self.state
         adopt(s)
-        room = max(s.settings.concurrency - len(s.roster.flights), 0) if s.settings.concurrency else None
+        under_way = sum(not flight.beside for flight in s.roster.flights.values())
+        room = max(s.settings.concurrency - under_way, 0) if s.settings.concurrency else None
         idle = s.roster.idle(s.clock.now()) if room != 0 else []
         wanted = list(itertools.islice(((view, kind) for view in idle if (kind := kind_for(view))), room))
         for view, kind in wanted:
@@ -288,8 +302,17 @@ class AsyncHybrid(Strategy):
             s.roster.draft(message.metadata, flight)
             yield message
 
+    def _asked(self) -> Iterator[Message]:
+        """Questions for the committee's sake."""
+        s = self.state
+        adopt(s)
+        for message, flight in questions(s):
+            s.roster.draft(message.metadata, flight)
+            yield message
+
     def _train_kind(self) -> Callable[[NodeView], str]:
-        training = not self.state.stop_reason
+        s = self.state
+        training = not s.stop_reason and (s.committee is None or s.committee.ready(s.version, asking(s)))
         worth = self.worth_asking()
         return lambda view: TRAIN if training and self.may_train(view) and worth(view) else ""
 
@@ -313,6 +336,9 @@ class AsyncHybrid(Strategy):
         s = self.state
         if asked := stop_requested(s.callbacks):
             self.ending.stop(reasons.CALLBACK(reason=asked).text)
+        if s.run.opening is not None:  # nothing else is begun before it
+            opened = None if s.stop_reason else finish(s)
+            return None if opened is None else self._made(opened)
         chosen = [] if s.stop_reason else self.ready()
         if not chosen:
             return None
@@ -321,9 +347,16 @@ class AsyncHybrid(Strategy):
                 raise RunError(f"no version can be made: {refusal}")
             self.ending.stop(reasons.NEXT_VERSION_OVER_BUDGET(refusal=refusal).text)
             return None
-        made = make_version(s, chosen)
-        stale = sum(made.staleness) / len(chosen)
-        metrics = MetricRecord({"staleness": stale, "contributors": len(chosen)})
+        if s.committee is not None:
+            begin(s, chosen)
+            return None
+        return self._made(make_version(s, chosen))
+
+    def _made(self, made: Version) -> MetricRecord:
+        """What follows from a new version; its metrics."""
+        s = self.state
+        stale = sum(made.staleness) / len(made.tasks)
+        metrics = MetricRecord({"staleness": stale, "contributors": len(made.tasks)})
         if (loss := made.train_loss) is not None:
             metrics["train-loss"] = loss
         self.result.train_metrics_clientapp[s.version] = metrics
@@ -344,6 +377,12 @@ class AsyncHybrid(Strategy):
 
     # ------------------------------------------------------------------ beginning and end
 
+    def _poll(self) -> float:
+        """Seconds between looks for replies: fewer while a version is opened, for which its contributors wait."""
+        s = self.state
+        brief = s.opening is not None and s.clock.now() - s.opening.began < OPENED_SOON
+        return min(s.settings.poll_seconds, OPENING_POLL) if brief else s.settings.poll_seconds
+
     def _next_moment(self) -> float:
         s = self.state
         now = s.clock.now()
@@ -351,4 +390,6 @@ class AsyncHybrid(Strategy):
         if moment > s.progress + s.settings.stall_seconds:  # patience is no less, and asks every node's forecast
             moment = min(moment, s.progress + self.ending.patience() + 1e-3)
         end_of_wait = s.version_began + s.settings.max_wait
+        if s.opening is not None:
+            moment = min(moment, s.opening.next_moment(now))
         return min(moment, end_of_wait) if s.run.buffer and end_of_wait > now else moment

@@ -82,7 +82,7 @@ class Trace(Callback):
         run, version = self.run, made.version
         head = RecordHead(version, version, made.epoch, made.weight_sum, made.sign, made.key, made.dithered)
         record = self.journal.open(version_name(version))[1]
-        opened = self.opener.open(record, head.weight_sum, head.key, head.dithered)
+        opened = self.opener.open(record, head)
         self.copy.add(head, opened, self.initial.size, self.plan, run.schedule.versions)
         self.updates += len(made.tasks)
         x = self.copy.vector(self.initial, self.plan, run.schedule)

@@ -44,7 +44,7 @@ from crossward.internals.flower import set_message_id
 from crossward.ledger.events import Joined, Outcome, Refused
 from crossward.ledger.lines import read_line
 from crossward.ledger.reasons import reason_of
-from crossward.protocol.messages import TRAIN, Update
+from crossward.protocol.messages import TRAIN, RecordHead, Update
 from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import ToyLearner, toy_identity
 from crossward.simulation.virtual_grid import VirtualClock, VirtualGrid
@@ -187,7 +187,9 @@ class Door:
         got = np.zeros(DIMENSION, np.int64)
         try:
             opener = Payloads((8, 8), self.plan, self.vault)
-            for place, values in opener.open(payload, made.weight_sum, made.key, made.dithered):
+            number = made.version
+            head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, made.key, made.dithered)
+            for place, values in opener.open(payload, head):
                 got[place] = values
         except UnopenedError as error:
             return f"the version does not open: {str(error).split(':')[0]}"

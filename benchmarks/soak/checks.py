@@ -18,7 +18,7 @@ from crossward.encryption.dither import KNOWN
 from crossward.evaluation.replay import Run, global_vector
 from crossward.ledger.events import Accepted, Disagreement, Discarded, Dispatched, Event, Measured, Outcome, Version
 from crossward.ledger.file import FILE_NAME, read_heads, verify
-from crossward.protocol.messages import ACCEPTED, FAILED, LATE, WRONG_KEY, WRONG_LAYOUT
+from crossward.protocol.messages import ACCEPTED, FAILED, LATE, WRONG_KEY, WRONG_LAYOUT, RecordHead
 from server_app.files import read_payload
 
 REVOKED = (LATE, FAILED, WRONG_KEY, WRONG_LAYOUT)  # what an update that waits may become after all
@@ -76,7 +76,7 @@ class Checks:
                 _, payload, digest = read_payload(self.run.folder / "versions" / f"{number:06d}.payload", check=True)
                 got = opened[number] = np.zeros(DIMENSION, np.int64)
                 try:
-                    for place, values in payloads.open(payload, made.weight_sum, made.key, made.dithered):
+                    for place, values in payloads.open(payload, _head(made)):
                         got[place] = values
                 except UnopenedError:
                     if not self.run.state.versions[number].discarded:
@@ -118,7 +118,7 @@ class Checks:
                     continue
                 payload = read_payload(self.run.folder / "versions" / f"{made.version:06d}.payload")[1]
                 held = total.setdefault(made.epoch, np.zeros(DIMENSION, np.int64))
-                for place, values in payloads.open(payload, made.weight_sum, made.key, made.dithered):
+                for place, values in payloads.open(payload, _head(made)):
                     held[place] += values * made.sign
         initial = np.zeros(DIMENSION, np.float32)
         vector = global_vector(self.run, initial, f"toy-layout-{DIMENSION}", SIZES, vault=self.vault).tobytes()
@@ -166,3 +166,8 @@ class Checks:
     def forged(self, tasks: Iterable[int]) -> list[str]:
         """Replies changed on their way that were accepted."""
         return [f"task {task}, changed on its way, was accepted" for task in tasks if ACCEPTED in self.outcomes[task]]
+
+
+def _head(made: Version) -> RecordHead:
+    number = made.version
+    return RecordHead(number, number, made.epoch, made.weight_sum, made.sign, made.key, made.dithered)

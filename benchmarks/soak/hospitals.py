@@ -29,7 +29,7 @@ from client_app.update.sealer import UpdateSealer
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.internals.flower import set_message_id
-from crossward.protocol.messages import Task, Update
+from crossward.protocol.messages import RecordHead, Task, Update
 from crossward.protocol.wire import content_size, read_reply
 from crossward.simulation.toy import ToyLearner, toy_identity
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
@@ -112,8 +112,8 @@ class SoakHospital:
         reply: Message = self.app(message, context)
         update = read_reply(reply.content)
         if isinstance(update, Update):
-            values = np.zeros(DIMENSION, np.int64)
-            for place, part in Payloads((8, 8), self.plan, self.vault).open(update.payload, 1, update.key):
+            values, head = np.zeros(DIMENSION, np.int64), RecordHead(1, 1, update.epoch, 1, 1, update.key)
+            for place, part in Payloads((8, 8), self.plan, self.vault).open(update.payload, head):
                 values[place] = part
             self.books.note(update.task, self.number, update.epoch, self.delta, values)
         return reply

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from flwr.app import Context
 
-from client_app.builders.parts import NodeFiles, make_node, open_limits
+from client_app.builders.parts import NodeFiles, committee_keys, make_node, make_seat, open_limits
+from client_app.committee.keys import CommitteeKeys
+from client_app.committee.rosters import hospital_roster
+from client_app.committee.seat import Seat
 from client_app.guard.budget import TotalBudget
 from client_app.guard.demands import check_demands
 from client_app.guard.selection import FEWEST_HELD_OUT, Selection
@@ -29,6 +32,28 @@ from crossward.protocol.messages import Task
 
 def build_hospital(context: Context, task: Task) -> Node:
     """The hospital that the node config describes, if what it demands of runs allows this one."""
+    given, config, files = _read(context, task)
+    selection = _selection(given, config, Path(given.state_dir))
+    vault, keys = _keys(given, config, files)  # refuses a missing key before the model
+    if selection is not None:
+        selection.check()
+    learner = open_learner(LearnerSpec(config, site=given.site), files.workers)
+    limits = open_limits(config, files, task.lineage, learner, _total_budget(given))
+    if selection is not None:
+        selection.keep()
+    fewest_held_out = 0 if selection is None else FEWEST_HELD_OUT
+    return make_node(config, files, vault, learner, limits, keys, fewest_held_out)
+
+
+def hospital_seat(context: Context, task: Task) -> Seat:
+    """That hospital's seat on the committee, under the same demands; no notes are read and no model is loaded."""
+    given, config, files = _read(context, task)
+    vault, keys = _keys(given, config, files)
+    return make_seat(config, keys, vault)
+
+
+def _read(context: Context, task: Task) -> tuple[NodeConfig, RunConfig, NodeFiles]:
+    """The node config, the run as the hospital follows it and allows it, and where its files are."""
     show_log()
     given = NodeConfig.read(dict(context.node_config))
     if not given.state_dir:
@@ -38,17 +63,12 @@ def build_hospital(context: Context, task: Task) -> Node:
         )
     config, state = RunConfig.read(given.over(context.run_config), ON_A_NODE), Path(given.state_dir)
     check_demands(config, given)
-    files = NodeFiles(state / task.lineage, state / "identity.pem", state / "workers")
-    selection = _selection(given, config, state)
-    vault = Vault(config.encryption, hospital_key(config.encryption, given))  # refuses a missing key before the model
-    if selection is not None:
-        selection.check()
-    learner = open_learner(LearnerSpec(config, site=given.site), files.workers)
-    limits = open_limits(config, files, task.lineage, learner, _total_budget(given))
-    if selection is not None:
-        selection.keep()
-    fewest_held_out = 0 if selection is None else FEWEST_HELD_OUT
-    return make_node(config, files, vault, learner, limits, fewest_held_out)
+    return given, config, NodeFiles(state / task.lineage, state / "identity.pem", state / "workers")
+
+
+def _keys(given: NodeConfig, config: RunConfig, files: NodeFiles) -> tuple[Vault, CommitteeKeys | None]:
+    vault = Vault(config.encryption, hospital_key(config.encryption, given))
+    return vault, committee_keys(config, files, lambda identity: hospital_roster(given), given.min_contributors)
 
 
 def _selection(given: NodeConfig, config: RunConfig, state: Path) -> Selection | None:

@@ -6,12 +6,16 @@ Not for: what differs between a simulated hospital and a real one (``client_app.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from client_app.committee.keys import CommitteeKeys
+from client_app.committee.seat import Seat
 from client_app.guard.budget import Budget, TotalBudget
 from client_app.guard.limits import Limits
-from client_app.identity import load_identity
 from client_app.node import Node, PrivateLearner
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
@@ -20,7 +24,11 @@ from client_app.update.sealer import UpdateSealer
 from crossward.config.encryption_settings import SENSITIVE
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_config import RunConfig
+from crossward.config.settings import SettingsError
 from crossward.config.weightings import EXAMPLES, WEIGHTINGS
+from crossward.encryption.committee.roster_file import RosterBook
+from crossward.encryption.committee.statements import Rules
+from crossward.encryption.identity import load_identity
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,50 @@ def open_limits(
     return Limits(config.privacy.unit, budget, files.unopened)
 
 
+def committee_keys(
+    config: RunConfig, files: NodeFiles, roster: Callable[[Ed25519PrivateKey], RosterBook], min_contributors: int = 1
+) -> CommitteeKeys | None:
+    """What the run's scheme takes beside the consortium's key; None where it has no committee, or nothing is sealed.
+
+    ``roster`` gets the hospital's own identity; ``min_contributors`` are the fewest that the hospital demands.
+
+    Raises
+    ------
+    RosterError
+        this hospital is not in the roster.
+    """
+    encryption, strategy = config.encryption, config.strategy
+    if not encryption.has_committee:
+        return None
+    identity = load_identity(files.identity)
+    rules = Rules(max(strategy.min_contributors, min_contributors), strategy.max_share)
+    return CommitteeKeys.of(roster(identity), rules, identity, files.folder / "stretches", encryption.stretch)
+
+
+def make_seat(config: RunConfig, keys: CommitteeKeys | None, vault: Vault) -> Seat:
+    """The seat of a hospital with these ``keys``.
+
+    Raises
+    ------
+    SettingsError
+        the run has no committee.
+    """
+    if keys is None:
+        raise SettingsError(
+            f"the run has encryption.policy = {config.encryption.policy!r} and encryption.scheme = "
+            f"{config.encryption.scheme!r}: it has no committee to ask"
+        )
+    return Seat(keys, vault)
+
+
 def make_node(
-    config: RunConfig, files: NodeFiles, vault: Vault, learner: PrivateLearner, limits: Limits, fewest_held_out: int = 0
+    config: RunConfig,
+    files: NodeFiles,
+    vault: Vault,
+    learner: PrivateLearner,
+    limits: Limits,
+    keys: CommitteeKeys | None = None,
+    fewest_held_out: int = 0,
 ) -> Node:
     """The node that follows ``config``; it reports measures of at least ``fewest_held_out`` patients."""
     encryption, mechanism = config.encryption, config.mechanism
@@ -69,7 +119,7 @@ def make_node(
         load_identity(files.identity),
         config.schedule,
         config.run.seed,
-        sealer=UpdateSealer(vault, noise, config.train.error_feedback),
+        sealer=UpdateSealer(vault, noise, config.train.error_feedback, keys),
         limits=limits,
         reporting=Reporting(counts, config.train.loss_grid, fewest_held_out),
     )

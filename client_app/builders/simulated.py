@@ -10,7 +10,10 @@ from pathlib import Path
 
 from flwr.app import Context
 
-from client_app.builders.parts import NodeFiles, make_node, open_limits
+from client_app.builders.parts import NodeFiles, committee_keys, make_node, make_seat, open_limits
+from client_app.committee.keys import CommitteeKeys
+from client_app.committee.rosters import simulated_roster
+from client_app.committee.seat import Seat
 from client_app.node import Node
 from client_app.training.engine import open_learner
 from client_app.training.spec import LearnerSpec
@@ -24,6 +27,24 @@ from crossward.protocol.messages import Task
 
 def build_simulated(context: Context, task: Task) -> Node:
     """Partition ``partition-id`` of ``num-partitions``; all of a machine share one simulation's key."""
+    partition, partitions, config, files = _read(context, task)
+    vault, keys = _keys(partitions, config, files)  # refuses a missing key before the model loads
+    # a hospital that pretends to be slow gets less done in its time
+    seconds = config.train.local_seconds / config.simulation.slowdown(partition)
+    config = replace(config, train=replace(config.train, local_seconds=seconds))
+    learner = open_learner(LearnerSpec(config, partition, partitions), files.workers)
+    return make_node(config, files, vault, learner, open_limits(config, files, task.lineage, learner), keys)
+
+
+def simulated_seat(context: Context, task: Task) -> Seat:
+    """The seat of that partition on the committee."""
+    _, partitions, config, files = _read(context, task)
+    vault, keys = _keys(partitions, config, files)
+    return make_seat(config, keys, vault)
+
+
+def _read(context: Context, task: Task) -> tuple[int, int, RunConfig, NodeFiles]:
+    """Which partition of how many, the run, and where the partition's files are."""
     node = dict(context.node_config)
     if own_keys := sorted(node.keys() - {"partition-id", "num-partitions"}):  # its demands would not be read
         raise SettingsError(
@@ -33,9 +54,9 @@ def build_simulated(context: Context, task: Task) -> Node:
     partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
     name, state = f"site-{partition}", Path(config.run.state) if config.run.state else own_folder("state")
     files = NodeFiles(state / task.lineage / name, state / "identities" / f"{name}.pem", state / "workers")
-    vault = Vault(config.encryption, simulated_key(config.encryption))  # refuses a missing key before the model loads
-    # a hospital that pretends to be slow gets less done in its time
-    seconds = config.train.local_seconds / config.simulation.slowdown(partition)
-    config = replace(config, train=replace(config.train, local_seconds=seconds))
-    learner = open_learner(LearnerSpec(config, partition, partitions), files.workers)
-    return make_node(config, files, vault, learner, open_limits(config, files, task.lineage, learner))
+    return partition, partitions, config, files
+
+
+def _keys(partitions: int, config: RunConfig, files: NodeFiles) -> tuple[Vault, CommitteeKeys | None]:
+    vault, state = Vault(config.encryption, simulated_key(config.encryption)), files.identity.parents[1]
+    return vault, committee_keys(config, files, lambda identity: simulated_roster(state, partitions, identity))

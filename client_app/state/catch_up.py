@@ -72,7 +72,7 @@ def _add_records(state: NodeState, task: Task, payloads: Payloads, strikes: Stri
             what = f"versions {record.first} to {record.last}"
             try:
                 with strikes.counting(record.key, what) if record.key else contextlib.nullcontext():
-                    opened = payloads.open(payload, record.weight_sum, record.key, record.dithered)
+                    opened = payloads.open(payload, record)
                     state.copy.add(record, opened, payloads.total, payloads.plan, task.versions)
             except UnopenedError as error:
                 raise NotOpenedError(record, str(error)) from error

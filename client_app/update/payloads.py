@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,10 @@ from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import Piece, pieces, sealed_layout
 from crossward.encryption.secret import Secret
 from crossward.encryption.snapshot import unwrap, wrap
-from crossward.protocol.parts import Part, PartHead, Payload, ProtocolError, join
+from crossward.protocol.messages import RecordHead, Task
+from crossward.protocol.parts import Buffer, Part, PartHead, Payload, ProtocolError, join
 
+Values = NDArray[np.signedinteger]
 Opened = Iterator[tuple[slice, Integers]]
 _SNAPSHOT_CHUNK = 1 << 20
 
@@ -131,28 +134,33 @@ class Payloads:
         every = pieces(self.sizes, self.vault.sealed(len(self.sizes)), chunk)
         return tuple(p for p in every if p.sealed), tuple(p for p in every if not p.sealed)
 
-    def seal(self, values: NDArray[np.signedinteger]) -> Payload:
+    def seal(self, values: Values) -> Payload:
         """An update's payload of ``values``, [total] of any integer type, each within q_max."""
-        return join(self._sealed_parts(values))
+        return join(chain(self._sealed_parts(values), self._clear_parts(values)))
 
-    def _sealed_parts(self, values: NDArray[np.signedinteger]) -> Iterator[Part]:
-        bits = self.plan.update_bits
-        # a chunk as large as the adapter: of the sealed values there is one piece, not one for each
-        clear = self._pieces(max(self.total, 1))[1] if self.vault.settings.policy != ALL else ()
+    def seal_for(self, task: Task, values: Values) -> tuple[Payload, bytes]:
+        """The payload of ``task``'s update, and its ``Update.committee``: empty without a committee."""
+        return self.seal(values), b""
+
+    def _sealed_parts(self, values: Values) -> Iterator[Part]:
         if self.vault.fingerprint:
             pool = self._pool(self.vault.secret(self.vault.fingerprint))
             hidden, _ = self._pieces(pool.local.chunk)
             made = pool.seal((piece.gather(values) for piece in hidden), sum(p.length for p in hidden))
             for piece, data in zip(hidden, made, strict=True):
-                yield Part(PartHead(self.kind, piece.length, bits, len(data)), data)
-        for piece in clear:
-            data = self.clear.seal(piece.gather(values))
-            yield Part(PartHead(CLEAR, piece.length, bits, len(data)), data)
+                yield self._part(piece, self.kind, data)
 
-    def open(self, payload: Payload, weight_sum: int, key: str, dithered: int = 0) -> Opened:
+    def _clear_parts(self, values: Values) -> Iterator[Part]:
+        if self.vault.settings.policy != ALL:
+            # a chunk as large as the adapter: of the sealed values there is one piece, not one for each
+            for piece in self._pieces(max(self.total, 1))[1]:
+                yield self._part(piece, CLEAR, self.clear.seal(piece.gather(values)))
+
+    def _part(self, piece: Piece, kind: str, data: Buffer) -> Part:
+        return Part(PartHead(kind, piece.length, self.plan.update_bits, len(data)), data)
+
+    def open(self, payload: Payload, head: RecordHead) -> Opened:
         """``sum w*q`` of a record's payload, as (place in the adapter, int64 values), part by part.
-
-        ``dithered`` is how many of its versions carry a dither.
 
         Raises
         ------
@@ -163,20 +171,27 @@ class Payloads:
         UnopenedError
             it does not open.
         """
-        if not self.vault.fingerprint:
-            yield from self._opened_clear(payload, (weight_sum, dithered), self._pieces(1)[1], 0)
-            return
-        pool = self._pool(self.vault.secret(key))
-        hidden, plain = self._pieces(pool.local.chunk)
+        hidden, plain = self._pieces(self._chunk(head)) if self.vault.fingerprint else ((), self._pieces(1)[1])
         self._check(payload, hidden, plain)
-        sealed = (part for part, _ in zip(payload, hidden, strict=False))
-        jobs = ((p.data, p.head.bits, p.head.length, weight_sum, dithered) for p in sealed)
+        if hidden:
+            yield from self._opened_sealed(payload, hidden, head)
+        for piece, part in zip(plain, islice(payload, len(hidden), None), strict=True):
+            opened = self.clear.open(part.data, part.head.bits, part.head.length, head.weight_sum, head.dithered)
+            yield from piece.spread(opened)
+
+    def _chunk(self, head: RecordHead) -> int:
+        """The most values of a sealed part."""
+        return self._pool(self.vault.secret(head.key)).local.chunk
+
+    def _opened_sealed(self, payload: Payload, hidden: Sequence[Piece], head: RecordHead) -> Opened:
+        pool = self._pool(self.vault.secret(head.key))
+        sealed = islice(payload, len(hidden))
+        jobs = ((p.data, p.head.bits, p.head.length, head.weight_sum, head.dithered) for p in sealed)
         try:
             for piece, values in zip(hidden, pool.open(jobs, sum(p.length for p in hidden)), strict=True):
                 yield from piece.spread(values)
         except CiphertextError as error:
             raise UnopenedError(str(error)) from error
-        yield from self._opened_clear(payload, (weight_sum, dithered), plain, len(hidden))
 
     def _check(self, payload: Payload, hidden: Sequence[Piece], plain: Sequence[Piece]) -> None:
         expected = [(self.kind, p.length) for p in hidden] + [(CLEAR, p.length) for p in plain]
@@ -184,16 +199,6 @@ class Payloads:
             raise ProtocolError(
                 f"a record of {len(payload.heads)} parts does not follow the {len(expected)} of the layout and policy"
             )
-
-    def _opened_clear(self, payload: Payload, made_of: tuple[int, int], plain: Sequence[Piece], skip: int) -> Opened:
-        if not skip:
-            self._check(payload, (), plain)
-        if not plain:
-            return
-        for number, part in enumerate(payload):
-            if number >= skip:
-                data, head = part.data, part.head
-                yield from plain[number - skip].spread(self.clear.open(data, head.bits, head.length, *made_of))
 
     # ------------------------------------------------------------------ snapshots
 

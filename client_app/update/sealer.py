@@ -12,23 +12,43 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from client_app.committee.keys import CommitteeKeys
+from client_app.committee.payloads import CommitteePayloads
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Payloads, Vault
 from client_app.update.quantise import Quantised, quantise
 from crossward.encryption.plan import FieldPlan
+from crossward.protocol.messages import Task
 
 
 @dataclass(frozen=True)
 class UpdateSealer:
-    """``vault`` seals; ``noise`` is of hospital-level privacy; without ``feedback`` residuals are dropped."""
+    """``vault`` seals; ``noise`` is of hospital-level privacy; without ``feedback`` residuals are dropped.
+
+    ``committee`` is what a scheme with a committee seals and opens with besides.
+    """
 
     vault: Vault = field(default_factory=Vault)
     noise: HospitalNoise | None = None
     feedback: bool = True
+    committee: CommitteeKeys | None = None
 
-    def payloads(self, sizes: Sequence[int], plan: FieldPlan) -> Payloads:
-        """Payloads of an adapter whose blocks have ``sizes`` values."""
-        return Payloads(sizes, plan, self.vault)
+    def payloads(self, sizes: Sequence[int], plan: FieldPlan, lineage: str) -> Payloads:
+        """Payloads of a ``lineage``'s adapter whose blocks have ``sizes`` values."""
+        if self.committee is None or not self.vault.fingerprint:
+            return Payloads(sizes, plan, self.vault)
+        return CommitteePayloads(sizes, plan, self.vault, lineage, self.committee)
+
+    def check(self, task: Task) -> None:
+        """Refuse a training whose update could not be sealed, before anything is trained.
+
+        Raises
+        ------
+        MissingKeyError
+            the committee's keys that it names are not such as this hospital seals to.
+        """
+        if self.committee is not None and self.vault.fingerprint:
+            self.committee.invitation(task)
 
     def quantise(
         self,

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-BFV, CKKS = "bfv", "ckks"
+BFV, CKKS, COMMITTEE = "bfv", "ckks", "committee"
+MOST_FIELD_BITS = 32  # of a masked field: a machine word
 CKKS_WEIGHT_BITS, CKKS_SUM_BITS = 20, 40  # up to which sums round to the exact integers
 
 
@@ -28,7 +29,8 @@ class Scheme:
     arithmetic : str
         "module:callable" of ``crossward.encryption.aggregator``: (plan) -> Arithmetic.
     sealer : str
-        "module:callable" of ``crossward.encryption.holder``: (plan, material) -> Sealer.
+        "module:callable" of ``crossward.encryption.holder``: (plan, material) -> Sealer; empty with a committee, whose
+        updates ``client_app.committee`` seals.
     exact : bool (default: False)
         Whether its sums are integers by construction, so that an accountant of noise may count on them.
     seed_bytes : int (default: 0)
@@ -40,6 +42,9 @@ class Scheme:
     bytes_per_value : Callable[[int, int, int], tuple[float, float]] | None (default: None)
         (value, weight, guard bits) -> bytes that a sealed value takes in an update and in a sum, by which the preset
         auto weighs plans. None: those of BFV ciphertexts.
+    committee : bool (default: False)
+        Whether a version is opened by a committee of hospitals (``crossward.encryption.committee``), so that no key
+        opens an update.
     """
 
     about: str
@@ -49,6 +54,7 @@ class Scheme:
     seed_bytes: int = 0
     clash: Callable[[int, int, int], str] | None = None
     bytes_per_value: Callable[[int, int, int], tuple[float, float]] | None = None
+    committee: bool = False
 
     @property
     def has_context(self) -> bool:
@@ -66,7 +72,32 @@ def _ckks_clash(value_bits: int, weight_bits: int, guard_bits: int) -> str:
     )
 
 
+def _committee_clash(value_bits: int, weight_bits: int, guard_bits: int) -> str:
+    bits = value_bits + weight_bits + guard_bits
+    if bits <= MOST_FIELD_BITS:
+        return ""
+    return (
+        f"encryption.scheme = 'committee' masks fields of at most {MOST_FIELD_BITS} bits, the plan has {bits}: lower "
+        "the bits of encryption.plan"
+    )
+
+
+def _masked_bytes(value_bits: int, weight_bits: int, guard_bits: int) -> tuple[float, float]:
+    size = (value_bits + weight_bits + guard_bits) / 8
+    return size, size
+
+
 SCHEMES: dict[str, Scheme] = {
+    COMMITTEE: Scheme(
+        "one-time masks that a committee of hospitals opens as sums only, for three hospitals or more",
+        "committee:CommitteeArithmetic",
+        "",
+        exact=True,
+        seed_bytes=32,
+        clash=_committee_clash,
+        bytes_per_value=_masked_bytes,
+        committee=True,
+    ),
     BFV: Scheme("exact sums, several values per slot", "bfv:BfvArithmetic", "bfv:BfvSealer", exact=True, seed_bytes=64),
     CKKS: Scheme(
         "TenSEAL with NVFlare's parameters, the HE-FL baseline", "ckks:of_plan", "ckks:CkksSealer", clash=_ckks_clash

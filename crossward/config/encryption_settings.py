@@ -72,6 +72,16 @@ class EncryptionSettings:
             "first version.",
         },
     )
+    stretch: int = field(
+        default=16,
+        metadata={
+            "key": "encryption.stretch",
+            "help": "Versions after which committee members change the keys that updates are sealed to; what was "
+            "sealed two changes ago cannot be opened any more.",
+            "min": 1,
+            "max": 100000,
+        },
+    )
     workers: int = field(
         default=0,
         metadata={
@@ -95,6 +105,11 @@ class EncryptionSettings:
                 f"encryption.plan = {self.plan!r}: expected three whole numbers of bits, 'value,weight,guard', such as "
                 "'8,7,2'"
             )
+
+    @property
+    def has_committee(self) -> bool:
+        """Whether a committee of hospitals opens the run's versions."""
+        return self.policy != NONE and SCHEMES[self.scheme].committee
 
     @property
     def bits(self) -> tuple[int, int, int] | None:

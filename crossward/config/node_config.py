@@ -51,6 +51,14 @@ class NodeConfig:
             "help": "File (mode 0600) with the passphrase of the key file, if it has one.",
         },
     )
+    roster_path: str = field(
+        default="",
+        metadata={
+            "key": "roster-path",
+            "path": PATH,
+            "help": "The hospitals' roster, from `crossward members`; encryption.scheme = 'committee' needs it.",
+        },
+    )
     bases_path: str = field(
         default="",
         metadata={

@@ -3,7 +3,7 @@
 Put a hospital's key there and it is registered, take it away and it is no longer a member. A folder that cannot be read
 changes nothing: an unmounted disk must not throw everybody out.
 
-Not for: telling hospitals' updates apart; they are signed with keys of their own (``client_app.identity``).
+Not for: telling hospitals' updates apart; they are signed with keys of their own (``crossward.encryption.identity``).
 """
 
 from __future__ import annotations

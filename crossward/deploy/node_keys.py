@@ -1,7 +1,7 @@
 """A SuperNode's key: how the SuperLink knows which hospital calls. ECDSA on P-384, in OpenSSH's form as Flower wants.
 
-Another key than the hospital's Ed25519 identity in its state folder (``client_app.identity``), which signs updates:
-this one opens the door of the transport, that one is whose an update is.
+Another key than the hospital's Ed25519 identity in its state folder (``crossward.encryption.identity``), which signs
+updates: this one opens the door of the transport, that one is whose an update is.
 
 Not for: TLS (``crossward.deploy.certificates``) or encryption of updates (``crossward.cli.keys``).
 """

@@ -7,7 +7,6 @@ holders import this module.
 from __future__ import annotations
 
 import codecs
-import fcntl
 import os
 import stat
 import unicodedata
@@ -18,7 +17,7 @@ from pathlib import Path
 from crossward.config.encryption_schemes import BFV, SCHEMES, simulation_key_name
 from crossward.encryption.key_format import ConsortiumKey, Header, KeyFileError, decode, encode, read_header
 from crossward.encryption.secret import Secret
-from crossward.machine.files import write_atomic, write_new
+from crossward.machine.files import folder_locked, write_atomic, write_new
 
 _MOST = 1 << 22  # bytes that a key file may have; a CKKS context takes 0.2 MB
 _PASSPHRASE_MOST = 1 << 12
@@ -69,7 +68,7 @@ def rotate_key(path: Path, passphrase: bytes | None = None, forget: bool = False
         as :func:`load_key`, or the file cannot be written.
     """
     path = Path(os.path.realpath(path))  # behind a link, the file is replaced and not the link
-    with _locked(path.parent):
+    with _explained(path.parent), folder_locked(path.parent):  # so that no generation is lost
         old = load_key(path, passphrase)
         key = ConsortiumKey(Secret.generate(), () if forget else old.secrets, _ckks_context() if old.ckks else b"")
         with _explained(path):
@@ -206,15 +205,3 @@ def _write_new(path: Path, data: bytes) -> bool:
     """``data`` as a new file, 0600, whole or not at all; False when something is there already."""
     with _explained(path):
         return write_new(path, data, private=True)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """No other process changes a key in ``folder`` meanwhile, so that no generation is lost."""
-    with _explained(folder):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(number)

@@ -75,7 +75,8 @@ def widest(nodes: int, buffer_size: int, scheme: str) -> FieldPlan:
     """
     weight_bits = max((4 * buffer_size - 1).bit_length(), 2)
     plans = [FieldPlan(value, weight_bits, guard) for value in NOISED_BITS for guard in range(9)]
-    fitting = [plan for plan in plans if plan.fields_per_slot]
+    clash = SCHEMES[scheme].clash
+    fitting = [plan for plan in plans if (plan.fields_per_slot if clash is None else not clash(*astuple(plan)))]
     if not fitting:
         raise PlanError(
             f"no plan of {NOISED_BITS[0]} or more value bits holds a buffer of {buffer_size} updates: use a smaller one"

@@ -11,10 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from client_app.committee.keys import Consortium
+from client_app.committee.payloads import CommitteePayloads
 from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
+from crossward.encryption.committee.roster import RosterError
+from crossward.encryption.committee.roster_file import RosterBook
+from crossward.encryption.committee.statements import Rules
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.events import Event, Version
 from crossward.ledger.file import FILE_NAME, LedgerError
@@ -23,6 +28,7 @@ from crossward.ledger.state import RunState, fold
 from crossward.protocol.messages import RecordHead
 from server_app.files import PayloadError, read_payload
 from server_app.run_folder import RunFolderError, read_config
+from strategies.opening.committee import ROSTER
 
 
 class EvaluationError(RuntimeError):
@@ -96,8 +102,12 @@ def global_vector(
             f"the run's adapter layout is {versions[0].layout[:12]}, the model here gives {here[:12]}: base model, "
             "tokenizer or LoRA settings differ. Evaluate with the run's own model.* and lora.* and the same files"
         )
-    state = Accumulators()
-    with Payloads(sizes, run.plan, vault) as payloads:
+    state, consortium = Accumulators(), consortium_of(run)
+    with (
+        Payloads(sizes, run.plan, vault)
+        if consortium is None
+        else CommitteePayloads(sizes, run.plan, vault, run.lineage, consortium)
+    ) as payloads:
         for made in versions:
             if run.state.versions[made.version].discarded:
                 state.version = made.version
@@ -106,18 +116,40 @@ def global_vector(
     return state.vector(initial, run.plan, schedule)
 
 
+def consortium_of(run: Run) -> Consortium | None:
+    """What the records of a run with a committee are checked against; None for other runs.
+
+    The roster is the one that the run's hospitals told its aggregator, which keeps it in the run folder.
+
+    Raises
+    ------
+    EvaluationError
+        the roster is missing or damaged.
+    """
+    if not run.config.encryption.has_committee:
+        return None
+    strategy = run.config.strategy
+    try:
+        facts, _, _ = read_payload(run.folder / f"{ROSTER}.payload")
+        book = RosterBook.from_bytes(str(facts["book"]).encode(), f"the roster in {run.folder}")
+    except (PayloadError, RosterError, KeyError) as error:
+        raise EvaluationError(f"the hospitals' roster of the run cannot be read ({error})") from error
+    return Consortium(book, Rules(strategy.min_contributors, strategy.max_share))
+
+
 def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versions: int) -> None:
     """Add the record of a version."""
     path = run.folder / "versions" / f"{made.version:06d}.payload"
     try:
-        _, payload, digest = read_payload(path, check=True)
+        facts, payload, digest = read_payload(path, check=True)
     except PayloadError as error:
         raise EvaluationError(str(error)) from error
-    if digest != made.digest:
+    if digest != run.state.digests[made.version]:
         raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
     number, key = made.version, made.key
-    head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered)
+    proof = str(facts.get("proof", ""))
+    head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered, proof)
     try:
-        state.add(head, payloads.open(payload, head.weight_sum, key, head.dithered), payloads.total, run.plan, versions)
+        state.add(head, payloads.open(payload, head), payloads.total, run.plan, versions)
     except (MissingKeyError, UnopenedError, ValueError) as error:
         raise EvaluationError(f"version {number} of {run.folder} does not open: {error}") from error

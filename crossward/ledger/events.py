@@ -30,7 +30,7 @@ from crossward.protocol import messages
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import MODELS
 
-VERSION = 1
+VERSION = 2
 _T = TypeVar("_T")
 Shape = tuple[tuple[str, int], ...]
 """(kind, length) of every part of a payload."""
@@ -347,6 +347,94 @@ class OverBudget(Refused):
     name = messages.BUDGET
 
 
+@_event
+class Declined(Refused):
+    """A committee member does not open a version list, or did not understand it."""
+
+    name = messages.DECLINED
+
+
+# ---------------------------------------------------------------------- a committee that opens versions
+
+
+@_event
+class CommitteeMet(Event):
+    """The hospitals' roster in force from here on; the aggregator learnt it from its members and checked signatures.
+
+    ``roster`` is its fingerprint, ``quorum`` how many of ``members`` consent to a list, ``openers`` how many answer.
+    """
+
+    name = "committee"
+    roster: str
+    revision: int
+    members: tuple[str, ...]
+    threshold: int
+    quorum: int
+    openers: int
+
+
+@_event
+class Opening(Event):
+    """The committee is asked to open the list ``digest``: ``tasks``' updates with ``weights``, as version ``version``.
+
+    From here on these updates are opened in this list or in none.
+    """
+
+    name = "opening"
+    version: int
+    roster: str
+    digest: str
+    tasks: tuple[int, ...]
+    weights: tuple[int, ...]
+
+
+@_event
+class OpeningDropped(Event):
+    """A list is not opened after all: its ``tasks``' updates are lost, their hospitals keep what they left over.
+
+    ``hospitals`` are its contributors, where members declined what they sealed.
+    """
+
+    name = "opening-dropped"
+    version: int
+    tasks: tuple[int, ...]
+    hospitals: tuple[str, ...] = sometimes(())
+    reason: str
+
+
+@_event
+class Assisted(Outcome):
+    """A node answered a question for the committee's sake, as ``member`` of the roster, with ``bytes`` of shares."""
+
+    name = "assisted"
+    hospital: str
+    member: str
+    kind: str
+    version: int
+    seconds: float
+    bytes: int
+
+
+@_event
+class Liar(Event):
+    """A committee member's signed answer for ``version`` is not what the others that hold the same seeds say."""
+
+    name = "liar"
+    version: int
+    member: str
+    subsets: tuple[int, ...]
+
+
+@_event
+class Corrected(Event):
+    """The record of ``version``, which nobody could verify, was made again of other members' answers."""
+
+    name = "corrected"
+    version: int
+    digest: str
+    openers: tuple[str, ...]
+
+
 # ---------------------------------------------------------------------- versions
 
 
@@ -356,6 +444,7 @@ class Version(Event):
 
     ``weights``, ``staleness`` and so on are in the order of ``tasks``; ``hospital_epsilon`` is what the hospital that
     has taken part most has spent by then, in ``hospital_versions`` versions. ``seconds`` since the version before.
+    With a committee, ``openers`` are the members whose answers opened it, ``opening_seconds`` what that took.
     """
 
     name = "version"
@@ -384,6 +473,8 @@ class Version(Event):
     hospital_versions: int | None = sometimes()
     reverts: int | None = sometimes()
     add_seconds: float | None = sometimes()
+    openers: tuple[str, ...] = sometimes(())
+    opening_seconds: float | None = sometimes()
 
 
 @_event

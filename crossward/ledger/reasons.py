@@ -219,6 +219,45 @@ FIXED_LAYOUT = Reason(
 FIXED_KEY = Reason("fixed-key", "updates of this run are made under key {want}, this one under {got}", _SAME_KEY)
 OUTGROWN = Reason("outgrown", "the run has moved to a scale epoch that it does not fit", "nothing")
 
+# ---------------------------------------------------------------------- a committee that opens versions
+
+_SAME_ROSTER = "compare the hospitals' roster files (`crossward members show`): all must follow the newest"
+STATEMENT = Reason("statement", "its sealed values cannot be opened: {wrong}", _SAME_PROGRAM)
+NO_COMMITTEE = Reason(
+    "no-committee",
+    "it comes with a committee's statement, or without one, against the run's encryption.scheme",
+    "set encryption.scheme of the node to the run's",
+)
+SIGNER = Reason(
+    "signer", "it is sealed by {signer!r}, whose key in the roster is not the one that signed the update", _SAME_ROSTER
+)
+ROSTER_CHANGED = Reason(
+    "roster-changed", "sealed under roster {got}, the one in force is {want}", "nothing: the hospital is asked again"
+)
+STRETCH = Reason(
+    "stretch",
+    "sealed in stretch {got}, its task was of stretch {want}",
+    _SAME_PROGRAM,
+)
+STRETCH_CLOSED = Reason(
+    "stretch-closed",
+    "sealed in stretch {got}, whose keys are destroyed: the present one is {now}",
+    "nothing, if it is rare; else a larger encryption.stretch",
+)
+DECLINED_BY = Reason(
+    "declined-by",
+    "too many members of the committee decline to open version {version}: {why}",
+    "the members' reasons say what is wrong; the contributors are asked again",
+)
+OPENING_LOST = Reason(
+    "opening-lost",
+    "the updates of version {version} are not those that its list was made of",
+    "check the disk of the run folder; the hospitals are asked again by themselves",
+)
+ROLLED_BACK = Reason(
+    "rolled-back", "version {version} was being opened when versions were rolled back", "nothing: it is asked again"
+)
+
 # last, as it is the least particular
 FACT = Reason("fact", "{name} is {got!r}, expected {want!r}", _SAME_PROGRAM)
 
@@ -234,8 +273,9 @@ OUTCOMES = {
     messages.WRONG_LAYOUT: "refused: of another adapter layout",
     messages.DUPLICATE: "refused: a second one",
     messages.BUDGET: "refused by the node: its privacy budget does not allow the training",
+    messages.DECLINED: "refused by a member of the committee",
 }
-OF_A_NODE = frozenset({messages.FAILED, messages.BEHIND, messages.BUDGET})
+OF_A_NODE = frozenset({messages.FAILED, messages.BEHIND, messages.BUDGET, messages.DECLINED})
 """Outcomes that a node decides, in its own words; all others are the server's."""
 REMEDIES = {
     messages.LATE: "nothing, if it is rare; else fewer train.local-steps or a larger strategy.max-staleness",
@@ -246,5 +286,6 @@ REMEDIES = {
     messages.WRONG_KEY: _SAME_KEY,
     messages.WRONG_LAYOUT: "compare model.*, lora.* and the files of model and tokenizer with another hospital's",
     messages.BUDGET: "raise the hospital's own limit of epsilon, or go on without it",
+    messages.DECLINED: _SAME_ROSTER,
 }
 """What to do about an outcome whose reason has no code here: a node's own words, or those of another version."""

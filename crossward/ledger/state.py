@@ -26,6 +26,8 @@ from crossward.ledger.chain import LedgerError
 from crossward.ledger.events import (
     VERSION,
     Accepted,
+    CommitteeMet,
+    Corrected,
     Discarded,
     Dispatched,
     Evaluated,
@@ -35,7 +37,10 @@ from crossward.ledger.events import (
     HospitalPrivacy,
     Joined,
     Left,
+    Liar,
     Measured,
+    Opening,
+    OpeningDropped,
     Outcome,
     OverBudget,
     Refused,
@@ -80,9 +85,9 @@ class RunState:
     process that wrote last; ``ended`` is why the run needs no more training when it is resumed. ``present`` and
     ``exhausted`` are node ids of this session: who is connected, and who has no privacy budget left.
 
-    ``version`` is the newest one, ``versions`` what is known of each, ``discarded_versions`` those that nobody can
-    open; ``layout``, ``shape`` and ``key`` are what version 1 fixed (a rotated key: what the newest version is sealed
-    under).
+    ``version`` is the newest one, ``versions`` what is known of each, ``digests`` of their records,
+    ``discarded_versions`` those that nobody can open; ``layout``, ``shape`` and ``key`` are what version 1 fixed (a
+    rotated key: what the newest version is sealed under).
 
     ``buffer`` holds accepted updates that wait, by task; ``waiting`` their nodes; ``accepted`` every hospital's last
     accepted task; ``under_way`` tasks without an outcome; ``claims`` what hospitals said of themselves; ``taken`` in
@@ -91,7 +96,9 @@ class RunState:
 
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
-    who gets no more tasks for that. ``heldout`` is the last evaluation with a loss. ``sites`` are names by hospital,
+    who gets no more tasks for that. ``committee`` is the roster in force, ``opening`` the list that its members are
+    being asked to open, ``liars`` which of them answered wrongly. ``heldout`` is the last evaluation with a loss.
+    ``sites`` are names by hospital,
     ``measures`` the newest ones by (model, site). ``met`` are all nodes of this session; ``unknown`` is an event not
     known here.
     """
@@ -105,6 +112,7 @@ class RunState:
     met: set[int] = field(default_factory=set)
     version: int = 0
     versions: dict[int, VersionFacts] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
     layout: str = ""
     shape: Shape = ()
     key: str = ""
@@ -122,6 +130,9 @@ class RunState:
     reverting: list[int] = field(default_factory=list)
     discarded_groups: list[frozenset[str]] = field(default_factory=list)
     excluded: set[str] = field(default_factory=set)
+    committee: CommitteeMet | None = None
+    opening: Opening | None = None
+    liars: set[str] = field(default_factory=set)
     snapshot: SnapshotHead | None = None
     snapshot_digests: tuple[str, ...] = ()
     sites: dict[str, str] = field(default_factory=dict)
@@ -244,6 +255,7 @@ def _make(state: RunState, event: Version) -> None:
     state.version = event.version
     facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered)
     state.versions[event.version] = facts
+    state.digests[event.version] = event.digest
     state.layout, state.shape = event.layout, event.shape
     if event.reverts is None:
         state.key = event.key
@@ -253,9 +265,33 @@ def _make(state: RunState, event: Version) -> None:
         state.train_losses.append((event.version, event.train_loss))
     for task in event.tasks:
         _take_out(state, task)
+    if event.reverts is None:
+        state.opening = None
     state.taken.update(event.hospitals)
     if event.hospital_epsilon is not None:
         state.epsilon = event.hospital_epsilon
+
+
+def _meet_committee(state: RunState, event: CommitteeMet) -> None:
+    state.committee = event
+
+
+def _open(state: RunState, event: Opening) -> None:
+    state.opening = event
+
+
+def _drop_opening(state: RunState, event: OpeningDropped) -> None:
+    state.opening = None
+    if event.hospitals:
+        state.discarded_groups.append(frozenset(event.hospitals))
+
+
+def _correct(state: RunState, event: Corrected) -> None:
+    state.digests[event.version] = event.digest
+
+
+def _name_liar(state: RunState, event: Liar) -> None:
+    state.liars.add(event.member)
 
 
 def _discard(state: RunState, event: Discarded) -> None:
@@ -306,6 +342,11 @@ _CHANGES: dict[type, Callable[[RunState, Any], None]] = {
     Refused: _refuse,
     OverBudget: _exhaust,
     Measured: _measure,
+    CommitteeMet: _meet_committee,
+    Opening: _open,
+    OpeningDropped: _drop_opening,
+    Liar: _name_liar,
+    Corrected: _correct,
     Version: _make,
     Discarded: _discard,
     Excluded: _exclude,

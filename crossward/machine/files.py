@@ -1,11 +1,12 @@
 """Files that appear whole or not at all: written beside their place under a name of their own, then put into it.
 
-Not for: what is in a file, or locks (``client_app.state.locks``).
+Not for: what is in a file, or locks that a node's tasks wait for (``client_app.state.locks``).
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -84,5 +85,22 @@ def sync_folder(path: Path) -> None:
     folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def folder_locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the folder ``path``: whoever reads, changes and writes a file there under it loses nothing.
+
+    Raises
+    ------
+    OSError
+        the folder cannot be opened.
+    """
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(folder)

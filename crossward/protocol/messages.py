@@ -1,7 +1,8 @@
 """Every message that crosses the trust boundary.
 
 Server to node: :class:`Task` (train, evaluate or train alone, with the records that bring the node up to
-the task's version). Node to server: :class:`Update`, :class:`Evaluation` or :class:`Failure`.
+the task's version; or a question to a member of the encryption scheme's committee). Node to server: :class:`Update`,
+:class:`Evaluation`, :class:`Membership`, :class:`Consented`, :class:`Answered` or :class:`Failure`.
 ``crossward.protocol.wire`` puts them into Flower records and back.
 
 Not for: deciding what an update is worth (``strategies``) or making one (``client_app``).
@@ -10,6 +11,7 @@ Not for: deciding what an update is worth (``strategies``) or making one (``clie
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -18,17 +20,19 @@ from crossward.config.privacy_settings import NO_UNIT
 from crossward.protocol.measures import Measure
 from crossward.protocol.parts import Payload
 
-VERSION = 4
+VERSION = 5
 TRAIN, EVALUATE, ALONE = "train", "evaluate", "train.alone"
+MEMBERSHIP, CONSENT, ANSWER = "query.membership", "query.consent", "query.answer"
 EMPTY = Payload((), b"")
 
 # Outcomes of a task. The node's own names for what went wrong come first.
 FAILED, BEHIND, WRONG_LAYOUT = "failed", "behind", "wrong-layout"
 ACCEPTED, LATE, MALFORMED, WRONG_KEY, DUPLICATE = "accepted", "late", "malformed", "wrong-key", "duplicate"
 BUDGET = "budget"  # the node's privacy budget does not allow the training: it trains no more before it comes anew
+DECLINED = "declined"  # a committee member does not open what it was asked to
 MODELS = ("base", "global", "own")  # whose held-out measures a node reports
-NODE_OUTCOMES = (FAILED, BEHIND, MALFORMED, WRONG_KEY, BUDGET)  # what a node may say of its own task
-OUTCOMES = (ACCEPTED, LATE, FAILED, BEHIND, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BUDGET)
+NODE_OUTCOMES = (FAILED, BEHIND, MALFORMED, WRONG_KEY, BUDGET, DECLINED)  # what a node may say of its own task
+OUTCOMES = (ACCEPTED, LATE, FAILED, BEHIND, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BUDGET, DECLINED)
 
 
 class Head(NamedTuple):
@@ -42,7 +46,8 @@ class RecordHead(NamedTuple):
     """What a catch-up record covers: versions first..last of one scale epoch, and the exact sum of their weights.
 
     ``key`` is the fingerprint of the consortium key that opens it, empty when nothing in it is sealed. ``dithered`` is
-    how many of its versions carry a dither (``crossward.encryption.dither``).
+    how many of its versions carry a dither (``crossward.encryption.dither``). ``proof`` is what a committee opened it
+    by, as :mod:`crossward.encryption.committee.spelling` spells it; empty under other schemes.
     """
 
     first: int
@@ -52,6 +57,7 @@ class RecordHead(NamedTuple):
     sign: int
     key: str = ""
     dithered: int = 0
+    proof: str = ""
 
 
 class SnapshotHead(NamedTuple):
@@ -76,6 +82,8 @@ class Task:
     ``last`` marks a node's last task of the run: it is to measure the untuned base and its own adapter too.
     ``key`` is the fingerprint of the key that updates must be made under, empty while version 1 has not fixed it.
     ``refused`` is why the node's last update was refused, empty when it was not.
+    ``committee`` is what a scheme with a committee adds, by :mod:`crossward.encryption.committee.spelling`: for a
+    training whose keys to seal to, for a question to a member what it is asked; empty under other schemes.
     """
 
     lineage: str
@@ -93,6 +101,7 @@ class Task:
     last: bool = False
     key: str = ""
     refused: str = ""
+    committee: bytes = b""
     records: tuple[tuple[RecordHead, Payload], ...] = ()
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
 
@@ -107,6 +116,9 @@ class Update:
     ``privacy_unit`` is the run's ``privacy.unit``. Where hospitals protect it themselves (an example or a patient),
     ``loss_sum`` is 0.0 and reveals nothing, the counts are public numbers, and ``local_epsilon`` is what this hospital
     has spent so far in the lineage, with this training, which by itself costs ``local_epsilon_step``.
+
+    ``committee`` is the hospital's statement on its sealed values and the sealed seeds for each member of the
+    committee, by :mod:`crossward.encryption.committee.spelling`; empty under other schemes.
     """
 
     lineage: str
@@ -130,6 +142,7 @@ class Update:
     privacy_unit: str = NO_UNIT
     local_epsilon: float = 0.0
     local_epsilon_step: float = 0.0
+    committee: bytes = b""
     payload: Payload = EMPTY
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
     public_key: bytes = b""
@@ -140,13 +153,14 @@ class Update:
         facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in _UNSIGNED}
         facts["protocol"] = VERSION
         facts["payload"] = self.payload.digest()
+        facts["committee"] = hashlib.sha256(self.committee).hexdigest() if self.committee else ""
         if self.snapshot is not None:
             head, payloads = self.snapshot
             facts["snapshot"] = [head.version, list(head.epochs), [p.digest() for p in payloads]]
         return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-_UNSIGNED = {"payload", "snapshot", "public_key", "signature"}
+_UNSIGNED = {"committee", "payload", "snapshot", "public_key", "signature"}
 
 
 @dataclass(frozen=True)
@@ -161,6 +175,42 @@ class Evaluation:
     head: Head
     seconds: float
     measures: dict[str, Measure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """The roster that a node follows, and its public sealing keys if it is on the committee.
+
+    ``public_key`` is its identity; ``roster`` and ``certificates`` are as
+    :mod:`crossward.encryption.committee.spelling` spells them.
+    """
+
+    lineage: str
+    task: int
+    public_key: bytes
+    roster: bytes
+    certificates: bytes
+
+
+@dataclass(frozen=True)
+class Consented:
+    """A member's consent to the version list ``digest``, with its signature."""
+
+    lineage: str
+    task: int
+    member: str
+    digest: str
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A member's share of a version list: ``facts`` as the spelling has them, the blocks as parts of ``payload``."""
+
+    lineage: str
+    task: int
+    facts: bytes
+    payload: Payload = EMPTY
 
 
 @dataclass(frozen=True)
@@ -179,18 +229,20 @@ class Failure:
     last: int = -1
 
 
-Reply = Update | Evaluation | Failure
+Reply = Update | Evaluation | Membership | Consented | Answered | Failure
 
 
 class Kind(NamedTuple):
     """A kind of task: ``reply`` is what answers it (or a :class:`Failure`), ``act`` the method of a node that does.
 
-    ``doing`` is what a node does meanwhile, for people.
+    ``doing`` is what a node does meanwhile, for people. ``beside``: it takes keys alone and no model, and a node
+    answers it while it works on another task; the method is one of ``client_app.committee.seat.Seat``.
     """
 
     reply: type[Reply]
     act: str
     doing: str
+    beside: bool = False
 
 
 # By Flower's message type: "train", "evaluate" or "query", an action of one's own behind a dot. Adding one is an entry,
@@ -199,4 +251,7 @@ KINDS: dict[str, Kind] = {
     TRAIN: Kind(Update, "train", "training"),
     EVALUATE: Kind(Evaluation, "evaluate", "evaluating"),
     ALONE: Kind(Evaluation, "alone", "training alone"),
+    MEMBERSHIP: Kind(Membership, "membership", "naming its roster", beside=True),
+    CONSENT: Kind(Consented, "consent", "checking a version list", beside=True),
+    ANSWER: Kind(Answered, "answer", "opening a version", beside=True),
 }

@@ -24,6 +24,7 @@ from crossward.protocol.messages import (
     MODELS,
     NODE_OUTCOMES,
     VERSION,
+    Answered,
     Evaluation,
     Failure,
     Head,
@@ -173,6 +174,7 @@ def write_task(task: Task) -> RecordDict:
         "last": task.last,
         "key": task.key,
         "refused": task.refused,
+        "committee": task.committee,
     }
     for name, values in zip(RecordHead._fields, zip(*(h for h, _ in task.records), strict=True), strict=False):
         facts[f"record-{name}"] = list(values)
@@ -212,7 +214,7 @@ def read_task(content: RecordDict) -> Task:
     if not _LINEAGE.fullmatch(_get(facts, "lineage", str)):
         raise ProtocolError("'lineage' is not 1 to 64 letters, digits, '-' or '_'")
     columns: list[list[Any]] = [
-        _list(facts, f"record-{name}", str if name == "key" else int) for name in RecordHead._fields
+        _list(facts, f"record-{name}", str if name in ("key", "proof") else int) for name in RecordHead._fields
     ]
     if len({len(column) for column in columns}) != 1:
         raise ProtocolError("the records' columns differ in length")
@@ -241,6 +243,7 @@ def read_task(content: RecordDict) -> Task:
         last=_get(facts, "last", bool),
         key=_key(_get(facts, "key", str), "key"),
         refused=_get(facts, "refused", str),
+        committee=_get(facts, "committee", bytes),
         records=tuple(zip(heads, payloads[: len(heads)], strict=True)),
         snapshot=_take_snapshot(facts, payloads[len(heads) :]),
     )
@@ -312,11 +315,17 @@ def _write_evaluation(reply: Evaluation, content: RecordDict) -> None:
 def _write_update(reply: Update, content: RecordDict) -> None:
     facts = _about_node(reply) | {_dashed(name): getattr(reply, name) for name in _UPDATE_FACTS}
     facts |= {"reply": _tag(Update), "public-key": reply.public_key, "signature": reply.signature}
+    facts["committee"] = reply.committee
     payloads = [reply.payload]
     _put_snapshot(facts, payloads, reply.snapshot)
     facts["parts"] = _put_payload(content, payloads)
     content[FACTS] = ConfigRecord(facts)
     content[METRICS] = MetricRecord({_dashed(name): getattr(reply, name) for name in _UPDATE_METRICS})
+
+
+def _write_answered(reply: Answered, content: RecordDict) -> None:
+    _put_payload(content, [reply.payload])
+    content[FACTS] = ConfigRecord(_common(reply) | {"reply": _tag(Answered), "facts": reply.facts})
 
 
 def write_reply(reply: Reply) -> RecordDict:
@@ -380,6 +389,7 @@ def _read_update(kind: type[Update], content: RecordDict, facts: ConfigRecord) -
     update = kind(
         **given,
         head=_head(facts),
+        committee=_get(facts, "committee", bytes),
         payload=payloads[0],
         snapshot=_take_snapshot(facts, payloads[1:]),
         public_key=_get(facts, "public-key", bytes),
@@ -403,6 +413,13 @@ def _read_update(kind: type[Update], content: RecordDict, facts: ConfigRecord) -
     return update
 
 
+def _read_answered(kind: type[Answered], content: RecordDict, facts: ConfigRecord) -> Answered:
+    common = _get(facts, "lineage", str), _get(facts, "task", int)
+    index = record_of(content, INDEX, ConfigRecord)
+    parts = len(_list(index, "kind", str)) if index is not None else 0
+    return kind(*common, _get(facts, "facts", bytes), _take_payload(content, [parts])[0])
+
+
 def read_reply(content: RecordDict) -> Reply:
     """Undo :func:`write_reply`, checking everything."""
     facts = _facts(content)
@@ -421,4 +438,5 @@ _CODECS: dict[type[Reply], _Codec] = {  # of the replies that are more than fact
     Failure: (_write_flat, _read_failure),
     Evaluation: (_write_evaluation, _read_evaluation),
     Update: (_write_update, _read_update),
+    Answered: (_write_answered, _read_answered),
 }

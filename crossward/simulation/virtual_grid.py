@@ -20,6 +20,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
 from crossward.internals.flower import empty_run, set_message_id, set_task_identity
+from crossward.protocol.messages import KINDS
 from crossward.protocol.wire import content_size
 
 if TYPE_CHECKING:
@@ -45,15 +46,19 @@ class VirtualClock:
 
 @dataclass(frozen=True)
 class Speed:
-    """What a node's task costs: Mbit/s of its link, seconds of latency a message, seconds of compute a task."""
+    """What a node's task costs: Mbit/s of its link, seconds of latency a message, seconds of compute a task.
+
+    A question that it answers beside its tasks takes ``beside`` seconds of compute.
+    """
 
     mbit: float = 100.0
     latency: float = 0.05
     compute: float = 10.0
+    beside: float = 0.05
 
-    def seconds(self, size: int) -> float:
-        """Virtual seconds of a task that moves ``size`` bytes."""
-        return 2 * self.latency + 8e-6 * size / self.mbit + self.compute
+    def seconds(self, size: int, beside: bool = False) -> float:
+        """Virtual seconds of a task, or of a question answered ``beside`` tasks, that moves ``size`` bytes."""
+        return 2 * self.latency + 8e-6 * size / self.mbit + (self.beside if beside else self.compute)
 
 
 @dataclass
@@ -123,12 +128,13 @@ class VirtualGrid(Grid):
         node = self.nodes[node_id]
         now = self.clock.now()
         self.pushed.append((now, node_id, message.metadata.message_type))
-        size = self.size(message.content)
+        size, kind = self.size(message.content), KINDS.get(message.metadata.message_type)
+        beside = kind is not None and kind.beside
         reply = node.app(message, node.context)
         size += self.size(reply.content) if reply.has_content() else 0
         outcomes = [(0.0, reply)] if self.fault is None else self.fault(node_id, message, reply)
         for extra, outcome in outcomes:
-            arrival = now + node.speed.seconds(size) + extra
+            arrival = now + node.speed.seconds(size, beside) + extra
             if arrival >= node.leaves:  # what Flower answers once a node's heartbeats have stopped
                 outcome = Message(Error(code=5, reason="Node Unavailable"), reply_to=message)
                 arrival = node.leaves + 49.0

@@ -32,7 +32,7 @@ from crossward.launcher.overrides import app_defaults
 from crossward.ledger import events
 from crossward.ledger.events import Event, Late, Refused
 from crossward.ledger.state import RunState
-from crossward.protocol.messages import TRAIN, Task, Update
+from crossward.protocol.messages import TRAIN, RecordHead, Task, Update
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import read_reply
 from crossward.simulation.run import run_plan, simulate_run
@@ -104,10 +104,10 @@ class _Watch(Callback):
         node.learner = Remembering(node.learner, self.config, self.memory, [])
         return node
 
-    def _open(self, payload: Payload, *made_of: Any) -> Ints:
+    def _open(self, payload: Payload, head: RecordHead) -> Ints:
         assert self.payloads is not None  # a node has sealed the payload
         out = np.zeros(self.payloads.total, dtype=np.int64)
-        for place, values in self.payloads.open(payload, *made_of):
+        for place, values in self.payloads.open(payload, head):
             out[place] = values
         return out
 
@@ -115,7 +115,8 @@ class _Watch(Callback):
         if message.metadata.message_type == TRAIN:
             content = read_reply(reply.content)
             if isinstance(content, Update):
-                self.updates[content.task] = self._open(content.payload, 1, content.key)
+                alone = RecordHead(1, 1, content.epoch, 1, 1, content.key)
+                self.updates[content.task] = self._open(content.payload, alone)
         return [(0.0, reply)]
 
     def on_event(self, event: Event, state: RunState) -> None:
@@ -125,7 +126,9 @@ class _Watch(Callback):
             return
         values = np.stack([self.updates.pop(task) for task in event.tasks])
         record = read_payload(self.folder / "versions" / f"{event.version:06d}.payload")[1]
-        opened = self._open(record, event.weight_sum, event.key, event.dithered)
+        number = event.version
+        head = RecordHead(number, number, event.epoch, event.weight_sum, event.sign, event.key, event.dithered)
+        opened = self._open(record, head)
         self.versions.append(Version(event.version, event.sites, event.weights, values, opened))
         self.say(f"version {event.version} of {self.wanted}")
         if len(self.versions) == self.wanted:

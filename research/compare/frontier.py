@@ -20,6 +20,7 @@ from client_app.update.payloads import Payloads, Vault
 from crossward.config.encryption_settings import ALL, NONE, SENSITIVE, EncryptionSettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.settings import field_plan
+from crossward.protocol.messages import RecordHead
 from crossward.protocol.parts import join
 from research.compare.leakage import Attack, leakage_of
 from research.compare.methods import HYBRID, METHODS
@@ -42,13 +43,14 @@ def point(learner: LoraLearner, fraction: float, hospitals: int, seed: int = 0, 
     weights = [plan.total_weight // hospitals] * hospitals
     seconds, up, down = [], 0, 0
     with Payloads(learner.sizes, plan, vault) as payloads:
+        summary = RecordHead(1, 1, 0, sum(weights), 1, vault.fingerprint)
         for _ in range(REPEATS):
             began = time.perf_counter()
             sent = [payloads.seal(values) for values in updates]
             summed = join(combine(sent, weights, plan.sum_bits(1), kinds))
             for _ in range(hospitals):
                 out = np.zeros(total, np.int64)
-                for place, values in payloads.open(summed, sum(weights), vault.fingerprint):
+                for place, values in payloads.open(summed, summary):
                     out[place] += values
             seconds.append(time.perf_counter() - began)
             up, down = sum(p.size for p in sent), hospitals * summed.size

@@ -13,6 +13,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 
 from crossward.encryption.aggregator import Kinds
+from crossward.encryption.committee.spelling import join_proofs
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger.state import VersionFacts
 from crossward.protocol.messages import EMPTY, RecordHead
@@ -71,12 +72,21 @@ class CatchUp:
             self.journal.drop(name)
         self._last, self._passing = None, []
 
+    def replaced(self, version: int) -> None:
+        """The record of ``version`` is another: forget the sums that it is in."""
+        for length, sums in self._sums.items():
+            for first in [first for first in sums if first <= version < first + length]:
+                del sums[first]
+                self.journal.drop(f"sums/{first:06d}-{length:06d}")
+        self.forget()
+
     def _record(self, version: int) -> Record:
         facts = self.versions[version]
         if facts.discarded:
             return RecordHead(version, version, facts.epoch, 0, facts.sign), EMPTY
+        kept, payload = self.journal.open(version_name(version))
         head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign, facts.key, facts.dithered)
-        return head, self.journal.open(version_name(version))[1]
+        return head._replace(proof=kept.get("proof", "")), payload
 
     def _aligned(self, first: int, length: int) -> Record:
         """Sum of versions first..first+length-1, where length is a power of two that divides first-1."""
@@ -101,6 +111,7 @@ class CatchUp:
             last=heads[-1].last,
             weight_sum=sum(h.weight_sum for h in heads),
             dithered=sum(h.dithered for h in heads),
+            proof=join_proofs([h.proof for h in heads]),
         )
         bits = self.plan.sum_bits(total.last - total.first + 1)
         summed = combine([payload for _, payload in records], [1] * len(records), bits, self.kinds)

@@ -20,17 +20,20 @@ from crossward.ledger.events import Accepted, Discarded, Excluded, Version
 from crossward.ledger.lines import read_line
 from strategies.history.roster import NodeView
 from strategies.history.state import ServerState
+from strategies.opening.recheck import compared, forget
 
 WITNESSES = 2
 
 
-def report_unopened(state: ServerState, view: NodeView, first: int, last: int, reason: str) -> None:
-    """Record that a node could not open versions ``first`` to ``last``."""
+def report_unopened(state: ServerState, view: NodeView, first: int, last: int, reason: str, sent: float = 0.0) -> None:
+    """Record that a node, which was ``sent`` its task then, could not open versions ``first`` to ``last``."""
     if not 1 <= first <= last <= state.version or state.hashes.newest >= first:
         return  # no such versions, or others have opened them: the fault is this node's
     state.catch_up.part(range(first, last + 1))
     if first < last or state.catch_up.versions[first].discarded:
         return
+    if state.committee is not None and compared(state, first, sent):
+        return  # a member may have answered wrongly
     witnesses = state.unopened.setdefault(first, set())
     witnesses.add(view.hospital)
     if len(witnesses) >= min(WITNESSES, len(state.roster.present)):
@@ -71,6 +74,7 @@ def _discard(state: ServerState, version: int, reason: str) -> None:
     state.record(Discarded(version=version, tasks=made.tasks, hospitals=made.hospitals, reason=reason))
     state.catch_up.forget()
     state.unopened.pop(version, None)
+    forget(state)
     _exclude(state)
     for view in state.roster.nodes.values():
         view.failures, view.not_before = 0, 0.0

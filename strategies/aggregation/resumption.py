@@ -12,6 +12,7 @@ from crossward.ledger.events import Dispatched, Failed
 from strategies.aggregation.versions import drop_others, roll_back
 from strategies.history.integrity import drop_damaged
 from strategies.history.state import ServerState
+from strategies.opening.making import drop
 
 
 def take_up(state: ServerState, interrupted: Iterable[Dispatched]) -> None:
@@ -22,4 +23,6 @@ def take_up(state: ServerState, interrupted: Iterable[Dispatched]) -> None:
     drop_damaged(state)
     if state.run.layout:
         drop_others(state, state.run.layout, state.run.shape, state.key)  # the run may be resumed under another key
+    if state.run.reverting:
+        drop(state, reasons.ROLLED_BACK(version=state.version + 1))
     roll_back(state, state.run.reverting)

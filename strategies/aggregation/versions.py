@@ -7,7 +7,7 @@ Not for: when a buffer is full (``strategies.async_hybrid``) or which updates en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from crossward.config.strategy_settings import StrategySettings
 from crossward.config.weightings import WEIGHTINGS
@@ -26,16 +26,22 @@ def _append(
     state: ServerState,
     parts: Iterable[Part],
     measured: Callable[[], dict[str, Any]] = dict,
+    proof: str = "",
     **facts: Any,
 ) -> Version:
-    """Keep ``parts`` as the next version, of these ``facts``; ``measured`` is asked for more once they are written."""
+    """Keep ``parts`` as the next version, of these ``facts``; ``measured`` is asked for more once they are written.
+
+    ``proof`` is what a committee opened it by; it is kept with the parts.
+    """
     version = state.version + 1
     names = ("epoch", "weight_sum", "sign", "key", "dithered")
-    head = {"version": version, **{name: facts[name] for name in names}}
+    head = {"version": version, **{name: facts[name] for name in names}, **({"proof": proof} if proof else {})}
     digest = state.journal.keep(version_name(version), head, parts)
     made = Version(version=version, digest=digest, **facts, **measured())
     state.record(made)
     state.catch_up.forget()
+    if state.committee is not None:
+        state.committee.renew(made.version)
     return made
 
 
@@ -86,9 +92,31 @@ def _weigh(
     """Shares and integer weights of a version's updates, found in the hospitals' order: who came first has no part."""
     order = sorted(range(len(hospitals)), key=lambda k: hospitals[k])
     ordered = [contributions[k] for k in order]
-    share, weights = weigh(ordered, state.plan.total_weight, state.settings)
+    share, weights = weigh(ordered, state.most_weight, state.settings)
     back = sorted(range(len(order)), key=lambda i: order[i])
     return [share[i] for i in back], [weights[i] for i in back]
+
+
+class Weighed(NamedTuple):
+    """What updates of one layout and key come to as a version: ``weights`` include multipliers."""
+
+    layout: str
+    shape: Shape
+    key: str
+    contributions: list[Contribution]
+    share: list[float]
+    weights: list[int]
+
+
+def weighed(state: ServerState, chosen: list[Accepted]) -> Weighed:
+    """Shares and integer weights of ``chosen``; before version 1 others that cannot be added to them are discarded."""
+    layout, shape, key = (state.run.layout, state.run.shape, state.key)
+    if not layout:
+        layout, shape, key = chosen[0].layout, chosen[0].shape, chosen[0].key
+        drop_others(state, layout, shape, key)
+    contributions = [_now(state, update) for update in chosen]
+    share, weights = _weigh(state, [update.hospital for update in chosen], contributions)
+    return Weighed(layout, shape, key, contributions, share, weights)
 
 
 def make_version(state: ServerState, chosen: list[Accepted]) -> Version:
@@ -98,39 +126,43 @@ def make_version(state: ServerState, chosen: list[Accepted]) -> Version:
     2**(scale epochs behind) brings an older update to the present unit, d is a dither
     (``crossward.encryption.dither``).
     """
-    layout, shape, key = (state.run.layout, state.run.shape, state.key)
-    if not layout:
-        layout, shape, key = chosen[0].layout, chosen[0].shape, chosen[0].key
-        drop_others(state, layout, shape, key)
-    contributions = [_now(state, update) for update in chosen]
-    hospitals, budget = [update.hospital for update in chosen], state.budget
-    share, weights = _weigh(state, hospitals, contributions)
+    made = weighed(state, chosen)
     payloads = [state.journal.open(update.payload)[1] for update in chosen]
     sites = [update.site for update in chosen]
-    dither = state.dither.version(state.plan.total_weight, state.version + 1, sites, weights)
-    now = state.clock.now()
-    made = _append(
+    dither = state.dither.version(state.plan.total_weight, state.version + 1, sites, made.weights)
+    parts = combine(payloads, made.weights, state.plan.sum_bits(1), state.kinds, dither)
+    return finish_version(state, chosen, made, parts, dithered=int(dither is not None))
+
+
+def finish_version(
+    state: ServerState, chosen: list[Accepted], made: Weighed, parts: Iterable[Part], dithered: int = 1, **more: Any
+) -> Version:
+    """Keep ``parts`` as the next version, of the updates ``chosen``; ``more`` are facts of its event."""
+    hospitals, budget = [update.hospital for update in chosen], state.budget
+    contributions, now = made.contributions, state.clock.now()
+    version = _append(
         state,
-        combine(payloads, weights, state.plan.sum_bits(1), state.kinds, dither),
+        parts,
         lambda: {"add_seconds": state.clock.now() - now},
         epoch=state.schedule.epoch(state.version),
-        weight_sum=sum(weights),
+        weight_sum=sum(made.weights),
         sign=1,
-        key=key,
-        dithered=int(dither is not None),
-        layout=layout,
-        shape=shape,
+        key=made.key,
+        dithered=dithered,
+        layout=made.layout,
+        shape=made.shape,
         tasks=tuple(update.task for update in chosen),
         hospitals=tuple(hospitals),
-        sites=tuple(sites),
-        weights=tuple(weights),
+        sites=tuple(update.site for update in chosen),
+        weights=tuple(made.weights),
         staleness=tuple(c.staleness for c in contributions),
         bandwidths=tuple(c.bandwidth for c in contributions),
-        **({} if state.losses_withheld else _losses(share, contributions)),
+        **({} if state.losses_withheld else _losses(made.share, contributions)),
         seconds=now - state.version_began,
         seal_seconds=tuple(update.seal_seconds for update in chosen),
         open_seconds=tuple(update.open_seconds for update in chosen),
         **(budget.facts(hospitals) if budget is not None else {}),
+        **more,
     )
     for update in chosen:
         state.journal.drop(update.payload)
@@ -138,7 +170,7 @@ def make_version(state: ServerState, chosen: list[Accepted]) -> Version:
     state.version_began = now
     if budget is not None:
         _drop_coarse(state)
-    return made
+    return version
 
 
 def _losses(share: list[float], contributions: list[Contribution]) -> dict[str, Any]:
@@ -163,9 +195,11 @@ def roll_back(state: ServerState, versions: Iterable[int]) -> None:
         facts = run.versions[version]
         if facts.discarded:
             continue
+        kept, parts = state.journal.open(version_name(version))
         _append(
             state,
-            state.journal.open(version_name(version))[1],
+            parts,
+            proof=kept.get("proof", ""),
             epoch=facts.epoch,
             weight_sum=facts.weight_sum,
             sign=-facts.sign,

@@ -12,7 +12,7 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from crossward.ledger import reasons
-from crossward.protocol.messages import FAILED, TRAIN, SnapshotHead, Task
+from crossward.protocol.messages import FAILED, KINDS, TRAIN, SnapshotHead, Task
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import write_task
 from strategies.exchange.launches import launched
@@ -69,6 +69,7 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
         last=kind != TRAIN and bool(state.stop_reason),
         key=state.key,
         refused=view.refused,
+        committee=state.committee.invitation(state.version) if state.committee is not None and kind == TRAIN else b"",
         records=tuple(state.catch_up.records(held, state.version)),
         snapshot=snapshot,
     )
@@ -85,7 +86,8 @@ def send(state: ServerState, grid: Grid, messages: Iterable[Message]) -> None:
     """Push tasks that the roster has as drafts, one at a time, and take them into the roster and the journal."""
     for message in messages:
         message_id = next(iter(grid.push_messages([message])), "")
-        _, flight = state.roster.drafts.pop(message.metadata.dst_node_id)
+        metadata = message.metadata
+        _, flight = state.roster.drafts.pop((metadata.dst_node_id, KINDS[metadata.message_type].beside))
         if message_id:
             launched(state, message_id, flight)
         else:

@@ -35,5 +35,5 @@ def adopt(state: ServerState) -> None:
     """Take composed messages that somebody else has pushed as sent: a Grid gives a message its id when it pushes it."""
     for metadata, flight in list(state.roster.drafts.values()):
         if metadata.message_id:
-            del state.roster.drafts[flight.node]
+            del state.roster.drafts[flight.node, flight.beside]
             launched(state, metadata.message_id, flight)

@@ -56,3 +56,5 @@ def meet(state: ServerState, grid: Grid) -> None:
     for node in left:
         state.record(Left(node=str(node), hospital=state.roster.nodes[node].hospital))
         state.roster.nodes[node].todo = ""
+        if state.committee is not None:
+            state.committee.forget(node)

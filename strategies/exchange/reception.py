@@ -16,15 +16,20 @@ from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.ledger import reasons
 from crossward.ledger.events import Accepted, Disagreement, Duplicate, Measured, SnapshotDropped, refused
 from crossward.protocol.messages import (
+    ANSWER,
     BEHIND,
+    CONSENT,
     DUPLICATE,
     FAILED,
     KINDS,
     LATE,
     MALFORMED,
     WRONG_KEY,
+    Answered,
+    Consented,
     Evaluation,
     Failure,
+    Membership,
     Reply,
     Update,
 )
@@ -35,12 +40,18 @@ from strategies.exchange.admission import Expected, Refusal, examine
 from strategies.exchange.launches import adopt
 from strategies.history.roster import Flight, NodeView
 from strategies.history.state import ServerState, multiplier, multiplier_room
+from strategies.opening import questions
+from strategies.opening.admission import unsealable
+from strategies.opening.making import kept_facts
 
 ATTEMPTS = 3
 
 
 def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
     """Record that a task failed; the node is asked again after a pause, or at once if it was only behind."""
+    if flight.kind in (CONSENT, ANSWER):
+        questions.failed(state, flight, outcome, reason)
+        return
     view = state.roster.nodes[flight.node]
     facts = {"task": flight.task, "node": str(flight.node), "hospital": view.hospital, "version": flight.version}
     state.record(refused(outcome, kind=flight.kind, reason=reason, **facts))
@@ -98,11 +109,16 @@ def receive(state: ServerState, message: Message) -> None:
     view = state.roster.nodes[flight.node]
     if not isinstance(reply, Failure):
         state.forecast.observe(view.node, flight.kind, state.clock.now() - flight.sent, flight.bytes_down)
-    _TAKES[type(reply)](state, flight, view, reply)
+    try:
+        _TAKES[type(reply)](state, flight, view, reply)
+    except ProtocolError as error:  # it can be read, but does not hold together
+        fail(state, flight, MALFORMED, str(error))
 
 
 def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Failure) -> None:
     view.refusing = reply.kind == WRONG_KEY
+    if view.refusing and state.committee is not None:
+        state.committee.doubt(view.node)  # it may follow another roster by now
     if reply.kind == BEHIND:
         view.held = reply.held if 0 <= reply.held <= flight.version else 0
         confirmed = state.snapshots.confirmed
@@ -111,7 +127,7 @@ def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Fai
             state.snapshots.drop(confirmed)
     fail(state, flight, reply.kind, reply.reason)
     if reply.first >= 0:
-        report_unopened(state, view, reply.first, reply.last, reply.reason)
+        report_unopened(state, view, reply.first, reply.last, reply.reason, flight.sent)
 
 
 def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: Evaluation) -> None:
@@ -154,7 +170,7 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
     )
     staleness = state.version - flight.version
     limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))
-    refusal = examine(update, expected, state.plan, *limits)
+    refusal = examine(update, expected, state.plan, *limits) or unsealable(state, flight.version, update)
     if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
         return Refusal(DUPLICATE, reasons.WAITS())
     agreed = state.hashes.agreed(flight.version)
@@ -183,7 +199,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
         fail(state, flight, refusal.outcome, refusal.reason.text)
         return
     kept = _accepted(state, flight, view, update, now - flight.sent)
-    state.journal.keep(kept.payload, {}, update.payload)
+    state.journal.keep(kept.payload, kept_facts(update.committee), update.payload)
     state.record(kept)
     state.progress = now
     view.public_key, view.site = update.public_key, update.site
@@ -265,4 +281,7 @@ _TAKES: dict[type[Reply], Callable[[ServerState, Flight, NodeView, Any], None]] 
     Failure: _take_failure,
     Evaluation: _take_evaluation,
     Update: _take_update,
+    Membership: questions.take_membership,
+    Consented: questions.take_consent,
+    Answered: questions.take_answer,
 }

@@ -13,6 +13,7 @@ from crossward.machine.text import printable
 from crossward.machine.waiting import Reminder
 from strategies.history.roster import Flight
 from strategies.history.state import ServerState
+from strategies.opening.round import Round
 
 FIRST = 15.0  # seconds without an event of the run; a training takes about as long
 _SHOWN = 6  # tasks named
@@ -43,6 +44,8 @@ def described(state: ServerState) -> str:
     waiting = len(state.run.buffer)
     buffered = f"{waiting} of {needed} updates have arrived" if needed else f"{waiting} updates have arrived"
     ending = "" if state.stop_reason else f"; {buffered}"
+    if state.opening is not None:
+        ending = f"; {_opening(state.opening)}"
     if flights:
         shown = ", ".join(f"{_name(state, flight)} {now - flight.sent:.0f} s" for flight in flights[:_SHOWN])
         more = f" and {len(flights) - _SHOWN} more" if len(flights) > _SHOWN else ""
@@ -54,6 +57,15 @@ def described(state: ServerState) -> str:
     if (pause := min((p for p in pauses if p > 0), default=0.0)) > 0:
         return f"nodes that failed are asked again, the first in {pause:.0f} s{ending}"
     return f"none of the {present} connected nodes may train now, others have to join{ending}"
+
+
+def _opening(opening: Round) -> str:
+    """How far a version is that the committee opens."""
+    begun = f"opening version {opening.version.version}"
+    roster, answered = opening.roster, sum(len(answer.subsets) for answer in opening.answers)
+    if not opening.agreed:
+        return f"{begun}: {len(opening.consents)} of {roster.quorum} members consented"
+    return f"{begun}: {answered} of {len(roster.subsets)} shares have arrived"
 
 
 def _name(state: ServerState, flight: Flight) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from flwr.app import Metadata
 
+from crossward.protocol.messages import KINDS
+
 
 @dataclass
 class Flight:
@@ -23,7 +25,12 @@ class Flight:
     sent: float
     deadline: float
     bytes_down: int
-    round: object = None  # the evaluation round that it answers
+    round: object = None  # the evaluation round, or the version list, that it answers for
+
+    @property
+    def beside(self) -> bool:
+        """Whether the node does it beside its other work."""
+        return KINDS[self.kind].beside
 
 
 @dataclass
@@ -56,16 +63,16 @@ class NodeView:
 
 
 class Roster:
-    """Nodes by id, tasks by message id, and ``drafts``: composed tasks by node that are not known to be sent.
+    """Nodes by id, tasks by message id, and ``drafts``: composed tasks that are not known to be sent.
 
-    ``present`` is who is connected, as the ledger says.
+    Drafts are by node and whether it does them beside other work; ``present`` is who is connected, as the ledger says.
     """
 
     def __init__(self, present: Set[int]) -> None:
         self.nodes: dict[int, NodeView] = {}
         self.present = present
         self.flights: dict[str, Flight] = {}
-        self.drafts: dict[int, tuple[Metadata, Flight]] = {}
+        self.drafts: dict[tuple[int, bool], tuple[Metadata, Flight]] = {}
         self._busy: set[int] = set()
 
     def changes(self, ids: Iterable[int]) -> tuple[list[int], list[int]]:
@@ -83,17 +90,18 @@ class Roster:
 
     def draft(self, metadata: Metadata, flight: Flight) -> None:
         """A task was composed, as the message of ``metadata``; one that was not sent before is forgotten."""
-        self.drafts[flight.node] = (metadata, flight)
+        self.drafts[flight.node, flight.beside] = (metadata, flight)
 
     def launch(self, message_id: str, flight: Flight) -> None:
         """A task was sent."""
         self.flights[message_id] = flight
-        self._busy.add(flight.node)
+        if not flight.beside:
+            self._busy.add(flight.node)
 
     def land(self, message_id: str) -> Flight | None:
         """A task has its reply or is cancelled."""
         flight = self.flights.pop(message_id, None)
-        if flight is not None:
+        if flight is not None and not flight.beside:
             self._busy.discard(flight.node)
         return flight
 

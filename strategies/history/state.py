@@ -30,6 +30,8 @@ from strategies.exchange.clock import Clock
 from strategies.exchange.forecast import Forecast
 from strategies.history.journal import Journal
 from strategies.history.roster import NodeView, Roster
+from strategies.opening.committee import Committee
+from strategies.opening.round import Recheck, Round
 from strategies.stopping.convergence import Convergence
 from strategies.stopping.federated_evaluation import EvaluationRound
 from strategies.stopping.hospital_budget import HospitalBudget
@@ -47,6 +49,9 @@ class ServerState:
     consortium key that updates must be made under (empty: version 1 fixes it, or nothing is sealed).
     ``privacy_unit`` is the run's ``privacy.unit``, ``budget`` what versions cost hospitals of their privacy (None
     without hospital-level privacy), ``dither`` what hides updates in versions' sums.
+    ``committee`` opens the versions (None under schemes without one), ``opening`` is the list that it is being asked
+    for, ``opened`` are those whose answers are kept until a node has verified the version, ``recheck`` is one that a
+    node could not verify.
     ``callbacks`` see every event once it is written and applied.
 
     ``run`` is where the lineage stands; ``resumed`` whether it had begun before, ``expected`` how many hospitals there
@@ -69,6 +74,10 @@ class ServerState:
     budget: HospitalBudget | None = None
     dither: Dither = field(default_factory=Dither)
     callbacks: Sequence[Callback] = ()
+    committee: Committee | None = None
+    opening: Round | None = None
+    opened: list[Round] = field(default_factory=list)
+    recheck: Recheck | None = None
     hashes: StateHashes = field(default_factory=StateHashes)
     next_task: int = 0
     stop_reason: str = ""
@@ -89,6 +98,8 @@ class ServerState:
         self.resumed, self.next_task = self.run.sessions > 0, self.run.first_task
         self.expected = max(self.settings.min_nodes, len(self.run.claims))
         self.ended = self.run.ended
+        if self.committee is not None and self.run.committee is not None:
+            self.committee.met = self.run.committee.roster
         for version, loss in self.run.losses if self.settings.evaluate_every else self.run.train_losses:
             self.ended = self.convergence.observe(version, loss) or self.ended
         if self.budget is not None:
@@ -123,6 +134,11 @@ class ServerState:
     def exhausted(self, node: int) -> bool:
         """Whether a node said, since it last joined, that its privacy budget allows no further training."""
         return node in self.run.exhausted
+
+    @property
+    def most_weight(self) -> int:
+        """The most that a version's integer weights may sum to: W, or what a committee's dithers leave of it."""
+        return self.plan.total_weight if self.committee is None else self.committee.most_weight(self.plan)
 
     @property
     def max_staleness(self) -> int:

@@ -17,6 +17,7 @@ from crossward.protocol.messages import ALONE, FAILED, TRAIN
 from strategies.aggregation.versions import roll_back
 from strategies.exchange.reception import ATTEMPTS, fail
 from strategies.history.state import RunError, ServerState
+from strategies.opening.making import drop
 
 
 class Ending:
@@ -58,6 +59,7 @@ class Ending:
             return metrics
         if reverts:
             log(WARNING, "The loss jumped to %.3f: versions after %s are rolled back", judged, reverts[-1] - 1)
+            drop(s, reasons.ROLLED_BACK(version=s.version + 1))
             roll_back(s, reverts)
             self.stop_at_last()
         elif (reason := s.convergence.observe(done.version, judge)) and not s.stop_reason:

@@ -17,11 +17,11 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from client_app import node as nodes
 from client_app.app import app, build
-from client_app.identity import load_identity
 from client_app.training import learner as learning
 from client_app.training.learner import LoraLearner
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError
+from crossward.encryption.identity import load_identity
 from crossward.encryption.key_file import create_key
 from crossward.protocol.messages import (
     ALONE,

@@ -57,7 +57,8 @@ def kept(node: Node) -> NodeState:
 
 
 def open_values(payload: Payload, weight_sum: int, sizes: tuple[int, ...], plan: FieldPlan) -> np.ndarray:
-    return np.concatenate([v for _, v in Payloads(sizes, plan, Vault()).open(payload, weight_sum, "")])
+    head = RecordHead(1, 1, 0, weight_sum, 1)
+    return np.concatenate([v for _, v in Payloads(sizes, plan, Vault()).open(payload, head)])
 
 
 def test_an_update_is_signed_and_would_be_admitted(node: Node) -> None:

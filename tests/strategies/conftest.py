@@ -26,7 +26,7 @@ from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.plan import FieldPlan
-from crossward.protocol.messages import ACCEPTED, EVALUATE, FAILED, OUTCOMES, WRONG_LAYOUT, Update
+from crossward.protocol.messages import ACCEPTED, EVALUATE, FAILED, OUTCOMES, WRONG_LAYOUT, RecordHead, Update
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import read_reply
 from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
@@ -194,7 +194,8 @@ class Federation:
     def opened(self, payload: Payload, weight_sum: int, key: str, dithered: int = 0) -> np.ndarray:
         """``sum w*q`` of a payload, int64 [DIMENSION]."""
         out = np.zeros(DIMENSION, np.int64)
-        for place, values in Payloads((8, 8), self.plan, self.vault).open(payload, weight_sum, key, dithered):
+        head = RecordHead(1, 1, 0, weight_sum, 1, key, dithered)
+        for place, values in Payloads((8, 8), self.plan, self.vault).open(payload, head):
             out[place] = values
         return out
 

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossward.encryption.committee.fields import Words, check, chunks, pack, word
-from crossward.encryption.committee.masks import Seeds, box_digests, pad, seal_seeds, tag_pad
+from crossward.encryption.committee.masks import Seeds, pad, seal_seeds, tag_pad
 from crossward.encryption.committee.opening import VersionRecord, payload_digest
 from crossward.encryption.committee.roster import Roster, SealingCertificate
 from crossward.encryption.committee.signatures import Sign
-from crossward.encryption.committee.statements import TAG_PRIME, Rules, Statement, VersionList
+from crossward.encryption.committee.statements import TAG_PRIME, Rules, Statement, VersionList, box_digests
 from crossward.encryption.committee.tags import tag, tag_key
 from crossward.encryption.keystream import PIECE, add_keystream
 from crossward.encryption.packing import Buffer
@@ -55,14 +55,14 @@ def seal_update(
 
     Each of ``blocks`` is sealed before the next is taken: beyond the sealed bytes, memory holds one of them.
     ``secret`` is the consortium's (``crossward.encryption.secret.Secret.committee_key``), ``certificates`` are the
-    committee's sealing keys of ``stretch``, by member.
+    committee's sealing keys of ``stretch``, by member; as many may lack as members may be absent.
 
     Raises
     ------
     VersionError
         a value does not fit its bits.
     RosterError
-        a sealing key is missing, or not its member's.
+        too many sealing keys are missing, or one is not its member's.
     """
     seeds = Seeds.draw(roster, lineage, signer)
     key, keys = tag_key(secret, lineage), [seeds.mask_key(subset) for subset in seeds.held]
@@ -91,7 +91,7 @@ def seal_update(
         boxes=(),
     )
     boxes = seal_seeds(seeds, roster, statement, certificates)
-    return SealedUpdate(replace(statement, boxes=box_digests(boxes)).signed(sign), tuple(sealed), boxes)
+    return SealedUpdate(replace(statement, boxes=box_digests(roster, boxes)).signed(sign), tuple(sealed), boxes)
 
 
 def _fields(values: NDArray[Any], plan: FieldPlan) -> Words:

@@ -96,27 +96,26 @@ def _info(statement: Statement, member: str) -> bytes:
 def seal_seeds(
     seeds: Seeds, roster: Roster, statement: Statement, certificates: Mapping[str, SealingCertificate]
 ) -> dict[str, bytes]:
-    """A box for each member of the committee with the seeds of the subsets it is in.
+    """A box for each member of the committee that has a certificate, with the seeds of the subsets it is in.
 
     Raises
     ------
     RosterError
-        a certificate is missing or not for this member, lineage and stretch.
+        more certificates are missing than members may be absent, or one is not for its member, lineage and stretch.
     """
+    missing = [member for member in sorted(roster.committee) if member not in certificates]
+    if len(missing) > roster.absent:
+        raise RosterError(
+            f"there is no sealing key of {', '.join(missing)} for stretch {statement.stretch}: of this committee "
+            f"{roster.absent} may be absent"
+        )
     out = {}
-    for member in sorted(roster.committee):
-        certificate = certificates.get(member)
-        if certificate is None:
-            raise RosterError(f"there is no sealing key of {member} for stretch {statement.stretch}")
+    for member in sorted(set(roster.committee) - set(missing)):
+        certificate = certificates[member]
         certificate.check(roster, member, statement.lineage, statement.stretch)
         plain = b"".join(seeds.held[subset] for subset in roster.held(member))
         out[member] = seal(certificate.key, plain, _info(statement, member))
     return out
-
-
-def box_digests(boxes: Mapping[str, bytes]) -> tuple[str, ...]:
-    """What a statement says of the boxes: SHA-256 of each, by member."""
-    return tuple(sha256(boxes[member]).hexdigest() for member in sorted(boxes))
 
 
 def open_seeds(key: SealingKey, roster: Roster, member: str, statement: Statement, box: bytes) -> Seeds:

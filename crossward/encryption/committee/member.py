@@ -122,7 +122,7 @@ class Member:
     name : str
         Its name in the roster.
     roster : Roster
-        As ``SignedRoster.check`` returned it.
+        The newest revision of a ``RosterBook`` that was checked.
     sign : callable
         Its identity key's ``Ed25519PrivateKey.sign``.
     stretches : sequence of Stretch
@@ -161,7 +161,7 @@ class Member:
             if stretch is None:
                 raise ListError(f"{where} are of stretch {statement.stretch}, which is closed or not begun here")
             if statement.signer not in boxes:
-                raise ListError(f"{where} are missing")
+                raise ListError(f"{where} are missing: it was absent when they were sealed, or they were left out")
             try:
                 out.append(open_seeds(stretch.key, self.roster, self.name, statement, boxes[statement.signer]))
             except BoxError as error:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from crossward.encryption.committee.fields import FieldError, check, weighted_sum
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.committee.signatures import Sign, canonical, verified
-from crossward.encryption.committee.statements import TAG_PRIME, Statement, VersionList
+from crossward.encryption.committee.statements import TAG_PRIME, Statement, VersionList, box_digests
 from crossward.encryption.packing import Buffer
 
 
@@ -100,9 +100,12 @@ def check_update(
             check(block, statement.plan.field_bits, count)
         except FieldError as error:
             raise AnswerError(f"{where}, block {number}: {error}") from None
-    digests = tuple(sha256(boxes[member]).hexdigest() for member in sorted(boxes))
-    if sorted(boxes) != sorted(roster.committee) or digests != statement.boxes:
+    if not set(boxes) <= set(roster.committee) or box_digests(roster, boxes) != statement.boxes:
         raise AnswerError(f"{where}: its sealed seeds are not those that it signed")
+    if (boxless := len(roster.committee) - len(boxes)) > roster.absent:
+        raise AnswerError(
+            f"{where} has no seeds for {boxless} members, of this committee {roster.absent} may be absent"
+        )
     if payload_digest(blocks) != statement.digest:
         raise AnswerError(f"{where}: its sealed blocks are not those that it signed")
     if not verified(roster.identity(statement.signer), statement.signature, statement.canonical):

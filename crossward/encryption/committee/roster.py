@@ -16,15 +16,20 @@ Known to both faces: a roster holds no secret.
 from __future__ import annotations
 
 import itertools
-import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
 
-from crossward.encryption.committee.signatures import Sign, canonical, verified
+from crossward.encryption.committee.signatures import canonical, verified
+from crossward.machine.text import one_line
 
+FEWEST = 3  # hospitals: of two, each knows the other's update by subtracting its own
+COMMITTEE = 4  # members by default, so that one may be absent
+MOST_OF_NAME = 64  # characters of a hospital's name
+NAME = f"expected 1 to {MOST_OF_NAME} printable characters without spaces around them"
 MOST_SUBSETS = 128  # keystreams per update: more would cost more than they protect
 Subset = tuple[str, ...]
 
@@ -63,12 +68,13 @@ class Roster:
     previous: str = ""
 
     def __post_init__(self) -> None:
-        keys = list(self.hospitals.values())
         for name, key in self.hospitals.items():
+            if not (0 < len(name) <= MOST_OF_NAME and name.isprintable() and name == name.strip()):
+                raise RosterError(f"{one_line(name, MOST_OF_NAME)!r} is not a hospital's name: {NAME}")
             if not (isinstance(key, str) and len(key) == 64 and set(key) <= set("0123456789abcdef")):
                 raise RosterError(f"the identity key of {name} is not 64 lower-case hex digits")
-        if len(set(keys)) != len(keys):
-            twice = sorted(name for name, key in self.hospitals.items() if keys.count(key) > 1)
+        keys = Counter(self.hospitals.values())
+        if twice := sorted(name for name, key in self.hospitals.items() if keys[key] > 1):
             raise RosterError(f"{', '.join(twice)} have the same identity key: each hospital needs its own")
         if unknown := sorted(set(self.committee) - set(self.hospitals)):
             raise RosterError(f"the committee lists {', '.join(unknown)}, who are not in the roster: add them to it")
@@ -80,10 +86,10 @@ class Roster:
                 f"a committee of {size} with threshold {t} against {self.colluders} colluding members: expected a "
                 f"threshold below {size} and from 1 to as many colluding members"
             )
-        if math.comb(size, t) > MOST_SUBSETS:
+        if size > MOST_SUBSETS or math.comb(size, t) > MOST_SUBSETS:
             raise RosterError(
-                f"a committee of {size} with threshold {t} has {math.comb(size, t)} subsets (at most {MOST_SUBSETS}): "
-                "use a smaller one"
+                f"a committee of {size} with threshold {t} has too many subsets (at most {MOST_SUBSETS}): use a smaller"
+                " one"
             )
 
     @cached_property
@@ -144,84 +150,49 @@ class Roster:
             raise RosterError(f"{name!r} is not in roster {self.fingerprint[:16]} (revision {self.revision})")
         return self.hospitals[name]
 
-
-@dataclass(frozen=True)
-class SignedRoster:
-    """A roster and its hospitals' signatures: name -> Ed25519 signature over ``roster.canonical``."""
-
-    roster: Roster
-    signatures: Mapping[str, bytes]
-
-    def signed(self, name: str, sign: Sign) -> SignedRoster:
-        """With the signature of ``name``, made by ``sign`` (``Ed25519PrivateKey.sign``)."""
-        return SignedRoster(self.roster, {**self.signatures, name: sign(self.roster.canonical)})
-
-    def check(self, before: Roster | None = None) -> Roster:
-        """The roster, when every hospital in it has signed it and it follows ``before``, the last one accepted.
+    def name_of(self, key: str) -> str:
+        """The name of the hospital whose identity key is ``key``, 64 hex digits.
 
         Raises
         ------
         RosterError
-            naming who has not signed, or what does not follow.
+            it is nobody's.
         """
-        roster = self.roster
-        wrong = [
-            name
-            for name, key in roster.hospitals.items()
-            if not verified(key, self.signatures.get(name, b""), roster.canonical)
-        ]
-        if wrong:
-            raise RosterError(
-                f"roster {roster.fingerprint[:16]} is not signed by {', '.join(sorted(wrong))}: every hospital in it "
-                "must sign these very bytes"
-            )
-        same = before is not None and before.fingerprint == roster.fingerprint
-        if (
-            before is not None
-            and not same
-            and (roster.revision, roster.previous)
-            != (
-                before.revision + 1,
-                before.fingerprint,
-            )
-        ):
-            raise RosterError(
-                f"roster revision {roster.revision} does not follow revision {before.revision} "
-                f"({before.fingerprint[:16]}), the last one accepted here"
-            )
-        return roster
-
-    def to_bytes(self) -> bytes:
-        """As a JSON file."""
-        facts = {"roster": asdict(self.roster) | {"hospitals": dict(self.roster.hospitals)}}
-        signatures = {name: data.hex() for name, data in self.signatures.items()}
-        return json.dumps({"format": _FORMAT, **facts, "signatures": signatures}, indent=1).encode() + b"\n"
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> SignedRoster:
-        """Undo :meth:`to_bytes`; signatures are not checked yet.
-
-        Raises
-        ------
-        RosterError
-            the bytes are no roster.
-        """
-        try:
-            read = json.loads(data)
-            if read.pop("format") != _FORMAT or set(read) != {"roster", "signatures"}:
-                raise RosterError(f"not a roster: expected a JSON file of format {_FORMAT}")
-            facts = read["roster"]
-            roster = Roster(**facts | {"committee": tuple(facts["committee"])})
-            if not all(type(value) is int for value in (roster.threshold, roster.colluders, roster.revision)):
-                raise RosterError("not a roster: threshold, colluders and revision are whole numbers")
-            return cls(roster, {name: bytes.fromhex(text) for name, text in read["signatures"].items()})
-        except RosterError:
-            raise
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise RosterError(f"not a roster: expected a JSON file of format {_FORMAT}") from None
+        for name, known in self.hospitals.items():
+            if known == key:
+                return name
+        raise RosterError(
+            f"no hospital in roster {self.fingerprint[:16]} (revision {self.revision}) has the identity key {key}: "
+            "`crossward members add` makes a revision with it"
+        )
 
 
-_FORMAT = "crossward-roster/1"
+def stretch_of(version: int, length: int) -> int:
+    """The number of the stretch in which updates trained from ``version`` are sealed, of ``length`` versions each."""
+    return 1 + version // length
+
+
+def check_count(hospitals: Collection[str]) -> None:
+    """Refuse fewer than three hospitals with a RosterError that names the scheme for them."""
+    if len(hospitals) < FEWEST:
+        raise RosterError(
+            f"{len(hospitals)} hospitals: encryption.scheme = 'committee' takes {FEWEST} or more; with fewer, set "
+            "encryption.scheme = 'bfv'"
+        )
+
+
+def default_committee(names: Iterable[str], members: Iterable[str] = (), size: int = COMMITTEE) -> tuple[str, ...]:
+    """The first four of ``names``, or all of fewer. ``members`` who are among them stay on it, others fill it up.
+
+    Raises
+    ------
+    RosterError
+        fewer than three hospitals.
+    """
+    names = list(names)
+    check_count(names)
+    stay = [name for name in members if name in names]
+    return (*stay, *[name for name in names if name not in stay])[: max(size, len(stay))]
 
 
 @dataclass(frozen=True)

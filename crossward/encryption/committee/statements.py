@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import sha256
@@ -60,7 +60,7 @@ class Statement:
     seeds : tuple of str
         A commitment to the seed of each subset.
     boxes : tuple of str
-        SHA-256 of each committee member's box, by name.
+        SHA-256 of each committee member's box, by name; empty for a member whose sealing key was not known.
     signature : bytes
         Ed25519 over :attr:`canonical`.
     """
@@ -92,6 +92,16 @@ class Statement:
     def signed(self, sign: Sign) -> Statement:
         """With the hospital's signature, made by ``sign`` (``Ed25519PrivateKey.sign``)."""
         return replace(self, signature=sign(self.canonical))
+
+
+def _check_boxes(where: str, statement: Statement, roster: Roster) -> None:
+    if (without := statement.boxes.count("")) > roster.absent:
+        raise ListError(f"{where} has no box for {without} members: of this committee {roster.absent} may be absent")
+
+
+def box_digests(roster: Roster, boxes: Mapping[str, bytes]) -> tuple[str, ...]:
+    """What a statement says of the boxes: SHA-256 of each member's, by name, or "" of one that has none."""
+    return tuple(sha256(boxes[m]).hexdigest() if m in boxes else "" for m in sorted(roster.committee))
 
 
 @dataclass(frozen=True)
@@ -225,6 +235,7 @@ class VersionList:
         expected = len(roster.subsets), len(roster.committee)
         if (len(statement.seeds), len(statement.boxes)) != expected:
             raise ListError(f"{where} has not one seed a subset and one box a member")
+        _check_boxes(where, statement, roster)
         if not 0 <= statement.tag < TAG_PRIME or statement.count < 1:
             raise ListError(f"{where} has a tag or a number of fields out of range")
         try:

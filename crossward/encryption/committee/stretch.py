@@ -122,11 +122,20 @@ class Stretch:
                     os.ftruncate(file, size)  # after a failed fsync another one may succeed without the bytes
                     raise
 
+    def opened(self) -> frozenset[str]:
+        """The digests of the lists that :meth:`claim` wrote down.
+
+        Raises
+        ------
+        StretchError
+            the record cannot be used.
+        """
+        with self._locked() as file:
+            return frozenset(self._opened(file))
+
     def destroy(self) -> None:
         """Delete the private key. What was sealed to it and not opened stays closed; the record stays."""
-        with _explained(self._key_path):
-            self._key_path.unlink(missing_ok=True)
-            _sync(self._key_path.parent)
+        destroy_key(self._key_path.parent, self.number)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -163,6 +172,51 @@ class Stretch:
         if header != {"format": _FORMAT, "lineage": self.lineage, "stretch": self.number}:
             raise StretchError(f"{self._record} is not the record of stretch {self.number} of {self.lineage}")
         return opened
+
+
+def destroy_key(folder: Path, number: int) -> None:
+    """:meth:`Stretch.destroy`, whatever the stretch's record is like.
+
+    Raises
+    ------
+    StretchError
+        the folder cannot be written.
+    """
+    key_path, _ = _paths(folder, number)
+    with _explained(key_path):
+        key_path.unlink(missing_ok=True)
+        _sync(folder)
+
+
+def keys_in(folder: Path) -> tuple[int, ...]:
+    """The numbers of the stretches whose private keys are in ``folder``, in order."""
+    return _numbers(folder, "key")
+
+
+def begun_in(folder: Path) -> tuple[int, ...]:
+    """The numbers of all stretches that were ever begun in ``folder``, in order."""
+    return _numbers(folder, "opened")
+
+
+def undo_interrupted(folder: Path, number: int) -> None:
+    """Let a stretch be made whose making was interrupted: it has no key, and a record of nothing opened.
+
+    Only for a stretch whose key was not destroyed: that looks the same.
+
+    Raises
+    ------
+    StretchError
+        the folder cannot be read or written.
+    """
+    key_path, record = _paths(folder, number)
+    with _explained(record):
+        if record.exists() and not key_path.exists() and record.read_bytes().count(b"\n") < 2:
+            record.unlink()
+            _sync(folder)
+
+
+def _numbers(folder: Path, suffix: str) -> tuple[int, ...]:
+    return tuple(sorted(int(p.stem) for p in folder.glob(f"*.{suffix}") if p.stem.isdecimal()))
 
 
 def _paths(folder: Path, number: int) -> tuple[Path, Path]:

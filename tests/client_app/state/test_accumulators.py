@@ -23,11 +23,12 @@ def close_values(values: np.ndarray, sizes: tuple[int, ...], plan: FieldPlan) ->
 
 
 def open_values(payload: Payload, weight_sum: int, sizes: tuple[int, ...], plan: FieldPlan) -> np.ndarray:
-    return np.concatenate([v for _, v in Payloads(sizes, plan, Vault()).open(payload, weight_sum, "")])
+    head = RecordHead(1, 1, 0, weight_sum, 1)
+    return np.concatenate([v for _, v in Payloads(sizes, plan, Vault()).open(payload, head)])
 
 
 def add(a: Accumulators, head: RecordHead, payload: Payload, sizes: tuple[int, ...], plan: FieldPlan) -> None:
-    opened = Payloads(sizes, plan, Vault()).open(payload, head.weight_sum, head.key)
+    opened = Payloads(sizes, plan, Vault()).open(payload, head)
     a.add(head, opened, sum(sizes), plan, 50)
 
 

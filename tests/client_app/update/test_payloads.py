@@ -18,6 +18,7 @@ from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import Piece, pieces
 from crossward.encryption.secret import Secret
 from crossward.encryption.snapshot import SnapshotError
+from crossward.protocol.messages import RecordHead
 from crossward.protocol.parts import Payload, ProtocolError
 from strategies.aggregation.combine import combine
 
@@ -40,7 +41,7 @@ def payloads(policy: str, scheme: str = "bfv", *secrets: Secret, context: int = 
 
 def opened(made: Payloads, payload: Payload, weight_sum: int, key: str) -> np.ndarray:
     out = np.full(TOTAL, 1 << 40)
-    for place, values in made.open(payload, weight_sum, key):
+    for place, values in made.open(payload, RecordHead(1, 1, 0, weight_sum, 1, key)):
         out[place] = values
     return out
 

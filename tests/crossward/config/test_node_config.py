@@ -82,7 +82,7 @@ def test_a_flag_can_be_turned_off() -> None:
 def test_unset_ones_replace_nothing() -> None:
     before = dict(RUN)
     assert NodeConfig().over(RUN) == NodeConfig.read({}).over(RUN) == before and before == RUN
-    given = {"state-dir": "/state", "key-path": "/key", "policy": "none", "site": "North"}
+    given = {"state-dir": "/state", "key-path": "/key", "roster-path": "/roster", "policy": "none", "site": "North"}
     assert NodeConfig.read(given).over(RUN) == RUN
 
 

@@ -81,6 +81,7 @@ PATHS = (
     (NodeConfig, "state-dir"),
     (NodeConfig, "key-path"),
     (NodeConfig, "passphrase-path"),
+    (NodeConfig, "roster-path"),
     (NodeConfig, "bases-path"),
 )
 

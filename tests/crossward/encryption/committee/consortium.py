@@ -15,7 +15,8 @@ from crossward.encryption.committee.hospital import SealedUpdate, open_version, 
 from crossward.encryption.committee.masks import joint_key, open_seeds
 from crossward.encryption.committee.member import Member, Opened
 from crossward.encryption.committee.opening import Answer, VersionRecord, assign, check_update, record
-from crossward.encryption.committee.roster import Roster, SignedRoster
+from crossward.encryption.committee.roster import FEWEST
+from crossward.encryption.committee.roster_file import make_book
 from crossward.encryption.committee.statements import Consent, Rules, VersionList
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.dither import Dither
@@ -27,7 +28,7 @@ LENIENT = Rules(min_contributors=1, max_share=1.0)
 
 
 class Consortium:
-    """``hospitals`` hospitals, the first ``committee`` of them on the committee."""
+    """``hospitals`` hospitals, three at least, the first ``committee`` of them on the committee."""
 
     def __init__(
         self,
@@ -40,13 +41,10 @@ class Consortium:
         stretch: int = 1,
         colluders: int = 1,
     ) -> None:
-        self.names = [f"h{number:02}" for number in range(hospitals)]
+        self.names = [f"h{number:02}" for number in range(max(hospitals, FEWEST))]
         self.keys = {name: Ed25519PrivateKey.generate() for name in self.names}
-        public = {name: key.public_key().public_bytes_raw().hex() for name, key in self.keys.items()}
-        signed = SignedRoster(Roster(public, tuple(self.names[:committee]), threshold, colluders), {})
-        for name, key in self.keys.items():
-            signed = signed.signed(name, key.sign)
-        self.signed, self.roster, self.plan, self.rules = signed, signed.check(), plan, rules
+        self.book = make_book(self.keys, self.names[:committee], threshold, colluders)
+        self.roster, self.plan, self.rules = self.book.roster, plan, rules
         self.folder, self.stretch = folder, stretch
         self.stretches = {m: Stretch.create(folder / m, LINEAGE, stretch) for m in self.roster.committee}
         self.certificates = {m: s.certificate(m, self.keys[m].sign) for m, s in self.stretches.items()}

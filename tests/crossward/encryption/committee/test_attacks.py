@@ -55,7 +55,7 @@ def test_t_members_keys_leave_an_update_uniform_and_one_more_opens_it(
     own = Consortium(tmp_path, size, size, threshold)
     values = np.clip(np.rint(rng.normal(0, 20, COUNT)), -127, 127).astype(np.int64)
     update = own.seal("h00", values)
-    for group in itertools.combinations(own.names, threshold):
+    for group in itertools.combinations(own.roster.committee, threshold):
         known = stolen(own, update, group)
         missing = set(range(len(own.roster.subsets))) - set(known)
         assert len(missing) == 1 and not set(group) & set(own.roster.subsets[missing.pop()])
@@ -64,7 +64,7 @@ def test_t_members_keys_leave_an_update_uniform_and_one_more_opens_it(
         assert chisquare(np.bincount(left & 0xFF, minlength=256)).pvalue > 1e-6
         assert abs(np.corrcoef(left, values)[0, 1]) < 0.025  # 5 standard deviations of chance
         assert np.mean(left.astype(np.int64) - own.plan.q_max == values) < 0.001
-    for group in itertools.combinations(own.names, threshold + 1):
+    for group in itertools.combinations(own.roster.committee, threshold + 1):
         assert np.array_equal(unmasked(own, update, group).astype(np.int64) - own.plan.q_max, values)
 
 
@@ -295,7 +295,7 @@ def test_keys_copied_after_a_stretch_was_closed_open_nothing_that_was_sent_in_it
 def test_nothing_secret_is_in_what_the_aggregator_gets(four: Consortium, rng: np.random.Generator) -> None:
     updates = [four.seal(name, four.values(rng, 50)) for name in four.names[:3]]
     found = four.record(updates, [40, 42, 45], [50])
-    state = repr((updates, found, four.signed, four.certificates)).encode() + four.signed.to_bytes()
+    state = repr((updates, found, four.book, four.certificates)).encode() + four.book.to_bytes()
     secrets = [SECRET, *(s.key.data[:64] for s in four.stretches.values())]
     secrets += [seed for u in updates for s in stolen(four, u, four.names).values() for seed in s.held.values()]
     assert len(secrets) > 20

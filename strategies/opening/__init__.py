@@ -1,0 +1,1 @@
+"""Versions that a committee of hospitals opens: who its members are, what they are asked, what their answers make."""

@@ -1,0 +1,185 @@
+"""What the server knows of the committee: the hospitals' roster, its members' sealing keys, and at which node each is.
+
+All of it comes from the nodes: the server has no roster of its own. Whatever it makes of what they say, hospitals check
+for themselves, so a wrong roster here stops the run and opens nothing.
+
+Not for: opening a version (``strategies.opening.round``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from crossward.encryption.committee.roster import Roster, RosterError, SealingCertificate, stretch_of
+from crossward.encryption.committee.roster_file import RosterBook
+from crossward.encryption.committee.spelling import Invitation, read_certificates
+from crossward.encryption.committee.statements import weight_limit
+from crossward.encryption.plan import FieldPlan
+from crossward.ledger.events import CommitteeMet
+from crossward.protocol.messages import Membership
+
+ROSTER = "roster"  # what the roster's book is kept under in the run folder
+
+
+@dataclass
+class _Known:
+    """What a node said of itself: the name that its key has in the roster, its book, when it was asked again last."""
+
+    book: RosterBook
+    name: str
+
+
+@dataclass
+class Committee:
+    """For a lineage, with ``stretch`` versions to a stretch. ``book`` is the roster in force, None before it is known.
+
+    ``met`` says which roster an earlier process of the run followed (its fingerprint): another is taken up only if it
+    goes on from that one.
+    """
+
+    lineage: str
+    stretch: int
+    met: str = ""
+    book: RosterBook | None = None
+    certificates: dict[int, dict[str, SealingCertificate]] = field(default_factory=lambda: defaultdict(dict))
+    known: dict[int, _Known] = field(default_factory=dict)
+    stale: set[int] = field(default_factory=set)  # nodes whose answer may have changed
+
+    @property
+    def roster(self) -> Roster:
+        """The one in force.
+
+        Raises
+        ------
+        RosterError
+            none is known yet.
+        """
+        if self.book is None:
+            raise RosterError("no roster is known yet: no node has answered what it follows")
+        return self.book.roster
+
+    def number(self, version: int) -> int:
+        """The stretch that an update trained from ``version`` is sealed in."""
+        return stretch_of(version, self.stretch)
+
+    def take(self, node: int, said: Membership) -> None:
+        """A node's answer.
+
+        Raises
+        ------
+        RosterError, SpellingError
+            it is no roster that all its hospitals signed, or does not hold together with the keys that came with it.
+        """
+        book = RosterBook.from_bytes(said.roster)
+        key = said.public_key.hex()
+        name = next((name for name, identity in book.roster.hospitals.items() if identity == key), "")
+        if not name:
+            raise RosterError(
+                f"roster {book.roster.fingerprint[:16]} does not list the identity {key[:16]} of a node that follows it"
+            )
+        if self.met and not any(one.fingerprint == self.met for one in book.revisions):
+            raise RosterError(
+                f"roster {book.roster.fingerprint[:16]} does not go on from {self.met[:16]}, which this run follows"
+            )
+        certificates = read_certificates(said.certificates)
+        for certificate in certificates:
+            certificate.check(book.roster, name, self.lineage, certificate.stretch)
+        self.known[node] = _Known(book, name)
+        self.stale.discard(node)
+        for certificate in certificates:
+            self.certificates[certificate.stretch][name] = certificate
+
+    def forget(self, node: int) -> None:
+        """A node has left: whoever comes back is asked anew."""
+        self.known.pop(node, None)
+
+    def doubt(self, node: int) -> None:
+        """Ask a node again: it said that it follows another roster, or a new stretch has begun."""
+        self.stale.add(node)
+
+    def to_be_asked(self, node: int) -> bool:
+        """Whether a node's answer is missing or may have changed."""
+        return node not in self.known or node in self.stale
+
+    def choose(self, asking: bool) -> CommitteeMet | None:
+        """Take up the roster that most nodes follow, or a later revision of it; the event if it is another than before.
+
+        The first is taken up once nobody is ``asking`` to be heard any more.
+        """
+        books = {known.book.roster.fingerprint: known.book for known in self.known.values()}
+        if self.book is None:
+            if asking or not books:
+                return None
+            votes = Counter(known.book.roster.fingerprint for known in self.known.values())
+            chosen = books[max(votes, key=lambda fingerprint: (votes[fingerprint], fingerprint))]
+        else:
+            chosen = self.book
+        for book in books.values():
+            if book.roster.revision > chosen.roster.revision and chosen.roster in book.revisions:
+                chosen = book
+        if self.book is not None and chosen.roster.fingerprint == self.book.roster.fingerprint:
+            return None
+        self.book, self.met = chosen, chosen.roster.fingerprint
+        roster = chosen.roster
+        return CommitteeMet(
+            roster=roster.fingerprint,
+            revision=roster.revision,
+            members=tuple(sorted(roster.committee)),
+            threshold=roster.threshold,
+            quorum=roster.quorum,
+            openers=roster.openers,
+        )
+
+    def at(self, member: str) -> int | None:
+        """The node of a hospital that follows the roster in force, the one that answered last; None without one."""
+        if self.book is None:
+            return None
+        nodes = [
+            node
+            for node, known in self.known.items()
+            if known.name == member and known.book.roster.fingerprint == self.book.roster.fingerprint
+        ]
+        return nodes[-1] if nodes else None
+
+    def invites(self, node: int) -> bool:
+        """Whether a node follows the roster in force: another's updates could not be opened."""
+        known = self.known.get(node)
+        return known is not None and self.book is not None and known.book.roster == self.book.roster
+
+    def renew(self, version: int) -> None:
+        """Version ``version`` is made: where a stretch begins with it, members are asked for their next keys."""
+        if self.book is not None and version and version % self.stretch == 0:
+            self.stale |= {node for node, known in self.known.items() if known.name in self.roster.committee}
+
+    def keys(self, number: int) -> dict[str, SealingCertificate]:
+        """The members' sealing keys of a stretch, under the roster in force."""
+        roster, out = self.roster, {}
+        for name in sorted(roster.committee):
+            if (certificate := self.certificates[number].get(name)) is not None:
+                try:
+                    certificate.check(roster, name, self.lineage, number)
+                except RosterError:
+                    continue  # of an earlier identity: its node is asked again
+                out[name] = certificate
+        return out
+
+    def ready(self, version: int, asking: bool) -> bool:
+        """Whether updates can be sealed that the committee will be able to open.
+
+        While nodes are still ``asking``, all members' keys are waited for; later as many may be missing as may
+        be absent.
+        """
+        if self.book is None:
+            return False
+        missing = len(self.roster.committee) - len(self.keys(self.number(version)))
+        return missing <= (0 if asking else self.roster.absent)
+
+    def invitation(self, version: int) -> bytes:
+        """For a training task from ``version``: whose keys to seal to."""
+        number = self.number(version)
+        return Invitation(self.roster.fingerprint, number, self.keys(number)).to_bytes()
+
+    def most_weight(self, plan: FieldPlan) -> int:
+        """The most that a version's weights may sum to."""
+        return weight_limit(plan, self.roster)

@@ -1,0 +1,219 @@
+"""From chosen updates to the list that the committee opens, and from its answers to the version.
+
+Not for: whom to ask what (``strategies.opening.round``), weights (``strategies.aggregation.versions``).
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator, Sequence
+from logging import WARNING
+
+from flwr.common import log
+
+from crossward.config.encryption_schemes import COMMITTEE
+from crossward.encryption.aggregator import Kinds
+from crossward.encryption.committee.spelling import Proof, SealedFacts, SpellingError
+from crossward.encryption.committee.statements import TAG_PRIME, VersionList
+from crossward.encryption.dither import VersionDither
+from crossward.ledger import reasons
+from crossward.ledger.events import Accepted, Opening, OpeningDropped, Version
+from crossward.ledger.reasons import Stated
+from crossward.protocol.messages import LATE
+from crossward.protocol.parts import Part, PartHead, Payload
+from strategies.aggregation.versions import discard, finish_version, weighed
+from strategies.history.state import ServerState
+from strategies.opening.round import Round
+
+STATEMENT = "committee"  # of an update's file: its statement and boxes
+
+
+def kept_facts(committee: bytes) -> dict[str, str]:
+    """What an update's file says beside its payload."""
+    return {STATEMENT: base64.b85encode(committee).decode()} if committee else {}
+
+
+def sealed_facts(state: ServerState, update: Accepted) -> SealedFacts:
+    """The statement and boxes of an update that waits.
+
+    Raises
+    ------
+    SpellingError
+        its file does not have them.
+    """
+    facts, _ = state.journal.open(update.payload)
+    try:
+        return SealedFacts.from_bytes(base64.b85decode(facts[STATEMENT]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise SpellingError(f"{update.payload} lacks its statement ({error})") from error
+
+
+def begin(state: ServerState, chosen: list[Accepted]) -> None:
+    """Fix the list of ``chosen`` and their weights, and have the committee asked for it."""
+    verified = [opened for opened in state.opened if opened.version.version <= state.hashes.newest]
+    for opened in verified:  # nobody will doubt their answers any more
+        forget_answers(state, opened)
+        state.opened.remove(opened)
+    made = weighed(state, chosen)
+    if not state.run.layout:  # others that wait could not be added to version 1
+        chosen = [update for update in chosen if update.task in state.run.buffer]
+    weights = within_share(made.weights, [c.multiplier for c in made.contributions], state.settings.max_share)
+    if (found := _round(state, chosen, weights, state.version + 1)) is None:
+        return
+    state.record(
+        Opening(
+            version=found.version.version,
+            roster=found.roster.fingerprint,
+            digest=found.version.digest,
+            tasks=tuple(update.task for update in chosen),
+            weights=tuple(weights),
+        )
+    )
+    state.opening = found
+
+
+def take_up(state: ServerState) -> None:
+    """Go on with the list that an interrupted run asked for; drop it where its updates are not what they were."""
+    asked = state.run.opening
+    if asked is None or state.opening is not None or state.committee is None or state.committee.book is None:
+        return
+    chosen = [state.run.buffer[task] for task in asked.tasks if task in state.run.buffer]
+    if len(chosen) < len(asked.tasks):
+        drop(state, reasons.OPENING_LOST(version=asked.version))
+        return
+    if asked.roster != state.committee.roster.fingerprint:
+        drop(state, reasons.ROSTER_CHANGED(got=asked.roster[:16], want=state.committee.roster.fingerprint[:16]))
+        return
+    if (found := _round(state, chosen, asked.weights, asked.version)) is None:
+        return
+    if found.version.digest != asked.digest:
+        drop(state, reasons.OPENING_LOST(version=asked.version))
+        return
+    state.opening = found
+
+
+def _round(state: ServerState, chosen: list[Accepted], weights: Sequence[int], version: int) -> Round | None:
+    assert state.committee is not None  # noqa: S101 - for mypy: only a run with one comes here
+    roster, sealed = state.committee.roster, []
+    for update in chosen:
+        try:
+            sealed.append(sealed_facts(state, update))
+        except SpellingError as error:
+            discard(state, update, LATE, reasons.LOST(name=update.payload, wrong=error, digest=update.digest))
+            return None
+    listed = VersionList.of(roster, version, [facts.statement for facts in sealed], weights)
+    counts = tuple(length for kind, length in chosen[0].shape if kind == COMMITTEE)
+    boxes = {facts.statement.signer: facts.boxes for facts in sealed}
+    return Round(chosen, listed, roster, boxes, counts, chosen[0].key, state.clock.now())
+
+
+def within_share(weights: Sequence[int], multipliers: Sequence[int], most: float) -> list[int]:
+    """``weights`` lowered until none is more than ``most`` of their sum (1/K where that is more), rounded up.
+
+    Members hold every list to that, whatever was lost to rounding by multipliers.
+    """
+    out, most = list(weights), max(most, 1.0 / len(weights))
+    while True:
+        k = max(range(len(out)), key=lambda i: out[i])
+        if out[k] <= math.ceil(most * sum(out)) or out[k] <= multipliers[k]:
+            return out
+        out[k] -= multipliers[k]
+
+
+def finish(state: ServerState) -> Version | None:
+    """The version that the answers make, once there are all; None before, or when the list had to be dropped."""
+    if (found := state.opening) is None:
+        return None
+    if why := found.hopeless:
+        drop(state, reasons.DECLINED_BY(version=found.version.version, why=why), suspect=True)
+        return None
+    if not found.complete:
+        return None
+    assert state.run.opening is not None  # noqa: S101 - for mypy
+    made, weights = weighed(state, found.chosen), list(state.run.opening.weights)
+    payloads = [state.journal.open(update.payload)[1] for update in found.chosen]
+    shares = [state.journal.open(found.name_of(answer))[1] for answer in found.answers]
+    sites = [update.site for update in found.chosen]
+    dither = state.dither.version(state.plan.total_weight, state.version + 1, sites, weights)
+    proof = Proof((found.version,), sum(answer.tag for answer in found.answers) % TAG_PRIME)
+    now = state.clock.now()
+    version = finish_version(
+        state,
+        found.chosen,
+        made._replace(weights=weights),
+        opened(payloads, weights, shares, state.plan.sum_bits(1), state.kinds, dither),
+        proof=proof.to_text(),
+        openers=tuple(answer.member for answer in found.answers),
+        opening_seconds=now - found.began,
+    )
+    state.opened.append(found)
+    state.opening = None
+    return version
+
+
+def opened(
+    payloads: Sequence[Payload],
+    weights: Sequence[int],
+    shares: Sequence[Payload],
+    bits: int,
+    kinds: Kinds,
+    dither: VersionDither | None,
+) -> Iterator[Part]:
+    """``sum_i weights[i] payloads[i]`` part by part, less the members' ``shares`` where it is sealed.
+
+    Sealed parts carry the dither that the members gave them, clear ones ``dither``.
+    """
+    first, blocks = 0, [iter(share) for share in shares]
+    for parts in zip(*payloads, strict=True):
+        kind, length = parts[0].head.kind, parts[0].head.length
+        terms, factors, plain = list(parts), list(weights), None
+        if kind == COMMITTEE:
+            terms += [next(block) for block in blocks]
+            factors += [-1] * len(blocks)
+        elif dither is not None:
+            plain = dither(first, length)
+        widths = [term.head.bits for term in terms]
+        summed = kinds[kind].combine([term.data for term in terms], factors, widths, bits, length, plain)
+        first += length
+        yield Part(PartHead(kind, length, bits, len(summed)), summed)
+
+
+def drop(state: ServerState, reason: Stated, suspect: bool = False) -> None:
+    """Give the list up: its updates are lost, and their hospitals keep what they left over.
+
+    ``suspect``: its contributors may be at fault, as those of a version that does not open.
+    """
+    asked = state.run.opening
+    if asked is None:
+        return
+    chosen = [state.run.buffer[task] for task in asked.tasks if task in state.run.buffer]
+    hospitals = tuple(update.hospital for update in chosen) if suspect else ()
+    log(WARNING, "Version %s is not opened: %s", asked.version, reason.text)
+    state.record(OpeningDropped(version=asked.version, tasks=asked.tasks, hospitals=hospitals, reason=reason.text))
+    for update in chosen:
+        discard(state, update, LATE, reason)
+    if state.opening is not None:
+        forget_answers(state, state.opening)
+    state.opening = None
+
+
+def forget_answers(state: ServerState, found: Round) -> None:
+    """Forget the members' answers for a list."""
+    for answer in found.answers:
+        state.journal.drop(found.name_of(answer))
+
+
+def drop_for_roster(state: ServerState) -> None:
+    """A new roster is in force: what was sealed under the one before is opened by nobody any more."""
+    assert state.committee is not None  # noqa: S101 - for mypy: only a run with one comes here
+    want = state.committee.roster.fingerprint
+    if state.run.opening is not None and state.run.opening.roster != want:
+        drop(state, reasons.ROSTER_CHANGED(got=state.run.opening.roster[:16], want=want[:16]))
+    for update in state.buffer:
+        try:
+            got = sealed_facts(state, update).statement.roster
+        except SpellingError:
+            got = ""
+        if got != want:
+            discard(state, update, LATE, reasons.ROSTER_CHANGED(got=got[:16] or "none", want=want[:16]))
