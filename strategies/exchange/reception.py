@@ -41,7 +41,7 @@ from strategies.exchange.launches import adopt
 from strategies.history.roster import Flight, NodeView
 from strategies.history.state import ServerState, multiplier, multiplier_room
 from strategies.opening import questions, recheck
-from strategies.opening.admission import unsealable
+from strategies.opening.admission import remember, unsealable
 from strategies.opening.making import kept_facts
 
 ATTEMPTS = 3
@@ -201,6 +201,7 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     kept = _accepted(state, flight, view, update, now - flight.sent)
     state.journal.keep(kept.payload, kept_facts(update.committee), update.payload)
     state.record(kept)
+    remember(state, update)
     state.progress = now
     view.public_key, view.site = update.public_key, update.site
     view.failures = 0

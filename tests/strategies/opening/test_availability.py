@@ -52,7 +52,10 @@ FAULTS: dict[str, tuple[Fault, dict[str, Any]]] = {
     "repeats itself": (lambda node: both(on(node, CONSENT, twice), on(node, ANSWER, twice)), {}),
     "does not say its roster at first": (lambda node: on(node, MEMBERSHIP, lost, {1}), {}),
     "leaves": (lambda node: on(node, CONSENT, lost, set()), AWAY),
-    "leaves and comes back as another node": (lambda node: on(node, CONSENT, lost, set()), AWAY | {"again": {9: (0, 60.0)}}),
+    "leaves and comes back as another node": (
+        lambda node: on(node, CONSENT, lost, set()),
+        AWAY | {"again": {9: (0, 60.0)}},
+    ),
 }
 
 
@@ -66,7 +69,7 @@ def test_one_member_of_four_may_fail(consortium: Make, what: str) -> None:
     trouble = f.lines("failed", "duplicate", "left", "declined")
     assert trouble and {line["node"] for line in trouble} <= {"1", "9"}
     if 9 in f.nodes:
-        assert any("h0" == line["member"] and line["node"] == "9" for line in f.lines("assisted"))
+        assert any(line["member"] == "h0" and line["node"] == "9" for line in f.lines("assisted"))
         assert any("toy-0" in line["sites"] for line in f.made()[-6:])
 
 
