@@ -27,6 +27,8 @@ CHUNK = 1 << 20  # values of a sealed part
 class CommitteePayloads(Payloads):
     """Of one run lineage. Who only opens (an evaluation) gives a :class:`Consortium` instead of a hospital's keys."""
 
+    failure_reveals = False
+
     def __init__(
         self, sizes: Sequence[int], plan: FieldPlan, vault: Vault, lineage: str, consortium: Consortium
     ) -> None:

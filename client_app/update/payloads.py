@@ -93,7 +93,12 @@ class Vault:
 
 
 class Payloads:
-    """Payloads of one adapter layout under one plan. Use as a context manager: large ones start processes."""
+    """Payloads of one adapter layout under one plan. Use as a context manager: large ones start processes.
+
+    ``failure_reveals``: that something does not open reveals a little of the key.
+    """
+
+    failure_reveals = True
 
     def __init__(self, sizes: Sequence[int], plan: FieldPlan, vault: Vault) -> None:
         self.sizes, self.plan, self.vault = tuple(sizes), plan, vault
