@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from benchmarks.soak import opened
 from benchmarks.soak.consortium import Shared
 from benchmarks.soak.hospitals import DIMENSION, Books, SoakHospital
-from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import Payloads, UnopenedError
 from crossward.config.schedule import Schedule
 from crossward.encryption.committee.spelling import Proof
@@ -106,9 +105,9 @@ class Checks:
     def _record(self, made: Version) -> tuple[Payload, RecordHead, str]:
         number = made.version
         facts, payload, digest = read_payload(self.run.folder / "versions" / f"{number:06d}.payload", check=True)
-        proof = str(facts.get("proof", ""))
+        proof, reverts = str(facts.get("proof", "")), self.run.state.versions[number].reverts
         head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, made.key, made.dithered, proof)
-        return payload, head, digest
+        return payload, head._replace(reverts=reverts if proof else 0), digest
 
     def _dithered(self, version: Version, left: np.ndarray) -> bool:
         """Whether what is ``left`` of a version's opened sum is its dither, or one that it may have of members."""
@@ -149,7 +148,8 @@ class Checks:
                 for place, values in payloads.open(payload, head):
                     held[place] += values * made.sign
         initial = np.zeros(DIMENSION, np.float32)
-        vector = self._vector(initial).tobytes()
+        given: dict[str, Any] = {"vault": self.shared.after, "consortium": self.shared.consortium}
+        vector = global_vector(self.run, initial, f"toy-layout-{DIMENSION}", SIZES, **given).tobytes()
         wanted, wrong = {epoch: v.tolist() for epoch, v in total.items() if v.any()}, []
         for hospital in self.arrived():
             copy = hospital.store().load(hospital.layout()).copy
@@ -158,21 +158,6 @@ class Checks:
             if copy.vector(initial, self.run.plan, self.schedule).tobytes() != vector:
                 wrong.append(f"hospital {hospital.number} holds another adapter than crossward.evaluation.replay gives")
         return wrong
-
-    def _vector(self, initial: np.ndarray) -> np.ndarray:
-        """The adapter as ``crossward.evaluation.replay`` gives it, or of records that it does not open."""
-        if not self.shared.has_committee:
-            vault = self.shared.after
-            return global_vector(self.run, initial, f"toy-layout-{DIMENSION}", SIZES, vault=vault)
-        state, plan = Accumulators(), self.run.plan
-        with self._opener() as payloads:
-            for made in self.run.versions:
-                if self.run.state.versions[made.version].discarded:
-                    state.version = made.version
-                    continue
-                payload, head, _ = self._record(made)
-                state.add(head, payloads.open(payload, head), DIMENSION, plan, self.schedule.versions)
-        return state.vector(initial, plan, self.schedule)
 
     def residuals(self) -> tuple[int, list[str]]:
         """Of how many hospitals that never lost state; whose residual is not what accepted updates left over."""

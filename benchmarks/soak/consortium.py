@@ -27,7 +27,7 @@ MOST_HOSPITALS = 11
 STRETCH = 8  # versions
 MEMBERS = ("toy-00", "toy-01", "toy-02", "toy-03")
 LATER_MEMBERS = ("toy-00", "toy-01", "toy-03", "toy-04")
-UNTRUE = "toy-03"  # the one member that lies and that forgets: as many as the committee allows for
+UNTRUE = "toy-00"  # the one member that lies and that forgets: as many as the committee allows for
 OLD, NEW, OTHER = (Secret(bytes(range(start, start + 32))) for start in (0, 100, 200))
 
 
@@ -75,11 +75,16 @@ class Shared:
         """Where hospital ``number`` has its sealing keys and what it opened with them."""
         return self.folder / str(number)
 
+    @property
+    def consortium(self) -> Consortium | None:
+        """What checks the versions that a committee opened."""
+        return Consortium(self.books[-1], self.rules) if self.has_committee else None
+
     def opener(self, sizes: tuple[int, ...], lineage: str) -> Payloads:
         """Opens every record of the run."""
-        if not self.has_committee:
+        if (consortium := self.consortium) is None:
             return Payloads(sizes, self.plan, self.after)
-        return CommitteePayloads(sizes, self.plan, self.after, lineage, Consortium(self.books[-1], self.rules))
+        return CommitteePayloads(sizes, self.plan, self.after, lineage, consortium)
 
 
 def shared(scheme: str, folder: Path, plan: FieldPlan, settings: StrategySettings) -> Shared:

@@ -223,11 +223,13 @@ def _noise(answer: Answer, call: Call) -> Answer:
     return replace(answer, blocks=tuple(call.rng.randbytes(len(block)) for block in answer.blocks))
 
 
-fault("member flips a bit of its share and signs it", ANSWER, untrue=True)(_lie(_flipped))
-fault("member answers with noise and signs it", ANSWER, untrue=True)(_lie(_noise))
-fault("member signs another share of the tag", ANSWER, untrue=True)(
-    _lie(lambda answer, call: replace(answer, tag=(answer.tag + call.rng.randint(1, TAG_PRIME - 1)) % TAG_PRIME))
-)
+def _tag(answer: Answer, call: Call) -> Answer:
+    return replace(answer, tag=(answer.tag + call.rng.randint(1, TAG_PRIME - 1)) % TAG_PRIME)
+
+
+@fault("member signs a wrong share", ANSWER, untrue=True)
+def _(call: Call) -> Outcomes:
+    return _lie(call.rng.choice((_flipped, _noise, _tag)))(call)
 
 
 @fault("answer changed on its way", ANSWER)

@@ -33,7 +33,7 @@ from crossward.encryption.dither import KNOWN
 from crossward.encryption.plan import FieldPlan
 from crossward.evaluation.replay import open_run
 from crossward.ledger import reasons
-from crossward.ledger.events import Duplicate, Event, Outcome, Refused, Version
+from crossward.ledger.events import Accepted, Duplicate, Event, Outcome, Refused, Version
 from crossward.ledger.file import LedgerError
 from crossward.ledger.reasons import reason_of
 from crossward.ledger.state import RunState
@@ -48,17 +48,12 @@ __all__ = ["soak_faults", "soak_lies", "soak_members"]  # importing them registe
 SPEEDS = ((1000, 6), (300, 8), (100, 10), (50, 12), (100, 15), (20, 25), (300, 9), (10, 60))
 PLAN = FieldPlan(8, 7, 2)
 
-# what the server says of a task without having had a reply to it
+# what the server says of a task without having had a reply to it, beside refusing after all an update that waits
 OWN = (
     reasons.NO_REPLY,
     reasons.INTERRUPTED,
     reasons.LOST,
     reasons.NOT_SENT,
-    reasons.OUTGROWN,
-    reasons.FIXED_LAYOUT,
-    reasons.FIXED_KEY,
-    reasons.DECLINED_BY,
-    reasons.OPENING_LOST,
 )
 
 
@@ -116,11 +111,13 @@ class Soak(Callback):
         self.grid = SoakGrid(self.clock, self.faults)
         self.rotated = False
         self.hospitals: list[SoakHospital] = []
-        self.deaths = Deaths(random.Random(seed + 1), max(versions * 20 / max(deaths, 1), 20.0), self._may_die)
+        operations = versions * (60 if self.shared.has_committee else 20)  # of a run without a fault, or fewer
+        self.deaths = Deaths(random.Random(seed + 1), max(operations / max(deaths, 1), 20.0), self._may_die)
         self.strategy: AsyncHybrid | None = None
         self.memory = Memory(versions)
         self.out.memory = self.memory.found
         self._lines = 0
+        self._accepted: set[int] = set()
         self._losses: list[str] = []
 
     def _new(self) -> SoakHospital:
@@ -211,7 +208,10 @@ class Soak(Callback):
         return NEW.fingerprint
 
     def on_event(self, event: Event, state: RunState) -> None:
-        if isinstance(event, Outcome) and not (isinstance(event, Refused) and reason_of(event.reason) in OWN):
+        if isinstance(event, Accepted):
+            self._accepted.add(event.task)
+        unasked = isinstance(event, Refused) and (reason_of(event.reason) in OWN or event.task in self._accepted)
+        if isinstance(event, Outcome) and not unasked:
             self._lines += 1
         if isinstance(event, Version) and self.strategy is not None:
             elsewhere = [*self.grid.on_their_way(), *self.faults.replies]

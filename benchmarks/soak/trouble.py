@@ -20,11 +20,12 @@ from flwr.app import Message, RecordDict
 from benchmarks.soak.consortium import UNTRUE, Shared, name_of
 from benchmarks.soak.hospitals import Crash, Outcomes, SoakGrid, SoakHospital
 from crossward.encryption.plan import FieldPlan
-from crossward.protocol.messages import EVALUATE, TRAIN, Task, Update
+from crossward.protocol.messages import ANSWER, CONSENT, EVALUATE, MEMBERSHIP, TRAIN, Task, Update
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import PAYLOAD, read_reply, read_task
 
 SPARED = 4  # hospitals whose disks keep what is on them: their residuals must add up to the end
+QUESTIONS = (MEMBERSHIP, CONSENT, ANSWER)
 PAUSE = 300.0  # seconds, at most, that something is away
 
 
@@ -97,7 +98,7 @@ def fault(
 
 @dataclass
 class Faults:
-    """Draws faults from a seed and counts them.
+    """Draws faults from a seed and counts them; those of the committee's questions from a bag of their own.
 
     ``forged`` are tasks whose reply nobody's key vouches for, ``lies`` the versions and subsets for which the untrue
     member signed a wrong share, ``allowed`` what a member did that it must not, ``asked`` the last questions that
@@ -117,7 +118,7 @@ class Faults:
     lies: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
     asked: dict[int, deque[tuple[Task, bytes]]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=2)))
-    _bag: list[Kind] = field(default_factory=list)
+    _bags: dict[bool, list[Kind]] = field(default_factory=lambda: {False: [], True: []})
 
     def meet(self, grid: SoakGrid, node: int, message: Message, handle: Callable[[], Message]) -> Outcomes:
         """What becomes of ``message``."""
@@ -154,13 +155,16 @@ class Faults:
     def _draw(self, message_type: str, task: Task, hospital: SoakHospital) -> Kind | None:
         if hospital.repair or self.rng.random() >= (self.rate if message_type == TRAIN else self.rate / 3):
             return None
-        if not self._bag:
-            self._bag = [kind for kind in faults_of(self.shared.scheme) if self.counts[kind.name] < kind.most]
-            self.rng.shuffle(self._bag)
-        for kind in self._bag:
+        committee = message_type in QUESTIONS and self.rng.random() < 0.7
+        bag = self._bags[committee]
+        if not bag:
+            kinds = [kind for kind in faults_of(self.shared.scheme) if (kind.on in QUESTIONS) == committee]
+            bag += [kind for kind in kinds if self.counts[kind.name] < kind.most]
+            self.rng.shuffle(bag)
+        for kind in bag:
             fits = kind.on in ("", message_type) and not (task.last and kind.on == EVALUATE)
             fits &= not kind.untrue or name_of(hospital.number) == UNTRUE
             if fits and not (kind.wipes and hospital.number < SPARED):
-                self._bag.remove(kind)
+                bag.remove(kind)
                 return kind
         return None

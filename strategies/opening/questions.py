@@ -76,7 +76,7 @@ def questions(state: ServerState) -> Iterator[Question]:
     under_way = {flight.node for flight in state.roster.flights.values() if flight.kind == MEMBERSHIP}
     for node in sorted(state.roster.present - under_way):
         view = state.roster.nodes[node]
-        if committee.to_be_asked(node) and view.not_before <= now:
+        if (committee.to_be_asked(node) or committee.lags(node)) and view.not_before <= now:
             yield _composed(state, view, MEMBERSHIP, b"")
     if state.recheck is not None:
         recheck.settle(state)
@@ -162,7 +162,11 @@ def take_membership(state: ServerState, flight: Flight, view: NodeView, reply: M
         committee.take(view.node, reply)
     except (RosterError, SpellingError) as error:
         raise ProtocolError(str(error)) from error
-    view.failures, state.progress = 0, state.clock.now()
+    now = state.clock.now()
+    if committee.lags(view.node):
+        state.roster.back_off(view, now, state.settings.retry_seconds)
+    else:
+        view.failures, state.progress = 0, now
     _assisted(state, flight, view, committee.known[view.node].name, len(reply.roster) + len(reply.certificates))
 
 
