@@ -1,8 +1,9 @@
 """Mutated messages at whoever they are for: what is refused, and why; what gets in, and what it does to a sum.
 
 Half of the mutations are of updates under BFV and in the clear, half of everything that the committee scheme sends
-(``benchmarks.fuzz.committee`` says what must hold there). Of updates: honest hospitals train, seal and sign; then one reply after the other is changed on its way (or by its own hospital,
-which signs it again) and handed to ``strategies.exchange.reception.receive``. ::
+(``benchmarks.fuzz.committee`` says what must hold there). Of updates: honest hospitals train, seal and sign; then one
+reply after the other is changed on its way (or by its own hospital, which signs it again) and handed to
+``strategies.exchange.reception.receive``. ::
 
     python -m benchmarks.fuzz --mutations 20000
 

@@ -146,7 +146,8 @@ class Soak(Callback):
         folder = FaultyFolder.create(run_folder, self.config, PLAN, durable=False)
         for number, (mbit, compute) in enumerate(SPEEDS):
             self.grid.connect(self._new(), Speed(mbit, 0.05, compute), 40.0 if number > 5 else 0.0)
-        rotate_at, key = max(self.out.versions * 2 // 5, 2), ""
+        versions = self.out.versions
+        rotate_at, key = max(versions * 2 // 5, 2), ""
         while True:
             self.out.sessions += 1
             folder.deaths = self.deaths
@@ -159,7 +160,8 @@ class Soak(Callback):
             lost = self.grid.forget(self.rng, self.rng.choice((0.0, 0.5, 1.0)))
             self.faults.counts["reply lost with the ServerApp"] += lost
             self._losses = self._losses or list(LOSSES)
-            if self.out.sessions % 2 and (way := lose(run_folder, self._losses, self.deaths.rng)):
+            going = self.out.sessions % 2 and self._version() < versions  # the last evaluation settles what waits
+            if going and (way := lose(run_folder, self._losses, self.deaths.rng)):
                 self.faults.counts[way] += 1
             if not key and self._version() >= rotate_at:
                 key = self._rotate()
