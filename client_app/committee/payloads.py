@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from client_app.committee.keys import CommitteeKeys, Consortium
-from client_app.update.payloads import MissingKeyError, Opened, Payloads, UnopenedError, Values, Vault
+from client_app.update.payloads import MissingKeyError, Opened, Payloads, UnverifiedError, Values, Vault
 from crossward.encryption.committee.fields import FieldError
 from crossward.encryption.committee.hospital import VersionError, seal_update
 from crossward.encryption.committee.records import Claim, RecordOpener
@@ -88,4 +88,4 @@ class CommitteePayloads(Payloads):
                 f"{claim.text} cannot be checked: {error}. Point roster-path at the newest file that all have signed"
             ) from error
         except (FieldError, ListError, SpellingError, VersionError) as error:
-            raise UnopenedError(str(error)) from error
+            raise UnverifiedError(str(error)) from error

@@ -106,6 +106,10 @@ class Committee:
         """Whether a node's answer is missing or may have changed."""
         return node not in self.known or node in self.stale
 
+    def lags(self, node: int) -> bool:
+        """Whether a node follows another roster than the one in force: its hospital may put that in place any time."""
+        return self.book is not None and node in self.known and not self.invites(node)
+
     def choose(self, asking: bool) -> CommitteeMet | None:
         """Take up the roster that most nodes follow, or a later revision of it; the event if it is another than before.
 

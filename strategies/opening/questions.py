@@ -80,7 +80,7 @@ def questions(state: ServerState) -> Iterator[Question]:
     asked = {flight.node for flight in state.roster.flights.values() if flight.kind == MEMBERSHIP}
     for node in sorted(state.roster.present - asked):
         view = state.roster.nodes[node]
-        if committee.to_be_asked(node) and view.not_before <= now:
+        if (committee.to_be_asked(node) or committee.lags(node)) and view.not_before <= now:
             yield _composed(state, view, MEMBERSHIP, b"")
     recheck.forget_verified(state)
     for doubted in list(state.rechecks.values()):
@@ -171,9 +171,12 @@ def take_membership(state: ServerState, flight: Flight, view: NodeView, reply: M
         committee.take(view.node, reply)
     except (RosterError, SpellingError) as error:
         raise ProtocolError(str(error)) from error
-    if not view.refusing or committee.invites(view.node) > followed:  # else it would train, and refuse, at once again
-        view.failures, view.not_before = 0, 0.0
-    state.progress = state.clock.now()
+    if committee.lags(view.node):  # its hospital may put the roster in force in place any time
+        state.roster.back_off(view, state.clock.now(), state.settings.retry_seconds)
+    else:
+        if not view.refusing or committee.invites(view.node) > followed:  # else it would train, and refuse, again
+            view.failures, view.not_before = 0, 0.0
+        state.progress = state.clock.now()
     _assisted(state, flight, view, committee.known[view.node].name, len(reply.roster) + len(reply.certificates))
 
 
