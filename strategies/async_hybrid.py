@@ -53,6 +53,8 @@ from strategies.opening.questions import asking, questions, settle_roster
 from strategies.stopping.ending import Ending
 from strategies.stopping.hospital_budget import HospitalBudget
 
+OPENING_POLL, OPENED_SOON = 0.03, 3.0  # seconds; a simulation's members answer within a poll, a deployment's in seconds
+
 
 class AsyncHybrid(Strategy):
     """Asynchronous hybrid aggregation.
@@ -278,7 +280,7 @@ class AsyncHybrid(Strategy):
             else:
                 waiting.look()
                 self.ending.check_stall()
-                s.clock.pause(s.settings.poll_seconds, self._next_moment())
+                s.clock.pause(self._poll(), self._next_moment())
         if s.version:
             self.result.arrays = self._last_record()
         s.record(Finished(version=s.version, reason=s.stop_reason))
@@ -374,6 +376,12 @@ class AsyncHybrid(Strategy):
         return ArrayRecord({"record": Array("uint8", (len(data),), "raw.bytes", data)})
 
     # ------------------------------------------------------------------ beginning and end
+
+    def _poll(self) -> float:
+        """Seconds between looks for replies: fewer while a version is opened, for which its contributors wait."""
+        s = self.state
+        brief = s.opening is not None and s.clock.now() - s.opening.began < OPENED_SOON
+        return min(s.settings.poll_seconds, OPENING_POLL) if brief else s.settings.poll_seconds
 
     def _next_moment(self) -> float:
         s = self.state

@@ -149,6 +149,16 @@ def finished(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 @pytest.fixture(scope="session")
+def opened(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Four hospitals, whose committee opened two versions of three updates each. Tests only read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSWARD_HOME", str(home))
+        config = run_config(encryption__scheme="committee", strategy__buffer_size=3, strategy__min_contributors=3)
+        config |= {"run.state-dir": str(home / "committee-state")}
+        return federate(config, tmp_path_factory.mktemp("opened") / "run", (10.0, 14.0, 33.0, 12.0))
+
+
+@pytest.fixture(scope="session")
 def key(home: Path, finished: Finished) -> str:
     """The simulation's key file."""
     return str(home / "keys" / "simulation.key")

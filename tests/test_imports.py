@@ -304,7 +304,7 @@ def test_what_an_aggregators_operator_starts_reaches_no_key_and_no_model() -> No
         assert "torch" not in found, name
 
 
-FACELESS = ("bfv", "ckks", "dither", "packing", "plan", "settings")
+FACELESS = ("bfv", "ckks", "dither", "keystream", "packing", "plan", "settings")
 COMMITTEE = "crossward.encryption.committee"
 OF_THE_COMMITTEE = {
     COMMITTEE,

@@ -1,197 +1,256 @@
-"""``python -m benchmarks.encryption.committee``: the committee scheme beside compact BFV, in turns, on one core.
+"""The committee scheme as a whole consortium in one process: whoever seals, adds, answers and opens, and its row.
 
-Whole operations as hospitals, aggregator and members do them: sealing includes tag, digest, signature and the seeds'
-boxes; a share includes opening the seeds, the durable record and the dither; opening includes the pad and checking the
-tag. Figures are medians of CPU time, which a busy machine disturbs less than the clock; waiting for the disk is not in
-them. Every sum is compared with the clear one.
+Whole operations: sealing includes tag, digest, signature and the seeds' boxes; a share opens the seeds of all updates
+and includes the record of what was opened and the dither; combining checks the answers and subtracts them; opening
+takes off the pad and checks the tag. What opens must be the clear weighted sum and the dither that the answering
+members added, which this process can compute, as it has every member's key. On one core the figures are CPU time, so
+that neither a busy machine nor its disk is in them.
+
+Not for: memory (``benchmarks.encryption.llama_committee``) or how many bytes a version moves
+(``benchmarks.encryption.traffic``).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import secrets
-import statistics
-import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.encryption.rows import RANGE, weights_of
-from benchmarks.encryption.ways import Ours
-from benchmarks.harness.processes import one_core
-from crossward.encryption.committee.fields import weighted_sum
-from crossward.encryption.committee.hospital import SealedUpdate, open_version, seal_update
+from benchmarks.encryption.contest import AnyContest
+from benchmarks.encryption.ways import Vector
+from benchmarks.harness.figures import Row
+from crossward.encryption.aggregator.committee import CommitteeArithmetic
+from crossward.encryption.committee.hospital import SealedUpdate, seal_update
+from crossward.encryption.committee.masks import joint_key, open_seeds
 from crossward.encryption.committee.member import Member
-from crossward.encryption.committee.opening import Answer, assign, record
+from crossward.encryption.committee.opening import Answer, assign
+from crossward.encryption.committee.records import Claim, RecordOpener
 from crossward.encryption.committee.roster import Roster
-from crossward.encryption.committee.statements import Consent, Rules, VersionList, weight_limit
+from crossward.encryption.committee.roster_file import RosterBook
+from crossward.encryption.committee.spelling import Proof
+from crossward.encryption.committee.statements import TAG_PRIME, Consent, Rules, VersionList, weight_limit
 from crossward.encryption.committee.stretch import Stretch
-from crossward.encryption.plan import PRESETS, FieldPlan
+from crossward.encryption.dither import Dither, VersionDither
+from crossward.encryption.packing import Buffer
+from crossward.encryption.plan import FieldPlan
+from crossward.encryption.policy import Piece, pieces
+from crossward.machine.cores import cores
 
-LINEAGE = "benchmark"
-Samples = dict[str, list[float]]
-
-
-def timed(samples: Samples, name: str, work: Callable[[], Any]) -> Any:
-    """The result of ``work``, whose CPU seconds go to ``samples``."""
-    began = time.process_time()
-    result = work()
-    samples[name].append(time.process_time() - began)
-    return result
+SHAPES = {"committee": (4, 1), "committee-j3": (3, 1), "committee-t2": (4, 2)}  # J and t; the first is the default
+BLOCK = 1 << 20  # values of a block, as ``client_app.committee.payloads`` cuts them
+LINEAGE, SECRET = "benchmark", bytes(range(32))
+Boxes = dict[str, dict[str, bytes]]
+"""Signer -> member -> box."""
 
 
 class Committee:
-    """``hospitals`` hospitals, the first ``members`` of them the committee."""
+    """``hospitals`` hospitals, as many of them on the committee as the shape ``name`` says.
 
-    def __init__(self, folder: Path, plan: FieldPlan, hospitals: int, members: int, threshold: int) -> None:
-        self.keys = {f"hospital-{number:03}": Ed25519PrivateKey.generate() for number in range(hospitals)}
-        public = {name: key.public_key().public_bytes_raw().hex() for name, key in self.keys.items()}
-        self.roster = Roster(public, tuple(public)[:members], threshold)
-        self.plan, self.secret, self.rules = plan, secrets.token_bytes(32), Rules(max_share=1.0)
-        stretches = {name: Stretch.create(folder / name, LINEAGE, 1) for name in self.roster.committee}
-        self.certificates = {name: s.certificate(name, self.keys[name].sign) for name, s in stretches.items()}
+    Its keys follow from names and its members' files are in ``folder``, so that another process finds it again.
+    """
+
+    unit: float
+
+    def __init__(self, name: str, folder: Path, plan: FieldPlan, hospitals: int, value_range: float = 1.0) -> None:
+        size, threshold = SHAPES[name]
+        names = [f"hospital-{number:03}" for number in range(max(hospitals, size))]
+        self.keys = {who: Ed25519PrivateKey.from_private_bytes(sha256(who.encode()).digest()) for who in names}
+        public = {who: key.public_key().public_bytes_raw().hex() for who, key in self.keys.items()}
+        self.roster = Roster(public, tuple(names[:size]), threshold)
+        self.name, self.plan, self.rules = name, plan, Rules(max_share=1.0)
+        self.unit, self.total_weight = value_range / plan.q_max, weight_limit(plan, self.roster)
+        self.stretches = {who: _stretch(folder / who) for who in self.roster.committee}
+        self.arithmetic = CommitteeArithmetic(plan)
+        self.certificates = {who: s.certificate(who, self.keys[who].sign) for who, s in self.stretches.items()}
         self.members = {
-            name: Member(name, self.roster, self.keys[name].sign, [stretch], self.secret, self.rules)
-            for name, stretch in stretches.items()
+            who: Member(who, self.roster, self.keys[who].sign, [stretch], SECRET, self.rules)
+            for who, stretch in self.stretches.items()
         }
 
-    def seal(self, name: str, values: Any) -> SealedUpdate:
+    def put_in(self, delta: Vector) -> Vector:
+        """Steps of ``unit``, int64 [n], clipped to [-q_max, q_max]."""
+        return np.rint(np.clip(delta / self.unit, -self.plan.q_max, self.plan.q_max)).astype(np.int64)
+
+    def cut(self, values: Vector) -> list[Vector]:
+        """Blocks."""
+        return [piece.gather(values) for piece in blocks([values.size])]
+
+    def seal(self, hospital: str, values: Iterable[Vector]) -> SealedUpdate:
         """A hospital's update."""
-        key, blocks = self.keys[name].sign, [values]
-        return seal_update(self.roster, LINEAGE, 1, name, key, self.certificates, self.plan, self.secret, blocks)
+        sign = self.keys[hospital].sign
+        return seal_update(self.roster, LINEAGE, 1, hospital, sign, self.certificates, self.plan, SECRET, values)
+
+    def consents(self, version: VersionList, boxes: Boxes) -> list[Consent]:
+        """Those of a quorum."""
+        return [self.consent(who, version, boxes) for who in self.roster.committee[: self.roster.quorum]]
+
+    def consent(self, member: str, version: VersionList, boxes: Boxes) -> Consent:
+        """A member's."""
+        return self.members[member].consent(version, _of(boxes, member))
 
     def answer(
-        self,
-        member: str,
-        version: VersionList,
-        updates: list[SealedUpdate],
-        consents: list[Consent],
-        subsets: tuple[int, ...],
+        self, member: str, version: VersionList, boxes: Boxes, consents: Sequence[Consent], counts: Sequence[int]
     ) -> Answer:
-        """A member's share."""
-        return self.members[member].open(version, _boxes(updates, member), consents).answer(subsets, [version.count])
+        """The share that a member is asked for, of blocks of ``counts`` fields."""
+        opened = self.members[member].open(version, _of(boxes, member), consents)
+        return opened.answer(self.asked()[member], counts)
 
-    def turn(self, values: list[Any], weights: list[int], number: int, samples: Samples) -> dict[str, int]:
-        """One version from its updates to its opening; bytes of what travels."""
-        updates = [
-            timed(samples, "seal", partial(self.seal, name, v)) for name, v in zip(self.keys, values, strict=False)
-        ]
-        version = VersionList.of(self.roster, number, [u.statement for u in updates], weights)
-        payloads, count = [u.blocks for u in updates], values[0].size
-        timed(samples, "add", lambda: weighted_sum([p[0] for p in payloads], weights, self.plan.field_bits, count))
-        asked = assign(self.roster, self.roster.committee[: self.roster.openers])
-        consents = [
-            timed(samples, "consent", partial(self.members[m].consent, version, _boxes(updates, m)))
-            for m in self.roster.committee[: self.roster.quorum]
-        ]
-        answers = [
-            timed(samples, "share", partial(self.answer, m, version, updates, consents, s)) for m, s in asked.items()
-        ]
-        found = timed(samples, "combine", lambda: record(self.roster, version, [count], payloads, answers))
-        opened = timed(samples, "open", lambda: open_version(self.roster, self.rules, self.secret, found))[0]
-        clear = sum(w * v for w, v in zip(weights, values, strict=True))
-        largest = len(self.roster.carriers) * self.plan.dither_mean
-        if int(np.abs(opened - clear).max()) > largest:
-            raise AssertionError("the opened sum is not the clear one and its dither")
-        return {
-            "up": len(updates[0].blocks[0]),
-            "down": len(found.blocks[0]),
-            "share": max(len(answer.blocks[0]) for answer in answers),
-            "boxes": sum(map(len, updates[0].boxes.values())),
-        }
+    def asked(self) -> dict[str, tuple[int, ...]]:
+        """Which subsets each of the fewest members that open a version answers."""
+        return assign(self.roster, self.roster.committee[: self.roster.openers])
 
+    def book(self) -> RosterBook:
+        """The roster, signed by all."""
+        book = RosterBook(self.roster)
+        for who, key in self.keys.items():
+            book = book.signed(who, key.sign)
+        return book
 
-def _boxes(updates: list[SealedUpdate], member: str) -> dict[str, bytes]:
-    return {update.statement.signer: update.boxes[member] for update in updates}
+    def add(self, parts: Sequence[Buffer], weights: Sequence[int], count: int) -> bytes:
+        """The weighted sum of the same block of several hospitals."""
+        bits = self.plan.sum_bits(1)
+        return self.arithmetic.combine(parts, weights, [bits] * len(parts), bits, count)
 
+    def combine(
+        self,
+        version: VersionList,
+        counts: Sequence[int],
+        columns: Iterable[Sequence[Buffer]],
+        answers: Sequence[Answer],
+    ) -> Iterator[bytes]:
+        """The version's blocks: ``columns`` have a block of each update, ``answers`` are checked and taken off."""
+        for answer in answers:
+            answer.check(self.roster, version, self.asked()[answer.member], counts)
+        weights = [*version.weights, *(-1 for _ in answers)]
+        for number, (column, count) in enumerate(zip(columns, counts, strict=True)):
+            yield self.add([*column, *(answer.blocks[number] for answer in answers)], weights, count)
 
-def _sealed(way: Ours, cut: list[Any]) -> list[bytes]:
-    return [way.seal(piece) for piece in cut]
+    def open(self, version: VersionList, tag: int, blocks: Iterable[Buffer], counts: Sequence[int]) -> Iterator[Vector]:
+        """A version's opened blocks, int64, of ``blocks`` that :meth:`combine` made; ``tag`` is the answers' sum."""
+        opener = RecordOpener(RosterBook(self.roster), self.rules, SECRET, LINEAGE, self.plan)
+        claim = Claim(version.version, version.version, sum(version.weights), 1, 1)
+        return opener.open(claim, Proof((version,), tag), zip(blocks, counts, strict=True), version.count)
 
+    def dithers(self, version: VersionList, boxes: Boxes) -> list[VersionDither]:
+        """What each carrier adds, as who has every member's key computes it."""
+        out = []
+        for subset in self.roster.carriers:
+            member = self.roster.subsets[subset][0]
+            key = self.stretches[member].key
+            seeds = [
+                open_seeds(key, self.roster, member, statement, boxes[statement.signer][member])
+                for statement, _ in version.contributions
+            ]
+            dither = Dither(joint_key(seeds, subset, version.digest))
+            made = dither.version(self.plan.total_weight, version.version, version.signers, version.weights)
+            assert made is not None
+            out.append(made)
+        return out
 
-def bfv_turn(way: Ours, values: list[Any], weights: list[int], samples: Samples) -> dict[str, int]:
-    """The same under BFV."""
-    pieces = [way.cut(v) for v in values]
-    parts = [timed(samples, "seal", partial(_sealed, way, cut)) for cut in pieces]
-    counts = [piece.size for piece in pieces[0]]
-
-    def add() -> list[bytes]:
-        return [way.add(same, weights, n) for same, n in zip(zip(*parts, strict=True), counts, strict=True)]
-
-    sums = timed(samples, "add", add)
-    total = sum(weights)
-    opened = timed(samples, "open", lambda: [way.open(s, n, total) for s, n in zip(sums, counts, strict=True)])
-    if not np.array_equal(np.concatenate(opened), sum(w * v for w, v in zip(weights, values, strict=True))):
-        raise AssertionError("BFV's sum is not the clear one")
-    return {"up": sum(map(len, parts[0])), "down": sum(map(len, sums))}
-
-
-def row(name: str, samples: Samples, sizes: dict[str, int], count: int) -> dict[str, Any]:
-    """Figures of a way."""
-    middle = {key: statistics.median(found) for key, found in samples.items()}
-    return {
-        "name": name,
-        "seal_mvalues_per_s": count / middle["seal"] / 1e6,
-        "add_s": middle["add"],
-        "share_s": middle.get("share"),
-        "consent_s": middle.get("consent"),
-        "combine_s": middle.get("combine"),
-        "open_mvalues_per_s": count / middle["open"] / 1e6,
-        **{f"{key}_bytes_per_value": size / count for key, size in sizes.items()},
-    }
+    def beyond_mean(self, dithers: Sequence[VersionDither], first: int, count: int) -> Vector:
+        """What ``dithers`` leave in opened fields ``first`` on: int64 [count]."""
+        out = np.full(count, -len(dithers) * self.plan.dither_mean, dtype=np.int64)
+        for dither in dithers:
+            out += dither(first, count)
+        return out
 
 
-def measure(count: int, clients: int, repeats: int, shapes: list[tuple[int, int]]) -> list[dict[str, Any]]:
-    """A row for BFV and one for each committee (J, t) of ``shapes``."""
-    plan = PRESETS["compact"]
-    rng = np.random.default_rng(0)
-    values = [rng.integers(-plan.q_max, plan.q_max + 1, count) for _ in range(clients)]
-    samples: dict[str, Samples] = defaultdict(lambda: defaultdict(list))
-    sizes: dict[str, dict[str, int]] = {}
-    with tempfile.TemporaryDirectory() as folder, one_core():
-        ways = {
-            f"committee J={members} t={threshold}": Committee(
-                Path(folder) / f"{members}-{threshold}", plan, max(clients, members), members, threshold
-            )
-            for members, threshold in shapes
-        }
-        bfv = Ours("bfv compact", plan, secrets.token_bytes(64), RANGE)
-        for turn in range(1, repeats + 1):
-            weights = weights_of(plan.total_weight, clients)
-            sizes[bfv.name] = bfv_turn(bfv, values, weights, samples[bfv.name])
-            for name, way in ways.items():
-                weights = weights_of(weight_limit(plan, way.roster), clients)
-                sizes[name] = way.turn(values, weights, turn, samples[name])
-    return [row(name, samples[name], sizes[name], count) for name in samples]
+def blocks(sizes: Sequence[int]) -> tuple[Piece, ...]:
+    """The blocks of an adapter with tensors of ``sizes`` values, all of it sealed."""
+    return pieces(sizes, [True] * len(sizes), BLOCK)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Measure and print."""
-    p = argparse.ArgumentParser(prog="python -m benchmarks.encryption.committee", description=__doc__)
-    p.add_argument("--values", type=int, default=1_000_000, help="values of an update (default: 1000000)")
-    p.add_argument("--clients", type=int, default=8)
-    p.add_argument("--repeats", type=int, default=5)
-    p.add_argument("--json", type=Path, metavar="FILE")
-    args = p.parse_args(argv)
-    rows = measure(args.values, args.clients, args.repeats, [(3, 1), (4, 1), (4, 2)])
-    print(f"{args.values:,} values, {args.clients} updates, one core, CPU time, medians of {args.repeats}")
-    print(f"{'':20} {'sealed':>9} {'added':>8} {'share':>8} {'combined':>9} {'opened':>9} {'up':>6} {'down':>6}")
-    for r in rows:
-        share, combined = (f"{r[key] * 1e3:5.0f} ms" if r[key] else "" for key in ("share_s", "combine_s"))
-        print(
-            f"{r['name']:20} {r['seal_mvalues_per_s']:5.1f} M/s {r['add_s'] * 1e3:5.1f} ms {share:>8} {combined:>9} "
-            f"{r['open_mvalues_per_s']:5.1f} M/s {r['up_bytes_per_value']:4.2f} B {r['down_bytes_per_value']:4.2f} B"
+def _stretch(folder: Path) -> Stretch:
+    return (Stretch.load if folder.exists() else Stretch.create)(folder, LINEAGE, 1)
+
+
+def _of(boxes: Boxes, member: str) -> dict[str, bytes]:
+    return {signer: found[member] for signer, found in boxes.items()}
+
+
+class CommitteeContest(AnyContest[Committee]):
+    """The committee's. Adding is of updates alone, as other ways do it; combining is of updates and answers."""
+
+    def __init__(
+        self, way: Committee, deltas: Sequence[Vector], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        super().__init__(way, deltas, clock)
+        self.updates: list[SealedUpdate] = []
+        self.answers: list[Answer] = []
+        self.version: VersionList | None = None
+
+    def seal(self, client: int) -> None:
+        """One hospital's update, on one core."""
+        hospital = list(self.way.keys)[client]
+        update = self.time("seal", partial(self.way.seal, hospital, self.pieces[client]))
+        self.updates.append(update)
+        self.messages.append(list(update.blocks))
+
+    def add(self) -> None:
+        """The sum, on one core; then the list's consents and answers, and the version that they make of it."""
+        way, names = self.way, list(self.way.keys)
+        jobs = [(column, self.weights, n) for column, n in zip(self.columns(), self.counts, strict=True)]
+        self.time("add", lambda: [way.add(*job) for job in jobs])
+        self.version = version = VersionList.of(
+            way.roster, 1, [update.statement for update in self.updates], self.weights
         )
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+        boxes: Boxes = {name: dict(u.boxes) for name, u in zip(names, self.updates, strict=False)}
+        consents = [
+            self.time("consent", partial(way.consent, who, version, boxes))
+            for who in way.roster.committee[: way.roster.quorum]
+        ]
+        self.answers = [
+            self.time("share", partial(way.answer, who, version, boxes, consents, self.counts)) for who in way.asked()
+        ]
+        self.sums = self.time("combine", lambda: [*way.combine(version, self.counts, self.columns(), self.answers)])
+        self.dither = way.beyond_mean(way.dithers(version, boxes), 0, version.count)
+
+    def _open(self) -> list[Vector]:
+        assert self.version is not None
+        tag = sum(answer.tag for answer in self.answers) % TAG_PRIME
+        return [*self.way.open(self.version, tag, self.sums, self.counts)]
+
+    def open(self) -> None:
+        """The version's numbers, on one core, and how far they are from the clear sum and the dither."""
+        opened = np.concatenate(self.time("open", self._open))
+        steps = int(np.abs(opened - self.dither - sum(w * x for w, x in self.terms())).max())
+        self.figures["max_error_steps"] = steps
+        self.figures["max_error"] = steps * self.way.unit / sum(self.weights)
+        self.figures["dither_steps"] = float(self.dither.std()) / sum(self.weights)
+
+    def all_cores(self, pool: Executor) -> None:
+        """The same in threads: AES and numpy release the interpreter's lock. Sealed and opened a vector a thread."""
+        way, names = self.way, list(self.way.keys)
+        jobs = [(column, self.weights, n) for column, n in zip(self.columns(), self.counts, strict=True)]
+        with ThreadPoolExecutor(cores()) as threads:
+            self.time("seal_all", lambda: [*threads.map(way.seal, names, self.pieces)])
+            self.time("open_all", lambda: [*threads.map(lambda _: self._open(), self.put)])
+            self.time("add_all", lambda: [*threads.map(lambda job: way.add(*job), jobs)])
+
+    def row(self) -> Row:
+        """The figures, the committee's own as well: seconds of a consent, a share and combining, bytes of a share."""
+        middle, values = self.medians(), self.put[0].size
+        shares = [sum(map(len, answer.blocks)) for answer in self.answers]
+        own = {f"{name}_s": middle[name] for name in ("consent", "share", "combine")}
+        return super().row() | own | {"share_bytes_per_value": max(shares) / values}
 
 
-if __name__ == "__main__":
-    main()
+def in_turns(contests: Sequence[AnyContest[Any]]) -> dict[str, dict[str, float]]:
+    """How many times better than BFV ``compact`` each committee is: medians of quotients of samples taken in turns."""
+    base = next(contest for contest in contests if contest.way.name == "compact")
+    found = [contest for contest in contests if isinstance(contest, CommitteeContest)]
+    return {
+        contest.way.name: {
+            name: float(np.median(np.divide(base.samples[name], contest.samples[name])))
+            for name in ("seal", "add", "open")
+        }
+        | {"add_and_combine": float(np.median(np.divide(base.samples["add"], contest.samples["combine"])))}
+        for contest in found
+    }

@@ -84,7 +84,7 @@ def seal(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
         payload = join(parts)
         seconds, peaks = time.perf_counter() - began, (own_peak(), children_peaks())
     (folder / f"update-{number}").write_bytes(payload.data)
-    return _figures(values, len(payload.data), seconds, before, peaks, vector.nbytes)
+    return figures(values, len(payload.data), seconds, before, peaks, vector.nbytes)
 
 
 def _combine(plan: tuple[int, int, int], names: list[str], offset: int, size: int, weights: list[int], n: int) -> bytes:
@@ -136,7 +136,7 @@ def add(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
     if pool is not None:
         pool.shutdown()
     message = Path(names[0]).stat().st_size
-    return _figures(values, (folder / "sum").stat().st_size, seconds, before, peaks, 0) | {"message_bytes": message}
+    return figures(values, (folder / "sum").stat().st_size, seconds, before, peaks, 0) | {"message_bytes": message}
 
 
 def open_sum(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
@@ -160,16 +160,17 @@ def open_sum(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figur
                 out[place] += part
             progress.one()
         seconds, peaks = time.perf_counter() - began, (own_peak(), children_peaks())
-    figures = _figures(values, len(data), seconds, before, peaks, out.nbytes)
+    opening = figures(values, len(data), seconds, before, peaks, out.nbytes)
     distinct = len(_updates(folder))
     for number in range(distinct):
         out -= update(number, plan, values) * np.int64(sum(weights[number::distinct]))
-    return figures | {"max_error_steps": int(np.abs(out).max())}
+    return opening | {"max_error_steps": int(np.abs(out).max())}
 
 
-def _figures(
+def figures(
     values: int, size: int, seconds: float, before: float, peaks: tuple[float, list[float]], vector: int
 ) -> Figures:
+    """The figures of a role: ``vector`` bytes it is given or makes, peaks in MiB of its process and its children."""
     own, children = peaks
     return {
         "values": values,

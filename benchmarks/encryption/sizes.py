@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from crossward.encryption.bfv import Bfv
+from crossward.encryption.packing import packed_size
 from crossward.encryption.plan import FRESH_BYTES, PRESETS, SUM_BYTES
 
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, KEY_VALUE_HEADS = 4096, 14336, 32, 32, 8
@@ -42,13 +43,16 @@ def llama_blocks(share: float = 1.0, rank: int = 16, factors: str = "both") -> l
 def rounds(ckks_bytes: tuple[float, float]) -> list[dict[str, Any]]:
     """Bytes of one client's round, up and down, against FedAvg of rank-16 LoRA factors in float32 in the clear.
 
-    ``ckks_bytes`` are the measured bytes per value of CKKS, up and down.
+    ``ckks_bytes`` are the measured bytes per value of CKKS, up and down. The committee's is without its traffic
+    (``benchmarks.encryption.traffic``).
     """
     baseline = 8 * sum(llama_blocks())
     out = []
     for factors, rank in ADAPTERS:
         values = sum(llama_blocks(rank=rank, factors=factors))
         ways: dict[str, tuple[float, float]] = {"float32": (4.0 * values, 4.0 * values)}
+        masked = packed_size(values, PRESETS["compact"].field_bits)
+        ways["committee"] = (masked, masked)
         for name, plan in PRESETS.items():
             number = Bfv(plan).ciphertexts(values)
             ways[name] = (number * FRESH_BYTES, number * SUM_BYTES)

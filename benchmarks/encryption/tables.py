@@ -5,7 +5,7 @@ Not for: measuring.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import RenderableType
@@ -14,6 +14,7 @@ from benchmarks.harness.figures import at_least, at_most
 from benchmarks.harness.tables import requirements_table, table_of
 
 Found = dict[str, Any]
+DEFAULTS = ("committee", "committee-j3")  # committees that consortia have unless they choose another
 
 
 def _rows(found: Found) -> Iterator[RenderableType]:
@@ -40,21 +41,38 @@ def _rows(found: Found) -> Iterator[RenderableType]:
         f"ckks-nvflare adds with the server's weights; with weights that clients multiplied in before: "
         f"{ckks['add_client_weights_s']:.3f} s"
     )
-    yield "ours on all cores adds as this benchmark hands it to processes"
+    yield "bfv's presets on all cores add as this benchmark hands it to processes; committees do all of it in threads"
+    yield table_of(
+        "committees on one core: times compact's speed, in turns; milliseconds of the whole version",
+        [row | found["times_compact"][row["name"]] for row in found["rows"] if row["name"] in found["times_compact"]],
+        {
+            "": ("name", ""),
+            "seal x": ("seal", ".1f"),
+            "add x": ("add", ".1f"),
+            "add and combine x": ("add_and_combine", ".1f"),
+            "open x": ("open", ".1f"),
+            "a consent ms": (lambda row: 1e3 * row["consent_s"], ".1f"),
+            "a member's share ms": (lambda row: 1e3 * row["share_s"], ".1f"),
+            "add ms": (lambda row: 1e3 * row["add_s"], ".1f"),
+            "combine ms": (lambda row: 1e3 * row["combine_s"], ".1f"),
+            "share B/v": ("share_bytes_per_value", ".2f"),
+            "dither steps": ("dither_steps", ".2f"),
+        },
+    )
     names = next(iter(found["ratios"].values()))
     yield table_of(
         "times better than ckks-nvflare",
-        ({"preset": preset} | ratio for preset, ratio in found["ratios"].items()),
-        {"": ("preset", "")} | {name.replace("_", " "): (name, ".1f") for name in names},
+        ({"name": name} | ratio for name, ratio in found["ratios"].items()),
+        {"": ("name", "")} | {name.replace("_", " "): (name, ".1f") for name in names},
     )
 
 
 def _llama(found: Found) -> Iterator[RenderableType]:
     yield table_of(
         "Llama-3.1-8B, rank-16 factors on all linear layers; peak memory in MiB, each role in a process of its own",
-        ({"preset": preset} | row for preset, roles in found["llama"].items() for row in roles),
+        ({"name": name} | row for name, roles in found["llama"].items() for row in roles),
         {
-            "": (lambda row: f"{row['preset']} {row['role']}", ""),
+            "": (lambda row: f"{row['name']} {row['role']}", ""),
             "processes": ("workers", ""),
             "values": ("values", ","),
             "message MB": ("bytes", ".1fM"),
@@ -83,12 +101,32 @@ def _rounds(found: Found) -> Iterator[RenderableType]:
     )
 
 
+def _traffic(found: Found) -> Iterator[RenderableType]:
+    def kilobytes(name: str) -> tuple[Callable[[Found], float], str]:
+        return lambda row: row["committee_bytes"][name] / 1e3, ",.1f"
+
+    first = found["traffic"][0]
+    yield table_of(
+        f"A version of {first['buffer']} updates that {first['nodes']} nodes download: times float32's bytes, kB",
+        found["traffic"],
+        {
+            "": ("name", ""),
+            "values": ("values", ","),
+            "payload x": ("payload_times_float32", ".3f"),
+            "with committee x": ("total_times_float32", ".3f"),
+            "bfv x": ("bfv_times_float32", ".3f"),
+            "payload": (lambda row: row["payload_bytes"] / 1e3, ",.0f"),
+            **{name.replace("_", " "): kilobytes(name) for name in first["committee_bytes"]},
+        },
+    )
+
+
 def _virtual(found: Found) -> Iterator[RenderableType]:
     yield table_of(
         "Bytes per value and contributed update in asynchronous runs (float32: 4 up, 4 down)",
         found["virtual"],
         {
-            "": (lambda row: f"N={row['nodes']} K={row['buffer']}", ""),
+            "": (lambda row: f"N={row['nodes']} K={row['buffer']}, {row['scheme']}", ""),
             "preset": ("preset", ""),
             "versions": ("versions", ""),
             "max-staleness": ("max_staleness", ""),
@@ -100,6 +138,9 @@ def _virtual(found: Found) -> Iterator[RenderableType]:
             "down x": ("down_times_float32", ".2f"),
             "both x": ("total_times_float32", ".2f"),
             "down if V=1": ("down_bytes_per_value_without_sums", ".2f"),
+            "shares": ("share_bytes_per_value", ".2f"),
+            "fixed kB": (lambda row: row["fixed_bytes"] / 1e3 if "fixed_bytes" in row else None, ".1f"),
+            "with committee x": ("with_committee_times_float32", ".2f"),
         },
     )
 
@@ -140,7 +181,14 @@ def _grid(found: Found) -> Iterator[RenderableType]:
 
 def tables(found: Found) -> Iterator[RenderableType]:
     """The tables of what was measured, and lines between them."""
-    made_by = {"rows": _rows, "llama": _llama, "rounds": _rounds, "virtual": _virtual, "grid": _grid}
+    made_by = {
+        "rows": _rows,
+        "llama": _llama,
+        "rounds": _rounds,
+        "traffic": _traffic,
+        "virtual": _virtual,
+        "grid": _grid,
+    }
     for name, made in made_by.items():
         if name in found:
             yield from made(found)
@@ -152,7 +200,7 @@ def tables(found: Found) -> Iterator[RenderableType]:
 
 def requirements(found: Found) -> list[Found]:
     """What is required of the figures that were measured."""
-    return [*_of_rows(found), *_of_memory(found), *_of_downloads(found)]
+    return [*_of_rows(found), *_of_traffic(found), *_of_memory(found), *_of_downloads(found)]
 
 
 def _of_rows(found: Found) -> Iterator[Found]:
@@ -165,13 +213,24 @@ def _of_rows(found: Found) -> Iterator[Found]:
     yield at_least("compact, adding, times ckks-nvflare", found["ratios"]["compact"]["add"], 8)
     for name in found["ratios"]:
         yield at_most(f"{name}, largest error in steps", rows[name]["max_error_steps"], 0)
+    for name in DEFAULTS:
+        for what, limit in (("seal", 2), ("add", 10), ("open", 3)):
+            yield at_least(f"{name}, {what}, times compact in turns", found["times_compact"][name][what], limit)
+
+
+def _of_traffic(found: Found) -> Iterator[Found]:
+    for row in found.get("traffic", []):
+        if row["name"] in DEFAULTS and row["values"] >= 1_000_000:
+            what = f"{row['name']}, {row['values']:,} values, bytes of a version, times float32, "
+            yield at_most(what + "payload", row["payload_times_float32"], 0.48)
+            yield at_most(what + "with the committee's", row["total_times_float32"], 0.62)
 
 
 def _of_memory(found: Found) -> Iterator[Found]:
-    for preset, roles in found.get("llama", {}).items():
+    for name, roles in found.get("llama", {}).items():
         for row in roles:
-            what = f"{preset}, {row['role']} in {row['workers']} processes, MiB "
-            if row["role"] == "add":
+            what = f"{name}, {row['role']} in {row['workers']} processes, MiB "
+            if "message_bytes" in row:
                 yield at_most(what + "in all", row["over_vector_mib"], 512 + 2 * row["message_bytes"] / 2**20)
             else:
                 yield at_most(what + "over the vector", row["over_vector_mib"], 1024)
@@ -188,5 +247,5 @@ def _of_memory(found: Found) -> Iterator[Found]:
 def _of_downloads(found: Found) -> Iterator[Found]:
     for row in found.get("virtual", []):
         if (row["nodes"], row["buffer"]) == (100, 10):
-            what = f"N=100, K=10, max-staleness {row['max_staleness']}: down, times float32"
+            what = f"N=100, K=10, {row['scheme']}, max-staleness {row['max_staleness']}: down, times float32"
             yield at_most(what, row["down_times_float32"], 2.1)

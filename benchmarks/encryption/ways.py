@@ -30,8 +30,8 @@ CKKS_DEGREE, CKKS_MODULI, CKKS_SCALE = 8192, [60, 40, 40], 2.0**40  # NVFlare's 
 CKKS_PIECE = 32 * CKKS_DEGREE // 2  # values of a vector: about a layer's worth
 
 
-class Way(Protocol):
-    """What is timed. ``unit`` is what a step of 1 in :meth:`put_in`'s numbers means in the delta's numbers."""
+class Inputs(Protocol):
+    """What is put in. ``unit`` is what a step of 1 in :meth:`put_in`'s numbers means in the delta's numbers."""
 
     name: str
     unit: float
@@ -42,6 +42,10 @@ class Way(Protocol):
 
     def cut(self, values: Vector) -> list[Vector]:
         """``values`` in pieces."""
+
+
+class Way(Inputs, Protocol):
+    """What is timed, piece by piece."""
 
     def seal(self, piece: Vector) -> bytes:
         """A client's bytes."""

@@ -32,7 +32,8 @@ from typing import Any, Self
 import numpy as np
 from rich.console import RenderableType
 
-from benchmarks.encryption.rows import RANGE, SPREAD, Contest, silence, weights_of
+from benchmarks.encryption.contest import Contest, weights_of
+from benchmarks.encryption.rows import RANGE, SPREAD, silence
 from benchmarks.encryption.ways import Integers, Ours, Way
 from benchmarks.harness.command import parse, parser, say, write_json
 from benchmarks.harness.processes import one_core

@@ -21,8 +21,7 @@ from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
 from client_app.update.reporting import Reporting
 from client_app.update.sealer import UpdateSealer
-from crossward.config.encryption_schemes import SCHEMES
-from crossward.config.encryption_settings import NONE, SENSITIVE
+from crossward.config.encryption_settings import SENSITIVE
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
@@ -76,7 +75,7 @@ def committee_keys(
         this hospital is not in the roster.
     """
     encryption, strategy = config.encryption, config.strategy
-    if encryption.policy == NONE or not SCHEMES[encryption.scheme].committee:
+    if not encryption.has_committee:
         return None
     identity = load_identity(files.identity)
     rules = Rules(max(strategy.min_contributors, min_contributors), strategy.max_share)

@@ -11,11 +11,12 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from client_app.update.payloads import MissingKeyError
-from crossward.encryption.committee.roster import Roster, RosterError, stretch_of
+from crossward.encryption.committee.roster import RosterError, stretch_of
 from crossward.encryption.committee.roster_file import RosterBook
 from crossward.encryption.committee.signatures import Sign
 from crossward.encryption.committee.spelling import Invitation, SpellingError
 from crossward.encryption.committee.statements import Rules
+from crossward.encryption.identity import public_of
 from crossward.protocol.messages import Task
 
 
@@ -35,8 +36,8 @@ class CommitteeKeys(Consortium):
     ----------
     name : str
         The hospital in the newest roster, found by its identity key: see :meth:`of`.
-    public, sign : bytes, Sign
-        Its identity key: the raw public one, and ``Ed25519PrivateKey.sign``.
+    public, sign : str, Sign
+        Its identity key: the public one, 64 hex digits, and ``Ed25519PrivateKey.sign``.
     folder : Path
         Where the run lineage's sealing keys are, if the hospital is on the committee.
     length : int
@@ -44,7 +45,7 @@ class CommitteeKeys(Consortium):
     """
 
     name: str
-    public: bytes
+    public: str
     sign: Sign = field(repr=False)
     folder: Path
     length: int
@@ -60,14 +61,14 @@ class CommitteeKeys(Consortium):
         RosterError
             it is not in the newest revision.
         """
-        public = identity.public_key().public_bytes_raw()
-        name = name_of(public, book.roster)
-        if not name:
+        public = public_of(identity)
+        try:
+            name = book.roster.name_of(public)
+        except RosterError as error:
             raise RosterError(
-                f"this hospital's identity key {public.hex()[:16]} is not in roster {book.roster.fingerprint[:16]} "
-                f"(revision {book.roster.revision}): restore the identity.pem that is, or have the hospitals add this "
-                "one with `crossward members add`, and point roster-path at the file that all have signed"
-            )
+                f"{error}, which is this hospital's: restore the identity.pem that the roster has, or have the "
+                "hospitals add this one with `crossward members add` and point roster-path at the file that all signed"
+            ) from None
         return cls(book, rules, name, public, identity.sign, folder, length)
 
     def invitation(self, task: Task) -> Invitation:
@@ -105,8 +106,7 @@ class CommitteeKeys(Consortium):
         return invited
 
     def _other_roster(self, named: str) -> str:
-        own = self.book.roster
-        earlier = any(one.fingerprint == named for one in self.book.revisions)
+        own, earlier = self.book.roster, self.book.has(named)
         what = (
             "an earlier revision of it: the other hospitals must" if earlier else "not known here: this hospital must"
         )
@@ -114,8 +114,3 @@ class CommitteeKeys(Consortium):
             f"the run follows roster {named[:16]}, this hospital roster {own.fingerprint[:16]} (revision "
             f"{own.revision}). The run's is {what} point roster-path at the newest file that all have signed"
         )
-
-
-def name_of(public: bytes, roster: Roster) -> str:
-    """The hospital with the raw identity key ``public`` in a roster; empty when it is not in it."""
-    return next((name for name, key in roster.hospitals.items() if key == public.hex()), "")

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from client_app.committee.keys import CommitteeKeys, name_of
+from client_app.committee.keys import CommitteeKeys
 from client_app.state.locks import exclusive
 from crossward.config.node_config import NodeConfig
 from crossward.config.settings import SettingsError
-from crossward.encryption.committee.roster import RosterError
-from crossward.encryption.committee.roster_file import FEWEST, RosterBook, make_book
+from crossward.encryption.committee.roster import FEWEST, RosterError
+from crossward.encryption.committee.roster_file import RosterBook, make_book
 from crossward.encryption.committee.statements import Rules
-from crossward.encryption.identity import load_identity
+from crossward.encryption.identity import load_identity, public_of
 from crossward.machine.files import write_atomic
 
 logger = logging.getLogger("crossward.node")
@@ -73,8 +73,8 @@ def simulated_roster(state: Path, partitions: int, own: Ed25519PrivateKey) -> Ro
             f"encryption.scheme = 'committee' takes {FEWEST} hospitals or more, the simulation has {partitions}: "
             "simulate more, or use encryption.scheme = 'bfv'"
         )
-    path, public = state / "rosters" / f"{partitions}.json", own.public_key().public_bytes_raw()
-    if (found := _readable(path)) is not None and name_of(public, found.roster):
+    path, public = state / "rosters" / f"{partitions}.json", public_of(own)
+    if (found := _readable(path)) is not None and public in found.roster.hospitals.values():
         return found
     busy = RosterError(f"another hospital of this simulation has held {path}.lock for a minute: start the run anew")
     with exclusive(path.with_suffix(".lock"), busy, lambda error: _unwritten(path, error)):
@@ -94,6 +94,12 @@ def simulated_roster(state: Path, partitions: int, own: Ed25519PrivateKey) -> Ro
             partitions,
         )
     return book
+
+
+def roster_of_simulation(state: Path, fingerprint: str) -> RosterBook | None:
+    """Of the rosters that simulations made in the folder ``state``, the one with the revision ``fingerprint``."""
+    found = (_readable(path) for path in sorted((state / "rosters").glob("*.json")))
+    return next((book for book in found if book is not None and book.has(fingerprint)), None)
 
 
 def _readable(path: Path) -> RosterBook | None:

@@ -9,11 +9,12 @@ Not for: the checks (``crossward.encryption.committee.member``), or which keys a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from client_app.committee.keys import CommitteeKeys, name_of
+from client_app.committee.keys import CommitteeKeys
 from client_app.committee.stretches import Stretches
 from client_app.update.payloads import MissingKeyError, Vault
 from crossward.config.encryption_schemes import COMMITTEE
@@ -64,9 +65,12 @@ class Seat:
         if keys.name in keys.book.roster.committee:
             alive = Stretches(keys.folder, task.lineage, keys.length).reach(task.version)
         certificates = [stretch.certificate(keys.name, keys.sign) for stretch in alive]
-        return Membership(task.lineage, task.task, keys.public, keys.book.to_bytes(), spell_certificates(certificates))
+        return Membership(
+            task.lineage, task.task, bytes.fromhex(keys.public), keys.book.to_bytes(), spell_certificates(certificates)
+        )
 
     def _consent(self, task: Task) -> Consented:
+        began = time.perf_counter()
         asked = self._asked(task)
         request, own = asked.request, self.keys.book.roster
         if asked.roster != own:
@@ -77,9 +81,11 @@ class Seat:
         with asked.stretches.locked():
             member, _ = self._member(asked)
             consent = member.consent(request.version, request.boxes)
-        return Consented(task.lineage, task.task, consent.member, consent.digest, consent.signature)
+        facts = consent.member, consent.digest, consent.signature
+        return Consented(task.lineage, task.task, *facts, time.perf_counter() - began)
 
     def _answer(self, task: Task) -> Answered:
+        began = time.perf_counter()
         asked = self._asked(task)
         request, digest, bits = asked.request, asked.request.version.digest, FieldPlan(*task.plan).sum_bits(1)
         with asked.stretches.locked():
@@ -95,7 +101,7 @@ class Seat:
             for count, block in zip(request.counts, answer.blocks, strict=True)
         )
         facts = AnswerFacts(answer.member, answer.digest, answer.subsets, answer.tag, answer.signature)
-        return Answered(task.lineage, task.task, facts.to_bytes(), join(parts))
+        return Answered(task.lineage, task.task, facts.to_bytes(), join(parts), time.perf_counter() - began)
 
     def _asked(self, task: Task) -> _Asked:
         """What a member is asked, if this hospital is one."""
@@ -103,7 +109,7 @@ class Seat:
         if request.version.lineage != task.lineage:
             raise ListError(f"the list is of run {request.version.lineage[:64]!r}, the task of {task.lineage}")
         roster = self.keys.book.of(request.version.roster)
-        name = name_of(self.keys.public, roster)
+        name = roster.name_of(self.keys.public)
         if name not in roster.committee:
             raise ListError(f"{self.keys.name} is not on the committee of roster {roster.fingerprint[:16]}")
         return _Asked(request, roster, name, Stretches(self.keys.folder, task.lineage, self.keys.length))

@@ -134,16 +134,36 @@ def init_hospital(
     state: Annotated[
         Path | None, typer.Option(click_type=PATH, metavar="FOLDER", help="For this node's state (default: inside).")
     ] = None,
+    roster: Annotated[
+        Path | None, typer.Option(click_type=PATH, metavar="FILE", help="Where it will be (default: beside the key).")
+    ] = None,
+    identity: Annotated[
+        bool, typer.Option("--identity/--no-identity", help="Make the identity in the state folder now.")
+    ] = True,
 ) -> int:
-    """Make a node key and hospital.toml in a new folder."""
+    """Make keys and hospital.toml in a new folder."""
     with _operating():
         from crossward.deploy import hospital
 
+        key = key or folder / "consortium.key"
         path = hospital.init_hospital(
-            folder, superlink, site, data, authority, key or folder / "consortium.key", port, state or folder / "state"
+            folder, superlink, site, data, authority, key, port, state or folder / "state", roster, identity
         )
-    say(f"{path}\nto the aggregator: {folder / 'node.pub'}; then: crossward deploy check {path}")
+    say(f"{path}\nto the aggregator: {folder / 'node.pub'}")
+    if identity:
+        _send_identity(folder / hospital.IDENTITY_PUBLIC)
+    else:
+        say(f"where the node runs: crossward deploy identity {path}")
+    say(f"then: crossward deploy check {path}")
     return 0
+
+
+def _send_identity(public: Path) -> None:
+    """What becomes of ``identity.pub``, and what of it to compare."""
+    from crossward.cli.members_lines import short
+
+    say(f"to the hospital that makes the roster: {public}")
+    say(f"read out to it by telephone: {short(public.read_text(encoding='utf-8'))}")
 
 
 @deploy.command(epilog=example("crossward deploy node-key hospital/hospital.toml"))
@@ -155,6 +175,33 @@ def node_key(config: HospitalFile) -> int:
 
         public = replace_node_key(read_hospital(config)[0].node_key)
     say(f"to the aggregator, in place of the old one: {public}; then restart the node")
+    return 0
+
+
+@deploy.command(epilog=example("crossward deploy identity hospital/hospital.toml"))
+def identity(
+    config: HospitalFile,
+    new: Annotated[bool, typer.Option("--new", help="Make another; the old one stays beside it.")] = False,
+) -> int:
+    """Print the public half of the hospital's identity, made on first use, and put it beside hospital.toml."""
+    with _operating():
+        from crossward.deploy.roster import public_identity
+
+        say(public_identity(config, new).strip())
+    return 0
+
+
+@deploy.command(epilog=example("crossward deploy roster hospital/hospital.toml roster-2.json"))
+def roster(
+    config: HospitalFile,
+    new: Annotated[Path, typer.Argument(click_type=PATH, metavar="ROSTER", help="The roster that all have signed.")],
+) -> int:
+    """Put a roster in force at this hospital, if it follows the one that is."""
+    with _operating():
+        from crossward.deploy.roster import put_in_force
+
+        book, name = put_in_force(config, new)
+    say(f"{name} follows roster {book.roster.fingerprint[:16]}, revision {book.roster.revision}, from its next task on")
     return 0
 
 

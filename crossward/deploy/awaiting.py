@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from crossward.internals.flower import RECEIVING, is_waiting
+from crossward.internals.flower import NODE_ID, RECEIVING, SENDING, is_waiting
 from crossward.machine.waiting import FIRST, Reminder
 
 LONGEST = 3600.0  # seconds: a service that is idle for days need not report it more often
@@ -21,20 +21,38 @@ class WaitReporter:
     def __init__(self, superlink: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.superlink, self.say, self.clock = superlink, say, clock
         self._reminder = Reminder(clock(), longest=LONGEST)
+        self._under_way: set[str] = set()  # kinds of task: short ones are answered while this hospital trains
+        self._sending = ""
         self.begins()
 
     def begins(self) -> None:
         """The SuperNode is about to be started, or has ended."""
+        self._under_way.clear()
         self._for(f"{self.superlink} to admit this SuperNode")
 
     def on_line(self, line: str) -> None:
         """Take in what the SuperNode, or a process of it, printed."""
-        if is_waiting(line):
+        if found := RECEIVING.search(line):
+            self._under_way.add(found[1])
+        elif found := SENDING.search(line):
+            self._sending = found[1]
+        elif NODE_ID.search(line):
+            self._under_way.clear()
+        elif is_waiting(line):
+            self._under_way.discard(self._sending)
+        else:
+            if self._reminder.first == WORKING:
+                self._reminder.reset(self.clock())
+            return
+        self._now()
+
+    def _now(self) -> None:
+        if self._under_way:
+            self._for(
+                f"this hospital's own work ({', '.join(sorted(self._under_way))}); see also workers/group.log", WORKING
+            )
+        else:
             self._for(f"a task from {self.superlink}; a run must start first, with enough hospitals connected")
-        elif found := RECEIVING.search(line):
-            self._for(f"this hospital's own work ({found[1]}); see also workers/group.log", WORKING)
-        elif self._reminder.first == WORKING:
-            self._reminder.reset(self.clock())
 
     def _for(self, what: str, first: float = FIRST) -> None:
         self.what, self._reminder.first = what, first

@@ -50,6 +50,19 @@ def _consortium_key(node: dict[str, Any]) -> tuple[str, str]:
     return OK, f"consortium key {key.fingerprint}: compare it with the other hospitals"
 
 
+def _roster(node: dict[str, Any]) -> tuple[str, str]:
+    from crossward.deploy.roster import roster_of
+
+    if not node.get("roster-path"):
+        return WARNING, "no roster-path: runs with encryption.scheme = 'committee' are not possible"
+    book, name = roster_of(Path(str(node["roster-path"])), node)
+    on = "on" if name in book.roster.committee else "not on"
+    return OK, (
+        f"roster {book.roster.fingerprint[:16]}, revision {book.roster.revision}, of {len(book.roster.hospitals)} "
+        f"hospitals; this is {name}, {on} the committee: compare the fingerprint with the other hospitals"
+    )
+
+
 def _notes(node: dict[str, Any]) -> tuple[str, str]:
     path = Path(str(node.get("data-path", "")))
     if not node.get("data-path"):
@@ -158,6 +171,7 @@ def hospital_findings(path: Path) -> Iterator[Finding]:
             "authority": lambda: authority,
             "node config": lambda: _settings(node),
             "consortium key": lambda: _consortium_key(node),
+            "roster": lambda: _roster(node),
             "notes": lambda: _notes(node),
             "state": lambda: _node_state(node, state),
             "cache": lambda: _state(home(), HOME),

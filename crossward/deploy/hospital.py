@@ -5,12 +5,14 @@ successor meanwhile. The holder of the node's key may sign it off: so this does 
 (:func:`release`), and waits a moment, so that the aggregator sees the node gone and asks another hospital for the
 update that was lost.
 
-Not for: training (``client_app``) or the SuperNode's settings (its node config is passed on unchanged).
+Not for: training (``client_app``), the roster that the node follows (``crossward.deploy.roster``), or the SuperNode's
+settings (its node config is passed on unchanged).
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,14 +29,15 @@ from crossward.deploy.errors import DeployError
 from crossward.deploy.files import field_of, only_one, path_in, read_table, write_new
 from crossward.deploy.keeper import Keeper, Service
 from crossward.deploy.node_keys import fingerprint, load_node_key, make_node_key, text_of
-from crossward.internals.flower import NODE_ID, NOT_ACTIVATED, deactivate_node
-from crossward.launcher.environment import command
+from crossward.internals.flower import NODE_ID, NOT_ACTIVATED, deactivate_node, task_poll_variable
 from crossward.launcher.overrides import flatten, to_toml
 from crossward.machine.files import write_atomic
 from crossward.machine.ports import trouble
 
 LOOPBACK = "127.0.0.1"
+IDENTITY_PUBLIC, ROSTER = "identity.pub", "roster.json"
 SETTING = "stop the process that uses it, or change `port` in {path}"
+TASK_POLL = 0.2  # seconds between looks for a task to start a process for
 SEEN_GONE = 3.0  # seconds between signing off and a new start; the aggregator looks several times a second
 _REFUSALS = {
     NOT_ACTIVATED: "{config.superlink} refused this SuperNode. Its key {fingerprint} is not registered there "
@@ -56,6 +59,7 @@ site = {site}
 data-path = {data}
 state-dir = {state}
 key-path = {key}
+roster-path = {roster}
 """
 
 
@@ -79,13 +83,26 @@ def init_hospital(
     consortium_key: Path,
     port: int = 9094,
     state: Path | None = None,
+    roster: Path | None = None,
+    identity: bool = True,
 ) -> Path:
-    """A new hospital's folder: node key, the CA's certificate, config. Notes and consortium key are only named."""
+    """A new hospital's folder: node key, the CA's certificate, config; its identity, in the state folder.
+
+    Notes, consortium key and roster are only named, and so is the state folder without ``identity``: it may be that of
+    a container.
+    """
+    from crossward.deploy.roster import make_identity
+
     parted(superlink)  # everything is looked at before anything is made
     days_left(authority)
+    state, roster = state or folder / "state", roster or consortium_key.with_name(ROSTER)
+    line = make_identity(state, site) if identity else ""
     make_node_key(folder)
     write_new(folder / "ca.crt", authority.read_bytes())
-    quoted = {"site": site, "data": str(data), "state": str(state or folder / "state"), "key": str(consortium_key)}
+    if line:
+        write_new(folder / IDENTITY_PUBLIC, line.encode())
+    paths = {"data": data, "state": state, "key": consortium_key, "roster": roster}
+    quoted = {"site": site, **{name: str(path) for name, path in paths.items()}}
     text = {name: json.dumps(value, ensure_ascii=False) for name, value in quoted.items()}
     write_new(folder / "hospital.toml", _TEMPLATE.format(superlink=superlink, port=port, **text).encode())
     return folder / "hospital.toml"
@@ -171,11 +188,11 @@ def keep_hospital(path: Path, say: Callable[[str], None]) -> int:
     lock = only_one(state, "hospital")
     home = state / "flower"
     home.mkdir(exist_ok=True)
-    args = [command("flower-supernode", home), "--superlink", config.superlink]
+    args = [sys.executable, "-m", "crossward.deploy.supernode", "--superlink", config.superlink]
     args += ["--root-certificates", str(config.authority), "--auth-supernode-private-key", str(config.node_key)]
     args += ["--port", str(config.port), "--node-config", str(write_node_config(node, state))]
     node_id_file = NodeIdFile(config, state, say)
-    env = environment(home, config.chunk)
+    env = environment(home, config.chunk) | task_poll_variable(TASK_POLL)
 
     awaiting = WaitReporter(config.superlink, say)
 

@@ -24,12 +24,16 @@ from crossward.deploy.aggregator import AggregatorConfig, healthy, init_aggregat
 from crossward.deploy.drill import SERVERAPP, Drill
 from crossward.deploy.errors import DeployError
 from crossward.deploy.files import only_one
-from crossward.deploy.hospital import LOOPBACK, init_hospital, read_hospital
+from crossward.deploy.hospital import LOOPBACK, ROSTER, init_hospital, read_hospital
 from crossward.deploy.members import BOOK
 from crossward.deploy.node_keys import PUBLIC
 from crossward.deploy.run import APP, DeployedRun
+from crossward.encryption.committee.roster_file import make_book
+from crossward.encryption.identity import PRIVATE as IDENTITY
+from crossward.encryption.identity import load_identity
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.processes import ProcessTree
+from crossward.machine.files import write_atomic
 from crossward.machine.ports import free_ports, trouble
 from crossward.machine.waiting import announced
 from data.synthetic.houses import HOUSES
@@ -55,6 +59,7 @@ class LocalDeployment:
         self.tree = ProcessTree()
         self.aggregator = self.folder / "aggregator" / "aggregator.toml"
         self.key = self.folder / "consortium.key"
+        self.roster = self.key.with_name(ROSTER)
         self._lock: IO[bytes] | None = None
         self.keepers: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -83,6 +88,18 @@ class LocalDeployment:
                 init_hospital(folder, address, site, path, config.authority, self.key, ports[number])
             member = config.nodes / f"{folder.name}.pub"
             member.write_bytes((folder / PUBLIC).read_bytes())
+        self._make_roster([site for site, _ in notes])
+
+    def _make_roster(self, sites: Sequence[str]) -> None:
+        """The roster of all hospitals, signed with the keys of all, which one user holds here."""
+        if self.roster.exists():
+            return
+        keys = {}
+        for number, site in enumerate(sites, 1):
+            _, node = read_hospital(self.hospital(number))
+            keys[site] = load_identity(Path(node["state-dir"]) / IDENTITY)
+        write_atomic(self.roster, make_book(keys).to_bytes())
+        self.say(f"{self.roster}: signed with the keys of all {len(keys)} hospitals, which one user holds here")
 
     def _is_ours(self) -> None:
         """A folder that holds somebody else's files is left alone."""
@@ -180,7 +197,7 @@ class LocalDeployment:
 
     def supernode(self, name: str) -> psutil.Process | None:
         """The SuperNode of a hospital, or with ``aggregator`` the SuperLink, if it runs."""
-        wanted = "crossward.deploy.superlink" if name == "aggregator" else "flower-supernode"
+        wanted = f"crossward.deploy.{'superlink' if name == 'aggregator' else 'supernode'}"
         with contextlib.suppress(psutil.Error):
             for child in psutil.Process(self.keepers[name].pid).children():
                 with contextlib.suppress(psutil.Error):  # one that has just ended

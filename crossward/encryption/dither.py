@@ -25,15 +25,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-KEY_BYTES = 32
-_DRAW = 4  # bytes a value: for W up to 2**20 no outcome is more likely than another by over 2**-11
+from crossward.encryption.keystream import keystream
 
-_BLOCK = 16  # bytes of a block of AES
+KEY_BYTES = 32
+_DRAW = np.dtype("<u4")  # a value: for W up to 2**20 no outcome is more likely than another by over 2**-11
 
 VersionDither = Callable[[int, int], NDArray[np.int64]]
 """(first, count) -> int64 [count], each in 0 .. W-2: what a version's fields first .. first+count-1 carry.
@@ -74,11 +73,10 @@ class Dither:
         key = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"crossward version dither 1 " + decides).derive(self.key)
 
         def fields(first: int, count: int) -> NDArray[np.int64]:
-            block, skip = divmod(_DRAW * first, _BLOCK)
-            stream = Cipher(algorithms.AES(key), modes.CTR(block.to_bytes(_BLOCK, "big"))).encryptor()
-            data = stream.update(bytes(skip + _DRAW * count))
-            drawn = np.frombuffer(data, dtype="<u4", offset=skip).astype(np.uint64)
-            return ((drawn * np.uint64(total_weight - 1)) >> np.uint64(8 * _DRAW)).astype(np.int64)
+            drawn = keystream(key, _DRAW, first, count).astype(np.uint64)
+            drawn *= np.uint64(total_weight - 1)
+            drawn >>= np.uint64(8 * _DRAW.itemsize)
+            return drawn.view(np.int64)
 
         return fields
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from crossward.machine.files import write_new
 from crossward.machine.text import TextError, decoded
 
-PRIVATE, PUBLIC = "identity.pem", "identity.pub"
+PRIVATE = "identity.pem"
 _PUBLIC_MOST = 1 << 12  # bytes of a public identity's file
 
 
@@ -91,10 +91,10 @@ def read_public(path: Path) -> tuple[str, str]:
     except TextError as error:
         raise IdentityError(str(error)) from error
     if "PRIVATE KEY" in text:
-        raise IdentityError(f"{path} holds a private key: give its public half, {PUBLIC}, and keep this file secret")
+        raise IdentityError(f"{path} holds a private key: keep it secret, and give its public half, identity.pub")
     found = re.fullmatch(r"([0-9a-f]{64}) (\S[^\n]*?)\s*", text)
     if found is None:
         raise IdentityError(
-            f"{path} is no public identity: expected one line with 64 hex digits and a name, as in {PUBLIC}"
+            f"{path} is no public identity: expected one line with 64 hex digits and a name, as in identity.pub"
         )
     return found[1], found[2]

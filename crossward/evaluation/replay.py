@@ -5,24 +5,33 @@ Not for: measuring it.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from client_app.committee.keys import Consortium
+from client_app.committee.payloads import CommitteePayloads
+from client_app.committee.rosters import roster_of_simulation
 from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
+from crossward.encryption.committee.roster import RosterError
+from crossward.encryption.committee.roster_file import RosterBook
+from crossward.encryption.committee.statements import Rules
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.events import Event, Version
+from crossward.ledger.events import CommitteeMet, Event, Version
 from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.ledger.lines import read_events
 from crossward.ledger.state import RunState, fold
 from crossward.protocol.messages import RecordHead
 from server_app.files import PayloadError, read_payload
-from server_app.run_folder import RunFolderError, read_config
+from server_app.run_folder import ROSTER, RunFolderError, read_config
+
+logger = logging.getLogger("crossward.evaluation")
 
 
 class EvaluationError(RuntimeError):
@@ -76,8 +85,11 @@ def global_vector(
     sizes: tuple[int, ...],
     version: int | None = None,
     vault: Vault | None = None,
+    consortium: Consortium | None = None,
 ) -> NDArray[np.float32]:
     """The adapter at ``version`` (default: the last), float32 [total]; ``vault`` opens what is sealed.
+
+    ``consortium`` checks what a committee opened (default: :func:`consortium_of`).
 
     Raises
     ------
@@ -97,13 +109,70 @@ def global_vector(
             "tokenizer or LoRA settings differ. Evaluate with the run's own model.* and lora.* and the same files"
         )
     state = Accumulators()
-    with Payloads(sizes, run.plan, vault) as payloads:
+    with _payloads(run, sizes, vault, consortium or consortium_of(run)) as payloads:
         for made in versions:
             if run.state.versions[made.version].discarded:
                 state.version = made.version
                 continue
             _add(state, payloads, run, made, schedule.versions)
     return state.vector(initial, run.plan, schedule)
+
+
+def consortium_of(run: Run, path: Path | None = None) -> Consortium | None:
+    """What checks the versions that a committee opened; None for a run without one.
+
+    ``path`` is a hospital's roster file. Without it, a simulation's own is found in its state folder; else the run
+    folder's copy is taken, with a warning, as that is the aggregator's word until its fingerprint is compared.
+
+    Raises
+    ------
+    EvaluationError
+        there is no roster, it cannot be used, or the run followed another.
+    """
+    config = run.config
+    if not config.encryption.has_committee:
+        return None
+    followed = [event.roster for event in run.events if isinstance(event, CommitteeMet)]
+    try:
+        book = RosterBook.load(path) if path is not None else _found(run, followed)
+    except RosterError as error:
+        raise EvaluationError(str(error)) from error
+    for fingerprint in followed:
+        if not book.has(fingerprint):
+            raise EvaluationError(
+                f"{run.folder} followed roster {fingerprint[:16]}, which is no revision of roster "
+                f"{book.roster.fingerprint[:16]} (revision {book.roster.revision}): give the hospitals' newest roster "
+                "file with --roster FILE. If theirs is this one, the aggregator followed a roster that is not theirs"
+            )
+    return Consortium(book, Rules(config.strategy.min_contributors, config.strategy.max_share))
+
+
+def _found(run: Run, followed: list[str]) -> RosterBook:
+    """The simulation's roster, or else the copy in the run folder."""
+    if followed and (book := roster_of_simulation(run.config.run.state_root, followed[-1])) is not None:
+        return book
+    kept = run.folder / ROSTER
+    if not kept.exists():
+        raise EvaluationError(
+            f"a committee of hospitals opened the versions of {run.folder}: give the hospitals' roster file with "
+            "--roster FILE, so that they can be checked"
+        )
+    book = RosterBook.load(kept)
+    logger.warning(
+        "checked against %s, the aggregator's copy of the roster: compare fingerprint %s (revision %d, %d hospitals) "
+        "with `crossward members show` of a hospital's file, or give that file with --roster",
+        kept,
+        book.roster.fingerprint,
+        book.roster.revision,
+        len(book.roster.hospitals),
+    )
+    return book
+
+
+def _payloads(run: Run, sizes: tuple[int, ...], vault: Vault, consortium: Consortium | None) -> Payloads:
+    if consortium is None:
+        return Payloads(sizes, run.plan, vault)
+    return CommitteePayloads(sizes, run.plan, vault, run.lineage, consortium)
 
 
 def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versions: int) -> None:
@@ -118,6 +187,8 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versi
     number, key = made.version, made.key
     proof = str(facts.get("proof", ""))
     head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered, proof)
+    if proof:
+        head = head._replace(reverts=run.state.versions[number].reverts)
     try:
         state.add(head, payloads.open(payload, head), payloads.total, run.plan, versions)
     except (MissingKeyError, UnopenedError, ValueError) as error:

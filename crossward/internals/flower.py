@@ -36,6 +36,13 @@ def port_variables(port: int, control_port: int) -> dict[str, str]:
     return variables
 
 
+def task_poll_variable(seconds: float) -> dict[str, str]:
+    """The environment variable by which a SuperNode's SuperExec looks every ``seconds`` for tasks to start."""
+    name = "FLWR_SUPEREXEC_TASK_POLL_INTERVAL"
+    FLOWER.require_text("flwr/supercore/superexec/run_superexec.py", f'"{name}"')
+    return {name: str(seconds)}
+
+
 # ---------------------------------------------------------------------- SuperLink and SuperNode
 
 
@@ -117,6 +124,7 @@ def empty_run() -> Run:
 
 NODE_ID = re.compile(r"SuperNode ID: (\d+)")  # a SuperNode has been let in
 RECEIVING = re.compile(r"Receiving: (\S+) message")  # a SuperNode has got a task
+SENDING = re.compile(r"Sending: (\S+) message")  # a SuperNode begins to send its reply
 SENT, IGNORED = "Sent successfully", "Ignoring reply message"  # a SuperNode is done with one
 NOT_ACTIVATED = "[code: 2004]"  # a SuperNode was not let in; the SuperLink's line has the key
 KEY_NOT_ACTIVATED = re.compile(r"\[ApiError:2004\].*?(-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----)")

@@ -9,6 +9,7 @@ Not for: the app's settings, which travel in the run config.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,15 @@ from crossward.machine.temporary import short_folder
 
 # Ray puts sockets some 75 characters below its folder, and the kernel allows 107 (macOS 103).
 _LONGEST_RAY_FOLDER = 28
+
+SIMULATION = "flwr-simulation"
+_SCRIPT = """#!/bin/sh
+'''exec' {python} -P "$0" "$@"
+' '''
+from crossward.launcher.simulation import main
+
+main()
+"""
 
 QUIETLY = {
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
@@ -71,13 +81,24 @@ def scripts(home: Path) -> Path:
     return made
 
 
+def _simulation(home: Path) -> Path:
+    """The folder of the command by which Flower starts a simulation: ours, to be found before Flower's own."""
+    python = Path(sys.executable) if scripts(home) != home / "bin" else home / "venv" / "bin" / "python"
+    script = home / "own" / SIMULATION
+    script.parent.mkdir(exist_ok=True)
+    # a shell starts Python: its path may be too long for the first line
+    script.write_text(_SCRIPT.format(python=shlex.quote(str(python))), "utf-8")
+    script.chmod(0o755)
+    return script.parent
+
+
 def environment(base: Mapping[str, str], home: Path, port: int, control_port: int, *, offline: bool) -> dict[str, str]:
     """``base`` with everything that isolates this launch."""
     own = {
         "FLWR_HOME": str(home),
         **port_variables(port, control_port),
         "RAY_TMPDIR": str(home),
-        "PATH": f"{scripts(home)}{os.pathsep}{base.get('PATH', os.defpath)}",
+        "PATH": os.pathsep.join([str(_simulation(home)), str(scripts(home)), base.get("PATH", os.defpath)]),
     }
     return UNLESS_SET | dict(base) | QUIETLY | (_OFFLINE if offline else {}) | own
 

@@ -27,7 +27,7 @@ from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import simulation_keys
 from crossward.launcher.display import Display
-from crossward.launcher.environment import make_home
+from crossward.launcher.environment import SIMULATION, make_home
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.flower import Flower, tail
 from crossward.launcher.folder import check_new, check_resumed, new_log
@@ -224,7 +224,7 @@ class Launch:
         flower, self._flower = self._flower, None
         if flower is None:
             return
-        if self._run_id and flower.alive and self._tree.named("flwr-simulation"):
+        if self._run_id and flower.alive and self._tree.named(SIMULATION):
             try:
                 flower.stop_run(self._run_id)
             except LauncherError as error:
@@ -241,10 +241,10 @@ class Launch:
 
     def _end_processes(self, flower: Flower) -> None:
         # The simulation first: it ends Ray in order. Then the rest from the SuperLink downwards.
-        for process in self._tree.named("flwr-simulation"):
+        for process in self._tree.named(SIMULATION):
             process.terminate()
         deadline = time.monotonic() + 3.0
-        while self._tree.named("flwr-simulation") and time.monotonic() < deadline:
+        while self._tree.named(SIMULATION) and time.monotonic() < deadline:
             time.sleep(0.1)
         if self.options.keep_superlink:
             self._kept = {flower.pid, *(p.pid for p in self._tree.named("flower-superexec"))}

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import IO
 
 from crossward.launcher.control import Control
+from crossward.launcher.environment import SIMULATION
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.lines import Screen, plain
 from crossward.launcher.processes import ProcessTree
 from crossward.machine.waiting import Reminder
 
 COMPLETED = "finished:completed"
-WORKER = "flwr-simulation"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Watch:
         screen: Screen,
         note: Callable[[str], None],
         *,
-        worker: str = WORKER,
+        worker: str = SIMULATION,
         look_every_s: float = 1.0,
         status_every_s: float = 30.0,
         drain_s: float = 5.0,

@@ -139,6 +139,7 @@ def finish_version(
 ) -> Version:
     """Keep ``parts`` as the next version, of the updates ``chosen``; ``more`` are facts of its event."""
     hospitals, budget = [update.hospital for update in chosen], state.budget
+    spent: dict[str, Any] = budget.facts(hospitals) if budget is not None else {}
     contributions, now = made.contributions, state.clock.now()
     version = _append(
         state,
@@ -161,7 +162,7 @@ def finish_version(
         seconds=now - state.version_began,
         seal_seconds=tuple(update.seal_seconds for update in chosen),
         open_seconds=tuple(update.open_seconds for update in chosen),
-        **(budget.facts(hospitals) if budget is not None else {}),
+        **spent,
         **more,
     )
     for update in chosen:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from crossward.encryption.committee.roster import Roster, RosterError, SealingCertificate
+from crossward.encryption.committee.roster import Roster, RosterError, SealingCertificate, stretch_of
 from crossward.encryption.committee.roster_file import RosterBook
 from crossward.encryption.committee.spelling import Invitation, read_certificates
 from crossward.encryption.committee.statements import weight_limit
@@ -59,7 +59,7 @@ class Committee:
 
     def number(self, version: int) -> int:
         """The stretch that an update trained from ``version`` is sealed in."""
-        return 1 + version // self.stretch
+        return stretch_of(version, self.stretch)
 
     def take(self, node: int, said: Membership) -> None:
         """A node's answer.
@@ -76,7 +76,7 @@ class Committee:
             raise RosterError(
                 f"roster {book.roster.fingerprint[:16]} does not list the identity {key[:16]} of a node that follows it"
             )
-        if self.met and not any(one.fingerprint == self.met for one in book.revisions):
+        if self.met and not book.has(self.met):
             raise RosterError(
                 f"roster {book.roster.fingerprint[:16]} does not go on from {self.met[:16]}, which this run follows"
             )

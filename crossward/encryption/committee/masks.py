@@ -19,7 +19,6 @@ from hashlib import sha256
 from typing import Any, NoReturn
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -28,10 +27,9 @@ from crossward.encryption.committee.fields import Words, word
 from crossward.encryption.committee.roster import Roster, RosterError, SealingCertificate
 from crossward.encryption.committee.signatures import canonical
 from crossward.encryption.committee.statements import TAG_PRIME, Statement
+from crossward.encryption.keystream import add_keystream, keystream
 
 SEED_BYTES, UPDATE_BYTES = 32, 16
-PIECE = 1 << 16  # words of keystream at a time, so that they stay in the cache
-_AES = 16  # bytes of a block
 
 
 def derive(secret: bytes, label: str, *facts: Any, size: int = 32) -> bytes:
@@ -42,24 +40,6 @@ def derive(secret: bytes, label: str, *facts: Any, size: int = 32) -> bytes:
 def number(secret: bytes, label: str, *facts: Any) -> int:
     """A number below 2^61 - 1 of ``secret``, uniform but for 2^-67."""
     return int.from_bytes(derive(secret, label, *facts, size=16), "little") % TAG_PRIME
-
-
-def keystream(key: bytes, kind: np.dtype[Any], first: int, count: int) -> Words:
-    """Words ``first`` to ``first + count - 1`` of the AES-256-CTR keystream of a 32-byte key."""
-    block, skip = divmod(kind.itemsize * first, _AES)
-    size = skip + kind.itemsize * count
-    out = np.empty(size + _AES, dtype=np.uint8)  # update_into wants room for a block more
-    encryptor = Cipher(algorithms.AES(key), modes.CTR(block.to_bytes(_AES, "big"))).encryptor()
-    encryptor.update_into(bytes(size), out.data)
-    return np.frombuffer(out, dtype=kind, offset=skip, count=count)
-
-
-def add_keystreams(fields: Words, keys: Sequence[bytes], first: int) -> None:
-    """Add the keystreams of ``keys`` to fields ``first`` on, in place."""
-    for start in range(0, fields.size, PIECE):
-        piece = fields[start : start + PIECE]
-        for key in keys:
-            piece += keystream(key, fields.dtype, first + start, piece.size)
 
 
 @dataclass(frozen=True)
@@ -90,7 +70,8 @@ class Seeds:
     def mask(self, bits: int, first: int, count: int) -> Words:
         """The sum of all subsets' keystreams, of fields ``first`` to ``first + count - 1``: ``word(bits)`` [count]."""
         total = np.zeros(count, dtype=word(bits))
-        add_keystreams(total, [self.mask_key(subset) for subset in self.held], first)
+        for subset in self.held:
+            add_keystream(total, self.mask_key(subset), first)
         return total
 
     def tag_mask(self, subset: int) -> int:

@@ -22,7 +22,7 @@ import numpy as np
 
 from crossward.encryption.committee.boxes import BoxError
 from crossward.encryption.committee.fields import Words, pack, word
-from crossward.encryption.committee.masks import PIECE, Seeds, add_keystreams, joint_key, open_seeds, pad, tag_pad
+from crossward.encryption.committee.masks import Seeds, joint_key, open_seeds, pad, tag_pad
 from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.committee.signatures import Sign
@@ -30,6 +30,7 @@ from crossward.encryption.committee.statements import TAG_PRIME, Consent, ListEr
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.committee.tags import tag, tag_key
 from crossward.encryption.dither import Dither, VersionDither
+from crossward.encryption.keystream import PIECE, add_keystream
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Opened:
             share = np.zeros(min(PIECE, first + count - at), dtype=kind)
             for of_update, weight in zip(keys, version.weights, strict=True):
                 mask = np.zeros(share.size, dtype=kind)
-                add_keystreams(mask, of_update, at)
+                for mask_key in of_update:
+                    add_keystream(mask, mask_key, at)
                 mask *= kind.type(weight)
                 share += mask
             if 0 in subsets:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -25,6 +26,8 @@ from hashlib import sha256
 from crossward.encryption.committee.signatures import canonical, verified
 from crossward.machine.text import one_line
 
+FEWEST = 3  # hospitals: of two, each knows the other's update by subtracting its own
+COMMITTEE = 4  # members by default, so that one may be absent
 MOST_OF_NAME = 64  # characters of a hospital's name
 NAME = f"expected 1 to {MOST_OF_NAME} printable characters without spaces around them"
 MOST_SUBSETS = 128  # keystreams per update: more would cost more than they protect
@@ -65,14 +68,13 @@ class Roster:
     previous: str = ""
 
     def __post_init__(self) -> None:
-        keys = list(self.hospitals.values())
         for name, key in self.hospitals.items():
             if not (0 < len(name) <= MOST_OF_NAME and name.isprintable() and name == name.strip()):
                 raise RosterError(f"{one_line(name, MOST_OF_NAME)!r} is not a hospital's name: {NAME}")
             if not (isinstance(key, str) and len(key) == 64 and set(key) <= set("0123456789abcdef")):
                 raise RosterError(f"the identity key of {name} is not 64 lower-case hex digits")
-        if len(set(keys)) != len(keys):
-            twice = sorted(name for name, key in self.hospitals.items() if keys.count(key) > 1)
+        keys = Counter(self.hospitals.values())
+        if twice := sorted(name for name, key in self.hospitals.items() if keys[key] > 1):
             raise RosterError(f"{', '.join(twice)} have the same identity key: each hospital needs its own")
         if unknown := sorted(set(self.committee) - set(self.hospitals)):
             raise RosterError(f"the committee lists {', '.join(unknown)}, who are not in the roster: add them to it")
@@ -84,10 +86,10 @@ class Roster:
                 f"a committee of {size} with threshold {t} against {self.colluders} colluding members: expected a "
                 f"threshold below {size} and from 1 to as many colluding members"
             )
-        if math.comb(size, t) > MOST_SUBSETS:
+        if size > MOST_SUBSETS or math.comb(size, t) > MOST_SUBSETS:
             raise RosterError(
-                f"a committee of {size} with threshold {t} has {math.comb(size, t)} subsets (at most {MOST_SUBSETS}): "
-                "use a smaller one"
+                f"a committee of {size} with threshold {t} has too many subsets (at most {MOST_SUBSETS}): use a smaller"
+                " one"
             )
 
     @cached_property
@@ -160,13 +162,37 @@ class Roster:
             if known == key:
                 return name
         raise RosterError(
-            f"no hospital in roster {self.fingerprint[:16]} (revision {self.revision}) has the identity key {key}"
+            f"no hospital in roster {self.fingerprint[:16]} (revision {self.revision}) has the identity key {key}: "
+            "`crossward members add` makes a revision with it"
         )
 
 
 def stretch_of(version: int, length: int) -> int:
     """The number of the stretch in which updates trained from ``version`` are sealed, of ``length`` versions each."""
     return 1 + version // length
+
+
+def check_count(hospitals: Collection[str]) -> None:
+    """Refuse fewer than three hospitals with a RosterError that names the scheme for them."""
+    if len(hospitals) < FEWEST:
+        raise RosterError(
+            f"{len(hospitals)} hospitals: encryption.scheme = 'committee' takes {FEWEST} or more; with fewer, set "
+            "encryption.scheme = 'bfv'"
+        )
+
+
+def default_committee(names: Iterable[str], members: Iterable[str] = (), size: int = COMMITTEE) -> tuple[str, ...]:
+    """The first four of ``names``, or all of fewer. ``members`` who are among them stay on it, others fill it up.
+
+    Raises
+    ------
+    RosterError
+        fewer than three hospitals.
+    """
+    names = list(names)
+    check_count(names)
+    stay = [name for name in members if name in names]
+    return (*stay, *[name for name in names if name not in stay])[: max(size, len(stay))]
 
 
 @dataclass(frozen=True)

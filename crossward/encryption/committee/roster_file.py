@@ -11,7 +11,7 @@ Not for: what a roster says (``crossward.encryption.committee.roster``) or the c
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +19,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from crossward.encryption.committee.roster import Roster, RosterError
+from crossward.encryption.committee.roster import COMMITTEE, Roster, RosterError, check_count, default_committee
 from crossward.encryption.committee.signatures import Sign, verified
 
-FEWEST = 3  # hospitals: of two, each knows the other's update by subtracting its own
-COMMITTEE = 4  # members by default, so that one may be absent
 _FORMAT = "crossward-roster/1"
 _MOST = 1 << 22  # bytes that a file may have; a revision of 100 hospitals takes 10 kB, its signatures 16 kB
 
@@ -52,7 +50,7 @@ class RosterBook:
     earlier: tuple[Roster, ...] = ()
 
     def __post_init__(self) -> None:
-        _enough(self.roster.hospitals)
+        check_count(self.roster.hospitals)
         before = ""
         for number, one in enumerate(self.revisions, 1):
             if one.revision != number or one.previous != before:
@@ -63,6 +61,19 @@ class RosterBook:
             before = one.fingerprint
         if strangers := sorted(self.signatures.keys() - self.roster.hospitals.keys()):
             raise RosterError(f"the roster has signatures of {', '.join(strangers)}, who are not in it")
+
+    @classmethod
+    def first(
+        cls,
+        hospitals: Mapping[str, str],
+        committee: Iterable[str] | None = None,
+        threshold: int = 1,
+        colluders: int = 1,
+    ) -> RosterBook:
+        """Revision 1, which nobody has signed yet; its committee is by default as :func:`default_committee` has it."""
+        check_count(hospitals)
+        chosen = default_committee(hospitals) if committee is None else tuple(committee)
+        return cls(Roster(hospitals, chosen, threshold, colluders))
 
     @property
     def revisions(self) -> tuple[Roster, ...]:
@@ -92,6 +103,10 @@ class RosterBook:
                 f"{', '.join(self.missing)}: every hospital in it must sign these very bytes (crossward members sign)"
             )
         return self
+
+    def has(self, fingerprint: str) -> bool:
+        """Whether a revision with this fingerprint is in it."""
+        return any(one.fingerprint == fingerprint for one in self.revisions)
 
     def of(self, fingerprint: str) -> Roster:
         """The revision with this fingerprint, newest or earlier.
@@ -153,7 +168,8 @@ class RosterBook:
     ) -> RosterBook:
         """The next revision, which nobody has signed yet; what is not given stays as it is.
 
-        Members of the committee who are still hospitals stay on it, and others fill it up to the size it had, or four.
+        Members of the committee who are still hospitals stay on it, and others fill it up to the size that it had; the
+        fourth hospital joins it.
 
         Raises
         ------
@@ -162,7 +178,7 @@ class RosterBook:
         """
         now = self.check().roster
         names = now.hospitals if hospitals is None else hospitals
-        size = max(COMMITTEE, len(now.committee))
+        size = len(now.committee) if len(now.hospitals) >= COMMITTEE else COMMITTEE
         changed = replace(
             now,
             hospitals=dict(names),
@@ -243,20 +259,6 @@ class RosterBook:
         return cls.from_bytes(data, str(path), complete)
 
 
-def default_committee(names: Iterable[str], members: Iterable[str] = (), size: int = COMMITTEE) -> tuple[str, ...]:
-    """The first four of ``names``, or all of fewer. ``members`` who are among them stay on it, others fill it up.
-
-    Raises
-    ------
-    RosterError
-        fewer than three hospitals.
-    """
-    names = list(names)
-    _enough(names)
-    stay = [name for name in members if name in names]
-    return (*stay, *[name for name in names if name not in stay])[: max(size, len(stay))]
-
-
 def make_book(
     hospitals: Mapping[str, Ed25519PrivateKey],
     committee: Iterable[str] | None = None,
@@ -270,21 +272,11 @@ def make_book(
     RosterError
         as :class:`RosterBook`.
     """
-    _enough(hospitals)
-    chosen = default_committee(hospitals) if committee is None else tuple(committee)
     public = {name: key.public_key().public_bytes_raw().hex() for name, key in hospitals.items()}
-    book = RosterBook(Roster(public, chosen, threshold, colluders))
+    book = RosterBook.first(public, committee, threshold, colluders)
     for name, key in hospitals.items():
         book = book.signed(name, key.sign)
     return book.check()
-
-
-def _enough(names: Collection[str]) -> None:
-    if len(names) < FEWEST:
-        raise RosterError(
-            f"{len(names)} hospitals: encryption.scheme = 'committee' takes {FEWEST} or more; with fewer, set "
-            "encryption.scheme = 'bfv'"
-        )
 
 
 def _facts(roster: Roster) -> dict[str, Any]:
@@ -295,6 +287,9 @@ def _roster(facts: dict[str, Any]) -> Roster:
     """One revision of a file; a field of another kind is a TypeError."""
     counts = (facts["threshold"], facts["colluders"], facts["revision"])
     texts = [*facts["hospitals"].values(), *facts["committee"], facts["previous"]]
-    if not (all(type(count) is int for count in counts) and all(isinstance(text, str) for text in texts)):
+    if not (
+        all(type(count) is int and 0 <= count < 1 << 31 for count in counts)
+        and all(isinstance(text, str) for text in texts)
+    ):
         raise TypeError
     return Roster(**facts | {"committee": tuple(facts["committee"])})

@@ -29,8 +29,14 @@ def test_each_wait_is_said_soon_and_then_ever_less_often() -> None:
     assert until(110) == []
     awaiting.on_line("North: step 3/10, loss 1.000")  # who works and says so is not waited for
     assert until(126) == [125] and "own work (train)" in message[0][1]
+    awaiting.on_line("INFO : Receiving: query.consent message (ID: 13)")
+    assert until(142) == [141] and "own work (query.consent, train)" in message[0][1]
+    awaiting.on_line("INFO : Sending: query.consent message (ID: 14)")
+    awaiting.on_line("INFO : Sent successfully")  # it answered while it trains
+    assert until(158) == [157] and "own work (train)" in message[0][1]
+    awaiting.on_line("INFO : Sending: train message (ID: 15)")
     awaiting.on_line("INFO : Sent successfully")
-    assert until(132) == [131] and "a task from hub:443" in message[0][1]
+    assert until(164) == [163] and "a task from hub:443" in message[0][1]
     awaiting.begins()
     until(20_000)
     gaps = [b - a for (a, _), (b, _) in pairwise(message)]

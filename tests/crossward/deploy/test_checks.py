@@ -10,14 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from crossward.deploy.aggregator import init_aggregator
 from crossward.deploy.certificates import make_authority, make_server_certificate
 from crossward.deploy.checks import OK, WARNING, WRONG, aggregator_findings, hospital_findings
 from crossward.deploy.files import only_one
 from crossward.deploy.hospital import init_hospital
+from crossward.encryption.committee.roster_file import RosterBook, make_book
+from crossward.encryption.identity import load_identity
 from crossward.encryption.key_file import create_key
 from crossward.machine.ports import free_ports
+
+OTHERS = {name: Ed25519PrivateKey.generate() for name in ("B", "C", "D")}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,7 @@ def file(aggregator: tuple[Path, int], tmp_path: Path) -> Path:
     create_key(tmp_path / "consortium.key")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "NOTEEVENTS.csv").write_text("x")
-    return init_hospital(
+    made = init_hospital(
         tmp_path / "ours",
         f"localhost:{port}",
         "Ours",
@@ -60,6 +65,10 @@ def file(aggregator: tuple[Path, int], tmp_path: Path) -> Path:
         tmp_path / "consortium.key",
         free_ports(1)[0],
     )
+    ours = load_identity(tmp_path / "ours" / "state" / "identity.pem")
+    book = make_book({"Ours": ours, **OTHERS}, committee=OTHERS)
+    (tmp_path / "roster.json").write_bytes(book.to_bytes())
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +150,7 @@ def test_all_is_well(file: Path) -> None:
         "authority",
         "node config",
         "consortium key",
+        "roster",
         "notes",
         "state",
         "cache",
@@ -158,10 +168,39 @@ def test_each_trouble_is_named_and_the_rest_still_looked_at(file: Path, tmp_path
     file.write_text(file.read_text() + "thraeds = 2\n")
     all_of_it = found(file)
     wrong = {what: line for what, (verdict, line) in all_of_it.items() if verdict == WRONG}
-    assert set(wrong) == {"node config", "consortium key", "notes"} and len(all_of_it) == 10
+    assert set(wrong) == {"node config", "consortium key", "notes"} and len(all_of_it) == 11
     assert (
         "no key thraeds; did you mean node.threads?" in wrong["node config"]
         and "notes does not exist" in wrong["notes"]
+    )
+
+
+def test_the_roster_is_there_complete_and_has_this_hospital_in_it(file: Path, tmp_path: Path) -> None:
+    roster = tmp_path / "roster.json"
+    book = RosterBook.load(roster)
+    verdict, line = found(file)["roster"]
+    assert verdict == OK and line.startswith(f"roster {book.roster.fingerprint[:16]}, revision 1, of 4 hospitals; this")
+    assert line.endswith("is Ours, not on the committee: compare the fingerprint with the other hospitals")
+    unsigned = RosterBook(book.roster, {name: data for name, data in book.signatures.items() if name != "C"})
+    for content, says in (
+        (unsigned.to_bytes(), "is not signed by C: every hospital in it must sign these very bytes"),
+        (make_book(OTHERS).to_bytes(), f"has the identity key {book.roster.identity('Ours')}: `crossward members add`"),
+        (b"{", f"{roster}: not JSON"),
+    ):
+        roster.write_bytes(content)
+        verdict, line = found(file)["roster"]
+        assert verdict == WRONG and says in line
+    roster.unlink()
+    assert found(file)["roster"][1].startswith(f"there is no roster at {roster}")
+    roster.write_bytes(book.to_bytes())
+    (file.parent / "state" / "identity.pem").unlink()
+    verdict, line = found(file)["roster"]
+    assert verdict == WRONG and "`crossward deploy identity` makes it" in line
+    assert not (file.parent / "state" / "identity.pem").exists()  # looking makes nothing
+    file.write_text(file.read_text().replace("roster-path", "#"))
+    assert found(file)["roster"] == (
+        WARNING,
+        "no roster-path: runs with encryption.scheme = 'committee' are not possible",
     )
 
 
@@ -284,7 +323,10 @@ def test_what_keeps_an_aggregator_from_starting_is_found(tmp_path: Path) -> None
 
 
 def test_looking_leaves_nothing_and_touches_nothing(file: Path) -> None:
-    (state := file.parent / "state").mkdir()
+    state = file.parent / "state"
     (state / ".probe").write_text("mine")
     assert found(file)["state"][0] in (OK, WARNING)
-    assert [path.name for path in state.iterdir()] == [".probe"] and (state / ".probe").read_text() == "mine"
+    assert (
+        sorted(path.name for path in state.iterdir()) == [".probe", "identity.pem"]
+        and (state / ".probe").read_text() == "mine"
+    )

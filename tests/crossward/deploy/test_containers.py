@@ -14,6 +14,7 @@ from crossward.deploy.aggregator import read_aggregator
 from crossward.deploy.errors import DeployError
 from crossward.deploy.health import answers
 from crossward.deploy.hospital import read_hospital
+from crossward.encryption.identity import public_of, read_identity
 from crossward.machine.ports import free_ports
 
 
@@ -53,8 +54,37 @@ def test_a_hospital_names_the_consortium_key_before_it_has_one(tmp_path: Path) -
 
 
 def test_a_hospital_in_a_container_names_paths_of_the_container(tmp_path: Path) -> None:
-    _, node = read_hospital(_hospital(tmp_path, "--key", "/hospital/consortium.key", "--state", "/state"))
+    _, node = read_hospital(
+        _hospital(tmp_path, "--key", "/hospital/consortium.key", "--state", "/state", "--no-identity")
+    )
     assert (node["key-path"], node["state-dir"], node["data-path"]) == ("/hospital/consortium.key", "/state", "/data")
+    assert node["roster-path"] == "/hospital/roster.json"
+
+
+def test_a_container_makes_its_identity_where_its_state_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = tmp_path / "volume"
+    path = _hospital(tmp_path, "--state", str(state), "--no-identity")
+    assert f"where the node runs: crossward deploy identity {path}" in capsys.readouterr().out
+    assert not state.exists()
+    assert main(["deploy", "identity", str(path)]) == 0
+    made = capsys.readouterr().out
+    assert made == f"{public_of(read_identity(state / 'identity.pem'))} A\n"
+    assert path.with_name("identity.pub").read_text() == made
+    assert main(["deploy", "identity", str(path)]) == 0 and capsys.readouterr().out == made
+    assert main(["deploy", "identity", str(path), "--new"]) == 0 and capsys.readouterr().out != made
+
+
+def test_what_to_send_and_to_compare_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _hospital(tmp_path).parent
+    lines = capsys.readouterr().out.splitlines()
+    digits = (folder / "identity.pub").read_text()[:16]
+    assert lines[-5:] == [
+        f"{folder}/hospital.toml",
+        f"to the aggregator: {folder}/node.pub",
+        f"to the hospital that makes the roster: {folder}/identity.pub",
+        f"read out to it by telephone: {digits[:4]} {digits[4:8]} {digits[8:12]} {digits[12:]}",
+        f"then: crossward deploy check {folder}/hospital.toml",
+    ]
 
 
 def test_a_new_node_key_takes_the_place_of_the_old_one_which_stays(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def test_what_is_made_reads_back(file: Path, tmp_path: Path) -> None:
         "data-path": str(tmp_path / "notes"),
         "state-dir": str(file.parent / "state"),
         "key-path": str(tmp_path / "consortium.key"),
+        "roster-path": str(tmp_path / "roster.json"),
     }
     assert config.authority.read_bytes() == (tmp_path / "ca" / "ca.crt").read_bytes()
     with pytest.raises(DeployError, match="already exists"):
@@ -101,7 +103,6 @@ def test_a_port_that_is_taken_keeps_the_supernode_from_starting_and_is_named(
             return 0
 
     monkeypatch.setattr(hospital, "Keeper", OneLook)
-    monkeypatch.setattr(hospital, "command", lambda name, home: "/bin/false")
     port = read_hospital(file)[0].port
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
@@ -111,6 +112,25 @@ def test_a_port_that_is_taken_keeps_the_supernode_from_starting_and_is_named(
     assert line.startswith(f"SuperNode cannot be started: port {taken} on 127.0.0.1 is taken by ")
     assert line.endswith(f"stop the process that uses it, or change `port` in {file}; retrying in 2 s")
     assert kept[0].process is None and kept[0].starts == 0 and kept[0].failures == 1
+
+
+def test_the_supernode_answers_while_it_trains_and_looks_often_for_tasks(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+
+    class Recorder:
+        def __init__(self, services: list[Any], *_: object) -> None:
+            started.extend(services)
+
+        def run(self) -> int:
+            return 0
+
+    monkeypatch.setattr(hospital, "Keeper", Recorder)
+    assert hospital.keep_hospital(file, print) == 0
+    (service,) = started
+    assert service.args[:4] == [sys.executable, "-m", "crossward.deploy.supernode", "--superlink"]
+    assert float(service.env["FLWR_SUPEREXEC_TASK_POLL_INTERVAL"]) == hospital.TASK_POLL < 1.0
 
 
 def test_the_node_config_reaches_flower_as_it_is(file: Path, tmp_path: Path) -> None:

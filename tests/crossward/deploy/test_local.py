@@ -10,8 +10,10 @@ import pytest
 
 from crossward.deploy.aggregator import init_aggregator
 from crossward.deploy.errors import DeployError
-from crossward.deploy.hospital import init_hospital
+from crossward.deploy.hospital import init_hospital, read_hospital
 from crossward.deploy.local import LocalDeployment
+from crossward.encryption.committee.roster_file import RosterBook
+from crossward.encryption.identity import public_of, read_identity
 from crossward.machine.ports import free_ports
 
 
@@ -28,6 +30,29 @@ def test_a_folder_with_somebody_elses_files_is_left_alone(local: LocalDeployment
     assert [path.name for path in local.folder.iterdir()] == ["thesis.tex"]
     with pytest.raises(DeployError, match="cannot be used: Not a directory"):
         LocalDeployment(local.folder / "thesis.tex", 3, 24, lambda _: None).prepare()
+
+
+def test_the_hospitals_have_a_roster_that_all_have_signed(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def prepared() -> LocalDeployment:
+        local = LocalDeployment(tmp_path / "deployment", 4, 40, said.append)
+        local.prepare()
+        assert local._lock is not None
+        local._lock.close()
+        return local
+
+    local = prepared()
+    book = RosterBook.load(local.roster)
+    assert len(book.roster.hospitals) == 4 == len(book.roster.committee)
+    for number in range(1, 5):
+        _, node = read_hospital(local.hospital(number))
+        key = read_identity(Path(node["state-dir"]) / "identity.pem")
+        assert node["roster-path"] == str(local.roster) and book.roster.name_of(public_of(key)) == node["site"]
+    assert said == [f"{local.roster}: signed with the keys of all 4 hospitals, which one user holds here"]
+    before = local.roster.read_bytes()
+    prepared()
+    assert local.roster.read_bytes() == before and len(said) == 1
 
 
 def test_a_port_that_is_taken_names_who_needs_it(local: LocalDeployment, monkeypatch: pytest.MonkeyPatch) -> None:

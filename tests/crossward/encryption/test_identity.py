@@ -9,7 +9,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from crossward.encryption.identity import IdentityError, load_identity
+from crossward.encryption.identity import (
+    IdentityError,
+    load_identity,
+    public_line,
+    public_of,
+    read_identity,
+    read_public,
+)
 
 
 def raw(key: Ed25519PrivateKey) -> bytes:
@@ -102,3 +109,47 @@ def test_a_new_key_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "fsync", watched)
     load_identity(path)
     assert synced == [(path.read_bytes(), False), (tmp_path, True)]
+
+
+# ---------------------------------------------------------------------- its public half
+
+
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(IdentityError, match=r"there is no identity at .*none.pem: .*`crossward deploy identity` makes"):
+        read_identity(tmp_path / "none.pem")
+    assert list(tmp_path.iterdir()) == []
+    assert raw(load_identity(tmp_path / "a.pem")) == raw(read_identity(tmp_path / "a.pem"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_the_public_line_reads_back(tmp_path: Path, encoding: str, end: str) -> None:
+    path, key = tmp_path / "identity.pub", Ed25519PrivateKey.from_private_bytes(b"1" * 32)
+    path.write_bytes((public_line(key, "Årsta, St. 2").rstrip("\n") + end).encode(encoding))
+    assert read_public(path) == (public_of(key), "Årsta, St. 2")
+    assert public_of(key) == key.public_key().public_bytes_raw().hex()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is no public identity: expected one line with 64 hex digits and a name"),
+        (b"ab " * 22, "is no public identity"),
+        (b"a" * 64, "is no public identity"),
+        (b"a" * 64 + b" \n", "is no public identity"),
+        (b"A" * 64 + b" x\n", "is no public identity"),
+        (b"a" * 64 + b" x\n" + b"b" * 64 + b" y\n", "is no public identity"),
+        (b"a" * 64 + b" \xe4\n", "is not UTF-8"),
+        (b"a" * 100_000, "is no public identity"),
+        (b"ssh-ed25519 AAAA x\n", "is no public identity"),
+        (pem(Ed25519PrivateKey.from_private_bytes(bytes(32))), "holds a private key: keep it secret"),
+    ],
+)
+def test_what_is_no_public_identity_is_refused_and_not_quoted(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "identity.pub"
+    path.write_bytes(content)
+    with pytest.raises(IdentityError, match=says) as refused:
+        read_public(path)
+    assert len(str(refused.value)) < 300 and "MC4C" not in str(refused.value)
+    with pytest.raises(IdentityError, match=r"cannot be read \(No such file"):
+        read_public(tmp_path / "none")

@@ -39,6 +39,11 @@ def test_flwr_run_looks_on_the_ports_that_were_set() -> None:
     assert in_a_process(code, **flower.port_variables(1234, 5678)) == "1234 127.0.0.1:5678"
 
 
+def test_a_superexec_looks_for_tasks_as_often_as_was_set() -> None:
+    code = "from flwr.supercore.superexec import run_superexec as r; print(r._get_task_poll_interval())"
+    assert in_a_process(code, **flower.task_poll_variable(0.2)) == "0.2"
+
+
 @pytest.mark.parametrize(
     ("module", "name", "call"),
     [
@@ -133,7 +138,8 @@ def source(module: str) -> str:
 
 def test_the_lines_are_those_that_flower_prints() -> None:
     node = source("flwr.supernode.start_client_internal")
-    for text in ('"SuperNode ID: %s"', '"Receiving: %s message (ID: %s)"', flower.SENT, flower.IGNORED):
+    lines = ('"SuperNode ID: %s"', '"Receiving: %s message (ID: %s)"', '"Sending: %s message (ID: %s)"')
+    for text in (*lines, flower.SENT, flower.IGNORED):
         assert text in node, text
     assert flower.GREETINGS[0] in source("flwr.cli.flower_config")
     assert flower.GREETINGS[1] in source("flwr.cli.utils") and "[code: {err.code}]" in source("flwr.cli.utils")

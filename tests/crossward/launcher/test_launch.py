@@ -78,14 +78,15 @@ def test_run_names_sort_by_time_and_differ() -> None:
     assert run_name(now) != run_name(now)
 
 
-def test_the_environment_isolates_but_leaves_the_users_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_isolates_but_leaves_the_users_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/venv/bin/python")
     base = {"PATH": "/bin", "OMP_WAIT_POLICY": "ACTIVE", "RAY_ADDRESS": "auto", "MINE": "1"}
-    found = environment(base, Path("/h"), 1, 2, offline=False)
-    assert (found["FLWR_HOME"], found["RAY_TMPDIR"], found["RAY_ADDRESS"]) == ("/h", "/h", "local")
+    found = environment(base, tmp_path, 1, 2, offline=False)
+    assert (found["FLWR_HOME"], found["RAY_TMPDIR"], found["RAY_ADDRESS"]) == (str(tmp_path), str(tmp_path), "local")
     assert (found["OMP_WAIT_POLICY"], found["GOMP_SPINCOUNT"], found["MINE"]) == ("ACTIVE", "0", "1")
-    assert found["PATH"] == f"/venv/bin{os.pathsep}/bin" and "HF_HUB_OFFLINE" not in found
-    assert environment(base, Path("/h"), 1, 2, offline=True)["HF_HUB_OFFLINE"] == "1"
+    assert found["PATH"].split(os.pathsep) == [str(tmp_path / "own"), "/venv/bin", "/bin"]
+    assert "HF_HUB_OFFLINE" not in found
+    assert environment(base, tmp_path, 1, 2, offline=True)["HF_HUB_OFFLINE"] == "1"
 
 
 def test_an_interpreter_with_a_space_in_its_path_is_reached_by_a_link(
@@ -103,6 +104,8 @@ def test_an_interpreter_with_a_space_in_its_path_is_reached_by_a_link(
     assert found == str(home / "bin" / "flwr") == command("flwr", home)
     done = subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
     assert "Flower version" in done.stdout
+    environment({}, home, 1, 2, offline=False)
+    assert f"exec' {home}/venv/bin/python -P " in (home / "own" / "flwr-simulation").read_text()
 
 
 def test_the_home_is_short_enough_for_rays_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

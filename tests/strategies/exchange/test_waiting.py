@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
+from crossward.encryption.committee.opening import Answer
+from crossward.encryption.committee.roster import Roster
+from crossward.encryption.committee.statements import Consent, VersionList
 from strategies.exchange.waiting import described
 from strategies.history.roster import Flight
 from strategies.history.state import RunError
+from strategies.opening.round import Round
 from tests.ledger_lines import made
 
 
@@ -65,3 +69,22 @@ def test_every_kind_of_wait_is_described(federation: Any) -> None:
     s.settings = replace(s.settings, name="fedavg", buffer_size=0)
     s.stop_reason = ""
     assert described(s).endswith("; 0 updates have arrived")
+
+
+def test_how_far_the_committee_is_with_a_version_is_described(federation: Any) -> None:
+    s = federation(compute=(1, 1)).strategy.state
+    for node in s.roster.changes([1, 2])[0]:
+        s.record(made("joined", node=str(node)))
+    names = ("East", "North", "South", "West")
+    roster = Roster({name: f"{number:064x}" for number, name in enumerate(names)}, names, threshold=1)
+    opened = VersionList("lineage", 3, roster.fingerprint, ())
+    s.opening = Round([], opened, roster, {}, (), "key", began=0.0)
+    s.opening.consents["East"] = Consent("East", opened.digest, b"")
+    s.roster.launch("1", Flight(2, 1, "query.consent", 2, 0, 0.0, 99.0, 0))
+    s.roster.nodes[2].site = "North"
+    assert described(s) == "1 task under way (North: query.consent 0 s); opening version 3: 1 of 3 members consented"
+    s.stop_reason = "all versions are made"  # the last version is opened all the same
+    assert described(s).endswith("opening version 3: 1 of 3 members consented")
+    s.opening.consents |= {name: Consent(name, opened.digest, b"") for name in ("North", "West")}
+    s.opening.answers.append(Answer("West", opened.digest, (0, 2), (), 0))
+    assert described(s).endswith("; opening version 3: 2 of 4 shares have arrived")

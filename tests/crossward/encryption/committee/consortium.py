@@ -15,7 +15,8 @@ from crossward.encryption.committee.hospital import SealedUpdate, open_version, 
 from crossward.encryption.committee.masks import joint_key, open_seeds
 from crossward.encryption.committee.member import Member, Opened
 from crossward.encryption.committee.opening import Answer, VersionRecord, assign, check_update, record
-from crossward.encryption.committee.roster_file import FEWEST, make_book
+from crossward.encryption.committee.roster import FEWEST
+from crossward.encryption.committee.roster_file import make_book
 from crossward.encryption.committee.statements import Consent, Rules, VersionList
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.dither import Dither

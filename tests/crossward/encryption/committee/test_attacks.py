@@ -19,11 +19,12 @@ from scipy.stats import chisquare
 from crossward.encryption.committee.boxes import BoxError
 from crossward.encryption.committee.fields import unpack, word
 from crossward.encryption.committee.hospital import SealedUpdate
-from crossward.encryption.committee.masks import Seeds, keystream, open_seeds, pad
+from crossward.encryption.committee.masks import Seeds, open_seeds, pad
 from crossward.encryption.committee.member import Opened
 from crossward.encryption.committee.opening import AnswerError, record
 from crossward.encryption.committee.statements import Consent, ListError, VersionList
 from crossward.encryption.committee.stretch import Stretch, StretchError
+from crossward.encryption.keystream import keystream
 from tests.crossward.encryption.committee.consortium import LINEAGE, SECRET, Consortium, boxes, payloads
 
 COUNT = 40_000

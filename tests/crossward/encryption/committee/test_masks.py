@@ -11,26 +11,15 @@ import pytest
 from scipy.stats import chisquare
 
 from crossward.encryption.committee.boxes import BOX_BYTES, BoxError, SealingKey, seal
-from crossward.encryption.committee.masks import Seeds, keystream, open_seeds, pad, tag_pad
+from crossward.encryption.committee.masks import Seeds, open_seeds, pad, tag_pad
 from crossward.encryption.committee.roster import RosterError
+from crossward.encryption.keystream import keystream
 from tests.crossward.encryption.committee.consortium import LINEAGE, Consortium
 
 
 @pytest.fixture
 def four(tmp_path: Path) -> Consortium:
     return Consortium(tmp_path)
-
-
-@pytest.mark.parametrize("kind", ["<u1", "<u2", "<u4", "<u8"])
-def test_a_range_of_a_keystream_is_that_part_of_it(kind: str) -> None:
-    whole = keystream(bytes(32), np.dtype(kind), 0, 1000)
-    for first, count in ((0, 0), (1, 1), (7, 3), (8, 992), (999, 1)):
-        assert np.array_equal(keystream(bytes(32), np.dtype(kind), first, count), whole[first : first + count])
-
-
-def test_keystreams_are_aes_256_ctr() -> None:
-    """First block of AES-256 under the zero key on the zero block (NIST's known answer)."""
-    assert keystream(bytes(32), np.dtype("<u1"), 0, 16).tobytes().hex() == "dc95c078a2408989ad48a21492842087"
 
 
 @pytest.mark.parametrize("bits", [15, 20])

@@ -93,6 +93,9 @@ def test_nonsense_is_refused() -> None:
     many = {f"n{number:02}": bytes([number]).hex() * 32 for number in range(20)}
     with pytest.raises(RosterError, match=r"subsets .at most 128.: use a smaller one"):
         Roster(many, tuple(many), 10)
+    crowd = {f"n{number}": f"{number:064x}" for number in range(20_000)}
+    with pytest.raises(RosterError, match=r"^.{,120} has too many subsets .at most 128.: use a smaller one$"):
+        Roster(crowd, tuple(crowd), 10_000)
 
 
 def test_a_hospitals_name_is_found_by_its_identity_key() -> None:

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossward.encryption.committee.roster import Roster, RosterError
-from crossward.encryption.committee.roster_file import RosterBook, default_committee, make_book
+from crossward.encryption.committee.roster import Roster, RosterError, default_committee
+from crossward.encryption.committee.roster_file import RosterBook, make_book
 
 NAMES = ["Årsta", "b", "St. Columba", "d", "e"]
 KEYS = {name: Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number, name in enumerate(NAMES)}
@@ -144,6 +144,38 @@ def test_a_chain_that_is_broken_anywhere_is_refused(earlier: tuple[Roster, ...])
         RosterBook(THIRD.roster, THIRD.signatures, earlier)
 
 
+def test_the_next_revision_keeps_what_is_not_given() -> None:
+    made = FIRST.next(PUBLIC)
+    assert made.roster == SECOND.roster and made.earlier == SECOND.earlier and made.missing == tuple(NAMES)
+    made = SECOND.next(committee=NAMES[:3])
+    assert made.roster == THIRD.roster and made.follows(SECOND).revisions == THIRD.revisions
+    other = {**PUBLIC, "b": "99" * 32}
+    assert SECOND.next(other).roster.hospitals == other and SECOND.next(other).roster.committee == tuple(NAMES[:4])
+    made = SECOND.next(threshold=2, colluders=2)
+    assert (made.roster.threshold, made.roster.colluders, made.roster.revision) == (2, 2, 3)
+
+
+def test_who_leaves_the_committee_is_replaced_and_a_fourth_hospital_joins_it() -> None:
+    without = {name: key for name, key in PUBLIC.items() if name != "b"}
+    assert SECOND.next(without).roster.committee == ("Årsta", "St. Columba", "d", "e")
+    assert THIRD.next(without).roster.committee == ("Årsta", "St. Columba", "d")  # as large as it was
+    assert FIRST.next({name: PUBLIC[name] for name in NAMES[:3]}).roster.committee == tuple(NAMES[:3])
+    three = make_book({name: KEYS[name] for name in NAMES[:3]})
+    assert three.next({name: PUBLIC[name] for name in NAMES[:4]}).roster.committee == tuple(NAMES[:4])
+
+
+def test_a_next_revision_that_cannot_be_is_refused() -> None:
+    for book, changes, says in (
+        (SECOND, {}, "nothing would change from revision 2"),
+        (SECOND, {"hospitals": {"b": PUBLIC["b"]}}, "1 hospitals: encryption.scheme = 'committee' takes 3 or more"),
+        (SECOND, {"committee": ["x", "b"]}, "the committee lists x, who are not in the roster"),
+        (SECOND, {"threshold": 4}, "a committee of 4 with threshold 4"),
+        (SECOND.next(threshold=2), {"threshold": 3}, r"\(revision 3\) is not signed by"),
+    ):
+        with pytest.raises(RosterError, match=says):
+            book.next(**changes)  # type: ignore[arg-type]
+
+
 # ---------------------------------------------------------------------- bytes
 
 
@@ -192,6 +224,8 @@ def edited(change: Callable[[dict[str, Any]], object]) -> bytes:
         (edited(lambda r: r["roster"].update(threshold=2.0)), "not a roster"),
         (edited(lambda r: r["roster"].update(colluders=True)), "not a roster"),
         (edited(lambda r: r["roster"].update(revision="3")), "not a roster"),
+        (edited(lambda r: r["roster"].update(threshold=10**4000)), "not a roster"),
+        (edited(lambda r: r["roster"].update(colluders=-1)), "not a roster"),
         (edited(lambda r: r["roster"].update(previous=None)), "not a roster"),
         (edited(lambda r: r["roster"].update(hospitals=[])), "not a roster"),
         (edited(lambda r: r["roster"].update(committee=3)), "not a roster"),
