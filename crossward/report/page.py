@@ -152,7 +152,7 @@ def _committee(history: History) -> list[str]:
     says = (
         f"{met.quorum} members consent to a version's list of updates, then {met.openers} send their shares; together "
         f"they open the sum and no update.{latency} Roster {met.roster}, revision {met.revision}: compare it with what "
-        "`crossward members show` prints at a hospital."
+        "“crossward members show” prints at a hospital."
     )
     return [section(title, says, committee(history))]
 

@@ -82,7 +82,7 @@ def tiles(history: History) -> str:
                 tile(
                     "Encryption's share",
                     f"{100 * median(shares):.1f} %" if shares else "-",
-                    f"of a version's time{f'; opening {took.seconds:.2g} s, {took.share:.1%}' if took else ''}"
+                    f"of a version's time{f'; opening {took.seconds:.2g} s, {100 * took.share:.1f} %' if took else ''}"
                     if shares
                     else "no version is sealed",
                 ),
@@ -181,7 +181,7 @@ def _openers(opened: list[VersionPoint]) -> str:
     """Who opened each version, folded away; versions in a row that the same members opened share a line."""
     runs: list[list[VersionPoint]] = []
     for made in opened:
-        if runs and runs[-1][-1].openers == made.openers and runs[-1][-1].number + 1 == made.number:
+        if runs and set(runs[-1][-1].openers) == set(made.openers) and runs[-1][-1].number + 1 == made.number:
             runs[-1].append(made)
         else:
             runs.append([made])
@@ -189,11 +189,12 @@ def _openers(opened: list[VersionPoint]) -> str:
     for run in runs:
         first, last, took = run[0].number, run[-1].number, cost.typical(made.latency for made in run)
         which = str(first) if first == last else f"{first} to {last}"
+        by = escape(", ".join(sorted(run[0].openers)))
         rows.append(
-            f'<tr><td class="n">{which}</td><td>{escape(", ".join(run[0].openers))}</td>'
+            f"<tr><td>{which}</td><td>{by}</td>"
             f'<td class="n">{duration(took.seconds) if took is not None else "-"}</td></tr>'
         )
-    body = table(["versions", "opened by", "which took (median)"], rows, (0, 2))
+    body = table(["versions", "opened by", "which took (median)"], rows, [2])
     return f"<details><summary>Who opened each version</summary>{body}</details>" if rows else ""
 
 

@@ -127,7 +127,7 @@ def test_what_a_committee_did_is_said_in_words(capsys: pytest.CaptureFixture[str
     assert met.endswith(
         "roster abababababababab, revision 1: versions are opened by east, north, west; 3 consent to each and 2 answer"
     )
-    assert version.endswith("; encryption 0.50 s, 5.0%; opened by east, north in 0.5 s, 5.0% of a version")
+    assert version.endswith("; encryption 0.50 s, 5.0%; opened by east, north in 0.5 s, 5.0%")
     assert "north (North) answered wrongly for version 4 (subsets 0, 2 of the committee)" in liar
     assert corrected.endswith("version 4 could not be verified and was made again of the answers of east, west")
     assert dropped.endswith("version 5 is not opened, and its updates are lost: it was ?[2J rolled back")

@@ -363,7 +363,7 @@ def test_a_committee_has_its_section_its_share_of_the_time_and_its_bytes(story: 
     shown = words(root)
     assert "A committee of 4 hospitals opens every version" in shown
     assert "3 members consent to a version's list of updates, then 2 send their shares" in shown
-    assert "Opening one took 1 s, 5.0% of a version (median)." in shown and "ab" * 32 in shown
+    assert "Opening one took 1 s, 5.0 % of a version (median)." in shown and "ab" * 32 in shown
     table = next(t for t in root.iter("table") if "consents" in words(t))
     rows = [[" ".join(words(cell).split()) for cell in row.iter("td")] for row in table.iter("tr")][1:]
     assert [row[0].split()[0] for row in rows] == ["east", "north", "south", "west"]
@@ -377,7 +377,7 @@ def test_a_committee_has_its_section_its_share_of_the_time_and_its_bytes(story: 
     ]
     assert "9 tasks and 15 questions sent to them" in shown and "0 refused" in shown
     assert "accepted adapter updates, 1.8 kB of the committee's" in shown
-    assert "of a version's time; opening 1 s, 5.0%" in shown
+    assert "of a version's time; opening 1 s, 5.0 %" in shown
     assert "up: accepted updates and a committee's shares" in shown
     for notice in (
         "south (South) answered wrongly for version 3 (subsets 0, 2 of the committee)",

@@ -793,7 +793,7 @@ def test_openings_count_in_bytes_and_time_and_what_went_wrong_is_noted(story: Ca
     assert (found["North"].updates.bytes_up, found["North"].updates.bytes_down) == (500 + 300, 1000 + 400)
     assert (found["East"].updates.bytes_up, found["East"].updates.bytes_down) == (500, 1000 + 200)
     shown = view(one)
-    assert "2.1 kB up and 4 kB down in all, opening 1 s, 5.0% of a version" in shown
+    assert "2.1 kB up and 4 kB down in all, opening 1 s, 5.0 % of a version" in shown
     one.record("liar", version=1, member="east", subsets=[1])
     one.record("opening-dropped", version=2, reason="it was rolled back")
     shown = view(one)
