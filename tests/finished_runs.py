@@ -20,6 +20,8 @@ from client_app.training.learner import AdaptedModel, adapted_model
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
 from crossward.config.run_config import RunConfig
+from crossward.evaluation.opening import vault_of
+from crossward.evaluation.replay import open_run
 from crossward.simulation.run import simulate_run
 from crossward.simulation.virtual_grid import Speed, VirtualGrid
 from server_app.run_folder import RunFolder, read_config
@@ -69,14 +71,18 @@ class Finished:
         return adapted_model(self.read.model, self.read.lora, self.read.run.seed)
 
     def state(self, number: int) -> NodeState:
-        root = self.read.run.state_root
-        layout = self.vault.layout(self.adapted.layout.fingerprint, len(self.adapted.layout.blocks))
-        return StateFolder(root / self.lineage / f"site-{number}").load(layout)
+        """What node ``number`` keeps; it asked for an evaluation of the last version, so it is there."""
+        root, adapted = self.read.run.state_root, self.adapted
+        layout = self.vault.layout(adapted.layout.fingerprint, len(adapted.layout.blocks))
+        found = StateFolder(root / self.lineage / f"site-{number}").load(layout)
+        last = open_run(self.folder).versions[-1].version
+        assert found.copy.version == last > 0, f"site-{number} is at version {found.copy.version}, the run at {last}"
+        return found
 
     @property
     def vault(self) -> Vault:
         """What the nodes sealed with."""
-        return Vault(self.read.encryption, simulated_key(self.read.encryption))
+        return vault_of(open_run(self.folder), simulated_key(self.read.encryption), self.adapted)
 
     def vector(self, number: int) -> np.ndarray:
         """The global adapter as node ``number`` has it."""

@@ -31,10 +31,12 @@ _STRETCH = 1 << 20
 
 
 class Accumulators:
-    """Scale epoch -> int32 or int64 [total], at ``version``."""
+    """Scale epoch -> int32 or int64 [total], at ``version``; ``reverted`` are versions that were taken back."""
 
-    def __init__(self, version: int = 0, values: Mapping[int, NDArray[Any]] | None = None) -> None:
-        self.version = version
+    def __init__(
+        self, version: int = 0, values: Mapping[int, NDArray[Any]] | None = None, reverted: Iterable[int] = ()
+    ) -> None:
+        self.version, self.reverted = version, set(reverted)
         self.values: dict[int, NDArray[Any]] = dict(values or {})
 
     def add(self, head: RecordHead, opened: Opened, total: int, plan: FieldPlan, versions: int) -> None:
@@ -49,10 +51,13 @@ class Accumulators:
             )
         if head.sign not in (1, -1) or not 0 < head.weight_sum <= plan.total_weight * (head.last - head.first + 1):
             raise ProtocolError(f"the record of version {head.last} has sign {head.sign}, weights {head.weight_sum}")
-        if not 0 <= head.dithered <= head.last - head.first + 1:
+        if not 0 <= head.dithered <= (most := plan.most_dithers(head.last - head.first + 1)):
             raise ProtocolError(
-                f"the record of versions {head.first}..{head.last} says that {head.dithered} of them are dithered"
+                f"the record of versions {head.first}..{head.last} says that it carries {head.dithered} dithers, its "
+                f"fields hold 0 to {most}"
             )
+        if head.reverts:
+            self._revert(head)
         held = self.values.get(head.epoch)
         if held is None:
             kind = np.int32 if plan.snapshot_bits(versions) <= 32 else np.int64
@@ -64,6 +69,16 @@ class Accumulators:
                 raise UnopenedError(f"the record of version {head.last} holds values that no run can reach")
             held[place] = after
         self.version = head.last
+
+    def _revert(self, head: RecordHead) -> None:
+        """Take note of a version that is taken back, or put back: it counts once or not at all."""
+        takes_back, gone = head.sign == -1, head.reverts in self.reverted
+        if not 0 < head.reverts < head.first or takes_back == gone:
+            raise ProtocolError(
+                f"the record of version {head.last} {'takes' if takes_back else 'puts'} back version {head.reverts}, "
+                f"which is {'no longer' if gone else 'still'} in the sum"
+            )
+        self.reverted ^= {head.reverts}
 
     def skip(self, head: RecordHead) -> None:
         """Skip a discarded version: an empty record."""

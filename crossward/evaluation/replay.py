@@ -187,6 +187,8 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versi
     number, key = made.version, made.key
     proof = str(facts.get("proof", ""))
     head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered, proof)
+    if proof:
+        head = head._replace(reverts=run.state.versions[number].reverts)
     try:
         state.add(head, payloads.open(payload, head), payloads.total, run.plan, versions)
     except (MissingKeyError, UnopenedError, ValueError) as error:

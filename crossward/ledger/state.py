@@ -68,7 +68,10 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class VersionFacts:
-    """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: 1 with a dither."""
+    """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: see RecordHead.
+
+    ``reverts`` is the version whose updates it takes back, or puts back after that was taken back; 0 in others.
+    """
 
     epoch: int
     weight_sum: int
@@ -76,6 +79,7 @@ class VersionFacts:
     key: str = ""
     dithered: int = 0
     discarded: bool = False
+    reverts: int = 0
 
 
 @dataclass
@@ -273,7 +277,10 @@ def _measure(state: RunState, event: Measured) -> None:
 
 def _make(state: RunState, event: Version) -> None:
     state.version = event.version
-    facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered)
+    reverts = event.reverts or 0
+    if reverts and (before := state.versions.get(reverts)) is not None:
+        reverts = before.reverts or reverts
+    facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered, reverts=reverts)
     state.versions[event.version] = facts
     state.digests[event.version] = event.digest
     state.layout, state.shape = event.layout, event.shape

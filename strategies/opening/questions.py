@@ -86,11 +86,11 @@ def questions(state: ServerState) -> Iterator[Question]:
         if found is None:
             continue
         for member, subsets in found.questions(_reachable(state, found), now).items():
-            if (node := committee.at(member)) is None:
+            if (at := committee.at(member)) is None:
                 continue
-            found.asked[member] = Asked(node, subsets)
+            found.asked[member] = Asked(at, subsets)
             kind, data = ANSWER if subsets else CONSENT, found.request(member, subsets).to_bytes()
-            yield _composed(state, state.roster.nodes[node], kind, data, found)
+            yield _composed(state, state.roster.nodes[at], kind, data, found)
 
 
 def _reachable(state: ServerState, found: Round) -> list[str]:
