@@ -13,6 +13,7 @@ from crossward.machine.text import printable
 from crossward.machine.waiting import Reminder
 from strategies.history.roster import Flight
 from strategies.history.state import ServerState
+from strategies.opening.questions import asking
 from strategies.opening.round import Round
 
 FIRST = 15.0  # seconds without an event of the run; a training takes about as long
@@ -44,8 +45,8 @@ def described(state: ServerState) -> str:
     waiting = len(state.run.buffer)
     buffered = f"{waiting} of {needed} updates have arrived" if needed else f"{waiting} updates have arrived"
     ending = "" if state.stop_reason else f"; {buffered}"
-    if state.opening is not None:
-        ending = f"; {_opening(state.opening)}"
+    if text := _of_committee(state):
+        ending = f"; {text}"
     if flights:
         shown = ", ".join(f"{_name(state, flight)} {now - flight.sent:.0f} s" for flight in flights[:_SHOWN])
         more = f" and {len(flights) - _SHOWN} more" if len(flights) > _SHOWN else ""
@@ -59,13 +60,33 @@ def described(state: ServerState) -> str:
     return f"none of the {present} connected nodes may train now, others have to join{ending}"
 
 
+def _of_committee(state: ServerState) -> str:
+    """What the committee keeps the run waiting for: its members' consents or answers, its roster, or its keys."""
+    committee = state.committee
+    if state.opening is not None:
+        return _opening(state.opening)
+    if committee is None or state.stop_reason:
+        return ""
+    if committee.book is None:
+        return "no node has said yet which roster the hospitals follow"
+    if committee.ready(state.version, asking(state)):
+        return ""
+    members = committee.roster.committee
+    missing = sorted(set(members) - set(committee.keys(committee.number(state.version))))
+    return (
+        f"the committee's sealing keys are missing from {', '.join(missing)}: of its {len(members)} members "
+        f"{committee.roster.absent} may be absent"
+    )
+
+
 def _opening(opening: Round) -> str:
-    """How far a version is that the committee opens."""
-    begun = f"opening version {opening.version.version}"
-    roster, answered = opening.roster, sum(len(answer.subsets) for answer in opening.answers)
+    """How far a version is that the committee opens, and which members will not."""
+    begun, roster = f"opening version {opening.version.version}", opening.roster
+    declined = "".join(f"; {name} declined: {why[:200]}" for name, (_, why) in sorted(opening.declined.items()))
     if not opening.agreed:
-        return f"{begun}: {len(opening.consents)} of {roster.quorum} members consented"
-    return f"{begun}: {answered} of {len(roster.subsets)} shares have arrived"
+        return printable(f"{begun}: {len(opening.consents)} of {roster.quorum} members consented{declined}", "?")
+    answered = sum(len(answer.subsets) for answer in opening.answers)
+    return printable(f"{begun}: {answered} of {len(roster.subsets)} shares have arrived{declined}", "?")
 
 
 def _name(state: ServerState, flight: Flight) -> str:

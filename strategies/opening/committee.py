@@ -19,8 +19,6 @@ from crossward.encryption.plan import FieldPlan
 from crossward.ledger.events import CommitteeMet
 from crossward.protocol.messages import Membership
 
-ROSTER = "roster"  # what the roster's book is kept under in the run folder
-
 
 @dataclass
 class _Known:
@@ -78,7 +76,7 @@ class Committee:
             raise RosterError(
                 f"roster {book.roster.fingerprint[:16]} does not list the identity {key[:16]} of a node that follows it"
             )
-        if self.met and not any(one.fingerprint == self.met for one in book.revisions):
+        if self.met and not book.has(self.met):
             raise RosterError(
                 f"roster {book.roster.fingerprint[:16]} does not go on from {self.met[:16]}, which this run follows"
             )

@@ -146,6 +146,7 @@ def finish(state: ServerState) -> Version | None:
         proof=proof.to_text(),
         openers=tuple(answer.member for answer in found.answers),
         opening_seconds=now - found.began,
+        member_seconds=found.work,
     )
     state.opened.append(found)
     state.opening = None

@@ -40,7 +40,6 @@ from crossward.protocol.wire import write_task
 from strategies.history.roster import Flight, NodeView
 from strategies.history.state import ServerState
 from strategies.opening import recheck
-from strategies.opening.committee import ROSTER
 from strategies.opening.making import drop_for_roster, take_up
 from strategies.opening.round import Asked, Round
 
@@ -60,9 +59,9 @@ def settle_roster(state: ServerState) -> None:
     if (committee := state.committee) is None:
         return
     if (met := committee.choose(asking(state))) is not None:
+        assert committee.book is not None  # noqa: S101 - for mypy: it is what was just taken up
         changed = state.run.committee is not None and state.run.committee.roster != met.roster
-        if committee.book is not None:  # for whoever evaluates the run
-            state.journal.keep(ROSTER, {"book": committee.book.to_bytes().decode()}, ())
+        state.journal.keep_roster(committee.book.to_bytes())
         state.record(met)
         if changed:
             drop_for_roster(state)
@@ -87,11 +86,11 @@ def questions(state: ServerState) -> Iterator[Question]:
         if found is None:
             continue
         for member, subsets in found.questions(_reachable(state, found), now).items():
-            if (node := committee.at(member)) is None:
+            if (at := committee.at(member)) is None:
                 continue
-            found.asked[member] = Asked(node, subsets)
+            found.asked[member] = Asked(at, subsets)
             kind, data = ANSWER if subsets else CONSENT, found.request(member, subsets).to_bytes()
-            yield _composed(state, state.roster.nodes[node], kind, data, found)
+            yield _composed(state, state.roster.nodes[at], kind, data, found)
 
 
 def _reachable(state: ServerState, found: Round) -> list[str]:
@@ -185,7 +184,7 @@ def take_consent(state: ServerState, flight: Flight, view: NodeView, reply: Cons
     found.asked.pop(member, None)
     found.consents[member] = consent
     state.progress = state.clock.now()
-    _assisted(state, flight, view, member, 0)
+    found.work += _assisted(state, flight, view, member, 0, reply.seconds)
 
 
 def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answered) -> None:
@@ -199,7 +198,8 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
     found = _asked(flight)
     member = found.member_at(view.node)
     if not member:
-        _assisted(state, flight, view, "", reply.payload.size)  # its list has been opened meanwhile, or dropped
+        # its list has been opened meanwhile, or dropped
+        _assisted(state, flight, view, "", reply.payload.size, reply.seconds)
         return
     subsets = found.asked[member].subsets
     try:
@@ -215,7 +215,7 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
     found.asked.pop(member, None)
     found.answers.append(replace(answer, blocks=()))
     state.progress = state.clock.now()
-    _assisted(state, flight, view, member, reply.payload.size)
+    found.work += _assisted(state, flight, view, member, reply.payload.size, reply.seconds)
 
 
 def _asked(flight: Flight) -> Round:
@@ -224,7 +224,10 @@ def _asked(flight: Flight) -> Round:
     return flight.round
 
 
-def _assisted(state: ServerState, flight: Flight, view: NodeView, member: str, size: int) -> None:
+def _assisted(state: ServerState, flight: Flight, view: NodeView, member: str, size: int, worked: float = 0.0) -> float:
+    """Record an answer of ``size`` bytes; the seconds that the node ``worked``, within its round trip."""
+    seconds = state.clock.now() - flight.sent
+    worked = min(max(worked, 0.0), seconds)
     state.record(
         Assisted(
             task=flight.task,
@@ -233,7 +236,9 @@ def _assisted(state: ServerState, flight: Flight, view: NodeView, member: str, s
             member=member,
             kind=flight.kind,
             version=flight.version,
-            seconds=state.clock.now() - flight.sent,
+            seconds=seconds,
             bytes=size,
+            compute_seconds=worked,
         )
     )
+    return worked

@@ -85,6 +85,8 @@ def _other(value: Any) -> list[Any]:
             return [value + 1e-9, -value]
         case str():
             return [value + "x", " "]
+        case b"":
+            return [b"\0"]
         case bytes():
             return [value[:-1], value + b"\0", bytes([value[0] ^ 1]) + value[1:], b""]
     return []
