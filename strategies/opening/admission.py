@@ -17,7 +17,7 @@ from strategies.exchange.admission import Refusal
 from strategies.history.state import ServerState
 
 
-def unsealable(state: ServerState, version: int, update: Update) -> Refusal | None:
+def unsealable(state: ServerState, version: int, update: Update) -> Refusal | None:  # noqa: C901 - a branch a check
     """Why an update trained from ``version`` could not be opened, or None."""
     committee = state.committee
     if committee is None or not update.committee:
