@@ -242,8 +242,6 @@ def test_a_record_of_an_unknown_roster_says_which_file_is_needed(own: Consortium
     other = make_book({name: identity(20 + n) for n, name in enumerate(own.identities)})
     reason = r"version 1 cannot be checked: roster .* Point roster-path at the newest"
     with pytest.raises(MissingKeyError, match=reason):
-        MissingKeyError, match=r"version 1 cannot be checked: roster .* Point roster-path at the newest"
-    ):
         read(own.payloads(book=other), record)
 
 
