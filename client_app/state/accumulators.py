@@ -51,7 +51,8 @@ class Accumulators:
             )
         if head.sign not in (1, -1) or not 0 < head.weight_sum <= plan.total_weight * (head.last - head.first + 1):
             raise ProtocolError(f"the record of version {head.last} has sign {head.sign}, weights {head.weight_sum}")
-        if not 0 <= head.dithered <= (most := plan.most_dithers(head.last - head.first + 1)):
+        most = plan.most_dithers(head.last - head.first + 1)
+        if not 0 <= head.dithered <= most:
             raise ProtocolError(
                 f"the record of versions {head.first}..{head.last} says that it carries {head.dithered} dithers, its "
                 f"fields hold 0 to {most}"

@@ -8,16 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.roster import Roster
-from crossward.encryption.committee.roster_file import make_book
 from crossward.encryption.committee.statements import Consent, VersionList
 from strategies.exchange.waiting import described
 from strategies.history.roster import Flight
 from strategies.history.state import RunError
-from strategies.opening.committee import Committee
 from strategies.opening.round import Round
 from tests.ledger_lines import made
 
@@ -86,24 +83,12 @@ def test_how_far_the_committee_is_with_a_version_is_described(federation: Any) -
     s.roster.launch("1", Flight(2, 1, "query.consent", 2, 0, 0.0, 99.0, 0))
     s.roster.nodes[2].site = "North"
     assert described(s) == "1 task under way (North: query.consent 0 s); opening version 3: 1 of 3 members consented"
-    s.stop_reason = "all versions are made"  # the last version is opened all the same
-    assert described(s).endswith("opening version 3: 1 of 3 members consented")
     s.opening.consents |= {name: Consent(name, opened.digest, b"") for name in ("North", "West")}
     s.opening.answers.append(Answer("West", opened.digest, (0, 2), (), 0))
     assert described(s).endswith("; opening version 3: 2 of 4 shares have arrived")
-    s.opening.declined["East"] = (1, "its record is damaged \x1b[2J")
-    assert described(s).endswith("2 of 4 shares have arrived; East declined: its record is damaged ?[2J")
-
-
-def test_a_roster_or_keys_that_are_missing_are_described(federation: Any) -> None:
-    s = federation(compute=(1, 1)).strategy.state
-    for node in s.roster.changes([1, 2])[0]:
-        s.record(made("joined", node=str(node)))
-    s.committee = Committee("lineage", 16)
-    assert "; no node has said yet which roster the hospitals follow" in described(s)
-    s.committee.book = make_book({name: Ed25519PrivateKey.generate() for name in ("East", "North", "South", "West")})
-    assert described(s).endswith(
-        "the committee's sealing keys are missing from East, North, South, West: of its 4 members 1 may be absent"
-    )
-    s.stop_reason = "all versions are made"
-    assert "committee" not in described(s)
+    s.opening.failed("East", 0.0, 5.0)
+    s.opening.failed("South", 0.0, 5.0, "the seeds of North do not \x1b[2J open")
+    told = "South declined 1x (the seeds of North do not ?[2J open); East did not answer 1x"
+    assert described(s).endswith(f"; opening version 3: 2 of 4 shares have arrived; {told}")
+    s.stop_reason = "all versions are made"  # nothing more is opened
+    assert described(s).endswith("1 task under way (North: query.consent 0 s)")
