@@ -3,8 +3,8 @@
 ``fl``, ``dp-fl`` and ``he-fl`` are synchronous rounds weighted by examples (arXiv 1602.05629); ``hybrid`` and
 ``encrypted`` are this project's method (arXiv 2503.12226), which seals a part of the adapter or all of it. All send
 8-bit integers under one field plan, so that what differs is what the method's name says. What is sealed is sealed under
-BFV, with CKKS for ``he-fl``: their versions carry the dither of a run in the clear, so that adapters can be compared bit
-for bit. A committee's members make a dither of their own (``benchmarks.encryption`` measures that scheme).
+BFV, or CKKS for ``he-fl``: versions then carry the dither of a run in the clear, and adapters can be compared bit for
+bit. A committee's members make a dither of their own (``benchmarks.encryption`` measures that scheme).
 
 Not for: data, steps and seeds, which all methods share (``research.compare.settings``).
 """
