@@ -25,6 +25,7 @@ from client_app.app import build
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.update.payloads import Payloads
+from crossward.config.encryption_schemes import BFV
 from crossward.config.run_config import RunConfig
 from crossward.encryption.plan import FieldPlan
 from crossward.evaluation.replay import EvaluationError
@@ -159,6 +160,7 @@ def run(
             "run.alone": False,
             "run.state-dir": str(Path(place) / "state"),
             "model.device": "cpu",
+            "encryption.scheme": BFV,  # whose key opens single updates, too: here they must be known
             "encryption.workers": 1,
             "strategy.evaluate-every": 0,
         }
