@@ -8,13 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.roster import Roster
+from crossward.encryption.committee.roster_file import make_book
 from crossward.encryption.committee.statements import Consent, VersionList
 from strategies.exchange.waiting import described
 from strategies.history.roster import Flight
 from strategies.history.state import RunError
+from strategies.opening.committee import Committee
 from strategies.opening.round import Round
 from tests.ledger_lines import made
 
