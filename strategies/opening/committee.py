@@ -73,6 +73,7 @@ class Committee:
         RosterError, SpellingError
             it is no roster that all its hospitals signed, or does not hold together with the keys that came with it.
         """
+        self.known.pop(node, None)  # what it said before holds no more
         book = RosterBook.from_bytes(said.roster)
         key = said.public_key.hex()
         if not verified(key, said.signature, said.signed_bytes()):

@@ -172,9 +172,11 @@ def take_membership(state: ServerState, flight: Flight, view: NodeView, reply: M
         committee.take(view.node, reply)
     except (RosterError, SpellingError) as error:
         raise ProtocolError(str(error)) from error
-    if not view.refusing or committee.invites(view.node) > followed:  # else it would train, and refuse, at once again
+    joins = committee.book is None or committee.invites(view.node) > followed
+    if joins:
+        state.progress = state.clock.now()
+    if joins or not view.refusing:  # else it would train, and refuse, at once again
         view.failures, view.not_before = 0, 0.0
-    state.progress = state.clock.now()
     _assisted(state, flight, view, committee.known[view.node].name, len(reply.roster) + len(reply.certificates))
 
 

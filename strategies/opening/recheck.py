@@ -34,13 +34,13 @@ from strategies.opening.round import Choice, Recheck, Round
 MOST_CHOICES = 64  # combinations of answers that are tried
 
 
-def doubted(state: ServerState, version: int, sent: float) -> bool:
-    """A node, which was ``sent`` its task then, cannot verify ``version``: whether it speaks of the record as it is.
+def doubted(state: ServerState, version: int, task: int) -> bool:
+    """A node cannot verify ``version``, which came with a ``task``: whether it speaks of the record as it is.
 
     With the first one to say so, the members' answers are compared.
     """
     if (found := state.rechecks.get(version)) is not None:
-        return sent >= found.corrected
+        return found.record_of(task) == found.newest
     if (first := state.opened.get(version)) is not None:
         log(WARNING, "Version %s cannot be verified: the answers of the committee's members are compared", version)
         state.rechecks[version] = Recheck(
@@ -92,22 +92,22 @@ def go_on(state: ServerState, found: Recheck, reachable: Sequence[str]) -> None:
         _try_next(state, found)
 
 
-def verified(state: ServerState, hospital: str, version: int, sent: float) -> None:
-    """A hospital, which was ``sent`` its task then, reports its state of ``version``: it has verified all up to it.
+def verified(state: ServerState, hospital: str, version: int, task: int) -> None:
+    """A hospital that did a ``task`` reports its state of ``version``: it has verified all up to it.
 
     Once enough hospitals have verified the same record, members whose answers are not what it was made of have lied.
     """
     for number, found in list(state.rechecks.items()):
         if number > version:
             continue
-        found.verified.setdefault(hospital, found.record_at(sent))
+        found.verified.setdefault(hospital, found.record_of(task))
         right = found.verified[hospital]
         if list(found.verified.values()).count(right) >= state.witnesses:
             _settle(state, number, found, right)
 
 
 def _settle(state: ServerState, version: int, found: Recheck, right: Choice) -> None:
-    if right != (found.made[-1][1] if found.made else ()):
+    if right != found.newest:
         _correct(state, found, right)  # a wrong one took its place meanwhile
     if way := right or found.as_made:
         for member, subsets in sorted(_liars(state, found, way).items()):
@@ -174,7 +174,7 @@ def _wrong(state: ServerState, found: Recheck, right: Choice, of: Round) -> list
 def _correct(state: ServerState, found: Recheck, chosen: Choice) -> None:
     """Make the record anew of ``chosen`` answers."""
     assert found.first is not None  # noqa: S101 - for mypy
-    before, version = found.made[-1][1] if found.made else (), found.version.version
+    before, version = found.newest, found.version.version
     head, record = state.journal.open(version_name(version))
     answers = [chosen or found.first.answers, before or found.first.answers]
     proof = Proof((found.version,), sum(answer.tag for answer in answers[0]) % TAG_PRIME)
@@ -188,7 +188,7 @@ def _correct(state: ServerState, found: Recheck, chosen: Choice) -> None:
     state.record(Corrected(version=version, digest=digest, openers=openers))
     state.journal.keep(version_name(version), *state.journal.open(draft))
     state.journal.drop(draft)
-    found.made.append((state.clock.now(), chosen))
+    found.made.append((state.next_task, chosen))
     state.catch_up.replaced(version)
     state.unopened.pop(version, None)
     for view in state.roster.nodes.values():
