@@ -77,9 +77,11 @@ class Attacked:
         )
 
 
-@pytest.fixture
-def attacked(consortium: Make) -> Attacked:
-    f = consortium(compute=COMPUTE, versions=4, max_share=0.45)
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Attacked:
+    """One for all: what is refused changes nothing, which every test checks."""
+    folder = tmp_path_factory.mktemp("attacked")
+    f = CommitteeFederation(folder, compute=COMPUTE, versions=4, given={"max_share": 0.45})
     made = Attacked(f)
     f.grid.fault = lambda who, message, reply: f._seen(who, message, reply)
     f.strategy.start(f.grid, num_rounds=3)
