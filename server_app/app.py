@@ -65,6 +65,13 @@ def main(grid: Grid, context: Context) -> None:
                 f"Sealed under key {strategy.state.key}, which this server does not hold. Sealing, adding and opening: "
                 f"{cost.typical_share(made):.1%} of a version's time (median)"
             )
+        met, took = strategy.state.run.committee, cost.typical(map(cost.latency, made))
+        if met is not None and took is not None:
+            progress.say(
+                f"Opened by a committee of {len(met.members)} hospitals, {met.openers} at a time, which took {took} "
+                f"(median). Roster {met.roster[:16]}, revision {met.revision}: hospitals compare it with "
+                "`crossward members show`"
+            )
         _report(folder.path, progress)
         folder.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
         progress.say(f"Run folder: {folder.path}")

@@ -17,6 +17,7 @@ from rich.console import Console, RenderableType
 
 from crossward.ledger import events
 from crossward.ledger.events import Event
+from crossward.ledger.explain import committee_text
 from crossward.ledger.state import RunState
 from crossward.machine.text import printable
 from crossward.report import cost
@@ -81,6 +82,8 @@ class Progress(Callback):
                     for site, weight, stale in zip(event.sites, event.weights, event.staleness, strict=True)
                 )
                 crypto = f"; encryption {cost.seconds(event):.2f} s, {cost.share(event):.1%}" if event.key else ""
+                if (took := cost.latency(event)) is not None:
+                    crypto += f"; opened by {', '.join(event.openers)} in {took.seconds:.2g} s, {took.share:.1%}"
                 facts = "; ".join([*self._fit(event, state), f"weights {members}"])
                 yield f"version {event.version}/{self.versions}: {facts}{crypto}"
             case events.Version():
@@ -94,6 +97,8 @@ class Progress(Callback):
                 yield f"  {event.name}: {name or event.node}: {reason[:300]}"
             case events.Discarded():
                 yield f"version {event.version} opens at no node and is discarded: {event.reason[:300]}"
+            case events.CommitteeMet() | events.OpeningDropped() | events.Liar() | events.Corrected():
+                yield committee_text(event, state.member)[:500]
             case events.Excluded():
                 yield f"excluded: {name}: it contributed to every version that did not open"
             case events.Joined() | events.Left():

@@ -1,8 +1,9 @@
 """The run folder: everything the server keeps of a run. Nothing in it can open a sealed adapter.
 
 ``config.json`` settings, ``ledger.jsonl`` the hash-chained history, ``metrics.jsonl`` one row a version or
-evaluation, ``versions/`` the records that make the global adapter, ``buffer/`` accepted updates that wait, ``sums/``
-and ``snapshots/`` for nodes that catch up, ``result.json`` once the run is over.
+evaluation, ``roster.json`` the hospitals' roster as the nodes sent it, ``versions/`` the records that make the global
+adapter, ``buffer/`` accepted updates that wait, ``answers/`` shares of a version that is being opened, ``sums/`` and
+``snapshots/`` for nodes that catch up, ``result.json`` once the run is over.
 
 Not for: what happens in a run (``strategies``).
 """
@@ -39,6 +40,7 @@ from strategies.aggregation.snapshots import snapshot_name
 MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
 SPENDING = "run.state-dir"  # where simulated nodes keep what they spent: another one would forget it
 METRICS = "metrics.jsonl"
+ROSTER = "roster.json"
 PAYLOADS = ("versions", "buffer", "snapshots")  # folders of a run that survive its interruption
 METRIC_EVENTS = (Version.name, Evaluated.name, Measured.name)
 
@@ -199,6 +201,10 @@ class RunFolder:
     def drop(self, name: str) -> None:
         """Delete a payload's file, if there is one."""
         self._file(name).unlink(missing_ok=True)
+
+    def keep_roster(self, roster: bytes) -> None:
+        """Write ``roster.json``: whoever opens the run later can check it without the hospitals' own file."""
+        write_atomic(self.path / ROSTER, roster, durable=self.durable)
 
     # ------------------------------------------------------------------ end
 

@@ -341,8 +341,9 @@ class AsyncHybrid(Strategy):
         if s.run.opening is not None:  # nothing else is begun before it
             opened = None if s.stop_reason else finish(s)
             return None if opened is None else self._made(opened)
-        unknown = s.committee is not None and s.committee.book is None  # who opens it
-        chosen = [] if s.stop_reason or unknown else self.ready()
+        if s.committee is not None and s.committee.book is None:
+            return None  # a resumed run has updates that wait before a node has said which roster it follows
+        chosen = [] if s.stop_reason else self.ready()
         if not chosen:
             return None
         if s.budget is not None and (refusal := s.budget.refusal([update.hospital for update in chosen])):

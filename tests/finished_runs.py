@@ -20,6 +20,8 @@ from client_app.training.learner import AdaptedModel, adapted_model
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
 from crossward.config.run_config import RunConfig
+from crossward.evaluation.opening import vault_of
+from crossward.evaluation.replay import open_run
 from crossward.simulation.run import simulate_run
 from crossward.simulation.virtual_grid import Speed, VirtualGrid
 from server_app.run_folder import RunFolder, read_config
@@ -69,14 +71,18 @@ class Finished:
         return adapted_model(self.read.model, self.read.lora, self.read.run.seed)
 
     def state(self, number: int) -> NodeState:
-        root = self.read.run.state_root
-        layout = self.vault.layout(self.adapted.layout.fingerprint, len(self.adapted.layout.blocks))
-        return StateFolder(root / self.lineage / f"site-{number}").load(layout)
+        """What node ``number`` keeps; it asked for an evaluation of the last version, so it is there."""
+        root, adapted = self.read.run.state_root, self.adapted
+        layout = self.vault.layout(adapted.layout.fingerprint, len(adapted.layout.blocks))
+        found = StateFolder(root / self.lineage / f"site-{number}").load(layout)
+        last = open_run(self.folder).versions[-1].version
+        assert found.copy.version == last > 0, f"site-{number} is at version {found.copy.version}, the run at {last}"
+        return found
 
     @property
     def vault(self) -> Vault:
         """What the nodes sealed with."""
-        return Vault(self.read.encryption, simulated_key(self.read.encryption))
+        return vault_of(open_run(self.folder), simulated_key(self.read.encryption), self.adapted)
 
     def vector(self, number: int) -> np.ndarray:
         """The global adapter as node ``number`` has it."""
@@ -107,6 +113,23 @@ def federate(
     return Finished(path, config, read_config(path)["lineage"], len(compute))
 
 
+def interrupted(event: str, count: int, after: bool) -> type[RunFolder]:
+    """A run folder whose process dies before or after its ``count``-th such event is written."""
+    seen = 0
+
+    class Dying(RunFolder):
+        def record(self, name: str, **facts: Any) -> None:
+            nonlocal seen
+            seen += name == event
+            dies = name == event and seen == count
+            if not dies or after:
+                super().record(name, **facts)
+            if dies:
+                raise KeyboardInterrupt
+
+    return Dying
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
@@ -123,6 +146,16 @@ def finished(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
         os.environ.pop("CROSSWARD_HOME")
         if before is not None:
             os.environ["CROSSWARD_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def opened(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Four hospitals, whose committee opened two versions of three updates each. Tests only read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSWARD_HOME", str(home))
+        config = run_config(encryption__scheme="committee", strategy__buffer_size=3, strategy__min_contributors=3)
+        config |= {"run.state-dir": str(home / "committee-state")}
+        return federate(config, tmp_path_factory.mktemp("opened") / "run", (10.0, 14.0, 33.0, 12.0))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ Not for: memory (``benchmarks.encryption.llama_committee``) or how many bytes a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
@@ -26,21 +26,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from benchmarks.encryption.contest import AnyContest
 from benchmarks.encryption.ways import Vector
 from benchmarks.harness.figures import Row
-from crossward.encryption.committee.fields import weighted_sum
-from crossward.encryption.committee.hospital import SealedUpdate, open_version, seal_update
+from crossward.encryption.aggregator.committee import CommitteeArithmetic
+from crossward.encryption.committee.hospital import SealedUpdate, seal_update
 from crossward.encryption.committee.masks import joint_key, open_seeds
 from crossward.encryption.committee.member import Member
-from crossward.encryption.committee.opening import Answer, VersionRecord, assign, record
+from crossward.encryption.committee.opening import Answer, assign
+from crossward.encryption.committee.records import Claim, RecordOpener
 from crossward.encryption.committee.roster import Roster
-from crossward.encryption.committee.statements import Consent, Rules, VersionList, weight_limit
+from crossward.encryption.committee.roster_file import RosterBook
+from crossward.encryption.committee.spelling import Proof
+from crossward.encryption.committee.statements import TAG_PRIME, Consent, Rules, VersionList, weight_limit
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.dither import Dither, VersionDither
+from crossward.encryption.packing import Buffer
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import Piece, pieces
 from crossward.machine.cores import cores
 
 SHAPES = {"committee": (4, 1), "committee-j3": (3, 1), "committee-t2": (4, 2)}  # J and t; the first is the default
-BLOCK = 1 << 17  # values of a block
+BLOCK = 1 << 20  # values of a block, as ``client_app.committee.payloads`` cuts them
 LINEAGE, SECRET = "benchmark", bytes(range(32))
 Boxes = dict[str, dict[str, bytes]]
 """Signer -> member -> box."""
@@ -63,6 +67,7 @@ class Committee:
         self.name, self.plan, self.rules = name, plan, Rules(max_share=1.0)
         self.unit, self.total_weight = value_range / plan.q_max, weight_limit(plan, self.roster)
         self.stretches = {who: _stretch(folder / who) for who in self.roster.committee}
+        self.arithmetic = CommitteeArithmetic(plan)
         self.certificates = {who: s.certificate(who, self.keys[who].sign) for who, s in self.stretches.items()}
         self.members = {
             who: Member(who, self.roster, self.keys[who].sign, [stretch], SECRET, self.rules)
@@ -100,6 +105,38 @@ class Committee:
     def asked(self) -> dict[str, tuple[int, ...]]:
         """Which subsets each of the fewest members that open a version answers."""
         return assign(self.roster, self.roster.committee[: self.roster.openers])
+
+    def book(self) -> RosterBook:
+        """The roster, signed by all."""
+        book = RosterBook(self.roster)
+        for who, key in self.keys.items():
+            book = book.signed(who, key.sign)
+        return book
+
+    def add(self, parts: Sequence[Buffer], weights: Sequence[int], count: int) -> bytes:
+        """The weighted sum of the same block of several hospitals."""
+        bits = self.plan.sum_bits(1)
+        return self.arithmetic.combine(parts, weights, [bits] * len(parts), bits, count)
+
+    def combine(
+        self,
+        version: VersionList,
+        counts: Sequence[int],
+        columns: Iterable[Sequence[Buffer]],
+        answers: Sequence[Answer],
+    ) -> Iterator[bytes]:
+        """The version's blocks: ``columns`` have a block of each update, ``answers`` are checked and taken off."""
+        for answer in answers:
+            answer.check(self.roster, version, self.asked()[answer.member], counts)
+        weights = [*version.weights, *(-1 for _ in answers)]
+        for number, (column, count) in enumerate(zip(columns, counts, strict=True)):
+            yield self.add([*column, *(answer.blocks[number] for answer in answers)], weights, count)
+
+    def open(self, version: VersionList, tag: int, blocks: Iterable[Buffer], counts: Sequence[int]) -> Iterator[Vector]:
+        """A version's opened blocks, int64, of ``blocks`` that :meth:`combine` made; ``tag`` is the answers' sum."""
+        opener = RecordOpener(RosterBook(self.roster), self.rules, SECRET, LINEAGE, self.plan)
+        claim = Claim(version.version, version.version, sum(version.weights), 1, 1)
+        return opener.open(claim, Proof((version,), tag), zip(blocks, counts, strict=True), version.count)
 
     def dithers(self, version: VersionList, boxes: Boxes) -> list[VersionDither]:
         """What each carrier adds, as who has every member's key computes it."""
@@ -147,7 +184,7 @@ class CommitteeContest(AnyContest[Committee]):
         super().__init__(way, deltas, clock)
         self.updates: list[SealedUpdate] = []
         self.answers: list[Answer] = []
-        self.record: VersionRecord | None = None
+        self.version: VersionList | None = None
 
     def seal(self, client: int) -> None:
         """One hospital's update, on one core."""
@@ -159,10 +196,11 @@ class CommitteeContest(AnyContest[Committee]):
     def add(self) -> None:
         """The sum, on one core; then the list's consents and answers, and the version that they make of it."""
         way, names = self.way, list(self.way.keys)
-        bits, columns = way.plan.field_bits, self.columns()
-        jobs = [(column, self.weights, bits, n) for column, n in zip(columns, self.counts, strict=True)]
-        self.time("add", lambda: [weighted_sum(*job) for job in jobs])
-        version = VersionList.of(way.roster, 1, [update.statement for update in self.updates], self.weights)
+        jobs = [(column, self.weights, n) for column, n in zip(self.columns(), self.counts, strict=True)]
+        self.time("add", lambda: [way.add(*job) for job in jobs])
+        self.version = version = VersionList.of(
+            way.roster, 1, [update.statement for update in self.updates], self.weights
+        )
         boxes: Boxes = {name: dict(u.boxes) for name, u in zip(names, self.updates, strict=False)}
         consents = [
             self.time("consent", partial(way.consent, who, version, boxes))
@@ -171,16 +209,13 @@ class CommitteeContest(AnyContest[Committee]):
         self.answers = [
             self.time("share", partial(way.answer, who, version, boxes, consents, self.counts)) for who in way.asked()
         ]
-        self.record = self.time(
-            "combine", lambda: record(way.roster, version, self.counts, self.messages, self.answers)
-        )
-        assert self.record is not None
-        self.sums = [bytes(block) for block in self.record.blocks]
+        self.sums = self.time("combine", lambda: [*way.combine(version, self.counts, self.columns(), self.answers)])
         self.dither = way.beyond_mean(way.dithers(version, boxes), 0, version.count)
 
     def _open(self) -> list[Vector]:
-        assert self.record is not None
-        return open_version(self.way.roster, self.way.rules, SECRET, self.record)
+        assert self.version is not None
+        tag = sum(answer.tag for answer in self.answers) % TAG_PRIME
+        return [*self.way.open(self.version, tag, self.sums, self.counts)]
 
     def open(self) -> None:
         """The version's numbers, on one core, and how far they are from the clear sum and the dither."""
@@ -192,12 +227,12 @@ class CommitteeContest(AnyContest[Committee]):
 
     def all_cores(self, pool: Executor) -> None:
         """The same in threads: AES and numpy release the interpreter's lock. Sealed and opened a vector a thread."""
-        way, bits, names = self.way, self.way.plan.field_bits, list(self.way.keys)
-        jobs = [(column, self.weights, bits, n) for column, n in zip(self.columns(), self.counts, strict=True)]
+        way, names = self.way, list(self.way.keys)
+        jobs = [(column, self.weights, n) for column, n in zip(self.columns(), self.counts, strict=True)]
         with ThreadPoolExecutor(cores()) as threads:
             self.time("seal_all", lambda: [*threads.map(way.seal, names, self.pieces)])
             self.time("open_all", lambda: [*threads.map(lambda _: self._open(), self.put)])
-            self.time("add_all", lambda: [*threads.map(lambda job: weighted_sum(*job), jobs)])
+            self.time("add_all", lambda: [*threads.map(lambda job: way.add(*job), jobs)])
 
     def row(self) -> Row:
         """The figures, the committee's own as well: seconds of a consent, a share and combining, bytes of a share."""

@@ -22,15 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.encryption.committee import SECRET, SHAPES, Boxes, Committee, blocks
+from benchmarks.encryption.committee import SHAPES, Boxes, Committee, blocks
 from benchmarks.encryption.llama import CLIENTS, MOST_SECONDS, Figures, figures, update
 from benchmarks.encryption.sizes import llama_blocks
 from benchmarks.harness.command import say
 from benchmarks.harness.figures import medians
 from benchmarks.harness.peak import own_peak
 from benchmarks.harness.processes import fresh, one_core
-from crossward.encryption.committee.hospital import opened_blocks
-from crossward.encryption.committee.opening import VersionRecord, record_blocks
 from crossward.encryption.committee.statements import TAG_PRIME, VersionList
 from crossward.encryption.packing import packed_size
 from crossward.encryption.plan import PRESETS
@@ -109,7 +107,7 @@ class Roles:
             data = path.with_suffix("").read_bytes()
             answers.append(replace(_facts(path), blocks=_cut(data, self.counts)))
         with (self.folder / "sum").open("wb") as file:
-            for block in record_blocks(self.own.roster, version, self.counts, self._columns(), answers):
+            for block in self.own.combine(version, self.counts, self._columns(), answers):
                 file.write(block)
         seconds, peak = time.perf_counter() - began, own_peak()
         tag = sum(answer.tag for answer in answers) % TAG_PRIME
@@ -123,8 +121,7 @@ class Roles:
         out = np.zeros(self.values, dtype=np.int64)
         data, before = (self.folder / "sum").read_bytes(), own_peak()
         began = time.perf_counter()
-        found = VersionRecord(version, tuple(self.counts), _cut(data, self.counts), _facts(self.folder / "sum"))
-        opened = opened_blocks(self.own.roster, self.own.rules, SECRET, found)
+        opened = self.own.open(version, _facts(self.folder / "sum"), _cut(data, self.counts), self.counts)
         for piece, values in zip(self.blocks, opened, strict=True):
             for place, part in piece.spread(values):
                 out[place] += part

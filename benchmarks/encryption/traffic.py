@@ -1,10 +1,10 @@
 """Bytes that a version moves under the committee scheme: payloads, and apart from them all that the committee adds.
 
 Payloads are the sealed updates up and the version down, which every scheme has. The committee adds answers (a share of
-the version each), and what does not grow with the adapter: statements, boxes, lists with their boxes to members,
-consents, the lists that nodes check downloads against, and sealing certificates once a stretch. Sizes are those of real
-objects, spelled as they are signed; frames of messages are not counted. All members are asked to consent, and as many
-to answer as open a version.
+the version each), and what does not grow with the adapter: statements and boxes with updates, lists with boxes to
+members, consents, the proofs that nodes check downloads against, sealing keys with training tasks, and rosters with
+fresh keys from members once a stretch. Sizes are those of the bytes that travel; frames of messages are not counted.
+All members are asked to consent, and as many to answer as open a version.
 
 Not for: how many versions a node downloads (``benchmarks.encryption.virtual``).
 """
@@ -15,17 +15,28 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.encryption.committee import SHAPES, Committee
 from benchmarks.encryption.sizes import llama_blocks
 from benchmarks.harness.figures import Row
-from crossward.encryption.committee.statements import VersionList
+from crossward.config.encryption_settings import EncryptionSettings
+from crossward.encryption.committee.spelling import (
+    AnswerFacts,
+    Invitation,
+    ListRequest,
+    Proof,
+    SealedFacts,
+    spell_certificates,
+)
+from crossward.encryption.committee.statements import Consent, VersionList
 from crossward.encryption.plan import PRESETS, FieldPlan
 
 NODES, BUFFER = 4, 3
-STRETCH = 16  # versions that share sealing keys
+STRETCH = EncryptionSettings().stretch  # versions that share sealing keys
+KEY = "0" * 16  # a fingerprint of the consortium's key
 VALUES = (100_000, 1_000_000, sum(llama_blocks()))
 FLOAT32 = 4.0  # bytes a value, each way
 _VALUES = 1000  # of the small updates whose fixed parts are looked at
@@ -37,21 +48,22 @@ class Fixed:
 
     Parameters
     ----------
-    update : int
-        A hospital's statement and boxes.
-    list : int
-        The list of a version's updates.
+    update, task : int
+        A hospital's statement and boxes; the sealing keys that its training task named.
+    proof : int
+        What a node checks a download of the version against.
     consents, answers : int
         Both directions, of all members asked; answers without the shares themselves.
-    certificates : int
-        The committee's sealing certificates.
+    membership : int
+        Once a stretch: each member's roster and sealing keys.
     """
 
     update: int
-    list: int
+    task: int
+    proof: int
     consents: int
     answers: int
-    certificates: int
+    membership: int
 
 
 def fixed(name: str, plan: FieldPlan, nodes: int, buffer: int) -> Fixed:
@@ -64,18 +76,31 @@ def fixed(name: str, plan: FieldPlan, nodes: int, buffer: int) -> Fixed:
         boxes = {update.statement.signer: dict(update.boxes) for update in updates}
         consents = own.consents(version, boxes)
         answers = [own.answer(member, version, boxes, consents, [_VALUES]) for member in own.asked()]
-    statement = max(len(update.statement.canonical) + len(update.statement.signature) for update in updates)
-    listed = sum(len(s.canonical) + len(s.signature) + len(str(weight)) for s, weight in version.contributions)
-    to_member = listed + sum(len(box) for box in updates[0].boxes.values()) * buffer // len(own.roster.committee)
-    consent = max(len(one.canonical) + len(one.signature) for one in consents)
-    answer = max(len(one.canonical) + len(one.signature) for one in answers)
+
+    def asked(member: str, **more: Any) -> int:
+        mine = {signer: found[member] for signer, found in boxes.items()}
+        return len(ListRequest(version, KEY, mine, **more).to_bytes())
+
+    keys = [
+        spell_certificates([certificate] * 2) for certificate in own.certificates.values()
+    ]  # of this stretch, the next
+    given = tuple(consents)
     return Fixed(
-        update=statement + sum(map(len, updates[0].boxes.values())),
-        list=listed,
-        consents=len(own.roster.committee) * (to_member + consent),
-        answers=len(answers) * (to_member + len(consents) * consent + answer),
-        certificates=sum(len(c.canonical) + len(c.signature) for c in own.certificates.values()),
+        update=max(len(SealedFacts(update.statement, update.boxes).to_bytes()) for update in updates),
+        task=len(Invitation(own.roster.fingerprint, 1, own.certificates).to_bytes()),
+        proof=len(Proof((version,), 0).to_text()),
+        consents=sum(asked(member) for member in own.roster.committee) + sum(map(_size, consents)),
+        answers=sum(
+            asked(a.member, consents=given, subsets=a.subsets, counts=(_VALUES,))
+            + len(AnswerFacts(a.member, a.digest, a.subsets, a.tag, a.signature).to_bytes())
+            for a in answers
+        ),
+        membership=sum(len(own.book().to_bytes()) + len(data) for data in keys),
     )
+
+
+def _size(consent: Consent) -> int:
+    return len(consent.member) + len(consent.digest) + len(consent.signature)
 
 
 def shares_per_value(name: str, plan: FieldPlan) -> float:
@@ -91,10 +116,11 @@ def version_bytes(name: str, values: int) -> Row:
     committee = {
         "shares": shares_per_value(name, plan) * values,
         "statements_and_boxes": BUFFER * found.update,
+        "keys_with_tasks": NODES * found.task,
         "consents": found.consents,
         "answers_without_shares": found.answers,
-        "lists_with_downloads": NODES * found.list,
-        "certificates": (NODES + 1) * found.certificates / STRETCH,  # announced once, handed to every node
+        "proofs_with_downloads": NODES * found.proof,
+        "rosters_and_keys": found.membership / STRETCH,
     }
     clear = (BUFFER + NODES) * FLOAT32 * values
     return {

@@ -25,7 +25,7 @@ from benchmarks.encryption.committee import SHAPES
 from benchmarks.encryption.traffic import FLOAT32, STRETCH, fixed, shares_per_value
 from benchmarks.harness.command import say
 from benchmarks.harness.figures import Row
-from crossward.config.encryption_schemes import BFV
+from crossward.config.encryption_schemes import BFV, COMMITTEE
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -109,14 +109,14 @@ def committee_row(counts: Row) -> Row:
 
     Fixed bytes are put on an adapter of a million values.
     """
-    plan, name = FieldPlan(*counts["plan"]), DEFAULT
+    plan = FieldPlan(*counts["plan"])
     each, single = plan.field_bits / 8, replace(plan, guard_bits=0).field_bits / 8
-    row = _bytes(name, counts, each, each, single)
-    parts, versions = fixed(name, plan, counts["nodes"], counts["buffer"]), counts["versions_per_update"]
-    once = parts.consents + parts.answers + (counts["nodes"] + 1) * parts.certificates / STRETCH
-    lists = parts.list * counts["missed_versions_per_update"]
-    row["share_bytes_per_value"] = shares_per_value(name, plan) * versions
-    row["fixed_bytes"] = parts.update * counts["tasks_per_update"] + once * versions + lists
+    row = _bytes(COMMITTEE, counts, each, each, single)
+    parts, versions = fixed(DEFAULT, plan, counts["nodes"], counts["buffer"]), counts["versions_per_update"]
+    once = parts.consents + parts.answers + parts.membership / STRETCH
+    proofs = parts.proof * counts["missed_versions_per_update"]
+    row["share_bytes_per_value"] = shares_per_value(DEFAULT, plan) * versions
+    row["fixed_bytes"] = (parts.update + parts.task) * counts["tasks_per_update"] + once * versions + proofs
     more = row["share_bytes_per_value"] + row["fixed_bytes"] / VALUES
     row["with_committee_times_float32"] = row["total_times_float32"] + more / (2 * FLOAT32)
     return row
@@ -133,16 +133,6 @@ def _bytes(scheme: str, counts: Row, up: float, down: float, down_of_one: float)
         "down_times_float32": down / FLOAT32,
         "total_times_float32": (up + down) / (2 * FLOAT32),
     }
-
-
-def committee_plan(nodes: int, buffer: int) -> FieldPlan:
-    """The preset with which a committee moves the fewest bytes a value: its fields cost as much up as down."""
-
-    def cost(plan: FieldPlan) -> float:
-        sums = max(nodes / buffer / plan.max_versions, 1.0)
-        return plan.field_bits / 8 * (1 + sums) + shares_per_value(DEFAULT, plan) / buffer
-
-    return min((plan for plan in PRESETS.values() if 4 * buffer <= plan.total_weight), key=cost)
 
 
 def _run(job: Job) -> Row:
@@ -163,10 +153,10 @@ def measure(fleets: Iterable[int], buffers: Iterable[int], versions: int) -> lis
     for nodes in fleets:
         length = max(versions, 4 * nodes) if versions >= LONG else versions
         for buffer in (buffer for buffer in buffers if buffer <= nodes):
-            bfv = field_plan(EncryptionSettings(scheme=BFV), nodes, buffer)
+            plans = {name: field_plan(EncryptionSettings(scheme=name), nodes, buffer) for name in (BFV, COMMITTEE)}
             for limit in (StrategySettings().max_staleness, length):
                 facts = nodes, buffer, length, limit
-                wanted += [(bfv_row, (*facts, bfv)), (committee_row, (*facts, committee_plan(nodes, buffer)))]
+                wanted += [(bfv_row, (*facts, plans[BFV])), (committee_row, (*facts, plans[COMMITTEE]))]
     jobs, counts = list(dict.fromkeys(job for _, job in wanted)), {}
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         for job, row in zip(jobs, pool.map(_run, jobs), strict=True):

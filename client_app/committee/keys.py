@@ -106,8 +106,7 @@ class CommitteeKeys(Consortium):
         return invited
 
     def _other_roster(self, named: str) -> str:
-        own = self.book.roster
-        earlier = any(one.fingerprint == named for one in self.book.revisions)
+        own, earlier = self.book.roster, self.book.has(named)
         what = (
             "an earlier revision of it: the other hospitals must" if earlier else "not known here: this hospital must"
         )

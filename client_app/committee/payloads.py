@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from client_app.committee.keys import CommitteeKeys, Consortium
-from client_app.update.payloads import MissingKeyError, Opened, Payloads, UnopenedError, Values, Vault
+from client_app.update.payloads import MissingKeyError, Opened, Payloads, UnverifiedError, Values, Vault
 from crossward.encryption.committee.fields import FieldError
 from crossward.encryption.committee.hospital import VersionError, seal_update
 from crossward.encryption.committee.records import Claim, RecordOpener
@@ -76,7 +76,7 @@ class CommitteePayloads(Payloads):
     def _opened_sealed(self, payload: Payload, hidden: Sequence[Piece], head: RecordHead) -> Opened:
         secret = self.vault.secret(head.key).committee_key()
         opener = RecordOpener(self.consortium.book, self.consortium.rules, secret, self.lineage, self.plan)
-        claim = Claim(head.first, head.last, head.weight_sum, head.sign, head.dithered)
+        claim = Claim(head.first, head.last, head.weight_sum, head.sign, head.dithered, head.reverts)
         blocks = ((part.data, part.head.length) for part in islice(payload, len(hidden)))
         try:
             proof = Proof.from_text(head.proof)
@@ -88,4 +88,4 @@ class CommitteePayloads(Payloads):
                 f"{claim.text} cannot be checked: {error}. Point roster-path at the newest file that all have signed"
             ) from error
         except (FieldError, ListError, SpellingError, VersionError) as error:
-            raise UnopenedError(str(error)) from error
+            raise UnverifiedError(str(error)) from error

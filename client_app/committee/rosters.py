@@ -96,6 +96,12 @@ def simulated_roster(state: Path, partitions: int, own: Ed25519PrivateKey) -> Ro
     return book
 
 
+def roster_of_simulation(state: Path, fingerprint: str) -> RosterBook | None:
+    """Of the rosters that simulations made in the folder ``state``, the one with the revision ``fingerprint``."""
+    found = (_readable(path) for path in sorted((state / "rosters").glob("*.json")))
+    return next((book for book in found if book is not None and book.has(fingerprint)), None)
+
+
 def _readable(path: Path) -> RosterBook | None:
     """The simulation's roster, if there is one: it can be made again."""
     try:

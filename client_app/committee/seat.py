@@ -9,6 +9,7 @@ Not for: the checks (``crossward.encryption.committee.member``), or which keys a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -69,6 +70,7 @@ class Seat:
         return replace(said, signature=keys.sign(said.signed_bytes()))
 
     def _consent(self, task: Task) -> Consented:
+        began = time.perf_counter()
         asked = self._asked(task)
         request, own = asked.request, self.keys.book.roster
         if asked.roster != own:
@@ -79,9 +81,11 @@ class Seat:
         with asked.stretches.locked():
             member, _ = self._member(asked)
             consent = member.consent(request.version, request.boxes)
-        return Consented(task.lineage, task.task, consent.member, consent.digest, consent.signature)
+        facts = consent.member, consent.digest, consent.signature
+        return Consented(task.lineage, task.task, *facts, time.perf_counter() - began)
 
     def _answer(self, task: Task) -> Answered:
+        began = time.perf_counter()
         asked = self._asked(task)
         request, digest, bits = asked.request, asked.request.version.digest, FieldPlan(*task.plan).sum_bits(1)
         with asked.stretches.locked():
@@ -97,7 +101,7 @@ class Seat:
             for count, block in zip(request.counts, answer.blocks, strict=True)
         )
         facts = AnswerFacts(answer.member, answer.digest, answer.subsets, answer.tag, answer.signature)
-        return Answered(task.lineage, task.task, facts.to_bytes(), join(parts))
+        return Answered(task.lineage, task.task, facts.to_bytes(), join(parts), time.perf_counter() - began)
 
     def _asked(self, task: Task) -> _Asked:
         """What a member is asked, if this hospital is one."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from client_app.state.locks import exclusive
-from client_app.update.payloads import UnopenedError
+from client_app.update.payloads import UnopenedError, UnverifiedError
 from crossward.machine.files import write_atomic
 
 MOST = 3
@@ -55,6 +55,8 @@ class Strikes:
             self._check(key)
             try:
                 yield
+            except UnverifiedError:
+                raise
             except UnopenedError as error:
                 self._add(key, f"{what}: {error}")
                 raise

@@ -43,6 +43,10 @@ class UnopenedError(RuntimeError):
     """Something sealed under a key that this node holds does not open, or to nothing that a sum can be."""
 
 
+class UnverifiedError(UnopenedError):
+    """A record is not the sum that its proof claims. Saying so tells nothing of a key: sums are checked by a MAC."""
+
+
 @dataclass(frozen=True)
 class Vault:
     """What a node seals with: the run's settings, the consortium key, and which blocks are sealed.

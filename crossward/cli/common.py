@@ -46,6 +46,15 @@ PassphraseFile = Annotated[
     Path | None,
     typer.Option("--passphrase-file", click_type=PATH, metavar="FILE", help="The key file's passphrase, if any."),
 ]
+Roster = Annotated[
+    Path | None,
+    typer.Option(
+        "--roster",
+        click_type=PATH,
+        metavar="FILE",
+        help="A hospital's roster file: checks versions that a committee opened. A simulation's own is found.",
+    ),
+]
 RunConfig = Annotated[
     list[str] | None,
     typer.Option(

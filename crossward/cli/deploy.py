@@ -160,9 +160,10 @@ def init_hospital(
 
 def _send_identity(public: Path) -> None:
     """What becomes of ``identity.pub``, and what of it to compare."""
-    digits = public.read_text(encoding="utf-8")[:16]
+    from crossward.cli.members_lines import short
+
     say(f"to the hospital that makes the roster: {public}")
-    say(f"read out to it by telephone: {' '.join(digits[at : at + 4] for at in range(0, 16, 4))}")
+    say(f"read out to it by telephone: {short(public.read_text(encoding='utf-8'))}")
 
 
 @deploy.command(epilog=example("crossward deploy node-key hospital/hospital.toml"))

@@ -1,9 +1,9 @@
 """``crossward evaluate`` and ``crossward export``: a run's global adapter, measured or written as a PEFT folder.
 
 Evaluation reads the run folder and checks its ledger; replays its versions into the adapter, with the consortium's key
-if they are sealed; writes it as a PEFT folder; measures untuned base, global adapter, every hospital's own adapter
-where its state folder is on this machine, and on request a centrally trained one, at every hospital; prints the table
-and a few generations; writes ``evaluation.json``.
+if they are sealed and the hospitals' roster if a committee opened them; writes it as a PEFT folder; measures untuned
+base, global adapter, every hospital's own adapter where its state folder is on this machine, and on request a centrally
+trained one, at every hospital; prints the table and a few generations; writes ``evaluation.json``.
 
 Not for: the attack suite or the comparison of methods (``crossward.cli.research``).
 """
@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from crossward.cli.common import PATH, Key, PassphraseFile, RunFolder, example, failing, say
+from crossward.cli.common import PATH, Key, PassphraseFile, Roster, RunFolder, example, failing, say
 
 Version = Annotated[int | None, typer.Option("--version", metavar="V", help="This version (default: the last).")]
 
@@ -42,6 +42,7 @@ def evaluate(
     folder: RunFolder,
     key: Key = None,
     passphrase_file: PassphraseFile = None,
+    roster: Roster = None,
     version: Version = None,
     set_: Annotated[
         list[str] | None,
@@ -73,6 +74,7 @@ def evaluate(
                 run=folder,
                 key=key,
                 passphrase_file=passphrase_file,
+                roster=roster,
                 version=version,
                 set=tuple(set_ or ()),
                 sites=sites,
@@ -90,13 +92,14 @@ def export(
     out: Annotated[Path, typer.Option(click_type=PATH, metavar="FOLDER", help="The PEFT folder to write.")],
     key: Key = None,
     passphrase_file: PassphraseFile = None,
+    roster: Roster = None,
     version: Version = None,
 ) -> int:
     """Write a run's global adapter as a PEFT folder, which transformers and vLLM load."""
     with _failing():
         from crossward.evaluation.export import export
 
-        say(str(export(folder, out, key, passphrase_file, version)))
+        say(str(export(folder, out, key, passphrase_file, version, roster)))
     return 0
 
 

@@ -46,7 +46,8 @@ def wanted(entries: Iterable[Entry], chosen: Chosen) -> Iterator[tuple[Entry, st
             continue
         if chosen.version is not None and facts.get("version") != chosen.version:
             continue
-        names = {*who, name, *_list(facts.get("sites")), *_list(facts.get("hospitals"))}
+        names = {*who, name, facts.get("member")}
+        names.update(*(_list(facts.get(key)) for key in ("sites", "hospitals", "openers")))
         if chosen.node is not None and chosen.node not in names:
             continue
         yield entry, name

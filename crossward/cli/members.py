@@ -140,8 +140,9 @@ def sign(
         shown, key = RosterBook.load(path, complete=False), read_identity(identity)
         name = shown.roster.name_of(public_of(key))
         for copy in copies or ():
+            other = RosterBook.load(copy, complete=False)
             try:
-                shown = shown.joined(RosterBook.load(copy, complete=False))
+                shown = shown.joined(other)
             except RosterError as error:
                 raise RosterError(f"{copy}: {error}") from error
         if after is not None:

@@ -37,7 +37,8 @@ _DRAW = np.dtype("<u4")  # a value: for W up to 2**20 no outcome is more likely 
 VersionDither = Callable[[int, int], NDArray[np.int64]]
 """(first, count) -> int64 [count], each in 0 .. W-2: what a version's fields first .. first+count-1 carry.
 
-Fields are numbered in the order of the payload, so that the same values carry the same however they are cut into parts.
+With several ``Dither.parts`` they are up to as many times that. Fields are numbered in the order of the payload, so
+that the same values carry the same however they are cut into parts.
 """
 
 
@@ -49,9 +50,12 @@ class Dither:
     ----------
     key : bytes (default: 32 fresh random bytes)
         The run's dither key. A key is for one run: the versions of two that share it can carry the same dither.
+    parts : int (default: 1)
+        How many integers uniform over 0 .. W-2 the dither is the sum of: as many means are removed on opening.
     """
 
     key: bytes = field(default_factory=lambda: secrets.token_bytes(KEY_BYTES), repr=False)
+    parts: int = 1
 
     def __post_init__(self) -> None:
         if len(self.key) != KEY_BYTES:

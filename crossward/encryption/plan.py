@@ -134,6 +134,10 @@ class FieldPlan:
         """What opening subtracts from every field of a sum of weights ``weight_sum`` and ``dithered`` dithers."""
         return self.offset * weight_sum + self.dither_mean * dithered
 
+    def most_dithers(self, versions: int) -> int:
+        """How many dithers the fields of a sum of ``versions`` versions hold at all."""
+        return (versions << (self.value_bits + self.weight_bits)) // (self.total_weight - 2)
+
     def largest_sum(self, weight_sum: int, dithered: int) -> int:
         """Largest magnitude of an opened value of such a sum."""
         return self.q_max * weight_sum + self.dither_mean * dithered

@@ -5,6 +5,7 @@ Not for: measuring it.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from client_app.committee.keys import Consortium
 from client_app.committee.payloads import CommitteePayloads
+from client_app.committee.rosters import roster_of_simulation
 from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from crossward.config.run_config import RunConfig
@@ -21,14 +23,15 @@ from crossward.encryption.committee.roster import RosterError
 from crossward.encryption.committee.roster_file import RosterBook
 from crossward.encryption.committee.statements import Rules
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.events import Event, Version
+from crossward.ledger.events import CommitteeMet, Event, Version
 from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.ledger.lines import read_events
 from crossward.ledger.state import RunState, fold
 from crossward.protocol.messages import RecordHead
 from server_app.files import PayloadError, read_payload
-from server_app.run_folder import RunFolderError, read_config
-from strategies.opening.committee import ROSTER
+from server_app.run_folder import ROSTER, RunFolderError, read_config
+
+logger = logging.getLogger("crossward.evaluation")
 
 
 class EvaluationError(RuntimeError):
@@ -82,8 +85,11 @@ def global_vector(
     sizes: tuple[int, ...],
     version: int | None = None,
     vault: Vault | None = None,
+    consortium: Consortium | None = None,
 ) -> NDArray[np.float32]:
     """The adapter at ``version`` (default: the last), float32 [total]; ``vault`` opens what is sealed.
+
+    ``consortium`` checks what a committee opened (default: :func:`consortium_of`).
 
     Raises
     ------
@@ -102,12 +108,8 @@ def global_vector(
             f"the run's adapter layout is {versions[0].layout[:12]}, the model here gives {here[:12]}: base model, "
             "tokenizer or LoRA settings differ. Evaluate with the run's own model.* and lora.* and the same files"
         )
-    state, consortium = Accumulators(), consortium_of(run)
-    with (
-        Payloads(sizes, run.plan, vault)
-        if consortium is None
-        else CommitteePayloads(sizes, run.plan, vault, run.lineage, consortium)
-    ) as payloads:
+    state = Accumulators()
+    with _payloads(run, sizes, vault, consortium or consortium_of(run)) as payloads:
         for made in versions:
             if run.state.versions[made.version].discarded:
                 state.version = made.version
@@ -116,25 +118,61 @@ def global_vector(
     return state.vector(initial, run.plan, schedule)
 
 
-def consortium_of(run: Run) -> Consortium | None:
-    """What the records of a run with a committee are checked against; None for other runs.
+def consortium_of(run: Run, path: Path | None = None) -> Consortium | None:
+    """What checks the versions that a committee opened; None for a run without one.
 
-    The roster is the one that the run's hospitals told its aggregator, which keeps it in the run folder.
+    ``path`` is a hospital's roster file. Without it, a simulation's own is found in its state folder; else the run
+    folder's copy is taken, with a warning, as that is the aggregator's word until its fingerprint is compared.
 
     Raises
     ------
     EvaluationError
-        the roster is missing or damaged.
+        there is no roster, it cannot be used, or the run followed another.
     """
-    if not run.config.encryption.has_committee:
+    config = run.config
+    if not config.encryption.has_committee:
         return None
-    strategy = run.config.strategy
+    followed = [event.roster for event in run.events if isinstance(event, CommitteeMet)]
     try:
-        facts, _, _ = read_payload(run.folder / f"{ROSTER}.payload")
-        book = RosterBook.from_bytes(str(facts["book"]).encode(), f"the roster in {run.folder}")
-    except (PayloadError, RosterError, KeyError) as error:
-        raise EvaluationError(f"the hospitals' roster of the run cannot be read ({error})") from error
-    return Consortium(book, Rules(strategy.min_contributors, strategy.max_share))
+        book = RosterBook.load(path) if path is not None else _found(run, followed)
+    except RosterError as error:
+        raise EvaluationError(str(error)) from error
+    for fingerprint in followed:
+        if not book.has(fingerprint):
+            raise EvaluationError(
+                f"{run.folder} followed roster {fingerprint[:16]}, which is no revision of roster "
+                f"{book.roster.fingerprint[:16]} (revision {book.roster.revision}): give the hospitals' newest roster "
+                "file with --roster FILE. If theirs is this one, the aggregator followed a roster that is not theirs"
+            )
+    return Consortium(book, Rules(config.strategy.min_contributors, config.strategy.max_share))
+
+
+def _found(run: Run, followed: list[str]) -> RosterBook:
+    """The simulation's roster, or else the copy in the run folder."""
+    if followed and (book := roster_of_simulation(run.config.run.state_root, followed[-1])) is not None:
+        return book
+    kept = run.folder / ROSTER
+    if not kept.exists():
+        raise EvaluationError(
+            f"a committee of hospitals opened the versions of {run.folder}: give the hospitals' roster file with "
+            "--roster FILE, so that they can be checked"
+        )
+    book = RosterBook.load(kept)
+    logger.warning(
+        "checked against %s, the aggregator's copy of the roster: compare fingerprint %s (revision %d, %d hospitals) "
+        "with `crossward members show` of a hospital's file, or give that file with --roster",
+        kept,
+        book.roster.fingerprint,
+        book.roster.revision,
+        len(book.roster.hospitals),
+    )
+    return book
+
+
+def _payloads(run: Run, sizes: tuple[int, ...], vault: Vault, consortium: Consortium | None) -> Payloads:
+    if consortium is None:
+        return Payloads(sizes, run.plan, vault)
+    return CommitteePayloads(sizes, run.plan, vault, run.lineage, consortium)
 
 
 def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versions: int) -> None:
@@ -149,6 +187,8 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versi
     number, key = made.version, made.key
     proof = str(facts.get("proof", ""))
     head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered, proof)
+    if proof:
+        head = head._replace(reverts=run.state.versions[number].reverts)
     try:
         state.add(head, payloads.open(payload, head), payloads.total, run.plan, versions)
     except (MissingKeyError, UnopenedError, ValueError) as error:

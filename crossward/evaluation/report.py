@@ -28,7 +28,7 @@ from crossward.evaluation.export import write_adapter
 from crossward.evaluation.generations import continuations
 from crossward.evaluation.labels import label_scores
 from crossward.evaluation.opening import consortium_key, vault_of
-from crossward.evaluation.replay import EvaluationError, Run, global_vector, open_run
+from crossward.evaluation.replay import EvaluationError, Run, consortium_of, global_vector, open_run
 from crossward.machine.files import write_atomic
 from crossward.machine.paths import absolute
 from crossward.protocol.measures import Measure
@@ -48,6 +48,7 @@ class Wanted:
     run: Path
     key: Path | None = None
     passphrase_file: Path | None = None
+    roster: Path | None = None
     version: int | None = None
     set: tuple[str, ...] = ()
     sites: int | None = None
@@ -138,11 +139,12 @@ def evaluate(args: Wanted) -> None:
     run = open_run(args.run.resolve())
     config = overrides(args.set, run.config)
     key = consortium_key(run, args.key, args.passphrase_file)  # before the long work: it may not fit
+    consortium = consortium_of(replace(run, config=config), args.roster)
     learners = learners_of(run, config, args.sites, args.notes)
     first = learners[0]
     models: dict[str, Vector] = {"base": first.initial()}
     vault = vault_of(run, key, first.adapted)
-    models["global"] = global_vector(run, first.initial(), first.layout, first.sizes, args.version, vault)
+    models["global"] = global_vector(run, first.initial(), first.layout, first.sizes, args.version, vault, consortium)
     models |= own_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )

@@ -184,7 +184,7 @@ class Disagreement(Event):
 
 @_event
 class Dispatched(Event):
-    """A task was sent: ``bytes`` of records, and ``deadline_seconds`` to answer."""
+    """A task was sent: ``bytes`` of records and of what a committee adds, and ``deadline_seconds`` to answer."""
 
     name = "dispatched"
     task: int
@@ -404,7 +404,10 @@ class OpeningDropped(Event):
 
 @_event
 class Assisted(Outcome):
-    """A node answered a question for the committee's sake, as ``member`` of the roster, with ``bytes`` of shares."""
+    """A node answered a question for the committee's sake, as ``member`` of the roster, after ``seconds``.
+
+    ``bytes`` are those of its share or roster, ``compute_seconds`` what it worked for a consent or a share.
+    """
 
     name = "assisted"
     hospital: str
@@ -413,6 +416,7 @@ class Assisted(Outcome):
     version: int
     seconds: float
     bytes: int
+    compute_seconds: float = sometimes(0.0)
 
 
 @_event
@@ -444,7 +448,8 @@ class Version(Event):
 
     ``weights``, ``staleness`` and so on are in the order of ``tasks``; ``hospital_epsilon`` is what the hospital that
     has taken part most has spent by then, in ``hospital_versions`` versions. ``seconds`` since the version before.
-    With a committee, ``openers`` are the members whose answers opened it, ``opening_seconds`` what that took.
+    With a committee, ``openers`` are the members whose answers opened it, ``opening_seconds`` what that took since the
+    list was fixed, ``member_seconds`` what the members worked for it.
     """
 
     name = "version"
@@ -475,6 +480,7 @@ class Version(Event):
     add_seconds: float | None = sometimes()
     openers: tuple[str, ...] = sometimes(())
     opening_seconds: float | None = sometimes()
+    member_seconds: float | None = sometimes()
 
 
 @_event

@@ -10,16 +10,32 @@ Not for: a whole run (``crossward.report``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from crossward.ledger import reasons
 from crossward.ledger.chain import LedgerError
-from crossward.ledger.events import Accepted, Discarded, Dispatched, Event, Measured, Outcome, Refused, Version
+from crossward.ledger.events import (
+    Accepted,
+    Assisted,
+    CommitteeMet,
+    Corrected,
+    Discarded,
+    Dispatched,
+    Event,
+    Liar,
+    Measured,
+    Opening,
+    OpeningDropped,
+    Outcome,
+    Refused,
+    Version,
+)
 from crossward.ledger.file import FILE_NAME
 from crossward.ledger.lines import read_events
 from crossward.ledger.state import RunState
+from crossward.protocol.messages import ANSWER, CONSENT
 
 _LONGEST = 500  # characters of a node's own words
 
@@ -37,12 +53,14 @@ def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
     if isinstance(ledger, str | Path):
         path = Path(ledger)
         ledger = read_events(path / FILE_NAME if path.is_dir() else path)
-    state, lines, highest = RunState(), list[str](), 0
+    state, lines, highest, versions = RunState(), list[str](), 0, set[int]()
     for event in ledger:
         state.apply(event)
         if isinstance(event, Dispatched):
             highest = max(highest, event.task)
-        lines += [f"{_when(event)}  {line}" for line in _lines(event, task, state)]
+        if isinstance(event, Version) and task in event.tasks:
+            versions.add(event.version)
+        lines += [f"{_when(event)}  {line}" for line in _lines(event, task, state, versions)]
     if not lines:
         raise LedgerError(
             f"the ledger has no task {task}: "
@@ -50,20 +68,61 @@ def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
         )
     if task in state.under_way:
         lines.append("It has no outcome yet: the node is at work, or the run stopped meanwhile.")
+    elif state.opening is not None and task in state.opening.tasks:
+        lines.append(f"The committee has not opened it yet ({state.opening_text}).")
     elif task in state.buffer:
         lines.append("It waits for its version; no version has taken it yet.")
     return [_clean(line) for line in lines]
 
 
-def _lines(event: Event, task: int, state: RunState) -> Iterator[str]:
+def committee_text(event: Event, member: Callable[[str], str] = str) -> str:
+    """What happened to a run's committee, in words; empty for other events. ``member`` gives the name to show."""
+    match event:
+        case CommitteeMet():
+            members = ", ".join(map(member, event.members))
+            return (
+                f"roster {event.roster[:16]}, revision {event.revision}: versions are opened by {members}; "
+                f"{event.quorum} consent to each and {event.openers} answer"
+            )
+        case OpeningDropped():
+            return f"version {event.version} is not opened, and its updates are lost: {event.reason}"
+        case Liar():
+            return (
+                f"{member(event.member)} answered wrongly for version {event.version} (subsets "
+                f"{', '.join(map(str, event.subsets))} of the committee): it is asked last from now on"
+            )
+        case Corrected():
+            openers = ", ".join(map(member, event.openers))
+            return f"version {event.version} could not be verified and was made again of the answers of {openers}"
+    return ""
+
+
+def _lines(event: Event, task: int, state: RunState, versions: set[int]) -> Iterator[str]:
+    """What ``event`` says of ``task``, which went into ``versions``."""
     if isinstance(event, Dispatched | Outcome) and event.task == task:
         yield from _of_task(event, state)
+    elif isinstance(event, Opening) and task in event.tasks:
+        weight = event.weights[event.tasks.index(task)]
+        yield (
+            f"the committee is asked to open version {event.version} with it, at the weight {weight} of "
+            f"{sum(event.weights)}; from here on it is opened in this list or in none"
+        )
+    elif isinstance(event, OpeningDropped) and task in event.tasks:
+        yield committee_text(event)
+        if (reason := reasons.reason_of(event.reason)) is not None:
+            yield f"  why [{reason.code}]; what to do: {reason.remedy}"
+    elif isinstance(event, Liar | Corrected) and event.version in versions:
+        yield committee_text(event, state.member)
     elif isinstance(event, Version) and task in event.tasks:
         place = event.tasks.index(task)
         weight = event.weights[place] if place < len(event.weights) else 0
         stale = event.staleness[place] if place < len(event.staleness) else 0
         share = f" of {event.weight_sum} (the sum of weights)" if event.weight_sum else ""
-        yield f"in version {event.version} with the weight {weight}{share}, {stale} versions stale"
+        by = ""
+        if event.openers:
+            took = "" if event.opening_seconds is None else f" in {event.opening_seconds:.3g} s"
+            by = f", opened by {', '.join(map(state.member, event.openers))}{took}"
+        yield f"in version {event.version} with the weight {weight}{share}, {stale} versions stale{by}"
     elif isinstance(event, Discarded) and task in event.tasks:
         yield f"version {event.version} opens at no node and is discarded, the update with it: {event.reason}"
 
@@ -89,6 +148,14 @@ def _of_task(event: Dispatched | Outcome, state: RunState) -> Iterator[str]:
             yield from (f"  clamped: {claim}" for claim in event.clamped)
         case Measured():
             yield f"measured by {who} in {event.seconds:.4g} s"
+        case Assisted():
+            member = state.member(event.member) if event.member else who
+            done = {CONSENT: f"consented to the list of version {event.version}", ANSWER: "sent its share"}
+            what = done.get(event.kind, "named the roster that it follows and its sealing keys")
+            of = f" of version {event.version}" if event.kind == ANSWER else ""
+            size = f": {event.bytes / 1e6:.3g} MB" if event.bytes else ""
+            unused = "" if event.member else ", too late to be of use"
+            yield f"{member} {what}{of} after {event.seconds:.4g} s{size}{unused}"
         case Refused():
             reason = reasons.reason_of(event.reason)
             yield f"{reasons.OUTCOMES[event.name]} ({event.name}), {who}: {event.reason or 'no reason given'}"

@@ -26,6 +26,7 @@ from crossward.ledger.chain import LedgerError
 from crossward.ledger.events import (
     VERSION,
     Accepted,
+    Assisted,
     CommitteeMet,
     Corrected,
     Discarded,
@@ -52,7 +53,7 @@ from crossward.ledger.events import (
     Version,
 )
 from crossward.protocol.measures import Measure
-from crossward.protocol.messages import SnapshotHead
+from crossward.protocol.messages import ANSWER, CONSENT, SnapshotHead
 
 TASKS_PER_SESSION = 32  # bits of a task's number: those of a resumed run never meet those of the run before
 
@@ -67,7 +68,10 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class VersionFacts:
-    """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: 1 with a dither."""
+    """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: see RecordHead.
+
+    ``reverts`` is the version whose updates it takes back, or puts back after that was taken back; 0 in others.
+    """
 
     epoch: int
     weight_sum: int
@@ -75,6 +79,7 @@ class VersionFacts:
     key: str = ""
     dithered: int = 0
     discarded: bool = False
+    reverts: int = 0
 
 
 @dataclass
@@ -97,10 +102,10 @@ class RunState:
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
     who gets no more tasks for that. ``committee`` is the roster in force, ``opening`` the list that its members are
-    being asked to open, ``liars`` which of them answered wrongly. ``heldout`` is the last evaluation with a loss.
-    ``sites`` are names by hospital,
-    ``measures`` the newest ones by (model, site). ``met`` are all nodes of this session; ``unknown`` is an event not
-    known here.
+    being asked to open, ``consented`` and ``answered`` who has done so in this session, ``liars`` which of them ever
+    answered wrongly; ``members`` are hospitals by their names in the roster. ``heldout`` is the last evaluation with a
+    loss. ``sites`` are names by hospital, ``measures`` the newest ones by (model, site). ``met`` are all nodes of this
+    session; ``unknown`` is an event not known here.
     """
 
     sessions: int = 0
@@ -132,6 +137,9 @@ class RunState:
     excluded: set[str] = field(default_factory=set)
     committee: CommitteeMet | None = None
     opening: Opening | None = None
+    consented: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+    members: dict[str, str] = field(default_factory=dict)
     liars: set[str] = field(default_factory=set)
     snapshot: SnapshotHead | None = None
     snapshot_digests: tuple[str, ...] = ()
@@ -149,6 +157,21 @@ class RunState:
     def discarded_versions(self) -> set[int]:
         """Versions that nobody can open and everybody leaves out."""
         return {version for version, facts in self.versions.items() if facts.discarded}
+
+    def member(self, name: str) -> str:
+        """The member ``name`` of the roster, for people: with its site's name, where that is known and another."""
+        site = self.sites.get(self.members.get(name, ""), "")
+        return f"{name} ({site})" if site and site != name else name
+
+    @property
+    def opening_text(self) -> str:
+        """How far the opening of a version has got, in words; empty while none is being opened."""
+        if self.opening is None or self.committee is None:
+            return ""
+        done, of, what = len(self.consented), self.committee.quorum, "consented"
+        if done >= of:
+            done, of, what = len(self.answered), self.committee.openers, "answered"
+        return f"opening version {self.opening.version}: {done} of {of} members {what}"
 
     @property
     def first_task(self) -> int:
@@ -186,6 +209,7 @@ def _begin_session(state: RunState, event: Session) -> None:
     state.planned, state.finished = event.last, None
     for nodes in (state.present, state.exhausted, state.met):
         nodes.clear()
+    _ask_anew(state)
 
 
 def _end(state: RunState, event: Finished) -> None:
@@ -253,7 +277,10 @@ def _measure(state: RunState, event: Measured) -> None:
 
 def _make(state: RunState, event: Version) -> None:
     state.version = event.version
-    facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered)
+    reverts = event.reverts or 0
+    if reverts and (before := state.versions.get(reverts)) is not None:
+        reverts = before.reverts or reverts
+    facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered, reverts=reverts)
     state.versions[event.version] = facts
     state.digests[event.version] = event.digest
     state.layout, state.shape = event.layout, event.shape
@@ -267,6 +294,7 @@ def _make(state: RunState, event: Version) -> None:
         _take_out(state, task)
     if event.reverts is None:
         state.opening = None
+        _ask_anew(state)
     state.taken.update(event.hospitals)
     if event.hospital_epsilon is not None:
         state.epsilon = event.hospital_epsilon
@@ -276,12 +304,29 @@ def _meet_committee(state: RunState, event: CommitteeMet) -> None:
     state.committee = event
 
 
+def _ask_anew(state: RunState) -> None:
+    state.consented.clear()
+    state.answered.clear()
+
+
 def _open(state: RunState, event: Opening) -> None:
     state.opening = event
+    _ask_anew(state)
+
+
+def _assist(state: RunState, event: Assisted) -> None:
+    if event.member:
+        state.members[event.member] = event.hospital
+    if event.member and state.opening is not None and event.version == state.opening.version:
+        if event.kind == CONSENT:
+            state.consented.add(event.member)
+        elif event.kind == ANSWER:
+            state.answered.add(event.member)
 
 
 def _drop_opening(state: RunState, event: OpeningDropped) -> None:
     state.opening = None
+    _ask_anew(state)
     if event.hospitals:
         state.discarded_groups.append(frozenset(event.hospitals))
 
@@ -342,6 +387,7 @@ _CHANGES: dict[type, Callable[[RunState, Any], None]] = {
     Refused: _refuse,
     OverBudget: _exhaust,
     Measured: _measure,
+    Assisted: _assist,
     CommitteeMet: _meet_committee,
     Opening: _open,
     OpeningDropped: _drop_opening,

@@ -46,8 +46,10 @@ class RecordHead(NamedTuple):
     """What a catch-up record covers: versions first..last of one scale epoch, and the exact sum of their weights.
 
     ``key`` is the fingerprint of the consortium key that opens it, empty when nothing in it is sealed. ``dithered`` is
-    how many of its versions carry a dither (``crossward.encryption.dither``). ``proof`` is what a committee opened it
-    by, as :mod:`crossward.encryption.committee.spelling` spells it; empty under other schemes.
+    how many means of a dither (``crossward.encryption.dither``) are removed on opening: one for each of its versions,
+    unless theirs are sums of several. Under a committee every version counts as one. ``proof`` is what it opened it by,
+    as :mod:`crossward.encryption.committee.spelling` spells it; empty under other schemes. ``reverts`` is the earlier
+    version whose list a record takes back (sign -1) or puts back (1); 0 in others, and under other schemes.
     """
 
     first: int
@@ -58,6 +60,7 @@ class RecordHead(NamedTuple):
     key: str = ""
     dithered: int = 0
     proof: str = ""
+    reverts: int = 0
 
 
 class SnapshotHead(NamedTuple):
@@ -201,23 +204,28 @@ class Membership:
 
 @dataclass(frozen=True)
 class Consented:
-    """A member's consent to the version list ``digest``, with its signature."""
+    """A member's consent to the version list ``digest``, with its signature; ``seconds`` of its work."""
 
     lineage: str
     task: int
     member: str
     digest: str
     signature: bytes
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A member's share of a version list: ``facts`` as the spelling has them, the blocks as parts of ``payload``."""
+    """A member's share of a version list: ``facts`` as the spelling has them, the blocks as parts of ``payload``.
+
+    ``seconds`` of its work.
+    """
 
     lineage: str
     task: int
     facts: bytes
     payload: Payload = EMPTY
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

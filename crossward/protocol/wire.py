@@ -325,7 +325,8 @@ def _write_update(reply: Update, content: RecordDict) -> None:
 
 def _write_answered(reply: Answered, content: RecordDict) -> None:
     _put_payload(content, [reply.payload])
-    content[FACTS] = ConfigRecord(_common(reply) | {"reply": _tag(Answered), "facts": reply.facts})
+    own = {"reply": _tag(Answered), "facts": reply.facts, "seconds": reply.seconds}
+    content[FACTS] = ConfigRecord(_common(reply) | own)
 
 
 def write_reply(reply: Reply) -> RecordDict:
@@ -417,7 +418,8 @@ def _read_answered(kind: type[Answered], content: RecordDict, facts: ConfigRecor
     common = _get(facts, "lineage", str), _get(facts, "task", int)
     index = record_of(content, INDEX, ConfigRecord)
     parts = len(_list(index, "kind", str)) if index is not None else 0
-    return kind(*common, _get(facts, "facts", bytes), _take_payload(content, [parts])[0])
+    payload = _take_payload(content, [parts])[0]
+    return kind(*common, _get(facts, "facts", bytes), payload, _get(facts, "seconds", float))
 
 
 def read_reply(content: RecordDict) -> Reply:

@@ -4,7 +4,8 @@
     run = simulate([ToyLearner(number, schedule) for number in range(4)], StrategySettings(), schedule)
     print(run.versions[-1].weights, run.vector())
 
-Strategy, nodes, messages and integer sums are the real ones. Updates are not encrypted, and no file is left.
+Strategy, nodes, messages and integer sums are the real ones. Updates are encrypted where a vault with a key is given,
+and no file is left.
 
 Not for: notes, language models and run folders (``crossward.simulation.run``).
 """
@@ -13,29 +14,35 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flwr.app import RecordDict
+from flwr.app import Context, RecordDict
 
+from client_app.committee.keys import CommitteeKeys
+from client_app.committee.rosters import keys_of_all
+from client_app.committee.seat import Seat
 from client_app.guard.limits import Limits
 from client_app.handlers import make_app
 from client_app.node import Learner, Node
 from client_app.state.folder import NodeState
 from client_app.training.trained import Vector
 from client_app.update.hospital_noise import HospitalNoise
+from client_app.update.payloads import Vault
 from client_app.update.sealer import UpdateSealer
-from crossward.config.encryption_settings import EncryptionSettings
+from crossward.config.encryption_settings import SENSITIVE
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
+from crossward.encryption.aggregator import arithmetic
+from crossward.encryption.committee.statements import Rules
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.settings import field_plan
 from crossward.ledger.events import Event, Version
 from crossward.ledger.lines import read_line
-from crossward.protocol.messages import Head
+from crossward.protocol.messages import Head, Task
 from crossward.protocol.wire import content_size
 from crossward.simulation.toy import toy_context, toy_identity
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
@@ -43,6 +50,7 @@ from strategies.async_hybrid import AsyncHybrid
 from strategies.callbacks import Callback
 from strategies.exchange.bandwidth import Bandwidths
 from strategies.history.journal import MemoryJournal
+from strategies.opening.committee import Committee
 from strategies.registry import strategy_class
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -112,6 +120,7 @@ def simulate(
     clock: VirtualClock | None = None,
     journal: MemoryJournal | None = None,
     size: Callable[[RecordDict], int] = content_size,
+    vault: Vault | None = None,
     noise: HospitalNoise | None = None,
     budget: HospitalBudget | None = None,
     dither: Dither = KNOWN,
@@ -139,6 +148,9 @@ def simulate(
         Given, they can be read while the run goes on.
     size : function (default: bytes of the arrays)
         Bytes that a message counts on a link.
+    vault : Vault (default: nothing is encrypted)
+        Encryption settings and the consortium's key. Under the scheme ``committee`` the first four hospitals, or all
+        three, are the committee.
     noise, budget : HospitalNoise, HospitalBudget (default: none)
         Hospital-level privacy.
     dither : Dither (default: the same in every run)
@@ -160,21 +172,36 @@ def simulate(
         raise ValueError(f"{len(speeds)} speeds for {count} learners: give one for each, or none")
     settings.check_size(count)
     speeds, clock, bandwidths = speeds or [Speed()] * count, clock or VirtualClock(), Bandwidths()
-    plan = plan or field_plan(EncryptionSettings(), count, settings.buffer_size or count, noised=noise is not None)
+    vault = vault or Vault()
+    encryption = vault.settings
+    plan = plan or field_plan(encryption, count, settings.buffer_size or count, noised=noise is not None)
     journal = journal or ClockedJournal(clock)
     given: dict[str, Any] = {"clock": clock, "bandwidths": bandwidths, "budget": budget, "dither": dither}
-    given["callbacks"] = callbacks
+    given |= {"callbacks": callbacks, "kinds": arithmetic(plan, encryption.policy, encryption.scheme)}
+    given["committee"] = Committee(journal.lineage, encryption.stretch) if encryption.has_committee else None
     strategy = (kind or strategy_class(settings.name))(settings, plan, schedule, journal, privacy_unit=unit, **given)
     with tempfile.TemporaryDirectory(prefix="crossward-simulation-") as place:
-        made = []
-        for number, learner in enumerate(learners):
-            folder = Path(place) / str(number)  # of logs alone
+        made, identities = [], {f"site-{number}": toy_identity(number + 1) for number in range(count)}
+        keys: dict[str, CommitteeKeys] = {}
+        if encryption.has_committee:
+            rules = Rules(settings.min_contributors, settings.max_share)
+            keys = keys_of_all(Path(place), identities, rules, encryption.stretch)
+        for learner, (name, identity) in zip(learners, identities.items(), strict=True):
+            folder = Path(place) / name  # of logs, and of sealing keys
             folder.mkdir()
-            sealer, limits = UpdateSealer(noise=noise), Limits(unit)
-            identity = toy_identity(number + 1)
+            blocks = learner.sensitive_blocks(encryption.fraction) if encryption.policy == SENSITIVE else None
+            sealer = UpdateSealer(replace(vault, blocks=blocks), noise, committee=keys.get(name))
+            limits = Limits(unit)
             made.append(Node(learner, folder, identity, schedule, seed, lambda: 0.0, False, sealer, limits))
             made[-1].store = MemoryStore()  # type: ignore[assignment]
-        app, nodes = make_app(lambda context, task: made[int(context.node_config["partition-id"])]), {}
+
+        def build(context: Context, task: Task) -> Node:
+            return made[int(context.node_config["partition-id"])]
+
+        def build_seat(context: Context, task: Task) -> Seat:
+            return Seat(keys[f"site-{context.node_config['partition-id']}"], vault)
+
+        nodes, app = {}, make_app(build, build_seat=build_seat)
         for number, speed in enumerate(speeds):
             nodes[number + 1] = VirtualNode(app, toy_context(number), speed)
             bandwidths.configure(number + 1, speed.mbit)

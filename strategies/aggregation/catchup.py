@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 
+from crossward.config.encryption_schemes import COMMITTEE
 from crossward.encryption.aggregator import Kinds
 from crossward.encryption.committee.spelling import join_proofs
 from crossward.encryption.plan import FieldPlan
@@ -69,6 +70,8 @@ class CatchUp:
         one, other = self.versions[a], self.versions[b]
         if one.discarded or other.discarded or a in self._alone or b in self._alone:
             return False
+        if COMMITTEE in self.kinds and (one.reverts or other.reverts):
+            return False  # nodes check one by one which version each takes back
         return (one.epoch, one.sign, one.key) == (other.epoch, other.sign, other.key)
 
     def forget(self) -> None:
@@ -91,7 +94,9 @@ class CatchUp:
             return RecordHead(version, version, facts.epoch, 0, facts.sign), EMPTY
         kept, payload = self.journal.open(version_name(version))
         head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign, facts.key, facts.dithered)
-        return head._replace(proof=kept.get("proof", "")), payload
+        if proof := kept.get("proof", ""):
+            head = head._replace(proof=proof, reverts=facts.reverts)
+        return head, payload
 
     def _aligned(self, first: int, length: int) -> Record:
         """Sum of versions first..first+length-1, where length is a power of two that divides first-1."""

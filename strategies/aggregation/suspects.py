@@ -13,6 +13,7 @@ from logging import WARNING
 from flwr.common import log
 
 from crossward.ledger.events import Accepted, Excluded
+from strategies.history.roster import NodeView
 from strategies.history.state import ServerState
 
 
@@ -22,11 +23,19 @@ def separate_suspects(state: ServerState, group: list[Accepted]) -> list[Accepte
     suspects = frozenset[str]().union(*run.discarded_groups) - run.excluded
     if not suspects:
         return group
-    present = {state.roster.nodes[node].hospital for node in state.roster.present} - run.excluded
-    if len(present - suspects) + 1 < state.settings.buffer_size:
+    waiting = {update.hospital for update in group}  # a resumed run knows of other nodes not yet whose they are
+    others = waiting | {view.hospital for view in state.roster.nodes.values() if _may_come(state, view)}
+    if len(others - suspects - run.excluded) + 1 < state.settings.buffer_size:
         return group
     first = next((update.task for update in group if update.hospital in suspects), -1)
     return [update for update in group if update.hospital not in suspects or update.task == first]
+
+
+def _may_come(state: ServerState, view: NodeView) -> bool:
+    """Whether an update of a node is still to come."""
+    invited = state.committee is None or state.committee.invites(view.node)
+    here = view.node in state.roster.present and not state.waiting(view.node)
+    return here and invited and state.may_contribute(view)
 
 
 def exclude(state: ServerState) -> None:

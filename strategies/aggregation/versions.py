@@ -131,7 +131,7 @@ def make_version(state: ServerState, chosen: list[Accepted]) -> Version:
     sites = [update.site for update in chosen]
     dither = state.dither.version(state.plan.total_weight, state.version + 1, sites, made.weights)
     parts = combine(payloads, made.weights, state.plan.sum_bits(1), state.kinds, dither)
-    return finish_version(state, chosen, made, parts, dithered=int(dither is not None))
+    return finish_version(state, chosen, made, parts, dithered=0 if dither is None else state.dither.parts)
 
 
 def finish_version(
@@ -139,6 +139,7 @@ def finish_version(
 ) -> Version:
     """Keep ``parts`` as the next version, of the updates ``chosen``; ``more`` are facts of its event."""
     hospitals, budget = [update.hospital for update in chosen], state.budget
+    spent: dict[str, Any] = budget.facts(hospitals) if budget is not None else {}
     contributions, now = made.contributions, state.clock.now()
     version = _append(
         state,
@@ -161,7 +162,7 @@ def finish_version(
         seconds=now - state.version_began,
         seal_seconds=tuple(update.seal_seconds for update in chosen),
         open_seconds=tuple(update.open_seconds for update in chosen),
-        **(budget.facts(hospitals) if budget is not None else {}),
+        **spent,
         **more,
     )
     for update in chosen:

@@ -211,7 +211,11 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
 
 def _accepted(state: ServerState, flight: Flight, view: NodeView, update: Update, seconds: float) -> Accepted:
     """The event of an update that took ``seconds``: its claims are held to bounds, its link's speed is measured."""
-    size = update.payload.size + (sum(p.size for p in update.snapshot[1]) if update.snapshot else 0)
+    size = (
+        update.payload.size
+        + len(update.committee)
+        + (sum(p.size for p in update.snapshot[1]) if update.snapshot else 0)
+    )
     name = hospital(update)
     update, clamped = state.claims.bounded(name, update, seconds)
     if clamped:

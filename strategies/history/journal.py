@@ -47,6 +47,9 @@ class Journal(Protocol):
     def drop(self, name: str) -> None:
         """Forget a payload; nothing happens when there is none."""
 
+    def keep_roster(self, roster: bytes) -> None:
+        """Keep the hospitals' roster file, in place of the one before."""
+
 
 class MemoryJournal:
     """A journal that lives as long as the process."""
@@ -55,6 +58,7 @@ class MemoryJournal:
         self.lineage = lineage
         self.log: list[Facts] = []
         self.payloads: dict[str, tuple[Facts, Payload]] = {}
+        self.roster = b""
         self._hash = ""
 
     def head(self) -> Head:
@@ -91,3 +95,7 @@ class MemoryJournal:
     def drop(self, name: str) -> None:
         """Forget a payload, if there is one."""
         self.payloads.pop(name, None)
+
+    def keep_roster(self, roster: bytes) -> None:
+        """Keep it in ``roster``."""
+        self.roster = roster

@@ -20,8 +20,6 @@ from crossward.encryption.plan import FieldPlan
 from crossward.ledger.events import CommitteeMet
 from crossward.protocol.messages import Membership
 
-ROSTER = "roster"  # what the roster's book is kept under in the run folder
-
 
 @dataclass
 class _Known:
@@ -83,7 +81,7 @@ class Committee:
             raise RosterError(
                 f"roster {book.roster.fingerprint[:16]} does not list the identity {key[:16]} of a node that follows it"
             )
-        if self.met and not any(one.fingerprint == self.met for one in book.revisions):
+        if self.met and not book.has(self.met):
             raise RosterError(
                 f"roster {book.roster.fingerprint[:16]} (revision {book.roster.revision}) does not go on from "
                 f"{self.met[:16]}, which this run follows: this hospital must point roster-path at the newest file "
@@ -108,6 +106,10 @@ class Committee:
     def to_be_asked(self, node: int) -> bool:
         """Whether a node's answer is missing or may have changed."""
         return node not in self.known or node in self.stale
+
+    def lags(self, node: int) -> bool:
+        """Whether a node follows another roster than the one in force: its hospital may put that in place any time."""
+        return self.book is not None and node in self.known and not self.invites(node)
 
     def choose(self, asking: bool) -> CommitteeMet | None:
         """Take up the roster that most nodes follow, or a later revision of it; the event if it is another than before.
@@ -151,12 +153,6 @@ class Committee:
             if known.name == member and known.book.roster.fingerprint == self.book.roster.fingerprint
         ]
         return nodes[-1] if nodes else None
-
-    def astray(self) -> list[int]:
-        """Nodes that answered and do not follow the roster in force; they are asked again from here on."""
-        nodes = [n for n in self.known if self.book is not None and n not in self.stale and not self.invites(n)]
-        self.stale.update(nodes)
-        return nodes
 
     def missing(self, version: int) -> list[str]:
         """Members whose sealing keys of the stretch of ``version`` are not known."""

@@ -147,6 +147,7 @@ def finish(state: ServerState) -> Version | None:
         proof=proof.to_text(),
         openers=tuple(answer.member for answer in found.answers),
         opening_seconds=now - found.began,
+        member_seconds=found.work,
     )
     state.opened[version.version] = found
     state.opening = None
@@ -191,9 +192,9 @@ def drop(state: ServerState, reason: Stated, suspect: bool = False) -> None:
     chosen = [state.run.buffer[task] for task in asked.tasks if task in state.run.buffer]
     hospitals = tuple(update.hospital for update in chosen) if suspect else ()
     log(WARNING, "Version %s is not opened: %s", asked.version, reason.text)
-    state.record(OpeningDropped(version=asked.version, tasks=asked.tasks, hospitals=hospitals, reason=reason.text))
-    for update in chosen:
+    for update in chosen:  # before the list is: no run that is killed in between takes them into another list
         discard(state, update, LATE, reason)
+    state.record(OpeningDropped(version=asked.version, tasks=asked.tasks, hospitals=hospitals, reason=reason.text))
     if state.opening is not None:
         forget_answers(state, state.opening)
     state.opening = None

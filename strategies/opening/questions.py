@@ -40,7 +40,6 @@ from crossward.protocol.wire import write_task
 from strategies.history.roster import Flight, NodeView
 from strategies.history.state import ServerState
 from strategies.opening import recheck
-from strategies.opening.committee import ROSTER
 from strategies.opening.making import drop_for_roster, take_up
 from strategies.opening.round import Asked, Round
 
@@ -60,16 +59,13 @@ def settle_roster(state: ServerState) -> None:
     if (committee := state.committee) is None:
         return
     if (met := committee.choose(asking(state))) is not None:
+        assert committee.book is not None  # noqa: S101 - for mypy: it is what was just taken up
         changed = state.run.committee is not None and state.run.committee.roster != met.roster
         log(INFO, "Roster %s (revision %s), committee: %s", met.roster[:16], met.revision, ", ".join(met.members))
-        if committee.book is not None:  # for whoever evaluates the run
-            state.journal.keep(ROSTER, {"book": committee.book.to_bytes().decode()}, ())
+        state.journal.keep_roster(committee.book.to_bytes())
         state.record(met)
         if changed:
             drop_for_roster(state)
-    for node in committee.astray():
-        log(WARNING, "Node %s follows another roster than this run and gets no tasks; it is asked again", node)
-        state.roster.back_off(state.roster.nodes[node], state.clock.now(), state.settings.retry_seconds)
     take_up(state)
 
 
@@ -81,18 +77,18 @@ def questions(state: ServerState) -> Iterator[Question]:
     asked = {flight.node for flight in state.roster.flights.values() if flight.kind == MEMBERSHIP}
     for node in sorted(state.roster.present - asked):
         view = state.roster.nodes[node]
-        if committee.to_be_asked(node) and view.not_before <= now:
+        if (committee.to_be_asked(node) or committee.lags(node)) and view.not_before <= now:
             yield _composed(state, view, MEMBERSHIP, b"")
     recheck.forget_verified(state)
     for doubted in list(state.rechecks.values()):
         recheck.go_on(state, doubted, _reachable(state, doubted))
     for found in under_way(state):
         for member, subsets in found.questions(_reachable(state, found), now).items():
-            if (node := committee.at(member)) is None:
+            if (at := committee.at(member)) is None:
                 continue
-            found.asked[member] = Asked(node, subsets)
+            found.asked[member] = Asked(at, subsets)
             kind, data = ANSWER if subsets else CONSENT, found.request(member, subsets).to_bytes()
-            yield _composed(state, state.roster.nodes[node], kind, data, found)
+            yield _composed(state, state.roster.nodes[at], kind, data, found)
 
 
 def under_way(state: ServerState) -> list[Round]:
@@ -172,11 +168,15 @@ def take_membership(state: ServerState, flight: Flight, view: NodeView, reply: M
         committee.take(view.node, reply)
     except (RosterError, SpellingError) as error:
         raise ProtocolError(str(error)) from error
-    joins = committee.book is None or committee.invites(view.node) > followed
-    if joins:
-        state.progress = state.clock.now()
-    if joins or not view.refusing:  # else it would train, and refuse, at once again
-        view.failures, view.not_before = 0, 0.0
+    if committee.lags(view.node):  # its hospital may put the roster in force in place any time
+        log(WARNING, "%s follows another roster than this run and gets no tasks; it is asked again", view.hospital)
+        state.roster.back_off(view, state.clock.now(), state.settings.retry_seconds)
+    else:
+        joins = committee.book is None or committee.invites(view.node) > followed
+        if joins:
+            state.progress = state.clock.now()
+        if joins or not view.refusing:  # else it would train, and refuse, at once again
+            view.failures, view.not_before = 0, 0.0
     _assisted(state, flight, view, committee.known[view.node].name, len(reply.roster) + len(reply.certificates))
 
 
@@ -198,7 +198,7 @@ def take_consent(state: ServerState, flight: Flight, view: NodeView, reply: Cons
     found.helped(member)
     found.consents[member] = consent
     state.progress = state.clock.now()
-    _assisted(state, flight, view, member, 0)
+    found.work += _assisted(state, flight, view, member, 0, reply.seconds)
 
 
 def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answered) -> None:
@@ -211,8 +211,8 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
     """
     found = _asked(flight)
     member = found.member_at(view.node)
-    if found not in under_way(state):
-        _assisted(state, flight, view, "", reply.payload.size)  # its list has been opened meanwhile, or dropped
+    if found not in under_way(state):  # its list has been opened meanwhile, or dropped
+        _assisted(state, flight, view, "", reply.payload.size, reply.seconds)
         return
     subsets = found.asked[member].subsets
     try:
@@ -228,7 +228,7 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
     found.helped(member)
     found.answers.append(replace(answer, blocks=()))
     state.progress = state.clock.now()
-    _assisted(state, flight, view, member, reply.payload.size)
+    found.work += _assisted(state, flight, view, member, reply.payload.size, reply.seconds)
 
 
 def _asked(flight: Flight) -> Round:
@@ -237,7 +237,10 @@ def _asked(flight: Flight) -> Round:
     return flight.round
 
 
-def _assisted(state: ServerState, flight: Flight, view: NodeView, member: str, size: int) -> None:
+def _assisted(state: ServerState, flight: Flight, view: NodeView, member: str, size: int, worked: float = 0.0) -> float:
+    """Record an answer of ``size`` bytes; the seconds that the node ``worked``, within its round trip."""
+    seconds = state.clock.now() - flight.sent
+    worked = min(max(worked, 0.0), seconds)
     state.record(
         Assisted(
             task=flight.task,
@@ -246,7 +249,9 @@ def _assisted(state: ServerState, flight: Flight, view: NodeView, member: str, s
             member=member,
             kind=flight.kind,
             version=flight.version,
-            seconds=state.clock.now() - flight.sent,
+            seconds=seconds,
             bytes=size,
+            compute_seconds=worked,
         )
     )
+    return worked

@@ -51,6 +51,8 @@ class Round:
         Fingerprint of the consortium key whose secret pads the sum.
     began : float
         When, on the server's clock.
+    work : float (default: 0)
+        Seconds that members worked for it, as they report within the round trips.
     """
 
     chosen: list[Accepted]
@@ -60,6 +62,7 @@ class Round:
     counts: tuple[int, ...]
     key: str
     began: float
+    work: float = 0.0
     consents: dict[str, Consent] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)  # without their blocks, which the journal keeps
     asked: dict[str, Asked] = field(default_factory=dict)  # by member

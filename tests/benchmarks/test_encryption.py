@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.encryption.committee import BLOCK
 from benchmarks.encryption.contest import weights_of
 from benchmarks.encryption.sizes import llama_blocks, rounds
 from benchmarks.encryption.tables import requirements
+from benchmarks.encryption.traffic import measure as measure_traffic
+from client_app.committee.payloads import CHUNK
 from crossward.encryption.plan import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,11 +71,15 @@ def test_a_committees_bytes_are_payload_and_what_it_adds(ran: tuple[dict[str, An
         assert small["payload_times_float32"] == large["payload_times_float32"] == 15 / 32
         for row in (small, large):
             parts = row["committee_bytes"]
-            assert parts["shares"] == shares * row["values"] * 15 / 8 and min(parts.values()) > 1000
+            assert parts["shares"] == shares * row["values"] * 15 / 8 and min(parts.values()) > 500
             total = row["payload_bytes"] + sum(parts.values())
             assert row["total_times_float32"] == total / (28 * row["values"])
         fixed = [sum(row["committee_bytes"].values()) - row["committee_bytes"]["shares"] for row in (small, large)]
         assert abs(fixed[0] - fixed[1]) < 100 < fixed[0] < 100_000
+
+
+def test_committees_blocks_are_cut_as_nodes_cut_them() -> None:
+    assert BLOCK == CHUNK
 
 
 def test_each_role_of_the_large_adapter_is_measured_and_the_sum_is_exact(ran: tuple[dict[str, Any], str]) -> None:
@@ -129,3 +136,9 @@ def test_a_requirement_that_is_not_met_says_so() -> None:
     row = {"role": "seal", "workers": 1, "over_vector_mib": 2000.0}
     (found,) = requirements({"llama": {"compact": [row]}})
     assert not found["met"] and found["limit"] == "<= 1024"
+
+
+def test_a_version_of_the_default_committees_is_as_small_as_required() -> None:
+    found = requirements({"traffic": measure_traffic(("committee", "committee-j3"), (1_000_000,))})
+    assert len(found) == 4 and all(row["met"] for row in found)
+    assert {row["limit"] for row in found} == {"<= 0.48", "<= 0.62"}

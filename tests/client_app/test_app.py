@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,25 +18,34 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from flwr.supercore.task_identity import TaskIdentity
 
 from client_app import node as nodes
-from client_app.app import app, build
+from client_app.app import app, build, build_seat
 from client_app.training import learner as learning
 from client_app.training.learner import LoraLearner
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError
+from crossward.encryption.committee.roster_file import RosterBook, make_book
+from crossward.encryption.committee.spelling import Invitation, SealedFacts, read_certificates
+from crossward.encryption.committee.statements import Rules
+from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.identity import load_identity
 from crossward.encryption.key_file import create_key
 from crossward.protocol.messages import (
     ALONE,
+    ANSWER,
     BUDGET,
+    CONSENT,
+    DECLINED,
     EVALUATE,
     FAILED,
     MALFORMED,
+    MEMBERSHIP,
     TRAIN,
     VERSION,
     WRONG_KEY,
     Evaluation,
     Failure,
     Head,
+    Membership,
     Reply,
     Task,
     Update,
@@ -45,6 +56,7 @@ from crossward.protocol.wire import read_reply, write_task
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
     "model.device": "cpu",
+    "encryption.scheme": "bfv",
     "lora.rank": 2,
     "data.synthetic-patients": 24,
     "data.min-patients": 2,
@@ -616,3 +628,124 @@ def test_a_node_refuses_what_would_break_a_private_run_whoever_set_it(home: Path
 def test_more_patients_a_step_than_there_are_is_a_matter_of_the_budget(home: Path) -> None:
     got = failure(TASK, context(**PRIVATE | {"privacy__batch": 5000}))
     assert got.kind == BUDGET and "privacy.batch = 5000" in got.reason and "patients" in got.reason
+
+
+# ---------------------------------------------------------------------- a seat on the committee
+
+COMMITTEE = {"encryption__scheme": "committee", "encryption__stretch": 2}
+
+
+def test_a_simulated_seat_names_its_roster_while_no_learner_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client_app.builders.simulated.open_learner", lambda *given: pytest.fail("a learner was made"))
+    said = []
+    for number in range(3):
+        where = context({"partition-id": number, "num-partitions": 3}, run__state_dir=str(tmp_path), **COMMITTEE)
+        reply = ask(write_task(TASK), where, MEMBERSHIP)
+        assert read_simulated_speed(reply.content) is None
+        said.append(read_reply(reply.content))
+    assert all(isinstance(one, Membership) for one in said)
+    books = [RosterBook.from_bytes(one.roster) for one in said if isinstance(one, Membership)]
+    assert len({book.roster.fingerprint for book in books}) == 1
+    stretches = [
+        [c.stretch for c in read_certificates(one.certificates)] for one in said if isinstance(one, Membership)
+    ]
+    assert stretches == [[1, 2]] * 3
+    assert (tmp_path / TASK.lineage / "site-2" / "stretches" / "1.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_committee_takes_three_hospitals(tmp_path: Path) -> None:
+    where = context({"partition-id": 0, "num-partitions": 2}, run__state_dir=str(tmp_path), **COMMITTEE)
+    for kind in (TRAIN, MEMBERSHIP):
+        got = failure(TASK, where, kind)
+        assert got.kind == FAILED and "the simulation has 2" in got.reason and "encryption.scheme = 'bfv'" in got.reason
+
+
+def test_a_run_without_a_committee_has_nobody_to_ask(tmp_path: Path) -> None:
+    for given in ({"encryption__scheme": "bfv"}, COMMITTEE | {"encryption__policy": "none"}):
+        got = failure(TASK, context(run__state_dir=str(tmp_path), **given), MEMBERSHIP)
+        assert got.kind == FAILED and "it has no committee to ask" in got.reason
+
+
+def test_a_question_that_is_malformed_or_breaks_the_seat_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = context(run__state_dir=str(tmp_path), **COMMITTEE)
+    for kind in (MEMBERSHIP, CONSENT, ANSWER):
+        got = read_reply(ask(RecordDict(), where, kind).content)
+        assert isinstance(got, Failure) and got.kind == MALFORMED
+    for kind in (CONSENT, ANSWER):
+        assert failure(TASK, where, kind).kind == DECLINED
+    monkeypatch.setattr("client_app.committee.seat.Stretches", lambda *given: 1 / 0)
+    assert failure(TASK, where, MEMBERSHIP).reason == "ZeroDivisionError: division by zero"
+
+
+def test_a_hospital_trains_and_sits_on_the_committee_by_the_roster_it_names(
+    tmp_path: Path, notes: Path, key: dict[str, str]
+) -> None:
+    state = tmp_path / "state"
+    given = {"data-path": str(notes), "state-dir": str(state)} | key
+    for kind in (TRAIN, MEMBERSHIP):
+        got = failure(TASK, context(given, **CSV, **COMMITTEE), kind)
+        assert got.kind == FAILED and "roster-path is missing" in got.reason and "crossward members" in got.reason
+    identities = {name: load_identity(tmp_path / f"{name}.pem") for name in ("north", "south")}
+    identities["east"] = load_identity(state / "identity.pem")
+    book, roster = make_book(identities), tmp_path / "roster.json"
+    roster.write_bytes(book.to_bytes())
+    where = context(given | {"roster-path": str(roster)}, **CSV, **COMMITTEE)
+    said = answer(TASK, where, MEMBERSHIP)
+    assert isinstance(said, Membership) and RosterBook.from_bytes(said.roster).roster == book.roster
+    certificates = {"east": read_certificates(said.certificates)[0]}
+    for name in ("north", "south"):
+        stretch = Stretch.create(tmp_path / name, TASK.lineage, 1)
+        certificates[name] = stretch.certificate(name, identities[name].sign)
+    invited = Invitation(book.roster.fingerprint, 1, certificates).to_bytes()
+    update = answer(replace(TASK, committee=invited), where)
+    assert isinstance(update, Update) and {head.kind for head in update.payload.heads} == {"committee"}
+    assert SealedFacts.from_bytes(update.committee).statement.signer == "east"
+    assert failure(TASK, where).kind == WRONG_KEY  # a task that names no keys
+
+    demanding = given | {"roster-path": str(roster), "min-contributors": 4}
+    assert "strategy.min-contributors = 3" in failure(TASK, context(demanding, **CSV, **COMMITTEE), MEMBERSHIP).reason
+    stranger = given | {"roster-path": str(roster), "state-dir": str(tmp_path / "other")}
+    assert "which is this hospital's" in failure(TASK, context(stranger, **CSV, **COMMITTEE), MEMBERSHIP).reason
+
+
+def test_the_seats_rules_are_the_stricter_of_the_runs_and_the_hospitals(
+    tmp_path: Path, notes: Path, key: dict[str, str]
+) -> None:
+    state = tmp_path / "state"
+    identities = {name: load_identity(state / f"{name}.pem") for name in ("identity", "north", "south")}
+    roster = tmp_path / "roster.json"
+    roster.write_bytes(make_book(identities).to_bytes())
+    given = {"data-path": str(notes), "state-dir": str(state), "roster-path": str(roster), "min-contributors": 2} | key
+    where = context(given, **CSV, **COMMITTEE, strategy__max_share=0.4)
+    assert build_seat(where, TASK).keys.rules == Rules(3, 0.4)
+
+
+def test_a_process_that_answers_a_question_loads_no_model(tmp_path: Path) -> None:
+    """A node's process starts for every message: a consent is worth milliseconds, not the seconds that torch takes."""
+    script = tmp_path / "seat.py"
+    where = context(run__state_dir=str(tmp_path), **COMMITTEE)
+    script.write_text(
+        "import sys\n"
+        "from flwr.app import Context, RecordDict\n"
+        "from client_app.app import build_seat\n"
+        "from crossward.protocol.messages import Head, Task\n"
+        "task = Task('0123abcd', 5, 0, 0, 0, 2, (8, 7, 0), Head(0, 'ab' * 32))\n"
+        f"where = Context(run_id=1, node_id=1, node_config={dict(where.node_config)!r}, state=RecordDict(), "
+        f"run_config={dict(where.run_config)!r})\n"
+        "said = build_seat(where, task).membership(task)\n"
+        "heavy = {'torch', 'transformers', 'peft', 'datasets', 'scipy'}\n"
+        "print(type(said).__name__, *sorted(heavy & set(sys.modules)))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert ran.stdout.split() == ["Membership"]

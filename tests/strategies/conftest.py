@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -211,7 +212,9 @@ class Federation:
     def state_of(self, node: int) -> NodeState:
         learner = self.learner(node - 1, self.schedule, DIMENSION)
         layout = self.vault.layout(learner.layout, len(learner.sizes))
-        return StateFolder(self.folder / self.journal.lineage / str(node - 1)).load(layout)
+        store = StateFolder(self.folder / self.journal.lineage / str(node - 1))
+        assert not store.path.exists() or json.loads(store.path.read_text())["layout"] == layout
+        return store.load(layout)
 
     def opened(self, payload: Payload, weight_sum: int, key: str, dithered: int = 0) -> np.ndarray:
         """``sum w*q`` of a payload, int64 [DIMENSION]."""

@@ -5,23 +5,21 @@ Only holders import this module.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossward.encryption.committee.fields import Words, check, chunks, pack, word
+from crossward.encryption.committee.fields import Words, pack, unpack, word
 from crossward.encryption.committee.masks import Seeds, pad, seal_seeds, tag_pad
 from crossward.encryption.committee.opening import VersionRecord, payload_digest
 from crossward.encryption.committee.roster import Roster, SealingCertificate
 from crossward.encryption.committee.signatures import Sign
-from crossward.encryption.committee.statements import TAG_PRIME, Rules, Statement, VersionList, box_digests
+from crossward.encryption.committee.statements import TAG_PRIME, Rules, Statement, box_digests
 from crossward.encryption.committee.tags import tag, tag_key
 from crossward.encryption.keystream import PIECE, add_keystream
-from crossward.encryption.packing import Buffer
 from crossward.encryption.plan import FieldPlan
 
 
@@ -105,14 +103,7 @@ def _fields(values: NDArray[Any], plan: FieldPlan) -> Words:
 
 
 def open_version(roster: Roster, rules: Rules, secret: bytes, record: VersionRecord) -> list[NDArray[np.int64]]:
-    """:func:`opened_blocks`, all of them."""
-    return list(opened_blocks(roster, rules, secret, record))
-
-
-def opened_blocks(roster: Roster, rules: Rules, secret: bytes, record: VersionRecord) -> Iterator[NDArray[np.int64]]:
     """``sum_k n_k q_k`` of a version and what its dither leaves beyond its mean, int64 [n] of each block.
-
-    The whole version is checked before its first block comes. Memory holds a block at a time.
 
     Raises
     ------
@@ -121,47 +112,25 @@ def opened_blocks(roster: Roster, rules: Rules, secret: bytes, record: VersionRe
     FieldError, VersionError
         the sum is not the weighted sum of the updates listed.
     """
-    check_version(roster, rules, secret, record)
-    version = record.version
-    removed = version.plan.q_max * sum(version.weights) + version.plan.dither_mean * len(roster.carriers)
-    for first, block, count in _placed(record):
-        out = np.empty(count, dtype=np.int64)
-        for at, fields in _unpadded(secret, version, first, block, count):
-            np.subtract(fields, removed, out=out[at - first :][: fields.size], dtype=np.int64)
-        yield out
-
-
-def check_version(roster: Roster, rules: Rules, secret: bytes, record: VersionRecord) -> None:
-    """Refuse a version that is not the sum that its record claims; as :func:`opened_blocks` does."""
     version = record.version
     version.check(roster, rules)
+    plan, bits = version.plan, version.plan.field_bits
     if sum(record.counts) != version.count or len(record.blocks) != len(record.counts):
         raise VersionError(f"version {version.version} has {sum(record.counts)} fields, its updates {version.count}")
-    key, total = tag_key(secret, version.lineage), record.tag + tag_pad(secret, version.digest)
-    for first, block, count in _placed(record):
-        check(block, version.plan.field_bits, count)
-        total += tag(key, _unpadded(secret, version, first, block, count))
+    key, total, first, out = tag_key(secret, version.lineage), 0, 0, []
+    removed = plan.q_max * sum(version.weights) + plan.dither_mean * len(roster.carriers)
+    for block, count in zip(record.blocks, record.counts, strict=True):
+        fields = unpack(block, bits, count)
+        fields -= pad(secret, version.digest, bits, first, count)
+        fields &= word(bits).type((1 << bits) - 1)
+        total += tag(key, [(first, fields)])
+        out.append(fields.astype(np.int64) - removed)
+        first += count
     listed = sum(weight * statement.tag for statement, weight in version.contributions)
-    if (listed - total) % TAG_PRIME:
+    if (listed - record.tag - tag_pad(secret, version.digest) - total) % TAG_PRIME:
         raise VersionError(
             f"version {version.version} is not the sum of the updates of {', '.join(version.signers)} with weights "
             f"{list(version.weights)}: a committee member answered wrongly, an update's tag is wrong, or the "
             "aggregator changed the sum"
         )
-
-
-def _placed(record: VersionRecord) -> Iterator[tuple[int, Buffer, int]]:
-    """(first field, block, fields of it)."""
-    firsts = itertools.accumulate(record.counts, initial=0)
-    return zip(firsts, record.blocks, record.counts, strict=False)
-
-
-def _unpadded(
-    secret: bytes, version: VersionList, first: int, block: Buffer, count: int
-) -> Iterator[tuple[int, Words]]:
-    """(first field, fields without the pad) of consecutive chunks of a block."""
-    bits = version.plan.field_bits
-    for start, fields in chunks(block, bits, count):
-        plain = fields - pad(secret, version.digest, bits, first + start, fields.size)
-        plain &= word(bits).type((1 << bits) - 1)
-        yield first + start, plain
+    return out

@@ -10,7 +10,7 @@ Not for: what a member checks before it answers (``crossward.encryption.committe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -78,7 +78,7 @@ class VersionRecord:
 
     version: VersionList
     counts: tuple[int, ...]
-    blocks: tuple[Buffer, ...]
+    blocks: tuple[bytes, ...]
     tag: int
 
 
@@ -149,24 +149,6 @@ def record(
     Raises
     ------
     AnswerError
-        as :func:`record_blocks`.
-    """
-    blocks = tuple(record_blocks(roster, version, counts, zip(*updates, strict=True), answers))
-    return VersionRecord(version, tuple(counts), blocks, sum(answer.tag for answer in answers) % TAG_PRIME)
-
-
-def record_blocks(
-    roster: Roster,
-    version: VersionList,
-    counts: Sequence[int],
-    columns: Iterable[Sequence[Buffer]],
-    answers: Sequence[Answer],
-) -> Iterator[bytes]:
-    """The blocks of :func:`record`, one at a time: ``columns`` are a block's bytes of each contribution, by block.
-
-    Raises
-    ------
-    AnswerError
         an answer is not what was asked, or the answers leave out a subset or hold one twice.
     """
     for answer in answers:
@@ -175,8 +157,16 @@ def record_blocks(
     if covered != list(range(len(roster.subsets))):
         raise AnswerError(f"the answers cover subsets {covered}, expected each of {len(roster.subsets)} once")
     weights, bits = (*version.weights, *(-1 for _ in answers)), version.plan.field_bits
-    for number, (column, count) in enumerate(zip(columns, counts, strict=True)):
-        yield weighted_sum([*column, *(answer.blocks[number] for answer in answers)], weights, bits, count)
+    blocks = tuple(
+        weighted_sum(
+            [*(update[number] for update in updates), *(answer.blocks[number] for answer in answers)],
+            weights,
+            bits,
+            count,
+        )
+        for number, count in enumerate(counts)
+    )
+    return VersionRecord(version, tuple(counts), blocks, sum(answer.tag for answer in answers) % TAG_PRIME)
 
 
 def liars(

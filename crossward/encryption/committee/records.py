@@ -37,6 +37,7 @@ class Claim(NamedTuple):
     weight_sum: int
     sign: int
     dithered: int
+    reverts: int = 0
 
     @property
     def text(self) -> str:
@@ -122,10 +123,10 @@ class RecordOpener:
 
     def _check_claim(self, claim: Claim, proof: Proof) -> None:
         numbers, where = [version.version for version in proof.lists], f"the record of {claim.text}"
-        if claim.sign == 1:
-            if numbers != list(range(claim.first, claim.last + 1)):
+        if not claim.reverts:
+            if claim.sign != 1 or numbers != list(range(claim.first, claim.last + 1)):
                 raise VersionError(f"{where} is proved by the lists of versions {numbers[:20]}")
-        elif claim.first != claim.last or len(numbers) != 1 or not 0 < numbers[0] < claim.first:
+        elif claim.first != claim.last or numbers != [claim.reverts] or not 0 < claim.reverts < claim.first:
             raise VersionError(f"{where} takes back one earlier version, its proof has lists of {numbers[:20]}")
         weights = sum(sum(version.weights) for version in proof.lists)
         if (weights, len(numbers)) != (claim.weight_sum, claim.dithered):

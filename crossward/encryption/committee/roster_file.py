@@ -104,6 +104,10 @@ class RosterBook:
             )
         return self
 
+    def has(self, fingerprint: str) -> bool:
+        """Whether a revision with this fingerprint is in it."""
+        return any(one.fingerprint == fingerprint for one in self.revisions)
+
     def of(self, fingerprint: str) -> Roster:
         """The revision with this fingerprint, newest or earlier.
 

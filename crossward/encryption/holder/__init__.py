@@ -39,7 +39,7 @@ class Sealer(Protocol):
     def open(self, data: Buffer, bits: int, count: int, weight_sum: int, dithered: int = 0) -> Integers:
         """``sum w*q``, int64 [count], of a part that is ``sum w*(q + offset)`` with ``sum w = weight_sum``.
 
-        ``dithered`` is how many of its versions carry a dither: its mean is removed, the rest stays in the values.
+        ``dithered`` is how many dithers it carries: their means are removed, the rest stays in the values.
         """
 
 

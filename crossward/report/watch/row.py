@@ -24,8 +24,9 @@ CLAMPED = "clamped"  # facts that a node reported were out of bounds and limited
 class Updates:
     """A hospital's site and accepted updates; from ``steps`` on, what is known of the last of them.
 
-    ``bytes_up`` of all of them, ``bytes_down`` of all tasks; ``loss`` of the training in nats a token, ``heldout`` that
-    of the newest global adapter on the hospital's held-out notes; ``round_trip`` in seconds.
+    ``bytes_up`` of all of them and of what it sent for the committee's sake, ``bytes_down`` of all tasks; ``loss`` of
+    the training in nats a token, ``heldout`` that of the newest global adapter on the hospital's held-out notes;
+    ``round_trip`` in seconds.
     ``epsilon`` of ``unit`` is what the hospital has spent, where it protects examples or patients: its loss is then
     withheld, and its tokens are a public number, not a count.
     """

@@ -18,6 +18,7 @@ from crossward.ledger import events
 from crossward.ledger.events import Event
 from crossward.ledger.state import RunState
 from crossward.protocol.messages import KINDS
+from crossward.report import cost
 from crossward.report.reported_loss import ExactLoss
 from crossward.report.svg import clean
 from crossward.report.watch.row import (
@@ -43,6 +44,10 @@ NOTABLE = (
     events.Repaired,
     events.Resumed,
     events.Refused,
+    events.CommitteeMet,
+    events.OpeningDropped,
+    events.Liar,
+    events.Corrected,
 )
 NAME, REASON, NOTES, PACES = 64, 200, 6, 7  # most characters of two, most notes, versions that give the pace
 NODE = "node-"  # what a hospital's name begins with while its identity is unknown
@@ -81,6 +86,7 @@ class WatchState:
         self._session_began, self._ran = 0.0, 0.0
         self._version_began: float | None = None  # from the first task of a session on
         self._paces: deque[float] = deque(maxlen=PACES)
+        self._latencies: deque[cost.Latency | None] = deque(maxlen=PACES)
         self._hospitals: dict[str, Updates] = {}
         self._nodes: dict[str, _Node] = {}
         self._owners: dict[str, str] = {}  # node -> hospital, of all sessions
@@ -103,6 +109,10 @@ class WatchState:
     def pace(self) -> float | None:
         """Seconds a version: the median of the last few."""
         return median(self._paces) if self._paces else None
+
+    def latency(self) -> cost.Latency | None:
+        """What opening a version took its committee: the median of the last few; None without one."""
+        return cost.typical(self._latencies)
 
     def to_go(self, now: float) -> float | None:
         """Seconds to the last version, by :meth:`pace`."""
@@ -165,13 +175,18 @@ class WatchState:
         for update in waited:
             if (owner := self._nodes.get(update.node)) is not None:
                 self._rest(owner, at)
+        kind = KINDS.get(getattr(event, "kind", ""))
         match event:
-            case events.Outcome() if not waited:
+            case events.Assisted() if node is not None:
+                self._hospitals[node.key].bytes_up += event.bytes
+            case events.Dispatched() if node is not None and kind is not None and kind.beside:
+                self._hospitals[node.key].bytes_down += event.bytes
+            case events.Outcome() if not waited and not (kind is not None and kind.beside):
                 self._answered(event, node, at)
             case events.Dispatched() if node is not None:
                 self._version_began = at if self._version_began is None else self._version_began
                 self._newest = node.task = event.task
-                node.doing = KINDS[event.kind].doing if event.kind in KINDS else "at work"
+                node.doing = kind.doing if kind is not None else "at work"
                 node.version = event.version
                 node.since, node.reason, node.deadline = at, "", event.deadline_seconds
                 self._hospitals[node.key].bytes_down += event.bytes
@@ -183,6 +198,8 @@ class WatchState:
                 if event.reverts is None and self._version_began is not None:
                     self._paces.append(at - self._version_began)
                 self._version_began = at
+                if event.reverts is None:
+                    self._latencies.append(cost.latency(event))
             case events.Discarded():
                 for other in self._nodes.values():  # nobody pauses any longer: it was the version's fault
                     other.failures, other.reason = 0, ""
@@ -217,6 +234,8 @@ class WatchState:
         elif isinstance(event, events.Accepted):
             self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + event.bytes
             self.failures.update([CLAMPED] if event.clamped else ())
+        elif isinstance(event, events.Assisted):
+            self.bytes_up += event.bytes
         elif isinstance(event, events.Refused):
             self.failures[event.name] += 1
 

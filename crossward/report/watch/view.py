@@ -18,6 +18,7 @@ from rich.text import Text
 
 from crossward.ledger import events
 from crossward.ledger.events import Event
+from crossward.ledger.explain import committee_text
 from crossward.report.names import labels
 from crossward.report.svg import clean, count, duration, size
 from crossward.report.watch.row import ABSENT, EXCLUDED, LEFT, PAUSING, SPENT, WAITING, Row
@@ -79,6 +80,7 @@ def headline(state: WatchState, now: float, dead: bool = False) -> Text:
     facts = [f"version {run.version} of {run.planned}"]
     if (pace := state.pace()) is not None:
         facts.append(f"{duration(pace)} a version" if pace < 120 else f"{3600 / pace:.3g} versions an hour")
+    facts += [run.opening_text] if run.opening_text and run.finished is None else []
     facts.append(f"elapsed {duration(state.elapsed(moment))}")
     if (left := state.to_go(moment)) is not None and not dead:
         form = "%H:%M:%S UTC" if _utc(moment + left)[:10] == _utc(moment)[:10] else "%Y-%m-%d %H:%M UTC"
@@ -90,7 +92,14 @@ def headline(state: WatchState, now: float, dead: bool = False) -> Text:
         text.append(f"; died: nothing was written since {_utc(state.last)}, {duration(silent)} ago", "bold red")
     elif silent > LONG_QUIET:
         text.append(f"; nothing new for {duration(silent)}", "yellow")
-    totals = []
+    text.append(f"\n{_totals(state)}\n")
+    failures = ", ".join(f"{found} {kind}" for kind, found in state.failures.most_common())
+    text.append(f"failures: {failures}" if failures else "no failures", "yellow" if failures else "")
+    return text
+
+
+def _totals(state: WatchState) -> str:
+    run, totals = state.run, list[str]()
     if (found := run.heldout) is not None:
         whole = "" if found.complete else " (not all answered)"
         totals.append(f"held-out loss {_number(found.loss)} at version {found.version}{whole}")
@@ -98,10 +107,9 @@ def headline(state: WatchState, now: float, dead: bool = False) -> Text:
         totals.append(f"hospital epsilon {run.epsilon:.3g} of {run.promise.epsilon:.3g}")
     totals.append(count(state.accepted, "accepted update"))
     totals.append(f"{size(state.bytes_up)} up and {size(state.bytes_down)} down in all")
-    text.append("\n" + ", ".join(totals) + "\n")
-    failures = ", ".join(f"{found} {kind}" for kind, found in state.failures.most_common())
-    text.append(f"failures: {failures}" if failures else "no failures", "yellow" if failures else "")
-    return text
+    if (took := state.latency()) is not None:
+        totals.append(f"opening {took}")
+    return ", ".join(totals)
 
 
 def _cells(row: Row, newest: int) -> tuple[str, ...]:
@@ -118,7 +126,7 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
         _number(last.loss),
         "-" if last.epsilon is None else f"{last.epsilon:.3g}",
         brief(last.round_trip),
-        size(last.bytes_up) if last.accepted else "-",
+        size(last.bytes_up) if last.bytes_up else "-",
         size(last.bytes_down) if last.bytes_down else "-",
     )
 
@@ -160,7 +168,9 @@ def note(name: str, event: Event) -> Text:
     return Text(f"{_utc(event.time, '%H:%M:%S')}  {_message(name, event)}", "dim", overflow="ellipsis", no_wrap=True)
 
 
-def _message(name: str, event: Event) -> str:
+def _message(name: str, event: Event) -> str:  # noqa: C901 - one branch an event
+    if text := committee_text(event):
+        return clean(text, REASON)
     match event:
         case events.Accepted():
             return f"{name}: reported facts out of bounds were clamped: {clean('; '.join(event.clamped), REASON)}"

@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from client_app.committee.seat import Seat
 from client_app.node import Node
 from crossward.protocol.messages import KINDS, Failure, Reply
 from strategies.exchange import reception
@@ -15,7 +16,7 @@ from strategies.exchange import reception
 def test_a_kind_is_done_answered_and_taken(name: str) -> None:
     kind = KINDS[name]
     assert name.partition(".")[0] in ("train", "evaluate", "query")  # Flower's categories
-    assert callable(getattr(Node, kind.act))
+    assert callable(getattr(Seat if kind.beside else Node, kind.act))
     assert kind.reply in reception._TAKES
     assert kind.doing
 

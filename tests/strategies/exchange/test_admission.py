@@ -85,6 +85,8 @@ def _other(value: Any) -> list[Any]:
             return [value + 1e-9, -value]
         case str():
             return [value + "x", " "]
+        case b"":
+            return [b"\0"]
         case bytes():
             changed = [value[:-1], value + b"\0", bytes(byte ^ 1 for byte in value[:1]) + value[1:], b""]
             return [other for other in changed if other != value]

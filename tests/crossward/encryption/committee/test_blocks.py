@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from crossward.encryption import packing
-from crossward.encryption.committee.hospital import SealedUpdate, VersionError, opened_blocks, seal_update
+from crossward.encryption.committee.fields import weighted_sum
+from crossward.encryption.committee.hospital import SealedUpdate, seal_update
 from crossward.encryption.committee.masks import Seeds, open_seeds, pad, tag_pad
-from crossward.encryption.committee.opening import record_blocks
+from crossward.encryption.committee.records import Claim, RecordOpener
+from crossward.encryption.committee.spelling import Proof
 from crossward.encryption.committee.statements import TAG_PRIME
 from crossward.encryption.committee.tags import tag, tag_key
 from crossward.encryption.keystream import keystream
@@ -70,16 +72,6 @@ def test_bytes_are_those_of_the_construction(four: Consortium, rng: np.random.Ge
         assert answer.tag == numbers % TAG_PRIME
 
 
-def test_a_version_is_checked_whole_before_its_first_block_comes(four: Consortium, rng: np.random.Generator) -> None:
-    updates = [four.seal(name, *(four.values(rng, count) for count in COUNTS)) for name in four.names[:3]]
-    found = four.record(updates, WEIGHTS, COUNTS)
-    assert [block.size for block in opened_blocks(four.roster, LENIENT, SECRET, found)] == COUNTS
-    last = bytes([found.blocks[2][0] ^ 1]) + found.blocks[2][1:]
-    changed = replace(found, blocks=(*found.blocks[:2], last))
-    with pytest.raises(VersionError, match="is not the sum of the updates"):
-        next(opened_blocks(four.roster, LENIENT, SECRET, changed))
-
-
 @pytest.fixture
 def traced() -> Iterator[Callable[[Callable[[], Any]], float]]:
     """MiB at most that a call had in use at once beyond what was there before it."""
@@ -116,19 +108,21 @@ def test_memory_is_for_what_comes_out_and_a_block(four: Consortium, traced: Call
         assert traced(lambda o=opened, s=subsets, n=name: kept.update({n: o.answer(s, counts)})) < sealed + room
         shares = opened.shares(subsets, counts)
         assert traced(lambda s=shares: sum(len(block) for block, _ in s)) < room
+    columns, weights = zip(*(update.blocks for update in updates), strict=True), [*WEIGHTS, *(-1 for _ in asked)]
     answers = [kept[name] for name in asked]
-    columns = list(zip(*(update.blocks for update in updates), strict=True))
 
     def add() -> None:
-        for number, block in enumerate(record_blocks(four.roster, listed, counts, iter(columns), answers)):
-            kept[f"sum {number}"] = block
+        for number, column in enumerate(columns):
+            parts = [*column, *(answer.blocks[number] for answer in answers)]
+            kept[f"sum {number}"] = weighted_sum(parts, weights, 15, counts[number])
 
     assert traced(add) < sealed + room
-    found = four.record(updates, WEIGHTS, counts, four.names[:3])
-    assert [kept[f"sum {number}"] for number in range(20)] == list(found.blocks)
+    proof = Proof((listed,), sum(answer.tag for answer in answers) % TAG_PRIME)
+    opener = RecordOpener(four.book, LENIENT, SECRET, LINEAGE, four.plan)
+    sums = ((kept[f"sum {number}"], count) for number, count in enumerate(counts))
 
     def open_all() -> None:
-        for block in opened_blocks(four.roster, LENIENT, SECRET, found):
+        for block in opener.open(Claim(1, 1, sum(WEIGHTS), 1, 1), proof, sums, sum(counts)):
             block.max()
 
     assert traced(open_all) < 2 * 2.0 + room  # one is looked at while the next is made

@@ -163,6 +163,16 @@ REFUSED: dict[str, tuple[Change, str]] = {
         lambda o, u: statements(o, u, resigned(o, u[0], seeds=u[0].statement.seeds[:5])),
         "has not one seed a subset and one box a member",
     ),
+    "boxes for too few": (
+        lambda o, u: statements(o, u, resigned(o, u[0], boxes=("", "", *u[0].statement.boxes[2:]))),
+        "the update of h00 has no box for 2 members: of this committee 1 may be absent",
+    ),
+    "no box for this member": (
+        lambda o, u: statements(
+            o, u, resigned(o, u[0], boxes=(u[0].statement.boxes[0], "", *u[0].statement.boxes[2:]))
+        ),
+        "the seeds of h00 for h01 are not those that h00 signed",
+    ),
     "a tag out of range": (lambda o, u: statements(o, u, resigned(o, u[0], tag=2**61 - 1)), "a tag or a number of"),
     "a name of its own making": (
         lambda o, u: statements(o, u, resigned(o, u[0], update="h01/0")),

@@ -12,7 +12,7 @@ from crossward.encryption.committee import hospital
 from crossward.encryption.committee.fields import pack, unpack
 from crossward.encryption.committee.hospital import SealedUpdate, VersionError
 from crossward.encryption.committee.opening import Answer, AnswerError, VersionRecord, check_update, liars, record
-from crossward.encryption.committee.statements import TAG_PRIME, VersionList
+from crossward.encryption.committee.statements import TAG_PRIME, VersionList, box_digests
 from tests.crossward.encryption.committee.consortium import Consortium, payloads
 
 COUNTS, WEIGHTS = [13, 27], [40, 42, 45]
@@ -68,6 +68,24 @@ def test_an_update_that_is_not_what_its_hospital_signed_is_refused(
     wrong = change(update, updates[1])
     with pytest.raises(AnswerError, match=reason):
         check_update(four.roster, wrong.statement, wrong.blocks, COUNTS, wrong.boxes)
+
+
+def test_an_update_may_lack_the_boxes_of_as_many_members_as_may_be_absent(four: Consortium) -> None:
+    """Four members with t = 2, of whom one may be absent."""
+    everybody, block = dict(four.certificates), np.zeros(8, np.int64)
+    four.certificates.pop("h03")
+    update = four.seal("h00", block)
+    assert update.statement.boxes[3] == "" and "" not in update.statement.boxes[:3]
+    check_update(four.roster, update.statement, update.blocks, [8], update.boxes)
+    with pytest.raises(AnswerError, match="its sealed seeds are not those that it signed"):  # made up by the aggregator
+        check_update(four.roster, update.statement, update.blocks, [8], {**update.boxes, "h03": update.boxes["h02"]})
+    four.certificates = everybody
+    whole = four.seal("h01", block)
+    without = {name: box for name, box in whole.boxes.items() if name in ("h00", "h01")}
+    said = replace(whole.statement, boxes=box_digests(four.roster, without)).signed(four.keys["h01"].sign)
+    with pytest.raises(AnswerError, match="of h01 has no seeds for 2 members, of this committee 1 may be absent"):
+        check_update(four.roster, said, whole.blocks, [8], without)
+    check_update(four.roster, whole.statement, whole.blocks, [8], whole.boxes)
 
 
 # ---------------------------------------------------------------------- answers
