@@ -211,7 +211,7 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
     """
     found = _asked(flight)
     member = found.member_at(view.node)
-    if found not in under_way(state):  # its list has been opened meanwhile, or dropped
+    if all(found is not one for one in under_way(state)):  # its list has been opened meanwhile, or dropped
         _assisted(state, flight, view, "", reply.payload.size, reply.seconds)
         return
     subsets = found.asked[member].subsets

@@ -82,10 +82,11 @@ def go_on(state: ServerState, found: Recheck, reachable: Sequence[str]) -> None:
     """Once all have answered, make the record of the likeliest choice of answers."""
     if found.choices is not None or found.waits_for(reachable):
         return
-    ways = list(itertools.islice(_choices(state, found), MOST_CHOICES))
-    liars = {way: _liars(state, found, way) for way in ways}
-    found.as_made = next((way for way in ways if found.first and not _wrong(state, found, way, found.first)), ())
-    found.choices = sorted(ways, key=lambda way: (len(liars[way]), way != found.as_made))
+    assert found.first is not None  # noqa: S101 - for mypy
+    liars = {way: len(_liars(state, found, way)) for way in itertools.islice(_choices(state, found), MOST_CHOICES)}
+    ways = sorted(liars, key=liars.__getitem__)  # lies may cancel out: of those with the same sum the first is right
+    found.as_made = next((way for way in ways if not _wrong(state, found, way, found.first)), ())
+    found.choices = sorted(ways, key=lambda way: (liars[way], way != found.as_made))
     if found.choices and found.choices[0] == found.as_made:
         found.choices.pop(0)  # the record is made of that already
     else:
