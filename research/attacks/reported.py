@@ -103,7 +103,7 @@ class Workbench:
         self.notes = np.bincount(self.tokens.patients, minlength=count).astype(np.float64)
         self.length = np.bincount(self.tokens.patients, lengths, minlength=count)
         self.base = patient_losses(bench.adapted, bench.adapted.initial, self.tokens)
-        self.vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(Secret.generate()))
+        self.vault = Vault(EncryptionSettings(scheme="bfv", workers=1), ConsortiumKey(Secret.generate()))
         self.bytes: list[int] = []
 
     def _known(self, patients: list[int]) -> Floats:

@@ -79,7 +79,7 @@ def test_a_run_that_lost_its_key_goes_on_under_another(federation: Any, tmp_path
 def test_catch_up_sums_carry_as_many_dithers_as_versions(federation: Any, policy: str) -> None:
     """A slow node is brought up by sums of several versions, and holds what the records of each sum to."""
     key = ConsortiumKey(SECRET) if policy == "all" else None
-    vault = Vault(EncryptionSettings(policy=policy, workers=1), key)
+    vault = Vault(EncryptionSettings(policy=policy, scheme="bfv", workers=1), key)
     f = federation(compute=(1, 1, 1, 9), versions=16, vault=vault, max_staleness=20)
     f.start()
     f.check_agreement()

@@ -37,7 +37,7 @@ MECHANISM = HospitalMechanism(2.0, 2, 0.25)
 PLAN = FieldPlan(16, 5, 0)
 SHARES = MECHANISM.shares(PLAN.q_max)
 KEY = ConsortiumKey(Secret(bytes(range(32))))
-SEALED = Vault(EncryptionSettings(policy="all", workers=1), KEY)
+SEALED = Vault(EncryptionSettings(policy="all", scheme="bfv", workers=1), KEY)
 DELTA = 1e-5
 
 

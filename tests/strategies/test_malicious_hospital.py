@@ -29,7 +29,7 @@ from crossward.simulation.toy import toy_identity
 from strategies.history.state import RunError
 
 SECRET = Secret(bytes(range(32)))
-SEALED = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))
+SEALED = Vault(EncryptionSettings(scheme="bfv", workers=1), ConsortiumKey(SECRET))
 PLAN = FieldPlan(8, 7, 0)
 Outcome = list[tuple[float, Message]]
 Seal = Callable[[BfvSealer], bytes]

@@ -24,7 +24,7 @@ CONFIG = {"encryption.policy": "all", "encryption.key": ""}
 
 
 def vault(key: ConsortiumKey) -> Vault:
-    return Vault(EncryptionSettings(workers=1), key)
+    return Vault(EncryptionSettings(scheme="bfv", workers=1), key)
 
 
 BEFORE, AFTER, ONLY_NEW = vault(ConsortiumKey(OLD)), vault(ROTATED), vault(ConsortiumKey(NEW))

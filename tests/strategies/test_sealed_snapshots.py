@@ -21,7 +21,7 @@ from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import toy_identity
 
 SECRET = Secret(bytes(range(32)))
-SEALED = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))
+SEALED = Vault(EncryptionSettings(scheme="bfv", workers=1), ConsortiumKey(SECRET))
 PLAN = FieldPlan(8, 7, 0)
 Outcome = list[tuple[float, Message]]
 Snapshot = tuple[SnapshotHead, tuple[Payload, ...]]
