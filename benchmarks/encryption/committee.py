@@ -30,7 +30,7 @@ from crossward.encryption.aggregator.committee import CommitteeArithmetic
 from crossward.encryption.committee.hospital import SealedUpdate, seal_update
 from crossward.encryption.committee.masks import joint_key, open_seeds
 from crossward.encryption.committee.member import Member
-from crossward.encryption.committee.opening import Answer, assign
+from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.records import Claim, RecordOpener
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.committee.roster_file import RosterBook
@@ -42,6 +42,7 @@ from crossward.encryption.packing import Buffer
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.policy import Piece, pieces
 from crossward.machine.cores import cores
+from strategies.opening.round import share_out
 
 SHAPES = {"committee": (4, 1), "committee-j3": (3, 1), "committee-t2": (4, 2)}  # J and t; the first is the default
 BLOCK = 1 << 20  # values of a block, as ``client_app.committee.payloads`` cuts them
@@ -104,7 +105,7 @@ class Committee:
 
     def asked(self) -> dict[str, tuple[int, ...]]:
         """Which subsets each of the fewest members that open a version answers."""
-        return assign(self.roster, self.roster.committee[: self.roster.openers])
+        return share_out(self.roster, range(len(self.roster.subsets)), self.roster.committee)
 
     def book(self) -> RosterBook:
         """The roster, signed by all."""

@@ -213,7 +213,7 @@ class Recheck(Round):
 
 
 def share_out(roster: Roster, subsets: Sequence[int], members: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Who of ``members``, best first, answers which of ``subsets``: as few members as can, as evenly as they can.
+    """Who of ``members``, best first, answers which of ``subsets``: as few members as can, each about as much.
 
     Subsets that nobody holds are left out.
     """

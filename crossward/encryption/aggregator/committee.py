@@ -1,6 +1,6 @@
 """The aggregator's face of the committee scheme: sums of masked fields, modulo 2^b, without any key.
 
-Not for: what turns a sum of updates into a version (``crossward.encryption.committee.opening``).
+Not for: what turns a sum of updates into a version (``strategies.opening.making``).
 """
 
 from __future__ import annotations

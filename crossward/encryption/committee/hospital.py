@@ -1,4 +1,6 @@
-"""A hospital's two ends: sealing an update, and opening a version after checking that it is what it claims to be.
+"""A hospital's update: quantised values under one-time masks, whose seeds go to the committee's members in boxes.
+
+Not for: opening a version (``crossward.encryption.committee.records``).
 
 Only holders import this module.
 """
@@ -9,15 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from crossward.encryption.committee.fields import Words, pack, unpack, word
-from crossward.encryption.committee.masks import Seeds, pad, seal_seeds, tag_pad
-from crossward.encryption.committee.opening import VersionRecord, payload_digest
+from crossward.encryption.committee.fields import Words, pack, word
+from crossward.encryption.committee.masks import Seeds, seal_seeds
+from crossward.encryption.committee.opening import payload_digest
 from crossward.encryption.committee.roster import Roster, SealingCertificate
 from crossward.encryption.committee.signatures import Sign
-from crossward.encryption.committee.statements import TAG_PRIME, Rules, Statement, box_digests
+from crossward.encryption.committee.statements import TAG_PRIME, Statement, box_digests
 from crossward.encryption.committee.tags import tag, tag_key
 from crossward.encryption.keystream import PIECE, add_keystream
 from crossward.encryption.plan import FieldPlan
@@ -100,37 +101,3 @@ def _fields(values: NDArray[Any], plan: FieldPlan) -> Words:
     fields: Words = values.astype(kind)  # modulo the word, so that q_max brings negative values back
     fields += kind.type(plan.q_max)
     return fields
-
-
-def open_version(roster: Roster, rules: Rules, secret: bytes, record: VersionRecord) -> list[NDArray[np.int64]]:
-    """``sum_k n_k q_k`` of a version and what its dither leaves beyond its mean, int64 [n] of each block.
-
-    Raises
-    ------
-    ListError
-        the record's list is not one that may become a version.
-    FieldError, VersionError
-        the sum is not the weighted sum of the updates listed.
-    """
-    version = record.version
-    version.check(roster, rules)
-    plan, bits = version.plan, version.plan.field_bits
-    if sum(record.counts) != version.count or len(record.blocks) != len(record.counts):
-        raise VersionError(f"version {version.version} has {sum(record.counts)} fields, its updates {version.count}")
-    key, total, first, out = tag_key(secret, version.lineage), 0, 0, []
-    removed = plan.q_max * sum(version.weights) + plan.dither_mean * len(roster.carriers)
-    for block, count in zip(record.blocks, record.counts, strict=True):
-        fields = unpack(block, bits, count)
-        fields -= pad(secret, version.digest, bits, first, count)
-        fields &= word(bits).type((1 << bits) - 1)
-        total += tag(key, [(first, fields)])
-        out.append(fields.astype(np.int64) - removed)
-        first += count
-    listed = sum(weight * statement.tag for statement, weight in version.contributions)
-    if (listed - record.tag - tag_pad(secret, version.digest) - total) % TAG_PRIME:
-        raise VersionError(
-            f"version {version.version} is not the sum of the updates of {', '.join(version.signers)} with weights "
-            f"{list(version.weights)}: a committee member answered wrongly, an update's tag is wrong, or the "
-            "aggregator changed the sum"
-        )
-    return out

@@ -19,7 +19,7 @@ from client_app.update.payloads import Vault
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.committee.masks import joint_key, open_seeds
-from crossward.encryption.committee.opening import Answer, assign
+from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.roster import SealingCertificate
 from crossward.encryption.committee.spelling import (
     AnswerFacts,
@@ -39,6 +39,7 @@ from crossward.encryption.secret import Secret
 from crossward.protocol.messages import Answered, Consented, Failure, Head, Membership, RecordHead, Task
 from crossward.protocol.parts import Part, PartHead, Payload, join
 from strategies.opening.making import opened
+from strategies.opening.round import share_out
 
 LINEAGE, LENGTH = "line", 4
 SIZES, PLAN = (5, 0, 9, 30), FieldPlan(8, 7, 2)
@@ -134,7 +135,8 @@ class Consortium:
         listed = self.list(sent, weights, version)
         consents = self.consents(sent, listed, members)
         answers, shares = [], []
-        for member, subsets in assign(self.roster, members or self.roster.committee).items():
+        every = range(len(self.roster.subsets))
+        for member, subsets in share_out(self.roster, every, members or self.roster.committee).items():
             said = self.answer(member, subsets, sent, listed, consents)
             assert isinstance(said, Answered), said
             facts = AnswerFacts.from_bytes(said.facts)

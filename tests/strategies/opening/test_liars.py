@@ -49,6 +49,7 @@ LIES: dict[str, Callable[[Message, Message], Outcome]] = {
     "a wrong share": changed_answer(0, wrong_share),
     "a wrong tag": changed_answer(0, wrong_tag),
     "wrong in the combined answer only": changed_answer(0, wrong_share, combined),
+    "wrong in one subset only": changed_answer(0, wrong_share, lambda answer: 0 in answer.subsets),
     "another lie every time": changed_answer(0, inconsistent()),
 }
 

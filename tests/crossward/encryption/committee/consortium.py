@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,40 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
+from crossward.encryption.aggregator.committee import CommitteeArithmetic
 from crossward.encryption.committee.fields import word
-from crossward.encryption.committee.hospital import SealedUpdate, open_version, seal_update
+from crossward.encryption.committee.hospital import SealedUpdate, seal_update
 from crossward.encryption.committee.masks import joint_key, open_seeds
 from crossward.encryption.committee.member import Member, Opened
-from crossward.encryption.committee.opening import Answer, VersionRecord, assign, check_update, record
+from crossward.encryption.committee.opening import Answer, check_update
+from crossward.encryption.committee.records import Claim, RecordOpener
 from crossward.encryption.committee.roster import FEWEST
 from crossward.encryption.committee.roster_file import make_book
-from crossward.encryption.committee.statements import Consent, Rules, VersionList
+from crossward.encryption.committee.spelling import Proof
+from crossward.encryption.committee.statements import TAG_PRIME, Consent, Rules, VersionList
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.dither import Dither
 from crossward.encryption.plan import PRESETS, FieldPlan
+from strategies.opening.round import share_out
 
 LINEAGE = "lineage-1"
 SECRET = bytes(range(32))
 LENIENT = Rules(min_contributors=1, max_share=1.0)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A version as everyone gets it: its list, the padded sum of each block, the sum of the answers' tags."""
+
+    version: VersionList
+    counts: tuple[int, ...]
+    blocks: tuple[bytes, ...]
+    tag: int
+
+    @property
+    def claim(self) -> Claim:
+        """What the aggregator says of it."""
+        return Claim(self.version.version, self.version.version, sum(self.version.weights), 1, 1)
 
 
 class Consortium:
@@ -86,7 +106,7 @@ class Consortium:
     ) -> list[Answer]:
         return [
             self.opened(name, version, updates).answer(subsets, counts)
-            for name, subsets in assign(self.roster, asked).items()
+            for name, subsets in share_out(self.roster, range(len(self.roster.subsets)), asked).items()
         ]
 
     def record(
@@ -96,17 +116,36 @@ class Consortium:
         counts: Sequence[int],
         asked: Sequence[str] | None = None,
         version: int = 1,
-    ) -> VersionRecord:
+    ) -> Record:
         """The aggregator's part, all of it."""
         listed = self.list(updates, weights, version)
         for update in updates:
             check_update(self.roster, update.statement, update.blocks, counts, update.boxes)
         answers = self.answers(listed, updates, counts, asked or self.roster.committee)
-        return record(self.roster, listed, counts, payloads(listed, updates), answers)
+        return self.sum(listed, counts, updates, answers)
 
-    def open(self, found: VersionRecord) -> NDArray[np.int64]:
+    def sum(
+        self, version: VersionList, counts: Sequence[int], updates: Sequence[SealedUpdate], answers: Sequence[Answer]
+    ) -> Record:
+        """What ``updates`` and ``answers`` add up to, whatever they are."""
+        for answer in answers:
+            answer.check(self.roster, version, answer.subsets, counts)
+        weights, arithmetic = [*version.weights, *(-1 for _ in answers)], CommitteeArithmetic(self.plan)
+        columns = zip(*payloads(version, updates), *(answer.blocks for answer in answers), strict=True)
+        bits = self.plan.sum_bits(1)
+        blocks = [
+            arithmetic.combine(parts, weights, [bits] * len(parts), bits, count)
+            for parts, count in zip(columns, counts, strict=True)
+        ]
+        return Record(version, tuple(counts), tuple(blocks), sum(answer.tag for answer in answers) % TAG_PRIME)
+
+    def open(self, found: Record, secret: bytes = SECRET) -> NDArray[np.int64]:
         """A node's part: ``sum n q`` and the dither less its mean, blocks joined."""
-        return np.concatenate(open_version(self.roster, self.rules, SECRET, found))
+        opener = RecordOpener(self.book, self.rules, secret, LINEAGE, self.plan)
+        blocks = zip(found.blocks, found.counts, strict=True)
+        return np.concatenate(
+            [*opener.open(found.claim, Proof((found.version,), found.tag), blocks, sum(found.counts))]
+        )
 
     def carried(self, version: VersionList, updates: Sequence[SealedUpdate]) -> dict[int, NDArray[np.int64]]:
         """Carrier -> the dither that it adds, as who knows every member's keys computes it."""

@@ -18,14 +18,13 @@ from scipy.stats import chisquare
 
 from crossward.encryption.committee.boxes import BoxError
 from crossward.encryption.committee.fields import unpack, word
-from crossward.encryption.committee.hospital import SealedUpdate
+from crossward.encryption.committee.hospital import SealedUpdate, VersionError
 from crossward.encryption.committee.masks import Seeds, open_seeds, pad
 from crossward.encryption.committee.member import Opened
-from crossward.encryption.committee.opening import AnswerError, record
 from crossward.encryption.committee.statements import Consent, ListError, VersionList
 from crossward.encryption.committee.stretch import Stretch, StretchError
 from crossward.encryption.keystream import keystream
-from tests.crossward.encryption.committee.consortium import LINEAGE, SECRET, Consortium, boxes, payloads
+from tests.crossward.encryption.committee.consortium import LINEAGE, SECRET, Consortium, boxes
 
 COUNT = 40_000
 BITS = 15
@@ -179,9 +178,9 @@ def split_view(own: Consortium, traitors: Sequence[str], sides: Sequence[int]) -
                 continue
             answers |= {subset: opened.answer((subset,), [50]) for subset in own.roster.held(name)}
         try:
-            own.open(record(own.roster, listed, [50], payloads(listed, updates), list(answers.values())))
+            own.open(own.sum(listed, [50], updates, list(answers.values())))
             opened_lists += 1
-        except AnswerError:
+        except VersionError:
             continue
     return opened_lists
 

@@ -13,13 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from crossward.encryption.committee.fields import FieldError, pack, unpack, weighted_sum
-from crossward.encryption.committee.hospital import VersionError, open_version
-from crossward.encryption.committee.opening import VersionRecord, assign, record
+from crossward.encryption.committee.fields import FieldError, pack, unpack
+from crossward.encryption.committee.hospital import VersionError
 from crossward.encryption.committee.statements import TAG_PRIME, ListError, Rules, weight_limit
-from crossward.encryption.plan import PRESETS, FieldPlan
+from crossward.encryption.plan import PRESETS
 from crossward.encryption.secret import Secret
-from tests.crossward.encryption.committee.consortium import LENIENT, SECRET, Consortium, payloads
+from tests.crossward.encryption.committee.consortium import Consortium, Record
 
 SIZES = [(2, 1), (3, 1), (4, 1), (3, 2), (4, 2), (5, 3), (7, 4)]
 
@@ -76,10 +75,9 @@ def test_every_choice_of_members_opens_the_same_version(four: Consortium, rng: n
     listed = four.list(updates, [10, 20, 30, 40])
     expected = four.expected(values, listed, updates)
     found = {}
-    for size in (3, 4):
-        for asked in itertools.combinations(four.names, size):
-            found[asked] = four.record(updates, [10, 20, 30, 40], [50], asked)
-            assert np.array_equal(four.open(found[asked]), expected)
+    for asked in itertools.combinations(four.names, 3):
+        found[asked] = four.record(updates, [10, 20, 30, 40], [50], asked)
+        assert np.array_equal(four.open(found[asked]), expected)
     assert len(set(found.values())) == 1
 
 
@@ -102,34 +100,12 @@ def test_blocks_open_for_themselves_in_any_order(four: Consortium, rng: np.rando
         assert block == pack(whole[first : first + count], 15)
 
 
-def test_sums_of_versions_open_with_the_sum_of_their_pads(tmp_path: Path, rng: np.random.Generator) -> None:
-    """Catch-up: the guard bits hold V padded sums added up."""
-    from crossward.encryption.committee.masks import pad
-
-    own = Consortium(tmp_path, plan=FieldPlan(8, 6, 3))
-    records, opened, pads = [], [], np.zeros(30, dtype=np.uint32)
-    for version in range(1, 9):
-        values = [own.values(rng, 30) for _ in range(2)]
-        updates = [own.seal(name, v) for name, v in zip(own.names[:2], values, strict=True)]
-        records.append(own.record(updates, [40, 23], [30], version=version))
-        opened.append(own.open(records[-1]))
-        pads += pad(SECRET, records[-1].version.digest, own.plan.field_bits, 0, 30)
-    total = weighted_sum([r.blocks[0] for r in records], [1] * 8, own.plan.field_bits, 30)
-    fields = (unpack(total, own.plan.field_bits, 30) - pads) & ((1 << own.plan.field_bits) - 1)
-    removed = 8 * (own.plan.q_max * 63 + own.plan.dither_mean * len(own.roster.carriers))
-    assert np.array_equal(fields.astype(np.int64) - removed, sum(opened))
-
-
 def test_values_beyond_their_bits_are_not_sealed(four: Consortium) -> None:
     for value in (128, -128):
         with pytest.raises(VersionError, match="a quantised value exceeds q_max = 127 of 8 value bits"):
             four.seal("h00", np.array([0, value]))
     small = four.seal("h00", np.array([-127, 127], dtype=np.int8))
     assert small.statement.count == 2
-
-
-def changed(found: VersionRecord, **changes: object) -> VersionRecord:
-    return replace(found, **changes)  # type: ignore[arg-type]
 
 
 def test_a_wrong_sum_is_refused_by_every_node_even_if_all_get_the_same(
@@ -140,7 +116,7 @@ def test_a_wrong_sum_is_refused_by_every_node_even_if_all_get_the_same(
     found = strict.record(updates, [30, 31, 32, 34], [64])
     strict.open(found)
 
-    def refused(wrong: VersionRecord, reason: str) -> None:
+    def refused(wrong: Record, reason: str) -> None:
         with pytest.raises((VersionError, ListError), match=reason):
             strict.open(wrong)
 
@@ -148,22 +124,22 @@ def test_a_wrong_sum_is_refused_by_every_node_even_if_all_get_the_same(
     for place in (0, 17, 63):
         shifted = fields.copy()
         shifted[place] += 1
-        refused(changed(found, blocks=(pack(shifted, 15),)), "version 1 is not the sum of the updates of h00, h01")
-    refused(changed(found, blocks=(pack(fields[::-1].copy(), 15),)), "is not the sum")
-    refused(changed(found, tag=(found.tag + 1) % TAG_PRIME), "is not the sum")
-    refused(changed(found, counts=(63,)), "has 63 fields, its updates 64")
+        refused(replace(found, blocks=(pack(shifted, 15),)), "version 1 is not the sum of the updates of h00, h01")
+    refused(replace(found, blocks=(pack(fields[::-1].copy(), 15),)), "is not the sum")
+    refused(replace(found, tag=(found.tag + 1) % TAG_PRIME), "is not the sum")
+    refused(replace(found, counts=(63,)), "is of 64 fields .*, the run has 63")
     # another list: other weights, a contributor less, another version number, an update of another time
     other = strict.list(updates, [31, 30, 32, 34])
-    refused(changed(found, version=other), "is not the sum")
+    refused(replace(found, version=other), "is not the sum")
     # ... also where the aggregator, which sees the masked tags, makes the tags balance
     tags = [update.statement.tag for update in updates]
     balanced = (found.tag + (31 - 30) * tags[0] + (30 - 31) * tags[1]) % TAG_PRIME
-    refused(changed(found, version=other, tag=balanced), "is not the sum")
-    refused(changed(found, version=strict.list(updates, [30, 31, 32, 34], version=2)), "is not the sum")
-    refused(changed(found, version=strict.list(updates[:2], [30, 31])), "2 contributors, this hospital demands 3")
+    refused(replace(found, version=other, tag=balanced), "is not the sum")
+    refused(replace(found, version=strict.list(updates, [30, 31, 32, 34], version=2)), "is not the sum")
+    refused(replace(found, version=strict.list(updates[:2], [30, 31])), "2 contributors, this hospital demands 3")
     twice = strict.list([*updates[:2], strict.seal("h01", values[1])], [30, 31, 32])
-    refused(changed(found, version=twice), "h01 contributes more than once")
-    refused(changed(found, version=strict.list(updates, [60, 1, 1, 1])), "h00 weighs 60 of 63, this hospital allows 29")
+    refused(replace(found, version=twice), "h01 contributes more than once")
+    refused(replace(found, version=strict.list(updates, [60, 1, 1, 1])), "h00 weighs 60 of 63, this hospital allows 29")
 
 
 def test_boxes_are_bound_to_the_tag(four: Consortium, rng: np.random.Generator) -> None:
@@ -179,7 +155,7 @@ def test_another_consortium_key_opens_nothing(four: Consortium, rng: np.random.G
     updates = [four.seal(name, four.values(rng, 20)) for name in four.names[:3]]
     found = four.record(updates, [1, 1, 1], [20])
     with pytest.raises(VersionError, match="is not the sum"):
-        open_version(four.roster, LENIENT, bytes(32), found)
+        four.open(found, bytes(32))
 
 
 def test_what_the_aggregator_has_of_a_version_is_uniform(four: Consortium) -> None:
@@ -194,27 +170,14 @@ def test_what_the_aggregator_has_of_a_version_is_uniform(four: Consortium) -> No
         assert chisquare(np.bincount(found >> 8, minlength=128)).pvalue > 1e-6
 
 
-def test_a_version_without_all_answers_is_not_made(four: Consortium, rng: np.random.Generator) -> None:
+def test_a_version_opens_only_with_the_answer_for_each_subset_once(four: Consortium, rng: np.random.Generator) -> None:
     updates = [four.seal(name, four.values(rng, 20)) for name in four.names[:3]]
     listed = four.list(updates, [1, 1, 1])
     answers = four.answers(listed, updates, [20], four.names)
-    from crossward.encryption.committee.opening import AnswerError
-
-    for some in (answers[1:], answers[:-1], [*answers, answers[0]]):
-        with pytest.raises(AnswerError, match=r"the answers cover subsets .*, expected each of 6 once"):
-            record(four.roster, listed, [20], payloads(listed, updates), some)
-    with pytest.raises(AnswerError, match="2 members of the committee can be asked, a version takes 3"):
-        assign(four.roster, ["h00", "h01", "x"])
-
-
-@pytest.mark.parametrize(("size", "threshold"), SIZES)
-def test_work_is_shared_evenly(tmp_path: Path, size: int, threshold: int) -> None:
-    roster = Consortium(tmp_path, size, size, threshold).roster
-    for asked in itertools.combinations(roster.committee, roster.openers):
-        parts = assign(roster, asked)
-        assert sorted(subset for part in parts.values() for subset in part) == list(range(len(roster.subsets)))
-        assert all(set(part) <= set(roster.held(member)) for member, part in parts.items())
-        assert max(map(len, parts.values())) <= -(-len(roster.subsets) // roster.openers) + 2
+    four.open(four.sum(listed, [20], updates, answers))
+    for some in ([], answers[1:], answers[:-1], [*answers, answers[0]]):
+        with pytest.raises(VersionError, match="is not the sum"):
+            four.open(four.sum(listed, [20], updates, some))
 
 
 def test_default_rules_are_three_contributors() -> None:
@@ -222,7 +185,7 @@ def test_default_rules_are_three_contributors() -> None:
 
 
 @pytest.fixture(scope="module")
-def accepted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Consortium, VersionRecord, NDArray[np.int64]]:
+def accepted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Consortium, Record, NDArray[np.int64]]:
     """A consortium, a version of it that checks out, and what it opens to."""
     own = Consortium(tmp_path_factory.mktemp("accepted"), rules=Rules(min_contributors=2, max_share=0.6))
     drawn = np.random.default_rng(1)
@@ -234,7 +197,7 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Consortium, Vers
 @settings(deadline=None, derandomize=True, max_examples=150)
 @given(st.data())
 def test_no_mutation_of_a_record_changes_an_accepted_sum(
-    accepted: tuple[Consortium, VersionRecord, NDArray[np.int64]], data: st.DataObject
+    accepted: tuple[Consortium, Record, NDArray[np.int64]], data: st.DataObject
 ) -> None:
     own, found, sums = accepted
     kind = data.draw(st.sampled_from(["bit", "tag", "weight", "version", "statement", "swap", "drop"]))

@@ -1,4 +1,4 @@
-"""The aggregator's part: what does not fit is refused by name, and a member that lies is found."""
+"""What the aggregator checks: an update or answer that does not fit is refused, and its hospital named."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crossward.encryption.committee import hospital
-from crossward.encryption.committee.fields import pack, unpack
-from crossward.encryption.committee.hospital import SealedUpdate, VersionError
-from crossward.encryption.committee.opening import Answer, AnswerError, VersionRecord, check_update, liars, record
+from crossward.encryption.committee.hospital import SealedUpdate
+from crossward.encryption.committee.opening import AnswerError, check_update
 from crossward.encryption.committee.statements import TAG_PRIME, VersionList, box_digests
-from tests.crossward.encryption.committee.consortium import Consortium, payloads
+from tests.crossward.encryption.committee.consortium import Consortium
 
 COUNTS, WEIGHTS = [13, 27], [40, 42, 45]
 
@@ -110,93 +108,3 @@ def test_an_answer_that_is_not_what_was_asked_is_refused(
     ):
         with pytest.raises(AnswerError, match=reason):
             wrong.check(four.roster, listed, (0, 1), COUNTS)
-
-
-# ---------------------------------------------------------------------- liars
-
-
-def alone(four: Consortium, listed: VersionList, updates: list[SealedUpdate], members: list[str]) -> list[Answer]:
-    """Every subset from everyone of ``members`` that holds it."""
-    return [
-        four.opened(member, listed, updates).answer((subset,), COUNTS)
-        for member in members
-        for subset in four.roster.held(member)
-    ]
-
-
-def lie(four: Consortium, answer: Answer) -> Answer:
-    fields = unpack(answer.blocks[1], 15, 27)
-    fields[5] += 1
-    return replace(answer, blocks=(answer.blocks[0], pack(fields, 15))).signed(four.keys[answer.member].sign)
-
-
-def lie_about_the_tag(four: Consortium, answer: Answer) -> Answer:
-    return replace(answer, tag=(answer.tag + 1) % TAG_PRIME).signed(four.keys[answer.member].sign)
-
-
-def verdict(four: Consortium) -> Callable[[VersionRecord], bool]:
-    def checks_out(found: VersionRecord) -> bool:
-        try:
-            four.open(found)
-        except VersionError:
-            return False
-        return True
-
-    return checks_out
-
-
-@pytest.mark.parametrize("lied", [lie, lie_about_the_tag])
-@pytest.mark.parametrize("liar", ["h00", "h02", "h03"])
-def test_who_lies_is_named_and_the_version_is_made_without(
-    four: Consortium,
-    updates: list[SealedUpdate],
-    listed: VersionList,
-    liar: str,
-    lied: Callable[[Consortium, Answer], Answer],
-) -> None:
-    parts, checks_out = payloads(listed, updates), verdict(four)
-    together = four.answers(listed, updates, COUNTS, four.names)
-    honest = record(four.roster, listed, COUNTS, parts, together)
-    wrong = [lied(four, a) if a.member == liar else a for a in together]
-    assert not checks_out(record(four.roster, listed, COUNTS, parts, wrong))
-    separate = alone(four, listed, updates, four.names)
-    # it lies wherever it is asked, in one subset only, or only in the answer that failed
-    for said in (
-        [lied(four, a) if a.member == liar else a for a in separate],
-        [lied(four, a) if (a.member, a.subsets) == (liar, four.roster.held(liar)[-1:]) else a for a in separate],
-        separate,
-    ):
-        named, found = liars(four.roster, listed, COUNTS, parts, [*said, *wrong], checks_out)
-        assert named == (liar,) and found == honest
-
-
-def test_a_liar_is_found_with_another_member_absent_where_an_honest_one_holds_its_subsets(
-    four: Consortium, updates: list[SealedUpdate], listed: VersionList
-) -> None:
-    """Of three members, one lies: the subset it shares with the absent one has no second opinion."""
-    said = alone(four, listed, updates, ["h00", "h01", "h02"])
-    shared = four.roster.subsets.index(("h00", "h01"))
-    one = [lie(four, a) if (a.member, a.subsets) == ("h01", (shared,)) else a for a in said]
-    named, _ = liars(four.roster, listed, COUNTS, payloads(listed, updates), one, verdict(four))
-    assert named == ("h01",)
-    everywhere = [lie(four, a) if a.member == "h01" else a for a in said]
-    with pytest.raises(AnswerError, match="under no choice of answers: h00, h01, h02 disagree"):
-        liars(four.roster, listed, COUNTS, payloads(listed, updates), everywhere, verdict(four))
-    with pytest.raises(AnswerError, match=r"no member answered subsets \[0, 1, 2, 3, 4, 5\] alone"):
-        liars(four.roster, listed, COUNTS, payloads(listed, updates), [], verdict(four))
-
-
-def test_a_hospital_whose_tag_is_wrong_spoils_a_version_and_no_member_is_blamed(
-    four: Consortium, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    updates = [four.seal(name, four.values(rng, 13), four.values(rng, 27)) for name in four.names[:2]]
-    with monkeypatch.context() as patch:
-        patch.setattr(hospital, "tag", lambda key, blocks: 12345)
-        updates.append(four.seal("h02", four.values(rng, 13), four.values(rng, 27)))
-    listed = four.list(updates, WEIGHTS)
-    parts = payloads(listed, updates)
-    found = record(four.roster, listed, COUNTS, parts, four.answers(listed, updates, COUNTS, four.names))
-    with pytest.raises(VersionError, match="is not the sum of the updates of h00, h01, h02 with weights"):
-        four.open(found)
-    with pytest.raises(AnswerError, match="members agree, so an update's own tag is wrong"):
-        liars(four.roster, listed, COUNTS, parts, alone(four, listed, updates, four.names), verdict(four))

@@ -12,7 +12,6 @@ import pytest
 from crossward.encryption.committee.fields import weighted_sum
 from crossward.encryption.committee.hospital import SealedUpdate, VersionError
 from crossward.encryption.committee.records import Claim, RecordOpener
-from crossward.encryption.committee.roster_file import make_book
 from crossward.encryption.committee.spelling import Proof
 from crossward.encryption.plan import FieldPlan
 from tests.crossward.encryption.committee.consortium import LINEAGE, SECRET, Consortium
@@ -28,9 +27,7 @@ def own(request: pytest.FixtureRequest, tmp_path: Path) -> Consortium:
 
 
 def opener(own: Consortium) -> RecordOpener:
-    book = make_book(own.keys, own.roster.committee, own.roster.threshold)
-    assert book.roster == own.roster
-    return RecordOpener(book, own.rules, SECRET, LINEAGE, PLAN)
+    return RecordOpener(own.book, own.rules, SECRET, LINEAGE, PLAN)
 
 
 def versions(own: Consortium, rng: np.random.Generator, number: int) -> tuple[Proof, list[bytes], np.ndarray]:
