@@ -77,11 +77,7 @@ class Committee:
         key = said.public_key.hex()
         if not verified(key, said.signature, said.signed_bytes()):
             raise RosterError(f"what {key[:16]} says is not signed by it: it was changed on its way or made up")
-        name = next((name for name, identity in book.roster.hospitals.items() if identity == key), "")
-        if not name:
-            raise RosterError(
-                f"roster {book.roster.fingerprint[:16]} does not list the identity {key[:16]} of a node that follows it"
-            )
+        name = book.roster.name_of(key)
         if self.met and not book.has(self.met):
             raise RosterError(
                 f"roster {book.roster.fingerprint[:16]} (revision {book.roster.revision}) does not go on from "
