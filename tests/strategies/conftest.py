@@ -293,12 +293,17 @@ Make = Callable[..., Federation]
 @pytest.fixture
 def federation(tmp_path: Path) -> Iterator[Make]:
     """Makes a :class:`Federation`; keywords that are no fields of it are strategy settings."""
-    names = set(Federation.__dataclass_fields__)
+    yield from makes(Federation, tmp_path)
+
+
+def makes(kind: type[Federation], folder: Path) -> Iterator[Callable[..., Any]]:
+    """What makes federations of a ``kind``; their journals are closed after a test."""
+    names = set(kind.__dataclass_fields__)
     journals: list[Any] = []
 
     def make(**keywords: Any) -> Federation:
         own = {name: keywords.pop(name) for name in list(keywords) if name in names}
-        made = Federation(own.pop("folder", tmp_path / "nodes"), **own, given=keywords)
+        made = kind(own.pop("folder", folder / "nodes"), **own, given=keywords)
         journals.append(made.journal)
         return made
 

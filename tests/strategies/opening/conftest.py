@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from server_app.run_folder import RunFolder
+from tests.strategies.conftest import makes
 from tests.strategies.opening.consortium import CommitteeFederation, Make
 
 
@@ -21,16 +20,4 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def consortium(tmp_path: Path) -> Iterator[Make]:
     """Makes a :class:`CommitteeFederation`; keywords that are no fields of it are strategy settings."""
-    names = set(CommitteeFederation.__dataclass_fields__)
-    journals: list[Any] = []
-
-    def make(**keywords: Any) -> CommitteeFederation:
-        own = {key: keywords.pop(key) for key in list(keywords) if key in names}
-        made = CommitteeFederation(own.pop("folder", tmp_path / "nodes"), **own, given=keywords)
-        journals.append(made.journal)
-        return made
-
-    yield make
-    for journal in journals:
-        if isinstance(journal, RunFolder):
-            journal.close()
+    yield from makes(CommitteeFederation, tmp_path)
