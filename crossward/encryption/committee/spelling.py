@@ -67,9 +67,11 @@ def _read(data: bytes, what: str) -> tuple[Any, list[bytes]]:
     return facts, blobs
 
 
-def _checked(what: str, read: Callable[[], T]) -> T:
+def _undo(data: bytes, what: str, read: Callable[[Any, list[bytes]], T]) -> T:
+    """What ``read`` makes of the facts and blobs in ``data``."""
+    facts, blobs = _read(data, what)
     try:
-        return read()
+        return read(facts, blobs)
     except SpellingError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
@@ -170,15 +172,14 @@ class Invitation:
             it cannot be read.
         """
         what = "the committee's part of the task"
-        facts, blobs = _read(data, what)
 
-        def read() -> Invitation:
+        def read(facts: Any, blobs: list[bytes]) -> Invitation:
             (roster, stretch), (rows,) = facts, blobs
             if not isinstance(roster, str) or type(stretch) is not int:
                 raise SpellingError(f"{what} has facts of another type")
             return cls(roster, stretch, {c.member: c for c in read_certificates(rows)})
 
-        return _checked(what, read)
+        return _undo(data, what, read)
 
 
 def spell_certificates(certificates: Iterable[SealingCertificate]) -> bytes:
@@ -196,14 +197,12 @@ def read_certificates(data: bytes) -> tuple[SealingCertificate, ...]:
     SpellingError
         they cannot be read.
     """
-    what = "sealing certificates"
-    rows, keys = _read(data, what)
 
-    def read() -> tuple[SealingCertificate, ...]:
+    def read(rows: Any, keys: list[bytes]) -> tuple[SealingCertificate, ...]:
         given = [[m, lineage, stretch, key.hex(), s] for (m, lineage, stretch, s), key in zip(rows, keys, strict=True)]
         return tuple(SealingCertificate(**_row(SealingCertificate, row, _CERTIFICATE)) for row in given)
 
-    return _checked(what, read)
+    return _undo(data, "sealing certificates", read)
 
 
 @dataclass(frozen=True)
@@ -228,15 +227,14 @@ class SealedFacts:
             it cannot be read.
         """
         what = "the statement on the sealed values"
-        facts, blobs = _read(data, what)
 
-        def read() -> SealedFacts:
+        def read(facts: Any, blobs: list[bytes]) -> SealedFacts:
             statement, members = facts
             if any(not isinstance(member, str) for member in members):
                 raise SpellingError(f"{what} names members by other than texts")
             return cls(_statement(statement), dict(zip(members, blobs, strict=True)))
 
-        return _checked(what, read)
+        return _undo(data, what, read)
 
 
 @dataclass(frozen=True)
@@ -271,9 +269,8 @@ class ListRequest:
             it cannot be read.
         """
         what = "the question to the committee"
-        facts, blobs = _read(data, what)
 
-        def read() -> ListRequest:
+        def read(facts: Any, blobs: list[bytes]) -> ListRequest:
             listed, key, signers, consents, subsets, counts = facts
             texts, numbers = [key, *signers], [*subsets, *counts]
             if any(not isinstance(text, str) for text in texts) or any(type(number) is not int for number in numbers):
@@ -282,7 +279,7 @@ class ListRequest:
             given = tuple(Consent(**_row(Consent, consent, _CONSENT)) for consent in consents)
             return cls(_list(listed), key, boxes, given, tuple(subsets), tuple(counts))
 
-        return _checked(what, read)
+        return _undo(data, what, read)
 
 
 @dataclass(frozen=True)
@@ -308,10 +305,8 @@ class AnswerFacts:
         SpellingError
             it cannot be read.
         """
-        what = "the answer of a member"
-        facts, _ = _read(data, what)
         types = {"member": str, "digest": str, "subsets": tuple, "tag": int, "signature": bytes}
-        return _checked(what, lambda: cls(**_row(cls, facts, types)))
+        return _undo(data, "the answer of a member", lambda facts, _: cls(**_row(cls, facts, types)))
 
 
 @dataclass(frozen=True)
@@ -345,15 +340,14 @@ class Proof:
             data = base64.b85decode(text)
         except (ValueError, binascii.Error):
             raise SpellingError(f"{what} cannot be read: it was cut or changed on its way") from None
-        facts, _ = _read(data, what)
 
-        def read() -> Proof:
+        def read(facts: Any, _: list[bytes]) -> Proof:
             lists, tag = facts
             if type(tag) is not int or not lists:
                 raise SpellingError(f"{what} names no version list, or a tag that is no number")
             return cls(tuple(_list(version) for version in lists), tag)
 
-        return _checked(what, read)
+        return _undo(data, what, read)
 
 
 def join_proofs(texts: Sequence[str]) -> str:
