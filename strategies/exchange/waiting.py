@@ -66,7 +66,8 @@ def for_committee(state: ServerState) -> str:
     if state.stop_reason:
         return ""
     if opening is not None:
-        return "; ".join([f"opening version {opening.version.version}: {_progress(opening)}", *_away(committee, state)])
+        texts = [f"opening version {opening.version.version}: {_progress(opening)}", *_away(committee, state)]
+        return printable("; ".join(texts), "?")
     if committee is None:
         return ""
     if committee.book is None:
