@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from crossward.config.encryption_schemes import BFV, SCHEMES
+from crossward.config.encryption_schemes import COMMITTEE, SCHEMES
 from crossward.config.settings import AUTO
 
 ALL, SENSITIVE, NONE = "all", "sensitive", "none"
@@ -38,7 +38,7 @@ class EncryptionSettings:
         },
     )
     scheme: str = field(
-        default=BFV,
+        default=COMMITTEE,
         metadata={
             "key": "encryption.scheme",
             "help": "; ".join(f"{name}: {scheme.about}" for name, scheme in SCHEMES.items()) + ".",
