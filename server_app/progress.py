@@ -83,7 +83,7 @@ class Progress(Callback):
                 )
                 crypto = f"; encryption {cost.seconds(event):.2f} s, {cost.share(event):.1%}" if event.key else ""
                 if (took := cost.latency(event)) is not None:
-                    crypto += f"; opened by {', '.join(event.openers)} in {took}"
+                    crypto += f"; opened by {', '.join(event.openers)} in {took.seconds:.2g} s, {took.share:.1%}"
                 facts = "; ".join([*self._fit(event, state), f"weights {members}"])
                 yield f"version {event.version}/{self.versions}: {facts}{crypto}"
             case events.Version():

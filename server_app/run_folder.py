@@ -34,7 +34,7 @@ from crossward.machine.paths import home
 from crossward.protocol.messages import Head
 from crossward.protocol.parts import Part, Payload
 from server_app.files import Facts, PayloadError, read_payload, write_payload
-from strategies.aggregation.catchup import version_name
+from strategies.aggregation.catchup import corrected_name, version_name
 from strategies.aggregation.snapshots import snapshot_name
 
 MAY_CHANGE = ("encryption.key", "encryption.workers")  # between a run and its resumption
@@ -143,7 +143,12 @@ class RunFolder:
     def _check_versions(self, digests: Mapping[int, str]) -> None:
         """Refuse a run of which a version that the ledger names is not there, whole and unchanged."""
         for version, named in digests.items():
-            path = self._file(version_name(version))
+            path, draft = self._file(version_name(version)), self._file(corrected_name(version))
+            if draft.exists():  # an interruption came before, or after, the ledger's line on the version's new record
+                if self.damage(corrected_name(version), named):
+                    draft.unlink()
+                else:
+                    draft.replace(path)
             try:
                 digest = read_payload(path, check=True)[2]
             except PayloadError as error:

@@ -31,8 +31,8 @@ from crossward.ledger import reasons
 from crossward.ledger.events import Accepted, Finished, Resumed, Started, Version
 from crossward.protocol.messages import EVALUATE, TRAIN
 from strategies.aggregation.catchup import version_name
-from strategies.aggregation.discarded import separate_suspects
 from strategies.aggregation.resumption import take_up
+from strategies.aggregation.suspects import separate_suspects
 from strategies.aggregation.versions import make_version
 from strategies.callbacks import Callback, stop_requested
 from strategies.exchange.bandwidth import Bandwidths
@@ -49,7 +49,8 @@ from strategies.history.roster import NodeView
 from strategies.history.state import RunError, ServerState
 from strategies.opening.committee import Committee
 from strategies.opening.making import begin, finish
-from strategies.opening.questions import asking, questions, settle_roster
+from strategies.opening.questions import asking, questions, settle_roster, under_way
+from strategies.opening.recheck import forget_verified
 from strategies.stopping.ending import Ending
 from strategies.stopping.hospital_budget import HospitalBudget
 
@@ -281,6 +282,7 @@ class AsyncHybrid(Strategy):
                 waiting.look()
                 self.ending.check_stall()
                 s.clock.pause(self._poll(), self._next_moment())
+        forget_verified(s)
         if s.version:
             self.result.arrays = self._last_record()
         s.record(Finished(version=s.version, reason=s.stop_reason))
@@ -339,6 +341,8 @@ class AsyncHybrid(Strategy):
         if s.run.opening is not None:  # nothing else is begun before it
             opened = None if s.stop_reason else finish(s)
             return None if opened is None else self._made(opened)
+        if s.committee is not None and s.committee.book is None:
+            return None  # a resumed run has updates that wait before a node has said which roster it follows
         chosen = [] if s.stop_reason else self.ready()
         if not chosen:
             return None
@@ -390,6 +394,5 @@ class AsyncHybrid(Strategy):
         if moment > s.progress + s.settings.stall_seconds:  # patience is no less, and asks every node's forecast
             moment = min(moment, s.progress + self.ending.patience() + 1e-3)
         end_of_wait = s.version_began + s.settings.max_wait
-        if s.opening is not None:
-            moment = min(moment, s.opening.next_moment(now))
+        moment = min([moment, *(found.next_moment(now) for found in under_way(s))])
         return min(moment, end_of_wait) if s.run.buffer and end_of_wait > now else moment

@@ -113,6 +113,23 @@ def federate(
     return Finished(path, config, read_config(path)["lineage"], len(compute))
 
 
+def interrupted(event: str, count: int, after: bool) -> type[RunFolder]:
+    """A run folder whose process dies before or after its ``count``-th such event is written."""
+    seen = 0
+
+    class Dying(RunFolder):
+        def record(self, name: str, **facts: Any) -> None:
+            nonlocal seen
+            seen += name == event
+            dies = name == event and seen == count
+            if not dies or after:
+                super().record(name, **facts)
+            if dies:
+                raise KeyboardInterrupt
+
+    return Dying
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")

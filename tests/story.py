@@ -55,7 +55,7 @@ class Story:
     def refuse(self, i: int, task: int, outcome: str, reason: str, after: float = 1.0) -> None:
         self.record(outcome, after, task=task, kind="train", version=0, reason=reason, **self._who(i))
 
-    def version(self, number: int, chosen: list[tuple[int, int, int, int]], loss: float = 2.0) -> None:
+    def version(self, number: int, chosen: list[tuple[int, int, int, int]], loss: float = 2.0, **more: Any) -> None:
         """``chosen``: (hospital, task, weight, staleness)."""
         lanes, tasks, weights, stale = (list(column) for column in zip(*chosen, strict=True))
         self.record(
@@ -66,7 +66,25 @@ class Story:
             staleness=stale,
             sites=[self.names[i] for i in lanes],
             train_loss=loss,
+            **more,
         )
+
+    def question(self, i: int, version: int, kind: str, size: int = 0, after: float = 0.1) -> None:
+        """A member of the committee, named as its site in lower case, answers a question with ``size`` bytes."""
+        task = self.ask(i, version, f"query.{kind}", 200)
+        facts = {"kind": f"query.{kind}", "version": version, "member": self.names[i].lower(), "bytes": size}
+        self.record("assisted", after, task=task, seconds=after, compute_seconds=0.05, **(self._who(i) | facts))
+
+    def opened(self, number: int, chosen: list[tuple[int, int, int, int]], openers: Sequence[int] = (0, 1)) -> None:
+        """A version as :meth:`version`, opened by ``openers`` after hospitals 0, 1 and 2 have consented."""
+        _, tasks, weights, _ = zip(*chosen, strict=True)
+        self.record("opening", version=number, tasks=list(tasks), weights=list(weights))
+        for i in (0, 1, 2):
+            self.question(i, number, "consent")
+        for i in openers:
+            self.question(i, number, "answer", 300)
+        more = {"openers": [self.names[i].lower() for i in openers], "opening_seconds": 1.0, "seconds": 20.0}
+        self.version(number, chosen, key="ab" * 8, member_seconds=0.25, **more)
 
     def measure(self, i: int, task: int, version: int, losses: dict[str, float], **more: Any) -> None:
         facts: dict[str, Any] = {}

@@ -93,7 +93,8 @@ def measure(preset: str, nodes: int, versions: int, cores: int, share: float) ->
     """A run of ``nodes`` nodes whose updates all enter each of ``versions`` versions."""
     settings = (
         f"strategy.num-versions={versions} strategy.buffer-size={nodes} strategy.min-nodes={nodes} "
-        f"strategy.evaluate-every=0 run.alone=false encryption.preset={preset} simulation.links-mbit=''"
+        f"strategy.evaluate-every=0 run.alone=false encryption.scheme=bfv encryption.preset={preset} "
+        "simulation.links-mbit=''"
     )
     with tempfile.TemporaryDirectory(prefix="crossward-grid-") as temporary:
         app, runs, home = (Path(temporary) / name for name in ("app", "runs", "home"))

@@ -1,7 +1,9 @@
-"""Mutated updates at the server's door: what is refused, and why; what gets in, and what it does to a sum.
+"""Mutated messages at whoever they are for: what is refused, and why; what gets in, and what it does to a sum.
 
-Honest hospitals train, seal and sign; then one reply after the other is changed on its way (or by its own hospital,
-which signs it again) and handed to ``strategies.exchange.reception.receive``. ::
+Half of the mutations are of updates under BFV and in the clear, half of everything that the committee scheme sends
+(``benchmarks.fuzz.committee`` says what must hold there). Of updates: honest hospitals train, seal and sign; then one
+reply after the other is changed on its way (or by its own hospital, which signs it again) and handed to
+``strategies.exchange.reception.receive``. ::
 
     python -m benchmarks.fuzz --mutations 20000
 
@@ -27,6 +29,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flwr.app import Message, RecordDict
 
+from benchmarks.fuzz.committee import Found, fuzz_committee
 from benchmarks.fuzz.mutations import MUTATIONS, Material, signed_again
 from benchmarks.harness.command import parse, parser, write_json
 from benchmarks.harness.figures import counted
@@ -72,7 +75,7 @@ def vault(policy: str) -> Vault:
 
 @dataclass
 class Tally:
-    """What became of the mutations. ``unsigned`` must stay 0."""
+    """What became of the mutations. ``unsigned`` must stay 0; ``committee`` has those of its scheme by policy."""
 
     tried: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -80,6 +83,12 @@ class Tally:
     unsigned: int = 0
     sums: Counter[str] = field(default_factory=Counter)
     crashes: list[str] = field(default_factory=list)
+    committee: dict[str, Found] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything got in that must not, or anything broke."""
+        return bool(self.unsigned or self.crashes or any(f.wrong or f.crashes for f in self.committee.values()))
 
 
 class Door:
@@ -245,6 +254,17 @@ def fuzz(mutations: int, seed: int = 0) -> Tally:
     return tally
 
 
+def fuzz_both(mutations: int, seed: int = 0) -> Tally:
+    """Half of the ``mutations`` by :func:`fuzz`, half of the committee's messages."""
+    tally, own = fuzz(mutations // 2, seed), mutations - mutations // 2
+    with tempfile.TemporaryDirectory() as folder:
+        for number, policy in enumerate(("all", "sensitive")):
+            count = (own + 1 - number) // 2
+            tally.committee[policy] = fuzz_committee(count, Path(folder) / policy, policy, seed)
+            tally.tried += count
+    return tally
+
+
 def table(tally: Tally, seconds: float) -> str:
     """The tally for people."""
     refused, accepted = sum(tally.refused.values()), sum(tally.accepted.values())
@@ -253,7 +273,15 @@ def table(tally: Tally, seconds: float) -> str:
     rows += ["", f"accepted: {accepted}", *counted(dict(tally.accepted.most_common()))]
     rows += ["", "what accepted ones make of a version", *counted(dict(tally.sums.most_common()))]
     rows += ["", f"changed a sum without a valid signature: {tally.unsigned}", f"exceptions: {len(tally.crashes)}"]
-    return "\n".join([*rows, *(f"          {crash}" for crash in sorted(set(tally.crashes)))])
+    rows += [f"          {crash}" for crash in sorted(set(tally.crashes))]
+    for policy, found in tally.committee.items():
+        refused, accepted = sum(found.refused.values()), sum(found.accepted.values())
+        rows += ["", f"committee, policy {policy}, refused: {refused}", *counted(dict(found.refused.most_common()))]
+        rows += [f"committee, policy {policy}, accepted as it was or changing nothing: {accepted}"]
+        rows += counted(dict(found.accepted.most_common()))
+        rows += [f"changed a sum, opened an update twice, or was not signed: {len(found.wrong)}"]
+        rows += [f"exceptions: {len(found.crashes)}", *sorted({*found.wrong, *found.crashes})]
+    return "\n".join(rows)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -262,10 +290,10 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--mutations", type=int, default=20000)
     options = parse(p, argv, mutations=1000)
     began = time.perf_counter()
-    tally = fuzz(options.mutations, options.seed)
+    tally = fuzz_both(options.mutations, options.seed)
     print(table(tally, time.perf_counter() - began))
     write_json(options.json, dataclasses.asdict(tally))
-    return 1 if tally.unsigned or tally.crashes else 0
+    return 1 if tally.failed else 0
 
 
 if __name__ == "__main__":

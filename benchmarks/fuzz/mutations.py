@@ -224,8 +224,10 @@ def another_fact(content: RecordDict, rng: random.Random, material: Material) ->
         str: lambda: rng.choice(TEXTS),
         bytes: lambda: rng.choice((b"", rng.randbytes(32), rng.randbytes(64), IDENTITY_POINT)),
         list: lambda: rng.choice(([], [0], [1, 1], [-1], [1 << 40], ["x"], [0] * 1000)),
+        float: lambda: rng.choice(FLOATS),
+        bool: lambda: not now,
     }
-    kind = type(now) if rng.random() < 0.8 else rng.choice(list(like))
+    kind = type(now) if rng.random() < 0.8 else rng.choice([int, str, bytes, list])
     facts[name] = like[kind]()
     return content
 
@@ -278,7 +280,7 @@ def a_key_that_verifies_anything(content: RecordDict, rng: random.Random, materi
 @mutation(2)
 def other_records(content: RecordDict, rng: random.Random, material: Material) -> RecordDict:
     """A record missing, of another kind, a payload of another array type, or a record of no reply's."""
-    name = rng.choice((FACTS, INDEX, PAYLOAD, METRICS))
+    name = rng.choice([name for name in (FACTS, INDEX, PAYLOAD, METRICS) if name in content])
     match rng.randrange(4):
         case 0:
             del content[name]

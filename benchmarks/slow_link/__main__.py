@@ -100,7 +100,8 @@ def measure(megabytes: float, versions: int, link: Link, compute: float, updates
             _start(tree, folder, config, commands)
             settings = (
                 f"strategy.num-versions={versions} strategy.buffer-size=3 strategy.min-nodes={HOSPITALS} "
-                "strategy.evaluate-every=0 run.alone=false encryption.preset=balanced strategy.max-staleness=1000"
+                "strategy.evaluate-every=0 run.alone=false encryption.scheme=bfv "
+                "encryption.preset=balanced strategy.max-staleness=1000"
             )
             run = DeployedRun(config, [settings], say, app)
             run.submit()

@@ -2,9 +2,11 @@
 
 The real server, run folder, nodes and encryption on the virtual clock. The network loses, repeats and delays; nodes die
 at any moment, lose or spoil their disks, leave and come back as others; hospitals and the network lie; the ServerApp is
-killed at any operation and finds its disk full, and is resumed from its folder each time; the consortium's key is
-rotated on the way. Afterwards the ledger must account for every message, the adapter must equal the replay of ledger
-and version records at every node, and memory must have stayed flat.
+killed at any operation and finds its disk full, and is resumed from its folder each time; the consortium's key and its
+committee are changed on the way. Members of the committee die between disk and reply, are away, lie, forget, and are
+shown other lists. Afterwards the ledger must account for every message, the adapter must equal the replay of ledger
+and version records at every node, by members' own records no update may have been opened twice, and memory must have
+stayed flat.
 """
 
 from __future__ import annotations
@@ -18,15 +20,16 @@ from pathlib import Path
 from benchmarks.harness.command import parse, parser, write_json
 from benchmarks.harness.figures import counted
 from benchmarks.soak.run import Soak, Soaked
+from crossward.config.encryption_schemes import BFV, COMMITTEE
 
 
-def soak(versions: int, seed: int = 0, deaths: int = 25) -> Soaked:
+def soak(versions: int, seed: int = 0, deaths: int = 25, scheme: str = COMMITTEE) -> Soaked:
     """A soak in a folder of its own."""
     shm, before = Path("/dev/shm"), logging.root.manager.disable  # noqa: S108 - a new folder in it
     logging.disable(logging.CRITICAL)  # hundreds of failures with their traces: who keeps them does not stay flat
     try:
         with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as folder:
-            return Soak(versions, seed, Path(folder), deaths).run()
+            return Soak(versions, seed, Path(folder), deaths, scheme=scheme).run()
     finally:
         logging.disable(before)
 
@@ -34,8 +37,8 @@ def soak(versions: int, seed: int = 0, deaths: int = 25) -> Soaked:
 def table(out: Soaked) -> str:
     """The counts for people."""
     rows = [
-        f"{out.versions} versions, seed {out.seed}: {out.seconds:.0f} s, {out.virtual_hours:.1f} virtual hours, "
-        f"{out.hospitals} hospitals",
+        f"{out.versions} versions, {out.scheme}, seed {out.seed}: {out.seconds:.0f} s, {out.virtual_hours:.1f} virtual "
+        f"hours, {out.hospitals} hospitals",
         f"messages {out.messages}, replies that came {out.replies}, the server's lives {out.sessions}",
         "",
         f"faults: {sum(n for name, n in out.faults.items() if not name.startswith('  '))}",
@@ -66,8 +69,9 @@ def main(argv: list[str] | None = None) -> int:
     """Print the table; 1 when anything does not hold."""
     p = parser("soak", __doc__, seed=True)
     p.add_argument("--versions", type=int, default=400)
+    p.add_argument("--scheme", choices=(COMMITTEE, BFV), default=COMMITTEE)
     options = parse(p, argv, versions=70)
-    out = soak(options.versions, options.seed)
+    out = soak(options.versions, options.seed, scheme=options.scheme)
     print(table(out))
     write_json(options.json, dataclasses.asdict(out))
     return 1 if out.problems else 0

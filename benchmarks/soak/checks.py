@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from benchmarks.soak import opened
+from benchmarks.soak.consortium import Shared
 from benchmarks.soak.hospitals import DIMENSION, Books, SoakHospital
-from client_app.update.payloads import Payloads, UnopenedError, Vault
+from client_app.update.payloads import Payloads, UnopenedError
 from crossward.config.schedule import Schedule
+from crossward.encryption.committee.spelling import Proof
 from crossward.encryption.dither import KNOWN
 from crossward.evaluation.replay import Run, global_vector
 from crossward.ledger.events import Accepted, Disagreement, Discarded, Dispatched, Event, Measured, Outcome, Version
 from crossward.ledger.file import FILE_NAME, read_heads, verify
 from crossward.protocol.messages import ACCEPTED, FAILED, LATE, WRONG_KEY, WRONG_LAYOUT, RecordHead
+from crossward.protocol.parts import Payload
 from server_app.files import read_payload
 
 REVOKED = (LATE, FAILED, WRONG_KEY, WRONG_LAYOUT)  # what an update that waits may become after all
@@ -30,9 +34,9 @@ class Checks:
     """Facts of a finished run; every method gives what does not hold, in words."""
 
     def __init__(
-        self, run: Run, schedule: Schedule, vault: Vault, books: Books, nodes: Mapping[int, SoakHospital]
+        self, run: Run, schedule: Schedule, shared: Shared, books: Books, nodes: Mapping[int, SoakHospital]
     ) -> None:
-        self.run, self.schedule, self.vault = run, schedule, vault
+        self.run, self.schedule, self.shared = run, schedule, shared
         self.names: dict[int, set[str]] = defaultdict(set)  # what the ledger may call a hospital
         for node, hospital in nodes.items():
             public = hospital.identity.public_key().public_bytes_raw().hex()[:16]
@@ -69,14 +73,14 @@ class Checks:
     def versions(self) -> list[str]:
         """Versions whose record is not exactly the weighted sum of what their contributors' updates hold."""
         wrong, base = [], {event.task: event.version for event in self.events(Accepted)}
-        with Payloads(SIZES, self.run.plan, self.vault) as payloads:
+        with self._opener() as payloads:
             opened: dict[int, np.ndarray] = {}
             for made in self.run.versions:
                 number = made.version
-                _, payload, digest = read_payload(self.run.folder / "versions" / f"{number:06d}.payload", check=True)
+                payload, head, digest = self._record(made)
                 got = opened[number] = np.zeros(DIMENSION, np.int64)
                 try:
-                    for place, values in payloads.open(payload, _head(made)):
+                    for place, values in payloads.open(payload, head):
                         got[place] = values
                 except UnopenedError:
                     if not self.run.state.versions[number].discarded:
@@ -86,21 +90,44 @@ class Checks:
                     fits = bool((got == opened[made.reverts]).all())
                 else:
                     rows = [self.rows[task]["integers"] for task in made.tasks]
-                    got = got - self._dither(made)
-                    fits = bool((got == sum(w * q for w, q in zip(made.weights, rows, strict=True))).all())
+                    exact = sum(w * q for w, q in zip(made.weights, rows, strict=True))
+                    fits = self._dithered(made, got - exact)
                     fits &= made.weight_sum == sum(made.weights) <= self.run.plan.total_weight
                     fits &= len(set(made.hospitals)) == len(made.tasks)
                     fits &= made.staleness == tuple(number - 1 - base[task] for task in made.tasks)
-                if not fits or digest != made.digest:
+                if not fits or digest != self.run.state.digests[number]:
                     wrong.append(f"version {number} is not the sum of its updates {made.tasks}")
         return wrong
 
-    def _dither(self, version: Version) -> np.ndarray:
-        """The dither that a version's opened sum carries, without its mean."""
-        plan = self.run.plan
+    def _opener(self) -> Payloads:
+        return self.shared.opener(SIZES, self.run.lineage)
+
+    def _record(self, made: Version) -> tuple[Payload, RecordHead, str]:
+        number = made.version
+        facts, payload, digest = read_payload(self.run.folder / "versions" / f"{number:06d}.payload", check=True)
+        proof, reverts = str(facts.get("proof", "")), self.run.state.versions[number].reverts
+        head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, made.key, made.dithered, proof)
+        return payload, head._replace(reverts=reverts if proof else 0), digest
+
+    def _dithered(self, version: Version, left: np.ndarray) -> bool:
+        """Whether what is ``left`` of a version's opened sum is its dither, or one that it may have of members."""
+        plan, count = self.run.plan, sum(length for _, length in version.shape)
+        if self.shared.has_committee:
+            carriers = len(self.shared.books[0].roster.carriers)
+            return bool(np.abs(left).max() <= carriers * plan.dither_mean and left.any())
         made = KNOWN.version(plan.total_weight, version.version, version.sites, version.weights)
         assert made is not None and version.dithered == 1
-        return made(0, sum(length for _, length in version.shape)) - plan.dither_mean
+        return bool((left == made(0, count) - plan.dither_mean).all())
+
+    def committee(self, lies: Iterable[tuple[str, tuple[int, ...]]]) -> list[str]:
+        """What does not hold of members' records, and of who is called a liar."""
+        if not self.shared.has_committee:
+            return []
+        found = opened.records(self.shared.folder)
+        own = [made for made in self.run.versions if made.reverts is None]
+        proofs = {made.version: Proof.from_text(self._record(made)[1].proof) for made in own}
+        wrong = opened.opened_twice(found, [book.roster for book in self.shared.books])
+        return wrong + opened.unrecorded(proofs, found, self.shared) + opened.liars(self.run, proofs, lies)
 
     def arrived(self) -> list[SoakHospital]:
         """Hospitals that answered from the last version, and whose state the ledger does not call another."""
@@ -112,16 +139,17 @@ class Checks:
     def replay(self) -> list[str]:
         """Hospitals at the last version whose integers or floats are not those of the replayed ledger."""
         total: dict[int, np.ndarray] = {}
-        with Payloads(SIZES, self.run.plan, self.vault) as payloads:
+        with self._opener() as payloads:
             for made in self.run.versions:
                 if self.run.state.versions[made.version].discarded:
                     continue
-                payload = read_payload(self.run.folder / "versions" / f"{made.version:06d}.payload")[1]
+                payload, head, _ = self._record(made)
                 held = total.setdefault(made.epoch, np.zeros(DIMENSION, np.int64))
-                for place, values in payloads.open(payload, _head(made)):
+                for place, values in payloads.open(payload, head):
                     held[place] += values * made.sign
         initial = np.zeros(DIMENSION, np.float32)
-        vector = global_vector(self.run, initial, f"toy-layout-{DIMENSION}", SIZES, vault=self.vault).tobytes()
+        given: dict[str, Any] = {"vault": self.shared.after, "consortium": self.shared.consortium}
+        vector = global_vector(self.run, initial, f"toy-layout-{DIMENSION}", SIZES, **given).tobytes()
         wanted, wrong = {epoch: v.tolist() for epoch, v in total.items() if v.any()}, []
         for hospital in self.arrived():
             copy = hospital.store().load(hospital.layout()).copy
@@ -159,15 +187,11 @@ class Checks:
         """Payloads in the run folder that nothing needs any more."""
         past, folder = self.run.state, self.run.folder
         wanted = {f"versions/{v:06d}.payload" for v in past.versions} | {f"buffer/{t}.payload" for t in past.buffer}
-        found = {str(path.relative_to(folder)) for part in ("versions", "buffer") for path in (folder / part).glob("*")}
+        kept = ("versions", "buffer", "answers")
+        found = {str(path.relative_to(folder)) for part in kept for path in (folder / part).rglob("*.payload")}
         found |= {str(path.relative_to(folder)) for path in folder.glob("*/.*")}
         return [f"{name} is left over" for name in sorted(found - wanted)]
 
     def forged(self, tasks: Iterable[int]) -> list[str]:
         """Replies changed on their way that were accepted."""
         return [f"task {task}, changed on its way, was accepted" for task in tasks if ACCEPTED in self.outcomes[task]]
-
-
-def _head(made: Version) -> RecordHead:
-    number = made.version
-    return RecordHead(number, number, made.epoch, made.weight_sum, made.sign, made.key, made.dithered)

@@ -13,23 +13,28 @@ import heapq
 import random
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from flwr.app import Context, Error, Message, RecordDict
 
+from benchmarks.soak.consortium import Shared
+from client_app.committee.keys import CommitteeKeys
+from client_app.committee.seat import Seat
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.state.folder import StateFolder
 from client_app.training.trained import Trained
-from client_app.update.payloads import Payloads, Vault
+from client_app.update.payloads import Vault
+from client_app.update.quantise import Quantised
 from client_app.update.sealer import UpdateSealer
 from crossward.config.schedule import Schedule
+from crossward.encryption.committee.roster_file import RosterBook
 from crossward.encryption.plan import FieldPlan
 from crossward.internals.flower import set_message_id
-from crossward.protocol.messages import RecordHead, Task, Update
+from crossward.protocol.messages import KINDS, Task, Update
 from crossward.protocol.wire import content_size, read_reply
 from crossward.simulation.toy import ToyLearner, toy_identity
 from crossward.simulation.virtual_grid import Speed, VirtualClock, VirtualGrid, VirtualNode
@@ -73,21 +78,24 @@ class SoakHospital:
     folder: Path
     schedule: Schedule
     plan: FieldPlan
+    shared: Shared
     vault: Vault
+    book: RosterBook
     books: Books
     dies: str = ""
     wiped: bool = False
     repair: int = 0
-    vault_due: Vault | None = None
+    keys_due: tuple[Vault, RosterBook] | None = None
     app: Any = field(init=False)
     delta: np.ndarray = field(default_factory=lambda: np.zeros(DIMENSION))
+    integers: np.ndarray = field(default_factory=lambda: np.zeros(DIMENSION, np.int64))
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """A new process on the same disk."""
-        self.app = make_app(self._node)
+        self.app = make_app(self._node, build_seat=self._seat if self.shared.has_committee else None)
 
     def lose_state(self) -> None:
         """Delete the state folder, as a replaced disk would."""
@@ -112,16 +120,42 @@ class SoakHospital:
         reply: Message = self.app(message, context)
         update = read_reply(reply.content)
         if isinstance(update, Update):
-            values, head = np.zeros(DIMENSION, np.int64), RecordHead(1, 1, update.epoch, 1, 1, update.key)
-            for place, part in Payloads((8, 8), self.plan, self.vault).open(update.payload, head):
-                values[place] = part
-            self.books.note(update.task, self.number, update.epoch, self.delta, values)
+            self.books.note(update.task, self.number, update.epoch, self.delta, self.integers)
         return reply
+
+    def keys(self) -> CommitteeKeys | None:
+        """What it holds of the committee scheme. Its process may go as it signs: what is on its disk is then."""
+        keys = self.shared.keys(self.number, self.book)
+        return None if keys is None else replace(keys, sign=self._sign)
+
+    def _sign(self, data: bytes) -> bytes:
+        if self.dies == "signing":
+            raise Crash
+        signature: bytes = self.identity.sign(data)
+        return signature
+
+    def _seat(self, context: Context, task: Task) -> Seat:
+        keys = self.keys()
+        assert keys is not None  # only a scheme with a committee has seats
+        return Seat(keys, self.vault)
 
     def _node(self, context: Context, task: Task) -> Node:
         learner = ToyLearner(self.number, self.schedule, DIMENSION, examples=10 * (self.number % 4 + 1))
-        sealer = UpdateSealer(self.vault)
+        sealer = _NotedSealer(self.vault, committee=self.keys(), hospital=self)
         return _Watched(learner, self.folder, self.identity, self.schedule, 0, lambda: 0.0, False, sealer).of(self)
+
+
+@dataclass(frozen=True)
+class _NotedSealer(UpdateSealer):
+    """Its hospital knows what is sealed."""
+
+    hospital: SoakHospital | None = None
+
+    def quantise(self, *given: Any) -> Quantised:
+        made = super().quantise(*given)
+        assert self.hospital is not None
+        self.hospital.integers = made.values.astype(np.int64)
+        return made
 
 
 class _Watched(Node):
@@ -200,12 +234,11 @@ class SoakGrid(VirtualGrid):
         node_id = message.metadata.dst_node_id
         node, hospital = self.nodes[node_id], self.hospitals[node_id]
         self.sent += 1
-        size = content_size(message.content)
+        size, beside = content_size(message.content), KINDS[message.metadata.message_type].beside
         for extra, reply in self.trouble.meet(self, node_id, message, lambda: hospital.handle(message, node.context)):
             moved = size + (content_size(reply.content) if reply.has_content() else 0)
-            heapq.heappush(
-                self._queue, (self.clock.now() + node.speed.seconds(moved) + extra, next(self._count), reply)
-            )
+            arrival = self.clock.now() + node.speed.seconds(moved, beside) + extra
+            heapq.heappush(self._queue, (arrival, next(self._count), reply))
         return message_id
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:

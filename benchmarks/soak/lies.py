@@ -18,6 +18,7 @@ from benchmarks.fuzz.mutations import MUTATIONS, Material
 from benchmarks.soak.hospitals import Outcomes
 from benchmarks.soak.trouble import Act, Call, fault
 from client_app.identity import sign
+from crossward.config.encryption_schemes import BFV
 from crossward.encryption.bfv import to_60_bits
 from crossward.encryption.holder.bfv import BfvSealer
 from crossward.encryption.plan import RING
@@ -63,7 +64,7 @@ def _(call: Call) -> Outcomes:
 
 @fault("another consortium key")
 def _(call: Call) -> Outcomes:
-    own, call.hospital.vault = call.hospital.vault, call.world.wrong_key
+    own, call.hospital.vault = call.hospital.vault, call.world.shared.wrong
     try:
         return [(0.0, call.handle())]
     finally:
@@ -106,7 +107,7 @@ def _(call: Call) -> Outcomes:
     return call.reply(write_reply(replace(evaluation, measures=measures)))
 
 
-@fault("noise instead of a ciphertext, signed", TRAIN, most=1)
+@fault("noise instead of a ciphertext, signed", TRAIN, most=1, scheme=BFV)
 def _(call: Call) -> Outcomes:
     """The server cannot see it; the version that holds it opens at no node and is void."""
     reply = call.handle()

@@ -16,23 +16,24 @@ import numpy as np
 
 from benchmarks.soak import faults as soak_faults
 from benchmarks.soak import lies as soak_lies
+from benchmarks.soak import members as soak_members
 from benchmarks.soak.checks import Checks
+from benchmarks.soak.consortium import MOST_HOSPITALS, NEW, STRETCH, shared
 from benchmarks.soak.hospitals import DIMENSION, Books, SoakGrid, SoakHospital
 from benchmarks.soak.memory import Memory
 from benchmarks.soak.server import LOSSES, Deaths, FaultyFolder, Killed, lose
 from benchmarks.soak.trouble import Faults
 from client_app.update.payloads import Payloads, Vault
+from crossward.config.encryption_schemes import BFV, COMMITTEE
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.dither import KNOWN
-from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
-from crossward.encryption.secret import Secret
 from crossward.evaluation.replay import open_run
 from crossward.ledger import reasons
-from crossward.ledger.events import Duplicate, Event, Outcome, Refused, Version
+from crossward.ledger.events import Accepted, Duplicate, Event, Outcome, Refused, Version
 from crossward.ledger.file import LedgerError
 from crossward.ledger.reasons import reason_of
 from crossward.ledger.state import RunState
@@ -41,26 +42,18 @@ from crossward.simulation.virtual_grid import Speed, VirtualClock
 from server_app.files import PayloadError
 from strategies.async_hybrid import AsyncHybrid
 from strategies.callbacks import Callback
+from strategies.opening.committee import Committee
 
-__all__ = ["soak_faults", "soak_lies"]  # importing them registers their faults
+__all__ = ["soak_faults", "soak_lies", "soak_members"]  # importing them registers their faults
 SPEEDS = ((1000, 6), (300, 8), (100, 10), (50, 12), (100, 15), (20, 25), (300, 9), (10, 60))
 PLAN = FieldPlan(8, 7, 2)
-OLD, NEW, OTHER = (Secret(bytes(range(start, start + 32))) for start in (0, 100, 200))
-SETTINGS = EncryptionSettings(workers=1)
-BEFORE, AFTER, WRONG = (
-    Vault(SETTINGS, key) for key in (ConsortiumKey(OLD), ConsortiumKey(NEW, (OLD,)), ConsortiumKey(OTHER))
-)
 
-
-# what the server says of a task without having had a reply to it
+# what the server says of a task without having had a reply to it, beside refusing after all an update that waits
 OWN = (
     reasons.NO_REPLY,
     reasons.INTERRUPTED,
     reasons.LOST,
     reasons.NOT_SENT,
-    reasons.OUTGROWN,
-    reasons.FIXED_LAYOUT,
-    reasons.FIXED_KEY,
 )
 
 
@@ -70,6 +63,7 @@ class Soaked:
 
     versions: int
     seed: int
+    scheme: str = COMMITTEE
     seconds: float = 0.0
     virtual_hours: float = 0.0
     sessions: int = 0
@@ -92,10 +86,13 @@ class Soaked:
 class Soak(Callback):
     """One soak in ``folder``."""
 
-    def __init__(self, versions: int, seed: int, folder: Path, deaths: int = 25, rate: float = 0.4) -> None:
-        self.out, self.folder, self.rng = Soaked(versions, seed), folder, random.Random(seed)
+    def __init__(
+        self, versions: int, seed: int, folder: Path, deaths: int = 25, rate: float = 0.4, scheme: str = COMMITTEE
+    ) -> None:
+        self.out, self.folder, self.rng = Soaked(versions, seed, scheme), folder, random.Random(seed)
         self.schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
         self.config = {"strategy.num-versions": versions, "train.local-steps": 5, "train.learning-rate": 0.05}
+        self.config |= {"encryption.scheme": scheme, "encryption.stretch": STRETCH}
         self.settings = StrategySettings(
             buffer_size=3,
             evaluate_every=max(versions // 12, 5),
@@ -107,27 +104,33 @@ class Soak(Callback):
         )
         self.clock, self.books = VirtualClock(), Books(folder / "books")
         clear = Payloads((8, 8), PLAN, Vault()).seal(np.zeros(DIMENSION, np.int64))
-        other = Payloads((8, 8), FieldPlan(6, 8, 1), BEFORE).seal(np.zeros(DIMENSION, np.int64))
-        self.faults = Faults(self.rng, rate, [clear, other], WRONG, PLAN, self._newcomer)
+        self.shared = shared(scheme, folder, PLAN, self.settings)
+        bfv = Vault(EncryptionSettings(workers=1, scheme=BFV), self.shared.before.key)
+        other = Payloads((8, 8), FieldPlan(6, 8, 1), bfv).seal(np.zeros(DIMENSION, np.int64))
+        self.faults = Faults(self.rng, rate, [clear, other], self.shared, PLAN, self._newcomer)
         self.grid = SoakGrid(self.clock, self.faults)
-        self.vault, self.lineage = BEFORE, ""
+        self.rotated = False
         self.hospitals: list[SoakHospital] = []
-        self.deaths = Deaths(random.Random(seed + 1), max(versions * 20 / max(deaths, 1), 20.0), self._may_die)
+        operations = versions * (60 if self.shared.has_committee else 20)  # of a run without a fault, or fewer
+        self.deaths = Deaths(random.Random(seed + 1), max(operations / max(deaths, 1), 20.0), self._may_die)
         self.strategy: AsyncHybrid | None = None
         self.memory = Memory(versions)
         self.out.memory = self.memory.found
         self._lines = 0
+        self._accepted: set[int] = set()
         self._losses: list[str] = []
 
     def _new(self) -> SoakHospital:
         number = len(self.hospitals)
         place = self.folder / "nodes" / str(number)
-        hospital = SoakHospital(number, place, self.schedule, PLAN, self.vault, self.books)
+        vault = self.shared.after if self.rotated else self.shared.before
+        book = self.shared.books[self.rotated]
+        hospital = SoakHospital(number, place, self.schedule, PLAN, self.shared, vault, book, self.books)
         self.hospitals.append(hospital)
         return hospital
 
     def _newcomer(self) -> SoakHospital | None:
-        return self._new()
+        return self._new() if len(self.hospitals) < MOST_HOSPITALS else None
 
     def _may_die(self) -> bool:
         """The server lives through the third quarter, so that memory can be compared within one session."""
@@ -143,7 +146,8 @@ class Soak(Callback):
         folder = FaultyFolder.create(run_folder, self.config, PLAN, durable=False)
         for number, (mbit, compute) in enumerate(SPEEDS):
             self.grid.connect(self._new(), Speed(mbit, 0.05, compute), 40.0 if number > 5 else 0.0)
-        rotate_at, key = max(self.out.versions * 2 // 5, 2), ""
+        versions = self.out.versions
+        rotate_at, key = max(versions * 2 // 5, 2), ""
         while True:
             self.out.sessions += 1
             folder.deaths = self.deaths
@@ -156,7 +160,8 @@ class Soak(Callback):
             lost = self.grid.forget(self.rng, self.rng.choice((0.0, 0.5, 1.0)))
             self.faults.counts["reply lost with the ServerApp"] += lost
             self._losses = self._losses or list(LOSSES)
-            if self.out.sessions % 2 and (way := lose(run_folder, self._losses, self.deaths.rng)):
+            going = self.out.sessions % 2 and self._version() < versions  # the last evaluation settles what waits
+            if going and (way := lose(run_folder, self._losses, self.deaths.rng)):
                 self.faults.counts[way] += 1
             if not key and self._version() >= rotate_at:
                 key = self._rotate()
@@ -172,8 +177,10 @@ class Soak(Callback):
     def _session(self, folder: FaultyFolder, key: str) -> bool:
         """One life of the ServerApp; whether it went to its end."""
         before, self._lines = self.grid.delivered, 0
-        kinds = arithmetic(PLAN, "all", "bfv")
+        kinds = arithmetic(PLAN, "all", self.out.scheme)
         given: dict[str, Any] = {"clock": self.clock, "kinds": kinds, "key": key, "dither": KNOWN}
+        if self.shared.has_committee:
+            given["committee"] = Committee(folder.lineage, STRETCH)
         self.strategy = AsyncHybrid(self.settings, PLAN, self.schedule, folder, **given, callbacks=[self])
         finished = False
         try:
@@ -190,19 +197,23 @@ class Soak(Callback):
         return finished
 
     def _rotate(self) -> str:
-        """A new consortium key; some hospitals put its file in place only later."""
+        """A new consortium key and another committee; some hospitals put these files in place only later."""
         self.faults.counts["consortium key rotated"] += 1
-        self.vault = AFTER
+        self.rotated = True
         for hospital in self.hospitals:
+            keys = self.shared.after, self.shared.books[-1]
             if self.rng.random() < 0.7:
-                hospital.vault = AFTER
+                hospital.vault, hospital.book = keys
             else:
-                hospital.vault_due = AFTER
+                hospital.keys_due = keys
                 self.faults.counts["hospital late with the new key"] += 1
         return NEW.fingerprint
 
     def on_event(self, event: Event, state: RunState) -> None:
-        if isinstance(event, Outcome) and not (isinstance(event, Refused) and reason_of(event.reason) in OWN):
+        if isinstance(event, Accepted):
+            self._accepted.add(event.task)
+        unasked = isinstance(event, Refused) and (reason_of(event.reason) in OWN or event.task in self._accepted)
+        if isinstance(event, Outcome) and not unasked:
             self._lines += 1
         if isinstance(event, Version) and self.strategy is not None:
             elsewhere = [*self.grid.on_their_way(), *self.faults.replies]
@@ -212,7 +223,7 @@ class Soak(Callback):
 
     def _check(self, run_folder: Path) -> None:
         out, run = self.out, open_run(run_folder)
-        checks = Checks(run, self.schedule, AFTER, self.books, self.grid.hospitals)
+        checks = Checks(run, self.schedule, self.shared, self.books, self.grid.hospitals)
         counts = Counter(event.name for event in run.events)
         out.virtual_hours = self.clock.now() / 3600
         out.messages, out.replies = self.grid.sent, self.grid.delivered
@@ -229,6 +240,12 @@ class Soak(Callback):
             "joined",
             "left",
             "repaired",
+            "committee",
+            "assisted",
+            "opening",
+            "opening-dropped",
+            "corrected",
+            "liar",
         )
         out.made = {name: counts[name] for name in names if counts[name]}
         out.made["reverting versions"] = sum(made.reverts is not None for made in run.versions)
@@ -239,6 +256,7 @@ class Soak(Callback):
         out.hospitals, out.arrived = len(self.hospitals), len(checks.arrived())
         out.residuals, residuals = checks.residuals()
         out.problems += unaccounted + checks.versions() + checks.replay() + residuals + checks.ledger()
+        out.problems += checks.committee(self.faults.lies) + self.faults.allowed
         out.problems += checks.files() + checks.forged(self.faults.forged) + self.memory.problems(len(self.hospitals))
         if not 0 <= out.without_line <= out.sessions:
             out.problems.append(f"{out.without_line} messages have no line, the server died {out.sessions - 1} times")

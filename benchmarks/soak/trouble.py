@@ -3,28 +3,29 @@
 A fault is ``(call) -> [(seconds later, reply), ...]``; ``call.handle()`` lets the node work. Kinds are drawn from a
 shuffled bag, so that none is rare; one that does not fit the message at hand stays in the bag for the next.
 
-Not for: the faults themselves (``benchmarks.soak.faults``, ``benchmarks.soak.lies``), the server's own
-(``benchmarks.soak.server``).
+Not for: the faults themselves (``benchmarks.soak.faults``, ``benchmarks.soak.lies``, ``benchmarks.soak.members``),
+the server's own (``benchmarks.soak.server``).
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flwr.app import Message, RecordDict
 
+from benchmarks.soak.consortium import UNTRUE, Shared, name_of
 from benchmarks.soak.hospitals import Crash, Outcomes, SoakGrid, SoakHospital
-from client_app.update.payloads import Vault
 from crossward.encryption.plan import FieldPlan
-from crossward.protocol.messages import EVALUATE, Task, Update
+from crossward.protocol.messages import ANSWER, CONSENT, EVALUATE, MEMBERSHIP, TRAIN, Task, Update
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import PAYLOAD, read_reply, read_task
 
 SPARED = 4  # hospitals whose disks keep what is on them: their residuals must add up to the end
+QUESTIONS = (MEMBERSHIP, CONSENT, ANSWER)
 PAUSE = 300.0  # seconds, at most, that something is away
 
 
@@ -61,23 +62,35 @@ Act = Callable[[Call], Outcomes]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault: on which messages, at most how often, and whether it costs a node its state."""
+    """A kind of fault: on which messages, at most how often, whether it costs a node its state, under which scheme.
+
+    ``untrue`` ones befall the one member of the committee that lies and forgets.
+    """
 
     name: str
     act: Act
     on: str = ""
     most: int = 1 << 30
     wipes: bool = False
+    scheme: str = ""
+    untrue: bool = False
 
 
-KINDS: list[Kind] = []
+FAULTS: list[Kind] = []
 
 
-def fault(name: str, on: str = "", most: int = 1 << 30, wipes: bool = False) -> Callable[[Act], Act]:
+def faults_of(scheme: str) -> list[Kind]:
+    """The kinds of fault that a soak under ``scheme`` has."""
+    return [kind for kind in FAULTS if kind.scheme in ("", scheme)]
+
+
+def fault(
+    name: str, on: str = "", most: int = 1 << 30, wipes: bool = False, scheme: str = "", untrue: bool = False
+) -> Callable[[Act], Act]:
     """Register a kind of fault."""
 
     def registered(act: Act) -> Act:
-        KINDS.append(Kind(name, act, on, most, wipes))
+        FAULTS.append(Kind(name, act, on, most, wipes, scheme, untrue))
         return act
 
     return registered
@@ -85,19 +98,27 @@ def fault(name: str, on: str = "", most: int = 1 << 30, wipes: bool = False) -> 
 
 @dataclass
 class Faults:
-    """Draws faults from a seed and counts them. ``forged`` are tasks whose reply nobody's key vouches for."""
+    """Draws faults from a seed and counts them; those of the committee's questions from a bag of their own.
+
+    ``forged`` are tasks whose reply nobody's key vouches for, ``lies`` the versions and subsets for which the untrue
+    member signed a wrong share, ``allowed`` what a member did that it must not, ``asked`` the last questions that
+    each member answered.
+    """
 
     rng: random.Random
     rate: float
     foreign: list[Payload]
-    wrong_key: Vault
+    shared: Shared
     plan: FieldPlan
     newcomer: Callable[[], SoakHospital | None]
     counts: Counter[str] = field(default_factory=Counter)
     forged: set[int] = field(default_factory=set)
     replies: deque[RecordDict] = field(default_factory=lambda: deque(maxlen=6))
     backups: dict[int, Path] = field(default_factory=dict)
-    _bag: list[Kind] = field(default_factory=list)
+    lies: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+    asked: dict[int, deque[tuple[Task, bytes]]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=2)))
+    _bags: dict[bool, list[Kind]] = field(default_factory=lambda: {False: [], True: []})
 
     def meet(self, grid: SoakGrid, node: int, message: Message, handle: Callable[[], Message]) -> Outcomes:
         """What becomes of ``message``."""
@@ -107,7 +128,7 @@ class Faults:
         call = Call(self, grid, node, hospital, message, task, handle)
         try:
             if kind is None:
-                return self._honest(handle())
+                return self._honest(handle(), message.metadata.message_type)
             self.counts[kind.name] += 1
             return kind.act(call)
         except Crash:
@@ -117,8 +138,8 @@ class Faults:
         finally:
             hospital.dies = ""
 
-    def _honest(self, reply: Message) -> Outcomes:
-        if PAYLOAD in reply.content and self.rng.random() < 0.2:
+    def _honest(self, reply: Message, message_type: str) -> Outcomes:
+        if message_type == TRAIN and PAYLOAD in reply.content and self.rng.random() < 0.2:
             self.replies.append(reply.content)
         return [(0.0, reply)]
 
@@ -128,18 +149,22 @@ class Faults:
             hospital.repair -= 1
             if not hospital.repair:
                 hospital.lose_state()
-        if hospital.vault_due is not None and self.rng.random() < 0.3:
-            hospital.vault, hospital.vault_due = hospital.vault_due, None
+        if hospital.keys_due is not None and self.rng.random() < 0.3:
+            (hospital.vault, hospital.book), hospital.keys_due = hospital.keys_due, None
 
     def _draw(self, message_type: str, task: Task, hospital: SoakHospital) -> Kind | None:
-        if hospital.repair or self.rng.random() >= (self.rate / 3 if message_type == EVALUATE else self.rate):
+        if hospital.repair or self.rng.random() >= (self.rate if message_type == TRAIN else self.rate / 3):
             return None
-        if not self._bag:
-            self._bag = [kind for kind in KINDS if self.counts[kind.name] < kind.most]
-            self.rng.shuffle(self._bag)
-        for kind in self._bag:
+        committee = message_type in QUESTIONS and self.rng.random() < 0.7
+        bag = self._bags[committee]
+        if not bag:
+            kinds = [kind for kind in faults_of(self.shared.scheme) if (kind.on in QUESTIONS) == committee]
+            bag += [kind for kind in kinds if self.counts[kind.name] < kind.most]
+            self.rng.shuffle(bag)
+        for kind in bag:
             fits = kind.on in ("", message_type) and not (task.last and kind.on == EVALUATE)
+            fits &= not kind.untrue or name_of(hospital.number) == UNTRUE
             if fits and not (kind.wipes and hospital.number < SPARED):
-                self._bag.remove(kind)
+                bag.remove(kind)
                 return kind
         return None

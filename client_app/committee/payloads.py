@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from client_app.committee.keys import CommitteeKeys, Consortium
-from client_app.update.payloads import MissingKeyError, Opened, Payloads, UnopenedError, Values, Vault
+from client_app.update.payloads import MissingKeyError, Opened, Payloads, UnverifiedError, Values, Vault
 from crossward.encryption.committee.fields import FieldError
 from crossward.encryption.committee.hospital import VersionError, seal_update
 from crossward.encryption.committee.records import Claim, RecordOpener
@@ -26,6 +26,8 @@ CHUNK = 1 << 20  # values of a sealed part
 
 class CommitteePayloads(Payloads):
     """Of one run lineage. Who only opens (an evaluation) gives a :class:`Consortium` instead of a hospital's keys."""
+
+    failure_reveals = False
 
     def __init__(
         self, sizes: Sequence[int], plan: FieldPlan, vault: Vault, lineage: str, consortium: Consortium
@@ -86,4 +88,4 @@ class CommitteePayloads(Payloads):
                 f"{claim.text} cannot be checked: {error}. Point roster-path at the newest file that all have signed"
             ) from error
         except (FieldError, ListError, SpellingError, VersionError) as error:
-            raise UnopenedError(str(error)) from error
+            raise UnverifiedError(str(error)) from error

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from client_app.committee.keys import CommitteeKeys
@@ -65,9 +65,9 @@ class Seat:
         if keys.name in keys.book.roster.committee:
             alive = Stretches(keys.folder, task.lineage, keys.length).reach(task.version)
         certificates = [stretch.certificate(keys.name, keys.sign) for stretch in alive]
-        return Membership(
-            task.lineage, task.task, bytes.fromhex(keys.public), keys.book.to_bytes(), spell_certificates(certificates)
-        )
+        public, spelled = bytes.fromhex(keys.public), spell_certificates(certificates)
+        said = Membership(task.lineage, task.task, public, keys.book.to_bytes(), spelled)
+        return replace(said, signature=keys.sign(said.signed_bytes()))
 
     def _consent(self, task: Task) -> Consented:
         began = time.perf_counter()

@@ -4,7 +4,8 @@ BFV, as every scheme that can add ciphertexts, is not secure against chosen ones
 opens leaks a little of the secret key, and some thousands of such queries would leak all of it. Nodes cannot hide the
 answer (they report a state hash), so they bound how often it may be no: after three they refuse whatever is sealed
 under that key. Of n questions with at most three failures an asker learns about log2(n^3 / 6) bits, 36 of n = 8192,
-where the key has 6,492. The count is kept by key, across runs, on the node's disk.
+where the key has 6,492. The count is kept by key, across runs, on the node's disk. Under the committee scheme nothing
+is counted: that a sum does not fit its tag says nothing of a key, and a member that lies shall not stop its nodes.
 
 Not for: what did not open (``client_app.update.payloads``).
 """
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from client_app.state.locks import exclusive
-from client_app.update.payloads import UnopenedError
+from client_app.update.payloads import UnopenedError, UnverifiedError
 from crossward.machine.files import write_atomic
 
 MOST = 3
@@ -54,6 +55,8 @@ class Strikes:
             self._check(key)
             try:
                 yield
+            except UnverifiedError:
+                raise
             except UnopenedError as error:
                 self._add(key, f"{what}: {error}")
                 raise

@@ -31,12 +31,20 @@ _STRETCH = 1 << 20
 
 
 class Accumulators:
-    """Scale epoch -> int32 or int64 [total], at ``version``; ``reverted`` are versions that were taken back."""
+    """Scale epoch -> int32 or int64 [total], at ``version``.
+
+    ``reverted`` says of versions whether they were taken back. Others are in the sum, but those up to ``since``, the
+    version of the snapshot that it goes on from: of them that is learned when one is taken back or put back.
+    """
 
     def __init__(
-        self, version: int = 0, values: Mapping[int, NDArray[Any]] | None = None, reverted: Iterable[int] = ()
+        self,
+        version: int = 0,
+        values: Mapping[int, NDArray[Any]] | None = None,
+        reverted: Mapping[int, bool] | None = None,
+        since: int = 0,
     ) -> None:
-        self.version, self.reverted = version, set(reverted)
+        self.version, self.reverted, self.since = version, dict(reverted or {}), since
         self.values: dict[int, NDArray[Any]] = dict(values or {})
 
     def add(self, head: RecordHead, opened: Opened, total: int, plan: FieldPlan, versions: int) -> None:
@@ -51,7 +59,8 @@ class Accumulators:
             )
         if head.sign not in (1, -1) or not 0 < head.weight_sum <= plan.total_weight * (head.last - head.first + 1):
             raise ProtocolError(f"the record of version {head.last} has sign {head.sign}, weights {head.weight_sum}")
-        if not 0 <= head.dithered <= (most := plan.most_dithers(head.last - head.first + 1)):
+        most = plan.most_dithers(head.last - head.first + 1)
+        if not 0 <= head.dithered <= most:
             raise ProtocolError(
                 f"the record of versions {head.first}..{head.last} says that it carries {head.dithered} dithers, its "
                 f"fields hold 0 to {most}"
@@ -72,19 +81,21 @@ class Accumulators:
 
     def _revert(self, head: RecordHead) -> None:
         """Take note of a version that is taken back, or put back: it counts once or not at all."""
-        takes_back, gone = head.sign == -1, head.reverts in self.reverted
+        takes_back, gone = head.sign == -1, self.reverted.get(head.reverts)
+        if gone is None:
+            gone = not takes_back and head.reverts <= self.since
         if not 0 < head.reverts < head.first or takes_back == gone:
             raise ProtocolError(
                 f"the record of version {head.last} {'takes' if takes_back else 'puts'} back version {head.reverts}, "
                 f"which is {'no longer' if gone else 'still'} in the sum"
             )
-        self.reverted ^= {head.reverts}
+        self.reverted[head.reverts] = takes_back
 
     def skip(self, head: RecordHead) -> None:
         """Skip a discarded version: an empty record."""
         if head.first != self.version + 1 or head.last != head.first:
             raise ProtocolError(f"a discarded version {head.first} does not follow version {self.version}")
-        self.version = head.last
+        self.version, self.reverted[head.last] = head.last, True
 
     def vector(self, initial: NDArray[np.float32], plan: FieldPlan, schedule: Schedule) -> NDArray[np.float32]:
         """Adapter at this version, float32 [total]: ``x0 + eta/W * sum_e unit_e * acc_e``, epochs in order."""
@@ -138,4 +149,4 @@ def from_snapshot(
         except (ProtocolError, SnapshotError) as error:
             raise ProtocolError(f"the snapshot of version {head.version} cannot be used: {error}") from error
         values[epoch] = opened.astype(np.int32) if bits <= 32 else opened
-    return Accumulators(head.version, values)
+    return Accumulators(head.version, values, since=head.version)

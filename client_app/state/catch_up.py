@@ -71,7 +71,8 @@ def _add_records(state: NodeState, task: Task, payloads: Payloads, strikes: Stri
                 continue
             what = f"versions {record.first} to {record.last}"
             try:
-                with strikes.counting(record.key, what) if record.key else contextlib.nullcontext():
+                counted = record.key and payloads.failure_reveals
+                with strikes.counting(record.key, what) if counted else contextlib.nullcontext():
                     opened = payloads.open(payload, record)
                     state.copy.add(record, opened, payloads.total, payloads.plan, task.versions)
             except UnopenedError as error:

@@ -128,7 +128,7 @@ class StateFolder:
             values = {int(name[4:]): arrays[name] for name in arrays if name.startswith("acc.")}
             return NodeState(
                 layout,
-                Accumulators(facts["version"], values, facts.get("reverted", ())),
+                Accumulators(facts["version"], values, dict(facts.get("reverted", ())), facts.get("since", 0)),
                 arrays.get("residual"),
                 facts["pending_task"],
                 arrays.get("pending"),
@@ -157,7 +157,8 @@ class StateFolder:
             "layout": state.layout,
             "unit": state.unit,
             "version": state.copy.version,
-            "reverted": sorted(state.copy.reverted),
+            "reverted": sorted(state.copy.reverted.items()),
+            "since": state.copy.since,
             "pending_task": state.pending_task,
             "head": list(state.head),
             "arrays": name,

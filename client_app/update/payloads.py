@@ -43,6 +43,10 @@ class UnopenedError(RuntimeError):
     """Something sealed under a key that this node holds does not open, or to nothing that a sum can be."""
 
 
+class UnverifiedError(UnopenedError):
+    """A record is not the sum that its proof claims. Saying so tells nothing of a key: sums are checked by a MAC."""
+
+
 @dataclass(frozen=True)
 class Vault:
     """What a node seals with: the run's settings, the consortium key, and which blocks are sealed.
@@ -93,7 +97,12 @@ class Vault:
 
 
 class Payloads:
-    """Payloads of one adapter layout under one plan. Use as a context manager: large ones start processes."""
+    """Payloads of one adapter layout under one plan. Use as a context manager: large ones start processes.
+
+    ``failure_reveals``: that something does not open reveals a little of the key.
+    """
+
+    failure_reveals = True
 
     def __init__(self, sizes: Sequence[int], plan: FieldPlan, vault: Vault) -> None:
         self.sizes, self.plan, self.vault = tuple(sizes), plan, vault

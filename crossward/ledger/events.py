@@ -184,7 +184,7 @@ class Disagreement(Event):
 
 @_event
 class Dispatched(Event):
-    """A task was sent: ``bytes`` of records, and ``deadline_seconds`` to answer."""
+    """A task was sent: ``bytes`` of records and of what a committee adds, and ``deadline_seconds`` to answer."""
 
     name = "dispatched"
     task: int

@@ -103,10 +103,9 @@ def _lines(event: Event, task: int, state: RunState, versions: set[int]) -> Iter
         yield from _of_task(event, state)
     elif isinstance(event, Opening) and task in event.tasks:
         weight = event.weights[event.tasks.index(task)]
-        quorum = f" and opens once {state.committee.quorum} of its members consent" if state.committee else ""
         yield (
             f"the committee is asked to open version {event.version} with it, at the weight {weight} of "
-            f"{sum(event.weights)}{quorum}; from here on it is opened in this list or in none"
+            f"{sum(event.weights)}; from here on it is opened in this list or in none"
         )
     elif isinstance(event, OpeningDropped) and task in event.tasks:
         yield committee_text(event)

@@ -239,6 +239,11 @@ STRETCH = Reason(
     "sealed in stretch {got}, its task was of stretch {want}",
     _SAME_PROGRAM,
 )
+REPLAYED = Reason(
+    "replayed",
+    "its sealed update {update} was sent before: each is opened once",
+    "check that the node runs once, and its program is unchanged",
+)
 STRETCH_CLOSED = Reason(
     "stretch-closed",
     "sealed in stretch {got}, whose keys are destroyed: the present one is {now}",

@@ -184,7 +184,8 @@ class Evaluation:
 class Membership:
     """The roster that a node follows, and its public sealing keys if it is on the committee.
 
-    ``public_key`` is its identity; ``roster`` and ``certificates`` are as
+    ``public_key`` is its identity, which signs :meth:`signed_bytes`: certificates are known to all, and nobody shall
+    answer under another's name. ``roster`` and ``certificates`` are as
     :mod:`crossward.encryption.committee.spelling` spells them.
     """
 
@@ -193,6 +194,12 @@ class Membership:
     public_key: bytes
     roster: bytes
     certificates: bytes
+    signature: bytes = b""
+
+    def signed_bytes(self) -> bytes:
+        """What the node's Ed25519 key signs: every other fact, of this one task."""
+        facts = [self.lineage, self.task, *(hashlib.sha256(d).hexdigest() for d in (self.roster, self.certificates))]
+        return json.dumps(["membership", VERSION, *facts], separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class Latency(NamedTuple):
     share: float
 
     def __str__(self) -> str:
-        return f"{self.seconds:.2g} s, {self.share:.1%} of a version"
+        return f"{self.seconds:.2g} s, {100 * self.share:.1f} % of a version"
 
 
 def seconds(made: Version) -> float:

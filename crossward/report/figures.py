@@ -97,8 +97,9 @@ def staleness_figure(history: History, width: float = FIGURE) -> str:
 def bytes_figure(history: History, width: float = FIGURE) -> str:
     """Bytes up (full colour) and down (pale) by hospital."""
     lanes = range(len(history.hospitals))
-    up = [sum(s.up for s in history.spans if s.hospital == lane) for lane in lanes]
-    down = [sum(s.down for s in history.spans if s.hospital == lane) for lane in lanes]
+    spans = (*history.spans, *history.questions)
+    up = [sum(s.up for s in spans if s.hospital == lane) for lane in lanes]
+    down = [sum(s.down for s in spans if s.hospital == lane) for lane in lanes]
     most = max([*up, *down, 0])
     if not most:
         return ""
@@ -115,7 +116,10 @@ def bytes_figure(history: History, width: float = FIGURE) -> str:
             pen.text(x(count) + 6, at + thick / 2 + 3, size(count), size=10.5, colour=MUTED)
     pen.line(left, top - 4, left, top + row * len(lanes), MUTED)
     y = top + row * len(lanes) + 20
-    for place, opacity, name in ((left, 1.0, "up: accepted updates"), (left + 160, 0.4, "down: records to catch up")):
+    shares, lists = (" and a committee's shares", " and version lists") if history.questions else ("", "")
+    place = left
+    for opacity, name in ((1.0, f"up: accepted updates{shares}"), (0.4, f"down: records to catch up{lists}")):
         pen.swatch(place, y, MUTED, opacity=opacity)
         pen.text(place + 15, y, name, colour=MUTED)
+        place += 28 + 6.6 * len(name)
     return pen.markup()

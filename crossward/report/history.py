@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from crossward.ledger import events
 from crossward.ledger.events import Event
+from crossward.ledger.explain import committee_text
 from crossward.ledger.state import RunState
 from crossward.protocol.measures import Measure
-from crossward.protocol.messages import TRAIN
+from crossward.protocol.messages import ANSWER, CONSENT, KINDS, TRAIN
 from crossward.report import cost
 from crossward.report.lanes import Lane, named
 from crossward.report.reported_loss import ExactLoss, exact_mean
@@ -24,6 +25,7 @@ MEASURED, LOST, UNDER_WAY, CLAMPED = "measured", "lost", "under way", "clamped"
 NOTES = (
     *(events.Disagreement, events.SnapshotDropped, events.Repaired),
     *(events.Discarded, events.Excluded, events.Refused),
+    *(events.OpeningDropped, events.Liar, events.Corrected),
 )
 
 
@@ -54,6 +56,7 @@ class VersionPoint:
     """A version: integer weight and staleness by hospital; ``reverts`` names the version that it subtracts.
 
     ``key`` is the fingerprint of the key that it is sealed under, ``crypto_share`` encryption's share of its time.
+    ``openers`` are the committee's members that opened it, and ``latency`` what that took.
     """
 
     number: int
@@ -64,6 +67,24 @@ class VersionPoint:
     reverts: int | None
     key: str = ""
     crypto_share: float = 0.0
+    openers: tuple[str, ...] = ()
+    latency: cost.Latency | None = None
+
+
+@dataclass
+class Member:
+    """A member of the committee: its lane, -1 while unknown, and what it did; ``answered`` are seconds of round trips.
+
+    ``work`` is seconds as it reports them, ``wrong`` the versions for which it answered wrongly.
+    """
+
+    name: str
+    lane: int = -1
+    consents: int = 0
+    answered: list[float] = field(default_factory=list)
+    work: float = 0.0
+    bytes: int = 0
+    wrong: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -81,6 +102,8 @@ class Problem:
 class History:
     """A run. ``heldout``: (version, loss, whether every node answered); ``by_hospital``: loss by lane and version.
 
+    ``spans`` are tasks, one at a time at a hospital; ``questions`` are those for the committee's sake, answered beside.
+    ``committee`` is the roster in force, ``members`` everybody who was on one, by name in it.
     ``privacy_unit`` is what hospitals protect themselves, empty where they do not. ``rounding`` says how the training
     losses here were rounded by who reported them; empty: they are exact.
     """
@@ -98,6 +121,9 @@ class History:
     running: float = 0.0
     planned: int = 0
     finished: str | None = None
+    questions: list[Span] = field(default_factory=list)
+    committee: events.CommitteeMet | None = None
+    members: dict[str, Member] = field(default_factory=dict)
     privacy_unit: str = ""
     hospital_privacy: events.HospitalPrivacy | None = None
     hospital_epsilons: list[tuple[int, float]] = field(default_factory=list)
@@ -123,7 +149,7 @@ class _Reader:
         self.by_task: dict[int, Span] = {}
         self.paused, self.last = 0.0, 0.0
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:  # noqa: C901 - one branch an event
         out = self.out
         if isinstance(event, events.Session):
             self._begin_session(event)
@@ -134,17 +160,25 @@ class _Reader:
             case events.Dispatched():
                 span = Span(where, event.kind, event.version, at, at, down=event.bytes)
                 self.open[event.task] = self.by_task[event.task] = span
-                out.spans.append(span)
+                kind = KINDS.get(event.kind)
+                (out.questions if kind is not None and kind.beside else out.spans).append(span)
+            case events.Assisted():
+                self._assisted(event, at)
             case events.Outcome():
                 self._close(event, at)
             case events.Version():
                 self._version(event, at)
+            case events.Liar():
+                self._member(event.member).wrong.append(event.version)
+            case events.Corrected():
+                made = out.versions
+                made[:] = [replace(m, openers=event.openers) if m.number == event.version else m for m in made]
             case events.Evaluated() if event.loss is not None:
                 out.heldout.append((event.version, event.loss, event.complete))
         if isinstance(event, NOTES):
             name = out.hospitals[where].name if where >= 0 else "the server"
             out.troubles.append(
-                Problem(at - out.began, name, event.name, getattr(event, "kind", ""), _description(event))
+                Problem(at - out.began, name, event.name, getattr(event, "kind", ""), self._description(event))
             )
         for claim in event.clamped if isinstance(event, events.Accepted) and where >= 0 else ():
             out.troubles.append(Problem(at - out.began, out.hospitals[where].name, CLAMPED, TRAIN, claim))
@@ -202,18 +236,36 @@ class _Reader:
         if event.hospital_epsilon is not None:
             self.out.hospital_epsilons.append((event.version, event.hospital_epsilon))
         where, part = at - self.out.began, cost.share(event)
+        opened = event.openers, cost.latency(event)
         self.out.versions.append(
-            VersionPoint(event.version, where, weights, staleness, loss, event.reverts, event.key, part)
+            VersionPoint(event.version, where, weights, staleness, loss, event.reverts, event.key, part, *opened)
         )
 
+    def _member(self, name: str) -> Member:
+        return self.out.members.setdefault(name, Member(name))
 
-def _description(event: Event) -> str:
-    match event:
-        case events.Disagreement():
-            return f"another state of version {event.version} than the others"
-        case events.Repaired():
-            return f"{event.torn_bytes} bytes of a torn last line were set aside"
-    return str(getattr(event, "reason", ""))
+    def _assisted(self, event: events.Assisted, at: float) -> None:
+        span = self.open.pop(event.task, None)
+        if span is not None:
+            span.end, span.outcome = at, event.name
+            span.up, span.compute = event.bytes, min(event.compute_seconds, at - span.start)
+        if not event.member or event.kind not in (CONSENT, ANSWER):
+            return
+        member = self._member(event.member)
+        member.lane, member.bytes = self.lane.get(event.node, -1), member.bytes + event.bytes
+        member.work += event.compute_seconds
+        if event.kind == CONSENT:
+            member.consents += 1
+        else:
+            member.answered.append(event.seconds)
+
+    def _description(self, event: Event) -> str:
+        match event:
+            case events.Disagreement():
+                return f"another state of version {event.version} than the others"
+            case events.Repaired():
+                return f"{event.torn_bytes} bytes of a torn last line were set aside"
+        return committee_text(event, self.run.member) or str(getattr(event, "reason", ""))
 
 
 def _without_bulk(event: Event) -> Event:
@@ -235,11 +287,14 @@ def read_history(events: Iterable[Event], rounding: str = "", exact: ExactLoss |
         reader(event)
     out, run = reader.out, reader.run
     out.planned, out.finished, out.hospital_privacy = run.planned, run.finished, run.promise
+    out.committee = run.committee
+    for name in run.committee.members if run.committee is not None else ():
+        out.members.setdefault(name, Member(name))
     for span in reader.open.values():
         span.end, span.outcome = reader.last, UNDER_WAY if out.finished is None else LOST
     for task in run.buffer.keys() & reader.by_task.keys():
         reader.by_task[task].taken = reader.last
-    for span in out.spans:
+    for span in (*out.spans, *out.questions):
         span.start, span.end = span.start - out.began, span.end - out.began
         span.taken = max(span.taken - out.began, 0.0)
     out.ended = kept[-1].time if kept else 0.0

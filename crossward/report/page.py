@@ -17,10 +17,11 @@ from crossward.ledger.file import FILE_NAME
 from crossward.ledger.lines import read_events
 from crossward.machine.files import write_atomic
 from crossward.protocol.messages import ACCEPTED
+from crossward.report import cost
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
 from crossward.report.history import History, read_history
 from crossward.report.loss_figures import epsilon_figure, loss_figure, perplexity_figure, train_figure
-from crossward.report.parts import measures, sealed, section, settings, state, tiles, trend, troubles
+from crossward.report.parts import committee, measures, sealed, section, settings, state, tiles, trend, troubles
 from crossward.report.privacy_figures import hospital_section
 from crossward.report.reported_loss import ExactLoss, rounding
 from crossward.report.style import STYLE
@@ -96,6 +97,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             bytes_figure(history),
             "Nothing was transferred.",
         ),
+        *_committee(history),
         section(
             "Held-out measures",
             "Perplexity, and next-token accuracy below it, each with its 95 % interval by patient.",
@@ -138,6 +140,21 @@ def _training(history: History, grid: float) -> str:
     unit = history.privacy_unit or ("hospital" if history.hospital_privacy is not None else "")
     withheld = f"Withheld: it would reveal what privacy.unit = {unit!r} protects."
     return section(title, says, train_figure(history), withheld if unit else "No update was accepted.")
+
+
+def _committee(history: History) -> list[str]:
+    """Who opened the versions, in a run that a committee opens."""
+    if (met := history.committee) is None:
+        return []
+    took = cost.typical(made.latency for made in history.versions)
+    title = f"A committee of {len(met.members)} hospitals opens every version"
+    latency = f" Opening one took {took} (median)." if took is not None else ""
+    says = (
+        f"{met.quorum} members consent to a version's list of updates, then {met.openers} send their shares; together "
+        f"they open the sum and no update.{latency} Roster {met.roster}, revision {met.revision}: compare it with what "
+        "“crossward members show” prints at a hospital."
+    )
+    return [section(title, says, committee(history))]
 
 
 def _spent(history: History, privacy: PrivacySettings) -> list[str]:

@@ -14,7 +14,8 @@ from typing import Any
 from crossward.ledger.file import FILE_NAME
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import ACCEPTED, BEHIND, FAILED, LATE
-from crossward.report.history import CLAMPED, LOST, MEASURED, UNDER_WAY, History, Problem, total
+from crossward.report import cost
+from crossward.report.history import CLAMPED, LOST, MEASURED, UNDER_WAY, History, Problem, VersionPoint, total
 from crossward.report.loss_figures import MODELS
 from crossward.report.svg import count, duration, escape, short, size
 
@@ -53,8 +54,11 @@ def tiles(history: History) -> str:
         low, high = tuned.perplexity_interval()
         perplexity = f"{short(base.perplexity)} → {short(tuned.perplexity)}"
         interval = f"base → global, 95 %: {short(low)} to {short(high)}"
+    took = cost.typical(made.latency for made in history.versions)
     shares = [made.crypto_share for made in history.versions if made.weights and made.key]
-    sent = size(sum(s.down for s in history.spans))
+    up, down = (sum(getattr(s, way) for s in history.spans) for way in ("up", "down"))
+    shared, asked = (sum(getattr(s, way) for s in history.questions) for way in ("up", "down"))
+    committee = f" and {count(len(history.questions), 'question')}" if history.questions else ""
     clamped = f", {clamps} clamped" if (clamps := sum(t.what == CLAMPED for t in history.troubles)) else ""
     return (
         '<div class="tiles">'
@@ -68,18 +72,28 @@ def tiles(history: History) -> str:
                 ),
                 tile("Updates accepted", str(accepted), f"{late} late, {failed} failed, {others} refused{clamped}"),
                 tile("Wall time", duration(history.running), f"from {began}{resumed}"),
-                tile("Hospitals", str(len(history.hospitals)), f"{count(len(history.spans), 'task')} sent to them"),
-                tile("Bytes up", size(sum(s.up for s in history.spans)), "accepted adapter updates"),
-                tile("Bytes down", sent, "records to catch up"),
+                tile(
+                    "Hospitals",
+                    str(len(history.hospitals)),
+                    f"{count(len(history.spans), 'task')}{committee} sent to them",
+                ),
+                tile("Bytes up", size(up + shared), _traffic("accepted adapter updates", shared)),
+                tile("Bytes down", size(down + asked), _traffic("records to catch up", asked)),
                 tile(
                     "Encryption's share",
                     f"{100 * median(shares):.1f} %" if shares else "-",
-                    "of a version's time" if shares else "no version is sealed",
+                    f"of a version's time{f'; opening {took.seconds:.2g} s, {100 * took.share:.1f} %' if took else ''}"
+                    if shares
+                    else "no version is sealed",
                 ),
             )
         )
         + "</div>"
     )
+
+
+def _traffic(what: str, of_committee: int) -> str:
+    return f"{what}, {size(of_committee)} of the committee's" if of_committee else what
 
 
 def sealed(history: History) -> str:
@@ -133,6 +147,55 @@ def measures(history: History) -> str:
         rows.append(f'<tr class="all"><td>All hospitals</td><td class="n">{patients:.0f}</td>{cells}</tr>')
     head = ["hospital", "held-out patients", *(title for title, _ in MODELS.values())]
     return table(head, rows, range(1, 5)) if rows else ""
+
+
+def committee(history: History) -> str:
+    """The committee's members and what each did, then who opened which versions."""
+    opened = [made for made in history.versions if made.openers]
+    rows = []
+    for member in sorted(history.members.values(), key=lambda one: one.name):
+        lane = history.hospitals[member.lane] if member.lane >= 0 else None
+        site = "" if lane is None or lane.name == member.name else f" <small>{escape(lane.name)}</small>"
+        colour = f'<i style="background:{lane.colour}"></i>' if lane is not None else ""
+        versions = sum(member.name in made.openers for made in opened)
+        cells = (
+            str(member.consents),
+            f"{versions} of {len(opened)}",
+            duration(median(member.answered)) if member.answered else "-",
+            duration(member.work),
+            size(member.bytes),
+        )
+        numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
+        wrong = ", ".join(map(str, member.wrong))
+        current = history.committee is not None and member.name in history.committee.members
+        notes = [f"answered wrongly for version {wrong}"] if wrong else []
+        notes += [] if current else ["no longer a member"]
+        rows.append(
+            f"<tr><td>{colour}{escape(member.name)}{site}</td>{numbers}<td>{escape('; '.join(notes))}</td></tr>"
+        )
+    head = ["member", "consents", "versions opened", "an answer took", "work in all", "bytes of shares", ""]
+    return table(head, rows, range(1, 6)) + _openers(opened) if rows else ""
+
+
+def _openers(opened: list[VersionPoint]) -> str:
+    """Who opened each version, folded away; versions in a row that the same members opened share a line."""
+    runs: list[list[VersionPoint]] = []
+    for made in opened:
+        if runs and set(runs[-1][-1].openers) == set(made.openers) and runs[-1][-1].number + 1 == made.number:
+            runs[-1].append(made)
+        else:
+            runs.append([made])
+    rows = []
+    for run in runs:
+        first, last, took = run[0].number, run[-1].number, cost.typical(made.latency for made in run)
+        which = str(first) if first == last else f"{first} to {last}"
+        by = escape(", ".join(sorted(run[0].openers)))
+        rows.append(
+            f"<tr><td>{which}</td><td>{by}</td>"
+            f'<td class="n">{duration(took.seconds) if took is not None else "-"}</td></tr>'
+        )
+    body = table(["versions", "opened by", "which took (median)"], rows, [2])
+    return f"<details><summary>Who opened each version</summary>{body}</details>" if rows else ""
 
 
 def troubles(history: History) -> str:

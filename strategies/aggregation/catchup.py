@@ -30,6 +30,11 @@ def version_name(version: int) -> str:
     return f"versions/{version:06d}"
 
 
+def corrected_name(version: int) -> str:
+    """Name of a version's new record until it takes the old one's place."""
+    return f"{version_name(version)}-corrected"
+
+
 class CatchUp:
     """Sums of the version records that ``journal`` keeps; ``versions`` is what the ledger says of them.
 

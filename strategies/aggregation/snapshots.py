@@ -8,6 +8,7 @@ Not for: what a snapshot holds (only holders can open it).
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter, defaultdict
 
 from crossward.ledger.events import Snapshot
@@ -24,11 +25,13 @@ class StateHashes:
 
     def __init__(self) -> None:
         self._reports: dict[int, dict[str, str]] = defaultdict(dict)
+        self._held: dict[str, int] = {}
 
     def report(self, version: int, hospital: str, digest: str) -> bool:
         """Take in a report; False when it, or with it an earlier one, disagrees with what most reported."""
         before, known = self.agreed(version), len(self.disagreeing(version))
         self._reports[version][hospital] = digest
+        self._held[hospital] = max(version, self._held.get(hospital, version))
         for old in sorted(self._reports)[:-_REMEMBERED]:
             del self._reports[old]
         return (not before or digest == before) and len(self.disagreeing(version)) <= known
@@ -42,6 +45,14 @@ class StateHashes:
     def newest(self) -> int:
         """The newest version that any hospital reported a state of: it has opened all up to there; -1 when none."""
         return max(self._reports, default=-1)
+
+    def holding(self, version: int) -> list[str]:
+        """Hospitals that reported a state of ``version`` or a later one."""
+        return [hospital for hospital, held in self._held.items() if held >= version]
+
+    def verified(self, hospitals: int) -> int:
+        """The newest version of which, or of a later one, so many ``hospitals`` reported a state; -1 when none."""
+        return min(heapq.nlargest(hospitals, self._held.values()), default=-1) if len(self._held) >= hospitals else -1
 
     def agreed(self, version: int) -> str:
         """The hash that at least two hospitals and more than half of those that reported one share; empty when none."""

@@ -73,7 +73,11 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
         records=tuple(state.catch_up.records(held, state.version)),
         snapshot=snapshot,
     )
-    size = sum(p.size for _, p in task.records) + (sum(p.size for p in snapshot[1]) if snapshot else 0)
+    size = (
+        len(task.committee)
+        + sum(p.size for _, p in task.records)
+        + (sum(p.size for p in snapshot[1]) if snapshot else 0)
+    )
     now, ttl = state.clock.now(), state.forecast.deadline(view.node, kind, size)
     message = Message(
         content=write_task(task), dst_node_id=view.node, message_type=kind, ttl=ttl, group_id=str(state.version)

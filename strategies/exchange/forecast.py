@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossward.config.strategy_settings import StrategySettings
+from crossward.protocol.messages import KINDS
 from strategies.exchange.bandwidth import Bandwidths
 
 _GAIN, _DEVIATION_GAIN, _DEVIATIONS = 1 / 8, 1 / 4, 4.0
@@ -39,20 +40,27 @@ class Forecast:
         self.settings, self.bandwidths = settings, bandwidths
         self._times: dict[tuple[int, str], _Times] = {}
         self._unanswered: dict[int, int] = {}
+        self._silent: dict[tuple[int, str], int] = {}
         self._versions, self._seconds = 0, 0.0
 
     def observe(self, node: int, kind: str, seconds: float, size: int) -> None:
         """A task was answered after ``seconds``; ``size`` bytes went to the node with it."""
         self._unanswered.pop(node, None)
+        self._silent.pop((node, kind), None)
         times = self._times.get((node, kind))
         if times is None:
             self._times[node, kind] = _Times(seconds, seconds / 2, size)
         else:
             times.add(seconds, size)
 
-    def unanswered(self, node: int) -> None:
-        """A task's deadline passed."""
+    def unanswered(self, node: int, kind: str) -> None:
+        """The deadline of a task of a ``kind`` passed."""
         self._unanswered[node] = self._unanswered.get(node, 0) + 1
+        self._silent[node, kind] = self.silent(node, kind) + 1
+
+    def silent(self, node: int, kind: str) -> int:
+        """How many tasks of a ``kind`` in a row a node let pass their deadline."""
+        return self._silent.get((node, kind), 0)
 
     def expected(self, node: int, kind: str, size: int = 0) -> float | None:
         """Seconds that a task with ``size`` bytes down will probably take; None while nothing is known."""
@@ -67,7 +75,7 @@ class Forecast:
         s, times = self.settings, self._times.get((node, kind))
         doubled = 2.0 ** min(self._unanswered.get(node, 0), _MOST_DOUBLINGS)
         if times is None:
-            return s.task_timeout * doubled
+            return (min(s.min_timeout, s.task_timeout) if KINDS[kind].beside else s.task_timeout) * doubled
         usual = times.mean + _DEVIATIONS * times.deviation + self._surplus(node, times, size)
         return max(s.timeout_factor * usual, min(s.min_timeout, s.task_timeout)) * doubled
 

@@ -40,8 +40,8 @@ from strategies.exchange.admission import Expected, Refusal, examine
 from strategies.exchange.launches import adopt
 from strategies.history.roster import Flight, NodeView
 from strategies.history.state import ServerState, multiplier, multiplier_room
-from strategies.opening import questions
-from strategies.opening.admission import unsealable
+from strategies.opening import questions, recheck
+from strategies.opening.admission import remember, unsealable
 from strategies.opening.making import kept_facts
 
 ATTEMPTS = 3
@@ -61,7 +61,7 @@ def fail(state: ServerState, flight: Flight, outcome: str, reason: str) -> None:
     at_once = outcome == BEHIND and view.failures == 0
     state.roster.back_off(view, state.clock.now(), 0.0 if at_once else state.settings.retry_seconds)
     if view.todo and flight.kind == view.todo:
-        view.attempts += 1
+        view.attempts += not state.rechecks  # a version that is made anew is no fault of this node
         if view.attempts >= ATTEMPTS:
             log(WARNING, "%s could not do '%s' in %s attempts: %s", view.hospital, view.todo, ATTEMPTS, reason)
             view.todo, view.attempts = "", 0
@@ -72,7 +72,7 @@ def expire(state: ServerState) -> bool:
     overdue = state.roster.overdue(state.clock.now())
     for message_id in overdue:
         if (flight := state.roster.land(message_id)) is not None:
-            state.forecast.unanswered(flight.node)
+            state.forecast.unanswered(flight.node, flight.kind)
             waited = flight.deadline - flight.sent
             fail(state, flight, FAILED, reasons.NO_REPLY(seconds=waited).text)
     return bool(overdue)
@@ -136,7 +136,7 @@ def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: 
     if current:
         view.todo = ""
     state.progress = state.clock.now()
-    _report(state, view, flight.version, reply.state_hash)
+    _report(state, view, flight, reply.state_hash)
     state.record(
         Measured(
             task=flight.task,
@@ -195,22 +195,27 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     view.refused = refusal.reason.text if refusal is not None and refusal.outcome != LATE else ""
     if refusal is not None:
         if refusal.reason.reason is reasons.ASTRAY:
-            _report(state, view, flight.version, update.state_hash)
+            _report(state, view, flight, update.state_hash)
         fail(state, flight, refusal.outcome, refusal.reason.text)
         return
     kept = _accepted(state, flight, view, update, now - flight.sent)
     state.journal.keep(kept.payload, kept_facts(update.committee), update.payload)
     state.record(kept)
+    remember(state, update)
     state.progress = now
     view.public_key, view.site = update.public_key, update.site
     view.failures = 0
-    _report(state, view, flight.version, update.state_hash)
+    _report(state, view, flight, update.state_hash)
     _take_snapshot(state, flight, update)
 
 
 def _accepted(state: ServerState, flight: Flight, view: NodeView, update: Update, seconds: float) -> Accepted:
     """The event of an update that took ``seconds``: its claims are held to bounds, its link's speed is measured."""
-    size = update.payload.size + (sum(p.size for p in update.snapshot[1]) if update.snapshot else 0)
+    size = (
+        update.payload.size
+        + len(update.committee)
+        + (sum(p.size for p in update.snapshot[1]) if update.snapshot else 0)
+    )
     name = hospital(update)
     update, clamped = state.claims.bounded(name, update, seconds)
     if clamped:
@@ -267,7 +272,9 @@ def _spent(update: Update) -> dict[str, Any]:
     }
 
 
-def _report(state: ServerState, view: NodeView, version: int, digest: str) -> None:
+def _report(state: ServerState, view: NodeView, flight: Flight, digest: str) -> None:
+    version = flight.version
+    recheck.verified(state, view.hospital, version, flight.sent)
     if not state.hashes.report(version, view.hospital, digest):
         disagreeing = state.hashes.disagreeing(version) or [view.hospital]
         log(WARNING, "%s: holds another state of version %s than the others", ", ".join(disagreeing), version)

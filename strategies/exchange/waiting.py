@@ -13,7 +13,7 @@ from crossward.machine.text import printable
 from crossward.machine.waiting import Reminder
 from strategies.history.roster import Flight
 from strategies.history.state import ServerState
-from strategies.opening.questions import asking
+from strategies.opening.committee import Committee
 from strategies.opening.round import Round
 
 FIRST = 15.0  # seconds without an event of the run; a training takes about as long
@@ -45,8 +45,8 @@ def described(state: ServerState) -> str:
     waiting = len(state.run.buffer)
     buffered = f"{waiting} of {needed} updates have arrived" if needed else f"{waiting} updates have arrived"
     ending = "" if state.stop_reason else f"; {buffered}"
-    if text := _of_committee(state):
-        ending = f"; {text}"
+    if opening := for_committee(state):
+        ending = f"; {opening}"
     if flights:
         shown = ", ".join(f"{_name(state, flight)} {now - flight.sent:.0f} s" for flight in flights[:_SHOWN])
         more = f" and {len(flights) - _SHOWN} more" if len(flights) > _SHOWN else ""
@@ -60,33 +60,39 @@ def described(state: ServerState) -> str:
     return f"none of the {present} connected nodes may train now, others have to join{ending}"
 
 
-def _of_committee(state: ServerState) -> str:
-    """What the committee keeps the run waiting for: its members' consents or answers, its roster, or its keys."""
-    committee = state.committee
-    if state.opening is not None:
-        return _opening(state.opening)
-    if committee is None or state.stop_reason:
+def for_committee(state: ServerState) -> str:
+    """What keeps the run's committee from opening a version, or updates from being sealed to it; empty: nothing."""
+    committee, opening = state.committee, state.opening
+    if state.stop_reason:
+        return ""
+    if opening is not None:
+        texts = [f"opening version {opening.version.version}: {_progress(opening)}", *_away(committee, state)]
+        return printable("; ".join(texts), "?")
+    if committee is None:
         return ""
     if committee.book is None:
-        return "no node has said yet which roster the hospitals follow"
-    if committee.ready(state.version, asking(state)):
-        return ""
-    members = committee.roster.committee
-    missing = sorted(set(members) - set(committee.keys(committee.number(state.version))))
-    return (
-        f"the committee's sealing keys are missing from {', '.join(missing)}: of its {len(members)} members "
-        f"{committee.roster.absent} may be absent"
-    )
+        return "no node has said which roster it follows"
+    if not committee.ready(state.version, asking=False):
+        missing = ", ".join(committee.missing(state.version))
+        return "; ".join([f"nothing can be sealed without the keys of {missing}", *_away(committee, state)])
+    return ""
 
 
-def _opening(opening: Round) -> str:
-    """How far a version is that the committee opens, and which members will not."""
-    begun, roster = f"opening version {opening.version.version}", opening.roster
-    declined = "".join(f"; {name} declined: {why[:200]}" for name, (_, why) in sorted(opening.declined.items()))
+def _progress(opening: Round) -> str:
+    """How far it is, and what members say or leave unsaid."""
+    roster, answered = opening.roster, sum(len(answer.subsets) for answer in opening.answers)
+    texts = [f"{answered} of {len(roster.subsets)} shares have arrived"]
     if not opening.agreed:
-        return printable(f"{begun}: {len(opening.consents)} of {roster.quorum} members consented{declined}", "?")
-    answered = sum(len(answer.subsets) for answer in opening.answers)
-    return printable(f"{begun}: {answered} of {len(roster.subsets)} shares have arrived{declined}", "?")
+        texts = [f"{len(opening.consents)} of {roster.quorum} members consented"]
+    texts += [f"{name} declined {times}x ({why[:200]})" for name, (times, why) in sorted(opening.declined.items())]
+    texts += [f"{name} did not answer {times}x" for name, times in sorted(opening.silent.items())]
+    return "; ".join(texts)
+
+
+def _away(committee: Committee | None, state: ServerState) -> list[str]:
+    members = sorted(committee.roster.committee) if committee is not None else []
+    away = [name for name in members if committee is not None and committee.at(name) not in state.roster.present]
+    return [f"{', '.join(away)} {'are' if len(away) > 1 else 'is'} not connected"] if away else []
 
 
 def _name(state: ServerState, flight: Flight) -> str:

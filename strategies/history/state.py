@@ -50,8 +50,8 @@ class ServerState:
     ``privacy_unit`` is the run's ``privacy.unit``, ``budget`` what versions cost hospitals of their privacy (None
     without hospital-level privacy), ``dither`` what hides updates in versions' sums.
     ``committee`` opens the versions (None under schemes without one), ``opening`` is the list that it is being asked
-    for, ``opened`` are those whose answers are kept until a node has verified the version, ``recheck`` is one that a
-    node could not verify.
+    for, ``opened`` are those, by version, whose answers are kept until enough nodes have verified it, ``rechecks``
+    those of which a node could not verify the version.
     ``callbacks`` see every event once it is written and applied.
 
     ``run`` is where the lineage stands; ``resumed`` whether it had begun before, ``expected`` how many hospitals there
@@ -76,8 +76,8 @@ class ServerState:
     callbacks: Sequence[Callback] = ()
     committee: Committee | None = None
     opening: Round | None = None
-    opened: list[Round] = field(default_factory=list)
-    recheck: Recheck | None = None
+    opened: dict[int, Round] = field(default_factory=dict)
+    rechecks: dict[int, Recheck] = field(default_factory=dict)
     hashes: StateHashes = field(default_factory=StateHashes)
     next_task: int = 0
     stop_reason: str = ""
@@ -139,6 +139,11 @@ class ServerState:
     def most_weight(self) -> int:
         """The most that a version's integer weights may sum to: W, or what a committee's dithers leave of it."""
         return self.plan.total_weight if self.committee is None else self.committee.most_weight(self.plan)
+
+    @property
+    def witnesses(self) -> int:
+        """How many hospitals decide whether a version can be opened: one alone may be at fault, or lie."""
+        return min(2, max(len(self.roster.present), 1))
 
     @property
     def max_staleness(self) -> int:

@@ -17,7 +17,7 @@ from strategies.exchange.admission import Refusal
 from strategies.history.state import ServerState
 
 
-def unsealable(state: ServerState, version: int, update: Update) -> Refusal | None:
+def unsealable(state: ServerState, version: int, update: Update) -> Refusal | None:  # noqa: C901 - a branch a check
     """Why an update trained from ``version`` could not be opened, or None."""
     committee = state.committee
     if committee is None or not update.committee:
@@ -35,6 +35,8 @@ def unsealable(state: ServerState, version: int, update: Update) -> Refusal | No
     for name, got, want in (("lineage", said.lineage, state.journal.lineage), ("bits", said.bits, astuple(state.plan))):
         if got != want:
             return Refusal(MALFORMED, reasons.FACT(name=name, got=got, want=want))
+    if said.update in committee.used:
+        return Refusal(MALFORMED, reasons.REPLAYED(update=said.update))
     if said.stretch != committee.number(version):
         return Refusal(MALFORMED, reasons.STRETCH(got=said.stretch, want=committee.number(version)))
     if said.stretch < (now := committee.number(state.version)) - 1:
@@ -45,3 +47,9 @@ def unsealable(state: ServerState, version: int, update: Update) -> Refusal | No
     except (AnswerError, RosterError) as error:
         return Refusal(MALFORMED, reasons.STATEMENT(wrong=error))
     return None
+
+
+def remember(state: ServerState, update: Update) -> None:
+    """An update is accepted: the same one is not taken again in this session; members open none a second time ever."""
+    if state.committee is not None and update.committee:
+        state.committee.used.add(SealedFacts.from_bytes(update.committee).statement.update)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from crossward.encryption.committee.roster import Roster, RosterError, SealingCertificate, stretch_of
 from crossward.encryption.committee.roster_file import RosterBook
+from crossward.encryption.committee.signatures import verified
 from crossward.encryption.committee.spelling import Invitation, read_certificates
 from crossward.encryption.committee.statements import weight_limit
 from crossward.encryption.plan import FieldPlan
@@ -43,6 +44,7 @@ class Committee:
     certificates: dict[int, dict[str, SealingCertificate]] = field(default_factory=lambda: defaultdict(dict))
     known: dict[int, _Known] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)  # nodes whose answer may have changed
+    used: set[str] = field(default_factory=set)  # names of the updates that were accepted
 
     @property
     def roster(self) -> Roster:
@@ -71,6 +73,8 @@ class Committee:
         """
         book = RosterBook.from_bytes(said.roster)
         key = said.public_key.hex()
+        if not verified(key, said.signature, said.signed_bytes()):
+            raise RosterError(f"what {key[:16]} says is not signed by it: it was changed on its way or made up")
         name = next((name for name, identity in book.roster.hospitals.items() if identity == key), "")
         if not name:
             raise RosterError(
@@ -78,7 +82,9 @@ class Committee:
             )
         if self.met and not book.has(self.met):
             raise RosterError(
-                f"roster {book.roster.fingerprint[:16]} does not go on from {self.met[:16]}, which this run follows"
+                f"roster {book.roster.fingerprint[:16]} (revision {book.roster.revision}) does not go on from "
+                f"{self.met[:16]}, which this run follows: this hospital must point roster-path at the newest file "
+                "that all have signed"
             )
         certificates = read_certificates(said.certificates)
         for certificate in certificates:
@@ -100,10 +106,15 @@ class Committee:
         """Whether a node's answer is missing or may have changed."""
         return node not in self.known or node in self.stale
 
+    def lags(self, node: int) -> bool:
+        """Whether a node follows another roster than the one in force: its hospital may put that in place any time."""
+        return self.book is not None and node in self.known and not self.invites(node)
+
     def choose(self, asking: bool) -> CommitteeMet | None:
         """Take up the roster that most nodes follow, or a later revision of it; the event if it is another than before.
 
-        The first is taken up once nobody is ``asking`` to be heard any more.
+        The first is taken up once nobody is ``asking`` to be heard any more; a later revision once a node follows it,
+        if more than half of the hospitals of the one in force signed it: a few could make up one of their own.
         """
         books = {known.book.roster.fingerprint: known.book for known in self.known.values()}
         if self.book is None:
@@ -115,7 +126,9 @@ class Committee:
             chosen = self.book
         for book in books.values():
             if book.roster.revision > chosen.roster.revision and chosen.roster in book.revisions:
-                chosen = book
+                now = set(chosen.roster.hospitals.items())
+                if 2 * len(now & set(book.roster.hospitals.items())) > len(now):
+                    chosen = book
         if self.book is not None and chosen.roster.fingerprint == self.book.roster.fingerprint:
             return None
         self.book, self.met = chosen, chosen.roster.fingerprint
@@ -139,6 +152,16 @@ class Committee:
             if known.name == member and known.book.roster.fingerprint == self.book.roster.fingerprint
         ]
         return nodes[-1] if nodes else None
+
+    def astray(self) -> list[int]:
+        """Nodes that answered and do not follow the roster in force; they are asked again from here on."""
+        nodes = [n for n in self.known if self.book is not None and n not in self.stale and not self.invites(n)]
+        self.stale.update(nodes)
+        return nodes
+
+    def missing(self, version: int) -> list[str]:
+        """Members whose sealing keys of the stretch of ``version`` are not known."""
+        return sorted(set(self.roster.committee) - set(self.keys(self.number(version))))
 
     def invites(self, node: int) -> bool:
         """Whether a node follows the roster in force: another's updates could not be opened."""
@@ -170,8 +193,7 @@ class Committee:
         """
         if self.book is None:
             return False
-        missing = len(self.roster.committee) - len(self.keys(self.number(version)))
-        return missing <= (0 if asking else self.roster.absent)
+        return len(self.missing(version)) <= (0 if asking else self.roster.absent)
 
     def invitation(self, version: int) -> bytes:
         """For a training task from ``version``: whose keys to seal to."""

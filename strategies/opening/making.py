@@ -20,8 +20,9 @@ from crossward.encryption.dither import VersionDither
 from crossward.ledger import reasons
 from crossward.ledger.events import Accepted, Opening, OpeningDropped, Version
 from crossward.ledger.reasons import Stated
-from crossward.protocol.messages import LATE
+from crossward.protocol.messages import FAILED, LATE
 from crossward.protocol.parts import Part, PartHead, Payload
+from strategies.aggregation.suspects import exclude
 from strategies.aggregation.versions import discard, finish_version, weighed
 from strategies.history.state import ServerState
 from strategies.opening.round import Round
@@ -51,13 +52,7 @@ def sealed_facts(state: ServerState, update: Accepted) -> SealedFacts:
 
 def begin(state: ServerState, chosen: list[Accepted]) -> None:
     """Fix the list of ``chosen`` and their weights, and have the committee asked for it."""
-    verified = [opened for opened in state.opened if opened.version.version <= state.hashes.newest]
-    for opened in verified:  # nobody will doubt their answers any more
-        forget_answers(state, opened)
-        state.opened.remove(opened)
     made = weighed(state, chosen)
-    if not state.run.layout:  # others that wait could not be added to version 1
-        chosen = [update for update in chosen if update.task in state.run.buffer]
     weights = within_share(made.weights, [c.multiplier for c in made.contributions], state.settings.max_share)
     if (found := _round(state, chosen, weights, state.version + 1)) is None:
         return
@@ -95,13 +90,19 @@ def take_up(state: ServerState) -> None:
 
 def _round(state: ServerState, chosen: list[Accepted], weights: Sequence[int], version: int) -> Round | None:
     assert state.committee is not None  # noqa: S101 - for mypy: only a run with one comes here
-    roster, sealed = state.committee.roster, []
+    roster, now, sealed = state.committee.roster, state.committee.number(state.version), []
     for update in chosen:
         try:
-            sealed.append(sealed_facts(state, update))
+            facts = sealed_facts(state, update)
         except SpellingError as error:
-            discard(state, update, LATE, reasons.LOST(name=update.payload, wrong=error, digest=update.digest))
-            return None
+            discard(state, update, FAILED, reasons.LOST(name=update.payload, wrong=error, digest=update.digest))
+            continue
+        if (got := facts.statement.stretch) < now - 1:
+            discard(state, update, LATE, reasons.STRETCH_CLOSED(got=got, now=now))
+            continue
+        sealed.append(facts)
+    if len(sealed) < len(chosen):
+        return None
     listed = VersionList.of(roster, version, [facts.statement for facts in sealed], weights)
     counts = tuple(length for kind, length in chosen[0].shape if kind == COMMITTEE)
     boxes = {facts.statement.signer: facts.boxes for facts in sealed}
@@ -148,7 +149,7 @@ def finish(state: ServerState) -> Version | None:
         opening_seconds=now - found.began,
         member_seconds=found.work,
     )
-    state.opened.append(found)
+    state.opened[version.version] = found
     state.opening = None
     return version
 
@@ -191,12 +192,14 @@ def drop(state: ServerState, reason: Stated, suspect: bool = False) -> None:
     chosen = [state.run.buffer[task] for task in asked.tasks if task in state.run.buffer]
     hospitals = tuple(update.hospital for update in chosen) if suspect else ()
     log(WARNING, "Version %s is not opened: %s", asked.version, reason.text)
-    state.record(OpeningDropped(version=asked.version, tasks=asked.tasks, hospitals=hospitals, reason=reason.text))
-    for update in chosen:
+    for update in chosen:  # before the list is: no run that is killed in between takes them into another list
         discard(state, update, LATE, reason)
+    state.record(OpeningDropped(version=asked.version, tasks=asked.tasks, hospitals=hospitals, reason=reason.text))
     if state.opening is not None:
         forget_answers(state, state.opening)
     state.opening = None
+    if suspect:
+        exclude(state)
 
 
 def forget_answers(state: ServerState, found: Round) -> None:

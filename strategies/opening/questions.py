@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import astuple, replace
-from logging import WARNING
+from logging import INFO, WARNING
 
 from flwr.app import Message
 from flwr.common import log
@@ -61,10 +61,14 @@ def settle_roster(state: ServerState) -> None:
     if (met := committee.choose(asking(state))) is not None:
         assert committee.book is not None  # noqa: S101 - for mypy: it is what was just taken up
         changed = state.run.committee is not None and state.run.committee.roster != met.roster
+        log(INFO, "Roster %s (revision %s), committee: %s", met.roster[:16], met.revision, ", ".join(met.members))
         state.journal.keep_roster(committee.book.to_bytes())
         state.record(met)
         if changed:
             drop_for_roster(state)
+    for node in committee.astray():
+        log(WARNING, "Node %s follows another roster than this run and gets no tasks; it is asked again", node)
+        state.roster.back_off(state.roster.nodes[node], state.clock.now(), state.settings.retry_seconds)
     take_up(state)
 
 
@@ -73,18 +77,15 @@ def questions(state: ServerState) -> Iterator[Question]:
     if (committee := state.committee) is None:
         return
     now = state.clock.now()
-    under_way = {flight.node for flight in state.roster.flights.values() if flight.kind == MEMBERSHIP}
-    for node in sorted(state.roster.present - under_way):
+    asked = {flight.node for flight in state.roster.flights.values() if flight.kind == MEMBERSHIP}
+    for node in sorted(state.roster.present - asked):
         view = state.roster.nodes[node]
-        if committee.to_be_asked(node) and view.not_before <= now:
+        if (committee.to_be_asked(node) or committee.lags(node)) and view.not_before <= now:
             yield _composed(state, view, MEMBERSHIP, b"")
-    if state.recheck is not None:
-        recheck.settle(state)
-    if state.recheck is not None:
-        recheck.go_on(state, _reachable(state, state.recheck))
-    for found in (state.recheck, None if state.stop_reason else state.opening):
-        if found is None:
-            continue
+    recheck.forget_verified(state)
+    for doubted in list(state.rechecks.values()):
+        recheck.go_on(state, doubted, _reachable(state, doubted))
+    for found in under_way(state):
         for member, subsets in found.questions(_reachable(state, found), now).items():
             if (at := committee.at(member)) is None:
                 continue
@@ -93,8 +94,14 @@ def questions(state: ServerState) -> Iterator[Question]:
             yield _composed(state, state.roster.nodes[at], kind, data, found)
 
 
+def under_way(state: ServerState) -> list[Round]:
+    """The lists that members are being asked for."""
+    opening = [] if state.stop_reason or state.opening is None else [state.opening]
+    return [*state.rechecks.values(), *opening]
+
+
 def _reachable(state: ServerState, found: Round) -> list[str]:
-    """Members that are connected, those first that have nothing else to do, then those that answer soonest."""
+    """Members that are connected: those last that lied or do not answer, first those that are idle and quick."""
     assert state.committee is not None  # noqa: S101 - for mypy: only a run with one comes here
     busy = {flight.node for flight in state.roster.flights.values() if not KINDS[flight.kind].beside}
     order = []
@@ -102,7 +109,8 @@ def _reachable(state: ServerState, found: Round) -> list[str]:
         node = state.committee.at(name)
         if node is not None and node in state.roster.present:
             kind = ANSWER if found.agreed else CONSENT
-            order.append((name in state.run.liars, node in busy, state.forecast.expected(node, kind) or 0.0, name))
+            silent, expected = state.forecast.silent(node, kind), state.forecast.expected(node, kind) or 0.0
+            order.append((name in state.run.liars, silent, node in busy, expected, name))
     return [name for *_, name in sorted(order)]
 
 
@@ -158,11 +166,17 @@ def take_membership(state: ServerState, flight: Flight, view: NodeView, reply: M
     committee = state.committee
     if committee is None:
         raise ProtocolError("a roster came, but this run has no committee")
+    followed = committee.invites(view.node)
     try:
         committee.take(view.node, reply)
     except (RosterError, SpellingError) as error:
         raise ProtocolError(str(error)) from error
-    view.failures, state.progress = 0, state.clock.now()
+    if committee.lags(view.node):  # its hospital may put the roster in force in place any time
+        state.roster.back_off(view, state.clock.now(), state.settings.retry_seconds)
+    else:
+        if not view.refusing or committee.invites(view.node) > followed:  # else it would train, and refuse, again
+            view.failures, view.not_before = 0, 0.0
+        state.progress = state.clock.now()
     _assisted(state, flight, view, committee.known[view.node].name, len(reply.roster) + len(reply.certificates))
 
 
@@ -175,13 +189,13 @@ def take_consent(state: ServerState, flight: Flight, view: NodeView, reply: Cons
         to another one, or it is not signed by it.
     """
     found = _asked(flight)
-    member = found.member_at(view.node) or reply.member
+    member = found.member_at(view.node)
     consent = Consent(reply.member, reply.digest, reply.signature)
     if (consent.member, consent.digest) != (member, found.version.digest):
         raise ProtocolError(f"a consent of {reply.member[:60]!r} to another list than {member} was asked for")
     if not verified(found.roster.identity(member), consent.signature, consent.canonical):
         raise ProtocolError(f"the consent of {member} is not signed by it")
-    found.asked.pop(member, None)
+    found.helped(member)
     found.consents[member] = consent
     state.progress = state.clock.now()
     found.work += _assisted(state, flight, view, member, 0, reply.seconds)
@@ -197,8 +211,7 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
     """
     found = _asked(flight)
     member = found.member_at(view.node)
-    if not member:
-        # its list has been opened meanwhile, or dropped
+    if found not in under_way(state):  # its list has been opened meanwhile, or dropped
         _assisted(state, flight, view, "", reply.payload.size, reply.seconds)
         return
     subsets = found.asked[member].subsets
@@ -206,13 +219,13 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
         facts = AnswerFacts.from_bytes(reply.facts)
         blocks = tuple(bytes(part.data) for part in reply.payload)
         answer = Answer(facts.member, facts.digest, facts.subsets, blocks, facts.tag, facts.signature)
-        if facts.member != member or {head.kind for head in reply.payload.heads} != {COMMITTEE}:
+        if facts.member != member or reply.payload.shape != tuple((COMMITTEE, count) for count in found.counts):
             raise AnswerError(f"an answer of {facts.member[:60]!r}, or of other parts, came from {member}")
         answer.check(found.roster, found.version, subsets, found.counts)
     except (SpellingError, AnswerError, RosterError) as error:
         raise ProtocolError(str(error)) from error
     state.journal.keep(found.name_of(answer), {}, reply.payload)
-    found.asked.pop(member, None)
+    found.helped(member)
     found.answers.append(replace(answer, blocks=()))
     state.progress = state.clock.now()
     found.work += _assisted(state, flight, view, member, reply.payload.size, reply.seconds)

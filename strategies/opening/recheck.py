@@ -1,10 +1,13 @@
-"""Who lied about a version that no node can verify, and the version as it should be.
+"""Who lied about a version that a node cannot verify, and the version as it should be.
 
 Members that hold the same subset of the committee give the same share of a list, byte for byte. So once a node reports
 that a version is not the sum that it claims to be, every member is asked again, a subset at a time, and their signed
-answers are compared. Where they differ, the record is made again of what most of them say; a node that verifies it
-settles who lied. Where all agree, a contributor signed a wrong tag, and the version is discarded as any that does not
-open (``strategies.aggregation.discarded``).
+answers are compared. Of all choices among them the version is made of the one that calls the fewest members liars, the
+one that it was made of at first where others are as good; once enough hospitals doubt that, of the next. What two
+hospitals have verified settles who lied. Where no choice is left, a contributor signed a wrong tag, and the version is
+discarded as any that does not open (``strategies.aggregation.discarded``).
+
+Neither a complaint nor a report of one hospital decides anything: it may lie itself, and be on the committee.
 
 Not for: members that decline or stay away (``strategies.opening.round``).
 """
@@ -23,99 +26,114 @@ from crossward.encryption.committee.spelling import Proof
 from crossward.encryption.committee.statements import TAG_PRIME
 from crossward.ledger.events import Corrected, Liar
 from crossward.protocol.parts import Part, PartHead, Payload
-from strategies.aggregation.catchup import version_name
+from strategies.aggregation.catchup import corrected_name, version_name
 from strategies.history.state import ServerState
 from strategies.opening.making import forget_answers
-from strategies.opening.round import Recheck, Round
+from strategies.opening.round import Choice, Recheck, Round
 
 MOST_CHOICES = 64  # combinations of answers that are tried
 
 
-def compared(state: ServerState, version: int, sent: float) -> bool:
-    """Whether what a node that was asked at ``sent`` says of ``version`` is a matter of the members' answers.
+def doubted(state: ServerState, version: int, sent: float) -> bool:
+    """A node, which was ``sent`` its task then, cannot verify ``version``: whether it speaks of the record as it is.
 
-    They are compared, or the record is made again of another choice of them, as long as there is one.
+    With the first one to say so, the members' answers are compared.
     """
-    found = state.recheck
-    if found is None:
-        return _begin(state, version)
-    if found.version.version != version:
-        return False
-    if found.choices is None or sent < found.corrected:
-        return True  # still being compared, or the node was sent the record of before
-    return try_next(state)
-
-
-def _begin(state: ServerState, version: int) -> bool:
-    found = next((opened for opened in state.opened if opened.version.version == version), None)
-    if found is None or version != state.version:
-        return False
-    log(WARNING, "Version %s cannot be verified: the answers of the committee's members are compared", version)
-    state.recheck = Recheck(
-        chosen=found.chosen,
-        version=found.version,
-        roster=found.roster,
-        boxes=found.boxes,
-        counts=found.counts,
-        key=found.key,
-        began=state.clock.now(),
-        consents=dict(found.consents),
-        first=found,
-    )
+    if (found := state.rechecks.get(version)) is not None:
+        return sent >= found.corrected
+    if (first := state.opened.get(version)) is not None:
+        log(WARNING, "Version %s cannot be verified: the answers of the committee's members are compared", version)
+        state.rechecks[version] = Recheck(
+            chosen=first.chosen,
+            version=first.version,
+            roster=first.roster,
+            boxes=first.boxes,
+            counts=first.counts,
+            key=first.key,
+            began=state.clock.now(),
+            consents=dict(first.consents),
+            first=first,
+            verified={hospital: () for hospital in state.hashes.holding(version)},
+        )
     return True
 
 
-def forget(state: ServerState) -> None:
-    """The version is discarded, whatever the members said."""
-    if state.recheck is not None:
-        forget_answers(state, state.recheck)
-    state.recheck = None
+def another(state: ServerState, version: int) -> bool:
+    """Enough hospitals doubt the record: whether answers are still compared, or it was made of others just now."""
+    found = state.rechecks.get(version)
+    return found is not None and (found.choices is None or _try_next(state, found))
 
 
-def go_on(state: ServerState, reachable: Sequence[str]) -> None:
-    """Once all have answered, make the record again of the next choice of answers."""
-    found = state.recheck
-    if found is None or found.choices is not None or found.waits_for(reachable):
+def forget(state: ServerState, version: int) -> None:
+    """The version is discarded, or its answers are in no doubt any more."""
+    for found in (state.opened.pop(version, None), state.rechecks.pop(version, None)):
+        if found is not None:
+            forget_answers(state, found)
+
+
+def forget_verified(state: ServerState) -> None:
+    """Forget the answers of versions that enough hospitals have verified."""
+    known = state.hashes.verified(state.witnesses)
+    for version in [v for v in state.opened if v <= known and v not in state.rechecks]:
+        forget(state, version)
+
+
+def go_on(state: ServerState, found: Recheck, reachable: Sequence[str]) -> None:
+    """Once all have answered, make the record of the likeliest choice of answers."""
+    if found.choices is not None or found.waits_for(reachable):
         return
-    found.choices = list(itertools.islice(_choices(state, found), MOST_CHOICES))
-    try_next(state)
+    ways = list(itertools.islice(_choices(state, found), MOST_CHOICES))
+    liars = {way: _liars(state, found, way) for way in ways}
+    found.as_made = next((way for way in ways if found.first and not _wrong(state, found, way, found.first)), ())
+    found.choices = sorted(ways, key=lambda way: (len(liars[way]), way != found.as_made))
+    if found.choices and found.choices[0] == found.as_made:
+        found.choices.pop(0)  # the record is made of that already
+    else:
+        _try_next(state, found)
 
 
-def try_next(state: ServerState) -> bool:
+def verified(state: ServerState, hospital: str, version: int, sent: float) -> None:
+    """A hospital, which was ``sent`` its task then, reports its state of ``version``: it has verified all up to it.
+
+    Once enough hospitals have verified the same record, members whose answers are not what it was made of have lied.
+    """
+    for number, found in list(state.rechecks.items()):
+        if number > version:
+            continue
+        found.verified.setdefault(hospital, found.record_at(sent))
+        right = found.verified[hospital]
+        if list(found.verified.values()).count(right) >= state.witnesses:
+            _settle(state, number, found, right)
+
+
+def _settle(state: ServerState, version: int, found: Recheck, right: Choice) -> None:
+    if right != (found.made[-1][1] if found.made else ()):
+        _correct(state, found, right)  # a wrong one took its place meanwhile
+    if way := right or found.as_made:
+        for member, subsets in sorted(_liars(state, found, way).items()):
+            log(WARNING, "%s answered wrongly for version %s: it is asked last from now on", member, version)
+            state.record(Liar(version=version, member=member, subsets=tuple(sorted(subsets))))
+    state.unopened.pop(version, None)
+    forget(state, version)
+
+
+def _try_next(state: ServerState, found: Recheck) -> bool:
     """Make the record of the next choice; whether there was one."""
-    found = state.recheck
-    if found is None or not found.choices:
+    if not found.choices:
         return False
-    chosen = found.choices.pop(0)
-    _correct(state, found, chosen)
-    found.chosen_now, found.corrected = chosen, state.clock.now()
+    _correct(state, found, found.choices.pop(0))
     return True
 
 
-def settle(state: ServerState) -> None:
-    """Once a node has verified the version: members whose answers are not what it was made of have lied."""
-    found = state.recheck
-    if found is None or state.hashes.newest < found.version.version:
-        return
-    state.recheck = None
-    for member, subsets in _liars(state, found).items():
-        log(WARNING, "%s answered wrongly for version %s: it is asked last from now on", member, found.version.version)
-        state.record(Liar(version=found.version.version, member=member, subsets=subsets))
-    forget_answers(state, found)
-
-
-def _choices(state: ServerState, found: Recheck) -> Iterator[tuple[Answer, ...]]:
-    """Combinations of answers, a subset each, most supported first, but for that of the version as it was."""
+def _choices(state: ServerState, found: Recheck) -> Iterator[Choice]:
+    """Combinations of answers, a subset each, those first that most members give."""
     by_subset: list[dict[str, list[Answer]]] = [{} for _ in found.roster.subsets]
     for answer in found.answers:
         by_subset[answer.subsets[0]].setdefault(_value(state, found, answer), []).append(answer)
-    if not all(by_subset):
-        return
-    ordered = [sorted(values.values(), key=lambda agreeing: -len(agreeing)) for values in by_subset]
-    for choice in itertools.product(*ordered):
-        chosen = tuple(agreeing[0] for agreeing in choice)
-        if not _same_as_made(state, found, chosen):
-            yield chosen
+    if all(by_subset):
+        ordered = [sorted(values.values(), key=lambda agreeing: -len(agreeing)) for values in by_subset]
+        for choice in itertools.product(*ordered):
+            yield tuple(agreeing[0] for agreeing in choice)
 
 
 def _value(state: ServerState, found: Recheck, answer: Answer) -> str:
@@ -127,56 +145,50 @@ def _payload(state: ServerState, found: Round, answer: Answer) -> Payload:
     return state.journal.open(found.name_of(answer))[1]
 
 
-def _same_as_made(state: ServerState, found: Recheck, chosen: Sequence[Answer]) -> bool:
-    """Whether ``chosen`` add up to the answers that the version was made of."""
+def _liars(state: ServerState, found: Recheck, right: Choice) -> dict[str, set[int]]:
+    """Member -> subsets for which it said something else than what is ``right``."""
     assert found.first is not None  # noqa: S101 - for mypy
-    return not _wrong(state, found, chosen, found.first.answers, found.first)
-
-
-def _liars(state: ServerState, found: Recheck) -> dict[str, tuple[int, ...]]:
-    """Member -> subsets for which it said something else than what the verified version was made of."""
-    assert found.first is not None  # noqa: S101 - for mypy
-    if not found.chosen_now:
-        return {}
     wrong: dict[str, set[int]] = {}
-    for answers, of in ((found.first.answers, found.first), (found.answers, found)):
-        for answer in _wrong(state, found, found.chosen_now, answers, of):
+    for of in (found.first, found):
+        for answer in _wrong(state, found, right, of):
             wrong.setdefault(answer.member, set()).update(answer.subsets)
-    return {member: tuple(sorted(subsets)) for member, subsets in sorted(wrong.items())}
+    return wrong
 
 
-def _wrong(
-    state: ServerState, found: Recheck, right: Sequence[Answer], answers: Sequence[Answer], of: Round
-) -> list[Answer]:
-    """Those of ``answers`` that are not the sum of what is ``right`` for their subsets."""
+def _wrong(state: ServerState, found: Recheck, right: Choice, of: Round) -> list[Answer]:
+    """Those of the answers ``of`` a round that are not the sum of what is ``right`` for their subsets."""
     arithmetic, bits, out = state.kinds[COMMITTEE], state.plan.sum_bits(1), []
-    for answer in answers:
+    for answer in of.answers:
         terms = [right[subset] for subset in answer.subsets]
         same = answer.tag == sum(term.tag for term in terms) % TAG_PRIME
         payloads = [_payload(state, found, term) for term in terms]
         for said, *parts in zip(_payload(state, of, answer), *payloads, strict=True):
             if same:
-                widths = [part.head.bits for part in parts]
-                data = [part.data for part in parts]
+                widths, data = [part.head.bits for part in parts], [part.data for part in parts]
                 same = arithmetic.combine(data, [1] * len(parts), widths, bits, said.head.length) == bytes(said.data)
         if not same:
             out.append(answer)
     return out
 
 
-def _correct(state: ServerState, found: Recheck, chosen: Sequence[Answer]) -> None:
+def _correct(state: ServerState, found: Recheck, chosen: Choice) -> None:
     """Make the record anew of ``chosen`` answers."""
     assert found.first is not None  # noqa: S101 - for mypy
-    before = found.chosen_now or tuple(found.first.answers)
-    of = found if found.chosen_now else found.first
-    version = found.version.version
+    before, version = found.made[-1][1] if found.made else (), found.version.version
     head, record = state.journal.open(version_name(version))
-    proof = Proof((found.version,), sum(answer.tag for answer in chosen) % TAG_PRIME)
-    old = [_payload(state, of, answer) for answer in before]
-    new = [_payload(state, found, answer) for answer in chosen]
-    parts = [*_exchanged(state, record, old, new)]
-    digest = state.journal.keep(version_name(version), {**head, "proof": proof.to_text()}, parts)
-    state.record(Corrected(version=version, digest=digest, openers=tuple(answer.member for answer in chosen)))
+    answers = [chosen or found.first.answers, before or found.first.answers]
+    proof = Proof((found.version,), sum(answer.tag for answer in answers[0]) % TAG_PRIME)
+    new, old = (
+        [_payload(state, found if choice else found.first, answer) for answer in said]
+        for choice, said in zip((chosen, before), answers, strict=True)
+    )
+    draft = corrected_name(version)
+    digest = state.journal.keep(draft, {**head, "proof": proof.to_text()}, [*_exchanged(state, record, old, new)])
+    openers = tuple(sorted({answer.member for answer in answers[0]}))
+    state.record(Corrected(version=version, digest=digest, openers=openers))
+    state.journal.keep(version_name(version), *state.journal.open(draft))
+    state.journal.drop(draft)
+    found.made.append((state.clock.now(), chosen))
     state.catch_up.replaced(version)
     state.unopened.pop(version, None)
     for view in state.roster.nodes.values():

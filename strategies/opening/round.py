@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from crossward.encryption.committee.opening import Answer
@@ -20,6 +21,7 @@ from crossward.encryption.committee.statements import Consent, VersionList
 from crossward.ledger.events import Accepted
 
 TRIES = 3  # refusals after which a member counts as one that does not open this list
+WITHOUT_KEYS = "an update was sealed while its keys were not known"
 
 
 class Asked(NamedTuple):
@@ -65,6 +67,7 @@ class Round:
     answers: list[Answer] = field(default_factory=list)  # without their blocks, which the journal keeps
     asked: dict[str, Asked] = field(default_factory=dict)  # by member
     declined: dict[str, tuple[int, str]] = field(default_factory=dict)  # member -> how often, why
+    silent: dict[str, int] = field(default_factory=dict)  # member -> how often in a row it did not answer
     not_before: dict[str, float] = field(default_factory=dict)
     prefix: str = "answers"
 
@@ -89,9 +92,15 @@ class Round:
     def hopeless(self) -> str:
         """Why the list will not be opened, when too many members decline it; empty while it may be."""
         final = {name: why for name, (times, why) in self.declined.items() if times >= TRIES}
+        final |= dict.fromkeys(self.boxless, WITHOUT_KEYS)
         if len(self.roster.committee) - len(final) >= max(self.roster.quorum, self.roster.openers):
             return ""
         return "; ".join(f"{name}: {why}" for name, why in sorted(final.items()))
+
+    @cached_property
+    def boxless(self) -> frozenset[str]:
+        """Members that cannot open all updates: a hospital had no key to seal their seeds to."""
+        return frozenset(m for m in self.roster.committee if any(m not in held for held in self.boxes.values()))
 
     def questions(self, reachable: Sequence[str], now: float) -> dict[str, tuple[int, ...]]:
         """Whom to ask now: members of ``reachable``, best first, with the subsets to answer, () for a consent."""
@@ -103,7 +112,8 @@ class Round:
     def name_of(self, answer: Answer) -> str:
         """Name of an answer's payload in the journal."""
         subsets = "-".join(map(str, answer.subsets))
-        return f"{self.prefix}/{self.version.version:06d}-{answer.member}-{subsets}"
+        member = sorted(self.roster.committee).index(answer.member)  # a name may hold anything that prints
+        return f"{self.prefix}/{self.version.version:06d}-{member}-{subsets}"
 
     def _free(self, reachable: Sequence[str], now: float) -> list[str]:
         """Those that can be asked now."""
@@ -114,7 +124,7 @@ class Round:
         ]
 
     def _final(self, name: str) -> bool:
-        return self.declined.get(name, (0, ""))[0] >= TRIES
+        return name in self.boxless or self.declined.get(name, (0, ""))[0] >= TRIES
 
     def request(self, member: str, subsets: tuple[int, ...]) -> ListRequest:
         """What ``member`` is asked."""
@@ -133,25 +143,48 @@ class Round:
         if why:
             times += 1
             self.declined[member] = (times, why)
-        self.not_before[member] = now + pause * 2.0 ** min(times, 6)
+        else:
+            self.silent[member] = self.silent.get(member, 0) + 1
+        self.not_before[member] = now + pause * 2.0 ** min(times + self.silent.get(member, 0), 6)
+
+    def helped(self, member: str) -> None:
+        """A member did what it was asked."""
+        self.asked.pop(member, None)
+        self.silent.pop(member, None)
 
     def next_moment(self, now: float) -> float:
         """When, after ``now``, a member may be asked again; infinity when none waits."""
         return min((moment for moment in self.not_before.values() if moment > now), default=float("inf"))
 
 
+Choice = tuple[Answer, ...]
+"""An answer for each subset, in order; empty: the answers that the version was made of at first."""
+
+
 @dataclass
 class Recheck(Round):
     """The answers for ``first``'s list, a subset at a time, and the choices of them that are still to be tried.
 
-    ``choices`` is None until all answers are there; ``chosen_now`` is the choice that the record is made of.
+    ``choices`` is None until all answers are there; ``as_made`` is the choice that adds up to what the version was made
+    of at first, if one does. ``made`` says of which choices the record was made anew, and when; ``verified`` which one
+    each hospital verified.
     """
 
     first: Round | None = None
-    choices: list[tuple[Answer, ...]] | None = None
-    chosen_now: tuple[Answer, ...] = ()
-    corrected: float = 0.0  # when the record was made of these
+    choices: list[Choice] | None = None
+    as_made: Choice = ()
+    made: list[tuple[float, Choice]] = field(default_factory=list)
+    verified: dict[str, Choice] = field(default_factory=dict)
     prefix: str = "answers/again"
+
+    @property
+    def corrected(self) -> float:
+        """When the record was made anew last."""
+        return self.made[-1][0] if self.made else 0.0
+
+    def record_at(self, moment: float) -> Choice:
+        """What the record was made of at a ``moment``."""
+        return next((choice for made, choice in reversed(self.made) if made <= moment), ())
 
     def open_to(self, name: str) -> list[int]:
         """Subsets that ``name`` holds and has not answered."""
@@ -161,6 +194,9 @@ class Recheck(Round):
     def questions(self, reachable: Sequence[str], now: float) -> dict[str, tuple[int, ...]]:
         """The next subset of every member that can be asked."""
         return {name: tuple(self.open_to(name)[:1]) for name in self._free(reachable, now) if self.open_to(name)}
+
+    def _final(self, name: str) -> bool:
+        return super()._final(name) or self.silent.get(name, 0) >= TRIES
 
     def waits_for(self, reachable: Sequence[str]) -> bool:
         """Whether a member still owes an answer."""

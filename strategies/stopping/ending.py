@@ -16,6 +16,7 @@ from crossward.ledger.events import Evaluated
 from crossward.protocol.messages import ALONE, FAILED, TRAIN
 from strategies.aggregation.versions import roll_back
 from strategies.exchange.reception import ATTEMPTS, fail
+from strategies.exchange.waiting import for_committee
 from strategies.history.state import RunError, ServerState
 from strategies.opening.making import drop
 
@@ -158,6 +159,7 @@ class Ending:
                 return
             spent = sum(map(s.exhausted, s.roster.nodes))
             budgets = f", {spent} have spent their privacy budget" if spent else ""
+            budgets += f"; {opening}" if (opening := for_committee(s)) else ""
             raise RunError(
                 f"no update was accepted for {patience:g} s (see strategy.task-timeout): {len(s.buffer)} "
                 f"updates of {s.settings.min_contributors} needed wait and {len(s.roster.present)} nodes are "

@@ -56,6 +56,7 @@ from crossward.protocol.wire import read_reply, write_task
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
     "model.device": "cpu",
+    "encryption.scheme": "bfv",
     "lora.rank": 2,
     "data.synthetic-patients": 24,
     "data.min-patients": 2,

@@ -106,3 +106,28 @@ def test_a_private_update_tells_its_price_and_no_loss(capsys: pytest.CaptureFixt
     output = capsys.readouterr().out
     assert "5 steps, patient-level epsilon 1.23, 0 kB" in output and "training losses withheld" in output
     assert "budget: North: no more" in output
+
+
+def test_what_a_committee_did_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Shown(Path("/runs/x"), 4, clock=lambda: 0.0)
+    opened = VERSION | {"key": "ab" * 8, "seconds": 10.0, "seal_seconds": [0.2], "member_seconds": 0.3}
+    opened |= {"openers": ["east", "north"], "opening_seconds": 0.5}
+    for line in (
+        {"event": "committee"},
+        UPDATE,
+        {"event": "assisted", "member": "north", "hospital": "ab"},
+        {"event": "opening"},
+        opened,
+        {"event": "liar", "version": 4},
+        {"event": "corrected", "version": 4},
+        {"event": "opening-dropped", "version": 5, "reason": "it was \x1b[2J rolled back"},
+    ):
+        progress.show(line)
+    _, met, _, version, liar, corrected, dropped = capsys.readouterr().out.splitlines()
+    assert met.endswith(
+        "roster abababababababab, revision 1: versions are opened by east, north, west; 3 consent to each and 2 answer"
+    )
+    assert version.endswith("; encryption 0.50 s, 5.0%; opened by east, north in 0.5 s, 5.0%")
+    assert "north (North) answered wrongly for version 4 (subsets 0, 2 of the committee)" in liar
+    assert corrected.endswith("version 4 could not be verified and was made again of the answers of east, west")
+    assert dropped.endswith("version 5 is not opened, and its updates are lost: it was ?[2J rolled back")

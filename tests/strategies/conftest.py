@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
+from client_app.committee.keys import CommitteeKeys
+from client_app.committee.seat import Seat
 from client_app.guard.limits import Limits
 from client_app.handlers import make_app
 from client_app.node import Node
@@ -35,6 +38,7 @@ from server_app.run_folder import RunFolder
 from strategies.async_hybrid import AsyncHybrid
 from strategies.callbacks import Callback
 from strategies.history.journal import Journal, MemoryJournal
+from strategies.opening.committee import Committee
 from strategies.stopping.hospital_budget import HospitalBudget
 
 DIMENSION = 16
@@ -93,11 +97,15 @@ class Federation:
             learner = self.learner(number, schedule, DIMENSION, examples=10 * (number % 4 + 1))
             folder = self.folder / task.lineage / str(number)
             learner.train = self._watched(number + 1, learner.train)  # type: ignore[method-assign]
-            identity = self.identity(number)
-            sealer, limits = UpdateSealer(self.vault, self.noise(number)), Limits(self.unit)
+            identity, sealer, limits = self.identity(number), self.sealer(number), Limits(self.unit)
             return Node(learner, folder, identity, schedule, 0, lambda: 0.0, False, sealer, limits)
 
-        app = make_app(build)
+        def build_seat(context: Any, task: Any) -> Seat:
+            keys = self.keys(int(context.node_config["partition-id"]))
+            assert keys is not None
+            return Seat(keys, self.vault)
+
+        app = make_app(build, build_seat=build_seat)
         self.nodes = {
             i + 1: VirtualNode(
                 app,
@@ -122,7 +130,21 @@ class Federation:
             dither=self.dither,
             privacy_unit=self.unit,
             callbacks=self.callbacks,
+            committee=self.committee,
         )
+
+    def keys(self, number: int) -> CommitteeKeys | None:
+        """What a node by its number from 0 holds beside the vault, under a scheme with a committee."""
+        return None
+
+    def sealer(self, number: int) -> UpdateSealer:
+        """What a node by its number from 0 seals with."""
+        return UpdateSealer(self.vault, self.noise(number))
+
+    @property
+    def committee(self) -> Committee | None:
+        """What the server knows of a committee at first."""
+        return None
 
     def _watched(self, node: int, train: Callable[..., Trained]) -> Callable[..., Trained]:
         def watched(start: np.ndarray, version: int, rng: np.random.Generator) -> Trained:
@@ -155,7 +177,7 @@ class Federation:
         """Task -> its outcome lines, in order."""
         found: dict[int, list[str]] = defaultdict(list)
         for line in self.journal.events():
-            if line["event"] in (*OUTCOMES, "measured") and line["task"] >= 0:
+            if line["event"] in (*OUTCOMES, "measured", "assisted") and line["task"] >= 0:
                 found[line["task"]].append(line["event"])
         return found
 
@@ -189,15 +211,21 @@ class Federation:
     def state_of(self, node: int) -> NodeState:
         learner = self.learner(node - 1, self.schedule, DIMENSION)
         layout = self.vault.layout(learner.layout, len(learner.sizes))
-        return StateFolder(self.folder / self.journal.lineage / str(node - 1)).load(layout)
+        store = StateFolder(self.folder / self.journal.lineage / str(node - 1))
+        assert not store.path.exists() or json.loads(store.path.read_text())["layout"] == layout
+        return store.load(layout)
 
     def opened(self, payload: Payload, weight_sum: int, key: str, dithered: int = 0) -> np.ndarray:
         """``sum w*q`` of a payload, int64 [DIMENSION]."""
         out = np.zeros(DIMENSION, np.int64)
         head = RecordHead(1, 1, 0, weight_sum, 1, key, dithered)
-        for place, values in Payloads((8, 8), self.plan, self.vault).open(payload, head):
+        for place, values in self.payloads().open(payload, head):
             out[place] = values
         return out
+
+    def payloads(self) -> Payloads:
+        """What opens a payload as a node does."""
+        return Payloads((8, 8), self.plan, self.vault)
 
     def version_sum(self, line: Mapping[str, Any], exact: bool = False) -> np.ndarray:
         """What the version of a ledger line opens to, int64 [DIMENSION]; ``exact``: without its dither."""

@@ -104,21 +104,24 @@ def test_the_sum_of_several_versions_opens_to_their_sum(tmp_path: Path, policy: 
     assert np.array_equal(read(own.payloads("h2"), own.joined(records[1:3])), wanted[1] + wanted[2])
 
 
-def test_a_version_that_is_taken_back_opens_as_it_did(own: Consortium) -> None:
+def test_a_version_that_is_taken_back_or_put_back_opens_as_it_did(own: Consortium) -> None:
     records, wanted = several(own, 2)
     head, payload = records[0]
-    back = head._replace(first=3, last=3, sign=-1), payload
-    assert np.array_equal(read(own.payloads(), back), wanted[0])
+    for sign in (-1, 1):
+        back = head._replace(first=3, last=3, sign=sign, reverts=1)
+        assert np.array_equal(read(own.payloads(), (back, payload)), wanted[0])
     for changed, reason in (
-        ({"first": 1, "last": 1, "sign": -1}, r"takes back one earlier version, its proof has lists of \[1\]"),
-        ({"first": 3, "last": 4, "sign": -1}, "takes back one earlier version"),
+        ({"first": 3, "last": 3, "sign": -1}, r"is proved by the lists of versions \[1\]"),
+        ({"first": 1, "last": 1, "sign": -1, "reverts": 1}, r"one earlier version, its proof has lists of \[1\]"),
+        ({"first": 3, "last": 3, "sign": -1, "reverts": 2}, r"one earlier version, its proof has lists of \[1\]"),
+        ({"first": 3, "last": 4, "sign": -1, "reverts": 1}, "one earlier version"),
         ({"first": 3, "last": 3, "sign": 1}, r"is proved by the lists of versions \[1\]"),
     ):
         with pytest.raises(UnopenedError, match=reason):
             read(own.payloads(), (head._replace(**changed), payload))
     both = own.joined(records)
-    with pytest.raises(UnopenedError, match=r"takes back one earlier version, its proof has lists of \[1, 2\]"):
-        read(own.payloads(), (both[0]._replace(first=3, last=3, sign=-1), both[1]))
+    with pytest.raises(UnopenedError, match=r"one earlier version, its proof has lists of \[1, 2\]"):
+        read(own.payloads(), (both[0]._replace(first=3, last=3, sign=-1, reverts=1), both[1]))
 
 
 def test_versions_of_two_stretches_and_with_a_member_absent_are_in_one_record(own: Consortium) -> None:
@@ -237,7 +240,9 @@ def test_a_record_of_an_unknown_roster_says_which_file_is_needed(own: Consortium
     _, sent = sealed(own)
     record = own.record(sent, WEIGHTS)
     other = make_book({name: identity(20 + n) for n, name in enumerate(own.identities)})
-    with pytest.raises(MissingKeyError, match="version 1 cannot be checked: roster .* Point roster-path at the newest"):
+    with pytest.raises(
+        MissingKeyError, match=r"version 1 cannot be checked: roster .* Point roster-path at the newest"
+    ):
         read(own.payloads(book=other), record)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from client_app.guard.strikes import MOST, Strikes, StruckOutError
-from client_app.update.payloads import UnopenedError
+from client_app.update.payloads import UnopenedError, UnverifiedError
 
 KEY, OTHER = "0123456789abcdef", "fedcba9876543210"
 
@@ -59,6 +59,14 @@ def test_an_error_of_another_kind_is_no_strike(strikes: Strikes) -> None:
         with pytest.raises(ValueError, match="a bug"), strikes.counting(KEY, "versions 1 to 1"):
             raise ValueError("a bug")
     assert not strikes.path.exists()
+
+
+def test_a_record_that_cannot_be_verified_is_no_strike(strikes: Strikes) -> None:
+    """Else a committee member that lies three times would have every node refuse the consortium's key."""
+    for _ in range(MOST + 1):
+        with pytest.raises(UnverifiedError), strikes.counting(KEY, "versions 1 to 1"):
+            raise UnverifiedError("not the sum that is listed")
+    assert not strikes.path.exists() and answered_no(strikes)
 
 
 def test_tasks_that_run_at_once_get_no_more_wrong_answers_than_one_after_another(strikes: Strikes) -> None:

@@ -189,3 +189,49 @@ def test_an_update_closes_block_by_block_and_opens_again() -> None:
     payload = close_values(values, SIZES, plan)
     assert [(h.length, h.bits, h.size) for h in payload.heads] == [(3, 5, 2), (2, 5, 2)]
     assert open_values(payload, 1, SIZES, plan).tolist() == values.tolist()
+
+
+def reverting(a: Accumulators, reverts: int, sign: int) -> None:
+    plan, number = FieldPlan(8, 6, 6), a.version + 1
+    head, payload = record(np.arange(5), number, number, 0, 10, sign, plan)
+    add(a, head._replace(reverts=reverts), payload, SIZES, plan)
+
+
+def test_a_version_is_taken_back_once_and_put_back_once() -> None:
+    plan, a = FieldPlan(8, 6, 6), Accumulators()
+    for number in (1, 2):
+        add(a, *record(np.arange(5), number, number, 0, 10, 1, plan), SIZES, plan)
+    with pytest.raises(ProtocolError, match="puts back version 1, which is still in the sum"):
+        reverting(a, 1, 1)
+    reverting(a, 1, -1)
+    with pytest.raises(ProtocolError, match="takes back version 1, which is no longer in the sum"):
+        reverting(a, 1, -1)
+    reverting(a, 1, 1)
+    reverting(a, 1, -1)
+    for impossible in (6, 7):
+        with pytest.raises(ProtocolError, match=f"version {impossible}"):
+            reverting(a, impossible, -1)
+    assert a.version == 5 and a.values[0].tolist() == np.arange(5).tolist()
+
+
+def test_a_discarded_version_is_not_taken_back() -> None:
+    a = Accumulators()
+    a.skip(RecordHead(1, 1, 0, 0, 1))
+    with pytest.raises(ProtocolError, match="takes back version 1, which is no longer in the sum"):
+        reverting(a, 1, -1)
+
+
+@pytest.mark.parametrize("first", [-1, 1])
+def test_what_a_snapshot_does_not_say_of_a_version_is_learned_once(first: int) -> None:
+    """A newcomer cannot know whether version 1 was taken back before its snapshot was made."""
+    plan = FieldPlan(8, 6, 6)
+    before = Accumulators(2, {0: np.arange(5)})
+    a = back_from(*taken(before, plan, 50), SIZES, plan, 50)
+    assert a.since == 2
+    reverting(a, 1, first)
+    with pytest.raises(ProtocolError, match="version 1, which is"):
+        reverting(a, 1, first)
+    reverting(a, 1, -first)
+    add(a, *record(np.arange(5), 5, 5, 0, 10, 1, plan), SIZES, plan)
+    with pytest.raises(ProtocolError, match="puts back version 5, which is still in the sum"):
+        reverting(a, 5, 1)  # of what came later it knows all

@@ -17,7 +17,7 @@ from crossward.protocol.messages import Head
 def state(mark: int) -> NodeState:
     return NodeState(
         "layout",
-        Accumulators(mark, {0: np.array([mark, -(2**40), 0]), 3: np.array([1, 2, 3])}),
+        Accumulators(mark, {0: np.array([mark, -(2**40), 0]), 3: np.array([1, 2, 3])}, {1: True, 2: False}, mark),
         np.array([mark, 0.5, -0.25], dtype=np.float32),
         100 + mark,
         np.array([0, 0, mark], dtype=np.float32),
@@ -29,6 +29,7 @@ def same(a: NodeState, b: NodeState) -> bool:
     arrays = [(a.residual, b.residual), (a.pending, b.pending)]
     return (
         (a.layout, a.copy.version, a.pending_task, a.head) == (b.layout, b.copy.version, b.pending_task, b.head)
+        and (a.copy.reverted, a.copy.since) == (b.copy.reverted, b.copy.since)
         and a.copy.values.keys() == b.copy.values.keys()
         and all(np.array_equal(a.copy.values[e], b.copy.values[e]) for e in a.copy.values)
         and all((x is None) == (y is None) and (x is None or np.array_equal(x, y)) for x, y in arrays)

@@ -13,7 +13,7 @@ import pytest
 from crossward.evaluation.replay import EvaluationError, global_vector, open_run
 from crossward.ledger.events import Accepted
 from crossward.protocol.messages import ACCEPTED, TRAIN
-from server_app.run_folder import RunFolder
+from tests.finished_runs import interrupted
 
 
 def replayed(finished: Any, version: int | None = None) -> np.ndarray:
@@ -80,23 +80,6 @@ def test_a_version_beyond_the_last_is_refused(finished: Any) -> None:
 
 
 # ---------------------------------------------------------------------- interrupted and resumed
-
-
-def interrupted(event: str, count: int, after: bool) -> type[RunFolder]:
-    """A run folder whose process dies before or after its ``count``-th such event is written."""
-    seen = 0
-
-    class Dying(RunFolder):
-        def record(self, name: str, **facts: Any) -> None:
-            nonlocal seen
-            seen += name == event
-            dies = name == event and seen == count
-            if not dies or after:
-                super().record(name, **facts)
-            if dies:
-                raise KeyboardInterrupt
-
-    return Dying
 
 
 @pytest.fixture(scope="module")

@@ -345,3 +345,61 @@ def test_a_run_without_privacy_has_no_epsilon(story: Callable[..., Any]) -> None
     recorded = story()
     recorded.full_run(2, 3)
     assert "epsilon" not in recorded.page()[0]
+
+
+def test_a_committee_has_its_section_its_share_of_the_time_and_its_bytes(story: Callable[..., Any]) -> None:
+    one = story()
+    one.start()
+    one.record("committee", members=["north", "south", "east", "west"])
+    for number in (1, 2, 3):
+        tasks = [one.ask(i, number - 1) for i in (0, 1, 2)]
+        for i, task in enumerate(tasks):
+            one.accept(i, task, number - 1)
+        one.opened(number, [(i, task, 40 + i, 0) for i, task in enumerate(tasks)], (0, 1) if number < 3 else (1, 2))
+    one.record("corrected", version=3, openers=["north", "west"])
+    one.record("liar", version=3, member="south", subsets=[0, 2])
+    one.record("opening-dropped", version=4, tasks=[], reason="it was rolled back")
+    _, root = one.page()
+    shown = words(root)
+    assert "A committee of 4 hospitals opens every version" in shown
+    assert "3 members consent to a version's list of updates, then 2 send their shares" in shown
+    assert "Opening one took 1 s, 5.0 % of a version (median)." in shown and "ab" * 32 in shown
+    table = next(t for t in root.iter("table") if "consents" in words(t))
+    rows = [[" ".join(words(cell).split()) for cell in row.iter("td")] for row in table.iter("tr")][1:]
+    assert [row[0].split()[0] for row in rows] == ["east", "north", "south", "west"]
+    assert rows[1] == ["north North", "3", "3 of 3", "0.1 s", "0.25 s", "600 B", ""]
+    assert rows[2] == ["south South", "3", "2 of 3", "0.1 s", "0.3 s", "900 B", "answered wrongly for version 3"]
+    assert rows[3] == ["west", "0", "1 of 3", "-", "0 s", "0 B", ""]
+    opened = next(t for t in root.iter("table") if "opened by" in words(t))
+    assert [[words(cell) for cell in row.iter("td")] for row in opened.iter("tr")][1:] == [
+        ["1 to 2", "north, south", "1 s"],
+        ["3", "north, west", "1 s"],
+    ]
+    assert "9 tasks and 15 questions sent to them" in shown and "0 refused" in shown
+    assert "accepted adapter updates, 1.8 kB of the committee's" in shown
+    assert "of a version's time; opening 1 s, 5.0 %" in shown
+    assert "up: accepted updates and a committee's shares" in shown
+    for notice in (
+        "south (South) answered wrongly for version 3 (subsets 0, 2 of the committee)",
+        "version 3 could not be verified and was made again of the answers of north (North), west",
+        "version 4 is not opened, and its updates are lost: it was rolled back",
+    ):
+        assert notice in shown
+    assert len(one.history().spans) == 9  # questions are drawn as no task: they are answered beside
+
+
+def test_a_member_that_left_the_committee_is_shown_as_such(story: Callable[..., Any]) -> None:
+    one = story()
+    one.start()
+    one.record("committee", members=["north", "south", "east"])
+    one.accept(0, one.ask(0, 0), 0)
+    one.opened(1, [(0, 1, 40, 0)])
+    one.record("committee", members=["south", "east", "west"], revision=2)
+    _, root = one.page()
+    assert "no longer a member" in words(root) and "revision 2" in words(root)
+
+
+def test_a_run_without_a_committee_does_not_speak_of_one(story: Callable[..., Any]) -> None:
+    recorded = story()
+    recorded.full_run(2, 3)
+    assert "committee" not in recorded.page()[0]

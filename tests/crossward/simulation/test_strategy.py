@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from client_app.update.payloads import Vault
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
+from crossward.encryption.committee.roster import RosterError
+from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.secret import Secret
+from crossward.ledger.events import CommitteeMet
 from crossward.simulation.strategy import Simulated, simulate
 from crossward.simulation.toy import ToyLearner
 from crossward.simulation.virtual_grid import Speed
 from strategies.fedavg import FedAvg
 
+KEY = ConsortiumKey(Secret(bytes(range(32))))
 SCHEDULE = Schedule(versions=6, local_steps=5, peak=0.05)
 SPEEDS = [Speed(mbit, 0.0, compute) for mbit, compute in ((1e9, 10.0), (1e8, 10.0), (1e7, 15.0), (1e6, 40.0))]
 
@@ -51,6 +58,19 @@ def test_every_hospital_ends_with_the_same_adapter_and_a_rerun_with_the_same_run
     assert after < before
 
 
+@pytest.mark.parametrize("policy", ["all", "sensitive"])
+@pytest.mark.parametrize("scheme", ["committee", "bfv"])
+def test_what_a_vault_says_is_encrypted(scheme: str, policy: str) -> None:
+    done = run(vault=Vault(EncryptionSettings(policy=policy, scheme=scheme, workers=1), KEY))
+    kinds = {kind for made in done.versions for kind, _ in made.shape}
+    assert kinds == {scheme} | ({"clear"} if policy == "sensitive" else set())
+    assert [made.version for made in done.versions] == [1, 2, 3, 4, 5, 6]
+    assert {made.key for made in done.versions} == {KEY.fingerprint}
+    assert len({done.vector(hospital).tobytes() for hospital in range(4)}) == 1
+    met = [event.members for event in done.events if isinstance(event, CommitteeMet)]
+    assert met == ([("site-0", "site-1", "site-2", "site-3")] if scheme == "committee" else [])
+
+
 def test_the_settings_choose_the_strategy_unless_a_class_is_given() -> None:
     for done in (run(settings={"name": "fedavg", "buffer_size": 0}), run(kind=FedAvg, settings={"buffer_size": 4})):
         assert all(len(made.sites) == 4 and set(made.staleness) == {0} for made in done.versions)
@@ -69,3 +89,6 @@ def test_what_cannot_run_is_refused() -> None:
         run(hospitals=5)
     with pytest.raises(ValueError, match=r"strategy\.buffer-size = 3 cannot be met by 2 hospitals"):
         run([], hospitals=2, settings={"min_nodes": 1, "min_contributors": 1})
+    two = {"min_nodes": 1, "min_contributors": 1, "buffer_size": 2}
+    with pytest.raises(RosterError, match=r"2 hospitals: encryption\.scheme = 'committee' takes 3 or more"):
+        run([], hospitals=2, settings=two, vault=Vault(EncryptionSettings(scheme="committee"), KEY))

@@ -88,7 +88,8 @@ def _other(value: Any) -> list[Any]:
         case b"":
             return [b"\0"]
         case bytes():
-            return [value[:-1], value + b"\0", bytes([value[0] ^ 1]) + value[1:], b""]
+            changed = [value[:-1], value + b"\0", bytes(byte ^ 1 for byte in value[:1]) + value[1:], b""]
+            return [other for other in changed if other != value]
     return []
 
 

@@ -22,11 +22,11 @@ def test_a_node_not_measured_yet_has_the_configured_time_and_twice_that_after_si
     assert f.expected(1, "train") is None
     assert f.deadline(1, "train", 0) == 100.0
     for doubled in (200.0, 400.0, 800.0):
-        f.unanswered(1)
+        f.unanswered(1, "train")
         assert f.deadline(1, "train", 0) == doubled
     assert f.deadline(2, "train", 0) == 100.0, "another node's silence"
     for _ in range(50):
-        f.unanswered(1)
+        f.unanswered(1, "train")
     assert f.deadline(1, "train", 0) == 100.0 * 2**8
 
 
@@ -61,7 +61,7 @@ def test_the_floor_is_never_above_the_configured_time() -> None:
 def test_an_answer_ends_the_doubling_and_kinds_of_task_have_their_own_times() -> None:
     f = forecast(timeout_factor=1.0, min_timeout=1.0, task_timeout=50.0)
     f.observe(1, "train", 10.0, 0)
-    f.unanswered(1)
+    f.unanswered(1, "train")
     assert f.deadline(1, "train", 0) == 2 * 30
     assert f.deadline(1, "evaluate", 0) == 2 * 50, "a link that is silent is silent for every kind"
     f.observe(1, "evaluate", 4.0, 0)

@@ -8,13 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.roster import Roster
+from crossward.encryption.committee.roster_file import make_book
 from crossward.encryption.committee.statements import Consent, VersionList
 from strategies.exchange.waiting import described
 from strategies.history.roster import Flight
 from strategies.history.state import RunError
+from strategies.opening.committee import Committee
 from strategies.opening.round import Round
 from tests.ledger_lines import made
 
@@ -83,8 +86,24 @@ def test_how_far_the_committee_is_with_a_version_is_described(federation: Any) -
     s.roster.launch("1", Flight(2, 1, "query.consent", 2, 0, 0.0, 99.0, 0))
     s.roster.nodes[2].site = "North"
     assert described(s) == "1 task under way (North: query.consent 0 s); opening version 3: 1 of 3 members consented"
-    s.stop_reason = "all versions are made"  # the last version is opened all the same
-    assert described(s).endswith("opening version 3: 1 of 3 members consented")
     s.opening.consents |= {name: Consent(name, opened.digest, b"") for name in ("North", "West")}
     s.opening.answers.append(Answer("West", opened.digest, (0, 2), (), 0))
     assert described(s).endswith("; opening version 3: 2 of 4 shares have arrived")
+    s.opening.failed("East", 0.0, 5.0)
+    s.opening.failed("South", 0.0, 5.0, "the seeds of North do not open")
+    told = "South declined 1x (the seeds of North do not open); East did not answer 1x"
+    assert described(s).endswith(f"; opening version 3: 2 of 4 shares have arrived; {told}")
+    s.stop_reason = "all versions are made"  # nothing more is opened
+    assert described(s).endswith("1 task under way (North: query.consent 0 s)")
+
+
+def test_a_roster_or_keys_that_are_missing_are_described(federation: Any) -> None:
+    s = federation(compute=(1, 1)).strategy.state
+    for node in s.roster.changes([1, 2])[0]:
+        s.record(made("joined", node=str(node)))
+    s.committee = Committee("lineage", 16)
+    assert "no node has said which roster it follows" in described(s)
+    s.committee.book = make_book({name: Ed25519PrivateKey.generate() for name in ("East", "North", "South", "West")})
+    assert "nothing can be sealed without the keys of East, North, South, West" in described(s)
+    s.stop_reason = "all versions are made"
+    assert "sealed" not in described(s)

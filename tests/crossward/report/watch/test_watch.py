@@ -759,3 +759,43 @@ def test_losses_that_are_reported_exactly_are_training_losses(story: Callable[..
     assert "reported" not in text and cells(text, "North")[8:10] == ["-", "2.250"]
     (one.path / "config.json").write_text("{")  # nothing is known of the settings
     assert "reported" not in view(one)
+
+
+# ---------------------------------------------------------------------- a committee
+
+
+def test_a_member_trains_on_while_it_is_asked_to_open_a_version(story: Callable[..., Any]) -> None:
+    one = story()
+    one.start()
+    one.record("committee", members=["north", "south", "east", "west"])
+    for i in (0, 1, 2):
+        one.accept(i, one.ask(i, 0), 0)
+    training = one.ask(3, 0)
+    one.record("opening", version=1, tasks=[1, 2, 3], weights=[40, 40, 47])
+    one.question(3, 1, "consent")
+    one.ask(0, 1, "query.consent", 200)
+    assert {row.state for row in rows(one).values()} == {WAITING, TRAINING}
+    assert "version 0 of 4, opening version 1: 1 of 3 members consented, elapsed" in view(one)
+    one.record("declined", task=one.task, kind="query.consent", reason="not now", **one._who(0))
+    assert states(one)["North"] == WAITING and "North: declined: not now" in view(one)
+    one.accept(3, training, 0)
+    assert states(one)["West"] == WAITING
+
+
+def test_openings_count_in_bytes_and_time_and_what_went_wrong_is_noted(story: Callable[..., Any]) -> None:
+    one = story()
+    one.start()
+    one.record("committee", members=["north", "south", "east", "west"])
+    for i in (0, 1, 2):
+        one.accept(i, one.ask(i, 0), 0)
+    one.opened(1, [(0, 1, 40, 0), (1, 2, 40, 0), (2, 3, 47, 0)])
+    found = rows(one)
+    assert (found["North"].updates.bytes_up, found["North"].updates.bytes_down) == (500 + 300, 1000 + 400)
+    assert (found["East"].updates.bytes_up, found["East"].updates.bytes_down) == (500, 1000 + 200)
+    shown = view(one)
+    assert "2.1 kB up and 4 kB down in all, opening 1 s, 5.0 % of a version" in shown
+    one.record("liar", version=1, member="east", subsets=[1])
+    one.record("opening-dropped", version=2, reason="it was rolled back")
+    shown = view(one)
+    assert "east answered wrongly for version 1 (subsets 1 of the committee)" in shown
+    assert "version 2 is not opened, and its updates are lost: it was rolled back" in shown
