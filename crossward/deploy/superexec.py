@@ -29,7 +29,7 @@ def main() -> None:
         sys.argv[0] = "flower-superexec"
         command()
     elif (args := fork_for_each(sys.stdin.buffer)) is not None:
-        sys.argv = [CLIENTAPP, *args]
+        sys.argv[:] = [CLIENTAPP, *args]
         command()
 
 
