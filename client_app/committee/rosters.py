@@ -79,23 +79,12 @@ def accept(path: Path, state: Path, keep: bool = True) -> RosterBook:
     except RosterError as error:
         raise RosterError(f"{path}: {error}. Get a file that does from another hospital, {anew}") from error
     if keep and (before is None or before.roster != book.roster):
-        remember(book, state)
+        try:
+            write_atomic(last, book.to_bytes())
+        except OSError as error:
+            raise RosterError(f"{last} cannot be written ({error.strerror or error})") from error
         logger.info("accepted roster %s, revision %d", book.roster.fingerprint[:16], book.roster.revision)
     return book
-
-
-def remember(book: RosterBook, state: Path) -> None:
-    """Write ``book`` down as the last roster accepted in the folder ``state``, whichever was before.
-
-    Raises
-    ------
-    RosterError
-        it cannot be written.
-    """
-    try:
-        write_atomic(state / ACCEPTED, book.to_bytes())
-    except OSError as error:
-        raise RosterError(f"{state / ACCEPTED} cannot be written ({error.strerror or error})") from error
 
 
 def simulated_roster(state: Path, partitions: int, own: Ed25519PrivateKey) -> RosterBook:

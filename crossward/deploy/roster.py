@@ -93,7 +93,7 @@ def put_in_force(config: Path, new: Path, anew: bool = False) -> tuple[RosterBoo
         as :func:`roster_of`; there is no ``roster-path``, or, unless it begins ``anew``, ``new`` does not follow the
         roster that is there.
     """
-    from client_app.committee.rosters import remember
+    from client_app.committee.rosters import ACCEPTED
 
     _, node = read_hospital(config)
     if not node.get("roster-path"):
@@ -103,10 +103,15 @@ def put_in_force(config: Path, new: Path, anew: bool = False) -> tuple[RosterBoo
     try:
         if path.exists() and not anew:
             book.follows(RosterBook.load(path))
-        remember(book, Path(node["state-dir"]))  # first: what is in force here follows it
         write_atomic(path, book.to_bytes())
     except RosterError as error:
         raise DeployError(f"{new}: {error}") from error
     except OSError as error:
         raise DeployError(f"{path} could not be written: {error.strerror}") from error
+    if anew:
+        last = Path(node["state-dir"]) / ACCEPTED
+        try:
+            last.unlink(missing_ok=True)
+        except OSError as error:
+            raise DeployError(f"{last} could not be deleted: {error.strerror}") from error
     return book, name

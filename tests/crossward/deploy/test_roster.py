@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from client_app.committee.rosters import ACCEPTED
+from client_app.committee.rosters import accept
 from crossward.cli.app import main
 from crossward.deploy.certificates import make_authority
 from crossward.deploy.errors import DeployError
@@ -103,6 +103,7 @@ def test_a_roster_that_follows_none_is_put_in_force_on_request(
     old.write_bytes(make_book({name: keys[name] for name in ("Ours", "B", "C", "D")}).to_bytes())
     anew.write_bytes((book := make_book(keys)).to_bytes())
     put_in_force(file, old)
+    accept(tmp_path / "roster.json", state)  # as the node does with its next task
     (tmp_path / "roster.json").unlink()  # what was accepted is not forgotten with the file
     with pytest.raises(
         DeployError, match=r"does not follow .*delete .*identity.roster \(`crossward deploy roster --new`"
@@ -110,7 +111,7 @@ def test_a_roster_that_follows_none_is_put_in_force_on_request(
         put_in_force(file, anew)
     assert not (tmp_path / "roster.json").exists()
     assert main(["deploy", "roster", str(file), str(anew), "--new"]) == 0
-    assert RosterBook.load(tmp_path / "roster.json") == book == RosterBook.load(state / ACCEPTED)
+    assert RosterBook.load(tmp_path / "roster.json") == book == accept(tmp_path / "roster.json", state)
     with pytest.raises(DeployError, match="does not follow"):
         put_in_force(file, old)
 
