@@ -44,6 +44,7 @@ class Committee:
     certificates: dict[int, dict[str, SealingCertificate]] = field(default_factory=lambda: defaultdict(dict))
     known: dict[int, _Known] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)  # nodes whose answer may have changed
+    invited: dict[tuple[str, int], dict[str, SealingCertificate]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)  # names of the updates that were accepted
 
     @property
@@ -71,6 +72,7 @@ class Committee:
         RosterError, SpellingError
             it is no roster that all its hospitals signed, or does not hold together with the keys that came with it.
         """
+        self.known.pop(node, None)  # what it said before holds no more
         book = RosterBook.from_bytes(said.roster)
         key = said.public_key.hex()
         if not verified(key, said.signature, said.signed_bytes()):
@@ -153,12 +155,6 @@ class Committee:
         ]
         return nodes[-1] if nodes else None
 
-    def astray(self) -> list[int]:
-        """Nodes that answered and do not follow the roster in force; they are asked again from here on."""
-        nodes = [n for n in self.known if self.book is not None and n not in self.stale and not self.invites(n)]
-        self.stale.update(nodes)
-        return nodes
-
     def missing(self, version: int) -> list[str]:
         """Members whose sealing keys of the stretch of ``version`` are not known."""
         return sorted(set(self.roster.committee) - set(self.keys(self.number(version))))
@@ -196,9 +192,13 @@ class Committee:
         return len(self.missing(version)) <= (0 if asking else self.roster.absent)
 
     def invitation(self, version: int) -> bytes:
-        """For a training task from ``version``: whose keys to seal to."""
-        number = self.number(version)
-        return Invitation(self.roster.fingerprint, number, self.keys(number)).to_bytes()
+        """For a training task from ``version``: whose keys to seal to, the same ones for all of a stretch's updates.
+
+        Were they sealed to different members, too few might hold the seeds of all that are in a version.
+        """
+        number, roster = self.number(version), self.roster.fingerprint
+        keys = self.invited.setdefault((roster, number), self.keys(number))
+        return Invitation(roster, number, keys).to_bytes()
 
     def most_weight(self, plan: FieldPlan) -> int:
         """The most that a version's weights may sum to."""

@@ -103,7 +103,9 @@ def _round(state: ServerState, chosen: list[Accepted], weights: Sequence[int], v
         sealed.append(facts)
     if len(sealed) < len(chosen):
         return None
-    listed = VersionList.of(roster, version, [facts.statement for facts in sealed], weights)
+    listed = VersionList.of(
+        roster, version, [facts.statement for facts in sealed], weights, state.schedule.epoch(state.version)
+    )
     counts = tuple(length for kind, length in chosen[0].shape if kind == COMMITTEE)
     boxes = {facts.statement.signer: facts.boxes for facts in sealed}
     return Round(chosen, listed, roster, boxes, counts, chosen[0].key, state.clock.now())
@@ -127,7 +129,7 @@ def finish(state: ServerState) -> Version | None:
     if (found := state.opening) is None:
         return None
     if why := found.hopeless:
-        drop(state, reasons.DECLINED_BY(version=found.version.version, why=why), suspect=True)
+        drop(state, reasons.DECLINED_BY(version=found.version.version, why=why), suspect=found.refused)
         return None
     if not found.complete:
         return None
