@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[3]
 COMMAND = [sys.executable, "-m", "crossward", "deploy", "local"]
 VERSIONS = 6
 SETTINGS = (
-    f"encryption.scheme=committee strategy.num-versions={VERSIONS} strategy.evaluate-every=0 train.local-steps=2 "
-    "train.batch-size=4 lora.rank=2 data.max-tokens=64 data.min-patients=2"
+    f"strategy.num-versions={VERSIONS} strategy.evaluate-every=0 train.local-steps=2 train.batch-size=4 lora.rank=2 "
+    "data.max-tokens=64 data.min-patients=2"
 )
 
 pytestmark = [pytest.mark.deployment, pytest.mark.timeout(960)]
