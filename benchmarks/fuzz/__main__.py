@@ -36,6 +36,7 @@ from benchmarks.harness.figures import counted
 from client_app.node import Node
 from client_app.update.payloads import Payloads, UnopenedError, Vault
 from client_app.update.sealer import UpdateSealer
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -70,7 +71,7 @@ def vault(policy: str) -> Vault:
     """What a node of the fuzzed run seals with under ``policy``."""
     blocks = (True, False) if policy == "sensitive" else None
     key = None if policy == "none" else ConsortiumKey(SECRET)
-    return Vault(EncryptionSettings(policy=policy, scheme="bfv", workers=1), key, blocks)
+    return Vault(EncryptionSettings(policy=policy, scheme=BFV, workers=1), key, blocks)
 
 
 @dataclass

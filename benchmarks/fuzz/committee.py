@@ -16,12 +16,12 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from flwr.app import RecordDict
 
 from benchmarks.fuzz.assembly import DIMENSION, PLAN, Assembly, Sent, copied, hand_in
@@ -34,6 +34,7 @@ from client_app.state.folder import NodeState
 from client_app.update.payloads import MissingKeyError, UnopenedError
 from crossward.config.encryption_schemes import COMMITTEE
 from crossward.config.encryption_settings import SENSITIVE
+from crossward.encryption.committee.opening import Answer
 from crossward.encryption.committee.roster import RosterError
 from crossward.encryption.committee.roster_file import RosterBook
 from crossward.encryption.committee.spelling import AnswerFacts, ListRequest
@@ -71,6 +72,19 @@ class Found:
     accepted: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
+
+
+def _answered_again(content: RecordDict, identity: Ed25519PrivateKey) -> RecordDict:
+    """What can still be read as an answer, signed by the member that it is of: a lie, or what another was asked."""
+    try:
+        said = read_reply(content)
+        if not isinstance(said, Answered):
+            return content
+        facts, blocks = AnswerFacts.from_bytes(said.facts), tuple(bytes(part.data) for part in said.payload)
+        answer = Answer(facts.member, facts.digest, facts.subsets, blocks, facts.tag).signed(identity.sign)
+        return write_reply(replace(said, facts=replace(facts, signature=answer.signature).to_bytes()))
+    except (ProtocolError, ValueError):
+        return content
 
 
 class Halls:
@@ -159,9 +173,10 @@ class Halls:
             sent = rng.choice(all_of[len(all_of) // 2 :])
             pool = [one.reply for one in (*all_of, *self.elsewhere.sent[kind]) if one is not sent]
             what, content = ("as it was", sent.reply) if honest else changed(sent.reply, pool, rng)
-            again = kind == TRAIN and rng.random() < 0.5
+            again = kind in (TRAIN, ANSWER) and not honest and rng.random() < 0.5
             if again:
-                content = signed_again(content, self.run.nodes[sent.node].identity)
+                how, identity = signed_again if kind == TRAIN else _answered_again, self.run.nodes[sent.node].identity
+                content = how(content, identity)
             state = copied(sent.before)
             log = state.journal.log  # type: ignore[attr-defined]
             before = len(log)
@@ -236,7 +251,7 @@ class Halls:
         except UnopenedError:
             return ""  # every node refuses it
         listed = self._list(next(s for s in self.run.sent[ANSWER] if self._list(s.task).version == number).task)
-        if state.opened[-1].version.digest != listed.digest:
+        if state.opened[number].version.digest != listed.digest:
             return "another list was opened"
         wanted = self._honest(number)
         here = self.checked

@@ -31,7 +31,8 @@ Pool = Sequence[RecordDict]
 def changed(content: RecordDict, pool: Pool, rng: random.Random) -> tuple[str, RecordDict]:
     """What was done, and a changed copy of ``content``; ``pool`` has other messages of its kind."""
     content = copy.deepcopy(content)
-    names = ["a fact", "a whole message", "a fact of another message", "records"] + _spelled(content) * 4
+    names = ["a record's fact"] * 4 * (PROOFS in content.config_records[FACTS])
+    names += ["a fact", "a whole message", "a fact of another message", "records"] + _spelled(content) * 4
     if _data(content):
         names += ["payload", "payload", "another message's payload"]
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
@@ -58,6 +59,17 @@ def _data(content: RecordDict) -> bytes:
 
 def _fact(content: RecordDict, pool: Pool, rng: random.Random) -> RecordDict:
     return another_fact(content, rng, _NOTHING)
+
+
+def _column(content: RecordDict, pool: Pool, rng: random.Random) -> RecordDict:
+    """One number or text of one of a task's records."""
+    facts: Any = content.config_records[FACTS]
+    columns = [name for name in sorted(facts) if name.startswith("record-") and isinstance(facts[name], list)]
+    if columns and (values := list(facts[name := rng.choice(columns)])):
+        at = rng.randrange(len(values))
+        values[at] = _another(values[at], rng)
+        facts[name] = values
+    return content
 
 
 def _records(content: RecordDict, pool: Pool, rng: random.Random) -> RecordDict:
@@ -96,6 +108,7 @@ _NOTHING: Any = Material([], [], {}, None)  # type: ignore[arg-type]
 _HOW: dict[str, Callable[[RecordDict, Pool, random.Random], RecordDict]] = {
     "a fact": _fact,
     "records": _records,
+    "a record's fact": _column,
     "a whole message": _replayed,
     "a fact of another message": _swapped,
     "payload": _payload,

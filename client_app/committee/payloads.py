@@ -76,7 +76,7 @@ class CommitteePayloads(Payloads):
     def _opened_sealed(self, payload: Payload, hidden: Sequence[Piece], head: RecordHead) -> Opened:
         secret = self.vault.secret(head.key).committee_key()
         opener = RecordOpener(self.consortium.book, self.consortium.rules, secret, self.lineage, self.plan)
-        claim = Claim(head.first, head.last, head.weight_sum, head.sign, head.dithered, head.reverts)
+        claim = Claim(head.first, head.last, head.weight_sum, head.sign, head.dithered, head.reverts, head.epoch)
         blocks = ((part.data, part.head.length) for part in islice(payload, len(hidden)))
         try:
             proof = Proof.from_text(head.proof)

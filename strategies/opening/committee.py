@@ -44,6 +44,7 @@ class Committee:
     certificates: dict[int, dict[str, SealingCertificate]] = field(default_factory=lambda: defaultdict(dict))
     known: dict[int, _Known] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)  # nodes whose answer may have changed
+    invited: dict[tuple[str, int], dict[str, SealingCertificate]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)  # names of the updates that were accepted
 
     @property
@@ -191,9 +192,13 @@ class Committee:
         return len(self.missing(version)) <= (0 if asking else self.roster.absent)
 
     def invitation(self, version: int) -> bytes:
-        """For a training task from ``version``: whose keys to seal to."""
-        number = self.number(version)
-        return Invitation(self.roster.fingerprint, number, self.keys(number)).to_bytes()
+        """For a training task from ``version``: whose keys to seal to, the same ones for all of a stretch's updates.
+
+        Were they sealed to different members, too few might hold the seeds of all that are in a version.
+        """
+        number, roster = self.number(version), self.roster.fingerprint
+        keys = self.invited.setdefault((roster, number), self.keys(number))
+        return Invitation(roster, number, keys).to_bytes()
 
     def most_weight(self, plan: FieldPlan) -> int:
         """The most that a version's weights may sum to."""

@@ -103,7 +103,9 @@ def _round(state: ServerState, chosen: list[Accepted], weights: Sequence[int], v
         sealed.append(facts)
     if len(sealed) < len(chosen):
         return None
-    listed = VersionList.of(roster, version, [facts.statement for facts in sealed], weights)
+    listed = VersionList.of(
+        roster, version, [facts.statement for facts in sealed], weights, state.schedule.epoch(state.version)
+    )
     counts = tuple(length for kind, length in chosen[0].shape if kind == COMMITTEE)
     boxes = {facts.statement.signer: facts.boxes for facts in sealed}
     return Round(chosen, listed, roster, boxes, counts, chosen[0].key, state.clock.now())

@@ -38,6 +38,7 @@ class Claim(NamedTuple):
     sign: int
     dithered: int
     reverts: int = 0
+    epoch: int = 0
 
     @property
     def text(self) -> str:
@@ -128,6 +129,8 @@ class RecordOpener:
                 raise VersionError(f"{where} is proved by the lists of versions {numbers[:20]}")
         elif claim.first != claim.last or numbers != [claim.reverts] or not 0 < claim.reverts < claim.first:
             raise VersionError(f"{where} takes back one earlier version, its proof has lists of {numbers[:20]}")
+        if wrong := sorted({version.epoch for version in proof.lists} - {claim.epoch}):
+            raise VersionError(f"{where} is of scale epoch {claim.epoch}, its lists are of {wrong}")
         weights = sum(sum(version.weights) for version in proof.lists)
         if (weights, len(numbers)) != (claim.weight_sum, claim.dithered):
             raise VersionError(

@@ -131,16 +131,17 @@ def _statement(given: Any) -> Statement:
 
 def _list_facts(version: VersionList) -> list[Any]:
     rows = [[_facts(statement), weight] for statement, weight in version.contributions]
-    return [version.lineage, version.version, version.roster, rows]
+    return [version.lineage, version.version, version.epoch, version.roster, rows]
 
 
 def _list(given: Any) -> VersionList:
-    lineage, version, roster, rows = given
-    if not (isinstance(lineage, str) and type(version) is int and isinstance(roster, str)):
+    lineage, version, epoch, roster, rows = given
+    texts, numbers = (lineage, roster), (version, epoch)
+    if any(type(text) is not str for text in texts) or any(type(number) is not int for number in numbers):
         raise SpellingError("a version list has facts of another type")
     if not rows or any(type(weight) is not int for _, weight in rows):
         raise SpellingError("a version list has no contributions, or weights that are no whole numbers")
-    return VersionList(lineage, version, roster, tuple((_statement(row), weight) for row, weight in rows))
+    return VersionList(lineage, version, roster, tuple((_statement(row), weight) for row, weight in rows), epoch)
 
 
 # ---------------------------------------------------------------------- what is spelled

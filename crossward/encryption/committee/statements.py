@@ -129,24 +129,30 @@ def weight_limit(plan: FieldPlan, roster: Roster) -> int:
 
 @dataclass(frozen=True)
 class VersionList:
-    """The updates of a version and their integer weights, in the order of their signers' names."""
+    """The updates of a version and their integer weights, in the order of their signers' names.
+
+    ``epoch`` is the version's scale epoch: what a unit of its integers is worth.
+    """
 
     lineage: str
     version: int
     roster: str
     contributions: tuple[tuple[Statement, int], ...]
+    epoch: int = 0
 
     @classmethod
-    def of(cls, roster: Roster, version: int, statements: Sequence[Statement], weights: Sequence[int]) -> VersionList:
+    def of(
+        cls, roster: Roster, version: int, statements: Sequence[Statement], weights: Sequence[int], epoch: int = 0
+    ) -> VersionList:
         """The list of ``statements``, of one lineage, with their weights."""
         ordered = sorted(zip(statements, weights, strict=True), key=lambda pair: pair[0].signer)
-        return cls(statements[0].lineage if statements else "", version, roster.fingerprint, tuple(ordered))
+        return cls(statements[0].lineage if statements else "", version, roster.fingerprint, tuple(ordered), epoch)
 
     @cached_property
     def digest(self) -> str:
-        """Names exactly this list: statements, weights, version, lineage, roster."""
+        """Names exactly this list: statements, weights, version, epoch, lineage, roster."""
         listed = [[sha256(statement.canonical).hexdigest(), weight] for statement, weight in self.contributions]
-        return sha256(canonical("version", self.lineage, self.version, self.roster, listed)).hexdigest()
+        return sha256(canonical("version", self.lineage, self.version, self.epoch, self.roster, listed)).hexdigest()
 
     @property
     def signers(self) -> tuple[str, ...]:
@@ -180,6 +186,8 @@ class VersionList:
             raise ListError(f"the list is of roster {self.roster[:16]}, the one in force is {roster.fingerprint[:16]}")
         if type(self.version) is not int or self.version < 1:
             raise ListError(f"version {self.version!r}: expected a whole number from 1")
+        if type(self.epoch) is not int or self.epoch < 0:
+            raise ListError(f"scale epoch {self.epoch!r} of version {self.version}: expected a whole number from 0")
         signers = self.signers
         if twice := sorted({name for name in signers if signers.count(name) > 1}):
             raise ListError(f"{', '.join(twice)} contributes more than once: a version takes one update a hospital")

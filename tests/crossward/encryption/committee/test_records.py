@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,17 @@ def test_a_record_opens_to_the_sum_of_its_versions(own: Consortium, rng: np.rand
     given = zip(blocks, COUNTS, strict=True)
     found = list(opener(own).open(claim(number), proof, given, sum(COUNTS)))
     assert [block.size for block in found] == COUNTS and np.array_equal(np.concatenate(found), wanted)
+
+
+def test_a_record_of_another_scale_epoch_is_refused(own: Consortium, rng: np.random.Generator) -> None:
+    """What a unit of the sum is worth is part of the list that members consented to."""
+    proof, blocks, _ = versions(own, rng, 1)
+    given = list(zip(blocks, COUNTS, strict=True))
+    with pytest.raises(VersionError, match=r"the record of version 1 is of scale epoch 1, its lists are of \[0\]"):
+        list(opener(own).open(claim(1)._replace(epoch=1), proof, given, sum(COUNTS)))
+    other = replace(proof, lists=(replace(proof.lists[0], epoch=1),))
+    with pytest.raises(VersionError, match="is not the sum of the updates"):
+        list(opener(own).open(claim(1)._replace(epoch=1), other, given, sum(COUNTS)))
 
 
 def test_blocks_are_taken_and_handed_out_one_at_a_time_and_the_end_tells(
