@@ -188,6 +188,7 @@ class Recheck(Round):
     as_made: Choice = ()
     made: list[tuple[int, Choice]] = field(default_factory=list)
     verified: dict[str, Choice] = field(default_factory=dict)
+    values: dict[Answer, str] = field(default_factory=dict)  # what each says, in short
     prefix: str = "answers/again"
 
     def record_of(self, task: int) -> Choice:
