@@ -36,6 +36,7 @@ from benchmarks.harness.figures import counted
 from client_app.node import Node
 from client_app.update.payloads import Payloads, UnopenedError, Vault
 from client_app.update.sealer import UpdateSealer
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -70,7 +71,7 @@ def vault(policy: str) -> Vault:
     """What a node of the fuzzed run seals with under ``policy``."""
     blocks = (True, False) if policy == "sensitive" else None
     key = None if policy == "none" else ConsortiumKey(SECRET)
-    return Vault(EncryptionSettings(policy=policy, workers=1), key, blocks)
+    return Vault(EncryptionSettings(policy=policy, workers=1, scheme=BFV), key, blocks)
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Door:
     def __init__(self, folder: Path, policy: str, plan: FieldPlan) -> None:
         self.vault, self.plan = vault(policy), plan
         settings = StrategySettings(buffer_size=3, exponents="0,0.5,1")
-        kinds = arithmetic(plan, policy)
+        kinds = arithmetic(plan, policy, BFV)
         clock = VirtualClock()
         VirtualGrid({}, clock)  # says which run messages belong to
         self.state = ServerState(settings, plan, SCHEDULE, MemoryJournal(), clock, Bandwidths(), "evaluate", 0, kinds)
