@@ -1,8 +1,9 @@
 """Real runs through Flower's own simulation, launched from a folder that has nothing to do with the app.
 
 From options to the adapter: exit code, run folder, ledger checked against what the nodes kept, evaluation with the
-consortium's key. Nothing that the run wrote, said or was started with tells that key. (That the same run in the clear
-ends in the same bytes: ``tests/research/compare/test_work.py``. A run that goes on after a kill:
+consortium's key. Nothing that the run wrote, said or was started with tells that key. A run
+that a committee opens ends in the bytes of one under BFV that has the same dither. (All schemes, and more hospitals,
+on a virtual clock: ``tests/strategies/test_same_adapters.py``. A run that goes on after a kill:
 ``tests/crossward/deploy/test_deployment.py``.)
 """
 
@@ -24,6 +25,9 @@ import pytest
 
 from crossward.encryption.key_file import load_key
 from crossward.encryption.key_format import ConsortiumKey
+from crossward.evaluation.replay import open_run
+from tests.finished_runs import Finished
+from tests.flower_runs import UPDATES, GiveDither, KeepUpdates, carried
 from tests.processes import behind_a_dead_proxy
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +53,18 @@ def python(cwd: Path, env: dict[str, str], *args: str) -> subprocess.CompletedPr
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def environment(home: Path, short: Path) -> dict[str, str]:
+    env = behind_a_dead_proxy() | {"PYTHONPATH": str(ROOT), "TMPDIR": str(short)}
+    env |= {"HOME": str(home), "CROSSWARD_HOME": "~/home"}  # as a file of environment variables leaves it
+    env["RAY_worker_niceness"] = "0"  # else Ray's workers give way to everything else, such as other tests
+    return env
+
+
+def launch(runs: Path) -> list[str]:
+    options = ["--num-supernodes", "3", "--cpus", "1", "--runs-dir", str(runs), "--offline", "--quiet"]
+    return ["crossward", "run", *options]
 
 
 # whether a kind of process must hold the key: the hospitals, who end first; the ServerApp with Flower's engine
@@ -144,25 +160,11 @@ def leaks(key: ConsortiumKey, texts: Iterable[tuple[str, bytes]]) -> list[str]:
 def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> None:
     elsewhere, home, runs = tmp_path / "else where", tmp_path / "home", tmp_path / "the runs"
     elsewhere.mkdir()
-    env = behind_a_dead_proxy() | {"PYTHONPATH": str(ROOT), "TMPDIR": str(short)}
-    env |= {"HOME": str(tmp_path), "CROSSWARD_HOME": "~/home"}  # as a file of environment variables leaves it
-    env["RAY_worker_niceness"] = "0"  # else Ray's workers give way to everything else, such as other tests
-    launch = [
-        "crossward",
-        "run",
-        "--num-supernodes",
-        "3",
-        "--cpus",
-        "1",
-        "--runs-dir",
-        str(runs),
-        "--offline",
-        "--quiet",
-    ]
+    env = environment(tmp_path, short)
 
     onlooker = Onlooker(home, runs)
     onlooker.start()
-    ran = python(elsewhere, env, *launch, "--run-config", SETTINGS, "--evaluation-args", "--generations 0")
+    ran = python(elsewhere, env, *launch(runs), "--run-config", SETTINGS, "--evaluation-args", "--generations 0")
     onlooker.stopped.set()
     onlooker.join()
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -226,3 +228,37 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert onlooker.holding == HOLDS
     assert [path for path in runs.iterdir() if path.is_dir()] == [run]
     assert not list(short.glob("cw-*"))
+
+
+@pytest.mark.endtoend
+@pytest.mark.timeout(900)
+def test_a_committees_run_ends_in_the_bytes_of_bfvs_with_its_dither(
+    tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training, sealing, opening and adding in processes of their own; hospitals have one identity in both runs."""
+    home, updates = tmp_path / "home", tmp_path / "updates"
+    updates.mkdir()
+    monkeypatch.setenv("CROSSWARD_HOME", str(home))
+    env = environment(tmp_path, short) | {UPDATES: str(updates)}
+    ended = []
+    for scheme, callback, runs in (("committee", KeepUpdates, "runs"), ("bfv", GiveDither, "others")):
+        options = ["--no-evaluation", "--callback", f"{callback.__module__}:{callback.__name__}"]
+        settings = f"{SETTINGS} encryption.scheme='{scheme}' run.alone=false"
+        ran = python(tmp_path, env, *launch(tmp_path / runs), "--run-config", settings, *options)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        (run,) = (path for path in (tmp_path / runs).iterdir() if path.is_dir())
+        found = open_run(run)
+        ended.append((found, Finished(run, found.config.by_key(), found.lineage, 3)))
+        if scheme == "committee":
+            assert carried(run, home / "state", updates).parts == 3
+    (one, ours), (other, theirs) = ended
+    for version, same in zip(one.versions, other.versions, strict=True):
+        assert {kind for kind, _ in version.shape} == {"committee"} and {kind for kind, _ in same.shape} == {"bfv"}
+        assert sorted(zip(version.sites, version.weights, strict=True)) == sorted(
+            zip(same.sites, same.weights, strict=True)
+        )
+        assert (version.dithered, same.dithered) == (1, 3)
+    copies = [finished.state(number).copy for finished in (ours, theirs) for number in range(3)]
+    assert len({copy.hash("any", b"key") for copy in copies}) == 1
+    vectors = {finished.vector(number).tobytes() for finished in (ours, theirs) for number in range(3)}
+    assert len(vectors) == 1 and vectors != {ours.adapted.initial.tobytes()}

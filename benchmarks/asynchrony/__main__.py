@@ -20,6 +20,7 @@ from benchmarks.asynchrony.studies import SPEED, STUDIES, run_studies
 from benchmarks.asynchrony.tuning import tune
 from benchmarks.harness.command import BEGAN, parse, parser, write_json
 from benchmarks.harness.tables import show
+from crossward.config.encryption_schemes import BFV, COMMITTEE
 from crossward.machine.paths import path_argument
 
 
@@ -34,6 +35,12 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument(
         "--rates", type=path_argument, default=RATES, metavar="FILE", help="server learning rates found by --tune"
     )
+    p.add_argument(
+        "--scheme",
+        choices=(BFV, COMMITTEE),
+        default=BFV,
+        help="time to target with this scheme's bytes, and a committee's messages (default: bfv)",
+    )
     p.add_argument("--tune", action="store_true", help="search the server learning rates, write them, and stop")
     args = parse(p, argv, only=[SPEED])
     logging.getLogger("flwr").setLevel(logging.WARNING)
@@ -42,10 +49,11 @@ def main(argv: list[str] | None = None) -> None:
         tune(config, args.rates, config.toy.nodes, tiny=True)
         return
     rates = read_rates(config, args.rates)
-    found = asynchrony_rows.figures(config, run_studies(config, rates, args.only, args.quick))
+    found = asynchrony_rows.figures(config, run_studies(config, rates, args.only, args.quick, args.scheme))
     found |= {
         "config": asdict(config),
         "rates": rates,
+        "scheme": args.scheme,
         "quick": args.quick,
         "wall_seconds": time.perf_counter() - BEGAN,
     }

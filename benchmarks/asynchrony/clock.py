@@ -17,6 +17,7 @@ from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
 from benchmarks.asynchrony.config import Config
+from crossward.config.encryption_schemes import BFV, SCHEMES
 from crossward.encryption.plan import FieldPlan
 from crossward.protocol.wire import FACTS, content_size
 from crossward.simulation.virtual_grid import Speed
@@ -45,13 +46,19 @@ def computes(config: Config, count: int, kind: str, rng: np.random.Generator) ->
     return rng.permutation(config.task.compute_mean * shape / shape.mean())
 
 
-def plan_for(nodes: int, buffer: int) -> FieldPlan:
+def _bytes_per_value(plan: FieldPlan, scheme: str) -> tuple[float, float]:
+    """Of an update and of a sum."""
+    own = SCHEMES[scheme].bytes_per_value
+    return plan.bytes_per_value() if own is None else own(plan.value_bits, plan.weight_bits, plan.guard_bits)
+
+
+def plan_for(nodes: int, buffer: int, scheme: str = BFV) -> FieldPlan:
     """The plan of 8-bit values that moves the fewest bytes: W for the buffer, guard bits for what nodes miss."""
     weight_bits = max(LEAST_WEIGHT_BITS, (4 * buffer - 1).bit_length())
     plans = [FieldPlan(VALUE_BITS, weight_bits, guard) for guard in range(MOST_GUARD_BITS + 1)]
 
     def cost(plan: FieldPlan) -> float:
-        up, down = plan.bytes_per_value()
+        up, down = _bytes_per_value(plan, scheme)
         return up + down * math.ceil(nodes / buffer / plan.max_versions)
 
     return min((plan for plan in plans if plan.fields_per_slot), key=cost)
@@ -59,15 +66,15 @@ def plan_for(nodes: int, buffer: int) -> FieldPlan:
 
 @dataclass(frozen=True)
 class WireSize:
-    """Bytes of one update and of one sum of the adapter stood for."""
+    """Bytes of one update, or of a committee member's share, and of one sum of the adapter stood for."""
 
     update: int
     sum: int
 
     @staticmethod
-    def of(values: int, plan: FieldPlan) -> WireSize:
+    def of(values: int, plan: FieldPlan, scheme: str = BFV) -> WireSize:
         """The sizes of an adapter of ``values`` values under ``plan``."""
-        up, down = plan.bytes_per_value()
+        up, down = _bytes_per_value(plan, scheme)
         return WireSize(round(values * up), round(values * down))
 
     def __call__(self, content: RecordDict) -> int:
@@ -81,5 +88,8 @@ class WireSize:
 
 def speeds(config: Config, mbit: Floats, compute: Floats) -> list[Speed]:
     """Each node's speed; sealing and opening count as compute."""
-    more = config.task.seal_seconds
-    return [Speed(float(m), config.task.latency, float(c) + more) for m, c in zip(mbit, compute, strict=True)]
+    task = config.task
+    return [
+        Speed(float(m), task.latency, float(c) + task.seal_seconds, task.member_seconds)
+        for m, c in zip(mbit, compute, strict=True)
+    ]

@@ -38,10 +38,14 @@ class Links:
 
 @dataclass(frozen=True)
 class Tasks:
-    """What a task takes besides transfer, in seconds: ``latency``, sealing, and the mean and spreads of training."""
+    """What a task takes besides transfer, in seconds: ``latency``, sealing, and the mean and spreads of training.
+
+    ``member_seconds`` are a committee member's for a question.
+    """
 
     latency: float
     seal_seconds: float
+    member_seconds: float
     compute_mean: float
     compute: tuple[str, ...]
 

@@ -17,6 +17,7 @@ from benchmarks.asynchrony.curve import Curve
 from benchmarks.asynchrony.run import FEDASYNC, SYNC, Run
 from benchmarks.asynchrony.toy import QuadraticLearner, hospitals
 from benchmarks.harness.command import Progress
+from crossward.config.encryption_schemes import BFV
 from crossward.config.schedule import Schedule
 from crossward.machine.cores import cores
 
@@ -46,6 +47,7 @@ class Job:
     changes: Changes = ()
     stop_there: bool = False
     until: float = float("inf")
+    scheme: str = BFV
 
 
 @dataclass
@@ -110,6 +112,7 @@ def make(config: Config, job: Job) -> Outcome:
         job.until,
         job.seed,
         given,
+        job.scheme,
     ).go()
     least = group.best()
     return Outcome(job, curve, target, least, curve.loss[0] - least, toy.hold_updates)

@@ -1,8 +1,9 @@
 """One run of one strategy on the virtual clock: the real strategy, real nodes, a learner, and a curve as it goes.
 
-The curve is drawn by a callback, which sees every version as it is made and opens its record as a node would
-(``encryption.policy = none``: sealed updates come to the same integers, bit for bit). A run is cut off where nothing
-more is asked of it.
+The curve is drawn by a callback, which sees every version as it is made and opens its record as a node would. Under
+``bfv`` nothing is really sealed, since sealed updates come to the same integers, bit for bit, in no other time; a
+``committee`` is really asked to open every version, since that takes messages. A run is cut off where nothing more is
+asked of it.
 
 Not for: which runs are made (``benchmarks.asynchrony.studies``).
 """
@@ -20,15 +21,23 @@ from flwr.app import RecordDict
 
 from benchmarks.asynchrony.clock import WireSize, plan_for
 from benchmarks.asynchrony.curve import Curve
+from client_app.committee.keys import Consortium
+from client_app.committee.payloads import CommitteePayloads
 from client_app.node import Learner
 from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import Payloads, Vault
+from crossward.config.encryption_schemes import BFV, COMMITTEE
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
+from crossward.encryption.committee.roster_file import RosterBook
+from crossward.encryption.committee.statements import Rules
+from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
-from crossward.ledger.events import Accepted, Event, Late, Version
+from crossward.encryption.secret import Secret
+from crossward.ledger.events import Accepted, Assisted, Event, Late, Version
 from crossward.ledger.state import RunState
-from crossward.protocol.messages import RecordHead
+from crossward.protocol.messages import ANSWER, RecordHead
 from crossward.simulation.strategy import simulate
 from crossward.simulation.virtual_grid import Speed, VirtualClock
 from strategies.aggregation.catchup import version_name
@@ -39,6 +48,7 @@ ASYNC, SYNC, FEDBUFF, FEDASYNC = "async-hybrid", "fedavg", "fedbuff", "fedasync"
 STRATEGIES = (ASYNC, SYNC, FEDBUFF, FEDASYNC)
 NEVER = 1e12  # seconds: nobody fails in these runs, so no deadline may end a task or a round
 DIVERGED = 10.0  # times the loss at the start
+OPENED = Vault(EncryptionSettings(scheme=COMMITTEE, workers=1), ConsortiumKey(Secret(bytes(range(32)))))
 Losses = Callable[[Any], tuple[float, float]]
 
 
@@ -60,7 +70,7 @@ class Trace(Callback):
         self.curve, self.copy = Curve(), Accumulators()
         self.down = self.up = 0
         self.updates = 0
-        self.opener = Payloads(learner.sizes, plan, Vault())
+        self.opener: Payloads | None = None
         self.first = run.losses(self.initial)
         self.curve.add(0.0, 0, 0.0, *self.first, 0.0)
 
@@ -73,15 +83,26 @@ class Trace(Callback):
 
     def on_event(self, event: Event, state: RunState) -> None:
         """Count an update's bytes, and measure each new version."""
-        if isinstance(event, Accepted | Late):
+        if isinstance(event, Accepted | Late) or (isinstance(event, Assisted) and event.kind == ANSWER):
             self.up += self.size.update
         elif isinstance(event, Version):
             self._measure(event)
 
+    def _opener(self) -> Payloads:
+        """Opens versions as a node does; under the committee scheme that takes the roster in force."""
+        sizes, settings = self.run.learners[0].sizes, self.run.settings()
+        if self.run.scheme != COMMITTEE:
+            return Payloads(sizes, self.plan, Vault())
+        rules = Rules(settings.min_contributors, settings.max_share)
+        consortium = Consortium(RosterBook.from_bytes(self.journal.roster), rules)
+        return CommitteePayloads(sizes, self.plan, OPENED, self.journal.lineage, consortium)
+
     def _measure(self, made: Version) -> None:
         run, version = self.run, made.version
-        head = RecordHead(version, version, made.epoch, made.weight_sum, made.sign, made.key, made.dithered)
-        record = self.journal.open(version_name(version))[1]
+        facts, record = self.journal.open(version_name(version))
+        proof = str(facts.get("proof", ""))
+        head = RecordHead(version, version, made.epoch, made.weight_sum, made.sign, made.key, made.dithered, proof)
+        self.opener = self.opener or self._opener()
         opened = self.opener.open(record, head)
         self.copy.add(head, opened, self.initial.size, self.plan, run.schedule.versions)
         self.updates += len(made.tasks)
@@ -116,6 +137,7 @@ class Run:
     until: float = float("inf")
     seed: int = 0
     given: dict[str, Any] = field(default_factory=dict)
+    scheme: str = BFV
 
     def settings(self) -> StrategySettings:
         """The strategy's settings: FedBuff's and FedAsync's are AsyncHybrid with their weighting and damping."""
@@ -149,10 +171,10 @@ class Run:
         logging.getLogger("flwr").setLevel(logging.WARNING)
         logging.getLogger("crossward.node").setLevel(logging.ERROR)  # nodes say whenever an update of theirs came late
         settings = self.settings()
-        plan, clock = plan_for(len(self.learners), settings.buffer_size), VirtualClock()
-        trace = Trace(self, WireSize.of(self.values, plan), clock, plan)
+        plan, clock = plan_for(len(self.learners), settings.buffer_size, self.scheme), VirtualClock()
+        trace = Trace(self, WireSize.of(self.values, plan, self.scheme), clock, plan)
         given: dict[str, Any] = {"plan": plan, "clock": clock, "journal": trace.journal, "size": trace}
-        given["callbacks"] = [trace]
+        given |= {"callbacks": [trace], "vault": OPENED if self.scheme == COMMITTEE else None}
         with contextlib.suppress(Enough):
             simulate(self.learners, settings, self.schedule, self.speeds, seed=self.seed, **given)
         return trace.curve

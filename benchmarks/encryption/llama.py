@@ -3,6 +3,7 @@
 A client seals one update from small integers, the server adds eight messages that lie on its disk part by part, a
 client opens the sum; what opens must be the exact sum. The sizes are those of LoRA factors (rank 16) on all linear
 layers of Llama-3.1-8B; no weights are needed. The server adds in one process; "all cores" hands the parts to several.
+Seconds are CPU time where one process does it.
 
 ``python -m benchmarks.encryption.llama --role seal|add|open`` is one role, which :func:`measure` starts.
 """
@@ -65,6 +66,11 @@ def cut(values: int, chunk: int, share: float) -> tuple[Piece, ...]:
     return pieces(sizes, [True] * len(sizes), chunk)
 
 
+def clock_of(workers: int) -> Callable[[], float]:
+    """CPU time of one process, which a busy machine disturbs less; several are measured by the time of day."""
+    return time.process_time if workers == 1 else time.perf_counter
+
+
 def _updates(folder: Path) -> list[Path]:
     """Updates that were sealed; the messages are copies of these by turns."""
     return sorted(folder.glob("update-*"))
@@ -72,17 +78,18 @@ def _updates(folder: Path) -> list[Path]:
 
 def seal(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
     """A client's update into ``folder``."""
+    clock = clock_of(workers)
     values = sum(llama_blocks(share))
     number = len(_updates(folder))
     vector, before = update(number, plan, values), own_peak()
     with SealingPool(BFV, plan, SEED, workers) as pool:
         found = cut(values, pool.local.chunk, share)
-        progress, began, parts = Progress("sealing", len(found)), time.perf_counter(), []
+        progress, began, parts = Progress("sealing", len(found)), clock(), []
         for piece, data in zip(found, pool.seal((p.gather(vector) for p in found), values), strict=True):
             parts.append(Part(PartHead(SEALED, piece.length, plan.update_bits, len(data)), data))
             progress.one()
         payload = join(parts)
-        seconds, peaks = time.perf_counter() - began, (own_peak(), children_peaks())
+        seconds, peaks = clock() - began, (own_peak(), children_peaks())
     (folder / f"update-{number}").write_bytes(payload.data)
     return figures(values, len(payload.data), seconds, before, peaks, vector.nbytes)
 
@@ -113,6 +120,7 @@ def _in_order(pool: ProcessPoolExecutor, jobs: Iterator[tuple[Any, ...]], ahead:
 
 def add(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
     """The server's sum of the messages in ``folder``."""
+    clock = clock_of(workers)
     values, before = sum(llama_blocks(share)), own_peak()
     fields = plan.fields_per_slot
     found = cut(values, CIPHERTEXTS * RING * fields, share)
@@ -125,14 +133,14 @@ def add(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
             yield astuple(plan), names, offset, size, weights_of(plan), piece.length
             offset += size
 
-    progress, began = Progress("adding", len(found)), time.perf_counter()
+    progress, began = Progress("adding", len(found)), clock()
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) if workers > 1 else None
     made = (_combine(*job) for job in jobs()) if pool is None else _in_order(pool, jobs(), 2 * workers)
     with (folder / "sum").open("wb") as file:
         for data in made:
             file.write(data)
             progress.one()
-    seconds, peaks = time.perf_counter() - began, (own_peak(), children_peaks())
+    seconds, peaks = clock() - began, (own_peak(), children_peaks())
     if pool is not None:
         pool.shutdown()
     message = Path(names[0]).stat().st_size
@@ -141,6 +149,7 @@ def add(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
 
 def open_sum(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figures:
     """A client's opening of the sum in ``folder``, and whether it is the exact one."""
+    clock = clock_of(workers)
     values, weights = sum(llama_blocks(share)), weights_of(plan)
     out = np.zeros(values, dtype=np.int64)
     data, before = memoryview((folder / "sum").read_bytes()), own_peak()
@@ -154,12 +163,12 @@ def open_sum(plan: FieldPlan, folder: Path, workers: int, share: float) -> Figur
                 yield data[offset : offset + size], bits, piece.length, sum(weights)
                 offset += size
 
-        progress, began = Progress("opening", len(found)), time.perf_counter()
+        progress, began = Progress("opening", len(found)), clock()
         for piece, opened in zip(found, pool.open(parts(), values), strict=True):
             for place, part in piece.spread(opened):
                 out[place] += part
             progress.one()
-        seconds, peaks = time.perf_counter() - began, (own_peak(), children_peaks())
+        seconds, peaks = clock() - began, (own_peak(), children_peaks())
     opening = figures(values, len(data), seconds, before, peaks, out.nbytes)
     distinct = len(_updates(folder))
     for number in range(distinct):

@@ -5,7 +5,7 @@ open a version answer for it. The aggregator adds updates that lie on its disk a
 block, onto its disk. A node opens the version: what opens must be the exact sum and the dither.
 
 ``python -m benchmarks.encryption.llama_committee --role seal|answer|add|open`` is one role, which :func:`measure`
-starts. All of it is in one process and one thread: there is too little to do for more.
+starts. All of it is in one process and one thread: there is too little to do for more. Seconds are CPU time.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ class Roles:
     def seal(self, number: int) -> Figures:
         """Hospital ``number``'s update."""
         vector, before = update(number, PLAN, self.values), own_peak()
-        began = time.perf_counter()
+        began = time.process_time()
         made = self.own.seal(list(self.own.keys)[number], (piece.gather(vector) for piece in self.blocks))
-        seconds, peak = time.perf_counter() - began, own_peak()
+        seconds, peak = time.process_time() - began, own_peak()
         _keep(self.folder / f"update-{number}", (made.statement, made.boxes), made.blocks)
         return figures(self.values, sum(map(len, made.blocks)), seconds, before, (peak, []), vector.nbytes)
 
@@ -85,9 +85,9 @@ class Roles:
         member = list(self.own.asked())[number]
         version, boxes = self.version()
         consents, before = self.own.consents(version, boxes), own_peak()
-        began = time.perf_counter()
+        began = time.process_time()
         answer = self.own.answer(member, version, boxes, consents, self.counts)
-        seconds, peak = time.perf_counter() - began, own_peak()
+        seconds, peak = time.process_time() - began, own_peak()
         _keep(self.folder / f"answer-{number}", replace(answer, blocks=()), answer.blocks)
         size = sum(map(len, answer.blocks))
         return figures(self.values, size, seconds, before, (peak, []), 0) | {"message_bytes": size}
@@ -102,14 +102,14 @@ class Roles:
     def add(self, _: int) -> Figures:
         """The aggregator's version; the answers' bytes are in memory, as messages bring them."""
         version, before = self.version()[0], own_peak()
-        began, answers = time.perf_counter(), []
+        began, answers = time.process_time(), []
         for path in sorted(self.folder.glob("answer-*.facts")):
             data = path.with_suffix("").read_bytes()
             answers.append(replace(_facts(path), blocks=_cut(data, self.counts)))
         with (self.folder / "sum").open("wb") as file:
             for block in self.own.combine(version, self.counts, self._columns(), answers):
                 file.write(block)
-        seconds, peak = time.perf_counter() - began, own_peak()
+        seconds, peak = time.process_time() - began, own_peak()
         tag = sum(answer.tag for answer in answers) % TAG_PRIME
         (self.folder / "sum.facts").write_bytes(pickle.dumps(tag))
         size = (self.folder / "sum").stat().st_size
@@ -120,12 +120,12 @@ class Roles:
         version, boxes = self.version()
         out = np.zeros(self.values, dtype=np.int64)
         data, before = (self.folder / "sum").read_bytes(), own_peak()
-        began = time.perf_counter()
+        began = time.process_time()
         opened = self.own.open(version, _facts(self.folder / "sum"), _cut(data, self.counts), self.counts)
         for piece, values in zip(self.blocks, opened, strict=True):
             for place, part in piece.spread(values):
                 out[place] += part
-        seconds, peak = time.perf_counter() - began, own_peak()
+        seconds, peak = time.process_time() - began, own_peak()
         made = figures(self.values, len(data), seconds, before, (peak, []), out.nbytes)
         for number, weight in enumerate(version.weights):
             out -= update(number, PLAN, self.values) * np.int64(weight)

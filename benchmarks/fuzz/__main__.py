@@ -71,7 +71,7 @@ def vault(policy: str) -> Vault:
     """What a node of the fuzzed run seals with under ``policy``."""
     blocks = (True, False) if policy == "sensitive" else None
     key = None if policy == "none" else ConsortiumKey(SECRET)
-    return Vault(EncryptionSettings(policy=policy, workers=1, scheme=BFV), key, blocks)
+    return Vault(EncryptionSettings(policy=policy, scheme=BFV, workers=1), key, blocks)
 
 
 @dataclass

@@ -27,6 +27,7 @@ from client_app.training.learner import adapted_model
 from client_app.training.measuring import measure_batches
 from client_app.update.hospital_noise import HospitalNoise
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -98,7 +99,7 @@ class Study:
             honest = count - COLLUDING
             z = calibrate(epsilon, DELTA, versions, honest) if epsilon else 1.0
             mechanism = HospitalMechanism(z, honest, clip)
-        plan = field_plan(EncryptionSettings(), count, count, noised=mechanism is not None)
+        plan = field_plan(EncryptionSettings(scheme=BFV), count, count, noised=mechanism is not None)
         schedule, noise, budget = self.schedule, None, None
         if mechanism is not None:
             factor = mechanism.clip * mechanism.reach / (schedule.peak * schedule.local_steps)

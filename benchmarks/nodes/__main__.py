@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.harness.command import parse, parser, write_json
 from benchmarks.harness.tables import show, side_by_side
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -57,7 +58,7 @@ class Marks(Callback):
 
 def run(nodes: int, versions: int, buffer: int, concurrency: int) -> dict[str, float]:
     """One run; its figures."""
-    plan = field_plan(EncryptionSettings(), nodes, buffer)
+    plan = field_plan(EncryptionSettings(scheme=BFV), nodes, buffer)
     schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
     settings = StrategySettings(buffer_size=buffer, concurrency=concurrency, evaluate_every=0, min_nodes=nodes)
     journal, clock = CountingJournal("benchmark"), VirtualClock()

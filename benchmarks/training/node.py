@@ -21,6 +21,7 @@ import psutil
 from benchmarks.harness.processes import fresh
 from client_app.group import frames
 from client_app.group.place import alive, read_info
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import ALL, EncryptionSettings
 from crossward.config.train_settings import WORKER_GROUP
 from crossward.encryption.aggregator import arithmetic
@@ -30,7 +31,7 @@ from crossward.protocol.parts import PartHead, Payload, join
 from data.synthetic.tables import records
 from strategies.aggregation.combine import combine
 
-PLAN = field_plan(EncryptionSettings(), 4, 3)
+PLAN = field_plan(EncryptionSettings(scheme=BFV), 4, 3)
 PATIENTS, MOST_SECONDS = 200, 240.0
 RUN_CONFIG = {
     "data.source": "csv",

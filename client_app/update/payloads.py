@@ -124,6 +124,11 @@ class Payloads:
             return pool
         settings, key = self.vault.settings, self.vault.key
         assert key is not None  # noqa: S101 - for mypy: a vault without one has no secret
+        if settings.has_committee:
+            raise MissingKeyError(
+                f"encryption.scheme = {settings.scheme!r} seals and opens by the hospitals' roster, which is not given "
+                "here"
+            )
         if not (material := key_material(settings.scheme, key, secret)):
             name = settings.scheme.upper()
             if secret == key.current:

@@ -24,7 +24,7 @@ _LONGEST_RAY_FOLDER = 28
 
 SIMULATION = "flwr-simulation"
 _SCRIPT = """#!/bin/sh
-'''exec' {python} -P "$0" "$@"
+'''exec' {python} "$0" "$@"
 ' '''
 from crossward.launcher.simulation import main
 

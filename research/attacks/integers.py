@@ -25,6 +25,7 @@ from client_app.app import build
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.update.payloads import Payloads
+from crossward.config.encryption_schemes import BFV
 from crossward.config.run_config import RunConfig
 from crossward.encryption.plan import FieldPlan
 from crossward.evaluation.replay import EvaluationError
@@ -143,7 +144,7 @@ def run(
     hospitals: int = 4,
     say: Callable[[str], None] = lambda text: None,
 ) -> Run:
-    """The first ``versions`` versions of a run of the app's defaults; ``given`` replaces keys of its config.
+    """The first ``versions`` versions of a run of the app's defaults, but under BFV; ``given`` replaces keys.
 
     Links and speeds are those that a simulation pretends, on a virtual clock; nothing is measured on held-out notes.
     What ``memory`` has is not trained again.
@@ -159,6 +160,7 @@ def run(
             "run.alone": False,
             "run.state-dir": str(Path(place) / "state"),
             "model.device": "cpu",
+            "encryption.scheme": BFV,  # opens single updates, which is what the attack is judged by
             "encryption.workers": 1,
             "strategy.evaluate-every": 0,
         }

@@ -37,6 +37,7 @@ from client_app.training.learner import LoraLearner
 from client_app.training.trained import on_grid
 from client_app.update.payloads import Payloads, Vault
 from client_app.update.quantise import quantise
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import TrainSettings
@@ -103,7 +104,7 @@ class Workbench:
         self.notes = np.bincount(self.tokens.patients, minlength=count).astype(np.float64)
         self.length = np.bincount(self.tokens.patients, lengths, minlength=count)
         self.base = patient_losses(bench.adapted, bench.adapted.initial, self.tokens)
-        self.vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(Secret.generate()))
+        self.vault = Vault(EncryptionSettings(scheme=BFV, workers=1), ConsortiumKey(Secret.generate()))
         self.bytes: list[int] = []
 
     def _known(self, patients: list[int]) -> Floats:

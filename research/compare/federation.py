@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message
 from numpy.typing import NDArray
 
-from client_app.app import build
+from client_app.app import build, build_seat
 from client_app.handlers import make_app
 from client_app.node import Node
 from client_app.training.learner import LoraLearner
@@ -216,7 +216,7 @@ def federate(
         read,
         folder,
         [Speed(INSTANT, LATENCY, COMPUTE)] * hospitals,
-        app=make_app(built),
+        app=make_app(built, build_seat=build_seat),
         grid=lambda nodes, clock: VirtualGrid(nodes, clock, watch.message),
         callbacks=[watch],
         mbit=[mbit] * hospitals,

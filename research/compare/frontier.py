@@ -17,6 +17,7 @@ import numpy as np
 from client_app.training.learner import LoraLearner
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Payloads, Vault
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import ALL, NONE, SENSITIVE, EncryptionSettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.settings import field_plan
@@ -34,7 +35,7 @@ REPEATS = 5
 def point(learner: LoraLearner, fraction: float, hospitals: int, seed: int = 0, attack: Attack | None = None) -> Facts:
     """Bytes and median seconds of a round at a ``fraction`` of sealed values; the leakage there."""
     policy = NONE if fraction == 0 else ALL if fraction == 1 else SENSITIVE
-    settings = EncryptionSettings(policy=policy, fraction=fraction or 1.0, preset="compact", workers=1)
+    settings = EncryptionSettings(policy=policy, fraction=fraction or 1.0, scheme=BFV, preset="compact", workers=1)
     blocks = learner.sensitive_blocks(fraction) if policy == SENSITIVE else None
     vault, plan = Vault(settings, simulated_key(settings), blocks), field_plan(settings, hospitals, hospitals)
     kinds, rng = arithmetic(plan, policy), np.random.default_rng(seed)

@@ -2,7 +2,9 @@
 
 ``fl``, ``dp-fl`` and ``he-fl`` are synchronous rounds weighted by examples (arXiv 1602.05629); ``hybrid`` and
 ``encrypted`` are this project's method (arXiv 2503.12226), which seals a part of the adapter or all of it. All send
-8-bit integers under one field plan, so that what differs is what the method's name says.
+8-bit integers under one field plan, so that what differs is what the method's name says. What is sealed is sealed under
+BFV, or CKKS for ``he-fl``: versions then carry the dither of a run in the clear, and adapters can be compared bit for
+bit. A committee's members make a dither of their own (``benchmarks.encryption`` measures that scheme).
 
 Not for: data, steps and seeds, which all methods share (``research.compare.settings``).
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crossward.config.encryption_schemes import CKKS
+from crossward.config.encryption_schemes import BFV, CKKS
 from crossward.config.encryption_settings import ALL, COMPACT, NONE, SENSITIVE, EncryptionSettings
 from crossward.config.privacy_settings import PATIENT
 from crossward.config.strategy_settings import ASYNC_HYBRID, FEDAVG, IN_ROUNDS
@@ -68,8 +70,9 @@ class Method:
         return replace(self, name=name, title=title, config=self.config | given)
 
 
-_FL = Method(FL, "FL in the clear", _ROUNDS | {"encryption.policy": NONE, "encryption.preset": COMPACT})
-_ENCRYPTED = Method(ENCRYPTED, "all encrypted", _ASYNC | {"encryption.policy": ALL, "encryption.preset": COMPACT})
+_COMMON = {"encryption.scheme": BFV, "encryption.preset": COMPACT}
+_FL = Method(FL, "FL in the clear", _ROUNDS | {"encryption.policy": NONE} | _COMMON)
+_ENCRYPTED = Method(ENCRYPTED, "all encrypted", _ASYNC | {"encryption.policy": ALL} | _COMMON)
 
 METHODS: dict[str, Method] = {
     method.name: method

@@ -23,8 +23,8 @@ from strategies.history.state import ServerState
 from strategies.opening import recheck
 
 
-def report_unopened(state: ServerState, view: NodeView, first: int, last: int, reason: str, sent: float = 0.0) -> None:
-    """Record that a node, which was ``sent`` its task then, could not open versions ``first`` to ``last``."""
+def report_unopened(state: ServerState, view: NodeView, first: int, last: int, reason: str, task: int = 0) -> None:
+    """Record that a node could not open versions ``first`` to ``last``, which came with a ``task``."""
     committee = state.committee is not None
     opened = state.hashes.verified(state.witnesses) if committee else state.hashes.newest
     if not 1 <= first <= last <= state.version or opened >= first:
@@ -32,7 +32,7 @@ def report_unopened(state: ServerState, view: NodeView, first: int, last: int, r
     state.catch_up.part(range(first, last + 1))
     if first < last or state.catch_up.versions[first].discarded:
         return
-    if committee and not recheck.doubted(state, first, sent):
+    if committee and not recheck.doubted(state, first, task):
         return  # the record has been made anew since
     witnesses = state.unopened.setdefault(first, set())
     witnesses.add(view.hospital)

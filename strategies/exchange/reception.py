@@ -127,7 +127,7 @@ def _take_failure(state: ServerState, flight: Flight, view: NodeView, reply: Fai
             state.snapshots.drop(confirmed)
     fail(state, flight, reply.kind, reply.reason)
     if reply.first >= 0:
-        report_unopened(state, view, reply.first, reply.last, reply.reason, flight.sent)
+        report_unopened(state, view, reply.first, reply.last, reply.reason, flight.task)
 
 
 def _take_evaluation(state: ServerState, flight: Flight, view: NodeView, reply: Evaluation) -> None:
@@ -274,7 +274,7 @@ def _spent(update: Update) -> dict[str, Any]:
 
 def _report(state: ServerState, view: NodeView, flight: Flight, digest: str) -> None:
     version = flight.version
-    recheck.verified(state, view.hospital, version, flight.sent)
+    recheck.verified(state, view.hospital, version, flight.task)
     if not state.hashes.report(version, view.hospital, digest):
         disagreeing = state.hashes.disagreeing(version) or [view.hospital]
         log(WARNING, "%s: holds another state of version %s than the others", ", ".join(disagreeing), version)

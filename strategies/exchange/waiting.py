@@ -84,7 +84,8 @@ def _progress(opening: Round) -> str:
     texts = [f"{answered} of {len(roster.subsets)} shares have arrived"]
     if not opening.agreed:
         texts = [f"{len(opening.consents)} of {roster.quorum} members consented"]
-    texts += [f"{name} declined {times}x ({why[:200]})" for name, (times, why) in sorted(opening.declined.items())]
+    for name, (times, why) in sorted(opening.declined.items()):
+        texts.append(f"{name} declined {times}x ({printable(why[:200], '?')})")
     texts += [f"{name} did not answer {times}x" for name, times in sorted(opening.silent.items())]
     return "; ".join(texts)
 

@@ -11,23 +11,39 @@ from crossward.config.encryption_schemes import COMMITTEE
 from crossward.encryption.committee.opening import AnswerError, check_update
 from crossward.encryption.committee.roster import RosterError
 from crossward.encryption.committee.spelling import SealedFacts, SpellingError
+from crossward.encryption.committee.statements import Statement
 from crossward.ledger import reasons
 from crossward.protocol.messages import LATE, MALFORMED, WRONG_KEY, Update
 from strategies.exchange.admission import Refusal
 from strategies.history.state import ServerState
+from strategies.opening.committee import Committee
 
 
-def unsealable(state: ServerState, version: int, update: Update) -> Refusal | None:  # noqa: C901 - a branch a check
+def unsealable(state: ServerState, version: int, update: Update) -> Refusal | None:
     """Why an update trained from ``version`` could not be opened, or None."""
     committee = state.committee
     if committee is None or not update.committee:
         return None if (committee is None) == (not update.committee) else Refusal(MALFORMED, reasons.NO_COMMITTEE())
-    roster = committee.roster
     try:
         facts = SealedFacts.from_bytes(update.committee)
     except SpellingError as error:
         return Refusal(MALFORMED, reasons.STATEMENT(wrong=error))
-    said = facts.statement
+    if (refusal := _misplaced(state, committee, version, update, facts.statement)) is not None:
+        return refusal
+    sealed = [part for part in update.payload if part.head.kind == COMMITTEE]
+    data, lengths = [p.data for p in sealed], [p.head.length for p in sealed]
+    try:
+        check_update(committee.roster, facts.statement, data, lengths, facts.boxes)
+    except (AnswerError, RosterError) as error:
+        return Refusal(MALFORMED, reasons.STATEMENT(wrong=error))
+    return None
+
+
+def _misplaced(
+    state: ServerState, committee: Committee, version: int, update: Update, said: Statement
+) -> Refusal | None:
+    """Whether a statement is of another roster, hospital, run or stretch, or was sent before."""
+    roster = committee.roster
     if said.roster != roster.fingerprint:
         return Refusal(LATE, reasons.ROSTER_CHANGED(got=said.roster[:16], want=roster.fingerprint[:16]))
     if roster.hospitals.get(said.signer) != update.public_key.hex():
@@ -41,11 +57,6 @@ def unsealable(state: ServerState, version: int, update: Update) -> Refusal | No
         return Refusal(MALFORMED, reasons.STRETCH(got=said.stretch, want=committee.number(version)))
     if said.stretch < (now := committee.number(state.version)) - 1:
         return Refusal(LATE, reasons.STRETCH_CLOSED(got=said.stretch, now=now))
-    sealed = [part for part in update.payload if part.head.kind == COMMITTEE]
-    try:
-        check_update(roster, said, [p.data for p in sealed], [p.head.length for p in sealed], facts.boxes)
-    except (AnswerError, RosterError) as error:
-        return Refusal(MALFORMED, reasons.STATEMENT(wrong=error))
     return None
 
 

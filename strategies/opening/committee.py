@@ -71,6 +71,7 @@ class Committee:
         RosterError, SpellingError
             it is no roster that all its hospitals signed, or does not hold together with the keys that came with it.
         """
+        self.known.pop(node, None)  # what it said before holds no more
         book = RosterBook.from_bytes(said.roster)
         key = said.public_key.hex()
         if not verified(key, said.signature, said.signed_bytes()):
@@ -152,12 +153,6 @@ class Committee:
             if known.name == member and known.book.roster.fingerprint == self.book.roster.fingerprint
         ]
         return nodes[-1] if nodes else None
-
-    def astray(self) -> list[int]:
-        """Nodes that answered and do not follow the roster in force; they are asked again from here on."""
-        nodes = [n for n in self.known if self.book is not None and n not in self.stale and not self.invites(n)]
-        self.stale.update(nodes)
-        return nodes
 
     def missing(self, version: int) -> list[str]:
         """Members whose sealing keys of the stretch of ``version`` are not known."""

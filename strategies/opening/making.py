@@ -129,7 +129,7 @@ def finish(state: ServerState) -> Version | None:
     if (found := state.opening) is None:
         return None
     if why := found.hopeless:
-        drop(state, reasons.DECLINED_BY(version=found.version.version, why=why), suspect=True)
+        drop(state, reasons.DECLINED_BY(version=found.version.version, why=why), suspect=found.refused)
         return None
     if not found.complete:
         return None

@@ -66,9 +66,6 @@ def settle_roster(state: ServerState) -> None:
         state.record(met)
         if changed:
             drop_for_roster(state)
-    for node in committee.astray():
-        log(WARNING, "Node %s follows another roster than this run and gets no tasks; it is asked again", node)
-        state.roster.back_off(state.roster.nodes[node], state.clock.now(), state.settings.retry_seconds)
     take_up(state)
 
 
@@ -172,11 +169,14 @@ def take_membership(state: ServerState, flight: Flight, view: NodeView, reply: M
     except (RosterError, SpellingError) as error:
         raise ProtocolError(str(error)) from error
     if committee.lags(view.node):  # its hospital may put the roster in force in place any time
+        log(WARNING, "%s follows another roster than this run and gets no tasks; it is asked again", view.hospital)
         state.roster.back_off(view, state.clock.now(), state.settings.retry_seconds)
     else:
-        if not view.refusing or committee.invites(view.node) > followed:  # else it would train, and refuse, again
+        joins = committee.book is None or committee.invites(view.node) > followed
+        if joins:
+            state.progress = state.clock.now()
+        if joins or not view.refusing:  # else it would train, and refuse, at once again
             view.failures, view.not_before = 0, 0.0
-        state.progress = state.clock.now()
     _assisted(state, flight, view, committee.known[view.node].name, len(reply.roster) + len(reply.certificates))
 
 
@@ -211,7 +211,7 @@ def take_answer(state: ServerState, flight: Flight, view: NodeView, reply: Answe
     """
     found = _asked(flight)
     member = found.member_at(view.node)
-    if found not in under_way(state):  # its list has been opened meanwhile, or dropped
+    if all(found is not one for one in under_way(state)):  # its list has been opened meanwhile, or dropped
         _assisted(state, flight, view, "", reply.payload.size, reply.seconds)
         return
     subsets = found.asked[member].subsets

@@ -34,13 +34,13 @@ from strategies.opening.round import Choice, Recheck, Round
 MOST_CHOICES = 64  # combinations of answers that are tried
 
 
-def doubted(state: ServerState, version: int, sent: float) -> bool:
-    """A node, which was ``sent`` its task then, cannot verify ``version``: whether it speaks of the record as it is.
+def doubted(state: ServerState, version: int, task: int) -> bool:
+    """A node cannot verify ``version``, which came with a ``task``: whether it speaks of the record as it is.
 
     With the first one to say so, the members' answers are compared.
     """
     if (found := state.rechecks.get(version)) is not None:
-        return sent >= found.corrected
+        return found.record_of(task) == found.newest
     if (first := state.opened.get(version)) is not None:
         log(WARNING, "Version %s cannot be verified: the answers of the committee's members are compared", version)
         state.rechecks[version] = Recheck(
@@ -82,32 +82,33 @@ def go_on(state: ServerState, found: Recheck, reachable: Sequence[str]) -> None:
     """Once all have answered, make the record of the likeliest choice of answers."""
     if found.choices is not None or found.waits_for(reachable):
         return
-    ways = list(itertools.islice(_choices(state, found), MOST_CHOICES))
-    liars = {way: _liars(state, found, way) for way in ways}
-    found.as_made = next((way for way in ways if found.first and not _wrong(state, found, way, found.first)), ())
-    found.choices = sorted(ways, key=lambda way: (len(liars[way]), way != found.as_made))
+    assert found.first is not None  # noqa: S101 - for mypy
+    liars = {way: len(_liars(state, found, way)) for way in itertools.islice(_choices(state, found), MOST_CHOICES)}
+    ways = sorted(liars, key=liars.__getitem__)  # lies may cancel out: of those with the same sum the first is right
+    found.as_made = next((way for way in ways if not _wrong(state, found, way, found.first)), ())
+    found.choices = sorted(ways, key=lambda way: (liars[way], way != found.as_made))
     if found.choices and found.choices[0] == found.as_made:
         found.choices.pop(0)  # the record is made of that already
     else:
         _try_next(state, found)
 
 
-def verified(state: ServerState, hospital: str, version: int, sent: float) -> None:
-    """A hospital, which was ``sent`` its task then, reports its state of ``version``: it has verified all up to it.
+def verified(state: ServerState, hospital: str, version: int, task: int) -> None:
+    """A hospital that did a ``task`` reports its state of ``version``: it has verified all up to it.
 
     Once enough hospitals have verified the same record, members whose answers are not what it was made of have lied.
     """
     for number, found in list(state.rechecks.items()):
         if number > version:
             continue
-        found.verified.setdefault(hospital, found.record_at(sent))
+        found.verified.setdefault(hospital, found.record_of(task))
         right = found.verified[hospital]
         if list(found.verified.values()).count(right) >= state.witnesses:
             _settle(state, number, found, right)
 
 
 def _settle(state: ServerState, version: int, found: Recheck, right: Choice) -> None:
-    if right != (found.made[-1][1] if found.made else ()):
+    if right != found.newest:
         _correct(state, found, right)  # a wrong one took its place meanwhile
     if way := right or found.as_made:
         for member, subsets in sorted(_liars(state, found, way).items()):
@@ -174,7 +175,7 @@ def _wrong(state: ServerState, found: Recheck, right: Choice, of: Round) -> list
 def _correct(state: ServerState, found: Recheck, chosen: Choice) -> None:
     """Make the record anew of ``chosen`` answers."""
     assert found.first is not None  # noqa: S101 - for mypy
-    before, version = found.made[-1][1] if found.made else (), found.version.version
+    before, version = found.newest, found.version.version
     head, record = state.journal.open(version_name(version))
     answers = [chosen or found.first.answers, before or found.first.answers]
     proof = Proof((found.version,), sum(answer.tag for answer in answers[0]) % TAG_PRIME)
@@ -188,7 +189,7 @@ def _correct(state: ServerState, found: Recheck, chosen: Choice) -> None:
     state.record(Corrected(version=version, digest=digest, openers=openers))
     state.journal.keep(version_name(version), *state.journal.open(draft))
     state.journal.drop(draft)
-    found.made.append((state.clock.now(), chosen))
+    found.made.append((state.next_task, chosen))
     state.catch_up.replaced(version)
     state.unopened.pop(version, None)
     for view in state.roster.nodes.values():

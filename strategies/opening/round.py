@@ -91,11 +91,20 @@ class Round:
     @property
     def hopeless(self) -> str:
         """Why the list will not be opened, when too many members decline it; empty while it may be."""
-        final = {name: why for name, (times, why) in self.declined.items() if times >= TRIES}
-        final |= dict.fromkeys(self.boxless, WITHOUT_KEYS)
+        final = self._declining | dict.fromkeys(self.boxless, WITHOUT_KEYS)
         if len(self.roster.committee) - len(final) >= max(self.roster.quorum, self.roster.openers):
             return ""
         return "; ".join(f"{name}: {why}" for name, why in sorted(final.items()))
+
+    @property
+    def refused(self) -> bool:
+        """Whether members decline it that could open it: what is wrong may be what they were sent."""
+        return len(self._declining) > self.roster.absent
+
+    @property
+    def _declining(self) -> dict[str, str]:
+        """Who declines it for good, and why."""
+        return {name: why for name, (times, why) in self.declined.items() if times >= TRIES}
 
     @cached_property
     def boxless(self) -> frozenset[str]:
@@ -166,25 +175,25 @@ class Recheck(Round):
     """The answers for ``first``'s list, a subset at a time, and the choices of them that are still to be tried.
 
     ``choices`` is None until all answers are there; ``as_made`` is the choice that adds up to what the version was made
-    of at first, if one does. ``made`` says of which choices the record was made anew, and when; ``verified`` which one
-    each hospital verified.
+    of at first, if one does. ``made`` says of which choices the record was made anew, and after which task was
+    composed; ``verified`` which one each hospital verified.
     """
 
     first: Round | None = None
     choices: list[Choice] | None = None
     as_made: Choice = ()
-    made: list[tuple[float, Choice]] = field(default_factory=list)
+    made: list[tuple[int, Choice]] = field(default_factory=list)
     verified: dict[str, Choice] = field(default_factory=dict)
     prefix: str = "answers/again"
 
-    @property
-    def corrected(self) -> float:
-        """When the record was made anew last."""
-        return self.made[-1][0] if self.made else 0.0
+    def record_of(self, task: int) -> Choice:
+        """What the record was made of that a ``task`` came with."""
+        return next((choice for last, choice in reversed(self.made) if last < task), ())
 
-    def record_at(self, moment: float) -> Choice:
-        """What the record was made of at a ``moment``."""
-        return next((choice for made, choice in reversed(self.made) if made <= moment), ())
+    @property
+    def newest(self) -> Choice:
+        """What it is made of now."""
+        return self.made[-1][1] if self.made else ()
 
     def open_to(self, name: str) -> list[int]:
         """Subsets that ``name`` holds and has not answered."""

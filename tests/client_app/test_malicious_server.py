@@ -22,6 +22,7 @@ from client_app.node import Node
 from client_app.state.folder import NodeState, StateFolder
 from client_app.update.payloads import Payloads, Vault
 from client_app.update.sealer import UpdateSealer
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.node_config import NodeConfig
 from crossward.config.schedule import Schedule
@@ -45,7 +46,7 @@ TASK = Task("line", 1, 0, 0, 0, 10, (8, 6, 6), Head(3, "abc"))
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
-    vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))
+    vault = Vault(EncryptionSettings(scheme=BFV, workers=1), ConsortiumKey(SECRET))
     VirtualGrid({}, VirtualClock())  # says which run messages belong to
     learner, sealer = ToyLearner(0, SCHEDULE), UpdateSealer(vault)
     return Node(learner, tmp_path / "n", toy_identity(1), SCHEDULE, 0, lambda: 0.0, False, sealer)
@@ -63,7 +64,7 @@ def sealed(payload: Payload) -> tuple[RecordHead, Payload]:
 
 
 def record() -> tuple[RecordHead, Payload]:
-    vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))
+    vault = Vault(EncryptionSettings(scheme=BFV, workers=1), ConsortiumKey(SECRET))
     return sealed(Payloads((8, 8), PLAN, vault).seal(np.arange(16)))
 
 

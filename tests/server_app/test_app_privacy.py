@@ -18,6 +18,7 @@ from flwr.app import Context, RecordDict
 import server_app.app
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.settings import SettingsError
 from crossward.encryption.key_format import ConsortiumKey
@@ -48,7 +49,7 @@ def serve(config: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch)
     mechanism = read.mechanism
     vault = Vault()
     if read.encryption.policy == "all":
-        vault = Vault(EncryptionSettings(workers=1), ConsortiumKey(Secret(bytes(range(32)))))
+        vault = Vault(EncryptionSettings(scheme=BFV, workers=1), ConsortiumKey(Secret(bytes(range(32)))))
     noise = HospitalNoise(mechanism) if mechanism is not None else None
     app = toy_app(folder / "nodes", read.schedule, vault=vault, noise=noise)
     nodes = {i + 1: VirtualNode(app, toy_context(i), Speed(compute=1.0 + i)) for i in range(4)}

@@ -29,7 +29,7 @@ from crossward.config.strategy_settings import StrategySettings
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.dither import KNOWN, Dither
 from crossward.encryption.plan import FieldPlan
-from crossward.protocol.messages import ACCEPTED, EVALUATE, FAILED, OUTCOMES, WRONG_LAYOUT, RecordHead, Update
+from crossward.protocol.messages import ACCEPTED, EVALUATE, FAILED, LATE, OUTCOMES, WRONG_LAYOUT, RecordHead, Update
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import read_reply
 from crossward.simulation.toy import ToyLearner, toy_context, toy_identity
@@ -190,7 +190,8 @@ class Federation:
         assert len(dispatched) == len(set(dispatched))
         outcomes = self.outcomes()
         assert set(outcomes) == set(dispatched)
-        revoked = ([ACCEPTED, WRONG_LAYOUT], [ACCEPTED, FAILED])  # by version 1, or as its file was lost
+        revoked = [[ACCEPTED, WRONG_LAYOUT], [ACCEPTED, FAILED]]  # by version 1, or as its file was lost
+        revoked += [[ACCEPTED, LATE]] if self.committee is not None else []  # its list was dropped
         assert all(len(o) == 1 or o in revoked for o in outcomes.values()), outcomes
         used = [task for line in self.made() for task in line["tasks"]]
         waiting = [update.task for update in self.strategy.state.buffer]

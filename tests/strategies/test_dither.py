@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from client_app.update.payloads import Vault
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.dither import KNOWN, Dither, NoDither
 from crossward.encryption.key_format import ConsortiumKey
@@ -79,7 +80,7 @@ def test_a_run_that_lost_its_key_goes_on_under_another(federation: Any, tmp_path
 def test_catch_up_sums_carry_as_many_dithers_as_versions(federation: Any, policy: str) -> None:
     """A slow node is brought up by sums of several versions, and holds what the records of each sum to."""
     key = ConsortiumKey(SECRET) if policy == "all" else None
-    vault = Vault(EncryptionSettings(policy=policy, workers=1), key)
+    vault = Vault(EncryptionSettings(policy=policy, scheme=BFV, workers=1), key)
     f = federation(compute=(1, 1, 1, 9), versions=16, vault=vault, max_staleness=20)
     f.start()
     f.check_agreement()

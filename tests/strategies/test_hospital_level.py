@@ -16,6 +16,7 @@ from flwr.app import Message
 from client_app.training.trained import Trained
 from client_app.update.hospital_noise import HospitalNoise, bounded
 from client_app.update.payloads import Vault
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.encryption.key_format import ConsortiumKey
@@ -37,7 +38,7 @@ MECHANISM = HospitalMechanism(2.0, 2, 0.25)
 PLAN = FieldPlan(16, 5, 0)
 SHARES = MECHANISM.shares(PLAN.q_max)
 KEY = ConsortiumKey(Secret(bytes(range(32))))
-SEALED = Vault(EncryptionSettings(policy="all", workers=1), KEY)
+SEALED = Vault(EncryptionSettings(policy="all", scheme=BFV, workers=1), KEY)
 DELTA = 1e-5
 
 

@@ -14,6 +14,7 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.update.payloads import Vault
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.aggregator.bfv import BfvArithmetic
 from crossward.encryption.bfv import to_60_bits
@@ -29,7 +30,7 @@ from crossward.simulation.toy import toy_identity
 from strategies.history.state import RunError
 
 SECRET = Secret(bytes(range(32)))
-SEALED = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))
+SEALED = Vault(EncryptionSettings(scheme=BFV, workers=1), ConsortiumKey(SECRET))
 PLAN = FieldPlan(8, 7, 0)
 Outcome = list[tuple[float, Message]]
 Seal = Callable[[BfvSealer], bytes]

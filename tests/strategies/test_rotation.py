@@ -9,6 +9,7 @@ import pytest
 from flwr.app import Message
 
 from client_app.update.payloads import MissingKeyError, Vault
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
@@ -24,7 +25,7 @@ CONFIG = {"encryption.policy": "all", "encryption.key": ""}
 
 
 def vault(key: ConsortiumKey) -> Vault:
-    return Vault(EncryptionSettings(workers=1), key)
+    return Vault(EncryptionSettings(scheme=BFV, workers=1), key)
 
 
 BEFORE, AFTER, ONLY_NEW = vault(ConsortiumKey(OLD)), vault(ROTATED), vault(ConsortiumKey(NEW))

@@ -11,6 +11,7 @@ from flwr.app import Message
 
 from client_app.identity import sign
 from client_app.update.payloads import Vault
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
@@ -21,7 +22,7 @@ from crossward.protocol.wire import read_reply, read_task, write_reply
 from crossward.simulation.toy import toy_identity
 
 SECRET = Secret(bytes(range(32)))
-SEALED = Vault(EncryptionSettings(workers=1), ConsortiumKey(SECRET))
+SEALED = Vault(EncryptionSettings(scheme=BFV, workers=1), ConsortiumKey(SECRET))
 PLAN = FieldPlan(8, 7, 0)
 Outcome = list[tuple[float, Message]]
 Snapshot = tuple[SnapshotHead, tuple[Payload, ...]]

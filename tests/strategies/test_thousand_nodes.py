@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -66,7 +67,7 @@ def costs() -> Iterator[tuple[Costs, AsyncHybrid]]:
         for i in range(NODES)
     }
     settings = StrategySettings(buffer_size=BUFFER, concurrency=100, evaluate_every=0)
-    plan = field_plan(EncryptionSettings(), NODES, BUFFER)
+    plan = field_plan(EncryptionSettings(scheme=BFV), NODES, BUFFER)
     strategy = AsyncHybrid(settings, plan, schedule, journal, clock=clock)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catchup, "combine", counted)

@@ -240,9 +240,8 @@ def test_a_record_of_an_unknown_roster_says_which_file_is_needed(own: Consortium
     _, sent = sealed(own)
     record = own.record(sent, WEIGHTS)
     other = make_book({name: identity(20 + n) for n, name in enumerate(own.identities)})
-    with pytest.raises(
-        MissingKeyError, match=r"version 1 cannot be checked: roster .* Point roster-path at the newest"
-    ):
+    reason = r"version 1 cannot be checked: roster .* Point roster-path at the newest"
+    with pytest.raises(MissingKeyError, match=reason):
         read(own.payloads(book=other), record)
 
 

@@ -188,3 +188,11 @@ def test_what_a_vault_prints_holds_no_secret() -> None:
     texts = repr(payloads("all", "ckks").vault) + str(payloads("all").vault)
     assert ONE.fingerprint in texts
     assert ONE.master.hex()[:16] not in texts and repr(ONE.master)[2:20] not in texts and len(texts) < 2000
+
+
+def test_a_committees_updates_take_a_roster() -> None:
+    made = payloads("all", "committee")
+    with pytest.raises(MissingKeyError, match="'committee' seals and opens by the hospitals' roster, which is not giv"):
+        made.seal(np.zeros(TOTAL, np.int64))
+    with pytest.raises(MissingKeyError, match="roster, which is not given here"):
+        opened(made, payloads("all").seal(np.zeros(TOTAL, np.int64)), 1, ONE.fingerprint)

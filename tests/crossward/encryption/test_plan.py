@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.settings import SettingsError, read_settings
 from crossward.encryption.plan import PRESETS, FieldPlan, PlanError
@@ -71,7 +72,7 @@ def test_a_buffer_is_at_most_a_quarter_of_w() -> None:
     [(4, 3, "compact"), (4, 4, "compact"), (8, 4, "balanced"), (1000, 10, "balanced"), (40, 33, "precise")],
 )
 def test_auto_takes_the_preset_that_moves_the_fewest_bytes(nodes: int, buffer: int, preset: str) -> None:
-    chosen = field_plan(EncryptionSettings(), nodes, buffer)
+    chosen = field_plan(EncryptionSettings(scheme=BFV), nodes, buffer)
     assert chosen == PRESETS[preset]
     fitting = [plan for plan in PRESETS.values() if plan.total_weight >= 4 * buffer]
     assert bytes_per_update(chosen, nodes, buffer) == min(bytes_per_update(p, nodes, buffer) for p in fitting)
@@ -93,7 +94,7 @@ def test_the_exactness_condition_is_the_one_of_the_design() -> None:
 
 def test_a_plan_that_bfv_could_not_add_exactly_is_refused_at_start_with_its_numbers() -> None:
     with pytest.raises(PlanError, match=r"20 value \+ 20 weight \+ 0 guard bits needs 66\.4 bits .* has 60: lower"):
-        field_plan(EncryptionSettings(plan="20,20,0"), 4, 4)
+        field_plan(EncryptionSettings(scheme=BFV, plan="20,20,0"), 4, 4)
     clear = EncryptionSettings(policy="none", plan="20,20,0")
     assert field_plan(clear, 4, 4) == FieldPlan(20, 20, 0)
 
@@ -139,8 +140,8 @@ def test_an_unknown_preset_is_refused_at_the_door() -> None:
 def test_with_noise_values_are_as_wide_as_the_fewest_bytes_let_them(
     nodes: int, buffer: int, plan: tuple[int, int, int], fields: int
 ) -> None:
-    chosen = field_plan(EncryptionSettings(), nodes, buffer, noised=True)
+    chosen = field_plan(EncryptionSettings(scheme=BFV), nodes, buffer, noised=True)
     assert astuple(chosen) == plan and chosen.fields_per_slot == fields
     chosen.check_sealable()
-    given = field_plan(EncryptionSettings(plan="20,7,0"), 4, 3, noised=True)
+    given = field_plan(EncryptionSettings(scheme=BFV, plan="20,7,0"), 4, 3, noised=True)
     assert astuple(given) == (20, 7, 0)

@@ -92,6 +92,6 @@ def test_auto_weighs_presets_by_what_the_scheme_takes(monkeypatch: pytest.Monkey
     def most_for_few_bits(value_bits: int, weight_bits: int, guard_bits: int) -> tuple[float, float]:
         return 1.0 / value_bits, 1.0 / value_bits
 
-    assert field_plan(EncryptionSettings(), 4, 3).value_bits == 8
+    assert field_plan(EncryptionSettings(scheme=BFV), 4, 3).value_bits == 8
     monkeypatch.setitem(SCHEMES, "bfv", replace(SCHEMES["bfv"], bytes_per_value=most_for_few_bits))
-    assert field_plan(EncryptionSettings(), 4, 3) == PRESETS["precise"]
+    assert field_plan(EncryptionSettings(scheme=BFV), 4, 3) == PRESETS["precise"]

@@ -105,7 +105,7 @@ def test_an_interpreter_with_a_space_in_its_path_is_reached_by_a_link(
     done = subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
     assert "Flower version" in done.stdout
     environment({}, home, 1, 2, offline=False)
-    assert f"exec' {home}/venv/bin/python -P " in (home / "own" / "flwr-simulation").read_text()
+    assert f"exec' {home}/venv/bin/python " in (home / "own" / "flwr-simulation").read_text()
 
 
 def test_the_home_is_short_enough_for_rays_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

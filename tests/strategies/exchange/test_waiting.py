@@ -90,8 +90,8 @@ def test_how_far_the_committee_is_with_a_version_is_described(federation: Any) -
     s.opening.answers.append(Answer("West", opened.digest, (0, 2), (), 0))
     assert described(s).endswith("; opening version 3: 2 of 4 shares have arrived")
     s.opening.failed("East", 0.0, 5.0)
-    s.opening.failed("South", 0.0, 5.0, "the seeds of North do not open")
-    told = "South declined 1x (the seeds of North do not open); East did not answer 1x"
+    s.opening.failed("South", 0.0, 5.0, "the seeds of North do not \x1b[2J open")
+    told = "South declined 1x (the seeds of North do not ?[2J open); East did not answer 1x"
     assert described(s).endswith(f"; opening version 3: 2 of 4 shares have arrived; {told}")
     s.stop_reason = "all versions are made"  # nothing more is opened
     assert described(s).endswith("1 task under way (North: query.consent 0 s)")

@@ -105,6 +105,8 @@ class CommitteeFederation(Federation):
         facts = {known: line[known] for known in names} | {"proof": kept["proof"]}
         facts |= {"reverts": line["reverts"]} if "reverts" in line and "reverts" in RecordHead._fields else {}
         out = np.zeros(DIMENSION, np.int64)
+        if line["version"] in self.strategy.state.run.discarded_versions:
+            return out
         for place, values in self.payloads().open(payload, RecordHead(line["version"], line["version"], 0, **facts)):
             out[place] = values
         return out

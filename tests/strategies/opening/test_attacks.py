@@ -77,9 +77,11 @@ class Attacked:
         )
 
 
-@pytest.fixture
-def attacked(consortium: Make) -> Attacked:
-    f = consortium(compute=COMPUTE, versions=4, max_share=0.45)
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Attacked:
+    """One for all: what is refused changes nothing, which every test checks."""
+    folder = tmp_path_factory.mktemp("attacked")
+    f = CommitteeFederation(folder, compute=COMPUTE, versions=4, given={"max_share": 0.45})
     made = Attacked(f)
     f.grid.fault = lambda who, message, reply: f._seen(who, message, reply)
     f.strategy.start(f.grid, num_rounds=3)
@@ -125,15 +127,19 @@ RECORDS: dict[str, tuple[Callable[[Attacked], Any], str]] = {
         lambda a: with_proof(a.record(3), lambda p: replace(p, tag=p.tag ^ 1)), "or the aggregator changed the sum"
     ),
     "another version's record": (
-        lambda a: (a.record(2)[0]._replace(first=3, last=3), a.record(2)[1]), "is proved by the lists of versions \\[2\\]"
+        lambda a: (a.record(2)[0]._replace(first=3, last=3), a.record(2)[1]),
+        r"is proved by the lists of versions \[2\]",
     ),
     "another version's record under its number": (
-        lambda a: relisted(a, 2, lambda rows: rows, 3), "or the aggregator changed the sum"
+        lambda a: (relisted(a, 2, lambda rows: rows, 3)[0]._replace(first=3, last=3), a.record(2)[1]),
+        "or the aggregator changed the sum",
     ),
-    "a hospital listed twice": (lambda a: relisted(a, 3, lambda rows: [*rows, rows[-1]]), "contributes more than once"),
+    "a hospital listed twice": (
+        lambda a: relisted(a, 3, lambda rows: [(s, 20) for s, _ in (*rows, rows[-1])]), "contributes more than once"
+    ),
     "fewer contributors than demanded": (lambda a: relisted(a, 3, lambda rows: rows[:2]), "2 contributors"),
     "weights beyond W": (
-        lambda a: relisted(a, 3, lambda rows: [(s, 60) for s, _ in rows]), "sum to 180, the fields hold"
+        lambda a: relisted(a, 3, lambda rows: [(s, 60) for s, _ in rows]), "sign 1, weights 180"
     ),
     "weights beyond max-share": (
         lambda a: relisted(a, 3, lambda rows: [(s, w) for (s, _), w in zip(rows, (80, 10, 10), strict=True)]),
@@ -144,7 +150,8 @@ RECORDS: dict[str, tuple[Callable[[Attacked], Any], str]] = {
         "or the aggregator changed the sum",
     ),
     "a statement that was changed": (
-        lambda a: relisted(a, 3, lambda rows: [(replace(rows[0][0], tag=1), rows[0][1]), *rows[1:]]), "is not signed by it"
+        lambda a: relisted(a, 3, lambda rows: [(replace(rows[0][0], tag=1), rows[0][1]), *rows[1:]]),
+        "is not signed by it",
     ),
     "an unknown roster": (
         lambda a: with_proof(
@@ -222,7 +229,7 @@ LISTS: dict[str, tuple[Callable[[ListRequest, Attacked, int], ListRequest], str]
     "an unknown roster": (
         lambda r, a, n: replace(r, version=replace(r.version, roster=foreign(a))), "is not one of the 1 revisions"
     ),
-    "another run": (lambda r, a, n: replace(r, version=replace(r.version, lineage="other")), "the list is of run 'other'"),
+    "another run": (lambda r, a, n: replace(r, version=replace(r.version, lineage="other")), "list is of run 'other'"),
     "a key that nobody has": (lambda r, a, n: replace(r, key="0" * 16), "does not hold"),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Members that decline, and hospitals that make them: a list opens without them, or is dropped and nothing of it kept."""
+"""Members that decline, and hospitals that make them: a list opens without them, or is dropped and nothing is kept."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ COMPUTE = (10.0, 12.0, 15.0, 11.0, 13.0, 14.0)
 QUICK: dict[str, Any] = {"retry_seconds": 1.0, "task_timeout": 200.0}
 
 
-def with_boxes(consortium: Make, members: tuple[str, ...], **given: Any) -> CommitteeFederation:
-    """A federation whose h5 seals boxes for ``members`` that do not open."""
+def with_boxes(consortium: Make, spoiled: tuple[str, ...], **given: Any) -> CommitteeFederation:
+    """A federation whose h5 seals boxes for ``spoiled`` members that do not open."""
     made: list[CommitteeFederation] = []
-    fault = on(6, TRAIN, wrong_boxes(5, lambda: made[0].book, *members))
+    fault = on(6, TRAIN, wrong_boxes(5, lambda: made[0].book, *spoiled))
     made.append(consortium(compute=COMPUTE, fault=fault, **QUICK | given))
     made[0].start()
     return made[0]
@@ -95,7 +95,7 @@ WRONG: dict[str, tuple[Callable[[Message, Message], Outcome], str, str, str]] = 
     "a refusal": (failing, CONSENT, DECLINED, "not today"),
     "a refusal to answer": (failing, ANSWER, DECLINED, "not today"),
     "an answer for another list": (
-        changed_answer(0, lambda a: replace(a, digest="0" * 64)), ANSWER, "malformed", "for another list or other subsets"
+        changed_answer(0, lambda a: replace(a, digest="0" * 64)), ANSWER, "malformed", "for another list or other"
     ),
     "an answer for other subsets": (
         changed_answer(0, lambda a: replace(a, subsets=(3,))), ANSWER, "malformed", "for another list or other subsets"

@@ -32,17 +32,18 @@ def revised(
 
 
 class Switching(Callback):
-    """Hospitals change to another roster file at the version that ``when`` has for each, by number."""
+    """Hospitals change to another roster file at the second that ``when`` has for each, by number."""
 
-    def __init__(self, when: Mapping[int, int]) -> None:
+    def __init__(self, when: Mapping[int, float]) -> None:
         self.when, self.f, self.book = when, None, None  # type: ignore[assignment]
 
     def follow(self, f: CommitteeFederation, book: RosterBook) -> None:
         self.f, self.book = f, book
 
     def on_event(self, event: Event, state: RunState) -> None:
-        if self.f is not None and event.name == "version":
-            self.f.books |= {number: self.book for number, version in self.when.items() if state.version >= version}
+        if self.f is not None:
+            now = self.f.clock.now()
+            self.f.books |= {number: self.book for number, moment in self.when.items() if now >= moment}
 
 
 CHANGES: dict[str, tuple[set[int], tuple[int, ...] | None]] = {
@@ -58,7 +59,7 @@ CHANGES: dict[str, tuple[set[int], tuple[int, ...] | None]] = {
 def test_hospitals_switch_to_a_new_roster_at_different_moments(consortium: Make, what: str, snapshots: int) -> None:
     hospitals, committee = CHANGES[what]
     # nodes 1 to 5 are h0 to h4; h5 connects from the start, and only the new roster lists it
-    watch = Switching({0: 3, 1: 3, 2: 4, 3: 5, 4: 6, 5: 6})
+    watch = Switching({0: 30.0, 1: 31.0, 2: 45.0, 3: 60.0, 4: 90.0, 5: 50.0})
     given: dict[str, Any] = {"snapshot_every": snapshots, "joins": {6: 40.0}}
     f = consortium(
         compute=(10.0, 12.0, 15.0, 11.0, 13.0, 14.0), hospitals=5, versions=14, callbacks=[watch], **given | QUICK
@@ -86,7 +87,7 @@ def test_hospitals_switch_to_a_new_roster_at_different_moments(consortium: Make,
 
 def test_one_hospital_cannot_make_up_a_roster_for_the_others(consortium: Make) -> None:
     """A revision that does go on from the one in force and that all hospitals in it signed: h4's own inventions."""
-    watch = Switching({4: 2})
+    watch = Switching({4: 20.0})
     f = consortium(compute=(10.0, 12.0, 15.0, 11.0, 13.0), versions=8, callbacks=[watch], **QUICK)
     keys = {"h4": toy_identity(5), "x": toy_identity(91), "y": toy_identity(92)}
     watch.follow(f, revised(f.book, keys))
