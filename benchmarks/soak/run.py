@@ -95,7 +95,7 @@ class Soak(Callback):
         self.config |= {"encryption.scheme": scheme, "encryption.stretch": STRETCH}
         self.settings = StrategySettings(
             buffer_size=3,
-            evaluate_every=max(versions // 12, 5),
+            evaluate_every=min(max(versions // 12, 5), 10),  # a rollback takes back no more versions than that
             snapshot_every=10,
             task_timeout=150.0,
             min_timeout=60.0,
@@ -111,7 +111,7 @@ class Soak(Callback):
         self.grid = SoakGrid(self.clock, self.faults)
         self.rotated = False
         self.hospitals: list[SoakHospital] = []
-        operations = versions * (60 if self.shared.has_committee else 20)  # of a run without a fault, or fewer
+        operations = versions * (30 if self.shared.has_committee else 20)  # of a run without a fault, or fewer
         self.deaths = Deaths(random.Random(seed + 1), max(operations / max(deaths, 1), 20.0), self._may_die)
         self.strategy: AsyncHybrid | None = None
         self.memory = Memory(versions)
