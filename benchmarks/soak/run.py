@@ -163,7 +163,7 @@ class Soak(Callback):
             going = self.out.sessions % 2 and self._version() < versions  # the last evaluation settles what waits
             if going and (way := lose(run_folder, self._losses, self.deaths.rng)):
                 self.faults.counts[way] += 1
-            if not key and self._version() >= rotate_at:
+            if not key and rotate_at - 1 <= self._version() < versions:  # it died before it knew of that version
                 key = self._rotate()
             config = self.config | ({"encryption.key": key} if key else {})
             folder = FaultyFolder.resume(run_folder, config, durable=False)
