@@ -233,7 +233,7 @@ class Node:
         state = self.store.load(self.layout)
         state.under(self.limits.privacy_unit)
         began = self.clock()
-        catch_up(state, task, self._payloads(task), self.strikes)
+        catch_up(state, task, self._payloads(task), self.strikes, self.schedule.epoch)
         self.open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if settle:
             state.settle(task.accepted)

@@ -7,6 +7,7 @@ Not for: what a record's integers mean (``client_app.state.accumulators``), or t
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from client_app.guard.strikes import Strikes
 from client_app.state.accumulators import Accumulators, from_snapshot
@@ -32,8 +33,16 @@ class NotOpenedError(RuntimeError):
         self.first, self.last = record.first, record.last
 
 
-def catch_up(state: NodeState, task: Task, payloads: Payloads, strikes: Strikes) -> None:
+def catch_up(
+    state: NodeState,
+    task: Task,
+    payloads: Payloads,
+    strikes: Strikes,
+    epoch_of: Callable[[int], int] | None = None,
+) -> None:
     """Bring ``state.copy`` to the task's version; ``strikes`` counts the records that do not open.
+
+    ``epoch_of`` gives the scale epoch of what is trained from a version, which a verified record must be in.
 
     Raises
     ------
@@ -43,7 +52,17 @@ def catch_up(state: NodeState, task: Task, payloads: Payloads, strikes: Strikes)
         a record does not open.
     """
     _position(state, task, payloads)
+    if epoch_of is not None:
+        for record, _ in task.records:
+            _check_epoch(record, epoch_of)
     _add_records(state, task, payloads, strikes)
+
+
+def _check_epoch(record: RecordHead, epoch_of: Callable[[int], int]) -> None:
+    """Refuse a record in a unit that its versions are not of: the sum's tag says nothing of its scale."""
+    versions = [record.reverts] if record.reverts else range(record.first, record.last + 1)
+    if record.proof and any(epoch_of(version - 1) != record.epoch for version in versions):
+        raise NotOpenedError(record, f"it is said to be of scale epoch {record.epoch}, the schedule has another")
 
 
 def _position(state: NodeState, task: Task, payloads: Payloads) -> None:

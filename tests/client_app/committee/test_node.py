@@ -125,6 +125,15 @@ def test_a_record_that_is_no_sum_is_refused_by_name_and_changes_nothing(own: Con
     assert isinstance(one.evaluate(replace(own.task(1), records=((head, payload),))), Evaluation)
 
 
+def test_a_record_in_another_unit_than_the_schedules_is_refused(own: Consortium, tmp_path: Path) -> None:
+    """The tag holds whatever unit the aggregator names: the schedule, which every hospital has, says which it is."""
+    head, payload = made(own, trained(own, tmp_path, own.task()))
+    one = node(own, tmp_path, "h2")
+    got = one.evaluate(replace(own.task(1), records=((head._replace(epoch=1), payload),)))
+    assert isinstance(got, Failure) and "is said to be of scale epoch 1, the schedule has another" in got.reason
+    assert isinstance(one.evaluate(replace(own.task(1), records=((head, payload),))), Evaluation)
+
+
 def test_a_version_of_too_few_is_refused_by_every_node_with_the_reason(own: Consortium, tmp_path: Path) -> None:
     record = made(own, trained(own, tmp_path, own.task()))
     task = replace(own.task(1), records=(record,))
