@@ -51,7 +51,8 @@ def _spelled(content: RecordDict) -> list[str]:
 
 
 def _data(content: RecordDict) -> bytes:
-    return data_of(content) if isinstance(content.get(PAYLOAD), ArrayRecord) else b""
+    found = content.get(PAYLOAD)
+    return data_of(content) if isinstance(found, ArrayRecord) and "bytes" in found else b""
 
 
 # ---------------------------------------------------------------------- as Flower's records

@@ -129,7 +129,8 @@ def finish(state: ServerState) -> Version | None:
     if (found := state.opening) is None:
         return None
     if why := found.hopeless:
-        drop(state, reasons.DECLINED_BY(version=found.version.version, why=why), suspect=found.refused)
+        innocent = state.committee.replaced if state.committee is not None else set()
+        drop(state, reasons.DECLINED_BY(version=found.version.version, why=why), suspect=found.refused(innocent))
         return None
     if not found.complete:
         return None
