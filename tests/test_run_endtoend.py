@@ -215,8 +215,10 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert path.stat().st_mode & 0o777 == 0o600
     key = load_key(path)
     assert {v["key"] for v in versions} == {key.fingerprint} == {e["key"] for e in accepted}
-    assert {kind for v in versions for kind, _ in v["shape"]} == {"bfv"}
+    assert {kind for v in versions for kind, _ in v["shape"]} == {"committee"}
+    assert all(len(v["openers"]) == 2 and v["opening_seconds"] > 0 for v in versions)
     log = (run / "launcher.log").read_text()
+    assert "Opened by a committee of 3 hospitals, 2 at a time, which took " in log
     assert f"Sealed under key {key.fingerprint}" in log and "created the simulation's consortium key" in log
     assert all(v["add_seconds"] > 0 and min(v["seal_seconds"]) > 0 for v in versions)
     written = [(str(p), p.read_bytes()) for p in (*home.rglob("*"), *runs.rglob("*")) if p.is_file() and p != path]

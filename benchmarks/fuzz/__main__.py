@@ -98,7 +98,7 @@ class Door:
     def __init__(self, folder: Path, policy: str, plan: FieldPlan) -> None:
         self.vault, self.plan = vault(policy), plan
         settings = StrategySettings(buffer_size=3, exponents="0,0.5,1")
-        kinds = arithmetic(plan, policy)
+        kinds = arithmetic(plan, policy, BFV)
         clock = VirtualClock()
         VirtualGrid({}, clock)  # says which run messages belong to
         self.state = ServerState(settings, plan, SCHEDULE, MemoryJournal(), clock, Bandwidths(), "evaluate", 0, kinds)

@@ -71,6 +71,7 @@ class Assembly:
     folder: Path
     policy: str
     lineage: str
+    dimension: int = DIMENSION
     sent: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
@@ -103,7 +104,7 @@ class Assembly:
                 self.assist()
 
     def _node(self, n: int) -> Node:
-        learner, sealer = ToyLearner(n, SCHEDULE, DIMENSION), UpdateSealer(self.vault, committee=self.keys[n])
+        learner, sealer = ToyLearner(n, SCHEDULE, self.dimension), UpdateSealer(self.vault, committee=self.keys[n])
         return Node(learner, self.folder / str(n), toy_identity(n), SCHEDULE, 0, lambda: 0.0, False, sealer)
 
     def act(self, n: int, kind: str, task: Task) -> Reply:

@@ -95,7 +95,7 @@ class Soak(Callback):
         self.config |= {"encryption.scheme": scheme, "encryption.stretch": STRETCH}
         self.settings = StrategySettings(
             buffer_size=3,
-            evaluate_every=max(versions // 12, 5),
+            evaluate_every=min(max(versions // 12, 5), 10),  # a rollback takes back no more versions than that
             snapshot_every=10,
             task_timeout=150.0,
             min_timeout=60.0,
@@ -111,7 +111,7 @@ class Soak(Callback):
         self.grid = SoakGrid(self.clock, self.faults)
         self.rotated = False
         self.hospitals: list[SoakHospital] = []
-        operations = versions * (60 if self.shared.has_committee else 20)  # of a run without a fault, or fewer
+        operations = versions * (30 if self.shared.has_committee else 20)  # of a run without a fault, or fewer
         self.deaths = Deaths(random.Random(seed + 1), max(operations / max(deaths, 1), 20.0), self._may_die)
         self.strategy: AsyncHybrid | None = None
         self.memory = Memory(versions)
@@ -163,7 +163,7 @@ class Soak(Callback):
             going = self.out.sessions % 2 and self._version() < versions  # the last evaluation settles what waits
             if going and (way := lose(run_folder, self._losses, self.deaths.rng)):
                 self.faults.counts[way] += 1
-            if not key and self._version() >= rotate_at:
+            if not key and rotate_at - 1 <= self._version() < versions:  # it died before it knew of that version
                 key = self._rotate()
             config = self.config | ({"encryption.key": key} if key else {})
             folder = FaultyFolder.resume(run_folder, config, durable=False)

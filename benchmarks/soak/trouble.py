@@ -100,9 +100,9 @@ def fault(
 class Faults:
     """Draws faults from a seed and counts them; those of the committee's questions from a bag of their own.
 
-    ``forged`` are tasks whose reply nobody's key vouches for, ``lies`` the versions and subsets for which the untrue
-    member signed a wrong share, ``allowed`` what a member did that it must not, ``asked`` the last questions that
-    each member answered.
+    ``forged`` are tasks whose reply nobody's key vouches for, ``lies`` the lists and subsets for which the untrue
+    member signed a wrong share, ``jumped`` versions of whose evaluation one hospital lied, ``allowed`` what a member
+    did that it must not, ``asked`` the last questions that each member answered.
     """
 
     rng: random.Random
@@ -116,6 +116,7 @@ class Faults:
     replies: deque[RecordDict] = field(default_factory=lambda: deque(maxlen=6))
     backups: dict[int, Path] = field(default_factory=dict)
     lies: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    jumped: set[int] = field(default_factory=set)
     allowed: list[str] = field(default_factory=list)
     asked: dict[int, deque[tuple[Task, bytes]]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=2)))
     _bags: dict[bool, list[Kind]] = field(default_factory=lambda: {False: [], True: []})

@@ -1,7 +1,8 @@
 """Where a node's roster comes from.
 
-A real hospital names the file in its node config. A simulation's hospitals are all on one machine, which has
-everybody's keys and signs for everybody: the code is the real one, the protection is not.
+A real hospital names the file in its node config, and its state folder has the last roster that it accepted: a file
+that does not follow that one is refused. A simulation's hospitals are all on one machine, which has everybody's keys
+and signs for everybody: the code is the real one, the protection is not.
 
 Not for: what a roster says (``crossward.encryption.committee.roster``).
 """
@@ -25,6 +26,7 @@ from crossward.encryption.committee.statements import Rules
 from crossward.encryption.identity import load_identity, public_of
 from crossward.machine.files import write_atomic
 
+ACCEPTED = "identity.roster"  # in a hospital's state-dir, beside its identity: the last roster that it accepted
 logger = logging.getLogger("crossward.node")
 
 
@@ -38,14 +40,14 @@ def _cached(path: Path) -> RosterBook:
 
 
 def hospital_roster(node: NodeConfig) -> RosterBook:
-    """The roster that a real hospital follows.
+    """The roster that a real hospital follows, from now on the last one it accepted.
 
     Raises
     ------
     SettingsError
         its node config names none.
     RosterError
-        the file cannot be used, or a hospital in it has not signed it.
+        the file cannot be used, or a hospital in it has not signed it; or as :func:`accept`.
     """
     if not node.roster_path:
         raise SettingsError(
@@ -53,7 +55,36 @@ def hospital_roster(node: NodeConfig) -> RosterBook:
             "roster with `crossward members` and start the SuperNode with --node-config 'roster-path=\"PATH\"', or run "
             "with encryption.scheme = 'bfv'"
         )
-    return _cached(Path(node.roster_path))
+    return accept(Path(node.roster_path), Path(node.state_dir))
+
+
+def accept(path: Path, state: Path, keep: bool = True) -> RosterBook:
+    """The roster in the file ``path``, if it follows the last one accepted in the folder ``state``.
+
+    With ``keep`` it is the last one accepted from now on.
+
+    Raises
+    ------
+    RosterError
+        as ``RosterBook.load``; it does not follow that one, or that cannot be read or written.
+    """
+    book, last = _cached(path), state / ACCEPTED
+    anew = f"or, if all hospitals have agreed to start anew, delete {last} (`crossward deploy roster --new` does)"
+    try:
+        before = RosterBook.load(last, complete=False) if last.exists() else None
+    except RosterError as error:
+        raise RosterError(f"the last roster accepted here cannot be used: {error}. Restore it, {anew}") from error
+    try:
+        book.follows(before)
+    except RosterError as error:
+        raise RosterError(f"{path}: {error}. Get a file that does from another hospital, {anew}") from error
+    if keep and (before is None or before.roster != book.roster):
+        try:
+            write_atomic(last, book.to_bytes())
+        except OSError as error:
+            raise RosterError(f"{last} cannot be written ({error.strerror or error})") from error
+        logger.info("accepted roster %s, revision %d", book.roster.fingerprint[:16], book.roster.revision)
+    return book
 
 
 def simulated_roster(state: Path, partitions: int, own: Ed25519PrivateKey) -> RosterBook:

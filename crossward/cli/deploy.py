@@ -25,6 +25,7 @@ class DrillTarget(StrEnum):
     """What a drill kills."""
 
     supernode = "supernode"
+    member = "member"
     superlink = "superlink"
     serverapp = "serverapp"
 
@@ -194,13 +195,16 @@ def identity(
 @deploy.command(epilog=example("crossward deploy roster hospital/hospital.toml roster-2.json"))
 def roster(
     config: HospitalFile,
-    new: Annotated[Path, typer.Argument(click_type=PATH, metavar="ROSTER", help="The roster that all have signed.")],
+    file: Annotated[Path, typer.Argument(click_type=PATH, metavar="ROSTER", help="The roster that all have signed.")],
+    new: Annotated[
+        bool, typer.Option("--new", help="Start anew: whichever was in force before, this one need not follow it.")
+    ] = False,
 ) -> int:
     """Put a roster in force at this hospital, if it follows the one that is."""
     with _operating():
         from crossward.deploy.roster import put_in_force
 
-        book, name = put_in_force(config, new)
+        book, name = put_in_force(config, file, new)
     say(f"{name} follows roster {book.roster.fingerprint[:16]}, revision {book.roster.revision}, from its next task on")
     return 0
 

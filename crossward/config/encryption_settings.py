@@ -51,7 +51,7 @@ class EncryptionSettings:
             "key": "encryption.preset",
             "help": "Bits per field (value, weight, guard): compact 8,7,0; balanced 8,6,6; precise 12,10,0. auto picks "
             "the one that moves the fewest bytes for the run's nodes and buffer; with privacy.unit = 'hospital' it "
-            "picks the widest values that fit two to a slot, 14 to 18 bits.",
+            "picks values of 14 to 18 bits: as many as fit two to a slot of bfv, 14 under committee.",
             "choices": (AUTO, COMPACT, BALANCED, PRECISE),
         },
     )

@@ -268,8 +268,8 @@ class LocalDeployment:
         return run.folder
 
     def evaluate(self, folder: Path) -> None:
-        """Open the adapter with the consortium's key and measure it on every hospital's held-out notes."""
-        args = [str(folder), "--key", str(self.key), "--generations", "0"]
+        """Open the adapter with the consortium's key and roster and measure it on every hospital's held-out notes."""
+        args = [str(folder), "--key", str(self.key), "--roster", str(self.roster), "--generations", "0"]
         for number in range(1, self.hospitals + 1):
             _, node = read_hospital(self.hospital(number))
             args += ["--notes", f"{node['site']}={node['data-path']}"]

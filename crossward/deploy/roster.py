@@ -65,40 +65,53 @@ def public_identity(config: Path, new: bool = False) -> str:
     return line
 
 
-def roster_of(path: Path, node: Mapping[str, Any]) -> tuple[RosterBook, str]:
+def roster_of(path: Path, node: Mapping[str, Any], anew: bool = False) -> tuple[RosterBook, str]:
     """The complete roster in the file ``path``, and the name in it of the hospital with this node config.
 
     Raises
     ------
     DeployError
-        the roster or the identity cannot be used, or the roster lacks it.
+        the roster or the identity cannot be used, or the roster lacks it; or, unless it begins ``anew``, it does not
+        follow the last one accepted.
     """
+    from client_app.committee.rosters import accept
+
+    state = Path(node["state-dir"])
     try:
-        book = RosterBook.load(path)
-        return book, book.roster.name_of(public_of(read_identity(Path(node["state-dir"]) / PRIVATE)))
+        book = RosterBook.load(path) if anew else accept(path, state, keep=False)
+        return book, book.roster.name_of(public_of(read_identity(state / PRIVATE)))
     except (RosterError, IdentityError) as error:
         raise DeployError(str(error)) from error
 
 
-def put_in_force(config: Path, new: Path) -> tuple[RosterBook, str]:
+def put_in_force(config: Path, new: Path, anew: bool = False) -> tuple[RosterBook, str]:
     """Make the roster in the file ``new`` the one of the hospital in ``config``; as :func:`roster_of`.
 
     Raises
     ------
     DeployError
-        as :func:`roster_of`; there is no ``roster-path``, or ``new`` does not follow the roster that is there.
+        as :func:`roster_of`; there is no ``roster-path``, or, unless it begins ``anew``, ``new`` does not follow the
+        roster that is there.
     """
+    from client_app.committee.rosters import ACCEPTED
+
     _, node = read_hospital(config)
     if not node.get("roster-path"):
         raise DeployError(f"{config}: [node-config] has no roster-path: name the file for the roster there")
     path = Path(node["roster-path"])
-    book, name = roster_of(new, node)
+    book, name = roster_of(new, node, anew)
     try:
-        if path.exists():
+        if path.exists() and not anew:
             book.follows(RosterBook.load(path))
         write_atomic(path, book.to_bytes())
     except RosterError as error:
         raise DeployError(f"{new}: {error}") from error
     except OSError as error:
         raise DeployError(f"{path} could not be written: {error.strerror}") from error
+    if anew:
+        last = Path(node["state-dir"]) / ACCEPTED
+        try:
+            last.unlink(missing_ok=True)
+        except OSError as error:
+            raise DeployError(f"{last} could not be deleted: {error.strerror}") from error
     return book, name

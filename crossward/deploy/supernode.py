@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 
+from crossward.deploy.superexec import COMMAND
 from crossward.internals.check import InternalsError
 from crossward.internals.flower_supernode import supernode_command
 from crossward.protocol.messages import KINDS
@@ -21,7 +22,7 @@ BESIDE = frozenset(name for name, kind in KINDS.items() if kind.beside)
 def main() -> None:
     """Start the SuperNode."""
     try:
-        flower_supernode = supernode_command(BESIDE)
+        flower_supernode = supernode_command(BESIDE, COMMAND)
     except InternalsError as error:
         raise SystemExit(f"the SuperNode cannot be started: {error}") from error
     sys.argv[0] = "flower-supernode"

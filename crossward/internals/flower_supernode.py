@@ -9,12 +9,14 @@ Not for: simulations (``crossward.internals.flower_simulation``).
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crossward.internals.flower import FLOWER
+from crossward.internals.flower_superexec import PopenBy
 
 if TYPE_CHECKING:
     from flwr.app import Message
@@ -98,8 +100,10 @@ class _Turns:
         return bool(self._replies)
 
 
-def supernode_command(beside: Container[str]) -> Callable[[], None]:
+def supernode_command(beside: Container[str], superexec: Sequence[str]) -> Callable[[], None]:
     """The function behind the command ``flower-supernode``; messages of the types ``beside`` wait for no others.
+
+    The command line ``superexec`` takes the place of ``flower-superexec``.
 
     Raises
     ------
@@ -112,7 +116,10 @@ def supernode_command(beside: Container[str]) -> Callable[[], None]:
     FLOWER.require(
         "flwr.supernode.nodestate.in_memory_nodestate:InMemoryNodeState.get_messages_legacy", "run_ids", "is_reply"
     )
+    FLOWER.require(f"{_LOOP}:subprocess.Popen")
+    FLOWER.require_text("flwr/supernode/start_client_internal.py", '["flower-superexec"]', "subprocess.Popen(command)")
     command: Callable[[], None] = FLOWER.require("flwr.supernode.cli:flower_supernode")
     turns = _Turns(pull, push, beside)
     loop._pull_and_store_message, loop._push_messages = turns.pull, turns.push
+    loop.subprocess = PopenBy(lambda args: subprocess.Popen([*superexec, *args[1:]]))
     return command

@@ -30,6 +30,7 @@ from crossward.encryption.secret import Secret
 from crossward.protocol.parts import Payload
 from research.attacks.laboratory import Laboratory, Trainer, Vector
 from research.attacks.sizes import Setting
+from research.attacks.stolen import Stolen
 
 SENSITIVITY, RANDOM, REVERSED = "sensitivity", "random", "worst"
 RANKINGS = (SENSITIVITY, RANDOM, REVERSED)
@@ -41,8 +42,10 @@ Noise = Callable[[Vector, np.random.Generator], Vector]
 class Protection:
     """How updates are protected.
 
-    ``blocks`` says which are sealed (None: all or none, as the policy says). ``noise`` changes an update before it is
-    rounded, as noise inside the ciphertext does; ``trainer`` replaces the training, as DP-SGD does.
+    ``blocks`` says which are sealed (None: all or none, as the policy says). With ``members`` updates are sealed to a
+    committee of four hospitals, any two of which open them, and the observer holds the keys of so many. ``noise``
+    changes an update before it is rounded, as noise inside the ciphertext does; ``trainer`` replaces the training, as
+    DP-SGD does.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Protection:
     blocks: tuple[bool, ...] | None = None
     noise: Noise | None = None
     trainer: Trainer | None = None
+    members: int | None = None
 
     def sealed(self, blocks: int) -> tuple[bool, ...]:
         """Which of the layout's blocks are."""
@@ -165,6 +169,7 @@ class Observer:
         key = _key(protection.scheme) if protection.policy != NONE else None
         settings = EncryptionSettings(policy=protection.policy, scheme=protection.scheme, workers=1)
         self.payloads = Payloads(sizes, self.plan, Vault(settings, key, protection.blocks))
+        self.stolen = Stolen(self.plan, protection.members) if protection.members is not None else None
         self.rng = lab.rng("observer", setting.name, protection.name, role)
 
     def integers(self, delta: Vector) -> tuple[NDArray[np.signedinteger], float]:
@@ -180,6 +185,9 @@ class Observer:
     def see(self, delta: Vector) -> Seen:
         """``delta`` (float32 [total]) as a node sends it and the aggregator parses it."""
         values, unit = self.integers(delta)
+        if self.stolen is not None:
+            left = self.stolen.left(values.astype(np.int64)).astype(np.float32) * np.float32(unit)
+            return Seen(left, np.ones(left.size, np.bool_), (), 0, unit)
         return self.parse(self.payloads.seal(values), unit)
 
     def parse(self, payload: Payload, unit: float) -> Seen:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 NETWORK, AGGREGATOR, HOSPITAL, RELEASED = "network", "aggregator", "another hospital", "released adapter"
-MEMBER = "a member of a version"
-VIEWS = (NETWORK, AGGREGATOR, MEMBER, HOSPITAL, RELEASED)
+MEMBER, COALITION = "a member of a version", "aggregator with keys of the committee"
+VIEWS = (NETWORK, AGGREGATOR, COALITION, MEMBER, HOSPITAL, RELEASED)
 SEPARATION, KNOWN, INFERRED = "separation", "known", "inferred"
 
 

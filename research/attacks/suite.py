@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Run = Callable[["Laboratory", Callable[[str], None]], list[Score]]
 REGISTRY = {  # module and function
     "recovery": "research.attacks.recovery:run",
+    "coalition": "research.attacks.coalition:run",
     "aggregate": "research.attacks.aggregate:run",
     "sums": "research.attacks.sums:run",
     "frontier": "research.attacks.frontier:run",

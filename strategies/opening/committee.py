@@ -41,10 +41,12 @@ class Committee:
     stretch: int
     met: str = ""
     book: RosterBook | None = None
+    books: dict[bytes, RosterBook] = field(default_factory=dict)  # checked, by their bytes
     certificates: dict[int, dict[str, SealingCertificate]] = field(default_factory=lambda: defaultdict(dict))
     known: dict[int, _Known] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)  # nodes whose answer may have changed
-    invited: dict[tuple[str, int], dict[str, SealingCertificate]] = field(default_factory=dict)
+    invited: dict[tuple[str, int], frozenset[str]] = field(default_factory=dict)
+    replaced: set[tuple[int, str]] = field(default_factory=set)  # (stretch, member): it lost the key that it had named
     used: set[str] = field(default_factory=set)  # names of the updates that were accepted
 
     @property
@@ -73,7 +75,8 @@ class Committee:
             it is no roster that all its hospitals signed, or does not hold together with the keys that came with it.
         """
         self.known.pop(node, None)  # what it said before holds no more
-        book = RosterBook.from_bytes(said.roster)
+        if (book := self.books.get(said.roster)) is None:  # most nodes send the very same bytes
+            book = self.books[said.roster] = RosterBook.from_bytes(said.roster)
         key = said.public_key.hex()
         if not verified(key, said.signature, said.signed_bytes()):
             raise RosterError(f"what {key[:16]} says is not signed by it: it was changed on its way or made up")
@@ -90,6 +93,9 @@ class Committee:
         self.known[node] = _Known(book, name)
         self.stale.discard(node)
         for certificate in certificates:
+            before = self.certificates[certificate.stretch].get(name, certificate)
+            if before.key != certificate.key:
+                self.replaced.add((certificate.stretch, name))
             self.certificates[certificate.stretch][name] = certificate
 
     def forget(self, node: int) -> None:
@@ -193,8 +199,9 @@ class Committee:
         Were they sealed to different members, too few might hold the seeds of all that are in a version.
         """
         number, roster = self.number(version), self.roster.fingerprint
-        keys = self.invited.setdefault((roster, number), self.keys(number))
-        return Invitation(roster, number, keys).to_bytes()
+        keys = self.keys(number)
+        members = self.invited.setdefault((roster, number), frozenset(keys))
+        return Invitation(roster, number, {name: keys[name] for name in members}).to_bytes()
 
     def most_weight(self, plan: FieldPlan) -> int:
         """The most that a version's weights may sum to."""

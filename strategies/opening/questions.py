@@ -172,10 +172,7 @@ def take_membership(state: ServerState, flight: Flight, view: NodeView, reply: M
         log(WARNING, "%s follows another roster than this run and gets no tasks; it is asked again", view.hospital)
         state.roster.back_off(view, state.clock.now(), state.settings.retry_seconds)
     else:
-        joins = committee.book is None or committee.invites(view.node) > followed
-        if joins:
-            state.progress = state.clock.now()
-        if joins or not view.refusing:  # else it would train, and refuse, at once again
+        if not view.refusing or committee.invites(view.node) > followed:  # else it would train, and refuse, again
             view.failures, view.not_before = 0, 0.0
     _assisted(state, flight, view, committee.known[view.node].name, len(reply.roster) + len(reply.certificates))
 

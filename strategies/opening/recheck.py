@@ -130,16 +130,18 @@ def _choices(state: ServerState, found: Recheck) -> Iterator[Choice]:
     """Combinations of answers, a subset each, those first that most members give."""
     by_subset: list[dict[str, list[Answer]]] = [{} for _ in found.roster.subsets]
     for answer in found.answers:
-        by_subset[answer.subsets[0]].setdefault(_value(state, found, answer), []).append(answer)
+        by_subset[answer.subsets[0]].setdefault(_value(state, found, answer, found), []).append(answer)
     if all(by_subset):
         ordered = [sorted(values.values(), key=lambda agreeing: -len(agreeing)) for values in by_subset]
         for choice in itertools.product(*ordered):
             yield tuple(agreeing[0] for agreeing in choice)
 
 
-def _value(state: ServerState, found: Recheck, answer: Answer) -> str:
-    """What an answer says: the digest of its blocks, and its tag."""
-    return f"{_payload(state, found, answer).digest()}:{answer.tag}"
+def _value(state: ServerState, found: Recheck, answer: Answer, of: Round) -> str:
+    """What an answer ``of`` a round says: the digest of its blocks, and its tag."""
+    if answer not in found.values:
+        found.values[answer] = f"{_payload(state, of, answer).digest()}:{answer.tag}"
+    return found.values[answer]
 
 
 def _payload(state: ServerState, found: Round, answer: Answer) -> Payload:
@@ -158,18 +160,22 @@ def _liars(state: ServerState, found: Recheck, right: Choice) -> dict[str, set[i
 
 def _wrong(state: ServerState, found: Recheck, right: Choice, of: Round) -> list[Answer]:
     """Those of the answers ``of`` a round that are not the sum of what is ``right`` for their subsets."""
-    arithmetic, bits, out = state.kinds[COMMITTEE], state.plan.sum_bits(1), []
-    for answer in of.answers:
-        terms = [right[subset] for subset in answer.subsets]
-        same = answer.tag == sum(term.tag for term in terms) % TAG_PRIME
-        payloads = [_payload(state, found, term) for term in terms]
-        for said, *parts in zip(_payload(state, of, answer), *payloads, strict=True):
-            if same:
-                widths, data = [part.head.bits for part in parts], [part.data for part in parts]
-                same = arithmetic.combine(data, [1] * len(parts), widths, bits, said.head.length) == bytes(said.data)
-        if not same:
-            out.append(answer)
-    return out
+    return [answer for answer in of.answers if not _adds_up(state, found, right, answer, of)]
+
+
+def _adds_up(state: ServerState, found: Recheck, right: Choice, answer: Answer, of: Round) -> bool:
+    terms = [right[subset] for subset in answer.subsets]
+    if len(terms) == 1:
+        return _value(state, found, answer, of) == _value(state, found, terms[0], found)
+    if answer.tag != sum(term.tag for term in terms) % TAG_PRIME:
+        return False
+    arithmetic, bits = state.kinds[COMMITTEE], state.plan.sum_bits(1)
+    blocks = zip(_payload(state, of, answer), *(_payload(state, found, term) for term in terms), strict=True)
+    for said, *parts in blocks:
+        widths, data = [part.head.bits for part in parts], [part.data for part in parts]
+        if arithmetic.combine(data, [1] * len(parts), widths, bits, said.head.length) != bytes(said.data):
+            return False
+    return True
 
 
 def _correct(state: ServerState, found: Recheck, chosen: Choice) -> None:

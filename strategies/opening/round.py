@@ -9,7 +9,7 @@ Not for: messages (``strategies.opening.questions``) or what the answers make (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -96,10 +96,14 @@ class Round:
             return ""
         return "; ".join(f"{name}: {why}" for name, why in sorted(final.items()))
 
-    @property
-    def refused(self) -> bool:
-        """Whether members decline it that could open it: what is wrong may be what they were sent."""
-        return len(self._declining) > self.roster.absent
+    def refused(self, lost: Container[tuple[int, str]]) -> bool:
+        """Whether too many members decline it that have their keys: what is wrong may be what they were sent.
+
+        ``lost`` are (stretch, member) of keys that their members have lost.
+        """
+        stretches = {statement.stretch for statement, _ in self.version.contributions}
+        having = [name for name in self._declining if not any((number, name) in lost for number in stretches)]
+        return len(having) > self.roster.absent
 
     @property
     def _declining(self) -> dict[str, str]:
@@ -184,6 +188,7 @@ class Recheck(Round):
     as_made: Choice = ()
     made: list[tuple[int, Choice]] = field(default_factory=list)
     verified: dict[str, Choice] = field(default_factory=dict)
+    values: dict[Answer, str] = field(default_factory=dict)  # what each says, in short
     prefix: str = "answers/again"
 
     def record_of(self, task: int) -> Choice:

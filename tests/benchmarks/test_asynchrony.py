@@ -21,6 +21,7 @@ from benchmarks.asynchrony.rows import figures, ratios
 from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, SYNC
 from benchmarks.asynchrony.toy import hospitals
 from benchmarks.asynchrony.tuning import best_rate
+from crossward.config.encryption_schemes import COMMITTEE
 from crossward.encryption.plan import FieldPlan
 
 CONFIG = read_config()
@@ -122,6 +123,24 @@ def test_a_synchronous_round_takes_as_long_as_its_slowest_hospital() -> None:
     assert curve.seconds == pytest.approx([0, first, first + later, first + 2 * later, first + 3 * later])
     assert curve.updates == [0, 8, 16, 24, 32]
     assert curve.bytes == pytest.approx([8 * (r * size.update + max(r - 1, 0) * size.sum) for r in range(5)])
+
+
+def test_a_committee_takes_two_messages_more_a_version_and_moves_fewer_bytes() -> None:
+    """By hand, over equal links: a round of messages for the roster, then two for every version, and a share's way."""
+    curve = make(CONFIG, job(SYNC, cohort=8, spread=1.0, updates=24, scheme=COMMITTEE)).curve
+    size = WireSize.of(CONFIG.wire.values, plan_for(8, 8, COMMITTEE), COMMITTEE)
+    question = 2 * CONFIG.task.latency + CONFIG.task.member_seconds
+    opening = 2 * question + 8e-8 * size.update
+    training = 2 * CONFIG.task.latency + CONFIG.task.seal_seconds + CONFIG.task.compute_mean + 8e-8 * size.update
+    first, later = question + training + opening, training + opening + 8e-8 * size.sum
+    assert curve.seconds == pytest.approx([0, first, first + later, first + 2 * later], abs=1e-3)
+    assert curve.loss[-1] < curve.loss[0] and curve.updates == [0, 8, 16, 24]
+    shares = 2  # of four members
+    assert curve.bytes == pytest.approx(
+        [r * (8 + shares) * size.update + 8 * max(r - 1, 0) * size.sum for r in range(4)]
+    )
+    under_bfv = WireSize.of(CONFIG.wire.values, plan_for(8, 8))
+    assert size.update < 0.8 * under_bfv.update and size.sum < 0.4 * under_bfv.sum
 
 
 def test_whoever_waits_for_nobody_makes_versions_sooner_and_later_ones_are_stale() -> None:

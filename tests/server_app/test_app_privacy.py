@@ -62,7 +62,7 @@ def serve(config: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_run_with_a_budget_from_config_to_report(
     policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = serve({**CONFIG, "encryption.policy": policy}, tmp_path, monkeypatch)
+    run = serve({**CONFIG, "encryption.scheme": BFV, "encryption.policy": policy}, tmp_path, monkeypatch)
     lines = [{"event": e.event, **e.facts} for e in read_entries(run / FILE_NAME)]
     (expected,) = [line for line in lines if line["event"] == HospitalPrivacy.name]
     made = [line for line in lines if line["event"] == "version"]

@@ -10,15 +10,18 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from benchmarks.fuzz.__main__ import Door, Tally, fuzz, table
+from benchmarks.fuzz.committee import Found, fuzz_committee
 from benchmarks.fuzz.mutations import FORGED, IDENTITY_POINT
 from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger import reasons
 from crossward.ledger.events import Accepted, Malformed, Outcome
+from crossward.protocol.messages import ANSWER, CONSENT, MEMBERSHIP, TRAIN
 from crossward.protocol.parts import ProtocolError
 from crossward.protocol.wire import read_reply
 
 MUTATIONS = 3000
+COMMITTEE_MUTATIONS = 300  # a policy
 PLAN = FieldPlan(8, 7, 2)
 REFUSED = (
     reasons.SIGNATURE,
@@ -75,6 +78,28 @@ def test_the_same_seed_gives_the_same_mutations_and_another_seed_others() -> Non
 def test_the_table_says_all_of_it(tally: Tally) -> None:
     text = table(tally, 1.0)
     assert f"{MUTATIONS} mutations" in text and "changed a sum without a valid signature" in text
+
+
+# ---------------------------------------------------------------------- the committee's messages
+
+
+@pytest.fixture(scope="module", params=["all", "sensitive"])
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    folder = tmp_path_factory.mktemp(request.param)
+    return fuzz_committee(COMMITTEE_MUTATIONS, folder, request.param, seed=3)
+
+
+def test_no_mutated_message_of_the_committees_changes_a_sum_or_opens_an_update_twice(found: Found) -> None:
+    """Nor is one of the messages as they were refused."""
+    assert found.wrong == []
+    assert sum(found.refused.values()) + sum(found.accepted.values()) > 0.95 * COMMITTEE_MUTATIONS
+
+
+def test_no_mutated_message_of_the_committees_breaks_anything(found: Found) -> None:
+    assert found.crashes == []
+    whom = {what.split(":")[0] for what in found.refused}
+    asked = {f"asked, {kind}" for kind in (CONSENT, ANSWER)}
+    assert whom == {TRAIN, MEMBERSHIP, CONSENT, ANSWER, *asked, "record", "sealing keys", "roster"}
 
 
 # ---------------------------------------------------------------------- by hand

@@ -21,6 +21,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from crossward.encryption.committee.boxes import PRIVATE_BYTES, SealingKey
 from crossward.encryption.committee.roster import SealingCertificate
@@ -162,13 +163,7 @@ class Stretch:
             if whole < len(data):
                 os.ftruncate(file, whole)
                 os.fsync(file)
-        try:
-            header, *lines = (json.loads(line) for line in data[:whole].splitlines())
-            opened = {line["list"]: [str(name) for name in line["updates"]] for line in lines}
-        except (ValueError, KeyError, TypeError):
-            raise StretchError(
-                f"{self._record} is damaged: begin a new stretch, nothing of this one is opened any more"
-            ) from None
+        header, opened = _read(data[:whole], self._record)
         if header != {"format": _FORMAT, "lineage": self.lineage, "stretch": self.number}:
             raise StretchError(f"{self._record} is not the record of stretch {self.number} of {self.lineage}")
         return opened
@@ -198,6 +193,23 @@ def begun_in(folder: Path) -> tuple[int, ...]:
     return _numbers(folder, "opened")
 
 
+def lists_in(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """The digest and the updates (signer/digest) of every list that was opened in a stretch of ``folder``.
+
+    A list of updates of two stretches comes twice.
+
+    Raises
+    ------
+    StretchError
+        a record cannot be used.
+    """
+    for number in begun_in(folder):
+        _, record = _paths(folder, number)
+        with _explained(record):
+            data = record.read_bytes()
+        yield from _read(data[: data.rfind(b"\n") + 1], record)[1].items()
+
+
 def undo_interrupted(folder: Path, number: int) -> None:
     """Let a stretch be made whose making was interrupted: it has no key, and a record of nothing opened.
 
@@ -213,6 +225,17 @@ def undo_interrupted(folder: Path, number: int) -> None:
         if record.exists() and not key_path.exists() and record.read_bytes().count(b"\n") < 2:
             record.unlink()
             _sync(folder)
+
+
+def _read(data: bytes, record: Path) -> tuple[Any, dict[str, list[str]]]:
+    """A record's header, and list -> its updates."""
+    try:
+        header, *lines = (json.loads(line) for line in data.splitlines())
+        return header, {line["list"]: [str(name) for name in line["updates"]] for line in lines}
+    except (ValueError, KeyError, TypeError):
+        raise StretchError(
+            f"{record} is damaged: begin a new stretch, nothing of this one is opened any more"
+        ) from None
 
 
 def _numbers(folder: Path, suffix: str) -> tuple[int, ...]:

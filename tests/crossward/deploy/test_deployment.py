@@ -1,7 +1,8 @@
-"""A whole deployment on the loopback through three kills: TLS, node keys, four SuperNodes, a buffer of three.
+"""A whole deployment on the loopback through four kills: TLS, node keys, four SuperNodes, a buffer of three.
 
-The command is the one that `make deploy-local` runs. A SuperNode, the SuperLink and the ServerApp are killed with
-``kill -9`` under way; the run must end in an evaluated adapter with every task accounted for once, and no process left.
+The command is the one that `make deploy-local` runs. A SuperNode, a committee member that opens a version, the
+SuperLink and the ServerApp are killed with ``kill -9`` under way; the run must end in an evaluated adapter with every
+task accounted for once, no update opened twice, and no process left.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def ours(folder: Path) -> list[str]:
 
 def test_a_deployment_survives_its_kills_and_ends_in_an_evaluated_adapter(folder: Path) -> None:
     place = folder / "deployment"
-    drills = [word for what in ("supernode", "superlink", "serverapp") for word in ("--drill", what)]
+    drills = [word for what in ("supernode", "member", "superlink", "serverapp") for word in ("--drill", what)]
     done = subprocess.run(
         [*COMMAND, "--folder", str(place), "--patients", "48", *drills, "--run-config", SETTINGS],
         cwd=ROOT,
@@ -84,6 +85,19 @@ def test_a_deployment_survives_its_kills_and_ends_in_an_evaluated_adapter(folder
     assert len(set(re.findall(r"SuperNode ID: (\d+)", log))) == 1 < len(re.findall(r"SuperNode ID: (\d+)", log))
     assert "SuperNode was killed by signal 9" in log
     assert re.search(r"the SuperNode of hospital-2 was killed; the next update .*, its own [\d.]+ s later", done.stdout)
+
+    # A member was killed while it was asked for its share. The version was opened all the same, in the list that the
+    # ledger has: members' records have no other list of its updates.
+    assert re.search(r"kill -9 of the committee member hospital-\d", done.stdout)
+    assert re.search(r"its question \d+ ended as \S+; version \d was opened by \S", done.stdout)
+    lists: dict[str, set[str]] = {}
+    for record in place.glob("hospital-*/state/*/stretches/*.opened"):
+        for entry in map(json.loads, record.read_text().splitlines()[1:]):
+            for update in entry["updates"]:
+                lists.setdefault(update, set()).add(entry["list"])
+    assert {len(found) for found in lists.values()} == {1}
+    opened = {line["digest"] for line in lines if line["event"] == "opening"}
+    assert set.union(*lists.values()) <= opened and len(lists) >= 3 * VERSIONS
 
     # What every hospital kept of the ledger's heads is in its chain; all ended at the last version with one state.
     states = sorted(place.glob("hospital-*/state/*/state.json"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from client_app.committee.rosters import accept
 from crossward.cli.app import main
 from crossward.deploy.certificates import make_authority
 from crossward.deploy.errors import DeployError
@@ -93,6 +94,26 @@ def test_a_complete_roster_is_put_in_force_and_then_those_that_follow_it(
         with pytest.raises(DeployError, match=r"new.json: roster .* does not follow revision 3 .*last one accepted"):
             put_in_force(file, new)
         assert RosterBook.load(force) == third
+
+
+def test_a_roster_that_follows_none_is_put_in_force_on_request(
+    file: Path, keys: dict[str, Ed25519PrivateKey], tmp_path: Path
+) -> None:
+    old, anew, state = tmp_path / "old.json", tmp_path / "anew.json", file.parent / "state"
+    old.write_bytes(make_book({name: keys[name] for name in ("Ours", "B", "C", "D")}).to_bytes())
+    anew.write_bytes((book := make_book(keys)).to_bytes())
+    put_in_force(file, old)
+    accept(tmp_path / "roster.json", state)  # as the node does with its next task
+    (tmp_path / "roster.json").unlink()  # what was accepted is not forgotten with the file
+    with pytest.raises(
+        DeployError, match=r"does not follow .*delete .*identity.roster \(`crossward deploy roster --new`"
+    ):
+        put_in_force(file, anew)
+    assert not (tmp_path / "roster.json").exists()
+    assert main(["deploy", "roster", str(file), str(anew), "--new"]) == 0
+    assert RosterBook.load(tmp_path / "roster.json") == book == accept(tmp_path / "roster.json", state)
+    with pytest.raises(DeployError, match="does not follow"):
+        put_in_force(file, old)
 
 
 def test_no_other_roster_is_put_in_force(file: Path, keys: dict[str, Ed25519PrivateKey], tmp_path: Path) -> None:

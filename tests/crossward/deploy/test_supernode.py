@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,15 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_it_is_flowers_with_the_committees_types_beside(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
 
-    def command(beside: Container[str]) -> Any:
-        started.append(beside)
+    def command(beside: Container[str], superexec: Sequence[str]) -> Any:
+        started.extend((beside, list(superexec[1:])))
         return lambda: started.append(sys.argv[0])
 
     monkeypatch.setattr(supernode, "supernode_command", command)
     monkeypatch.setattr(sys, "argv", ["supernode.py", "--superlink", "hub:443"])
     supernode.main()
-    assert started == [{"query.membership", "query.consent", "query.answer"}, "flower-supernode"]
+    beside = {"query.membership", "query.consent", "query.answer"}
+    assert started == [beside, ["-m", "crossward.deploy.superexec"], "flower-supernode"]
 
 
 def test_its_options_are_flowers() -> None:
@@ -36,7 +37,7 @@ def test_its_options_are_flowers() -> None:
 
 
 def test_a_supernode_of_other_internals_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def differs(_: Container[str]) -> None:
+    def differs(*_: object) -> None:
         raise FLOWER.differs("its loop is another")
 
     monkeypatch.setattr(supernode, "supernode_command", differs)

@@ -126,12 +126,16 @@ def test_it_waits_as_flower_does_less_while_more_may_come_and_not_once_a_reply_i
     assert node.sent == ["train-1"] and node.now - began == pytest.approx(1.0, abs=2 * LOOK)
 
 
-def test_flowers_own_loop_takes_the_turns_and_its_own_half_sends_the_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flowers_own_loop_takes_the_turns_and_its_own_half_sends_the_replies(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     set_task_identity()
     push = LOOP._push_messages
-    for name in ("_pull_and_store_message", "_push_messages"):
+    for name in ("_pull_and_store_message", "_push_messages", "subprocess"):
         monkeypatch.setattr(LOOP, name, getattr(LOOP, name))
-    assert supernode_command({"query.consent"}).__name__ == "flower_supernode"
+    assert supernode_command({"query.consent"}, ["echo", "ours"]).__name__ == "flower_supernode"
+    LOOP.subprocess.Popen(["flower-superexec", "its options"]).wait()
+    assert capfd.readouterr().out == "ours its options\n"
     assert {LOOP._pull_and_store_message.__func__, LOOP._push_messages.__func__} == {_Turns.pull, _Turns.push}
     reply = Message(content=RecordDict(), reply_to=message(1, "train"))
     given, sent, deleted = [[], [reply]], [], []
@@ -151,8 +155,8 @@ def test_flowers_own_loop_takes_the_turns_and_its_own_half_sends_the_replies(mon
     assert sent == [(reply, 2.5)] and "train-1" in deleted and not given and push is not LOOP._push_messages
 
 
-@pytest.mark.parametrize("name", ["_pull_and_store_message", "_push_messages"])
+@pytest.mark.parametrize("name", ["_pull_and_store_message", "_push_messages", "subprocess"])
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delattr(LOOP, name)
-    with pytest.raises(InternalsError, match=rf"^flwr \S+: {LOOP.__name__}\.{name} does not exist .* install that"):
-        supernode_command(())
+    with pytest.raises(InternalsError, match=rf"^flwr \S+: {LOOP.__name__}\.{name}\S* does not exist .* install that"):
+        supernode_command((), ())

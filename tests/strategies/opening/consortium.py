@@ -107,7 +107,9 @@ class CommitteeFederation(Federation):
         out = np.zeros(DIMENSION, np.int64)
         if line["version"] in self.strategy.state.run.discarded_versions:
             return out
-        for place, values in self.payloads().open(payload, RecordHead(line["version"], line["version"], 0, **facts)):
+        for place, values in self.payloads().open(
+            payload, RecordHead(line["version"], line["version"], line["epoch"], **facts)
+        ):
             out[place] = values
         return out
 

@@ -159,9 +159,10 @@ RECORDS: dict[str, tuple[Callable[[Attacked], Any], str]] = {
         ),
         "is not one of the 1 revisions",
     ),
+    "another scale epoch": (lambda a: (a.record(3)[0]._replace(epoch=2), a.record(3)[1]), "of scale epoch 2"),
     "no proof": (lambda a: (a.record(3)[0]._replace(proof=""), a.record(3)[1]), "cannot be read"),
     "a sum that takes back a version under another's list": (
-        lambda a: (a.record(3)[0]._replace(sign=-1, **a_revert(4)), a.record(3)[1]), "takes back"
+        lambda a: (a.record(3)[0]._replace(sign=-1, **a_revert(2)), a.record(3)[1]), "takes back"
     ),
 }  # fmt: skip
 

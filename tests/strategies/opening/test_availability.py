@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flwr.app import Message
+from flwr.app import Error, Message
 
-from crossward.protocol.messages import ANSWER, CONSENT, MEMBERSHIP
+from crossward.protocol.messages import ANSWER, CONSENT, MEMBERSHIP, TRAIN
 from strategies.async_hybrid import AsyncHybrid
 from strategies.exchange.waiting import described
 from strategies.fedavg import FedAvg
@@ -117,3 +117,16 @@ def test_a_committee_whose_keys_are_not_known_is_named_too(consortium: Make) -> 
     with pytest.raises(RunError, match="h0, h1 are not connected"):
         f.start()
     assert not f.lines("accepted")
+
+
+def test_a_run_whose_hospitals_cannot_train_says_so_at_once(consortium: Make) -> None:
+    """That they all name a roster is no progress: nobody waits for hours."""
+
+    def out_of_memory(who: int, message: Message, reply: Message) -> Any:
+        broken = message.metadata.message_type == TRAIN
+        return [(0.0, Message(Error(code=3, reason="out of memory"), reply_to=message) if broken else reply)]
+
+    f = consortium(compute=COMPUTE[:4], versions=2, fault=out_of_memory, retry_seconds=1.0)
+    with pytest.raises(RunError, match=r"every node failed 3 times and nothing was ever accepted.*out of memory"):
+        f.start()
+    assert f.clock.now() < 200.0

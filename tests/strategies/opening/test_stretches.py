@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 from flwr.app import Message
 
 from crossward.encryption.committee.spelling import Proof
+from crossward.ledger.events import Event
+from crossward.ledger.state import RunState
 from crossward.protocol.messages import Evaluation
 from crossward.protocol.wire import read_reply, write_reply
+from strategies.callbacks import Callback
 from tests.strategies.opening.consortium import CommitteeFederation, Make
 
 QUICK: dict[str, Any] = {"retry_seconds": 1.0, "task_timeout": 300.0}
@@ -46,19 +50,19 @@ def test_keys_are_destroyed_late_updates_refused_and_newcomers_served(consortium
     f.check_all()
 
 
-@pytest.mark.parametrize("away", [60.0, 200.0])
+@pytest.mark.parametrize("away", [45.0, 110.0])
 def test_a_member_may_be_away_when_a_stretch_ends(consortium: Make, away: float) -> None:
     """Over one change its keys are known already; over several it is sealed without, and has new ones on its return."""
     f = consortium(
         compute=(10.0, 12.0, 15.0, 11.0, 13.0, 13.5),
-        versions=24,
+        versions=16,
         stretch=2,
         leaves={1: 23.0},
         again={9: (0, 23.0 + away)},
         **QUICK,
     )
     f.start()
-    assert len(f.made()) == 24 and not f.lines("opening-dropped", "liar", "void")
+    assert len(f.made()) == 16 and not f.lines("opening-dropped", "liar", "void")
     assert any("h0" in line["openers"] for line in f.made()[-6:])
     assert keys_on_disk(f, 0) == keys_on_disk(f, 1)
     f.check_all([2, 3, 4, 5, 6])
@@ -89,3 +93,28 @@ def test_a_roll_back_drops_the_list_that_is_being_opened(consortium: Make) -> No
     f.check_sums()
     f.check_opened_once()
     f.check_agreement()
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_members_that_lose_their_keys_while_a_run_goes_on_are_sealed_to_anew(consortium: Make, members: int) -> None:
+    """One is done without; with two, what was sealed to the lost keys is dropped, and no hospital is blamed for it."""
+    f = consortium(compute=(10.0, 12.0, 15.0, 11.0, 13.0, 14.0), versions=8, **QUICK)
+
+    class Lose(Callback):
+        def on_event(self, event: Event, state: RunState) -> None:
+            if event.name == "version" and state.version == 3:
+                for number in range(members):
+                    shutil.rmtree(f.stretches(number))
+
+    f.strategy.state.callbacks = [Lose()]
+    f.start()
+    assert len(f.made()) == 8 and not f.lines("excluded", "void", "liar")
+    dropped = f.lines("opening-dropped")
+    assert bool(dropped) == (members == 2) and not any("hospitals" in line for line in dropped)
+    assert all("h0: " in line["reason"] and "h1: " in line["reason"] for line in dropped)
+    assert any("h0" in line["openers"] for line in f.made()[-4:])
+    f.check_opened_once()  # by what the others wrote down
+    f.check_accounts()
+    f.check_agreement()
+    f.check_residuals()
+    f.check_sums()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_a_record_of_another_scale_epoch_is_refused(own: Consortium, rng: np.ran
     other = replace(proof, lists=(replace(proof.lists[0], epoch=1),))
     with pytest.raises(VersionError, match="is not the sum of the updates"):
         list(opener(own).open(claim(1)._replace(epoch=1), other, given, sum(COUNTS)))
+
+
+@pytest.mark.parametrize("last", [2, 1 << 31, 1 << 62])
+def test_a_claim_of_many_versions_costs_nothing(own: Consortium, rng: np.random.Generator, last: int) -> None:
+    proof, blocks, _ = versions(own, rng, 1)
+    tracemalloc.start()
+    with pytest.raises(VersionError, match=r"is proved by the lists of versions \[1\]"):
+        list(opener(own).open(claim(1)._replace(last=last), proof, zip(blocks, COUNTS, strict=True), sum(COUNTS)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6
 
 
 def test_blocks_are_taken_and_handed_out_one_at_a_time_and_the_end_tells(
