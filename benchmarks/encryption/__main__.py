@@ -4,7 +4,8 @@ In one run: bytes, speed and error of committees, of BFV's presets, of float32 a
 parameters; the adapter of Llama-3.1-8B through every role, with peak memory; bytes of a round, and of a version with
 all that a committee adds; bytes per contributed update in long asynchronous runs. Every figure is measured or computed
 from the code, and held against what is required of it.
-``--grid`` sends the large adapter through a real ``flwr run`` instead.
+``--grid`` sends the large adapter through a real ``flwr run`` instead, under BFV: its ClientApps have no seat on a
+committee.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     presets = ["compact", "precise"]
     p.add_argument("--presets", nargs="+", choices=tuple(PRESETS), default=presets, help="for the large adapter")
     p.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    p.add_argument("--grid", action="store_true", help="the large adapter through a real run, nothing else (minutes)")
+    p.add_argument("--grid", action="store_true", help="only the large adapter through a real run under BFV (minutes)")
     args = parse(p, argv, values=20_000, repeats=1, versions=12, presets=["compact"])
     found = measure(args)
     found["requirements"] = [] if args.quick else encryption_tables.requirements(found)

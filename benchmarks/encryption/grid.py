@@ -5,6 +5,8 @@ but train (``benchmarks.encryption.large_client``). The kernel's high-water mark
 several times a second. In Flower's simulation the ServerApp shares its process with the engine, which holds the
 messages on their way in memory; a deployment keeps those in the SuperLink.
 
+The run is under BFV: these ClientApps have no seat on a committee.
+
 Not for: speed; simulated hospitals share the cores.
 """
 

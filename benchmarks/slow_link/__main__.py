@@ -2,8 +2,9 @@
 
 A SuperLink over TLS and four SuperNodes with keys on this machine, one of them in a network namespace behind 2 Mbit/s,
 200 ms and lost packets (``benchmarks.slow_link.link``). Updates have the size of a large model's; a local training only
-waits and draws numbers (``benchmarks.encryption.large_client``). Measured: does any timeout end anything, what does the
-link carry, what bandwidth does the server find, and are the other hospitals held up?
+waits and draws numbers (``benchmarks.encryption.large_client``). The run is under BFV, as these ClientApps have no seat
+on a committee. Measured: does any timeout end anything, what does the link carry, what bandwidth does the server find,
+and are the other hospitals held up?
 
 Needs Linux, root and ip. Takes about an hour with 100 MB: an update crosses 2 Mbit/s in seven minutes.
 """
