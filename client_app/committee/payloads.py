@@ -25,7 +25,7 @@ CHUNK = 1 << 20  # values of a sealed part
 
 
 class CommitteePayloads(Payloads):
-    """Of one run lineage. Who only opens (an evaluation) gives a :class:`Consortium` instead of a hospital's keys."""
+    """Payloads of one run lineage. An evaluation, which only opens, passes a :class:`Consortium` without keys."""
 
     failure_reveals = False
 
@@ -45,7 +45,7 @@ class CommitteePayloads(Payloads):
         Raises
         ------
         MissingKeyError
-            the task's sealing keys are not such as this hospital seals to.
+            this hospital does not accept the task's sealing keys.
         """
         keys = self.consortium
         if not isinstance(keys, CommitteeKeys):

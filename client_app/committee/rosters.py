@@ -119,8 +119,8 @@ def simulated_roster(state: Path, partitions: int, own: Ed25519PrivateKey) -> Ro
         except OSError as error:
             raise _unwritten(path, error) from error
         logger.warning(
-            "made the roster %s of %d simulated hospitals: this machine holds all their keys, so that the committee "
-            "protects nobody from it",
+            "made the roster %s of %d simulated hospitals: this machine holds all their keys, so the committee "
+            "does not protect them from it",
             book.roster.fingerprint[:16],
             partitions,
         )

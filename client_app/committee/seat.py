@@ -42,7 +42,7 @@ class _Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Seat:
-    """One hospital's: ``keys`` are its own, ``vault`` has the consortium's."""
+    """A hospital's seat: ``keys`` are the hospital's, ``vault`` has the consortium's."""
 
     keys: CommitteeKeys
     vault: Vault

@@ -1,7 +1,7 @@
 """What the server knows of the committee: the hospitals' roster, its members' sealing keys, and at which node each is.
 
-All of it comes from the nodes: the server has no roster of its own. Whatever it makes of what they say, hospitals check
-for themselves, so a wrong roster here stops the run and opens nothing.
+All of it comes from the nodes, since the server has no roster file. Hospitals check what the server makes of it, so a
+wrong roster here stops the run and opens nothing.
 
 Not for: opening a version (``strategies.opening.round``).
 """
@@ -23,7 +23,7 @@ from crossward.protocol.messages import Membership
 
 @dataclass
 class _Known:
-    """What a node said of itself: the name that its key has in the roster, its book, when it was asked again last."""
+    """What a node reported: the roster that it follows, and the name that its key has in it."""
 
     book: RosterBook
     name: str
@@ -99,7 +99,7 @@ class Committee:
             self.certificates[certificate.stretch][name] = certificate
 
     def forget(self, node: int) -> None:
-        """A node has left: whoever comes back is asked anew."""
+        """A node has left: it is asked again when it reconnects."""
         self.known.pop(node, None)
 
     def doubt(self, node: int) -> None:
@@ -111,14 +111,14 @@ class Committee:
         return node not in self.known or node in self.stale
 
     def lags(self, node: int) -> bool:
-        """Whether a node follows another roster than the one in force: its hospital may put that in place any time."""
+        """Whether a node follows another roster than the one in force: its hospital may update it at any time."""
         return self.book is not None and node in self.known and not self.invites(node)
 
     def choose(self, asking: bool) -> CommitteeMet | None:
-        """Take up the roster that most nodes follow, or a later revision of it; the event if it is another than before.
+        """Adopt the roster that most nodes follow, or a later revision of it; the event, if that is a change.
 
-        The first is taken up once nobody is ``asking`` to be heard any more; a later revision once a node follows it,
-        if more than half of the hospitals of the one in force signed it: a few could make up one of their own.
+        The first one is adopted once no node is ``asking`` any more; a later revision once a node follows it, if more
+        than half of the hospitals of the one in force signed it, since a few hospitals can sign any revision.
         """
         books = {known.book.roster.fingerprint: known.book for known in self.known.values()}
         if self.book is None:

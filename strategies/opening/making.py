@@ -185,7 +185,7 @@ def opened(
 
 
 def drop(state: ServerState, reason: Stated, suspect: bool = False) -> None:
-    """Give the list up: its updates are lost, and their hospitals keep what they left over.
+    """Drop the list: its updates are discarded, and their hospitals keep their residuals.
 
     ``suspect``: its contributors may be at fault, as those of a version that does not open.
     """
@@ -212,7 +212,7 @@ def forget_answers(state: ServerState, found: Round) -> None:
 
 
 def drop_for_roster(state: ServerState) -> None:
-    """A new roster is in force: what was sealed under the one before is opened by nobody any more."""
+    """A new roster is in force: nothing that was sealed under the earlier one can be opened any more."""
     assert state.committee is not None  # noqa: S101 - for mypy: only a run with one comes here
     want = state.committee.roster.fingerprint
     if state.run.opening is not None and state.run.opening.roster != want:

@@ -1,4 +1,4 @@
-"""What nodes are asked for the committee's sake, and how their answers are taken in.
+"""Questions to nodes about rosters and version lists, and what their replies do.
 
 Every node is asked once which roster it follows, and members again when a stretch begins; members are asked to consent
 to a version list and to answer for it. A node answers these beside its other work.
@@ -158,7 +158,7 @@ def take_membership(state: ServerState, flight: Flight, view: NodeView, reply: M
     Raises
     ------
     ProtocolError
-        what it says cannot be used.
+        the reply cannot be used.
     """
     committee = state.committee
     if committee is None:
@@ -168,7 +168,7 @@ def take_membership(state: ServerState, flight: Flight, view: NodeView, reply: M
         committee.take(view.node, reply)
     except (RosterError, SpellingError) as error:
         raise ProtocolError(str(error)) from error
-    if committee.lags(view.node):  # its hospital may put the roster in force in place any time
+    if committee.lags(view.node):  # its hospital may update it at any time
         log(WARNING, "%s follows another roster than this run and gets no tasks; it is asked again", view.hospital)
         state.roster.back_off(view, state.clock.now(), state.settings.retry_seconds)
     else:

@@ -35,9 +35,9 @@ MOST_CHOICES = 64  # combinations of answers that are tried
 
 
 def doubted(state: ServerState, version: int, task: int) -> bool:
-    """A node cannot verify ``version``, which came with a ``task``: whether it speaks of the record as it is.
+    """Whether a node that cannot verify ``version``, sent with a ``task``, was sent the record as it is now.
 
-    With the first one to say so, the members' answers are compared.
+    The first such report starts the comparison of the members' answers.
     """
     if (found := state.rechecks.get(version)) is not None:
         return found.record_of(task) == found.newest

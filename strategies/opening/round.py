@@ -1,8 +1,8 @@
 """One version list on its way to being opened: who has consented, who has answered, who is to be asked next.
 
 The list is fixed and in the ledger before anybody is asked: a member that has consented opens its updates in no other.
-Consents come first, from a quorum; then as few members as can are asked for their shares, each subset once. Whoever
-does not answer is replaced by another that holds the same subsets; whoever declines is asked again later.
+Consents come first, from a quorum; then as few members as can are asked for their shares, each subset once. A
+member that does not answer is replaced by another that holds the same subsets; one that declines is asked again later.
 
 Not for: messages (``strategies.opening.questions``) or what the answers make (``strategies.opening.making``).
 """
@@ -73,7 +73,7 @@ class Round:
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Subsets that nobody has answered, or is being asked to answer."""
+        """Subsets that no member has answered or is being asked to answer."""
         held = {subset for answer in self.answers for subset in answer.subsets}
         held |= {subset for asked in self.asked.values() for subset in asked.subsets}
         return tuple(number for number in range(len(self.roster.subsets)) if number not in held)
@@ -220,7 +220,7 @@ class Recheck(Round):
 def share_out(roster: Roster, subsets: Sequence[int], members: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Who of ``members``, best first, answers which of ``subsets``: as few members as can, each about as much.
 
-    Subsets that nobody holds are left out.
+    Subsets that none of them holds are left out.
     """
     few = list(members[: roster.openers])
     out: dict[str, list[int]] = {}

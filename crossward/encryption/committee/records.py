@@ -2,8 +2,8 @@
 
 A record is the sum of its versions' fields, each under the pad of its list. Who contributed with which weight follows
 from the lists, which hospitals signed; that the fields are that sum, from the tags. The tag needs the whole record, so
-its values are handed out block by block before it is known whether they are right: whoever takes them keeps nothing
-before the last one has come.
+its values are yielded block by block before they are verified: callers must keep none of them before the last one is
+out.
 
 Only holders import this module.
 """
@@ -61,7 +61,7 @@ class RecordOpener:
     ) -> Iterator[NDArray[np.int64]]:
         """``sum_k n_k q_k`` and what the dithers leave beyond their means, int64 [n] of each block (bytes, n).
 
-        ``count`` is the number of fields of all blocks. Nothing that was handed out may be kept when this raises.
+        ``count`` is the number of fields of all blocks. Discard what was yielded if this raises.
 
         Raises
         ------

@@ -156,7 +156,7 @@ class Roster:
         Raises
         ------
         RosterError
-            it is nobody's.
+            no hospital has it.
         """
         for name, known in self.hospitals.items():
             if known == key:

@@ -1,7 +1,7 @@
 """The roster as a file: its newest revision with the hospitals' signatures, and every revision before it.
 
-Only the newest revision carries signatures. Each names the fingerprint of the one before, so that whoever trusts the
-newest trusts them all: what was sealed or opened under an earlier revision stays checkable by whoever has the file.
+Only the newest revision carries signatures. Each names the fingerprint of the one before, so trust in the newest
+extends to them all: what was sealed or opened under an earlier revision can still be checked with the file.
 
 Known to both faces: the file holds no secret, and one that was changed without the hospitals' keys is refused.
 
@@ -70,7 +70,7 @@ class RosterBook:
         threshold: int = 1,
         colluders: int = 1,
     ) -> RosterBook:
-        """Revision 1, which nobody has signed yet; its committee is by default as :func:`default_committee` has it."""
+        """Revision 1, not signed yet, by default with the committee of :func:`default_committee`."""
         check_count(hospitals)
         chosen = default_committee(hospitals) if committee is None else tuple(committee)
         return cls(Roster(hospitals, chosen, threshold, colluders))
@@ -114,7 +114,7 @@ class RosterBook:
         Raises
         ------
         RosterError
-            it is none of this roster's.
+            it is not a revision of this roster.
         """
         for one in self.revisions:
             if one.fingerprint == fingerprint:
@@ -166,7 +166,7 @@ class RosterBook:
         threshold: int | None = None,
         colluders: int | None = None,
     ) -> RosterBook:
-        """The next revision, which nobody has signed yet; what is not given stays as it is.
+        """The next revision, not signed yet; what is not given stays as it is.
 
         Members of the committee who are still hospitals stay on it, and others fill it up to the size that it had; the
         fourth hospital joins it.
@@ -265,7 +265,7 @@ def make_book(
     threshold: int = 1,
     colluders: int = 1,
 ) -> RosterBook:
-    """A first revision that all hospitals have signed, made by whoever holds all their keys: simulations and tests.
+    """A first revision that all hospitals have signed, made with all their keys: for simulations and tests.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the committee scheme says on the wire and keeps in run folders, as bytes and back.
+"""Facts of the committee scheme as bytes, for the wire and for run folders, and back.
 
 One spelling for everything: a zlib stream of JSON, and behind it raw bytes (boxes, rosters) whose sizes the JSON has.
 Reading checks presence, types and sizes, and raises :class:`SpellingError`; signatures and what the facts mean are
@@ -33,7 +33,7 @@ MOST_FACTS = 16 << 20  # bytes of JSON: the lists of a few thousand versions
 
 
 class SpellingError(ValueError):
-    """Bytes are not what they should spell."""
+    """Bytes are not the facts that were expected."""
 
     tellable = True  # see client_app.guard.refusals
 
