@@ -171,7 +171,7 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
     staleness = state.version - flight.version
     limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))
     refusal = examine(update, expected, state.plan, *limits) or unsealable(state, flight.version, update)
-    if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
+    if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.free):
         return Refusal(DUPLICATE, reasons.WAITS())
     agreed = state.hashes.agreed(flight.version)
     if refusal is None and state.run.layout and agreed not in ("", update.state_hash):
