@@ -172,6 +172,8 @@ class Committee:
         """Version ``version`` is made: where a stretch begins with it, members are asked for their next keys."""
         if self.book is not None and version and version % self.stretch == 0:
             self.stale |= {node for node, known in self.known.items() if known.name in self.roster.committee}
+            for number in [number for number in self.certificates if number < self.number(version)]:
+                del self.certificates[number]  # nothing is sealed to these any more
 
     def keys(self, number: int) -> dict[str, SealingCertificate]:
         """The members' sealing keys of a stretch, under the roster in force."""
