@@ -58,7 +58,7 @@ class GiveDither(Callback):
 def carried(run: Path, state: Path, updates: Path) -> Given:
     """The dither of a finished run's versions, left in ``updates`` for :class:`GiveDither`; ``state`` is the nodes'."""
     found, facts = open_run(run), [read_payload(path)[0][STATEMENT] for path in updates.iterdir()]
-    sealed = [SealedFacts.from_bytes(base64.b85decode(text)) for text in facts]
+    sealed = [SealedFacts.from_bytes(base64.b64decode(text)) for text in facts]
     out: dict[int, Carried] = {}
     for made in found.versions:
         proof = Proof.from_text(read_payload(run / "versions" / f"{made.version:06d}.payload")[0]["proof"])

@@ -129,9 +129,9 @@ def _spelling(content: RecordDict, pool: Pool, rng: random.Random, name: str) ->
         at = [number for number, proof in enumerate(proofs) if proof and isinstance(proof, str)]
         if at:
             number = rng.choice(at)
-            read = [base64.b85decode(proof) for proof in others]  # of honest messages
+            read = [base64.b64decode(proof) for proof in others]  # of honest messages
             try:
-                proofs[number] = base64.b85encode(spelled(base64.b85decode(proofs[number]), read, rng)).decode()
+                proofs[number] = base64.b64encode(spelled(base64.b64decode(proofs[number]), read, rng)).decode()
             except ValueError:
                 proofs[number] = rng.choice(TEXTS)
             facts[PROOFS] = proofs

@@ -41,6 +41,7 @@ class Committee:
     stretch: int
     met: str = ""
     book: RosterBook | None = None
+    books: dict[bytes, RosterBook] = field(default_factory=dict)  # checked, by their bytes
     certificates: dict[int, dict[str, SealingCertificate]] = field(default_factory=lambda: defaultdict(dict))
     known: dict[int, _Known] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)  # nodes whose answer may have changed
@@ -74,7 +75,8 @@ class Committee:
             it is no roster that all its hospitals signed, or does not hold together with the keys that came with it.
         """
         self.known.pop(node, None)  # what it said before holds no more
-        book = RosterBook.from_bytes(said.roster)
+        if (book := self.books.get(said.roster)) is None:  # most nodes send the very same bytes
+            book = self.books[said.roster] = RosterBook.from_bytes(said.roster)
         key = said.public_key.hex()
         if not verified(key, said.signature, said.signed_bytes()):
             raise RosterError(f"what {key[:16]} says is not signed by it: it was changed on its way or made up")

@@ -32,7 +32,7 @@ STATEMENT = "committee"  # of an update's file: its statement and boxes
 
 def kept_facts(committee: bytes) -> dict[str, str]:
     """What an update's file says beside its payload."""
-    return {STATEMENT: base64.b85encode(committee).decode()} if committee else {}
+    return {STATEMENT: base64.b64encode(committee).decode()} if committee else {}
 
 
 def sealed_facts(state: ServerState, update: Accepted) -> SealedFacts:
@@ -45,7 +45,7 @@ def sealed_facts(state: ServerState, update: Accepted) -> SealedFacts:
     """
     facts, _ = state.journal.open(update.payload)
     try:
-        return SealedFacts.from_bytes(base64.b85decode(facts[STATEMENT]))
+        return SealedFacts.from_bytes(base64.b64decode(facts[STATEMENT]))
     except (KeyError, ValueError, TypeError) as error:
         raise SpellingError(f"{update.payload} lacks its statement ({error})") from error
 

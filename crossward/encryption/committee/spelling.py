@@ -329,7 +329,7 @@ class Proof:
 
     def to_text(self) -> str:
         """For ``RecordHead.proof``, and for a version's file in the run folder."""
-        return base64.b85encode(_spell([[_list_facts(version) for version in self.lists], self.tag])).decode()
+        return base64.b64encode(_spell([[_list_facts(version) for version in self.lists], self.tag])).decode()
 
     @classmethod
     def from_text(cls, text: str) -> Proof:
@@ -342,7 +342,7 @@ class Proof:
         """
         what = "the proof of a record"
         try:
-            data = base64.b85decode(text)
+            data = base64.b64decode(text, validate=True)
         except (ValueError, binascii.Error):
             raise SpellingError(f"{what} cannot be read: it was cut or changed on its way") from None
         facts, _ = _read(data, what)

@@ -14,6 +14,8 @@ from crossward.encryption.committee.opening import Answer
 from crossward.protocol.messages import ANSWER, FAILED, TRAIN, Failure, Update
 from crossward.protocol.wire import read_reply, read_task
 from crossward.simulation.toy import toy_identity
+from strategies.async_hybrid import AsyncHybrid
+from strategies.fedavg import FedAvg
 from tests.strategies.opening.consortium import (
     CommitteeFederation,
     Make,
@@ -73,8 +75,9 @@ def test_a_liar_is_named_and_the_version_is_made_again(consortium: Make, lie: st
     f.check_all()
 
 
-def test_a_liar_in_the_last_version_is_named_before_the_run_ends(consortium: Make) -> None:
-    f = with_liar(consortium, LIES["a wrong share"], 4, versions=1)
+@pytest.mark.parametrize("kind", [AsyncHybrid, FedAvg])
+def test_a_liar_in_the_last_version_is_named_before_the_run_ends(consortium: Make, kind: Any) -> None:
+    f = with_liar(consortium, LIES["a wrong share"], 4, versions=1, kind=kind)
     assert [line["member"] for line in f.lines("liar")] == ["h0"] and len(f.lines("corrected")) == 1
     f.check_all()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crossward.encryption.committee.boxes import BoxError, SealingKey, seal
-from crossward.encryption.committee.stretch import Stretch, StretchError
+from crossward.encryption.committee.stretch import Stretch, StretchError, lists_in
 
 
 @pytest.fixture
@@ -34,6 +34,20 @@ def test_a_list_is_claimed_once_for_its_updates_and_as_often_as_asked_for_itself
         with pytest.raises(StretchError, match="a/1 was opened before"):
             holder.claim("list-1", ["a/1"])
     stretch.claim("list-2", ["a/2", "c/1"])
+
+
+def test_what_was_opened_is_listed_for_whoever_checks_it(tmp_path: Path, stretch: Stretch) -> None:
+    stretch.claim("list-1", ["b/1", "a/1"])
+    other = Stretch.create(tmp_path, "lineage", 2)
+    other.claim("list-1", ["c/1"])
+    other.destroy()
+    with (tmp_path / "2.opened").open("a") as file:
+        file.write('{"list": "torn')
+    assert list(lists_in(tmp_path)) == [("list-1", ["a/1", "b/1"]), ("list-1", ["c/1"])]
+    assert list(lists_in(tmp_path / "none")) == []
+    (tmp_path / "1.opened").write_text("{}\n[]\n")
+    with pytest.raises(StretchError, match=r"1.opened is damaged"):
+        list(lists_in(tmp_path))
 
 
 def test_nothing_is_claimed_unless_it_is_on_the_disk(stretch: Stretch, monkeypatch: pytest.MonkeyPatch) -> None:
