@@ -54,11 +54,14 @@ from strategies.opening.recheck import forget_verified
 from strategies.stopping.ending import Ending
 from strategies.stopping.hospital_budget import HospitalBudget
 
+MANY = 4  # buffers full of hospitals, from which a version more to lag behind hardly counts
 OPENING_POLL, OPENED_SOON = 0.03, 3.0  # seconds; a simulation's members answer within a poll, a deployment's in seconds
 
 
 class AsyncHybrid(Strategy):
     """Asynchronous hybrid aggregation.
+
+    ``lists_at_once`` is how many version lists a committee is asked for at once; they become versions in order.
 
     Parameters
     ----------
@@ -93,6 +96,8 @@ class AsyncHybrid(Strategy):
     callbacks : sequence of Callback (default: none)
         What sees every event as it is written, and may ask the run to stop (``strategies.callbacks``).
     """
+
+    lists_at_once = 4
 
     def __init__(
         self,
@@ -145,9 +150,27 @@ class AsyncHybrid(Strategy):
     def may_train(self, view: NodeView) -> bool:
         """Whether an idle node gets a training task now."""
         s = self.state
-        if view.todo or s.waiting(view.node) or not s.may_contribute(view):
+        if view.todo or (s.waiting(view.node) and not self.goes_on(view)) or not s.may_contribute(view):
             return False
         return s.committee is None or s.committee.invites(view.node)
+
+    def goes_on(self, view: NodeView) -> bool:
+        """Whether a node whose update is in a list that is being opened trains on meanwhile, from a version before it.
+
+        Where versions are made of few of many hospitals, one version more to lag behind costs less than waiting.
+        """
+        s = self.state
+        many = len(s.roster.present) >= MANY * max(s.settings.buffer_size, 1)
+        return many and bool(s.openings) and all(int(update.node) != view.node for update in s.free)
+
+    def may_queue(self) -> bool:
+        """Whether another list may be begun behind those that are being opened."""
+        s = self.state
+        begun = len(s.openings)
+        if not begun:
+            return not s.run.openings  # those of an interrupted run are taken up first
+        settled = bool(s.run.layout) and s.budget is None and begun == len(s.run.openings)
+        return settled and begun < self.lists_at_once and s.version + begun < self.ending.last_version
 
     def worth_asking(self) -> Callable[[NodeView], bool]:
         """Says whether a node's update can still come in time (:func:`~strategies.exchange.timeliness.timely`)."""
@@ -164,7 +187,7 @@ class AsyncHybrid(Strategy):
     def groups(self) -> list[list[Accepted]]:
         """The buffer by layout and key: only updates of one can be added. Version 1 fixes which."""
         groups: dict[object, list[Accepted]] = {}
-        for update in self.state.run.buffer.values():
+        for update in self.state.free:
             groups.setdefault((update.layout, update.key, update.shape), []).append(update)
         return list(groups.values())
 
@@ -338,12 +361,11 @@ class AsyncHybrid(Strategy):
         s = self.state
         if asked := stop_requested(s.callbacks):
             self.ending.stop(reasons.CALLBACK(reason=asked).text)
-        if s.run.opening is not None:  # nothing else is begun before it
-            opened = None if s.stop_reason else finish(s)
-            return None if opened is None else self._made(opened)
+        if s.run.openings and not s.stop_reason and (opened := finish(s)) is not None:
+            return self._made(opened)
         if s.committee is not None and s.committee.book is None:
             return None  # a resumed run has updates that wait before a node has said which roster it follows
-        chosen = [] if s.stop_reason else self.ready()
+        chosen = [] if s.stop_reason or not self.may_queue() else self.ready()
         if not chosen:
             return None
         if s.budget is not None and (refusal := s.budget.refusal([update.hospital for update in chosen])):

@@ -29,6 +29,8 @@ from strategies.history.roster import NodeView
 class FedAvg(AsyncHybrid):
     """Synchronous federated averaging of quantised updates. Parameters as for AsyncHybrid."""
 
+    lists_at_once = 1
+
     def __init__(self, settings: StrategySettings, *args: Any, **kwargs: Any) -> None:
         super().__init__(replace(settings, max_staleness=0), *args, **kwargs)
         self._cohort_version = -1
@@ -86,6 +88,10 @@ class FedAvg(AsyncHybrid):
     def may_train(self, view: NodeView) -> bool:
         """Nodes of the round's cohort that have neither answered nor failed for good."""
         return view.node in self._choose() and super().may_train(view) and view.failures < ATTEMPTS
+
+    def goes_on(self, view: NodeView) -> bool:
+        """A round ends with its version."""
+        return False
 
     def worth_asking(self) -> Callable[[NodeView], bool]:
         """A round waits for whoever it sampled."""

@@ -177,13 +177,13 @@ def _(call: Call) -> Outcomes:
     """It answers with the same bytes as then, or not at all; the answer is no answer to what is asked now."""
     asked = call.world.asked[call.hospital.number]
     for task, said in asked:
-        reply = _ask(call, task.committee)
-        if isinstance(reply, Answered) and reply.payload.data != said:
+        again = _ask(call, task.committee)
+        if isinstance(again, Answered) and again.payload.data != said:
             call.world.allowed.append(f"{name_of(call.hospital.number)} answers the same question differently")
     call.message.content = write_task(replace(call.task, committee=asked[0][0].committee) if asked else call.task)
     reply, call.message.content = call.handle(), write_task(call.task)
-    if isinstance(said_now := read_reply(reply.content), Answered) and not asked:
-        asked.append((call.task, bytes(said_now.payload.data)))
+    if isinstance(now := read_reply(reply.content), Answered) and not asked:
+        asked.append((call.task, bytes(now.payload.data)))
     return [(0.0, reply)]
 
 
@@ -277,8 +277,7 @@ def _(call: Call) -> Outcomes:
     """Nobody can see it before the version that holds it is opened; it checks out at no node and is void."""
 
     def under_another_secret(*given: Any) -> SealedUpdate:
-        *before, secret, blocks = given
-        return seal_update(*before, secret[::-1], blocks)
+        return seal_update(*given[:-2], given[-2][::-1], given[-1])
 
     with mock.patch.object(payloads, "seal_update", under_another_secret):
         return [(0.0, call.handle())]

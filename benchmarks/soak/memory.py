@@ -68,7 +68,9 @@ class Memory:
         }
         if tracemalloc.is_tracing():
             theirs = {id(content): content_size(content) for content in elsewhere if id(content) not in self._before}
-            held["traced kB"] = (_traced() - sum(theirs.values())) / 1e3
+            sums = [head for kept in state.catch_up._sums.values() for head in kept.values()]  # bounded by number
+            held["proofs kB"] = sum(len(head.proof) for head in sums) / 1e3
+            held["traced kB"] = (_traced() - sum(theirs.values())) / 1e3 - held["proofs kB"]
         self.found[mark] = held
         if mark == MARKS[2]:
             self.stop()

@@ -91,8 +91,8 @@ class Soak(Callback):
     ) -> None:
         self.out, self.folder, self.rng = Soaked(versions, seed, scheme), folder, random.Random(seed)
         self.schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
-        self.config = {"strategy.num-versions": versions, "train.local-steps": 5, "train.learning-rate": 0.05}
-        self.config |= {"encryption.scheme": scheme, "encryption.stretch": STRETCH}
+        self.config: dict[str, Any] = {"encryption.scheme": scheme, "encryption.stretch": STRETCH}
+        self.config |= {"strategy.num-versions": versions, "train.local-steps": 5, "train.learning-rate": 0.05}
         self.settings = StrategySettings(
             buffer_size=3,
             evaluate_every=min(max(versions // 12, 5), 10),  # a rollback takes back no more versions than that

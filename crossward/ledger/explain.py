@@ -68,7 +68,7 @@ def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
         )
     if task in state.under_way:
         lines.append("It has no outcome yet: the node is at work, or the run stopped meanwhile.")
-    elif state.opening is not None and task in state.opening.tasks:
+    elif task in state.listed:
         lines.append(f"The committee has not opened it yet ({state.opening_text}).")
     elif task in state.buffer:
         lines.append("It waits for its version; no version has taken it yet.")

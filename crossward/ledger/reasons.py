@@ -259,6 +259,11 @@ OPENING_LOST = Reason(
     "the updates of version {version} are not those that its list was made of",
     "check the disk of the run folder; the hospitals are asked again by themselves",
 )
+BEHIND_DROPPED = Reason(
+    "behind-dropped",
+    "it was to be opened behind version {version}, which is not opened",
+    "nothing: the hospital is asked again",
+)
 ROLLED_BACK = Reason(
     "rolled-back", "version {version} was being opened when versions were rolled back", "nothing: it is asked again"
 )

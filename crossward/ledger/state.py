@@ -101,8 +101,9 @@ class RunState:
 
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
-    who gets no more tasks for that. ``committee`` is the roster in force, ``opening`` the list that its members are
-    being asked to open, ``consented`` and ``answered`` who has done so in this session, ``liars`` which of them ever
+    who gets no more tasks for that. ``committee`` is the roster in force, ``openings`` the lists that its members
+    are being asked to open, by version, ``helped`` who consented and answered in this session, ``liars`` which of them
+    ever
     answered wrongly; ``members`` are hospitals by their names in the roster. ``heldout`` is the last evaluation with a
     loss. ``sites`` are names by hospital, ``measures`` the newest ones by (model, site). ``met`` are all nodes of this
     session; ``unknown`` is an event not known here.
@@ -136,9 +137,8 @@ class RunState:
     discarded_groups: list[frozenset[str]] = field(default_factory=list)
     excluded: set[str] = field(default_factory=set)
     committee: CommitteeMet | None = None
-    opening: Opening | None = None
-    consented: set[str] = field(default_factory=set)
-    answered: set[str] = field(default_factory=set)
+    openings: dict[int, Opening] = field(default_factory=dict)
+    helped: set[tuple[int, str, str]] = field(default_factory=set)  # version, kind of question, member
     members: dict[str, str] = field(default_factory=dict)
     liars: set[str] = field(default_factory=set)
     snapshot: SnapshotHead | None = None
@@ -164,14 +164,26 @@ class RunState:
         return f"{name} ({site})" if site and site != name else name
 
     @property
+    def opening(self) -> Opening | None:
+        """The first list that is being opened."""
+        return self.openings[min(self.openings)] if self.openings else None
+
+    @property
+    def listed(self) -> set[int]:
+        """Tasks whose updates are in a list that is being opened."""
+        return {task for opening in self.openings.values() for task in opening.tasks}
+
+    @property
     def opening_text(self) -> str:
         """How far the opening of a version has got, in words; empty while none is being opened."""
-        if self.opening is None or self.committee is None:
+        if (opening := self.opening) is None or self.committee is None:
             return ""
-        done, of, what = len(self.consented), self.committee.quorum, "consented"
+        kinds = [kind for version, kind, _ in self.helped if version == opening.version]
+        done, of, what = kinds.count(CONSENT), self.committee.quorum, "consented"
         if done >= of:
-            done, of, what = len(self.answered), self.committee.openers, "answered"
-        return f"opening version {self.opening.version}: {done} of {of} members {what}"
+            done, of, what = kinds.count(ANSWER), self.committee.openers, "answered"
+        more = f" ({len(self.openings) - 1} more begun)" if len(self.openings) > 1 else ""
+        return f"opening version {opening.version}: {done} of {of} members {what}{more}"
 
     @property
     def first_task(self) -> int:
@@ -209,7 +221,7 @@ def _begin_session(state: RunState, event: Session) -> None:
     state.planned, state.finished = event.last, None
     for nodes in (state.present, state.exhausted, state.met):
         nodes.clear()
-    _ask_anew(state)
+    state.helped.clear()
 
 
 def _end(state: RunState, event: Finished) -> None:
@@ -253,7 +265,8 @@ def _accept(state: RunState, event: Accepted) -> None:
 
 def _take_out(state: RunState, task: int) -> Accepted | None:
     """An update waits no more."""
-    if (update := state.buffer.pop(task, None)) is not None:
+    update = state.buffer.pop(task, None)
+    if update is not None and not any(other.node == update.node for other in state.buffer.values()):
         state.waiting.discard(int(update.node))
     return update
 
@@ -293,8 +306,7 @@ def _make(state: RunState, event: Version) -> None:
     for task in event.tasks:
         _take_out(state, task)
     if event.reverts is None:
-        state.opening = None
-        _ask_anew(state)
+        _end_opening(state, event.version)
     state.taken.update(event.hospitals)
     if event.hospital_epsilon is not None:
         state.epsilon = event.hospital_epsilon
@@ -304,29 +316,25 @@ def _meet_committee(state: RunState, event: CommitteeMet) -> None:
     state.committee = event
 
 
-def _ask_anew(state: RunState) -> None:
-    state.consented.clear()
-    state.answered.clear()
+def _end_opening(state: RunState, version: int) -> None:
+    state.openings.pop(version, None)
+    state.helped = {row for row in state.helped if row[0] != version}
 
 
 def _open(state: RunState, event: Opening) -> None:
-    state.opening = event
-    _ask_anew(state)
+    _end_opening(state, event.version)
+    state.openings[event.version] = event
 
 
 def _assist(state: RunState, event: Assisted) -> None:
     if event.member:
         state.members[event.member] = event.hospital
-    if event.member and state.opening is not None and event.version == state.opening.version:
-        if event.kind == CONSENT:
-            state.consented.add(event.member)
-        elif event.kind == ANSWER:
-            state.answered.add(event.member)
+    if event.member and event.version in state.openings:
+        state.helped.add((event.version, event.kind, event.member))
 
 
 def _drop_opening(state: RunState, event: OpeningDropped) -> None:
-    state.opening = None
-    _ask_anew(state)
+    _end_opening(state, event.version)
     if event.hospitals:
         state.discarded_groups.append(frozenset(event.hospitals))
 

@@ -45,15 +45,15 @@ def _append(
     return made
 
 
-def _now(state: ServerState, update: Accepted) -> Contribution:
-    """An update's contribution as of now: a rollback may have passed since it arrived."""
+def _now(state: ServerState, update: Accepted, at: int) -> Contribution:
+    """An update's contribution to what follows version ``at``: a rollback may have passed since it arrived."""
     return Contribution(
         update.loss_sum,
         update.num_tokens,
         update.num_examples,
         update.bandwidth,
-        state.version - update.version,
-        multiplier(state, update.version),
+        at - update.version,
+        multiplier(state, update.version, at),
     )
 
 
@@ -108,13 +108,16 @@ class Weighed(NamedTuple):
     weights: list[int]
 
 
-def weighed(state: ServerState, chosen: list[Accepted]) -> Weighed:
-    """Shares and integer weights of ``chosen``; before version 1 others that cannot be added to them are discarded."""
+def weighed(state: ServerState, chosen: list[Accepted], at: int | None = None) -> Weighed:
+    """Shares and integer weights of ``chosen`` for what follows version ``at`` (default: the newest).
+
+    Before version 1 others that cannot be added to them are discarded.
+    """
     layout, shape, key = (state.run.layout, state.run.shape, state.key)
     if not layout:
         layout, shape, key = chosen[0].layout, chosen[0].shape, chosen[0].key
         drop_others(state, layout, shape, key)
-    contributions = [_now(state, update) for update in chosen]
+    contributions = [_now(state, update, state.version if at is None else at) for update in chosen]
     share, weights = _weigh(state, [update.hospital for update in chosen], contributions)
     return Weighed(layout, shape, key, contributions, share, weights)
 

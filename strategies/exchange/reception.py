@@ -171,7 +171,7 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
     staleness = state.version - flight.version
     limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))
     refusal = examine(update, expected, state.plan, *limits) or unsealable(state, flight.version, update)
-    if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.buffer):
+    if refusal is None and any(waiting.hospital == hospital(update) for waiting in state.free):
         return Refusal(DUPLICATE, reasons.WAITS())
     agreed = state.hashes.agreed(flight.version)
     if refusal is None and state.run.layout and agreed not in ("", update.state_hash):
@@ -194,6 +194,8 @@ def _take_update(state: ServerState, flight: Flight, view: NodeView, update: Upd
     view.held = flight.version  # it trained from there, whatever becomes of its update
     view.refused = refusal.reason.text if refusal is not None and refusal.outcome != LATE else ""
     if refusal is not None:
+        if refusal.reason.reason in (reasons.WAITS, reasons.EXCLUDED):  # its signature was checked: whose node this is
+            view.public_key = update.public_key
         if refusal.reason.reason is reasons.ASTRAY:
             _report(state, view, flight, update.state_hash)
         fail(state, flight, refusal.outcome, refusal.reason.text)

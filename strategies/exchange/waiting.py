@@ -42,7 +42,7 @@ def described(state: ServerState) -> str:
     """What has to happen for the run to go on."""
     now, flights = state.clock.now(), sorted(state.roster.flights.values(), key=lambda flight: flight.sent)
     needed = state.settings.buffer_size
-    waiting = len(state.run.buffer)
+    waiting = len(state.free)
     buffered = f"{waiting} of {needed} updates have arrived" if needed else f"{waiting} updates have arrived"
     ending = "" if state.stop_reason else f"; {buffered}"
     if opening := for_committee(state):

@@ -49,7 +49,7 @@ class ServerState:
     consortium key that updates must be made under (empty: version 1 fixes it, or nothing is sealed).
     ``privacy_unit`` is the run's ``privacy.unit``, ``budget`` what versions cost hospitals of their privacy (None
     without hospital-level privacy), ``dither`` what hides updates in versions' sums.
-    ``committee`` opens the versions (None under schemes without one), ``opening`` is the list that it is being asked
+    ``committee`` opens the versions (None under schemes without one), ``openings`` are the lists that it is asked
     for, ``opened`` are those, by version, whose answers are kept until enough nodes have verified it, ``rechecks``
     those of which a node could not verify the version.
     ``callbacks`` see every event once it is written and applied.
@@ -75,7 +75,7 @@ class ServerState:
     dither: Dither = field(default_factory=Dither)
     callbacks: Sequence[Callback] = ()
     committee: Committee | None = None
-    opening: Round | None = None
+    openings: list[Round] = field(default_factory=list)
     opened: dict[int, Round] = field(default_factory=dict)
     rechecks: dict[int, Recheck] = field(default_factory=dict)
     hashes: StateHashes = field(default_factory=StateHashes)
@@ -121,6 +121,17 @@ class ServerState:
     def key(self) -> str:
         """Fingerprint of the key that updates must be made under; empty while it is not fixed, or nothing is sealed."""
         return self.given_key or self.run.key
+
+    @property
+    def opening(self) -> Round | None:
+        """The first list that the committee is being asked for."""
+        return self.openings[0] if self.openings else None
+
+    @property
+    def free(self) -> list[Accepted]:
+        """Updates that wait and are in no list that is being opened."""
+        listed = self.run.listed
+        return [update for update in self.run.buffer.values() if update.task not in listed]
 
     @property
     def buffer(self) -> list[Accepted]:
@@ -192,9 +203,12 @@ class ServerState:
             self.roster.nodes[node].todo = kind
 
 
-def multiplier(state: ServerState, version: int) -> int:
-    """Integer factor that brings an update trained from ``version`` to the unit of the present scale epoch."""
-    return 1 << (state.schedule.epoch(state.version) - state.schedule.epoch(version))
+def multiplier(state: ServerState, version: int, at: int | None = None) -> int:
+    """Integer factor that brings an update trained from ``version`` to the unit of what follows version ``at``.
+
+    Default: the newest one.
+    """
+    return 1 << (state.schedule.epoch(state.version if at is None else at) - state.schedule.epoch(version))
 
 
 def multiplier_room(state: ServerState) -> int:

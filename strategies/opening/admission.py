@@ -51,7 +51,7 @@ def _misplaced(
     for name, got, want in (("lineage", said.lineage, state.journal.lineage), ("bits", said.bits, astuple(state.plan))):
         if got != want:
             return Refusal(MALFORMED, reasons.FACT(name=name, got=got, want=want))
-    if said.update in committee.used:
+    if (said.stretch, said.update) in committee.used:
         return Refusal(MALFORMED, reasons.REPLAYED(update=said.update))
     if said.stretch != committee.number(version):
         return Refusal(MALFORMED, reasons.STRETCH(got=said.stretch, want=committee.number(version)))
@@ -63,4 +63,5 @@ def _misplaced(
 def remember(state: ServerState, update: Update) -> None:
     """An update is accepted: the same one is not taken again in this session; members open none a second time ever."""
     if state.committee is not None and update.committee:
-        state.committee.used.add(SealedFacts.from_bytes(update.committee).statement.update)
+        said = SealedFacts.from_bytes(update.committee).statement
+        state.committee.used.add((said.stretch, said.update))

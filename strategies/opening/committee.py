@@ -47,7 +47,7 @@ class Committee:
     stale: set[int] = field(default_factory=set)  # nodes whose answer may have changed
     invited: dict[tuple[str, int], frozenset[str]] = field(default_factory=dict)
     replaced: set[tuple[int, str]] = field(default_factory=set)  # (stretch, member): it lost the key that it had named
-    used: set[str] = field(default_factory=set)  # names of the updates that were accepted
+    used: set[tuple[int, str]] = field(default_factory=set)  # (stretch, name) of the updates that were accepted
 
     @property
     def roster(self) -> Roster:
@@ -167,9 +167,18 @@ class Committee:
         return known is not None and self.book is not None and known.book.roster == self.book.roster
 
     def renew(self, version: int) -> None:
-        """Version ``version`` is made: where a stretch begins with it, members are asked for their next keys."""
+        """Version ``version`` is made: where a stretch begins with it, members are asked for their next keys.
+
+        What is known of closed stretches is forgotten.
+        """
         if self.book is not None and version and version % self.stretch == 0:
             self.stale |= {node for node, known in self.known.items() if known.name in self.roster.committee}
+            oldest = self.number(version) - 1  # that is still opened
+            self.used = {update for update in self.used if update[0] >= oldest}
+            self.replaced = {key for key in self.replaced if key[0] >= oldest}
+            self.invited = {key: names for key, names in self.invited.items() if key[1] >= oldest}
+            for number in [number for number in self.certificates if number < oldest]:
+                del self.certificates[number]
 
     def keys(self, number: int) -> dict[str, SealingCertificate]:
         """The members' sealing keys of a stretch, under the roster in force."""

@@ -51,10 +51,11 @@ def sealed_facts(state: ServerState, update: Accepted) -> SealedFacts:
 
 
 def begin(state: ServerState, chosen: list[Accepted]) -> None:
-    """Fix the list of ``chosen`` and their weights, and have the committee asked for it."""
-    made = weighed(state, chosen)
+    """Fix the list of ``chosen`` and their weights, behind those that are being opened, and have it asked for."""
+    before = state.version + len(state.openings)
+    made = weighed(state, chosen, before)
     weights = within_share(made.weights, [c.multiplier for c in made.contributions], state.settings.max_share)
-    if (found := _round(state, chosen, weights, state.version + 1)) is None:
+    if (found := _round(state, chosen, weights, before + 1)) is None:
         return
     state.record(
         Opening(
@@ -65,32 +66,30 @@ def begin(state: ServerState, chosen: list[Accepted]) -> None:
             weights=tuple(weights),
         )
     )
-    state.opening = found
+    state.openings.append(found)
 
 
 def take_up(state: ServerState) -> None:
-    """Go on with the list that an interrupted run asked for; drop it where its updates are not what they were."""
-    asked = state.run.opening
-    if asked is None or state.opening is not None or state.committee is None or state.committee.book is None:
+    """Go on with the lists that an interrupted run asked for; drop them where their updates are not what they were."""
+    if state.openings or state.committee is None or state.committee.book is None:
         return
-    chosen = [state.run.buffer[task] for task in asked.tasks if task in state.run.buffer]
-    if len(chosen) < len(asked.tasks):
-        drop(state, reasons.OPENING_LOST(version=asked.version))
-        return
-    if asked.roster != state.committee.roster.fingerprint:
-        drop(state, reasons.ROSTER_CHANGED(got=asked.roster[:16], want=state.committee.roster.fingerprint[:16]))
-        return
-    if (found := _round(state, chosen, asked.weights, asked.version)) is None:
-        return
-    if found.version.digest != asked.digest:
-        drop(state, reasons.OPENING_LOST(version=asked.version))
-        return
-    state.opening = found
+    roster = state.committee.roster.fingerprint
+    for number in sorted(state.run.openings):
+        asked = state.run.openings[number]
+        chosen = [state.run.buffer[task] for task in asked.tasks if task in state.run.buffer]
+        if asked.roster != roster:
+            drop(state, reasons.ROSTER_CHANGED(got=asked.roster[:16], want=roster[:16]), number)
+            return
+        found = _round(state, chosen, asked.weights, number) if len(chosen) == len(asked.tasks) else None
+        if found is None or found.version.digest != asked.digest:
+            drop(state, reasons.OPENING_LOST(version=number), number)
+            return
+        state.openings.append(found)
 
 
 def _round(state: ServerState, chosen: list[Accepted], weights: Sequence[int], version: int) -> Round | None:
     assert state.committee is not None  # noqa: S101 - for mypy: only a run with one comes here
-    roster, now, sealed = state.committee.roster, state.committee.number(state.version), []
+    roster, now, sealed = state.committee.roster, state.committee.number(version - 1), []
     for update in chosen:
         try:
             facts = sealed_facts(state, update)
@@ -104,7 +103,7 @@ def _round(state: ServerState, chosen: list[Accepted], weights: Sequence[int], v
     if len(sealed) < len(chosen):
         return None
     listed = VersionList.of(
-        roster, version, [facts.statement for facts in sealed], weights, state.schedule.epoch(state.version)
+        roster, version, [facts.statement for facts in sealed], weights, state.schedule.epoch(version - 1)
     )
     counts = tuple(length for kind, length in chosen[0].shape if kind == COMMITTEE)
     boxes = {facts.statement.signer: facts.boxes for facts in sealed}
@@ -125,17 +124,20 @@ def within_share(weights: Sequence[int], multipliers: Sequence[int], most: float
 
 
 def finish(state: ServerState) -> Version | None:
-    """The version that the answers make, once there are all; None before, or when the list had to be dropped."""
-    if (found := state.opening) is None:
+    """The version that the answers for the first list make, once there are all; None before.
+
+    A list that too many members decline is dropped, whichever it is.
+    """
+    innocent = state.committee.replaced if state.committee is not None else set()
+    for doomed in state.openings:
+        if why := doomed.hopeless:
+            number = doomed.version.version
+            drop(state, reasons.DECLINED_BY(version=number, why=why), number, suspect=doomed.refused(innocent))
+            break
+    found = state.opening
+    if found is None or not found.complete:
         return None
-    if why := found.hopeless:
-        innocent = state.committee.replaced if state.committee is not None else set()
-        drop(state, reasons.DECLINED_BY(version=found.version.version, why=why), suspect=found.refused(innocent))
-        return None
-    if not found.complete:
-        return None
-    assert state.run.opening is not None  # noqa: S101 - for mypy
-    made, weights = weighed(state, found.chosen), list(state.run.opening.weights)
+    made, weights = weighed(state, found.chosen), list(state.run.openings[found.version.version].weights)
     payloads = [state.journal.open(update.payload)[1] for update in found.chosen]
     shares = [state.journal.open(found.name_of(answer))[1] for answer in found.answers]
     sites = [update.site for update in found.chosen]
@@ -153,7 +155,7 @@ def finish(state: ServerState) -> Version | None:
         member_seconds=found.work,
     )
     state.opened[version.version] = found
-    state.opening = None
+    state.openings.pop(0)
     return version
 
 
@@ -184,25 +186,31 @@ def opened(
         yield Part(PartHead(kind, length, bits, len(summed)), summed)
 
 
-def drop(state: ServerState, reason: Stated, suspect: bool = False) -> None:
-    """Drop the list: its updates are discarded, and their hospitals keep their residuals.
+def drop(state: ServerState, reason: Stated, first: int = 0, suspect: bool = False) -> None:
+    """Drop the list of version ``first`` (default: the next one) and those after it, whose numbers would not fit.
 
-    ``suspect``: its contributors may be at fault, as those of a version that does not open.
+    Their updates are discarded, and their hospitals keep their residuals. ``suspect``: the first one's contributors may
+    be at fault, as those of a version that does not open.
     """
-    asked = state.run.opening
-    if asked is None:
-        return
-    chosen = [state.run.buffer[task] for task in asked.tasks if task in state.run.buffer]
-    hospitals = tuple(update.hospital for update in chosen) if suspect else ()
-    log(WARNING, "Version %s is not opened: %s", asked.version, reason.text)
-    for update in chosen:  # before the list is: no run that is killed in between takes them into another list
-        discard(state, update, LATE, reason)
-    state.record(OpeningDropped(version=asked.version, tasks=asked.tasks, hospitals=hospitals, reason=reason.text))
-    if state.opening is not None:
-        forget_answers(state, state.opening)
-    state.opening = None
+    first = first or min(state.run.openings, default=0)
+    for number in sorted((n for n in state.run.openings if n >= first), reverse=True):
+        why = reason if number == first else reasons.BEHIND_DROPPED(version=first)
+        _drop(state, number, why, suspect and number == first)
     if suspect:
         exclude(state)
+
+
+def _drop(state: ServerState, number: int, reason: Stated, suspect: bool) -> None:
+    asked = state.run.openings[number]
+    chosen = [state.run.buffer[task] for task in asked.tasks if task in state.run.buffer]
+    hospitals = tuple(update.hospital for update in chosen) if suspect else ()
+    log(WARNING, "Version %s is not opened: %s", number, reason.text)
+    for update in chosen:  # before the list is: no run that is killed in between takes them into another list
+        discard(state, update, LATE, reason)
+    state.record(OpeningDropped(version=number, tasks=asked.tasks, hospitals=hospitals, reason=reason.text))
+    for found in [found for found in state.openings if found.version.version == number]:
+        forget_answers(state, found)
+        state.openings.remove(found)
 
 
 def forget_answers(state: ServerState, found: Round) -> None:
@@ -215,8 +223,10 @@ def drop_for_roster(state: ServerState) -> None:
     """A new roster is in force: nothing that was sealed under the earlier one can be opened any more."""
     assert state.committee is not None  # noqa: S101 - for mypy: only a run with one comes here
     want = state.committee.roster.fingerprint
-    if state.run.opening is not None and state.run.opening.roster != want:
-        drop(state, reasons.ROSTER_CHANGED(got=state.run.opening.roster[:16], want=want[:16]))
+    for number, asked in sorted(state.run.openings.items()):
+        if asked.roster != want:
+            drop(state, reasons.ROSTER_CHANGED(got=asked.roster[:16], want=want[:16]), number)
+            break
     for update in state.buffer:
         try:
             got = sealed_facts(state, update).statement.roster

@@ -93,8 +93,7 @@ def questions(state: ServerState) -> Iterator[Question]:
 
 def under_way(state: ServerState) -> list[Round]:
     """The lists that members are being asked for."""
-    opening = [] if state.stop_reason or state.opening is None else [state.opening]
-    return [*state.rechecks.values(), *opening]
+    return [*state.rechecks.values(), *([] if state.stop_reason else state.openings)]
 
 
 def _reachable(state: ServerState, found: Round) -> list[str]:

@@ -93,7 +93,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Attacked:
 def uniform(fields: NDArray[np.int64]) -> bool:
     """Whether numbers modulo 2^15 look uniform, in their upper and in their lower bits."""
     upper, lower = (fields >> 8) & 0x7F, fields & 0xFF
-    return min(chisquare(np.bincount(upper)).pvalue, chisquare(np.bincount(lower, minlength=256)).pvalue) > FAR
+    return bool(min(chisquare(np.bincount(upper)).pvalue, chisquare(np.bincount(lower, minlength=256)).pvalue) > FAR)
 
 
 def test_of_single_values_one_members_keys_tell_nothing_and_twos_all(attacked: Attacked) -> None:

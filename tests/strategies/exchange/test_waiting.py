@@ -81,7 +81,7 @@ def test_how_far_the_committee_is_with_a_version_is_described(federation: Any) -
     names = ("East", "North", "South", "West")
     roster = Roster({name: f"{number:064x}" for number, name in enumerate(names)}, names, threshold=1)
     opened = VersionList("lineage", 3, roster.fingerprint, ())
-    s.opening = Round([], opened, roster, {}, (), "key", began=0.0)
+    s.openings.append(Round([], opened, roster, {}, (), "key", began=0.0))
     s.opening.consents["East"] = Consent("East", opened.digest, b"")
     s.roster.launch("1", Flight(2, 1, "query.consent", 2, 0, 0.0, 99.0, 0))
     s.roster.nodes[2].site = "North"
