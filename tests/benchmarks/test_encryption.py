@@ -75,7 +75,7 @@ def test_a_committees_bytes_are_payload_and_what_it_adds(ran: tuple[dict[str, An
             total = row["payload_bytes"] + sum(parts.values())
             assert row["total_times_float32"] == total / (28 * row["values"])
         fixed = [sum(row["committee_bytes"].values()) - row["committee_bytes"]["shares"] for row in (small, large)]
-        assert abs(fixed[0] - fixed[1]) < 100 < fixed[0] < 100_000
+        assert abs(fixed[0] - fixed[1]) < 500 < fixed[0] < 100_000  # signatures compress by chance
 
 
 def test_committees_blocks_are_cut_as_nodes_cut_them() -> None:
