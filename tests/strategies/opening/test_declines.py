@@ -49,7 +49,7 @@ def test_boxes_that_one_member_cannot_open_do_not_keep_a_version_from_opening(co
 def test_boxes_that_two_members_cannot_open_cost_their_list_and_then_their_hospital(consortium: Make) -> None:
     f = with_boxes(consortium, ("h0", "h2"), versions=10)
     assert len(f.made()) == 10 and all("toy-5" not in line["sites"] for line in f.made())
-    dropped = f.lines("opening-dropped")
+    dropped = [line for line in f.lines("opening-dropped") if "opened behind" not in line["reason"]]
     bad = f.lines("accepted")[0]["hospital"] and f.strategy.state.roster.nodes[6].hospital
     assert len(dropped) == 2 and all(bad in line["hospitals"] for line in dropped)
     assert "h0: " in dropped[0]["reason"] and "h2: " in dropped[0]["reason"] and "h5" in dropped[0]["reason"]
