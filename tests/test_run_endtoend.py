@@ -129,7 +129,8 @@ def memory(process: Path) -> Iterator[bytes]:
 
 def secrets_of(key: ConsortiumKey) -> list[bytes]:
     """The master secret and all that is derived from it."""
-    return [key.current.master, key.current.bfv_seed(), key.current.snapshot_key(), key.current.hash_key()]
+    now = key.current
+    return [now.master, now.bfv_seed(), now.committee_key(), now.snapshot_key(), now.hash_key()]
 
 
 def spellings(secret: bytes) -> list[bytes]:
@@ -170,7 +171,7 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (run,) = (path for path in runs.iterdir() if path.is_dir())
     assert str(run) in ran.stdout and "global adapter" in ran.stdout
-    assert "3 simulated hospitals, 2 versions, fedavg, model embedded, updates encrypted (bfv, all)" in ran.stdout
+    assert "3 simulated hospitals, 2 versions, fedavg, model embedded, updates encrypted (committee, all)" in ran.stdout
     for command in ("watch", "report", "export", "evaluate"):
         assert f"crossward {command} '{run}'" in ran.stdout  # what one may do next, as a shell takes it
     assert json.loads((run / "result.json").read_text())["version"] == 2

@@ -37,6 +37,7 @@ RUN_CONFIG = {
     "data.source": "csv",
     "data.patient-column": "patient",
     "model.device": "cpu",
+    "encryption.scheme": BFV,  # one hospital by itself has no committee
     "node.num-processes": 1,
     "train.learning-rate": 5e-3,
     "train.warmup": 0.0,
