@@ -345,6 +345,8 @@ def test_async_hybrid_needs_no_more_than_its_own_hooks_to_be_fedavg() -> None:
         "_able",
         "_step_in",
         "_sampled",
+        "goes_on",
+        "lists_at_once",
         "may_train",
         "ready",
         "worth_asking",
