@@ -55,7 +55,7 @@ from strategies.stopping.ending import Ending
 from strategies.stopping.hospital_budget import HospitalBudget
 
 MANY = 4  # buffers full of hospitals, from which a version more to lag behind hardly counts
-OPENING_POLL, OPENED_SOON = 0.03, 3.0  # seconds; a simulation's members answer within a poll, a deployment's in seconds
+OPENING_POLL, OPENED_SOON = 0.01, 2.0  # seconds; a simulation's members answer within a poll, a deployment's in seconds
 
 
 class AsyncHybrid(Strategy):

@@ -20,6 +20,7 @@ from crossward.internals.flower import FLOWER
 if TYPE_CHECKING:
     from flwr.app import Context, Message
 
+LOOK, LOOK_A_NODE = 0.01, 0.001  # seconds between looks for messages: at least, and for each node
 _ENGINE = "flwr.server.superlink.fleet.vce.vce_api"
 
 
@@ -57,6 +58,21 @@ class _Sorted:
         (self._other if message.metadata.message_type in self._beside else self._queue).put(message)
 
 
+class _Often:
+    """A stop event that is waited for more briefly: Flower looks for messages every 0.1 s, a node at a time."""
+
+    def __init__(self, stop: threading.Event, nodes: int) -> None:
+        self._stop, self._most = stop, min(max(LOOK, LOOK_A_NODE * nodes), 0.1)
+
+    def is_set(self) -> bool:
+        """Whether the run has ended."""
+        return self._stop.is_set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for the run's end, but not as long as Flower asks for."""
+        return self._stop.wait(min(timeout, self._most))
+
+
 def simulation_command(beside: Container[str]) -> Callable[[], None]:
     """The function behind the command ``flwr-simulation``; messages of the types ``beside`` have their own actor.
 
@@ -79,7 +95,7 @@ def simulation_command(beside: Container[str]) -> Callable[[], None]:
         replies: Queue[Message] = Queue()
 
         def extract_sorted(state: Any, queue: Queue[Message], nodes: Any, stop: Any) -> None:
-            extract(state, _Sorted(queue, light, beside), nodes, stop)
+            extract(state, _Sorted(queue, light, beside), nodes, _Often(stop, len(nodes)))
 
         engine.add_messages_to_queue = extract_sorted
         threads = [

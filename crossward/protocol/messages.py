@@ -204,7 +204,7 @@ class Membership:
 
 @dataclass(frozen=True)
 class Consented:
-    """A member's consent to the version list ``digest``, with its signature; ``seconds`` of its work."""
+    """A member's consent to the version list ``digest``, with its signature, and the CPU ``seconds`` that it took."""
 
     lineage: str
     task: int
@@ -218,7 +218,7 @@ class Consented:
 class Answered:
     """A member's share of a version list: ``facts`` as the spelling has them, the blocks as parts of ``payload``.
 
-    ``seconds`` of its work.
+    ``seconds`` are of the CPU's time that it took.
     """
 
     lineage: str
