@@ -277,7 +277,8 @@ def _(call: Call) -> Outcomes:
     """Nobody can see it before the version that holds it is opened; it checks out at no node and is void."""
 
     def under_another_secret(*given: Any) -> SealedUpdate:
-        return seal_update(*given[:-2], given[-2][::-1], given[-1])
+        arguments = [*given[:-2], given[-2][::-1], given[-1]]
+        return seal_update(*arguments)
 
     with mock.patch.object(payloads, "seal_update", under_another_secret):
         return [(0.0, call.handle())]
