@@ -2,7 +2,8 @@
 # make deploy-local   a SuperLink and four SuperNodes on this machine, a run, its evaluation   ARGS="--drill superlink"
 # make test    ruff, mypy and pytest                        PYTEST_ARGS="-k ledger ..."
 # make test-fast  the rooms that start no runtime and train no model, without their longest files: under a minute
-# make test-deployment  a SuperLink and four SuperNodes through four kills -9: two to three minutes, beside make test
+# make test-deployment  a SuperLink and four SuperNodes through four kills -9, and two runs that end in the same bytes:
+#              three minutes, beside make test
 # make compare  the methods side by side: quality, leakage, bytes, seconds, epsilon     ARGS="--quick ..."
 # make test-comparison  the quick comparison as a test: six to ten minutes, beside make test
 # make docs    the documentation as a site, in site/: open site/index.html

@@ -233,7 +233,7 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert not list(short.glob("cw-*"))
 
 
-@pytest.mark.endtoend
+@pytest.mark.deployment
 @pytest.mark.timeout(900)
 def test_a_committees_run_ends_in_the_bytes_of_bfvs_with_its_dither(
     tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
