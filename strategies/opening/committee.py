@@ -23,8 +23,9 @@ from crossward.protocol.messages import Membership
 
 @dataclass
 class _Known:
-    """What a node reported: the roster that it follows, and the name that its key has in it."""
+    """What a node said of itself: the roster that it follows, with the bytes it came as, and its name in it."""
 
+    data: bytes
     book: RosterBook
     name: str
 
@@ -41,7 +42,6 @@ class Committee:
     stretch: int
     met: str = ""
     book: RosterBook | None = None
-    books: dict[bytes, RosterBook] = field(default_factory=dict)  # checked, by their bytes
     certificates: dict[int, dict[str, SealingCertificate]] = field(default_factory=lambda: defaultdict(dict))
     known: dict[int, _Known] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)  # nodes whose answer may have changed
@@ -75,8 +75,8 @@ class Committee:
             it is no roster that all its hospitals signed, or does not hold together with the keys that came with it.
         """
         self.known.pop(node, None)  # what it said before holds no more
-        if (book := self.books.get(said.roster)) is None:  # most nodes send the very same bytes
-            book = self.books[said.roster] = RosterBook.from_bytes(said.roster)
+        same = (known.book for known in self.known.values() if known.data == said.roster)  # most nodes send the same
+        book = next(same, None) or RosterBook.from_bytes(said.roster)
         key = said.public_key.hex()
         if not verified(key, said.signature, said.signed_bytes()):
             raise RosterError(f"what {key[:16]} says is not signed by it: it was changed on its way or made up")
@@ -90,7 +90,7 @@ class Committee:
         certificates = read_certificates(said.certificates)
         for certificate in certificates:
             certificate.check(book.roster, name, self.lineage, certificate.stretch)
-        self.known[node] = _Known(book, name)
+        self.known[node] = _Known(said.roster, book, name)
         self.stale.discard(node)
         for certificate in certificates:
             before = self.certificates[certificate.stretch].get(name, certificate)
