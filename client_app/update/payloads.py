@@ -44,7 +44,7 @@ class UnopenedError(RuntimeError):
 
 
 class UnverifiedError(UnopenedError):
-    """A record is not the sum that its proof claims. Reporting it reveals nothing about a key: sums are checked by a MAC."""
+    """A record is not the sum that its proof claims. Reporting it reveals nothing about a key: a MAC checks sums."""
 
 
 @dataclass(frozen=True)
