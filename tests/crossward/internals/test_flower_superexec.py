@@ -27,11 +27,17 @@ from crossward.internals.flower_superexec import fork_for_each
 first = os.getpid()
 args = fork_for_each(sys.stdin.buffer)
 ours = [name for name in sys.modules if name.split(".")[0] == "crossward"]
+
+
+def tell(line):  # one write a line: processes share the pipe
+    os.write(1, json.dumps(line).encode() + b"\\n")
+
+
 if args is None:
-    print(json.dumps(["over", bool(ours)]))
+    tell(["over", bool(ours)])
 else:
     done = os.spawnlp(os.P_WAIT, "true", "true")  # its own children are its to wait for
-    print(json.dumps([args, ours, os.getppid() == first, sys.stdin.buffer.raw.readinto(bytearray(1)), done]))
+    tell([args, ours, os.getppid() == first, sys.stdin.buffer.raw.readinto(bytearray(1)), done])
 """
 
 
