@@ -20,7 +20,7 @@ from crossward.config.privacy_settings import NO_UNIT
 from crossward.protocol.measures import Measure
 from crossward.protocol.parts import Payload
 
-VERSION = 5
+VERSION = 6
 TRAIN, EVALUATE, ALONE = "train", "evaluate", "train.alone"
 MEMBERSHIP, CONSENT, ANSWER = "query.membership", "query.consent", "query.answer"
 EMPTY = Payload((), b"")
@@ -30,7 +30,7 @@ FAILED, BEHIND, WRONG_LAYOUT = "failed", "behind", "wrong-layout"
 ACCEPTED, LATE, MALFORMED, WRONG_KEY, DUPLICATE = "accepted", "late", "malformed", "wrong-key", "duplicate"
 BUDGET = "budget"  # the node's privacy budget does not allow the training: it trains no more before it comes anew
 DECLINED = "declined"  # a committee member does not open what it was asked to
-MODELS = ("base", "global", "own")  # whose held-out measures a node reports
+MODELS = ("base", "global", "own", "personal")  # whose held-out measures a node reports
 NODE_OUTCOMES = (FAILED, BEHIND, MALFORMED, WRONG_KEY, BUDGET, DECLINED)  # what a node may say of its own task
 OUTCOMES = (ACCEPTED, LATE, FAILED, BEHIND, MALFORMED, WRONG_KEY, WRONG_LAYOUT, DUPLICATE, BUDGET, DECLINED)
 

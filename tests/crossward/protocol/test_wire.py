@@ -177,7 +177,7 @@ def put(record: str, **values: object) -> Change:
 @pytest.mark.parametrize(
     ("kind", "change", "text"),
     [
-        ("task", put("facts", protocol=99), "speaks protocol 99, this side 5: use one release"),
+        ("task", put("facts", protocol=99), "speaks protocol 99, this side 6: use one release"),
         ("task", put("facts", parts=[4]), "2 records are named but 1 payloads"),
         ("task", put("facts", parts=[5, -1]), "negative"),
         ("task", put("facts", parts=[2, 3]), "4 parts cannot be split"),
