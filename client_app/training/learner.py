@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from client_app.training.head import pass_tokens
 from client_app.training.loop import Pace, TrainingError, train_steps
 from client_app.training.measuring import measure_batches
 from client_app.training.meter import Meter, Report, log_report
@@ -229,9 +230,10 @@ class LoraLearner:
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Measures on the held-out notes."""
         out, tokens = {}, self.test_tokens
+        size = pass_tokens(self.settings.evaluation_tokens, self.adapted.model)
         for name, vector in models.items():
             write_vector(self.adapted.model, self.adapted.layout, vector)
-            batches = test_batches(tokens, self.settings.evaluation_tokens)
+            batches = test_batches(tokens, size)
             patients = len(tokens.patient_ids)
             meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
             out[name] = measure_batches(
