@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from client_app.training.loop import Pace, TrainingError, train_steps
-from client_app.training.measuring import measure_batches
+from client_app.training.measuring import Table, measured, patient_rows
 from client_app.training.meter import Meter, Report, log_report
 from client_app.training.sharding import before_sharding, shard
 from client_app.training.spec import LearnerSpec
@@ -228,15 +228,18 @@ class LoraLearner:
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Measures on the held-out notes."""
+        return {name: measured(rows) for name, rows in self.by_patient(models).items()}
+
+    def by_patient(self, models: dict[str, Vector]) -> dict[str, Table]:
+        """(tokens, loss_sum, correct) of each held-out patient, float64 [patients, 3]; in the same order for each."""
         out, tokens = {}, self.test_tokens
         for name, vector in models.items():
             write_vector(self.adapted.model, self.adapted.layout, vector)
             batches = test_batches(tokens, self.settings.evaluation_tokens)
             patients = len(tokens.patient_ids)
             meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
-            out[name] = measure_batches(
-                self.adapted.model, meter.over(batches), patients, self.settings.precision, self.team
-            )
+            precision = self.settings.precision
+            out[name] = patient_rows(self.adapted.model, meter.over(batches), patients, precision, self.team)
         return out
 
     def close(self, last: bool) -> None:
