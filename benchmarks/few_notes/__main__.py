@@ -2,13 +2,13 @@
 
     python -m benchmarks.few_notes [--sizes 10 30 100 300] [--seeds 3] [--picture FILE] [--json FILE] [--quick]
 
-Four hospitals train one adapter together, asynchronously and with the product's defaults; then each trains alone, and
-a personal adapter from the global one. "Alone, stopped early" is the personal adapter's own procedure started from the
-untuned base: what it gains by stopping in time, without the others. Two cases: one hospital has few training patients
-and the others ``--usual``, or all have few. Held-out patients stay the same.
+Four hospitals train one adapter together, asynchronously and with the product's defaults; then the one that the seed
+chooses trains alone, and a personal adapter from the global one. "Alone, stopped early" is the personal adapter's own
+procedure started from the untuned base: what it gains by stopping in time, without the others. Two cases: this hospital
+has few training patients and the others ``--usual``, or all have few. Its held-out patients are the same throughout.
 
-``--set KEY=VALUE`` changes a key of the run config, such as data.source. With ``--work FOLDER`` finished federations
-are kept there, and the same command continues where it stopped.
+``--set KEY=VALUE`` changes a key of the run config, such as data.source. What is finished is kept in ``--work FOLDER``,
+and the same command continues where it stopped.
 """
 
 from __future__ import annotations
@@ -21,35 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.few_notes.figures import draw
-from benchmarks.few_notes.study import ADAPTERS, ALONE, CASES, GLOBAL, STOPPED, Job, Setting, in_both_cases, jobs, make
+from benchmarks.few_notes.study import ADAPTERS, ALONE, CASES, GLOBAL, STOPPED, Job, Setting, jobs, make
 from benchmarks.few_notes.summary import summary
 from benchmarks.harness.command import Progress, parse, parser, write_json
 from benchmarks.harness.tables import show, table
-from crossward.config.run_config import DEFAULTS
 from crossward.machine.files import write_atomic
 from crossward.machine.paths import path_argument
 
 Row = dict[str, Any]
-QUICK_VALUES = (
-    ("strategy.num-versions", 3),
-    ("train.local-steps", 2),
-    ("data.max-tokens", 64),
-)
-
-
-def given(texts: Sequence[str]) -> tuple[tuple[str, Any], ...]:
-    """``KEY=VALUE`` texts as keys and values of the keys' types; a SystemExit says what is wrong with one."""
-    out = []
-    for text in texts:
-        key, sign, value = text.partition("=")
-        if not sign or key not in DEFAULTS:
-            raise SystemExit(f"--set {text}: expected KEY=VALUE with a key of `crossward settings`")
-        kind = type(DEFAULTS[key])
-        try:
-            out.append((key, value.lower() == "true" if kind is bool else kind(value)))
-        except ValueError as error:
-            raise SystemExit(f"--set {text}: {key} takes a {kind.__name__}") from error
-    return tuple(out)
+QUICK_RUN = ("strategy.num-versions=3", "train.local-steps=2", "data.max-tokens=64")
 
 
 def rows_of(setting: Setting, job: Job, work: Path | None) -> list[Row]:
@@ -57,7 +37,7 @@ def rows_of(setting: Setting, job: Job, work: Path | None) -> list[Row]:
     if work is None:
         return make(setting, job)
     path = work / f"{job.name}.json"
-    made_by = {"values": setting.values, "hospitals": setting.hospitals}
+    made_by = {"config": setting.config(job.seed).by_key(), "hospitals": setting.hospitals}
     made_by |= {"usual": setting.usual, "held_out": setting.held_out}
     if path.exists():
         kept = json.loads(path.read_text("utf-8"))
@@ -103,20 +83,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     p.add_argument("--seeds", type=int, default=usual.seeds, metavar="N")
     p.add_argument("--held-out", type=int, default=usual.held_out, metavar="N", help="most held-out patients of one")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the run config")
-    p.add_argument("--work", type=path_argument, metavar="FOLDER", help="keep finished federations there")
+    p.add_argument("--work", type=path_argument, metavar="FOLDER", help="keep what is finished there")
     p.add_argument("--picture", type=path_argument, metavar="FILE", help="draw the figures (PNG or SVG)")
     args = parse(p, argv, sizes=[6, 12], usual=12, hospitals=3, seeds=1, held_out=4)
-    values = given(args.set)
-    if args.quick:
-        values = tuple((dict(QUICK_VALUES) | dict(values)).items())
+    given = (*(QUICK_RUN if args.quick else ()), *args.set)
     logging.getLogger("flwr").setLevel(logging.WARNING)
-    setting = Setting(tuple(args.sizes), args.usual, args.hospitals, args.seeds, args.held_out, values)
+    setting = Setting(tuple(args.sizes), args.usual, args.hospitals, args.seeds, args.held_out, given)
     todo = list(jobs(setting))
-    progress, rows = Progress("federations", len(todo)), list[Row]()
+    progress, rows = Progress("hospitals", len(todo)), list[Row]()
     for job in todo:
         rows += rows_of(setting, job, args.work)
         progress.one()
-    rows = in_both_cases(setting, rows)
     found = summary(rows)
     print_tables(found)
     if args.picture:

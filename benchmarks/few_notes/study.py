@@ -10,7 +10,7 @@ Not for: what several runs come to (``benchmarks.few_notes.summary``).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,8 +19,8 @@ import numpy as np
 from client_app.training.learner import LoraLearner, adapted_model, notes
 from client_app.training.threads import share_cores
 from client_app.training.trained import Vector
-from crossward.config.data_sources import SYNTHETIC
 from crossward.config.run_config import RunConfig
+from crossward.evaluation.report import overrides
 from crossward.protocol.measures import difference, measure
 from crossward.simulation.strategy import simulate
 from crossward.simulation.virtual_grid import Speed
@@ -43,7 +43,8 @@ class StudyError(ValueError):
 class Setting:
     """``sizes`` are training patients; ``usual`` is what the others have in case ``one``.
 
-    ``given`` are run-config keys laid over the defaults; ``held_out`` is the most held-out patients of a hospital.
+    ``given`` are KEY=VALUE pairs laid over the run config's defaults; ``held_out`` is the most held-out patients of a
+    hospital.
     """
 
     sizes: tuple[int, ...] = (10, 30, 100, 300)
@@ -51,16 +52,13 @@ class Setting:
     hospitals: int = 4
     seeds: int = 3
     held_out: int = 60
-    given: tuple[tuple[str, Any], ...] = ()
+    given: tuple[str, ...] = ()
 
-    @property
-    def values(self) -> Row:
-        """The run config's values, without a seed."""
-        out: Row = {"model.device": "cpu", "encryption.policy": "none", "strategy.evaluate-every": 0}
-        out["data.min-patients"] = 2
-        if dict(self.given).get("data.source", SYNTHETIC) == SYNTHETIC:
-            out["data.synthetic-patients"] = self.patients_for(max(*self.sizes, self.usual))
-        return out | dict(self.given)
+    def config(self, seed: int) -> RunConfig:
+        """The run config of one seed."""
+        base: Row = {"model.device": "cpu", "encryption.policy": "none", "strategy.evaluate-every": 0}
+        base |= {"data.synthetic-patients": self.patients_for(max(*self.sizes, self.usual)), "data.min-patients": 2}
+        return overrides(self.given, RunConfig.read(base | {"run.seed": seed}))
 
     def patients_for(self, training: int) -> int:
         """Synthetic patients in all, so that the smallest hospital has so many training patients.
@@ -73,31 +71,20 @@ class Setting:
 
 @dataclass(frozen=True)
 class Job:
-    """One federation: ``case``, training patients, and the seed; in case ``one`` the seed chooses the hospital."""
+    """The hospital that ``seed`` chooses, with ``size`` training patients, in every case."""
 
-    case: str
     size: int
     seed: int
 
     @property
     def name(self) -> str:
         """A file name."""
-        return f"{self.case}-{self.size}-{self.seed}"
+        return f"{self.size}-{self.seed}"
 
 
-def jobs(setting: Setting) -> Iterator[Job]:
-    """Every federation, one seed after another; at the usual size the two cases are one."""
-    for seed in range(setting.seeds):
-        for size in setting.sizes:
-            if size != setting.usual:
-                yield Job(ONE, size, seed)
-            yield Job(ALL, size, seed)
-
-
-def in_both_cases(setting: Setting, rows: Sequence[Row]) -> list[Row]:
-    """``rows`` and, of those where all hospitals have the usual size, the ones that belong to case ``one`` as well."""
-    usual = [row for row in rows if row["case"] == ALL and row["size"] == setting.usual]
-    return [*rows, *(row | {"case": ONE} for row in usual if row["number"] == row["seed"] % setting.hospitals)]
+def jobs(setting: Setting) -> list[Job]:
+    """All of them, one seed after another, so that some figures of every size come early."""
+    return [Job(size, seed) for seed in range(setting.seeds) for size in setting.sizes]
 
 
 def few(hospital: Hospital, training: int, held_out: int, rng: np.random.Generator) -> Hospital:
@@ -125,29 +112,20 @@ def few(hospital: Hospital, training: int, held_out: int, rng: np.random.Generat
     )
 
 
-def learners_of(setting: Setting, job: Job) -> tuple[RunConfig, list[LoraLearner], list[int]]:
-    """The run config, a learner for each hospital, and which hospitals have the job's size."""
-    config = RunConfig.read(setting.values | {"run.seed": job.seed})
-    share_cores(config.node.threads)
+def learners_of(setting: Setting, config: RunConfig, job: Job, case: str) -> list[LoraLearner]:
+    """A learner for each hospital; the studied one has the same notes in every case."""
     adapted = adapted_model(config.model, config.lora, config.run.seed)
-    studied = list(range(setting.hospitals)) if job.case == ALL else [job.seed % setting.hospitals]
     out = []
     for number in range(setting.hospitals):
-        size = job.size if number in studied else setting.usual
-        rng = np.random.default_rng([job.seed, number])
+        few_here = case == ALL or number == job.seed % setting.hospitals
+        size, rng = job.size if few_here else setting.usual, np.random.default_rng([job.seed, number])
         hospital = few(notes(config.data, number, setting.hospitals), size, setting.held_out, rng)
-        out.append(
-            LoraLearner(
-                adapted,
-                hospital,
-                config.data,
-                config.schedule,
-                config.train,
-                on_progress=lambda report: None,
-                privacy=config.privacy,
-            )
-        )
-    return config, out, studied
+        learner = LoraLearner(
+            adapted, hospital, config.data, config.schedule, config.train, privacy=config.privacy,
+            on_progress=lambda report: None,
+        )  # fmt: skip
+        out.append(learner)
+    return out
 
 
 def federated(config: RunConfig, learners: Sequence[LoraLearner], seed: int) -> Vector:
@@ -157,41 +135,25 @@ def federated(config: RunConfig, learners: Sequence[LoraLearner], seed: int) -> 
 
 
 def make(setting: Setting, job: Job) -> list[Row]:
-    """A row for each hospital of the job's size: held-out measures of every adapter there."""
+    """A row for each case: held-out measures of every adapter at the studied hospital."""
     began = time.perf_counter()
-    config, learners, studied = learners_of(setting, job)
-    shared = federated(config, learners, job.seed)
-    steps = config.schedule.local_steps * config.schedule.versions
-    rows = []
-    for number in studied:
-        learner = learners[number]
-        initial = learner.initial()
-        alone = learner.alone(initial, steps, job.seed)
-        stopped = learner.personal(initial, None, steps, job.seed)
-        personal = learner.personal(shared, alone, steps, job.seed)
-        rows.append(
-            {
-                "case": job.case,
-                "size": job.size,
-                "seed": job.seed,
-                "number": number,
-                "hospital": learner.site,
-                "training_notes": len(learner.hospital.train),
-                "method": personal.method,
-                "steps": personal.steps,
-                **measured(
-                    learner,
-                    {
-                        BASE: initial,
-                        ALONE: alone,
-                        STOPPED: stopped.vector,
-                        GLOBAL: shared,
-                        PERSONAL: personal.vector,
-                    },
-                ),
-            }
-        )
-    return [row | {"seconds": (time.perf_counter() - began) / len(rows)} for row in rows]
+    config = setting.config(job.seed)
+    share_cores(config.node.threads)
+    number, steps = job.seed % setting.hospitals, config.schedule.local_steps * config.schedule.versions
+    learner = learners_of(setting, config, job, ONE)[number]
+    initial = learner.initial()
+    alone = learner.alone(initial, steps, job.seed)
+    models = {BASE: initial, ALONE: alone, STOPPED: learner.personal(initial, None, steps, job.seed).vector}
+    rows, made = list[Row](), dict[str, Row]()
+    for case in CASES:
+        if case == ONE or job.size != setting.usual:  # where all have the usual number, the cases are one
+            shared = federated(config, learners_of(setting, config, job, case), job.seed)
+            personal = learner.personal(shared, alone, steps, job.seed)
+            made = {"method": personal.method, "steps": personal.steps}
+            made |= measured(learner, models | {GLOBAL: shared, PERSONAL: personal.vector})
+        rows.append({"case": case, "size": job.size, "seed": job.seed, "hospital": learner.site, **made})
+    seconds = (time.perf_counter() - began) / len(rows)
+    return [row | {"training_notes": len(learner.hospital.train), "seconds": seconds} for row in rows]
 
 
 def measured(learner: LoraLearner, models: dict[str, Vector]) -> Row:

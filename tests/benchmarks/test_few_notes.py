@@ -9,41 +9,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.few_notes.__main__ import given, main
-from benchmarks.few_notes.study import ADAPTERS, ALL, ONE, PERSONAL, Setting, StudyError, few, in_both_cases, jobs
+from benchmarks.few_notes.__main__ import main
+from benchmarks.few_notes.study import ADAPTERS, ALL, ONE, PERSONAL, Job, Setting, StudyError, few, learners_of
 from benchmarks.few_notes.summary import summary
 from client_app.training.learner import notes
-from crossward.config.run_config import RunConfig
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def test_a_hospital_trains_on_so_many_patients_and_keeps_its_held_out_ones() -> None:
     setting = Setting(sizes=(4, 9), usual=6, hospitals=3)
-    config = RunConfig.read(setting.values)
+    config = setting.config(0)
     whole = notes(config.data, 2, 3)  # the smallest one
     small, large = (few(whole, size, 3, np.random.default_rng(0)) for size in (4, 9))
     assert [len(set(hospital.train["patient_id"])) for hospital in (small, large)] == [4, 9]
     assert set(small.train["patient_id"]) < set(large.train["patient_id"]) <= set(whole.train["patient_id"])
     assert small.test["note_id"] == large.test["note_id"] and len(set(small.test["patient_id"])) == 3
     assert not set(large.train["patient_id"]) & set(large.test["patient_id"])
+    sizes = {
+        case: [len(set(one.hospital.train["patient_id"])) for one in learners_of(setting, config, Job(4, 1), case)]
+        for case in (ONE, ALL)
+    }
+    assert sizes == {ONE: [6, 4, 6], ALL: [4, 4, 4]}
     with pytest.raises(StudyError, match=r"training patients, not 1000: study smaller sizes \(--sizes"):
         few(whole, 1000, 3, np.random.default_rng(0))
-
-
-def test_the_usual_size_is_run_once_and_belongs_to_both_cases() -> None:
-    setting = Setting(sizes=(10, 100), usual=100, hospitals=4, seeds=2)
-    assert [job.name for job in jobs(setting)] == [
-        "one-10-0",
-        "all-10-0",
-        "all-100-0",
-        "one-10-1",
-        "all-10-1",
-        "all-100-1",
-    ]
-    rows = [{"case": ALL, "size": size, "seed": 1, "number": n} for size in (10, 100) for n in range(4)]
-    added = in_both_cases(setting, rows)[len(rows) :]
-    assert added == [{"case": ONE, "size": 100, "seed": 1, "number": 1}]
 
 
 def test_a_summary_is_of_means_over_seeds_and_differences_by_patient() -> None:
@@ -68,17 +57,6 @@ def test_a_summary_is_of_means_over_seeds_and_differences_by_patient() -> None:
     assert worse["against"]["global"]["hospitals_worse"] == 1
 
 
-def test_keys_are_read_as_their_type_and_unknown_ones_refused() -> None:
-    assert given(["train.local-steps=5", "data.packing=false", "data.path=/x=y"]) == (
-        ("train.local-steps", 5), ("data.packing", False), ("data.path", "/x=y")
-    )  # fmt: skip
-    for text in ("train.local_steps=5", "data.path"):
-        with pytest.raises(SystemExit, match="expected KEY=VALUE with a key"):
-            given([text])
-    with pytest.raises(SystemExit, match=r"train\.local-steps takes a int"):
-        given(["train.local-steps=many"])
-
-
 def test_the_study_runs_draws_and_continues_where_it_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,7 +69,7 @@ def test_the_study_runs_draws_and_continues_where_it_stopped(
     }
     assert all(set(row["loss"]) == set(ADAPTERS) for row in found["rows"])
     kept = sorted((tmp_path / "work").iterdir())
-    assert [path.name for path in kept] == ["all-12-0.json", "all-6-0.json", "one-6-0.json"]
+    assert [path.name for path in kept] == ["12-0.json", "6-0.json"]
     before = [path.stat().st_mtime_ns for path in kept]
     main(options)
     assert [path.stat().st_mtime_ns for path in kept] == before
