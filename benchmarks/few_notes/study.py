@@ -122,6 +122,7 @@ def learners_of(setting: Setting, config: RunConfig, job: Job, case: str) -> lis
         hospital = few(notes(config.data, number, setting.hospitals), size, setting.held_out, rng)
         learner = LoraLearner(
             adapted, hospital, config.data, config.schedule, config.train, privacy=config.privacy,
+            personal=config.personal,
             on_progress=lambda report: None,
         )  # fmt: skip
         out.append(learner)
@@ -149,7 +150,7 @@ def make(setting: Setting, job: Job) -> list[Row]:
         if case == ONE or job.size != setting.usual:  # where all have the usual number, the cases are one
             shared = federated(config, learners_of(setting, config, job, case), job.seed)
             personal = learner.personal(shared, alone, steps, job.seed)
-            made = {"method": personal.method, "steps": personal.steps}
+            made = {"method": personal.method, "steps": personal.steps, "share": personal.share}
             made |= measured(learner, models | {GLOBAL: shared, PERSONAL: personal.vector})
         rows.append({"case": case, "size": job.size, "seed": job.seed, "hospital": learner.site, **made})
     seconds = (time.perf_counter() - began) / len(rows)

@@ -49,9 +49,7 @@ def _turns(batches: Iterable[TestBatch], size: int) -> Iterator[list[TestBatch]]
         yield turn
 
 
-def patient_rows(
-    model: Any, batches: Iterable[TestBatch], patients: int, precision: str, team: Team = SOLO
-) -> Table:
+def patient_rows(model: Any, batches: Iterable[TestBatch], patients: int, precision: str, team: Team = SOLO) -> Table:
     """(tokens, loss_sum, correct) of each of ``patients`` held-out patients, float64 [patients, 3].
 
     Alike in a whole team. A patient without a predicted token has zeros.
