@@ -52,23 +52,20 @@ def rows_of(setting: Setting, job: Job, work: Path | None) -> list[Row]:
 
 def print_tables(found: Sequence[Row]) -> None:
     """Perplexities, and what joining is worth."""
-    for case, about in CASES.items():
-        here = [row for row in found if row["case"] == case]
-        if not here:
-            continue
-        made = table(
-            f"Held-out perplexity at home: {about} (means; least to most of a seed)",
-            "training patients",
-            *ADAPTERS,
-            *(f"personal - {name}, nats [95 % by patient]" for name in (ALONE, STOPPED, GLOBAL)),
-        )
-        for row in here:
-            perplexities = (row["perplexity"][name] for name in ADAPTERS)
-            differences = (row["against"][name] for name in (ALONE, STOPPED, GLOBAL))
+    cases = [(about, rows) for case, about in CASES.items() if (rows := [row for row in found if row["case"] == case])]
+    for about, rows in cases:
+        made = table(f"Held-out perplexity at home (least to most of a seed): {about}", "training patients", *ADAPTERS)
+        for row in rows:
+            cells = (row["perplexity"][name] for name in ADAPTERS)
+            made.add_row(str(row["size"]), *(f"{p['mean']:.2f} ({p['least']:.2f} to {p['most']:.2f})" for p in cells))
+        show(made)
+    others = (ALONE, STOPPED, GLOBAL)
+    for about, rows in cases:
+        made = table(f"Personal minus the other, nats a token [95 % by patient]: {about}", "training patients", *others)
+        for row in rows:
+            cells = (row["against"][name] for name in others)
             made.add_row(
-                str(row["size"]),
-                *(f"{p['mean']:.2f} ({p['least']:.2f}-{p['most']:.2f})" for p in perplexities),
-                *(f"{d['difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]" for d in differences),
+                str(row["size"]), *(f"{d['difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]" for d in cells)
             )
         show(made)
 
