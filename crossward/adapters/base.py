@@ -166,7 +166,8 @@ def load_base(config: ModelConfig) -> BaseModel:
     """Load the base model that ``config`` names, without touching the network if it lies on this machine.
 
     ``dtype`` auto is bfloat16 on CUDA GPUs of compute capability 8 or more, and for a model of bfloat16 weights that is
-    :data:`WIDE` on CPUs with AVX512-BF16 or AMX; float32 elsewhere. A missing padding token becomes an existing token; check attention masks, not ids.
+    :data:`WIDE` on CPUs with AVX512-BF16 or AMX; float32 elsewhere. A missing padding token becomes an existing token;
+    check attention masks, not ids.
 
     Raises
     ------
