@@ -40,7 +40,7 @@ from crossward.adapters import (
     write_vector,
 )
 from crossward.adapters.targets import refuse_parameters
-from crossward.config.personal_settings import PersonalSettings
+from crossward.config.personal_settings import NONE, PersonalSettings
 from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import FSDP, TrainSettings
@@ -245,6 +245,8 @@ class LoraLearner:
         ``alone`` is the adapter trained alone, None where there is none; ``observer`` gets steps and losses. Without
         noise whatever the run's privacy: the adapter stays here.
         """
+        if self.tuning.method == NONE:
+            raise TrainingError("personal.method = 'none' makes no personal adapter: set it to 'fine-tune'")
         given = Given(start, alone, steps, self.tuning.peak or self.schedule.peak, seed)
         return PERSONAL_METHODS[self.tuning.method](NotesTrainer(self, observer), given)
 
@@ -254,19 +256,15 @@ class LoraLearner:
 
     def by_patient(self, models: dict[str, Vector]) -> dict[str, Table]:
         """(tokens, loss_sum, correct) of each held-out patient, float64 [patients, 3]; in the same order for each."""
-        return {name: self.rows(name, vector, self.test_tokens) for name, vector in models.items()}
+        return {name: self.measure(name, vector, self.test_tokens) for name, vector in models.items()}
 
-    def measure(self, name: str, vector: Vector, tokens: TokenDataset, among: Ints | None = None) -> Measure:
-        """The measure of ``vector``, called ``name`` in reports, on the notes ``among`` (None: all) of ``tokens``."""
-        return measured(self.rows(name, vector, tokens, among))
-
-    def rows(self, name: str, vector: Vector, tokens: TokenDataset, among: Ints | None = None) -> Table:
-        """The same by patient: (tokens, loss_sum, correct), float64 [patients, 3]."""
+    def measure(self, name: str, vector: Vector, tokens: TokenDataset, among: Ints | None = None) -> Table:
+        """As :meth:`by_patient`, on the notes ``among`` (None: all) of ``tokens``; progress calls it ``name``."""
         write_vector(self.adapted.model, self.adapted.layout, vector)
         batches = test_batches(tokens, self.settings.evaluation_tokens, among)
         meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
-        patients = len(tokens.patient_ids)
-        return patient_rows(self.adapted.model, meter.over(batches), patients, self.settings.precision, self.team)
+        patients, precision = len(tokens.patient_ids), self.settings.precision
+        return patient_rows(self.adapted.model, meter.over(batches), patients, precision, self.team)
 
     def close(self, last: bool) -> None:
         """Nothing: the model stays in the process."""

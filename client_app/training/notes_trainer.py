@@ -14,6 +14,7 @@ import numpy as np
 from client_app.personal.split import Ints
 from client_app.personal.trainer import Given
 from client_app.training.loop import Pace
+from client_app.training.measuring import measured
 from client_app.training.trained import Vector
 
 if TYPE_CHECKING:
@@ -38,4 +39,4 @@ class NotesTrainer:
 
     def loss(self, vector: Vector, among: Ints) -> float:
         """Mean loss, nats a token."""
-        return self.learner.measure("validation", vector, self.learner.train_tokens, among).loss
+        return measured(self.learner.measure("validation", vector, self.learner.train_tokens, among)).loss
