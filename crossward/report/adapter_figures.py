@@ -24,7 +24,7 @@ LOOKS = {
     PERSONAL: ("personal adapter", "#0b7a53"),
     CENTRALISED: ("trained centrally", "#86164f"),
 }
-_AT_HOME, _MOST, _LINE = ", at home", 1e12, 13.0  # _LINE: pixels between the marks of a row
+_MOST, _LINE = 1e12, 13.0  # _LINE: pixels between the marks of a row
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,8 @@ def joining_figure(all_joinings: Sequence[Joining]) -> str:
     """Perplexity of each adapter at home and, in the row below, elsewhere."""
     sites = [one.site for one in all_joinings]
     rows = []
-    for one, name in zip(all_joinings, labels(sites, ROOM - len(_AT_HOME)), strict=True):
-        home = f"{one.site}{_AT_HOME}"
-        rows.append(Row(Lane(home, f"{name}{_AT_HOME}", INK), one.home.adapters))
+    for one, name in zip(all_joinings, labels(sites, ROOM), strict=True):
+        rows.append(Row(Lane(f"{one.site}, at home", name, INK), one.home.adapters))
         if one.elsewhere is not None:
             rows.append(Row(Lane(f"{one.site}, elsewhere", "elsewhere", MUTED), one.elsewhere.adapters))
     return _figure(rows, "perplexity at home and elsewhere")

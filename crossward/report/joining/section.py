@@ -51,6 +51,7 @@ def joining_section(all_joinings: Sequence[Joining]) -> str:
     return section(
         "What joining brought each hospital",
         "Held-out perplexity at home (the hospital's own notes) and elsewhere (the other hospitals'). Differences are "
-        "in nats a token, ± 95 % paired by patient. Measured by crossward evaluate, where the notes are.",
+        "in nats a token, ± 95 % paired by patient. Below, each hospital's first line is at "
+        "home and the second elsewhere.",
         f"<ul>{lines}</ul>{joining_figure(all_joinings)}{figures}",
     )
