@@ -39,8 +39,9 @@ _QUESTION = "Which label fits this note?"  # about a label of which no more is k
 class Frame:
     """Token ids around a note; every one of them may be empty.
 
-    ``start`` opens a sequence (usually the tokenizer's BOS, else its EOS), ``stop`` ends a note (EOS, else a blank line), and
-    ``prompt``, ``question`` and ``answers`` make the label task's sequence: start prompt note question answer stop.
+    ``start`` opens a sequence (usually the tokenizer's BOS, else its EOS), ``stop`` ends a note (EOS, else a blank
+    line), and ``prompt``, ``question`` and ``answers`` make the label task's sequence: start prompt note question
+    answer stop.
     """
 
     start: Ids

@@ -20,7 +20,7 @@ import typer
 from crossward.cli.common import APP, PATH, USAGE, RunConfig, RunFolder, example, failing
 
 if TYPE_CHECKING:
-    from crossward.launcher.launch import Options
+    from crossward.launcher.options import Options
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CPUS = "CPU cores of each simulated hospital."
@@ -87,7 +87,7 @@ def run(
     app: Application = APP,
 ) -> int:
     """Simulate a federated run on this machine and evaluate its result."""
-    from crossward.launcher.launch import Options
+    from crossward.launcher.options import Options
 
     app = app.resolve()
     return _launch(
@@ -131,7 +131,7 @@ def resume(
 ) -> int:
     """Continue an interrupted run from its last version, with its own settings."""
     from crossward.launcher.errors import LauncherError
-    from crossward.launcher.launch import Options
+    from crossward.launcher.options import Options
     from crossward.launcher.resume import begun
 
     with failing(LauncherError, code=USAGE):

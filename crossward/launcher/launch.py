@@ -17,7 +17,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from crossward.launcher.errors import LauncherError
 from crossward.launcher.flower import Flower, tail
 from crossward.launcher.folder import check_new, check_resumed, new_log
 from crossward.launcher.lines import Screen
+from crossward.launcher.options import Options, clients_at_once, cpus_of, federation
 from crossward.launcher.overrides import Value, absolute_texts, app_defaults, read_overrides, to_toml
 from crossward.launcher.processes import ProcessTree
 from crossward.launcher.views import draw_report
@@ -43,63 +44,13 @@ from crossward.machine.paths import absolute
 from crossward.machine.waiting import announced
 
 MARKER, LOG, REPORT = "result.json", "launcher.log", "report.html"
-FOLDER_KEY, RESUME_KEY = "run.folder", "run.resume"
+FOLDER_KEY, RESUME_KEY, TIMEOUT_KEY = "run.folder", "run.resume", "strategy.task-timeout"
 TAIL_LINES = 40
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for; paths are absolute. ``resumed``: settings of the run to resume, under ``run_config``.
-
-    ``model`` and ``notes`` decide what ``run_config`` leaves open. A ``dry_run`` ends before anything is started.
-    """
-
-    app: Path
-    runs_dir: Path
-    run_config: tuple[str, ...] = ()
-    model: str = ""
-    notes: Path | None = None
-    dry_run: bool = False
-    resumed: dict[str, Value] = field(default_factory=dict)
-    num_supernodes: int = 4
-    cpus_per_client: int = 1
-    gpus_per_client: float = 0.0
-    cpus: int = 0
-    evaluate: bool = True
-    evaluation_args: str = ""
-    keep_superlink: bool = False
-    offline: bool = False
-    quiet: bool = False
-    verbose: bool = False
 
 
 def run_name(now: datetime) -> str:
     """A run folder's name: UTC time and three random bytes, so that names sort by time and never meet."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
-def cpus_of(options: Options, available: int) -> int:
-    """The CPUs that Ray gets: it makes one actor per ``cpus-per-client``, so no more than there are clients to use."""
-    wanted = options.num_supernodes * options.cpus_per_client
-    cpus = options.cpus or max(min(available, wanted), options.cpus_per_client)
-    if cpus < options.cpus_per_client:
-        raise LauncherError(f"--cpus {cpus} is less than --cpus-per-client {options.cpus_per_client}: no client fits")
-    return cpus
-
-
-def clients_at_once(options: Options, available: int) -> int:
-    """How many hospitals' clients run at once."""
-    at_once = min(options.num_supernodes, cpus_of(options, available) // options.cpus_per_client)
-    return min(at_once, max(1, int(1 / options.gpus_per_client))) if options.gpus_per_client else at_once
-
-
-def federation(options: Options, available: int) -> str:
-    """Flower's federation config."""
-    cpus = cpus_of(options, available)
-    return (
-        f"num-supernodes={options.num_supernodes} client-resources-num-cpus={options.cpus_per_client} "
-        f"client-resources-num-gpus={options.gpus_per_client:g} init-args-num-cpus={cpus}"
-    )
 
 
 def stamp(file: Path) -> tuple[int, int, int] | None:
@@ -163,7 +114,7 @@ class Launch:
         self.folder = absolute(str(chosen), FOLDER_KEY)
         (check_resumed if self._resumed else check_new)(self.folder)
         own = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
-        self._run_config = to_toml(overrides | own)
+        self._overrides: dict[str, Value] = overrides | own
         self._config = defaults | overrides
         self._federation = federation(options, cores())
         self.log = self.folder / LOG
@@ -201,6 +152,11 @@ class Launch:
         self._next()
         return code
 
+    @property
+    def _run_config(self) -> str:
+        """What Flower is given of the run config."""
+        return to_toml(self._overrides)
+
     def _before(self) -> list[str]:
         """Read the notes, and try the model unless it is the embedded one; what was said of them."""
         lines: list[str] = []
@@ -229,8 +185,11 @@ class Launch:
             Load(options.num_supernodes, held_out, wanted, cpus, options.evaluate),
             say,
         )
-        if fits < wanted:
-            self._federation = federation(replace(options, cpus=cpus, cpus_per_client=cpus // fits), available)
+        if fits.at_once < wanted:
+            self._federation = federation(replace(options, cpus=cpus, cpus_per_client=cpus // fits.at_once), available)
+        if TIMEOUT_KEY not in self._overrides and fits.task_timeout > settings.strategy.task_timeout:
+            say(f"{TIMEOUT_KEY}={fits.task_timeout:g}: the longest task takes a fourth of that")
+            self._overrides[TIMEOUT_KEY] = fits.task_timeout
 
     def _simulate(self) -> Ending:
         options = self.options

@@ -6,6 +6,7 @@ Not for: the arithmetic (``crossward.launcher.forecast.forecast``).
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from crossward.config.run_config import RunConfig
 from crossward.config.train_settings import NO_SHARDING
 from crossward.launcher.errors import LauncherError
-from crossward.launcher.forecast.forecast import AROUND, Room, Work, room, work
+from crossward.launcher.forecast.forecast import AROUND, PATIENCE, Room, Work, room, work
 from crossward.launcher.forecast.probe import Probe
 from crossward.launcher.processes import ProcessTree
 from crossward.machine.memory import available
@@ -65,8 +66,16 @@ class Load:
     evaluated: bool
 
 
-def forecast(tree: ProcessTree, app: str, config: RunConfig, load: Load, say: Callable[[str], None]) -> int:
-    """Probe, print, and return how many of the ``load.at_once`` hospitals may train at once.
+@dataclass(frozen=True)
+class Fit:
+    """How many hospitals may train ``at_once``, and the seconds that a task needs to be allowed."""
+
+    at_once: int
+    task_timeout: float
+
+
+def forecast(tree: ProcessTree, app: str, config: RunConfig, load: Load, say: Callable[[str], None]) -> Fit:
+    """Probe, print, and return what the run needs.
 
     Raises
     ------
@@ -89,7 +98,7 @@ def forecast(tree: ProcessTree, app: str, config: RunConfig, load: Load, say: Ca
     say(_memory(fits, on_cpu))
     tokens = work(found, config, load.hospitals, load.held_out, fits.at_once, load.evaluated)
     say(_time(tokens, found, fits.at_once))
-    return fits.at_once
+    return Fit(fits.at_once, float(math.ceil(PATIENCE * tokens.longest)))
 
 
 def _model(found: Probe) -> str:

@@ -14,6 +14,7 @@ from crossward.launcher.forecast.probe import Probe
 
 AROUND = int(1.5e9)
 """Bytes that SuperLink, Ray, ServerApp and launcher hold beside the hospitals."""
+PATIENCE = 4.0  # how many times as long as forecast a task may take: other work may share the machine
 MARGIN = 1.1  # a process's peak in a whole run by that of its probe
 
 
@@ -40,13 +41,17 @@ def room(probe: Probe, wanted: int, available: int) -> Room:
 
 @dataclass(frozen=True)
 class Work:
-    """Tokens that are trained on in versions, alone and for personal adapters, and measured on; seconds they take."""
+    """Tokens that are trained on in versions, alone and for personal adapters, and measured on; seconds they take.
+
+    ``longest`` is how many seconds a hospital works on the longest of its tasks.
+    """
 
     versions: int
     alone: int
     personal: int
     measured: int
     seconds: float
+    longest: float
 
 
 def work(probe: Probe, config: RunConfig, nodes: int, held_out: int, at_once: int, evaluated: bool) -> Work:
@@ -64,8 +69,10 @@ def work(probe: Probe, config: RunConfig, nodes: int, held_out: int, at_once: in
     personal = nodes * (config.personal.steps or steps) * each * 2 if has_personal else 0
     every = config.strategy.evaluate_every
     passes = (schedule.versions // every if every else 0) + 2 + bool(alone) + has_personal
-    local = nodes * (bool(alone) + has_personal)
-    measured = test * (passes + ((2 + local) if evaluated else 0))
+    own = nodes * (bool(alone) + has_personal)
+    measured = test * (passes + ((2 + own) if evaluated else 0))
     trained = steps * size * each + alone + personal
     seconds = probe.load_seconds + (trained / probe.train_speed + measured / probe.measure_speed) / at_once
-    return Work(steps * size * each, alone, personal, measured, seconds)
+    local = (alone + personal) / nodes  # one task, which ends with measuring all adapters
+    longest = max(schedule.local_steps * each, local) / probe.train_speed + 4 * test / probe.measure_speed
+    return Work(steps * size * each, alone, personal, measured, seconds, longest)
