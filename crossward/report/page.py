@@ -54,7 +54,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         "No version was made.",
     )
     alone = any(model == "own" for model, _ in history.measures)
-    name = f"{run.strategy.name}, {run.strategy.weighting} weighting, buffer of {run.strategy.buffer_size}, model "
+    name = f"{run.strategy.name}, {run.strategy.rule.weighting} weighting, buffer of {run.strategy.buffer_size}, model "
     name += run.model.name
     body = [
         f'<header><div class="title"><h1>Crossward run {escape(lineage[:8])}</h1>{state(history)}</div>',
