@@ -22,7 +22,7 @@ def sites(line: dict[str, Any]) -> list[str]:
 
 
 def test_arrivals_staleness_and_weights_are_those_of_the_speeds(federation: Any) -> None:
-    """Seconds a task: A 1, B 2, C 3, D 10; a buffer of 3; examples 10, 20, 30, 40, reported as 16, 16, 32, 32; W = 128."""
+    """Seconds a task: A 1, B 2, C 3, D 10; a buffer of 3; examples 10 to 40, reported as 16, 16, 32, 32; W = 128."""
     constant = Schedule(versions=5, local_steps=5, peak=0.05, kind="constant")
     f = federation(compute=(1, 2, 3, 10), schedule=constant, weighting="examples", max_share=0.6)
     f.start()

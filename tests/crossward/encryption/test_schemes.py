@@ -15,7 +15,7 @@ from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.holder import key_material, sealer
 from crossward.encryption.key_file import simulation_key
 from crossward.encryption.key_format import ConsortiumKey
-from crossward.encryption.plan import FieldPlan, PlanError
+from crossward.encryption.plan import PRESETS, FieldPlan, PlanError
 from crossward.encryption.secret import Secret
 from crossward.encryption.settings import field_plan
 
