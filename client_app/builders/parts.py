@@ -111,7 +111,7 @@ def make_node(
     encryption, mechanism = config.encryption, config.mechanism
     if encryption.policy == SENSITIVE:
         vault = replace(vault, blocks=learner.sensitive_blocks(encryption.fraction))
-    counts = EXAMPLES in WEIGHTINGS[config.strategy.weighting].needs
+    counts = EXAMPLES in WEIGHTINGS[config.strategy.rule.weighting].needs
     noise = HospitalNoise(mechanism) if mechanism is not None else None
     return Node(
         learner,

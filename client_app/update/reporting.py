@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from client_app.training.trained import Trained, coarse, uncounted
+from client_app.training.trained import Trained, coarse, rough_count, uncounted
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.protocol.measures import Measure
 
@@ -20,9 +20,9 @@ logger = logging.getLogger("crossward.node")
 class Reporting:
     """What of a training and of held-out measures leaves the node.
 
-    Without ``counts`` an update does not report the size of the training set: who knows all patients but one could
-    infer from it whether that one is in the set. The mean loss is reported as a power of ``loss_grid``. Measures of
-    fewer than ``fewest_held_out`` patients are not reported.
+    Without ``counts`` an update does not report the size of the training set, with them its nearest power of two: who
+    knows all patients but one could infer from the exact size whether that one is in the set. The mean loss is reported
+    as a power of ``loss_grid``. Measures of fewer than ``fewest_held_out`` patients are not reported.
     """
 
     counts: bool = True
@@ -31,7 +31,7 @@ class Reporting:
 
     def training(self, trained: Trained) -> Trained:
         """What is reported of ``trained``."""
-        return coarse(trained if self.counts else uncounted(trained), self.loss_grid)
+        return coarse(rough_count(trained) if self.counts else uncounted(trained), self.loss_grid)
 
     def measures(self, found: dict[str, Measure], version: int, protected: str = NO_UNIT) -> dict[str, Measure]:
         """What is reported of the measures ``found`` at ``version``; the log has the others.

@@ -26,7 +26,7 @@ Check = Callable[["RunConfig"], str]
 
 
 def _local_weighting(config: RunConfig) -> str:
-    unit, weighting = config.privacy.unit, config.strategy.weighting
+    unit, weighting = config.privacy.unit, config.strategy.rule.weighting
     fitting = [name for name in WEIGHTINGS if not missing(name, unit)]
     if unit not in LOCAL_UNITS or weighting in fitting:
         return ""

@@ -96,8 +96,8 @@ class RunState:
 
     ``buffer`` holds accepted updates that wait, by task; ``waiting`` their nodes; ``accepted`` every hospital's last
     accepted task; ``under_way`` tasks without an outcome; ``claims`` what hospitals said of themselves; ``taken`` in
-    how many versions each took part, which hospital-level privacy is paid by; ``promise`` what that guarantees and
-    ``epsilon`` what the hospital that took part most has spent of it.
+    how many versions each took part, which hospital-level privacy is paid by, and ``last_taken`` the last of them;
+    ``promise`` what that guarantees and ``epsilon`` what the hospital that took part most has spent of it.
 
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
@@ -128,6 +128,7 @@ class RunState:
     under_way: dict[int, Dispatched] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     taken: Counter[str] = field(default_factory=Counter)
+    last_taken: dict[str, int] = field(default_factory=dict)
     promise: HospitalPrivacy | None = None
     epsilon: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
@@ -308,6 +309,7 @@ def _make(state: RunState, event: Version) -> None:
     if event.reverts is None:
         _end_opening(state, event.version)
     state.taken.update(event.hospitals)
+    state.last_taken.update(dict.fromkeys(event.hospitals, event.version))
     if event.hospital_epsilon is not None:
         state.epsilon = event.hospital_epsilon
 

@@ -54,6 +54,7 @@ def _now(state: ServerState, update: Accepted, at: int) -> Contribution:
         update.bandwidth,
         at - update.version,
         multiplier(state, update.version, at),
+        at + 1 - state.run.last_taken.get(update.hospital, update.version),
     )
 
 
@@ -78,7 +79,7 @@ def drop_others(state: ServerState, layout: str, shape: Shape, key: str) -> None
 def weigh(contributions: list[Contribution], most: int, settings: StrategySettings) -> tuple[list[float], list[int]]:
     """Shares, and integer weights of at most ``most`` in all, multipliers included."""
     share = shares(contributions, settings)
-    if WEIGHTINGS[settings.weighting].fixed:
+    if WEIGHTINGS[settings.rule.weighting].fixed:
         return share, equal_weights(most, settings.buffer_size, [c.multiplier for c in contributions])
     total = damped_total(contributions, share, most, settings)
     multipliers = [c.multiplier for c in contributions]
