@@ -39,10 +39,12 @@ def catch_up(
     payloads: Payloads,
     strikes: Strikes,
     epoch_of: Callable[[int], int] | None = None,
+    cached: bool = False,
 ) -> None:
     """Bring ``state.copy`` to the task's version; ``strikes`` counts the records that do not open.
 
-    ``epoch_of`` gives the scale epoch of what is trained from a version, which a verified record must be in.
+    ``epoch_of`` gives the scale epoch of what is trained from a version, which a verified record must be in. With
+    ``cached`` updates the node's own cache follows.
 
     Raises
     ------
@@ -50,12 +52,22 @@ def catch_up(
         the snapshot or the records do not lead from where the copy is to the task's version.
     NotOpenedError
         a record does not open.
+    ProtocolError
+        records are of a run with cached updates and this one is not, or the other way round.
     """
     _position(state, task, payloads)
+    for record, _ in task.records:
+        if record.weight_sum and cached != (record.contributors > 0):
+            raise ProtocolError(
+                f"the record of version {record.last} {'lacks' if cached else 'has'} the numbers of cached updates: "
+                "server and node differ in strategy.variance-reduction"
+            )
     if epoch_of is not None:
         for record, _ in task.records:
             _check_epoch(record, epoch_of)
     _add_records(state, task, payloads, strikes)
+    if cached:
+        state.own.advance(task.included, task.version)
 
 
 def _check_epoch(record: RecordHead, epoch_of: Callable[[int], int]) -> None:

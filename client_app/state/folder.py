@@ -23,6 +23,8 @@ import numpy as np
 from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
+from client_app.cached.mean import CachedMean
+from client_app.cached.own import OwnCache
 from client_app.state.accumulators import Accumulators
 from client_app.training.trained import Vector
 from crossward.config.privacy_settings import NO_UNIT
@@ -45,7 +47,8 @@ class NodeState:
 
     ``residual`` is what earlier accepted updates left over; ``pending`` is what it becomes if the update of
     task ``pending_task`` turns out to be accepted. ``layout`` is the fingerprint the state belongs to, ``unit`` the
-    run's privacy unit under which both were made.
+    run's privacy unit under which both were made. ``own`` is the node's cache, in a run with cached updates, which then
+    has no residual.
     """
 
     layout: str
@@ -55,6 +58,7 @@ class NodeState:
     pending: Vector | None = None
     head: Head = NO_HEAD
     unit: str = NO_UNIT
+    own: OwnCache = field(default_factory=OwnCache)
 
     def under(self, unit: str) -> None:
         """Go on under ``unit``: what was left over under another one was not protected as this one has it."""
@@ -128,12 +132,24 @@ class StateFolder:
             values = {int(name[4:]): arrays[name] for name in arrays if name.startswith("acc.")}
             return NodeState(
                 layout,
-                Accumulators(facts["version"], values, dict(facts.get("reverted", ())), facts.get("since", 0)),
+                Accumulators(
+                    facts["version"],
+                    values,
+                    dict(facts.get("reverted", ())),
+                    facts.get("since", 0),
+                    CachedMean(arrays["caches"], arrays["moved"]) if "caches" in arrays else None,
+                ),
                 arrays.get("residual"),
                 facts["pending_task"],
                 arrays.get("pending"),
                 Head(*facts["head"]),
                 facts.get("unit", NO_UNIT),
+                OwnCache(
+                    facts.get("own_version", 0),
+                    arrays.get("own"),
+                    {int(name[5:]): arrays[name] for name in arrays if name.startswith("sent.")},
+                    dict(facts.get("sent_epochs", ())),
+                ),
             )
         except MemoryError:  # sound files, but too little memory
             raise
@@ -152,6 +168,11 @@ class StateFolder:
             arrays["residual"] = state.residual
         if state.pending is not None:
             arrays["pending"] = state.pending
+        if state.copy.cached is not None:
+            arrays |= {"caches": state.copy.cached.caches, "moved": state.copy.cached.moved}
+        if state.own.values is not None:
+            arrays["own"] = state.own.values
+        arrays |= {f"sent.{task}": values for task, values in state.own.sent.items()}
         facts = {
             "format": _FORMAT,
             "layout": state.layout,
@@ -161,6 +182,8 @@ class StateFolder:
             "since": state.copy.since,
             "pending_task": state.pending_task,
             "head": list(state.head),
+            "own_version": state.own.version,
+            "sent_epochs": sorted(state.own.epochs.items()),
             "arrays": name,
         }
         try:

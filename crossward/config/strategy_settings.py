@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from crossward.config.weightings import DEFAULT, WEIGHTINGS
+from crossward.config.variance_reduction import CACHED, NONE, VARIANCE_REDUCTION
+from crossward.config.weightings import DEFAULT, EQUAL, WEIGHTINGS
 
 ASYNC_HYBRID, FEDAVG, DP_FEDAVG = "async-hybrid", "fedavg", "dp-fedavg"
 STRATEGIES = {  # name: what it does; each has an entry in strategies.registry
@@ -116,6 +117,14 @@ class StrategySettings:
             choices=(RELATIVE, ABSOLUTE),
         ),
     )
+    variance_reduction: str = field(
+        default=NONE,
+        metadata=_key(
+            "variance-reduction",
+            "; ".join(f"{name}: {about}" for name, about in VARIANCE_REDUCTION.items()) + ".",
+            choices=tuple(VARIANCE_REDUCTION),
+        ),
+    )
     max_share: float = field(
         default=0.45,
         metadata=_key("max-share", "Largest share of a version that one hospital may have.", above=0.0, max=1.0),
@@ -191,6 +200,11 @@ class StrategySettings:
                 f"strategy.buffer-size = {self.buffer_size} is smaller than strategy.min-contributors = "
                 f"{self.min_contributors}: no version could ever be made; raise the one or lower the other"
             )
+        if self.cached and not WEIGHTINGS[self.weighting].fixed:
+            raise ValueError(
+                f"strategy.variance-reduction = {CACHED!r} needs weights that do not change from version to version, "
+                f"strategy.weighting = {self.weighting!r} gives others: set strategy.weighting to {EQUAL!r}"
+            )
         if 0.0 < self.rollback_ratio <= 1.0:
             raise ValueError(f"strategy.rollback-ratio = {self.rollback_ratio}: expected 0 (off) or more than 1")
         try:
@@ -202,6 +216,11 @@ class StrategySettings:
                 f"strategy.exponents = {self.exponents!r}: expected three numbers from 0 to 8 (bandwidth, staleness, "
                 "loss), such as '0.5,0.5,1'"
             )
+
+    @property
+    def cached(self) -> bool:
+        """Whether hospitals send what changed since their last update (``crossward.config.variance_reduction``)."""
+        return self.variance_reduction == CACHED
 
     @property
     def stall_seconds(self) -> float:

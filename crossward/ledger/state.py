@@ -17,7 +17,7 @@ reported, doubts about a version, the evaluation round under way, a snapshot tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ from crossward.ledger.events import (
     Version,
 )
 from crossward.protocol.measures import Measure
-from crossward.protocol.messages import ANSWER, CONSENT, SnapshotHead
+from crossward.protocol.messages import ANSWER, CONSENT, Included, RecordHead, SnapshotHead
 
 TASKS_PER_SESSION = 32  # bits of a task's number: those of a resumed run never meet those of the run before
 
@@ -71,6 +71,7 @@ class VersionFacts:
     """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: see RecordHead.
 
     ``reverts`` is the version whose updates it takes back, or puts back after that was taken back; 0 in others.
+    ``tasks`` and ``weights`` are of these updates, ``hospitals`` is how many had contributed by then.
     """
 
     epoch: int
@@ -80,6 +81,23 @@ class VersionFacts:
     dithered: int = 0
     discarded: bool = False
     reverts: int = 0
+    tasks: tuple[int, ...] = ()
+    weights: tuple[int, ...] = ()
+    hospitals: int = 0
+
+    def head(self, version: int, proof: str = "", cached: bool = False) -> RecordHead:
+        """The head of the record of ``version``, whose facts these are; ``cached``: of a run with cached updates."""
+        if self.discarded:
+            return RecordHead(version, version, self.epoch, 0, self.sign)
+        head = RecordHead(version, version, self.epoch, self.weight_sum, self.sign, self.key, self.dithered)
+        if proof:
+            head = head._replace(proof=proof, reverts=self.reverts)
+        return head._replace(contributors=len(self.tasks), hospitals=self.hospitals) if cached else head
+
+    def included(self, version: int) -> Iterator[Included]:
+        """The updates that ``version``, whose facts these are, adds or takes back."""
+        for task, weight in zip(() if self.discarded else self.tasks, self.weights, strict=False):
+            yield Included(version, task, self.sign * weight, self.epoch, self.hospitals)
 
 
 @dataclass
@@ -290,10 +308,10 @@ def _measure(state: RunState, event: Measured) -> None:
 
 def _make(state: RunState, event: Version) -> None:
     state.version = event.version
-    reverts = event.reverts or 0
+    reverts, made = event.reverts or 0, (event.tasks, event.weights, len(state.taken.keys() | set(event.hospitals)))
     if reverts and (before := state.versions.get(reverts)) is not None:
-        reverts = before.reverts or reverts
-    facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered, reverts=reverts)
+        reverts, made = before.reverts or reverts, (before.tasks, before.weights, before.hospitals)
+    facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered, False, reverts, *made)
     state.versions[event.version] = facts
     state.digests[event.version] = event.digest
     state.layout, state.shape = event.layout, event.shape

@@ -50,6 +50,10 @@ class RecordHead(NamedTuple):
     unless theirs are sums of several. Under a committee every version counts as one. ``proof`` is what it opened it by,
     as :mod:`crossward.encryption.committee.spelling` spells it; empty under other schemes. ``reverts`` is the earlier
     version whose list a record takes back (sign -1) or puts back (1); 0 in others, and under other schemes.
+
+    With cached updates (``crossward.config.variance_reduction``) a record is of one version, ``contributors`` is how
+    many updates are in it, ``hospitals`` how many hospitals had contributed by then; of a version that is taken back or
+    put back, those of the version itself. Else both are 0.
     """
 
     first: int
@@ -61,11 +65,31 @@ class RecordHead(NamedTuple):
     dithered: int = 0
     proof: str = ""
     reverts: int = 0
+    contributors: int = 0
+    hospitals: int = 0
+
+
+class Included(NamedTuple):
+    """An update that is in a version, in scale ``epoch``; ``weight`` is negative where the version takes it back.
+
+    ``hospitals`` is as in the version's :class:`RecordHead`.
+    """
+
+    version: int
+    task: int
+    weight: int
+    epoch: int
+    hospitals: int
+
+
+HALVES = (16, 17, 18, 19)  # a snapshot's payloads of cached updates: low and high halves of two arrays of float64
+HALF_BITS = 32
 
 
 class SnapshotHead(NamedTuple):
     """A lossless copy of the integer accumulators at a version: one payload an epoch, offset ``1 << (bits - 1)``.
 
+    With cached updates ``epochs`` ends with ``HALVES``, of ``HALF_BITS`` bits.
     ``key`` is the fingerprint of the consortium key that it is sealed under, empty when it is not.
     """
 
@@ -87,6 +111,7 @@ class Task:
     ``refused`` is why the node's last update was refused, empty when it was not.
     ``committee`` is what a scheme with a committee adds, by :mod:`crossward.encryption.committee.spelling`: for a
     training whose keys to seal to, for a question to a member what it is asked; empty under other schemes.
+    ``included`` are, with cached updates, the updates in the versions that the node lacks, everybody's.
     """
 
     lineage: str
@@ -105,6 +130,7 @@ class Task:
     key: str = ""
     refused: str = ""
     committee: bytes = b""
+    included: tuple[Included, ...] = ()
     records: tuple[tuple[RecordHead, Payload], ...] = ()
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
 

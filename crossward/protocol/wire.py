@@ -28,6 +28,7 @@ from crossward.protocol.messages import (
     Evaluation,
     Failure,
     Head,
+    Included,
     RecordHead,
     Reply,
     SnapshotHead,
@@ -180,6 +181,8 @@ def write_task(task: Task) -> RecordDict:
         facts[f"record-{name}"] = list(values)
     for name in RecordHead._fields:
         facts.setdefault(f"record-{name}", [])
+    for name, column in zip(Included._fields, list(zip(*task.included, strict=True)) or [()] * 5, strict=True):
+        facts[f"included-{name}"] = list(column)
     payloads = [payload for _, payload in task.records]
     _put_snapshot(facts, payloads, task.snapshot)
     content = RecordDict()
@@ -221,6 +224,9 @@ def read_task(content: RecordDict) -> Task:
     heads = [RecordHead(*row) for row in zip(*columns, strict=True)]
     for head in heads:
         _key(head.key, "record-key")
+    included = [_list(facts, f"included-{name}", int) for name in Included._fields]
+    if len({len(column) for column in included}) != 1:
+        raise ProtocolError("the included updates' columns differ in length")
     payloads = _take_payload(content, _list(facts, "parts", int))
     if len(payloads) < len(heads):
         raise ProtocolError(f"{len(heads)} records are named but {len(payloads)} payloads came")
@@ -244,6 +250,7 @@ def read_task(content: RecordDict) -> Task:
         key=_key(_get(facts, "key", str), "key"),
         refused=_get(facts, "refused", str),
         committee=_get(facts, "committee", bytes),
+        included=tuple(Included(*row) for row in zip(*included, strict=True)),
         records=tuple(zip(heads, payloads[: len(heads)], strict=True)),
         snapshot=_take_snapshot(facts, payloads[len(heads) :]),
     )

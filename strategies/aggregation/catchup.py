@@ -39,7 +39,7 @@ class CatchUp:
     """Sums of the version records that ``journal`` keeps; ``versions`` is what the ledger says of them.
 
     ``kept_sums`` bounds how many aligned sums of each length stay in the journal; of these the one longest unused goes
-    first, and is made again when needed.
+    first, and is made again when needed. With ``cached`` updates a node needs every version by itself.
     """
 
     def __init__(
@@ -49,11 +49,13 @@ class CatchUp:
         plan: FieldPlan,
         kinds: Kinds,
         kept_sums: int = 16,
+        cached: bool = False,
     ) -> None:
         self.versions = versions
         self.journal = journal
         self.plan = plan
         self.kinds = kinds
+        self.cached = cached
         self._alone: set[int] = set()  # versions that are sent by themselves
         self._sums: dict[int, OrderedDict[int, RecordHead]] = defaultdict(OrderedDict)  # by length, by first
         self._kept = kept_sums
@@ -68,7 +70,7 @@ class CatchUp:
     def _one_sum(self, a: int, b: int) -> bool:
         """Whether versions ``a`` and ``b`` may be in one sum."""
         one, other = self.versions[a], self.versions[b]
-        if one.discarded or other.discarded or a in self._alone or b in self._alone:
+        if self.cached or one.discarded or other.discarded or a in self._alone or b in self._alone:
             return False
         if COMMITTEE in self.kinds and (one.reverts or other.reverts):
             return False  # nodes check one by one which version each takes back
@@ -91,12 +93,9 @@ class CatchUp:
     def _record(self, version: int) -> Record:
         facts = self.versions[version]
         if facts.discarded:
-            return RecordHead(version, version, facts.epoch, 0, facts.sign), EMPTY
+            return facts.head(version), EMPTY
         kept, payload = self.journal.open(version_name(version))
-        head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign, facts.key, facts.dithered)
-        if proof := kept.get("proof", ""):
-            head = head._replace(proof=proof, reverts=facts.reverts)
-        return head, payload
+        return facts.head(version, kept.get("proof", ""), self.cached), payload
 
     def _aligned(self, first: int, length: int) -> Record:
         """Sum of versions first..first+length-1, where length is a power of two that divides first-1."""
