@@ -112,8 +112,8 @@ class Node:
     ``sealer`` makes updates of what was trained, ``limits`` bound what they give away, ``reporting`` is what leaves
     beside them. With a budget in ``limits`` the ``learner`` is a :class:`PrivateLearner`. ``entered`` is when the task
     came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
-    ``open_seconds`` is what opening the last task's records took. With ``cached`` updates the difference to the node's
-    own cache is sent (``client_app.cached``).
+    ``open_seconds`` is what opening the last task's records took. With ``cached`` updates, so many in a full buffer,
+    the difference to the node's own cache is sent (``client_app.cached``); 0 without.
     """
 
     learner: Learner
@@ -127,7 +127,7 @@ class Node:
     limits: Limits = field(default_factory=Limits)
     reporting: Reporting = field(default_factory=Reporting)
     entered: float | None = None
-    cached: bool = False
+    cached: int = 0
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)

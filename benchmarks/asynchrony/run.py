@@ -100,7 +100,7 @@ class Trace(Callback):
     def _measure(self, made: Version, state: RunState) -> None:
         run, version = self.run, made.version
         facts, record = self.journal.open(version_name(version))
-        head = state.versions[version].head(version, str(facts.get("proof", "")), run.settings().cached)
+        head = state.versions[version].head(version, str(facts.get("proof", "")))
         self.opener = self.opener or self._opener()
         opened = self.opener.open(record, head)
         self.copy.add(head, opened, self.initial.size, self.plan, run.schedule.versions)

@@ -2,8 +2,8 @@
 
 The cache moves only by updates that a version holds, by the integers that were sent and the weights they got there, and
 fades and is taken back with the sum. So an update that was lost, refused, late or never used changes nothing, and a
-node that was away follows the versions that it missed. What a node loses with its state fades from the sum in
-``TURNS`` of its contributions.
+node that was away follows the versions that it missed. What a node loses with its state fades from the sum with the
+next blocks (``crossward.config.variance_reduction``).
 
 No residual is kept beside it: what rounding or clipping cut off an update is missing in the cache, too, and so is part
 of the next difference.
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossward.config.variance_reduction import fade
+from crossward.config.variance_reduction import FADE
 from crossward.protocol.messages import Included
 
 KEPT = 8  # of the updates that a node sent, the newest: versions that hold one may still come, or be taken back
@@ -31,12 +31,13 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class OwnCache:
-    """``values`` float64 [total], in units of scale epoch 0 over W, at ``version``; None while all are 0.
+    """``values`` float64 [total], in units of scale epoch 0 over W, at ``version`` and its ``block``; None while all 0.
 
     ``sent`` are the integers of updates by task, ``epochs`` the scale epochs of those that no version has held yet.
     """
 
     version: int = 0
+    block: int = 0
     values: Floats | None = None
     sent: dict[int, NDArray[Any]] = field(default_factory=dict)
     epochs: dict[int, int] = field(default_factory=dict)
@@ -48,26 +49,29 @@ class OwnCache:
             del self.sent[old]
             self.epochs.pop(old, None)
 
-    def advance(self, included: Iterable[Included], version: int) -> None:
-        """Follow the versions up to ``version``, which hold these updates, in order; those known already are skipped."""
+    def advance(self, included: Iterable[Included], version: int, gain: int) -> None:
+        """Follow the versions up to ``version``, which hold these updates, in order; those known already are skipped.
+
+        ``gain`` is how many updates a full buffer holds.
+        """
         for number, rows in groupby(included, lambda row: row.version):
             if self.version < number <= version:
-                self._step(list(rows))
+                self._step(list(rows), gain)
         self.version = max(self.version, version)
 
-    def _step(self, rows: list[Included]) -> None:
-        count, hospitals = len(rows), max(rows[0].hospitals, len(rows))
-        kept, own = fade(count, hospitals), None
+    def _step(self, rows: list[Included], gain: int) -> None:
+        block, added = rows[0].block, rows[0].weight > 0
+        if self.values is not None and block != self.block:
+            if added and block > self.block:
+                self.values = self.values * FADE
+            elif not added and block < self.block:
+                self.values = self.values / FADE
+        self.block = max(self.block, block) if added else min(self.block, block)
         for row in rows:
             if row.task in self.sent:
                 self.epochs.pop(row.task, None)
-                own = self.sent[row.task] * (count * row.weight * 2.0**-row.epoch)
-        if self.values is None:
-            self.values = own
-        elif rows[0].weight > 0:
-            self.values = self.values * kept if own is None else self.values * kept + own
-        else:
-            self.values = (self.values if own is None else self.values + own) / kept
+                own = self.sent[row.task] * (gain * row.weight * 2.0**-row.epoch)
+                self.values = own if self.values is None else self.values + own
 
     def expected(self, accepted: Iterable[int], total_weight: int) -> Floats | None:
         """The cache when the ``accepted`` updates that wait for their version are in one with a fair share of W."""

@@ -2,8 +2,8 @@
 
 A version record is ``sum_k w_k (q_k + offset)`` and its dither, with its exact ``sum_k w_k``. Adding integers is
 associative, so a node's state does not depend on how its records were grouped; floats are made from the accumulators
-in a fixed order, so every node that reached a version holds the same bits. With cached updates records come singly, and
-a mean of caches is followed beside the sums (``client_app.cached.mean``).
+in a fixed order, so every node that reached a version holds the same bits. With cached updates the mean of caches is
+followed beside the sums (``client_app.cached.mean``).
 
 Accumulators are int32 where the run is short enough for it, else int64, and are worked on a stretch at a time: an
 adapter of 8B-model size takes little more than its own bytes.
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from client_app.cached.mean import CachedMean
 from client_app.update.payloads import Opened, Payloads, UnopenedError
 from crossward.config.schedule import Schedule
+from crossward.config.variance_reduction import NO_BLOCK
 from crossward.encryption.holder import Integers
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.snapshot import SnapshotError
@@ -57,23 +58,12 @@ class Accumulators:
         ``total`` is the adapter's number of values, ``versions`` the run's last version. When something is wrong with
         the record this raises and the accumulators are of no more use: the state on disk is the one to go back to.
         """
-        if head.first != self.version + 1 or head.last < head.first:
-            raise ProtocolError(
-                f"a record of versions {head.first}..{head.last} does not follow version {self.version}"
-            )
-        if head.sign not in (1, -1) or not 0 < head.weight_sum <= plan.total_weight * (head.last - head.first + 1):
-            raise ProtocolError(f"the record of version {head.last} has sign {head.sign}, weights {head.weight_sum}")
-        most = plan.most_dithers(head.last - head.first + 1)
-        if not 0 <= head.dithered <= most:
-            raise ProtocolError(
-                f"the record of versions {head.first}..{head.last} says that it carries {head.dithered} dithers, its "
-                f"fields hold 0 to {most}"
-            )
-        _check_cached(head)
+        self._check(head, plan)
         if head.reverts:
             self._revert(head)
-        if head.contributors and self.cached is None:
-            self.cached = CachedMean.zeros(total)
+        if head.block != NO_BLOCK:
+            self.cached = self.cached or CachedMean.zeros(total)
+            self.cached.begin(head)
         held = self.values.get(head.epoch)
         if held is None:
             kind = np.int32 if plan.snapshot_bits(versions) <= 32 else np.int64
@@ -86,7 +76,25 @@ class Accumulators:
             held[place] = after
             if self.cached is not None:
                 self.cached.add(head, place, values)
+        if self.cached is not None:
+            self.cached.end(head)
         self.version = head.last
+
+    def _check(self, head: RecordHead, plan: FieldPlan) -> None:
+        """Refuse a record that does not follow, or whose numbers cannot be."""
+        if head.first != self.version + 1 or head.last < head.first:
+            raise ProtocolError(
+                f"a record of versions {head.first}..{head.last} does not follow version {self.version}"
+            )
+        if head.sign not in (1, -1) or not 0 < head.weight_sum <= plan.total_weight * (head.last - head.first + 1):
+            raise ProtocolError(f"the record of version {head.last} has sign {head.sign}, weights {head.weight_sum}")
+        most = plan.most_dithers(head.last - head.first + 1)
+        if not 0 <= head.dithered <= most:
+            raise ProtocolError(
+                f"the record of versions {head.first}..{head.last} says that it carries {head.dithered} dithers, its "
+                f"fields hold 0 to {most}"
+            )
+        _check_block(head)
 
     def _revert(self, head: RecordHead) -> None:
         """Take note of a version that is taken back, or put back: it counts once or not at all."""
@@ -120,7 +128,7 @@ class Accumulators:
                 exact += self.values[epoch][here] * (schedule.server_rate * unit / plan.total_weight)
             if self.cached is not None:
                 unit = schedule.value_range(0) / plan.q_max
-                exact += self.cached.moved[here] * (schedule.server_rate * unit / plan.total_weight)
+                exact += self.cached.shift(here) * (schedule.server_rate * unit / plan.total_weight)
             out[here] = exact
         return out
 
@@ -138,14 +146,15 @@ class Accumulators:
         return mac.hexdigest()
 
 
-def _check_cached(head: RecordHead) -> None:
-    """Refuse numbers of a record with cached updates that cannot be."""
-    if not head.contributors and not head.hospitals:
+def _check_block(head: RecordHead) -> None:
+    """Refuse a block of cached updates that cannot be."""
+    block = head.block
+    if block == NO_BLOCK:
         return
-    if head.first != head.last or not 0 < head.contributors <= min(head.hospitals, head.weight_sum):
+    least = 0 if block.number == 1 else 1
+    if min(block[:4]) < 1 or min(block.closed, block.before) < least or max(block) >= 1 << 40:
         raise ProtocolError(
-            f"the record of versions {head.first}..{head.last} is said to hold {head.contributors} updates with weights "
-            f"of {head.weight_sum}, of {head.hospitals} hospitals"
+            f"the record of versions {head.first}..{head.last} is of the impossible block {tuple(block)}"
         )
 
 
@@ -162,7 +171,8 @@ def take_snapshot(
     if state.cached is not None:
         parts += [(name, half, HALF_BITS) for name, half in zip(HALVES, state.cached.halves(), strict=True)]
     made = tuple(payloads.wrap(v, bits, _place(lineage, layout, state.version, name)) for name, v, bits in parts)
-    return SnapshotHead(state.version, tuple(name for name, _, _ in parts), payloads.vault.fingerprint), made
+    at = tuple(state.cached.at) if state.cached is not None else ()
+    return SnapshotHead(state.version, tuple(name for name, _, _ in parts), payloads.vault.fingerprint, at), made
 
 
 def from_snapshot(
@@ -182,7 +192,7 @@ def from_snapshot(
                 values[epoch] = opened.astype(np.int32) if bits <= 32 else opened
         if halves and head.epochs[-len(HALVES) :] != HALVES:
             raise ProtocolError("it lacks a part of the cached updates")
-        cached = CachedMean.from_halves(halves) if halves else None
+        cached = CachedMean.from_halves(halves, head.cached) if halves else None
     except (ProtocolError, SnapshotError, ValueError) as error:
         raise ProtocolError(f"the snapshot of version {head.version} cannot be used: {error}") from error
     return Accumulators(head.version, values, since=head.version, cached=cached)

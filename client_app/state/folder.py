@@ -23,7 +23,7 @@ import numpy as np
 from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
-from client_app.cached.mean import CachedMean
+from client_app.cached.mean import CachedMean, Standing
 from client_app.cached.own import OwnCache
 from client_app.state.accumulators import Accumulators
 from client_app.training.trained import Vector
@@ -32,6 +32,7 @@ from crossward.machine.files import write_atomic
 from crossward.protocol.messages import Head
 
 _FORMAT = 2
+_CACHED = ("cached.caches", "cached.moved", "cached.recent")
 NO_HEAD = Head(-1, "")
 
 
@@ -104,6 +105,11 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def _cached(arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> CachedMean | None:
+    at = facts.get("cached", ())
+    return CachedMean(*(arrays[name] for name in _CACHED), Standing(*at)) if at else None
+
+
 class StateFolder:
     """``<folder>/state.json`` and the arrays it names."""
 
@@ -137,7 +143,7 @@ class StateFolder:
                     values,
                     dict(facts.get("reverted", ())),
                     facts.get("since", 0),
-                    CachedMean(arrays["caches"], arrays["moved"]) if "caches" in arrays else None,
+                    _cached(arrays, facts),
                 ),
                 arrays.get("residual"),
                 facts["pending_task"],
@@ -145,7 +151,7 @@ class StateFolder:
                 Head(*facts["head"]),
                 facts.get("unit", NO_UNIT),
                 OwnCache(
-                    facts.get("own_version", 0),
+                    *facts.get("own_at", (0, 0)),
                     arrays.get("own"),
                     {int(name[5:]): arrays[name] for name in arrays if name.startswith("sent.")},
                     dict(facts.get("sent_epochs", ())),
@@ -169,7 +175,7 @@ class StateFolder:
         if state.pending is not None:
             arrays["pending"] = state.pending
         if state.copy.cached is not None:
-            arrays |= {"caches": state.copy.cached.caches, "moved": state.copy.cached.moved}
+            arrays |= dict(zip(_CACHED, state.copy.cached.arrays, strict=True))
         if state.own.values is not None:
             arrays["own"] = state.own.values
         arrays |= {f"sent.{task}": values for task, values in state.own.sent.items()}
@@ -182,7 +188,8 @@ class StateFolder:
             "since": state.copy.since,
             "pending_task": state.pending_task,
             "head": list(state.head),
-            "own_version": state.own.version,
+            "own_at": [state.own.version, state.own.block],
+            "cached": [] if state.copy.cached is None else list(state.copy.cached.at),
             "sent_epochs": sorted(state.own.epochs.items()),
             "arrays": name,
         }

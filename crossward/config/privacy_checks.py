@@ -118,9 +118,9 @@ def _cached(config: RunConfig) -> str:
     if config.privacy.unit != HOSPITAL or not config.strategy.cached:
         return ""
     return (
-        f"strategy.variance-reduction = {CACHED!r} sends differences of updates, and privacy.unit = 'hospital' bounds "
-        "each update and adds noise to it: a difference that the bound cuts would stay wrong for many versions, and "
-        "caches would keep the noise. Set strategy.variance-reduction to 'none'"
+        f"strategy.variance-reduction = {CACHED!r} is for updates without noise, and privacy.unit = 'hospital' bounds "
+        "each of them and adds noise: caches would keep the noise, and the bound would cut the differences to them. "
+        "Set strategy.variance-reduction = 'none'"
     )
 
 

@@ -200,6 +200,11 @@ class StrategySettings:
                 f"strategy.buffer-size = {self.buffer_size} is smaller than strategy.min-contributors = "
                 f"{self.min_contributors}: no version could ever be made; raise the one or lower the other"
             )
+        if self.variance_reduction == CACHED and not self.buffer_size:
+            raise ValueError(
+                f"strategy.variance-reduction = {CACHED!r} does nothing where every node is in every round "
+                "(strategy.buffer-size = 0): set it to 'none'"
+            )
         if self.cached and not WEIGHTINGS[self.weighting].fixed:
             raise ValueError(
                 f"strategy.variance-reduction = {CACHED!r} needs weights that do not change from version to version, "
@@ -218,9 +223,9 @@ class StrategySettings:
             )
 
     @property
-    def cached(self) -> bool:
-        """Whether hospitals send what changed since their last update (``crossward.config.variance_reduction``)."""
-        return self.variance_reduction == CACHED
+    def cached(self) -> int:
+        """With cached updates (``crossward.config.variance_reduction``) how many a full buffer holds, else 0."""
+        return self.buffer_size if self.variance_reduction == CACHED else 0
 
     @property
     def stall_seconds(self) -> float:

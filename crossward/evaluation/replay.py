@@ -184,7 +184,7 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versi
     if digest != run.state.digests[made.version]:
         raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
     number = made.version
-    head = run.state.versions[number].head(number, str(facts.get("proof", "")), run.config.strategy.cached)
+    head = run.state.versions[number].head(number, str(facts.get("proof", "")))
     try:
         state.add(head, payloads.open(payload, head), payloads.total, run.plan, versions)
     except (MissingKeyError, UnopenedError, ValueError) as error:

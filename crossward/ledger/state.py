@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from crossward.config.variance_reduction import NO_BLOCK, Block
 from crossward.ledger import reasons
 from crossward.ledger.chain import LedgerError
 from crossward.ledger.events import (
@@ -71,7 +72,7 @@ class VersionFacts:
     """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: see RecordHead.
 
     ``reverts`` is the version whose updates it takes back, or puts back after that was taken back; 0 in others.
-    ``tasks`` and ``weights`` are of these updates, ``hospitals`` is how many had contributed by then.
+    ``tasks`` and ``weights`` are of these updates, ``block`` is where they are among the blocks of cached updates.
     """
 
     epoch: int
@@ -83,21 +84,21 @@ class VersionFacts:
     reverts: int = 0
     tasks: tuple[int, ...] = ()
     weights: tuple[int, ...] = ()
-    hospitals: int = 0
+    block: Block = NO_BLOCK
 
-    def head(self, version: int, proof: str = "", cached: bool = False) -> RecordHead:
-        """The head of the record of ``version``, whose facts these are; ``cached``: of a run with cached updates."""
+    def head(self, version: int, proof: str = "") -> RecordHead:
+        """The head of the record of ``version``, whose facts these are."""
         if self.discarded:
             return RecordHead(version, version, self.epoch, 0, self.sign)
         head = RecordHead(version, version, self.epoch, self.weight_sum, self.sign, self.key, self.dithered)
         if proof:
             head = head._replace(proof=proof, reverts=self.reverts)
-        return head._replace(contributors=len(self.tasks), hospitals=self.hospitals) if cached else head
+        return head._replace(block=self.block)
 
     def included(self, version: int) -> Iterator[Included]:
         """The updates that ``version``, whose facts these are, adds or takes back."""
         for task, weight in zip(() if self.discarded else self.tasks, self.weights, strict=False):
-            yield Included(version, task, self.sign * weight, self.epoch, self.hospitals)
+            yield Included(version, task, self.sign * weight, self.epoch, self.block.number)
 
 
 @dataclass
@@ -308,9 +309,9 @@ def _measure(state: RunState, event: Measured) -> None:
 
 def _make(state: RunState, event: Version) -> None:
     state.version = event.version
-    reverts, made = event.reverts or 0, (event.tasks, event.weights, len(state.taken.keys() | set(event.hospitals)))
+    reverts, made = event.reverts or 0, (event.tasks, event.weights, Block(*event.block))
     if reverts and (before := state.versions.get(reverts)) is not None:
-        reverts, made = before.reverts or reverts, (before.tasks, before.weights, before.hospitals)
+        reverts, made = before.reverts or reverts, (before.tasks, before.weights, before.block)
     facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered, False, reverts, *made)
     state.versions[event.version] = facts
     state.digests[event.version] = event.digest
@@ -389,7 +390,7 @@ def _evaluate(state: RunState, event: Evaluated) -> None:
 
 
 def _confirm(state: RunState, event: Snapshot) -> None:
-    state.snapshot = SnapshotHead(event.version, event.epochs, event.key)
+    state.snapshot = SnapshotHead(event.version, event.epochs, event.key, event.cached)
     state.snapshot_digests = event.digests
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.variance_reduction import NO_BLOCK, Block
 from crossward.protocol.measures import Measure
 from crossward.protocol.parts import Payload
 
@@ -51,9 +52,8 @@ class RecordHead(NamedTuple):
     as :mod:`crossward.encryption.committee.spelling` spells it; empty under other schemes. ``reverts`` is the earlier
     version whose list a record takes back (sign -1) or puts back (1); 0 in others, and under other schemes.
 
-    With cached updates (``crossward.config.variance_reduction``) a record is of one version, ``contributors`` is how
-    many updates are in it, ``hospitals`` how many hospitals had contributed by then; of a version that is taken back or
-    put back, those of the version itself. Else both are 0.
+    With cached updates (``crossward.config.variance_reduction``) a record is of versions of one block, and ``block`` is
+    where the first of them is in it; of a version that is taken back or put back, where that was itself.
     """
 
     first: int
@@ -65,37 +65,38 @@ class RecordHead(NamedTuple):
     dithered: int = 0
     proof: str = ""
     reverts: int = 0
-    contributors: int = 0
-    hospitals: int = 0
+    block: Block = NO_BLOCK
 
 
 class Included(NamedTuple):
     """An update that is in a version, in scale ``epoch``; ``weight`` is negative where the version takes it back.
 
-    ``hospitals`` is as in the version's :class:`RecordHead`.
+    ``block`` is the number of the version's block (:class:`RecordHead`).
     """
 
     version: int
     task: int
     weight: int
     epoch: int
-    hospitals: int
+    block: int
 
 
-HALVES = (16, 17, 18, 19)  # a snapshot's payloads of cached updates: low and high halves of two arrays of float64
+HALVES = (16, 17, 18, 19, 20, 21)  # a snapshot's payloads of cached updates: halves of three arrays of float64
 HALF_BITS = 32
 
 
 class SnapshotHead(NamedTuple):
     """A lossless copy of the integer accumulators at a version: one payload an epoch, offset ``1 << (bits - 1)``.
 
-    With cached updates ``epochs`` ends with ``HALVES``, of ``HALF_BITS`` bits.
+    With cached updates ``epochs`` ends with ``HALVES``, of ``HALF_BITS`` bits, and ``cached`` is in which block the
+    copy is (``client_app.cached.mean.Standing``).
     ``key`` is the fingerprint of the consortium key that it is sealed under, empty when it is not.
     """
 
     version: int
     epochs: tuple[int, ...]
     key: str = ""
+    cached: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class Update:
         facts["committee"] = hashlib.sha256(self.committee).hexdigest() if self.committee else ""
         if self.snapshot is not None:
             head, payloads = self.snapshot
-            facts["snapshot"] = [head.version, list(head.epochs), [p.digest() for p in payloads]]
+            facts["snapshot"] = [head.version, list(head.epochs), list(head.cached), [p.digest() for p in payloads]]
         return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 

@@ -13,6 +13,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 
 from crossward.config.encryption_schemes import COMMITTEE
+from crossward.config.variance_reduction import NO_BLOCK
 from crossward.encryption.aggregator import Kinds
 from crossward.encryption.committee.spelling import join_proofs
 from crossward.encryption.plan import FieldPlan
@@ -39,7 +40,7 @@ class CatchUp:
     """Sums of the version records that ``journal`` keeps; ``versions`` is what the ledger says of them.
 
     ``kept_sums`` bounds how many aligned sums of each length stay in the journal; of these the one longest unused goes
-    first, and is made again when needed. With ``cached`` updates a node needs every version by itself.
+    first, and is made again when needed.
     """
 
     def __init__(
@@ -49,13 +50,11 @@ class CatchUp:
         plan: FieldPlan,
         kinds: Kinds,
         kept_sums: int = 16,
-        cached: bool = False,
     ) -> None:
         self.versions = versions
         self.journal = journal
         self.plan = plan
         self.kinds = kinds
-        self.cached = cached
         self._alone: set[int] = set()  # versions that are sent by themselves
         self._sums: dict[int, OrderedDict[int, RecordHead]] = defaultdict(OrderedDict)  # by length, by first
         self._kept = kept_sums
@@ -70,10 +69,12 @@ class CatchUp:
     def _one_sum(self, a: int, b: int) -> bool:
         """Whether versions ``a`` and ``b`` may be in one sum."""
         one, other = self.versions[a], self.versions[b]
-        if self.cached or one.discarded or other.discarded or a in self._alone or b in self._alone:
+        if one.discarded or other.discarded or a in self._alone or b in self._alone:
             return False
         if COMMITTEE in self.kinds and (one.reverts or other.reverts):
             return False  # nodes check one by one which version each takes back
+        if one.block != NO_BLOCK and (one.block.number != other.block.number or one.sign < 0):
+            return False  # nodes take what a block brought into the mean when it ends, and take versions back singly
         return (one.epoch, one.sign, one.key) == (other.epoch, other.sign, other.key)
 
     def forget(self) -> None:
@@ -95,7 +96,7 @@ class CatchUp:
         if facts.discarded:
             return facts.head(version), EMPTY
         kept, payload = self.journal.open(version_name(version))
-        return facts.head(version, kept.get("proof", ""), self.cached), payload
+        return facts.head(version, kept.get("proof", "")), payload
 
     def _aligned(self, first: int, length: int) -> Record:
         """Sum of versions first..first+length-1, where length is a power of two that divides first-1."""

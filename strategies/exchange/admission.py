@@ -97,9 +97,10 @@ def _malformed_snapshot(update: Update, sealed: bool, bits: int) -> Stated | Non
         return None
     head, payloads = update.snapshot
     values, kind = sum(h.length for h in update.payload.heads), WRAPPED if sealed else CLEAR
-    if head.version != update.version or head.key != update.key or len(payloads) > MAX_EPOCH + 1 + len(HALVES):
+    scales = [epoch for epoch in head.epochs if epoch not in HALVES]
+    if head.version != update.version or head.key != update.key or len(scales) > MAX_EPOCH + 1:
         return reasons.SNAPSHOT_HEAD(version=head.version, epochs=len(payloads), key=head.key or "none")
-    if not set(head.epochs) <= {*range(MAX_EPOCH + 1), *HALVES}:
+    if not set(scales) <= set(range(MAX_EPOCH + 1)) or head.epochs[len(scales) :] not in ((), HALVES):
         return reasons.SNAPSHOT_EPOCHS(epochs=list(head.epochs), last=MAX_EPOCH)
     for epoch, payload in zip(head.epochs, payloads, strict=True):
         wide = HALF_BITS if epoch in HALVES else bits

@@ -90,7 +90,7 @@ class ServerState:
         self.run: RunState = fold(map(read_line, self.journal.events()))
         self.run.check_known()
         self.roster = Roster(self.run.present)
-        self.catch_up = CatchUp(self.run.versions, self.journal, self.plan, self.kinds, cached=self.settings.cached)
+        self.catch_up = CatchUp(self.run.versions, self.journal, self.plan, self.kinds)
         self.snapshots = Snapshots(self.journal, self.hashes, self.run)
         self.convergence = Convergence(self.settings)
         self.forecast = Forecast(self.settings, self.bandwidths)
