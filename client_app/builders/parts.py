@@ -123,4 +123,5 @@ def make_node(
         limits=limits,
         reporting=Reporting(counts, config.train.loss_grid, fewest_held_out),
         cached=config.strategy.cached,
+        personal=config.personal,
     )

@@ -139,7 +139,8 @@ class CachedMean:
             raise ValueError("it lacks a part of the cached updates")
         if not all(np.isfinite(values).all() for values in arrays):
             raise ValueError("its cached updates are not finite")
-        return cls(*arrays, standing)
+        caches, moved, recent = arrays
+        return cls(caches, moved, recent, standing)
 
     def update(self, mac: Any) -> None:
         """Feed everything into a state hash."""

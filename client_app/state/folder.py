@@ -107,7 +107,10 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def _cached(arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> CachedMean | None:
     at = facts.get("cached", ())
-    return CachedMean(*(arrays[name] for name in _CACHED), Standing(*at)) if at else None
+    if not at:
+        return None
+    caches, moved, recent = (arrays[name] for name in _CACHED)
+    return CachedMean(caches, moved, recent, Standing(*at))
 
 
 class StateFolder:
@@ -151,7 +154,8 @@ class StateFolder:
                 Head(*facts["head"]),
                 facts.get("unit", NO_UNIT),
                 OwnCache(
-                    *facts.get("own_at", (0, 0)),
+                    facts.get("own_version", 0),
+                    facts.get("own_block", 0),
                     arrays.get("own"),
                     {int(name[5:]): arrays[name] for name in arrays if name.startswith("sent.")},
                     dict(facts.get("sent_epochs", ())),
@@ -188,7 +192,8 @@ class StateFolder:
             "since": state.copy.since,
             "pending_task": state.pending_task,
             "head": list(state.head),
-            "own_at": [state.own.version, state.own.block],
+            "own_version": state.own.version,
+            "own_block": state.own.block,
             "cached": [] if state.copy.cached is None else list(state.copy.cached.at),
             "sent_epochs": sorted(state.own.epochs.items()),
             "arrays": name,

@@ -227,7 +227,7 @@ def read_task(content: RecordDict) -> Task:
     if len({len(column) for column in columns + blocks}) != 1:
         raise ProtocolError("the records' columns differ in length")
     rows = zip(zip(*columns, strict=True), zip(*blocks, strict=True), strict=True)
-    heads = [RecordHead(*row, block=Block(*block)) for row, block in rows]
+    heads = [RecordHead(*row)._replace(block=Block(*block)) for row, block in rows]
     for head in heads:
         _key(head.key, "record-key")
     included = [_list(facts, f"included-{name}", int) for name in Included._fields]
