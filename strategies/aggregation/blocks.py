@@ -14,7 +14,7 @@ def next_block(state: ServerState) -> tuple[int, ...]:
     if not state.settings.cached:
         return ()
     every, hospitals = state.settings.evaluate_every, len(state.run.taken)
-    last = next((v for v in sorted(state.run.versions, reverse=True) if not state.run.versions[v].discarded), 0)
+    last = next((v for v in range(state.version, 0, -1) if not state.run.versions[v].discarded), 0)
     if not last:
         return tuple(Block(state.settings.buffer_size, 1, 1, max(hospitals, 1)))
     facts = state.run.versions[last]

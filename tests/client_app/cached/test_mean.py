@@ -110,6 +110,22 @@ def test_taking_back_newest_first_leads_to_a_blocks_beginning(count: int, back_t
     assert np.allclose(a.cached.caches + a.cached.recent, before.cached.caches + before.cached.recent, atol=1e-6)
 
 
+@pytest.mark.parametrize("gone", [5, 6, 8, 9])
+def test_a_discarded_version_leaves_its_step_and_nothing_else(gone: int) -> None:
+    """First, last or within a block: who leaves it out holds what an empty one would have made."""
+    rows = history(16, seed=8, evaluated=4)
+    assert [rows[number - 1][0].position for number in (5, 6, 8, 9)] == [1, 2, 4, 1]
+    a = Accumulators()
+    for number, row in enumerate(rows, start=1):
+        if number == gone:
+            a.skip(RecordHead(number, number, 0, 0, 1))
+        else:
+            add(a, [row])
+    block, epoch, values = rows[gone - 1]
+    rows[gone - 1] = (block, epoch, 0 * values)
+    assert np.allclose(vector(a), replica(rows), rtol=0, atol=1e-6)
+
+
 def test_taking_back_stops_in_the_middle_alike_at_every_node() -> None:
     rows = history(20, seed=4)
     back = [row for row in rows[::-1]][:5]
