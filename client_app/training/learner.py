@@ -20,6 +20,7 @@ from client_app.personal.methods import PERSONAL_METHODS
 from client_app.personal.result import Personal
 from client_app.personal.split import Ints
 from client_app.personal.trainer import Given
+from client_app.training.head import pass_tokens
 from client_app.training.loop import Pace, TrainingError, train_steps
 from client_app.training.measuring import Table, measured, patient_rows
 from client_app.training.meter import Meter, Report, log_report
@@ -261,7 +262,7 @@ class LoraLearner:
     def measure(self, name: str, vector: Vector, tokens: TokenDataset, among: Ints | None = None) -> Table:
         """As :meth:`by_patient`, on the notes ``among`` (None: all) of ``tokens``; progress calls it ``name``."""
         write_vector(self.adapted.model, self.adapted.layout, vector)
-        batches = test_batches(tokens, self.settings.evaluation_tokens, among)
+        batches = test_batches(tokens, pass_tokens(self.settings.evaluation_tokens, self.adapted.model), among)
         meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
         patients, precision = len(tokens.patient_ids), self.settings.precision
         return patient_rows(self.adapted.model, meter.over(batches), patients, precision, self.team)
