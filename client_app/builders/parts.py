@@ -122,5 +122,6 @@ def make_node(
         sealer=UpdateSealer(vault, noise, config.train.error_feedback, keys),
         limits=limits,
         reporting=Reporting(counts, config.train.loss_grid, fewest_held_out),
+        cached=config.strategy.cached,
         personal=config.personal,
     )

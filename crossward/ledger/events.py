@@ -449,7 +449,8 @@ class Version(Event):
     ``weights``, ``staleness`` and so on are in the order of ``tasks``; ``hospital_epsilon`` is what the hospital that
     has taken part most has spent by then, in ``hospital_versions`` versions. ``seconds`` since the version before.
     With a committee, ``openers`` are the members whose answers opened it, ``opening_seconds`` what that took since the
-    list was fixed, ``member_seconds`` what the members worked for it.
+    list was fixed, ``member_seconds`` what the members worked for it. ``block`` is where the version is among the
+    blocks of cached updates (``crossward.config.variance_reduction.Block``).
     """
 
     name = "version"
@@ -477,6 +478,7 @@ class Version(Event):
     hospital_epsilon_version: float | None = sometimes()
     hospital_versions: int | None = sometimes()
     reverts: int | None = sometimes()
+    block: tuple[int, ...] = sometimes(())
     add_seconds: float | None = sometimes()
     openers: tuple[str, ...] = sometimes(())
     opening_seconds: float | None = sometimes()
@@ -520,6 +522,7 @@ class Snapshot(Event):
     epochs: tuple[int, ...]
     key: str
     digests: tuple[str, ...] = newer(())
+    cached: tuple[int, ...] = sometimes(())
 
 
 @_event

@@ -16,6 +16,7 @@ from crossward.ledger.events import Accepted, Shape, Version, refused
 from crossward.ledger.reasons import Stated
 from crossward.protocol.messages import LATE, TRAIN, WRONG_KEY, WRONG_LAYOUT
 from crossward.protocol.parts import Part
+from strategies.aggregation.blocks import next_block
 from strategies.aggregation.catchup import version_name
 from strategies.aggregation.combine import combine
 from strategies.aggregation.weighting import Contribution, damped_total, equal_weights, integer_weights, shares
@@ -164,6 +165,7 @@ def finish_version(
         bandwidths=tuple(c.bandwidth for c in contributions),
         **({} if state.losses_withheld else _losses(made.share, contributions)),
         seconds=now - state.version_began,
+        block=next_block(state),
         seal_seconds=tuple(update.seal_seconds for update in chosen),
         open_seconds=tuple(update.open_seconds for update in chosen),
         **spent,
