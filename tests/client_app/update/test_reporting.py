@@ -20,8 +20,9 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def test_a_training_is_reported_whole_or_without_its_count_and_with_a_coarse_loss() -> None:
-    assert Reporting().training(TRAINED) == TRAINED
-    told = Reporting(counts=False, loss_grid=1.5).training(TRAINED)
+    assert Reporting().training(TRAINED) == (TRAINED, 0.0)
+    told, noise = Reporting(counts=False, loss_grid=1.5).training(TRAINED)
+    assert noise == 0.0
     assert (told.num_examples, told.num_tokens, told.steps) == (1, 100, 5)
     assert told.loss_sum == pytest.approx(150.0)
 
