@@ -95,7 +95,7 @@ class HeldOutReports:
             return None
         try:
             last = self.last()
-            fresh = _next(last, losses, version, versions, self.normal)
+            fresh = following(last, losses, version, versions, self.normal)
             if fresh is not None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(self.path, json.dumps(asdict(fresh)) + "\n", durable=self.durable)
@@ -105,7 +105,7 @@ class HeldOutReports:
         return fresh or last
 
 
-def _next(
+def following(
     last: HeldOutLoss | None,
     losses: Sequence[float],
     version: int,
