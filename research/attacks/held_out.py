@@ -114,22 +114,22 @@ class Noisy:
     def _run(self, losses: Floats, normals: Sequence[float]) -> Floats:
         last, out, versions = None, [], losses.shape[1]
         for version in range(versions):
-            last = following(last, losses[:, version], version, versions, lambda at: normals[at]) or last
+            last = following(last, losses[:, version].tolist(), version, versions, lambda at: normals[at]) or last
             assert last is not None
             out.append(last.value)
         return np.array(out)
 
     def report(self, losses: Floats, rng: np.random.Generator) -> Floats:
         """The estimates, with fresh noise for every version."""
-        return self._run(losses, rng.standard_normal(losses.shape[1]).tolist())
+        return self._run(losses, list(rng.standard_normal(losses.shape[1])))
 
     def likelihood(self, reports: Floats, losses: Floats) -> float:
         """What noise the reports would have had, version by version: the reports so far are known to everybody."""
         total, versions = 0.0, losses.shape[1]
         last: HeldOutLoss | None = None
         for version in range(versions):
-            none = following(last, losses[:, version], version, versions, lambda _: 0.0)
-            one = following(last, losses[:, version], version, versions, lambda _: 1.0)
+            none = following(last, losses[:, version].tolist(), version, versions, lambda _: 0.0)
+            one = following(last, losses[:, version].tolist(), version, versions, lambda _: 1.0)
             assert none is not None and one is not None
             drawn = (reports[version] - none.value) / max(one.value - none.value, 1e-12)
             total -= drawn**2 / 2
