@@ -24,6 +24,7 @@ from client_app.guard.budget import BudgetError, Cost
 from client_app.guard.limits import Limits
 from client_app.guard.strikes import Strikes, StruckOutError
 from client_app.identity import sign
+from client_app.personal.result import Personal
 from client_app.state.accumulators import take_snapshot
 from client_app.state.catch_up import BehindError, NotOpenedError, catch_up
 from client_app.state.folder import NodeState, StateFolder
@@ -33,6 +34,7 @@ from client_app.training.trained import Trained, Vector, unreported
 from client_app.update.payloads import MissingKeyError, Payloads, Vault
 from client_app.update.reporting import Reporting
 from client_app.update.sealer import UpdateSealer
+from crossward.config.personal_settings import NONE, PersonalSettings
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.machine.text import printable
@@ -89,6 +91,13 @@ class PrivateLearner(Learner, Protocol):
         """Private local training from ``start`` at ``version``, with noise that nobody can draw again."""
 
 
+class PersonalLearner(Learner, Protocol):
+    """A learner that can make a personal adapter."""
+
+    def personal(self, start: Vector, alone: Vector | None, steps: int, seed: int) -> Personal:
+        """A personal adapter from the global one, ``start``, in at most ``steps`` steps; see the run's settings."""
+
+
 _REFUSALS = (BehindError, BudgetError, MissingKeyError, NotOpenedError, StruckOutError)
 
 
@@ -125,11 +134,13 @@ class Node:
     sealer: UpdateSealer = field(default_factory=UpdateSealer)
     limits: Limits = field(default_factory=Limits)
     reporting: Reporting = field(default_factory=Reporting)
+    personal: PersonalSettings | None = None
     entered: float | None = None
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
         self.own = OwnAdapter(self.folder / "own.npy", self.durable)
+        self.personal_adapter = OwnAdapter(self.folder / "personal.npy", self.durable, "the personal adapter")
         self.strikes = Strikes(self.limits.unopened or self.folder / "unopened.json", self.durable)
         self.open_seconds = 0.0
         self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
@@ -197,15 +208,28 @@ class Node:
         return self._evaluation(task, state, digest, began)
 
     def alone(self, task: Task) -> Reply:
-        """Train an adapter on this node's notes alone, keep it, and measure it."""
+        """Train an adapter on this node's notes alone and a personal one, keep both, and measure them."""
         began = self._began()
         try:
             state, digest = self._catch_up(task)  # before the long work: a node that is behind says so at once
         except _REFUSALS as error:
             return self._failure(task, error)
         steps = task.steps or self.schedule.local_steps * self.schedule.versions
-        self.own.write(self.learner.alone(self.learner.initial(), steps, self._seed(task, "alone")))
+        alone = self.learner.alone(self.learner.initial(), steps, self._seed(task, "alone"))
+        self.own.write(alone)
+        self._personalise(task, state, alone, steps)
         return self._evaluation(task, state, digest, began)
+
+    def _personalise(self, task: Task, state: NodeState, alone: Vector, steps: int) -> None:
+        """Make the personal adapter, where the run or the hospital wants one, and keep it."""
+        if self.personal is None or self.personal.method == NONE:
+            self.personal_adapter.remove()  # one of an earlier end of this run would be taken for this one's
+            return
+        learner = cast(PersonalLearner, self.learner)
+        steps = self.personal.steps or steps
+        made = learner.personal(self._vector(state, task), alone, steps, self._seed(task, "personal"))
+        self.personal_adapter.write(made.vector)
+        logger.info("%s", made.line())
 
     def _began(self) -> float:
         return self.clock() if self.entered is None else self.entered
@@ -283,6 +307,8 @@ class Node:
             models = {"base": self.learner.initial(), **models}
             if (own := self.own.read(len(models["base"]))) is not None:
                 models["own"] = own
+            if (personal := self.personal_adapter.read(len(models["base"]))) is not None:
+                models["personal"] = personal
         found = self.learner.evaluate(models)
         measures = self.reporting.measures(found, task.version, self.limits.protected)
         self.store.save(state)

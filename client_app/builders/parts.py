@@ -131,4 +131,5 @@ def make_node(
         sealer=UpdateSealer(vault, noise, config.train.error_feedback, keys),
         limits=limits,
         reporting=Reporting(counts, config.train.loss_grid, fewest_held_out, held_out),
+        personal=config.personal,
     )

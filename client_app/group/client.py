@@ -17,6 +17,7 @@ import numpy as np
 
 from client_app.group import frames
 from client_app.group.place import GroupError, Options, code_version, connect, owner
+from client_app.personal.result import Personal
 from client_app.training.meter import Report, log_report
 from client_app.training.spec import LearnerSpec
 from client_app.training.trained import Trained, Vector
@@ -123,6 +124,12 @@ class GroupLearner:
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
         """Training without the others, by the group."""
         return _vector(self._ask("alone", [np.ascontiguousarray(start)], steps=steps, seed=seed)[1][0])
+
+    def personal(self, start: Vector, alone: Vector | None, steps: int, seed: int) -> Personal:
+        """A personal adapter, by the group."""
+        arrays = [np.ascontiguousarray(vector) for vector in (start, alone) if vector is not None]
+        facts, blobs = self._ask("personal", arrays, alone=alone is not None, steps=steps, seed=seed)
+        return Personal.of(_vector(blobs[0]), facts)
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Held-out measures of each named adapter, by the group."""

@@ -133,7 +133,7 @@ class Worker:
         self.job, self.link.stage = header["job"], LOADING
         learner = self._learner(LearnerSpec.from_json(header["spec"]))
         blob = iter(blobs)
-        if header["do"] in ("train", "train-private", "alone", "evaluate"):
+        if header["do"] in ("train", "train-private", "alone", "personal", "evaluate"):
             self.link.stage = WORKING
         match header["do"]:
             case "open":
@@ -153,6 +153,11 @@ class Worker:
             case "alone":
                 start = self._vector(learner, next(blob, None))
                 return {}, [learner.alone(start, header["steps"], header["seed"])]
+            case "personal":
+                start = self._vector(learner, next(blob, None))
+                alone = self._vector(learner, next(blob, None)) if header["alone"] else None
+                made = learner.personal(start, alone, header["steps"], header["seed"])
+                return made.facts(), [made.vector]
             case "evaluate":
                 models = {name: self._vector(learner, next(blob, None)) for name in header["models"]}
                 return {"measures": {k: m.as_dict() for k, m in learner.evaluate(models).items()}}, []

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from client_app.training.head import pass_tokens
 from client_app.training.loop import accelerator_for
 from client_app.training.losses import to_device, token_losses
 from crossward.config.train_settings import TrainSettings
@@ -69,7 +70,7 @@ class HeldOutSample:
         device = next(model.parameters()).device
         accelerator, found = accelerator_for(precision, str(device)), []
         model.eval()
-        size = max(1, self.batch_tokens // (LONGEST + 1))
+        size = max(1, pass_tokens(self.batch_tokens, model) // (LONGEST + 1))
         for first in range(0, len(self.windows), size):
             batch = padded([(ids, 0) for ids in self.windows[first : first + size]], self.pad)
             with torch.no_grad(), accelerator.autocast():

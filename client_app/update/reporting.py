@@ -13,6 +13,7 @@ from client_app.update.held_out_loss import HeldOutReports
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.protocol.measures import Measure
 
+UNNOISED = {"own": "alone", "personal": "personal"}  # adapters trained without noise, and what the log calls them
 logger = logging.getLogger("crossward.node")
 
 
@@ -41,8 +42,8 @@ class Reporting:
     def measures(self, found: dict[str, Measure], version: int, protected: str = NO_UNIT) -> dict[str, Measure]:
         """What is reported of the measures ``found`` at ``version``; the log has the others.
 
-        Where a budget is kept for the privacy unit ``protected``, the measure of the adapter trained alone, without
-        noise, is not reported: it would tell of the patients that it was trained on.
+        Where a budget is kept for the privacy unit ``protected``, the measures of the adapters trained here without
+        noise, alone and personal, are not reported: they would tell of the patients trained on.
         """
         held_out = found["global"]
         if self.fewest_held_out and held_out.patients < self.fewest_held_out:
@@ -54,13 +55,13 @@ class Reporting:
             )
             return {}
         logger.info("held-out loss %.4f at version %d", held_out.loss, version)
-        if protected == NO_UNIT or "own" not in found:
+        if protected == NO_UNIT or not (hidden := {name: found[name] for name in UNNOISED if name in found}):
             return found
         logger.info(
-            "alone, this hospital reaches a held-out loss of %.4f (together: %.4f); with privacy.unit = %r only "
+            "held-out loss of the adapters trained here without noise: %s (global: %.4f); with privacy.unit = %r only "
             "this log shows it",
-            found["own"].loss,
+            ", ".join(f"{UNNOISED[name]} {measure.loss:.4f}" for name, measure in hidden.items()),
             held_out.loss,
             protected,
         )
-        return {name: measure for name, measure in found.items() if name != "own"}
+        return {name: measure for name, measure in found.items() if name not in hidden}

@@ -120,11 +120,12 @@ class TrainSettings:
         },
     )
     evaluation_tokens: int = field(
-        default=8192,
+        default=0,
         metadata={
             "key": "train.evaluation-batch-tokens",
-            "help": "Tokens per forward pass when measuring on held-out notes.",
-            "min": 1,
+            "help": "Tokens per forward pass when measuring on held-out notes (0: 1024 on CPUs, 8192 on GPUs, fewer "
+            "where a model's logits cannot be computed in parts).",
+            "min": 0,
             "hospital": True,
         },
     )

@@ -19,7 +19,7 @@ from crossward.protocol.messages import ANSWER, CONSENT, KINDS, TRAIN
 from crossward.report import cost
 from crossward.report.lanes import Lane, named
 from crossward.report.reported_loss import ExactLoss, exact_mean
-from crossward.report.table import Rows
+from crossward.report.rows import Rows
 
 MEASURED, LOST, UNDER_WAY, CLAMPED = "measured", "lost", "under way", "clamped"
 NOTES = (

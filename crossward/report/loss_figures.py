@@ -1,31 +1,24 @@
-"""The report's figures of how well models fit: losses by version and by hospital, and held-out perplexities.
+"""The report's figures of how well models fit: losses by version and by hospital.
 
 Each takes a :class:`~crossward.report.history.History` and returns an SVG element, or nothing where there is nothing to
 draw.
 
-Not for: weights, staleness and bytes (``crossward.report.figures``) or the table of measures
-(``crossward.report.parts``).
+Not for: weights, staleness and bytes (``crossward.report.figures``) or perplexities by adapter
+(``crossward.report.adapter_figures``).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from crossward.protocol.measures import Measure
-from crossward.report.axes import FIGURE, lane_height, version_axis, y_axis
-from crossward.report.history import History, total
+from crossward.report.axes import FIGURE, version_axis, y_axis
+from crossward.report.history import History
 from crossward.report.lanes import Lane
 from crossward.report.palette import ALERT, INK, MUTED
 from crossward.report.rounded_figure import rounded_figure
-from crossward.report.svg import Drawing, log_ticks, scale, short, spread
+from crossward.report.svg import Drawing, scale, spread
 
-MODELS = {
-    "base": ("untuned base", "#7a8793"),
-    "own": ("own adapter, trained alone", "#b87800"),
-    "global": ("global adapter", "#1f4e8c"),
-}
 _MARKED = 300  # so many points of a figure have a mark and a tooltip each
 _FROM = "version that the update was trained from"
 _CLOSE = 1.5  # pixels that two points of a line are apart at least
@@ -150,48 +143,3 @@ def epsilon_figure(history: History) -> str:
             found.setdefault(span.hospital, {})[span.version] = span.epsilon
     series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
     return _lines("epsilon by hospital", series, history, 230.0, _FROM, f"{history.privacy_unit}-level epsilon")
-
-
-def perplexity_figure(history: History) -> str:
-    """Held-out perplexity of base, own and global adapter by hospital, with 95 % intervals, on a logarithmic axis."""
-    lanes = sorted({int(lane) for _, lane in history.measures})
-    if not lanes:
-        return ""
-    rows: list[tuple[Lane, dict[str, Measure]]] = []
-    overall = {model: found for model in MODELS if (found := total(history, model)) is not None}
-    if len(lanes) > 1:
-        rows.append((Lane("All hospitals", "All hospitals", INK), overall))
-    for lane in lanes:
-        held = {model: m for model in MODELS if (m := history.measures.get((model, str(lane)))) is not None}
-        rows.append((history.hospitals[lane], held))
-    spans = [m.perplexity_interval() for _, held in rows for m in held.values()]
-    low, high = min(s[0] for s in spans) / 1.06, min(max(s[1] for s in spans), 1e12) * 1.06
-    spacious = len(lanes) <= 14
-    height, top, left, right = max(lane_height(len(lanes)) + 12, 26), 40.0, 236.0, FIGURE - 70.0
-    bottom = top + height * len(rows)
-    pen = Drawing(FIGURE, bottom + 42, "held-out perplexity by hospital")
-    to_log = scale(math.log(low), math.log(high), left, right)
-    place = left
-    for name, colour in (MODELS[model] for model in MODELS if any(model in held for _, held in rows)):
-        pen.circle(place, 14, 5, colour)
-        pen.text(place + 11, 18, name)
-        place += 46 + 6.6 * len(name)
-    for tick in log_ticks(low, high):
-        pen.line(to_log(math.log(tick)), top, to_log(math.log(tick)), bottom)
-        pen.text(to_log(math.log(tick)), bottom + 17, f"{tick:.4g}", "middle", MUTED)
-    pen.text((left + right) / 2, bottom + 36, "perplexity, logarithmic (left is better)", "middle", MUTED)
-    for i, (hospital, held) in enumerate(rows):
-        middle = top + height * (i + 0.5)
-        pen.line(8, middle + height / 2, FIGURE - 24, middle + height / 2)
-        pen.swatch(10, middle + 4, hospital.colour)
-        pen.text(26, middle + 4, hospital.short, bold=hospital.colour == INK, whole=hospital.name)
-        for offset, model in zip((-0.3, 0.0, 0.3), MODELS, strict=True):
-            if (m := held.get(model)) is not None:
-                (a, b), at = m.perplexity_interval(), middle + offset * height
-                start, end = (to_log(math.log(min(max(v, low), high))) for v in (a, b))
-                pen.line(start, at, end, at, MODELS[model][1], 2)
-                title = f"{hospital.name}, {MODELS[model][0]}: {short(m.perplexity)} [{short(a)}, {short(b)}]"
-                pen.circle(to_log(math.log(min(m.perplexity, high))), at, 4, MODELS[model][1], title=title)
-                if spacious:
-                    pen.text(max(end, start) + 8, at + 3.5, short(m.perplexity), colour=MODELS[model][1], size=10.5)
-    return pen.markup()

@@ -77,6 +77,10 @@ def test_a_rank_does_what_it_is_asked(worker: Worker, shared: Any) -> None:
     assert len(header["blocks"]) > 1 and set(header["blocks"]) == {True, False}
     _, (own,) = answered(worker, request(shared, "alone", steps=2, seed=1), start.tobytes())
     assert not np.array_equal(own, start)
+    for alone in ([], [own.tobytes()]):
+        ask = request(shared, "personal", alone=bool(alone), steps=2, seed=1)
+        header, (made,) = answered(worker, ask, start.tobytes(), *alone)
+        assert header.keys() == {"done", "method", "steps", "share", "validation"} and len(made) == total
 
 
 def test_a_rank_that_does_not_lead_sends_nothing_but_that_it_is_done(worker: Worker, shared: Any) -> None:
