@@ -166,9 +166,11 @@ class Node:
         sealed = self._sealed(state, task, trained.vector)
         self.store.save(state)
         public = self.sealer.noise is not None  # constants alone are reported: noise covers the update, nothing else
-        reported = unreported(trained, self.schedule) if public else self.reporting.training(trained)
+        reported, noise = unreported(trained, self.schedule), 0.0
+        if not public:
+            reported, noise = self.reporting.training(trained, task.version, task.versions)
         if cost is None:
-            log_training(self.folder, task, trained, reported)
+            log_training(self.folder, task, trained, reported, noise)
         update = Update(
             lineage=task.lineage,
             task=task.task,
@@ -188,6 +190,7 @@ class Node:
             clipped=sealed.clipped,
             seal_seconds=sealed.seconds,
             open_seconds=self.open_seconds,
+            loss_noise=noise,
             privacy_unit=self.limits.privacy_unit,
             local_epsilon=cost.total if cost is not None else 0.0,
             local_epsilon_step=cost.alone if cost is not None else 0.0,

@@ -138,7 +138,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Update:
-    """A node's trained update. ``loss_sum`` is summed over exactly ``num_tokens`` predicted tokens (nats).
+    """A node's trained update. ``loss_sum`` (nats) is the reported mean loss times ``num_tokens`` predicted tokens.
+
+    With a ``loss_noise`` above 0.0, its standard deviation in nats a token, the loss is an estimate of the loss of
+    ``version`` on the node's held-out notes; else it is that of the training, rounded as ``train.loss-grid`` says.
 
     ``key`` is the fingerprint of the consortium key that it is sealed under; ``seal_seconds`` and ``open_seconds`` are
     what sealing it, and opening the records that came with the task, took of ``compute_seconds``.
@@ -169,6 +172,7 @@ class Update:
     clipped: float = 0.0
     seal_seconds: float = 0.0
     open_seconds: float = 0.0
+    loss_noise: float = 0.0
     privacy_unit: str = NO_UNIT
     local_epsilon: float = 0.0
     local_epsilon_step: float = 0.0

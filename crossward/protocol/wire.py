@@ -283,6 +283,7 @@ _UPDATE_METRICS: dict[str, type] = {
     "clipped": float,
     "seal_seconds": float,
     "open_seconds": float,
+    "loss_noise": float,
     "local_epsilon": float,
     "local_epsilon_step": float,
 }
@@ -415,8 +416,8 @@ def _read_update(kind: type[Update], content: RecordDict, facts: ConfigRecord) -
             f"{update.steps} steps: each must be at least 1"
         )
     seconds = (update.train_seconds, update.compute_seconds, update.seal_seconds, update.open_seconds)
-    if update.loss_sum < 0 or min(seconds) < 0:
-        raise ProtocolError("an update's loss and seconds cannot be negative")
+    if min(update.loss_sum, update.loss_noise, *seconds) < 0:
+        raise ProtocolError("an update's loss, its noise and seconds cannot be negative")
     if update.privacy_unit not in UNITS:
         raise ProtocolError(f"'privacy-unit' is {update.privacy_unit[:40]!r}, expected one of {', '.join(UNITS)}")
     if not 0.0 <= update.local_epsilon_step <= update.local_epsilon:
