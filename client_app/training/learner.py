@@ -20,7 +20,7 @@ from client_app.personal.methods import PERSONAL_METHODS
 from client_app.personal.result import Personal
 from client_app.personal.split import Ints
 from client_app.personal.trainer import Given
-from client_app.training.loop import Pace, TrainingError, train_steps
+from client_app.training.loop import NO_LIMIT, Pace, TrainingError, train_steps
 from client_app.training.measuring import Table, measured, patient_rows
 from client_app.training.meter import Meter, Report, log_report
 from client_app.training.notes_trainer import NotesTrainer
@@ -160,7 +160,7 @@ class LoraLearner:
         schedule: Schedule,
         version: int,
         seed: int,
-        pace: Pace,
+        pace: Pace = NO_LIMIT,
         observer: OnStep | None = None,
         among: Ints | None = None,
     ) -> Trained:
