@@ -10,14 +10,14 @@ as well a real model on them. --variants adds other ways to make a personal adap
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.harness.command import parse, parser, say, write_json
 from benchmarks.harness.figures import Row
-from benchmarks.harness.tables import requirements_table, show, table_of
+from benchmarks.harness.tables import Columns, requirements_table, show, table_of
 from benchmarks.personal.consortium import HOSPITALS, Consortium
-from benchmarks.personal.figures import PRODUCT, requirements, row
+from benchmarks.personal.figures import PRODUCT, REFERENCES, requirements, row
 from benchmarks.personal.settings import settings_of
 from benchmarks.personal.variants import VARIANTS
 from client_app.personal.methods import PERSONAL_METHODS
@@ -27,30 +27,27 @@ from client_app.training.trained import Vector
 from crossward.config.personal_settings import FINE_TUNE
 from crossward.machine.paths import own_folder, path_argument
 
-PRODUCTS = {PRODUCT: FINE_TUNE}
 
-
-def personal(consortium: Consortium, number: int, name: str) -> Vector:
+def personal(consortium: Consortium, number: int) -> Vector:
     """The product's personal adapter of hospital ``number``."""
 
     def make() -> Vector:
-        made = PERSONAL_METHODS[PRODUCTS[name]](NotesTrainer(consortium.learners[number]), consortium.given(number))
-        consortium.facts(f"{name}-{number}", made.facts())
+        made = PERSONAL_METHODS[FINE_TUNE](NotesTrainer(consortium.learners[number]), consortium.given(number))
+        consortium.facts(f"{PRODUCT}-{number}", made.facts())
         say(made.line())
         return made.vector
 
-    return consortium.kept(f"{name}-{number}", make)
+    return consortium.kept(f"{PRODUCT}-{number}", make)
 
 
 def tables_at(consortium: Consortium, number: int, site: int, variants: Sequence[str]) -> dict[str, Table]:
     """Every model of hospital ``number``, measured at ``site``."""
     found = {
-        "base": consortium.table("base", consortium.learners[0].initial, site),
+        "base": consortium.table("base", lambda: consortium.learners[0].initial(), site),
         "global": consortium.table("global", lambda: consortium.start, site),
         "alone": consortium.table(f"alone-{number}", lambda: consortium.alone(number), site),
+        PRODUCT: consortium.table(f"{PRODUCT}-{number}", lambda: personal(consortium, number), site),
     }
-    for name in PRODUCTS:
-        found[name] = consortium.table(f"{name}-{number}", lambda name=name: personal(consortium, number, name), site)
     return found | {name: VARIANTS[name](consortium, number, site) for name in variants}
 
 
@@ -64,27 +61,33 @@ def rows_of(consortium: Consortium, variants: Sequence[str], hospitals: Sequence
         elsewhere = {name: [tables[name] for tables in found] for name in home} if away else {}
         site = consortium.learners[number].site
         made = row(consortium.setting.name, consortium.seed, site, home, elsewhere)
-        rows.append(made | {name: consortium.facts(f"{name}-{number}") for name in PRODUCTS})
+        rows.append(made | {PRODUCT: consortium.facts(f"{PRODUCT}-{number}")})
     return rows
+
+
+def _paired(other: str) -> Callable[[Row], str]:
+    def text(found: Row) -> str:
+        gap = found[f"{PRODUCT}-{other} home"]
+        return f"{gap['nats']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]"
+
+    return text
 
 
 def show_rows(rows: Sequence[Row], variants: Sequence[str]) -> None:
     """Perplexities, and the gaps that the requirement is about."""
+    names = ["base", "global", "alone", PRODUCT]
+    which: Columns = {"setting": ("setting", ""), "seed": ("seed", ""), "hospital": (lambda r: r["site"][:20], "")}
+    gaps: Columns = {f"{PRODUCT} - {other}, nats": (_paired(other), "") for other in REFERENCES}
 
-    def paired(other: str, where: str = "home") -> object:
-        def text(found: Row) -> str:
-            gap = found[f"{PRODUCT}-{other} {where}"]
-            return f"{gap['nats']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]"
+    def perplexities(of: Sequence[str], where: str) -> Columns:
+        return {name: (f"{name} {where}", ".2f") for name in of}
 
-        return text
-
-    names = ["base", "global", "alone", *PRODUCTS, *variants]
-    columns = {"setting": ("setting", ""), "seed": ("seed", ""), "hospital": ("site", ""), "patients": ("patients", "")}
-    home = columns | {name: (f"{name} home", ".2f") for name in names}
-    home |= {f"personal-{other}, nats": (paired(other), "") for other in ("alone", "global")}
-    away = columns | {name: (f"{name} elsewhere", ".2f") for name in names}
+    home = {**which, "patients": ("patients", ""), **perplexities(names, "home"), **gaps}
     show(table_of("At home: perplexity; gaps with 95 % intervals paired by patient", rows, home, left=3))
+    if variants:
+        show(table_of("Other methods at home", rows, {**which, **perplexities(variants, "home")}, left=3))
     if any(f"{PRODUCT} elsewhere" in found for found in rows):
+        away = {**which, **perplexities([*names, *variants], "elsewhere")}
         show(table_of("Elsewhere: perplexity on the other hospitals' held-out notes", rows, away, left=3))
 
 

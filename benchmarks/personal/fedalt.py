@@ -40,7 +40,8 @@ class Mixer(torch.nn.Module):
         scale = layer.scaling["default"]
         own = layer.lora_B["default"](layer.lora_A["default"](x)) * scale
         frozen = (x @ self.a.T @ self.b.T) * scale
-        return output + (1.0 - torch.sigmoid(self.gate(x))) * (frozen - own)
+        mixed_output: torch.Tensor = output + (1.0 - torch.sigmoid(self.gate(x))) * (frozen - own)
+        return mixed_output
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Not for: training (``benchmarks.personal.consortium``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.harness.figures import Row, at_most
@@ -26,7 +26,7 @@ def _interval(found: Difference) -> dict[str, Any]:
     return {"nats": found.loss, "low": found.loss - half, "high": found.loss + half}
 
 
-def row(setting: str, seed: int, site: str, home: dict[str, Table], elsewhere: dict[str, Sequence[Table]]) -> Row:
+def row(setting: str, seed: int, site: str, home: dict[str, Table], elsewhere: Mapping[str, Sequence[Table]]) -> Row:
     """One hospital: each model's perplexity at home and elsewhere, and its gaps to alone and global, nats a token."""
     out: Row = {"setting": setting, "seed": seed, "site": site, "patients": int(measured(home["global"]).patients)}
     for where, tables in (("home", {name: [table] for name, table in home.items()}), ("elsewhere", elsewhere)):

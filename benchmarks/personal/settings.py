@@ -36,7 +36,7 @@ def settings_of(args: argparse.Namespace) -> list[Setting]:
     extra = dict(pair.split("=", 1) for pair in args.set)
     typed = {key: _typed(value) for key, value in extra.items()}
     quick = QUICK if args.quick else {}
-    made = {SYNTHETIC: {}, FEW: {"data.synthetic-patients": FEW_PATIENTS}}
+    made: dict[str, dict[str, Any]] = {SYNTHETIC: {}, FEW: {"data.synthetic-patients": FEW_PATIENTS}}
     if args.notes is not None:
         notes = {
             "data.source": "csv",
