@@ -12,16 +12,15 @@ import numpy as np
 from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
-from client_app.state.own_adapter import OwnAdapter
 from client_app.training.learner import LoraLearner, site_name
-from crossward.evaluation.joining import LOCAL, OWN
+from crossward.evaluation.joining import names_of
+from crossward.evaluation.node_state import FILES, folder_of, kept
 from crossward.evaluation.replay import Run
 from crossward.ledger.events import Accepted
 from crossward.machine.files import replacing
 from data import Hospital
 
 Vector = NDArray[np.float32]
-KEPT = {LOCAL: "own.npy", OWN: "personal.npy"}  # in a node's state folder
 
 
 def kept_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, Vector]:
@@ -31,18 +30,11 @@ def kept_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, 
     """
     out = {}
     for number, hospital in enumerate(hospitals):
-        folder = node_folder(run, number, len(hospitals))
-        for kind, name in KEPT.items():
-            if (vector := OwnAdapter(folder / name).read(total)) is not None:
-                out[f"{kind}:{site_name(hospital.name)}"] = vector
+        names, folder = names_of(site_name(hospital.name)), folder_of(run, number, len(hospitals))
+        for which in FILES:
+            if (vector := kept(folder, which, total)) is not None:
+                out[names[which]] = vector
     return out
-
-
-def node_folder(run: Run, number: int, hospitals: int) -> Path:
-    """The state folder of simulated hospital ``number``; that of a real one where there is no other."""
-    root = run.config.run.state_root / run.lineage
-    simulated = root / f"site-{number}"
-    return root if hospitals == 1 and not simulated.exists() else simulated
 
 
 def total_steps(run: Run) -> int:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from client_app.training.learner import LoraLearner, adapted_model
+from client_app.training.learner import AdaptedModel, LoraLearner, adapted_model
 from client_app.training.measuring import Table, measured
 from client_app.training.threads import share_cores
 from crossward.config.data_settings import LABEL
@@ -99,7 +99,11 @@ def learners_of(
     share_cores(config.node.threads)
     adapted = adapted_model(config.model, config.lora, config.run.seed)
     hospitals = hospitals_of(config.data, notes, sites or run.nodes)
-    return [LoraLearner(adapted, hospital, config.data, config.schedule, config.train) for hospital in hospitals]
+    return [_learner(adapted, hospital, config) for hospital in hospitals]
+
+
+def _learner(adapted: AdaptedModel, hospital: Hospital, config: RunConfig) -> LoraLearner:
+    return LoraLearner(adapted, hospital, config.data, config.schedule, config.train, personal=config.personal)
 
 
 def _row(model: str, site: str, found: Measure) -> dict[str, Any]:

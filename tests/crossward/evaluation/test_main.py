@@ -21,7 +21,8 @@ from crossward.cli.app import main as command
 from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import RunSettings
 from crossward.encryption.key_file import create_key, rotate_key
-from crossward.evaluation.collect import kept_adapters, node_folder, total_steps
+from crossward.evaluation.collect import kept_adapters, total_steps
+from crossward.evaluation.node_state import folder_of
 from crossward.evaluation.replay import EvaluationError, open_run
 from crossward.evaluation.report import gap_closed, overrides
 from crossward.protocol.measures import Measure
@@ -64,8 +65,6 @@ def evaluated(finished: Any, home: Any) -> Any:
     """The evaluation's file of the finished run, with what it printed left to pytest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSWARD_HOME", str(home))
-        for folder in (finished.read.run.state_root / finished.lineage).glob("site-*"):  # INTERIM
-            np.save(folder / "personal.npy", (np.load(folder / "own.npy") + finished.vector(0)) / 2)
         assert main([str(finished.folder), "--generations", "1", "--centralised"]) == 0
     return strict((finished.folder / "evaluation.json").read_text())
 
@@ -359,9 +358,9 @@ def test_adapters_of_another_size_are_left_out(finished: Any, tmp_path: Any, cap
 
 def test_a_real_hospitals_state_is_found_beside_its_run(finished: Any, tmp_path: Any) -> None:
     run, root = moved(finished, tmp_path), tmp_path / finished.lineage
-    assert node_folder(run, 0, 1) == root and node_folder(run, 0, 2) == root / "site-0"
+    assert folder_of(run, 0, 1) == root and folder_of(run, 0, 2) == root / "site-0"
     (root / "site-0").mkdir(parents=True)
-    assert node_folder(run, 0, 1) == root / "site-0"
+    assert folder_of(run, 0, 1) == root / "site-0"
 
 
 def test_the_state_folder_can_be_set(
