@@ -28,6 +28,26 @@ _GPUS = "GPUs of each simulated hospital; may be a fraction."
 
 CpusPerClient = Annotated[int, typer.Option(min=1, metavar="N", help=_CPUS)]
 GpusPerClient = Annotated[float, typer.Option(min=0, max=1024, metavar="X", help=_GPUS)]
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="FOLDER|HUB_ID",
+        show_default=False,
+        help="The base model; settings that you leave alone follow from it and are printed.",
+    ),
+]
+Notes = Annotated[
+    Path | None,
+    typer.Option(
+        click_type=PATH,
+        metavar="FILE",
+        show_default=False,
+        help="A CSV or JSONL file of notes, or MIMIC's folder; columns with usual names are found and printed.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Read the notes, try the model, print memory and time, and stop.")
+]
 Callbacks = Annotated[
     list[str] | None,
     typer.Option("--callback", metavar="MODULE:CLASS", help="Your class; it gets every event and may stop the run."),
@@ -46,6 +66,9 @@ Application = Annotated[
 
 def run(
     run_config: RunConfig = None,
+    model: Model = "",
+    notes: Notes = None,
+    dry_run: DryRun = False,
     num_supernodes: Annotated[int, typer.Option(min=1, metavar="N", help="Simulated hospitals.")] = 4,
     cpus_per_client: CpusPerClient = 1,
     gpus_per_client: GpusPerClient = 0.0,
@@ -72,6 +95,9 @@ def run(
             app=app,
             runs_dir=(runs_dir or app / "runs").resolve(),
             run_config=_with_callbacks(run_config, callback),
+            model=model,
+            notes=notes,
+            dry_run=dry_run,
             num_supernodes=num_supernodes,
             cpus_per_client=cpus_per_client,
             gpus_per_client=gpus_per_client,
@@ -136,7 +162,9 @@ def _with_callbacks(run_config: list[str] | None, callbacks: list[str] | None) -
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    app.command(epilog=example('crossward run --num-supernodes 8 --run-config "strategy.num-versions=12"'))(run)
+    app.command(
+        epilog=example("crossward run --model HuggingFaceTB/SmolLM2-135M-Instruct --notes reports.csv --dry-run")
+    )(run)
     app.command(epilog=example("crossward resume runs/20261130T082138Z-91350b"))(resume)
 
 

@@ -60,6 +60,7 @@ class Wanted:
     centralised: bool = False
     generations: int = 2
     adapter: Path | None = None
+    at_home: bool = False
 
 
 def overrides(pairs: Sequence[str], config: RunConfig) -> RunConfig:
@@ -168,11 +169,16 @@ def evaluate(args: Wanted) -> None:
                 learners, steps, config.run.seed, lambda step, loss: bars.update(bar, completed=step + 1)
             )
             save_vector(run.folder / "centralised.npy", models[CENTRALISED])
-        bar = bars.add_task("measuring on held-out notes", total=len(models) * len(learners))
-        for learner in learners:
-            for model, vector in models.items():
-                tables[model, learner.site] = learner.by_patient({model: vector})[model]
-                bars.advance(bar)
+        pairs = [
+            (learner, model)
+            for learner in learners
+            for model in models
+            if not args.at_home or model.partition(":")[2] in ("", learner.site)
+        ]
+        bar = bars.add_task("measuring on held-out notes", total=len(pairs))
+        for learner, model in pairs:
+            tables[model, learner.site] = learner.by_patient({model: models[model]})[model]
+            bars.advance(bar)
         scores = label_scores(learners, models) if first.data.task == LABEL else {}
 
     rows: Rows = {key: measured(found) for key, found in tables.items()}
