@@ -95,8 +95,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     p = parser("personal", __doc__)
     p.add_argument("--notes", type=path_argument, metavar="FILE", help="a CSV of real notes")
-    p.add_argument("--text-column", default="transcription", help="its column of texts (default: transcription)")
-    p.add_argument("--site-column", default="medical_specialty", help="of sites (default: medical_specialty)")
     p.add_argument("--model", type=path_argument, metavar="FOLDER", help="a real model, tried on those notes")
     p.add_argument("--only", nargs="+", metavar="SETTING", help="synthetic, few-patients, notes, model")
     p.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crossward.config.run_config import RunConfig
+from benchmarks.harness.command import say
+from crossward.config.run_config import DEFAULTS, RunConfig
+from crossward.launcher.choices import with_model, with_notes
+from crossward.launcher.overrides import read_overrides
 
 SYNTHETIC, FEW, NOTES, MODEL = "synthetic", "few-patients", "notes", "model"
 FEW_PATIENTS = 80
@@ -33,34 +36,16 @@ class Setting:
 
 def settings_of(args: argparse.Namespace) -> list[Setting]:
     """The settings that the command line asks for: those of real notes and a real model where they are given."""
-    extra = dict(pair.split("=", 1) for pair in args.set)
-    typed = {key: _typed(value) for key, value in extra.items()}
-    quick = QUICK if args.quick else {}
-    made: dict[str, dict[str, Any]] = {SYNTHETIC: {}, FEW: {"data.synthetic-patients": FEW_PATIENTS}}
+    given = read_overrides(args.set, DEFAULTS) | (QUICK if args.quick else {})
+    made: dict[str, dict[str, Any]] = {SYNTHETIC: given, FEW: {"data.synthetic-patients": FEW_PATIENTS} | given}
     if args.notes is not None:
-        notes = {
-            "data.source": "csv",
-            "data.path": str(args.notes),
-            "data.text-column": args.text_column,
-            "data.site-column": args.site_column,
-            "data.partition": "dirichlet",
-        }
-        made[NOTES] = notes
+        made[NOTES] = {**with_notes(args.notes, given, say), "data.path": str(args.notes)}
         if args.model is not None:
-            made[MODEL] = {**notes, "model.name": str(args.model)}
+            made[MODEL] = with_model(str(args.model), made[NOTES], say)
     wanted = args.only or list(made)
     if missing := [name for name in wanted if name not in made]:
         raise SystemExit(f"--only {missing[0]} needs --notes FILE{' and --model FOLDER' if MODEL in missing else ''}")
-    return [Setting(name, {**made[name], **quick, **typed}) for name in wanted]
+    return [Setting(name, made[name]) for name in wanted]
 
 
 QUICK: dict[str, Any] = {"strategy.num-versions": 2, "train.local-steps": 2, "data.max-tokens": 64}
-
-
-def _typed(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text, text)

@@ -16,6 +16,7 @@ from benchmarks.personal.fedsa import rounds_of, shared_a
 from benchmarks.personal.figures import requirements, row
 from benchmarks.personal.settings import QUICK, Setting, settings_of
 from benchmarks.personal.variants import VARIANTS
+from crossward.config.model_defaults import ModelSize
 from crossward.config.run_config import RunConfig
 
 pytestmark = pytest.mark.usefixtures("own_home")
@@ -51,27 +52,24 @@ def test_a_hospital_counts_as_worse_where_the_whole_interval_is(personal: tuple[
     assert counted["value"] == worse and counted["met"] is (worse == 0)
 
 
-def test_settings_of_real_notes_and_a_real_model_come_with_their_files(tmp_path: Path) -> None:
-    args = Namespace(
-        notes=None,
-        model=None,
-        only=None,
-        quick=False,
-        set=["lora.rank=3"],
-        text_column="t",
-        site_column="s",
-    )
+def test_settings_of_real_notes_and_a_real_model_come_with_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = Namespace(notes=None, model=None, only=None, quick=False, set=["lora.rank=3"])
     assert [one.name for one in settings_of(args)] == ["synthetic", "few-patients"]
     config = settings_of(args)[1].config(2, str(tmp_path))
     assert (config.data.synthetic_patients, config.data.seed, config.run.seed, config.lora.rank) == (80, 2, 2, 3)
     args.notes = tmp_path / "n.csv"
-    assert [one.name for one in settings_of(args)] == ["synthetic", "few-patients", "notes"]
+    args.notes.write_text("transcription,medical_specialty\nA note.,Surgery\n")
     args.only = ["model"]
     with pytest.raises(SystemExit, match=r"--only model needs --notes FILE and --model FOLDER"):
         settings_of(args)
     args.model = tmp_path
+    monkeypatch.setattr("crossward.adapters.size.model_size", lambda model: ModelSize(135_000_000, 8192, 49152))
     (model,) = settings_of(args)
-    assert (model.values["model.name"], model.values["data.path"]) == (str(tmp_path), str(tmp_path / "n.csv"))
+    config = model.config(0, str(tmp_path))
+    assert (config.model.name, config.data.path) == (str(tmp_path), str(args.notes))
+    assert (config.data.partition, config.schedule.peak, config.lora.rank) == ("dirichlet", 1e-3, 3)
 
 
 def test_fedsa_keeps_b_at_home_and_shares_a(consortium: Consortium) -> None:
