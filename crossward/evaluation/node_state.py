@@ -69,8 +69,8 @@ def kept(folder: Path, which: str, total: int) -> Vector | None:
     return OwnAdapter(folder / FILES[which], what=f"the {which} adapter").read(total)
 
 
-def copied(run: Run, folder: Path, adapted: AdaptedModel, vault: Vault) -> Vector:
-    """The node's own copy of the global adapter, which takes no key to read, float32 [total].
+def copied(run: Run, folder: Path, adapted: AdaptedModel, vault: Vault) -> tuple[Vector, int]:
+    """The node's own copy of the global adapter, which takes no key to read, float32 [total], and its version.
 
     Raises
     ------
@@ -87,4 +87,4 @@ def copied(run: Run, folder: Path, adapted: AdaptedModel, vault: Vault) -> Vecto
             f"{folder} holds no copy of this run's global adapter: the node took part in no version, or base model, "
             "tokenizer or LoRA settings differ. Give the consortium's key with --key FILE to open the run's own record"
         )
-    return state.copy.vector(adapted.initial, run.plan, run.config.schedule)
+    return state.copy.vector(adapted.initial, run.plan, run.config.schedule), state.copy.version
