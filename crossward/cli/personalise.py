@@ -63,7 +63,5 @@ def personalise(
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to ``app``."""
-    command = (
-        "crossward personalise runs/20261130T082138Z-91350b --key a.key --notes Ward=notes.csv --out mine"
-    )
+    command = "crossward personalise runs/20261130T082138Z-91350b --key a.key --notes Ward=notes.csv --out mine"
     app.command(epilog=example(command))(personalise)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from client_app.state.folder import StateError, StateFolder
 from client_app.state.own_adapter import OwnAdapter
 from client_app.training.learner import AdaptedModel
-from client_app.update.payloads import Vault
 from crossward.encryption.identity import IdentityError, public_of, read_identity
+from crossward.evaluation.opening import layout_of_updates
 from crossward.evaluation.replay import EvaluationError, Run
 from crossward.report.joining.figures import ALONE, PERSONAL
 
@@ -69,7 +69,7 @@ def kept(folder: Path, which: str, total: int) -> Vector | None:
     return OwnAdapter(folder / FILES[which], what=f"the {which} adapter").read(total)
 
 
-def copied(run: Run, folder: Path, adapted: AdaptedModel, vault: Vault) -> tuple[Vector, int]:
+def copied(run: Run, folder: Path, adapted: AdaptedModel) -> tuple[Vector, int]:
     """The node's own copy of the global adapter, which takes no key to read, float32 [total], and its version.
 
     Raises
@@ -77,9 +77,8 @@ def copied(run: Run, folder: Path, adapted: AdaptedModel, vault: Vault) -> tuple
     EvaluationError
         the node has none, or it belongs to other settings.
     """
-    layout = vault.layout(adapted.layout.fingerprint, len(adapted.layout.blocks))
     try:
-        state = StateFolder(folder).load(layout)
+        state = StateFolder(folder).load(layout_of_updates(run, adapted))
     except StateError as error:
         raise EvaluationError(str(error)) from error
     if not state.copy.version:

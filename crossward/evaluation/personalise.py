@@ -125,7 +125,7 @@ def _of_run(wanted: Wanted) -> Start:
     if wanted.key is None and wanted.state_dir is not None:
         adapted = adapted_model(config.model, config.lora, config.run.seed)
         folder = folder_named(run, wanted.site)
-        vector, version = copied(run, folder, adapted, vault_of(run, None, adapted))
+        vector, version = copied(run, folder, adapted)
         return Start(config, adapted, vector, run.lineage, version, run)
     key = consortium_key(run, wanted.key, wanted.passphrase_file)
     checks = consortium_of(run, wanted.roster)
