@@ -5,6 +5,7 @@ Not for: starting a group (``client_app.group.place``).
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import time
@@ -112,13 +113,13 @@ class GroupLearner:
     def train(self, start: Vector, version: int, seed: int) -> Trained:
         """Local training by the group."""
         facts, blobs = self._ask("train", [np.ascontiguousarray(start)], version=version, seed=seed)
-        return Trained(_vector(blobs[0]), facts["num_examples"], facts["num_tokens"], facts["loss_sum"], facts["steps"])
+        return _trained(facts, blobs)
 
     def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
         """Private local training by the group."""
         given = {"version": version, "noise_multiplier": noise_multiplier}
         facts, blobs = self._ask("train-private", [np.ascontiguousarray(start)], **given)
-        return Trained(_vector(blobs[0]), facts["num_examples"], facts["num_tokens"], facts["loss_sum"], facts["steps"])
+        return _trained(facts, blobs)
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
         """Training without the others, by the group."""
@@ -146,6 +147,11 @@ class GroupLearner:
             except (OSError, EOFError, frames.FrameError):
                 logger.info("the worker group exited before its run ended")
         self.sock.close()
+
+
+def _trained(facts: dict[str, Any], blobs: list[bytearray]) -> Trained:
+    given = {f.name: facts[f.name] for f in dataclasses.fields(Trained) if f.name != "vector"}
+    return Trained(_vector(blobs[0]), **given | {"held_out": tuple(given["held_out"])})
 
 
 def _vector(blob: bytearray) -> Vector:

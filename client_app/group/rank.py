@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import client_app.training.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
 
+import dataclasses
 import datetime
 import logging
 import os
@@ -147,7 +148,7 @@ class Worker:
                     got = learner.train(start, header["version"], header["seed"])
                 else:
                     got = learner.train_private(start, header["version"], header["noise_multiplier"])
-                facts = {name: getattr(got, name) for name in ("num_examples", "num_tokens", "loss_sum", "steps")}
+                facts = {f.name: getattr(got, f.name) for f in dataclasses.fields(got) if f.name != "vector"}
                 return facts, [got.vector]
             case "alone":
                 start = self._vector(learner, next(blob, None))

@@ -20,6 +20,8 @@ from client_app.personal.methods import PERSONAL_METHODS
 from client_app.personal.result import Personal
 from client_app.personal.split import Ints
 from client_app.personal.trainer import Given
+from client_app.training.head import pass_tokens
+from client_app.training.held_out_sample import HeldOutSample, budget
 from client_app.training.loop import Pace, TrainingError, train_steps
 from client_app.training.measuring import Table, measured, patient_rows
 from client_app.training.meter import Meter, Report, log_report
@@ -41,7 +43,7 @@ from crossward.adapters import (
 )
 from crossward.adapters.targets import refuse_parameters
 from crossward.config.personal_settings import NONE, PersonalSettings
-from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
+from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT, PATIENT, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import FSDP, TrainSettings
 from crossward.machine.text import one_line
@@ -138,6 +140,14 @@ class LoraLearner:
         # measured note by note, so that a hospital's figure does not depend on how its notes were packed
         self.test_tokens = tokenise(hospital.test, tokenizer, replace(data, packing=False), hospital.labels)
 
+    @functools.cached_property
+    def held_out_sample(self) -> HeldOutSample:
+        """The held-out notes whose loss is measured before each training; none where nothing is to be reported."""
+        tokens = 0
+        if self.settings.report_held_out and self.privacy.unit == NO_UNIT:
+            tokens = budget(self.settings, self.schedule.local_steps, self.data.max_tokens)
+        return HeldOutSample.draw(self.test_tokens, tokens, self.settings.evaluation_tokens, self.data.seed)
+
     def initial(self) -> Vector:
         """The seeded LoRA factors, float32 [total]."""
         return self.adapted.initial
@@ -198,8 +208,11 @@ class LoraLearner:
         """``train.local-steps`` steps at the run's rates for ``version``, or what ``train.local-seconds`` allow."""
         if self.units:
             raise TrainingError(f"privacy.unit = {self.privacy.unit!r}: a training without noise must stay here")
+        write_vector(self.adapted.model, self.adapted.layout, start)
+        held_out = tuple(self.held_out_sample.losses(self.adapted.model, self.settings.precision).tolist())
         pace = Pace(self.settings.local_seconds, self.cancelled)
-        return self.fit(start, self.schedule.local_steps, self.schedule, version, seed, pace)
+        trained = self.fit(start, self.schedule.local_steps, self.schedule, version, seed, pace)
+        return replace(trained, held_out=held_out)
 
     def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
         """``train.local-steps`` steps of DP-SGD; what is reported beside the adapter reveals nothing about any patient.
@@ -261,7 +274,7 @@ class LoraLearner:
     def measure(self, name: str, vector: Vector, tokens: TokenDataset, among: Ints | None = None) -> Table:
         """As :meth:`by_patient`, on the notes ``among`` (None: all) of ``tokens``; progress calls it ``name``."""
         write_vector(self.adapted.model, self.adapted.layout, vector)
-        batches = test_batches(tokens, self.settings.evaluation_tokens, among)
+        batches = test_batches(tokens, pass_tokens(self.settings.evaluation_tokens, self.adapted.model), among)
         meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
         patients, precision = len(tokens.patient_ids), self.settings.precision
         return patient_rows(self.adapted.model, meter.over(batches), patients, precision, self.team)

@@ -20,6 +20,7 @@ from crossward.report.rounded_figure import rounded_figure
 from crossward.report.svg import Drawing, scale, spread
 
 _MARKED = 300  # so many points of a figure have a mark and a tooltip each
+_FROM = "version that the update was trained from"
 _CLOSE = 1.5  # pixels that two points of a line are apart at least
 
 
@@ -87,18 +88,23 @@ def _lines(
 
 
 def loss_figure(history: History) -> str:
-    """Held-out loss by version over all (thick) and by hospital (thin); training loss (dashed) where it is exact."""
+    """Held-out loss by version over all (thick) and by hospital (thin).
+
+    Dashed: the training loss where it is exact, or the estimate of the held-out loss that updates came with.
+    """
     homes = [
         Series(history.hospitals[lane], sorted(points.items())) for lane, points in sorted(history.by_hospital.items())
     ]
-    train = [(made.number, made.train_loss) for made in history.versions if made.train_loss is not None]
+    train = [(m.number, m.train_loss) for m in history.versions if m.train_loss is not None and not m.noise]
+    estimates = [(m.number, m.train_loss) for m in history.versions if m.train_loss is not None and m.noise]
     heldout = {version: (loss, whole) for version, loss, whole in history.heldout}
     hollow = {version for version, (_, whole) in heldout.items() if not whole}
     everyone = [(version, loss) for version, (loss, _) in sorted(heldout.items())]
-    name = "training loss (weighted)"
+    name, estimate = "training loss (weighted)", "estimate, with noise"
     series = [
         *homes,
         Series(Lane(name, name, MUTED), [] if history.rounding else train, 2.0, "6 4"),
+        Series(Lane(estimate, estimate, MUTED), estimates, 2.0, "6 4"),
         Series(Lane("all hospitals", "all hospitals", INK), everyone, 3.2, hollow=hollow),
     ]
     return _lines("loss by version", series, history, 330.0, "version (0 = untuned base)")
@@ -111,13 +117,22 @@ def train_figure(history: History) -> str:
     """
     found: dict[int, dict[int, float]] = {}
     for span in history.spans:
-        if span.loss is not None:
+        if span.loss is not None and not span.noise:
             found.setdefault(span.hospital, {})[span.version] = span.loss
-    title = "version that the update was trained from"
     if history.rounding:
-        return rounded_figure(found, history, title)
+        return rounded_figure(found, history, _FROM)
     series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
-    return _lines("training loss by hospital", series, history, 230.0, title)
+    return _lines("training loss by hospital", series, history, 230.0, _FROM)
+
+
+def estimate_figure(history: History) -> str:
+    """Every hospital's estimates of its held-out loss, which it made with noise, by the version that was measured."""
+    found: dict[int, dict[int, float]] = {}
+    for span in history.spans:
+        if span.loss is not None and span.noise:
+            found.setdefault(span.hospital, {})[span.version] = span.loss
+    series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
+    return _lines("estimated held-out loss by hospital", series, history, 230.0, "version") if found else ""
 
 
 def epsilon_figure(history: History) -> str:
@@ -127,5 +142,4 @@ def epsilon_figure(history: History) -> str:
         if span.epsilon is not None:
             found.setdefault(span.hospital, {})[span.version] = span.epsilon
     series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
-    title = "version that the update was trained from"
-    return _lines("epsilon by hospital", series, history, 230.0, title, f"{history.privacy_unit}-level epsilon")
+    return _lines("epsilon by hospital", series, history, 230.0, _FROM, f"{history.privacy_unit}-level epsilon")

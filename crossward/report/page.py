@@ -24,7 +24,7 @@ from crossward.report.figures import bytes_figure, staleness_figure, weight_figu
 from crossward.report.history import History, read_history
 from crossward.report.joining.figures import Joining, evaluated
 from crossward.report.joining.section import joining_section
-from crossward.report.loss_figures import epsilon_figure, loss_figure, train_figure
+from crossward.report.loss_figures import epsilon_figure, estimate_figure, loss_figure, train_figure
 from crossward.report.parts import committee, measures, sealed, section, settings, state, tiles, trend, troubles
 from crossward.report.privacy_figures import hospital_section
 from crossward.report.reported_loss import ExactLoss, rounding
@@ -57,7 +57,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str, jo
         staleness_figure(history, width),
         "No version was made.",
     )
-    name = f"{run.strategy.name}, {run.strategy.weighting} weighting, buffer of {run.strategy.buffer_size}, model "
+    name = f"{run.strategy.name}, {run.strategy.rule.weighting} weighting, buffer of {run.strategy.buffer_size}, model "
     name += run.model.name
     body = [
         f'<header><div class="title"><h1>Crossward run {escape(lineage[:8])}</h1>{state(history)}</div>',
@@ -70,6 +70,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str, jo
             "No hospital has measured its held-out notes yet.",
         ),
         hospital_section(history),
+        *_estimates(history),
         _training(history, run.train.loss_grid),
         *_spent(history, run.privacy),
         joining_section(joinings) if joinings else _at_home(history),
@@ -120,6 +121,18 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str, jo
     )
 
 
+def _estimates(history: History) -> list[str]:
+    """The losses that hospitals reported with noise, where they did."""
+    if not (figure := estimate_figure(history)):
+        return []
+    says = (
+        "The loss of the global model on a sample of each hospital's held-out notes, as the hospital estimated it "
+        "before each training: with noise that hides single patients, and smoothed over versions, so that it lags "
+        "behind a fast fall."
+    )
+    return [section("Estimated held-out loss of each hospital", says, figure, "")]
+
+
 def _at_home(history: History) -> str:
     """The adapters at each hospital, as it reported them."""
     alone = any(model == "own" for model, _ in history.measures)
@@ -132,7 +145,10 @@ def _at_home(history: History) -> str:
 
 
 def _training(history: History, grid: float) -> str:
-    """The training losses, under the name of what they are."""
+    """The training losses, under the name of what they are; nothing where all hospitals report estimates instead."""
+    kinds = {span.noise > 0 for span in history.spans if span.loss is not None}
+    if kinds == {True}:
+        return ""
     of = "Mean over the notes that an accepted update was trained on"
     title, says = "Training loss of each hospital's updates", f"{of}, as each hospital reported it."
     if history.rounding:

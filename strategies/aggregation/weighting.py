@@ -7,18 +7,23 @@ Not for: what an update is worth (``crossward.config.weightings``), which update
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from crossward.config.strategy_settings import RELATIVE, StrategySettings
-from crossward.config.weightings import WEIGHTINGS, Facts
+from crossward.config.strategy_settings import StrategySettings
+from crossward.config.weight_rules import DELAY, RELATIVE
+from crossward.config.weightings import LOSS, LOSS_CAP, WEIGHTINGS, Facts
 
 _LEAST = 1e-290  # a smaller weight counts as none: beside it products lose the digits that shares need
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """Public facts of one update. ``bandwidth`` in Mbit/s; ``multiplier`` = 2**(scale epochs behind)."""
+    """Public facts of one update. ``bandwidth`` in Mbit/s; ``multiplier`` = 2**(scale epochs behind).
+
+    ``interval``: versions since the one that the hospital's last update is in; of a first one, since it was asked.
+    """
 
     loss_sum: float
     num_tokens: int
@@ -26,6 +31,7 @@ class Contribution:
     bandwidth: float
     staleness: int
     multiplier: int = 1
+    interval: int = 1
 
     @property
     def mean_loss(self) -> float:
@@ -40,17 +46,26 @@ def staleness_factor(staleness: int, exponent: float) -> float:
 
 def shares(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
     """Share of each update, summing to 1, none above ``max-share`` (or 1/K where that is more)."""
-    weighting = WEIGHTINGS[settings.weighting]
+    weighting = WEIGHTINGS[settings.rule.weighting]
     if weighting.fixed:
         return [1.0 / len(contributions)] * len(contributions)
+    if LOSS in weighting.needs:
+        contributions = _capped_losses(contributions)
     known = (Facts({name: getattr(c, name) for name in weighting.needs}) for c in contributions)
+    exponent = 0.0 if settings.rule.damping == DELAY else settings.staleness_exponent
     raw = [
-        weighting.weight(facts, settings) * staleness_factor(c.staleness, settings.staleness_exponent)
+        weighting.weight(facts, settings) * staleness_factor(c.staleness, exponent)
         for facts, c in zip(known, contributions, strict=True)
     ]
     if not all(math.isfinite(r) and r >= 0 for r in raw) or sum(raw) <= 0:
         raw = [1.0] * len(raw)
     return capped(raw, max(settings.max_share, 1.0 / len(raw)))
+
+
+def _capped_losses(contributions: Sequence[Contribution]) -> list[Contribution]:
+    """``contributions`` with mean losses of at most ``LOSS_CAP`` times their median."""
+    most = LOSS_CAP * statistics.median(c.mean_loss for c in contributions)
+    return [replace(c, loss_sum=most * c.num_tokens) if c.mean_loss > most else c for c in contributions]
 
 
 def capped(raw: Sequence[float], cap: float) -> list[float]:
@@ -68,16 +83,19 @@ def capped(raw: Sequence[float], cap: float) -> list[float]:
 
 
 def damped_total(contributions: Sequence[Contribution], share: Sequence[float], total: int, s: StrategySettings) -> int:
-    """How much of W a version uses: all of it, or with absolute damping W times the mean staleness factor.
+    """How much of W a version uses: all of it, or but for relative damping W times the mean staleness factor.
 
     Relative damping keeps the step's length and only moves it towards fresh updates; absolute damping is
     FedBuff's: each update is scaled by its own factor and nothing is renormalised. Shares s_k hold the factors f_k
-    already, so the mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``.
+    already, so the mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``. With delay damping
+    shares hold none and the mean is ``sum_k s_k f_k``: a delay-adaptive step (arXiv 2206.07638) that takes no side.
     """
-    if s.damping == RELATIVE:
+    damping = s.rule.damping
+    if damping == RELATIVE:
         return total
     factors = [staleness_factor(c.staleness, s.staleness_exponent) for c in contributions]
-    mean = 1.0 / sum(w / f for w, f in zip(share, factors, strict=True))
+    pairs = list(zip(share, factors, strict=True))
+    mean = sum(w * f for w, f in pairs) if damping == DELAY else 1.0 / sum(w / f for w, f in pairs)
     return max(round(total * mean), sum(c.multiplier for c in contributions))
 
 

@@ -66,7 +66,10 @@ def test_a_rank_does_what_it_is_asked(worker: Worker, shared: Any) -> None:
     _, (start,) = answered(worker, request(shared, "initial"))
     assert start.dtype == np.float32 and len(start) == total
     header, (vector,) = answered(worker, request(shared, "train", version=0, seed=1), start.tobytes())
-    assert header.keys() == {"done", "num_examples", "num_tokens", "loss_sum", "steps"} and header["steps"] == 6
+    assert (
+        header.keys() == {"done", "num_examples", "num_tokens", "loss_sum", "steps", "held_out"}
+        and header["steps"] == 6
+    )
     assert vector.dtype == np.float32 and not np.array_equal(vector, start)
     header, _ = answered(worker, request(shared, "evaluate", models=["a", "b"]), start.tobytes(), vector.tobytes())
     assert header["measures"]["b"]["loss_sum"] < header["measures"]["a"]["loss_sum"]

@@ -1,6 +1,7 @@
 """Weights: formulas by hand, staleness, the cap on shares, integers that sum to W, damping on purpose."""
 
 import math
+import statistics
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossward.config.strategy_settings import StrategySettings
-from crossward.config.weightings import EQUAL, WEIGHTINGS, Facts, Weighting
+from crossward.config.weightings import EQUAL, LOSS_CAP, WEIGHTINGS, Facts, Weighting
 from strategies.aggregation.versions import weigh
 from strategies.aggregation.weighting import (
     Contribution,
@@ -23,12 +24,14 @@ from strategies.aggregation.weighting import (
 
 S = StrategySettings(max_share=1.0)
 A = Contribution(loss_sum=200.0, num_tokens=100, num_examples=10, bandwidth=16.0, staleness=0)
-B = Contribution(loss_sum=100.0, num_tokens=50, num_examples=30, bandwidth=4.0, staleness=3)
+B = Contribution(loss_sum=100.0, num_tokens=50, num_examples=30, bandwidth=4.0, staleness=3, interval=5)
 FORMULAS = [name for name, weighting in WEIGHTINGS.items() if not weighting.fixed]
 
 
 def known(c: Contribution) -> Facts:
-    return Facts({name: getattr(c, name) for name in ("loss_sum", "num_tokens", "num_examples", "bandwidth")})
+    return Facts(
+        {name: getattr(c, name) for name in ("loss_sum", "num_tokens", "num_examples", "bandwidth", "interval")}
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,7 @@ def known(c: Contribution) -> Facts:
         ("paper-literal", 2 / (100 * 4), 2 / (50 * 2)),
         ("examples", 10, 30),
         ("corrected", 100 * 2.001, 50 * 2.001),
+        ("interval", 1, 5),
     ],
 )
 def test_each_formula_by_hand_and_its_shares_with_staleness(name: str, a: float, b: float) -> None:
@@ -87,6 +91,16 @@ def test_a_cap_below_1_of_k_means_equal_shares() -> None:
     assert shares(parts, replace(S, weighting="examples", max_share=0.1)) == pytest.approx([0.25] * 4)
 
 
+@pytest.mark.parametrize("name", ["paper", "corrected"])
+def test_a_loss_counts_up_to_a_multiple_of_the_versions_median(name: str) -> None:
+    s = replace(S, weighting=name)
+    others = [Contribution(200.0, 100, 10, 16.0, 0), Contribution(220.0, 100, 10, 16.0, 0)]
+    noise, bound = (Contribution(loss, 100, 10, 16.0, 0) for loss in (5000.0, LOSS_CAP * 220.0))
+    assert shares([*others, noise], s) == pytest.approx(shares([*others, bound], s))
+    below = Contribution(0.9 * LOSS_CAP * 220.0, 100, 10, 16.0, 0)
+    assert shares([*others, below], s)[2] < shares([*others, bound], s)[2]
+
+
 @pytest.mark.parametrize("loss", [0.0, float("inf"), float("nan")])
 def test_losses_that_give_no_weights_mean_equal_shares(loss: float) -> None:
     parts = [Contribution(loss, 1, 1, 1, 0)] * 4
@@ -100,6 +114,7 @@ contribution = st.builds(
     num_examples=st.integers(1, 10**9),
     bandwidth=st.floats(0.1, 1e5),
     staleness=st.integers(0, 1000),
+    interval=st.integers(1, 1000),
 )
 
 
@@ -110,6 +125,8 @@ def test_shares_sum_to_1_under_the_cap_and_keep_the_order(c: list[Contribution],
     got = shares(c, s)
     assert math.fsum(got) == pytest.approx(1.0)
     assert all(0 <= share <= max(cap, 1 / len(c)) * (1 + 1e-9) for share in got)
+    most = LOSS_CAP * statistics.median(x.mean_loss for x in c)
+    c = [replace(x, loss_sum=min(x.loss_sum, most * x.num_tokens)) for x in c]
     raw = [WEIGHTINGS[name].weight(known(x), s) * staleness_factor(x.staleness, s.staleness_exponent) for x in c]
     if sum(raw) > 0:
         ordered = [got[i] for i in sorted(range(len(c)), key=lambda i: raw[i])]
@@ -193,6 +210,15 @@ def test_absolute_damping_scales_each_update_by_its_own_factor() -> None:
     share = shares([FRESH, STALE], s)
     total = damped_total([FRESH, STALE], share, 128, s)
     assert integer_weights(share, total, [1, 1]) == [64, 32]
+
+
+def test_delay_damping_shortens_the_version_and_leaves_shares() -> None:
+    s = replace(S, weighting="interval", damping="delay", exponents="0.5,1,1")
+    stale = replace(STALE, interval=3)
+    share = shares([FRESH, stale], s)
+    assert share == pytest.approx([1 / 4, 3 / 4])
+    assert damped_total([FRESH, stale], share, 128, s) == round(128 * (1 / 4 + 3 / 4 * 1 / 4))
+    assert damped_total([FRESH, FRESH], [0.5, 0.5], 128, s) == 128
 
 
 def test_absolute_damping_leaves_every_update_a_weight() -> None:
