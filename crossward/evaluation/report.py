@@ -227,9 +227,9 @@ def _titles(models: Iterable[str]) -> dict[str, str]:
 
 
 def scores_table(scores: dict[tuple[str, str], dict[str, float | None]], titles: dict[str, str]) -> RichTable:
-    """AUROC and macro-F1 by model and hospital."""
+    """AUROC, macro-F1 and calibration by model and hospital."""
     sites = list(dict.fromkeys(site for _, site in scores))
-    table = RichTable(title="Label task on held-out notes: AUROC / macro-F1")
+    table = RichTable(title="Label task on held-out notes: AUROC / macro-F1 / Brier score / ECE")
     table.add_column("model")
     for site in sites:
         table.add_column(site, justify="right")
