@@ -24,6 +24,7 @@ from client_app.guard.budget import BudgetError, Cost
 from client_app.guard.limits import Limits
 from client_app.guard.strikes import Strikes, StruckOutError
 from client_app.identity import sign
+from client_app.personal.result import Personal
 from client_app.state.accumulators import take_snapshot
 from client_app.state.catch_up import BehindError, NotOpenedError, catch_up
 from client_app.state.folder import NodeState, StateFolder
@@ -33,6 +34,7 @@ from client_app.training.trained import Trained, Vector, unreported
 from client_app.update.payloads import MissingKeyError, Payloads, Vault
 from client_app.update.reporting import Reporting
 from client_app.update.sealer import UpdateSealer
+from crossward.config.personal_settings import NONE, PersonalSettings
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
 from crossward.machine.text import printable
@@ -89,6 +91,13 @@ class PrivateLearner(Learner, Protocol):
         """Private local training from ``start`` at ``version``, with noise that nobody can draw again."""
 
 
+class PersonalLearner(Learner, Protocol):
+    """A learner that can make a personal adapter."""
+
+    def personal(self, start: Vector, alone: Vector | None, steps: int, seed: int) -> Personal:
+        """A personal adapter from the global one, ``start``, in at most ``steps`` steps; see the run's settings."""
+
+
 _REFUSALS = (BehindError, BudgetError, MissingKeyError, NotOpenedError, StruckOutError)
 
 
@@ -112,7 +121,8 @@ class Node:
     ``sealer`` makes updates of what was trained, ``limits`` bound what they give away, ``reporting`` is what leaves
     beside them. With a budget in ``limits`` the ``learner`` is a :class:`PrivateLearner`. ``entered`` is when the task
     came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
-    ``open_seconds`` is what opening the last task's records took.
+    ``open_seconds`` is what opening the last task's records took. With ``cached`` updates, so many in a full buffer,
+    the difference to the node's own cache is sent (``client_app.cached``); 0 without.
     """
 
     learner: Learner
@@ -125,11 +135,14 @@ class Node:
     sealer: UpdateSealer = field(default_factory=UpdateSealer)
     limits: Limits = field(default_factory=Limits)
     reporting: Reporting = field(default_factory=Reporting)
+    personal: PersonalSettings | None = None
     entered: float | None = None
+    cached: int = 0
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
         self.own = OwnAdapter(self.folder / "own.npy", self.durable)
+        self.personal_adapter = OwnAdapter(self.folder / "personal.npy", self.durable, "the personal adapter")
         self.strikes = Strikes(self.limits.unopened or self.folder / "unopened.json", self.durable)
         self.open_seconds = 0.0
         self.layout = self.vault.layout(self.learner.layout, len(self.learner.sizes))
@@ -153,9 +166,11 @@ class Node:
         sealed = self._sealed(state, task, trained.vector)
         self.store.save(state)
         public = self.sealer.noise is not None  # constants alone are reported: noise covers the update, nothing else
-        reported = unreported(trained, self.schedule) if public else self.reporting.training(trained)
+        reported, noise = unreported(trained, self.schedule), 0.0
+        if not public:
+            reported, noise = self.reporting.training(trained, task.version, task.versions)
         if cost is None:
-            log_training(self.folder, task, trained, reported)
+            log_training(self.folder, task, trained, reported, noise)
         update = Update(
             lineage=task.lineage,
             task=task.task,
@@ -175,6 +190,7 @@ class Node:
             clipped=sealed.clipped,
             seal_seconds=sealed.seconds,
             open_seconds=self.open_seconds,
+            loss_noise=noise,
             privacy_unit=self.limits.privacy_unit,
             local_epsilon=cost.total if cost is not None else 0.0,
             local_epsilon_step=cost.alone if cost is not None else 0.0,
@@ -194,15 +210,28 @@ class Node:
         return self._evaluation(task, state, digest, began)
 
     def alone(self, task: Task) -> Reply:
-        """Train an adapter on this node's notes alone, keep it, and measure it."""
+        """Train an adapter on this node's notes alone and a personal one, keep both, and measure them."""
         began = self._began()
         try:
             state, digest = self._catch_up(task)  # before the long work: a node that is behind says so at once
         except _REFUSALS as error:
             return self._failure(task, error)
         steps = task.steps or self.schedule.local_steps * self.schedule.versions
-        self.own.write(self.learner.alone(self.learner.initial(), steps, self._seed(task, "alone")))
+        alone = self.learner.alone(self.learner.initial(), steps, self._seed(task, "alone"))
+        self.own.write(alone)
+        self._personalise(task, state, alone, steps)
         return self._evaluation(task, state, digest, began)
+
+    def _personalise(self, task: Task, state: NodeState, alone: Vector, steps: int) -> None:
+        """Make the personal adapter, where the run or the hospital wants one, and keep it."""
+        if self.personal is None or self.personal.method == NONE:
+            self.personal_adapter.remove()  # one of an earlier end of this run would be taken for this one's
+            return
+        learner = cast(PersonalLearner, self.learner)
+        steps = self.personal.steps or steps
+        made = learner.personal(self._vector(state, task), alone, steps, self._seed(task, "personal"))
+        self.personal_adapter.write(made.vector)
+        logger.info("%s", made.line())
 
     def _began(self) -> float:
         return self.clock() if self.entered is None else self.entered
@@ -233,13 +262,13 @@ class Node:
         state = self.store.load(self.layout)
         state.under(self.limits.privacy_unit)
         began = self.clock()
-        catch_up(state, task, self._payloads(task), self.strikes, self.schedule.epoch)
+        catch_up(state, task, self._payloads(task), self.strikes, self.schedule.epoch, self.cached)
         self.open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if settle:
             state.settle(task.accepted)
         digest = state.copy.hash(task.lineage, self.vault.hash_key(f"{task.lineage}:{self.layout}".encode()))
         if task.state_hash and task.state_hash != digest:
-            self.store.save(NodeState(self.layout))
+            self.store.save(NodeState(self.layout, own=state.own))
             raise BehindError(
                 f"this node's copy of version {task.version} differs from the other nodes': it starts over"
             )
@@ -265,6 +294,8 @@ class Node:
         """What is sent of ``delta`` and the residual; what quantising cuts off is then pending in ``state``."""
         plan, value_range = FieldPlan(*task.plan), self.schedule.value_range(task.epoch)
         rng = np.random.default_rng(self._seed(task, "round"))
+        if self.cached and (cache := state.own.expected(task.accepted, plan.total_weight)) is not None:
+            delta -= cache * (self.schedule.value_range(0) / plan.q_max / plan.total_weight)
         rounded = self.sealer.quantise(delta, state.residual, value_range, plan.q_max, rng)
         began, payloads, snapshot = self.clock(), self._payloads(task), None
         with payloads:
@@ -272,6 +303,9 @@ class Node:
         if task.want_snapshot:
             snapshot = take_snapshot(state.copy, payloads, task.versions, task.lineage, self.layout)
         state.pending_task, state.pending = task.task, rounded.residual if self.sealer.feedback else None
+        if self.cached:
+            state.pending = None
+            state.own.send(task.task, rounded.values, task.epoch)
         return _Sealed(payload, committee, snapshot, rounded.clipped, self.clock() - began)
 
     def _evaluation(self, task: Task, state: NodeState, digest: str, began: float) -> Evaluation:
@@ -280,6 +314,8 @@ class Node:
             models = {"base": self.learner.initial(), **models}
             if (own := self.own.read(len(models["base"]))) is not None:
                 models["own"] = own
+            if (personal := self.personal_adapter.read(len(models["base"]))) is not None:
+                models["personal"] = personal
         found = self.learner.evaluate(models)
         measures = self.reporting.measures(found, task.version, self.limits.protected)
         self.store.save(state)

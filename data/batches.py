@@ -63,11 +63,14 @@ def _step(tokens: TokenDataset) -> int:
     return tokens.max_tokens - len(tokens.frame.start)
 
 
-def windows(tokens: TokenDataset) -> tuple[Ints, Ints]:
-    """(note, first token within ``ids``) of every window that notes are cut into, note after note."""
-    lengths = np.diff(tokens.offsets)
-    counts = np.maximum(1, -(-lengths // _step(tokens)))
-    notes = np.repeat(np.arange(len(tokens)), counts)
+def windows(tokens: TokenDataset, among: Ints | None = None) -> tuple[Ints, Ints]:
+    """(note, first token within ``ids``) of every window that notes are cut into, note after note.
+
+    ``among``: the notes to cut, all of them where it is None.
+    """
+    chosen = np.arange(len(tokens)) if among is None else among
+    counts = np.maximum(1, -(-np.diff(tokens.offsets)[chosen] // _step(tokens)))
+    notes = np.repeat(chosen, counts)
     within = np.arange(len(notes)) - np.repeat(np.cumsum(counts) - counts, counts)
     return notes, tokens.offsets[notes] + within * _step(tokens)
 
@@ -104,11 +107,11 @@ class _Stream:
         return np.concatenate(parts)
 
 
-def _packed(tokens: TokenDataset, generator: np.random.Generator) -> Iterator[tuple[Ids, int]]:
+def _packed(tokens: TokenDataset, generator: np.random.Generator, among: Ints) -> Iterator[tuple[Ids, int]]:
     """Full sequences without end: every epoch joins the notes in a new order and shuffles the pieces."""
-    step, total = _step(tokens), len(tokens.ids)
+    step, total = _step(tokens), int(np.diff(tokens.offsets)[among].sum())
     while True:
-        stream = _Stream(tokens, generator.permutation(len(tokens)))
+        stream = _Stream(tokens, among[generator.permutation(len(among))])
         pieces = max(1, total // step)  # the rest of an epoch is another one the next time
         for piece in generator.permutation(pieces):
             yield stream.cut(int(piece) * step, min(total, (int(piece) + 1) * step)), 0
@@ -128,9 +131,11 @@ def _grouped(lengths: Ints, batch_size: int, generator: np.random.Generator) -> 
 
 
 def train_batches(
-    tokens: TokenDataset, batch_size: int, generator: np.random.Generator
+    tokens: TokenDataset, batch_size: int, generator: np.random.Generator, among: Ints | None = None
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Training batches without end, reshuffled every epoch, decided by ``generator`` alone.
+
+    ``among`` int64 holds the notes to draw from; None: all of them.
 
     Yields dictionaries of input_ids, attention_mask and labels, int64 [b, t] with b = ``batch_size`` (an epoch's last
     batches are smaller when sequences are not packed).
@@ -142,20 +147,20 @@ def train_batches(
     """
     if batch_size < 1:
         raise DataError(f"a batch size of {batch_size} is too small: at least 1 is needed")
-    return _train_batches(tokens, batch_size, generator)
+    return _train_batches(tokens, batch_size, generator, np.arange(len(tokens)) if among is None else among)
 
 
 def _train_batches(
-    tokens: TokenDataset, batch_size: int, generator: np.random.Generator
+    tokens: TokenDataset, batch_size: int, generator: np.random.Generator, among: Ints
 ) -> Iterator[dict[str, torch.Tensor]]:
     pad = tokens.frame.pad
     if tokens.packing and not tokens.frame.answers:
-        packed = _packed(tokens, generator)
+        packed = _packed(tokens, generator, among)
         while True:
             yield padded([next(packed) for _ in range(batch_size)], pad)
-    notes, firsts = windows(tokens)
+    notes, firsts = windows(tokens, among)
     if tokens.frame.answers:
-        notes, firsts = np.arange(len(tokens)), tokens.offsets[:-1]
+        notes, firsts = among, tokens.offsets[among]
     lengths = np.minimum(_step(tokens), tokens.offsets[notes + 1] - firsts)
     while True:
         for chosen in _grouped(lengths, batch_size, generator):
@@ -175,12 +180,20 @@ def _by_size(lengths: Ints, batch_tokens: int) -> Iterator[Ints]:
         start += count
 
 
-def test_batches(tokens: TokenDataset, batch_tokens: int = 8192) -> Iterator[TestBatch]:  # noqa: PT028 - no test
-    """Every note once, in windows of at most ``max_tokens``; for the label task with its right answer."""
+def test_batches(
+    tokens: TokenDataset,
+    batch_tokens: int = 8192,  # noqa: PT028 - no test
+    among: Ints | None = None,  # noqa: PT028 - no test
+) -> Iterator[TestBatch]:
+    """Every note once, in windows of at most ``max_tokens``; for the label task with its right answer.
+
+    ``among`` int64 holds the notes to measure; None: all of them.
+    """
     if tokens.frame.answers:
-        yield from _answers(tokens, np.arange(len(tokens)), tokens.answers, batch_tokens, False)
+        chosen = np.arange(len(tokens)) if among is None else among
+        yield from _answers(tokens, chosen, tokens.answers[chosen], batch_tokens, False)
         return
-    notes, firsts = windows(tokens)
+    notes, firsts = windows(tokens, among)
     lengths = np.minimum(_step(tokens), tokens.offsets[notes + 1] - firsts) + len(tokens.frame.start)
     for chosen in _by_size(lengths, batch_tokens):
         sequences = [window(tokens, int(notes[i]), int(firsts[i])) for i in chosen]

@@ -19,9 +19,9 @@ from crossward.ledger.events import Version
 from crossward.ledger.file import FILE_NAME
 from crossward.ledger.lines import read_events
 from crossward.report import cost
+from crossward.report.joining.table import reported_table
 from crossward.report.page import write_report
 from crossward.report.reported_loss import rounding
-from crossward.report.table import federated_table
 from server_app.dither_key import run_dither
 from server_app.progress import Progress
 from server_app.run_folder import RunFolder, read_config
@@ -60,7 +60,7 @@ def main(grid: Grid, context: Context) -> None:
         dither = run_dither(folder.lineage, bool(run.resume))
         strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither, callbacks=callbacks)
         strategy.start(SimulatedLinks(whole_replies(grid), clock, bandwidths), num_rounds=schedule.versions)
-        progress.say(federated_table(strategy.state.run.measures))
+        progress.say(reported_table(strategy.state.run.measures))
         made = [event for event in read_events(folder.path / FILE_NAME) if isinstance(event, Version)]
         if strategy.state.key:
             progress.say(

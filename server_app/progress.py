@@ -26,8 +26,10 @@ from strategies.callbacks import Callback
 _CLOCK = r"^\[ *[\d.]+ s\] "
 UPDATE_LINE = re.compile(_CLOCK + r"  update (?P<task>\d+) from ")
 VERSION_LINE = re.compile(_CLOCK + r"version (?P<version>\d+)/\d+: ")
-REPORTED_LOSS = re.compile(r"reported training loss \S+ \(rounded to powers of [^)]*\)")
-TRAINING_LOSS = "training loss {:.3f}"
+_ROUNDED = r"reported training loss \S+ \(rounded to powers of [^)]*\)"
+_ESTIMATED = r"estimated held-out loss \S+ ± \d[\d.]*"
+REPORTED_LOSS = re.compile(f"{_ROUNDED}|{_ESTIMATED}")
+TRAINING_LOSS, ESTIMATED_LOSS = "training loss {:.3f}", "estimated held-out loss {:.2f} ± {:.2f}"
 
 
 class Progress(Callback):
@@ -116,6 +118,8 @@ class Progress(Callback):
             yield f"hospital epsilon {made.hospital_epsilon:.3g}"
         elif made.train_loss is None:
             yield "training losses withheld"
+        elif made.loss_noise:
+            yield ESTIMATED_LOSS.format(made.train_loss, made.loss_noise)
         elif not self.rounding:
             yield TRAINING_LOSS.format(made.train_loss)
         if (found := state.heldout) is not None:
@@ -126,4 +130,6 @@ class Progress(Callback):
         if update.local_epsilon is not None:
             return f"{update.privacy_unit}-level epsilon {update.local_epsilon:.3g}"
         loss = update.loss_sum / update.num_tokens
+        if update.loss_noise:
+            return ESTIMATED_LOSS.format(loss, update.loss_noise)
         return f"reported training loss {loss:.3g} ({self.rounding})" if self.rounding else TRAINING_LOSS.format(loss)

@@ -38,7 +38,7 @@ from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
 from crossward.ledger.events import Accepted, Assisted, Event, Late, Version
 from crossward.ledger.state import RunState
-from crossward.protocol.messages import ANSWER, RecordHead
+from crossward.protocol.messages import ANSWER
 from crossward.simulation.strategy import simulate
 from crossward.simulation.virtual_grid import Speed, VirtualClock
 from strategies.aggregation.catchup import version_name
@@ -87,7 +87,7 @@ class Trace(Callback):
         if isinstance(event, Accepted | Late) or (isinstance(event, Assisted) and event.kind == ANSWER):
             self.up += self.size.update
         elif isinstance(event, Version):
-            self._measure(event)
+            self._measure(event, state)
 
     def _opener(self) -> Payloads:
         """Opens versions as a node does; under the committee scheme that takes the roster in force."""
@@ -98,11 +98,10 @@ class Trace(Callback):
         consortium = Consortium(RosterBook.from_bytes(self.journal.roster), rules)
         return CommitteePayloads(sizes, self.plan, OPENED, self.journal.lineage, consortium)
 
-    def _measure(self, made: Version) -> None:
+    def _measure(self, made: Version, state: RunState) -> None:
         run, version = self.run, made.version
         facts, record = self.journal.open(version_name(version))
-        proof = str(facts.get("proof", ""))
-        head = RecordHead(version, version, made.epoch, made.weight_sum, made.sign, made.key, made.dithered, proof)
+        head = state.versions[version].head(version, str(facts.get("proof", "")))
         self.opener = self.opener or self._opener()
         opened = self.opener.open(record, head)
         self.copy.add(head, opened, self.initial.size, self.plan, run.schedule.versions)

@@ -21,12 +21,14 @@ from client_app.logs import show_log
 from client_app.node import Node
 from client_app.training.engine import open_learner
 from client_app.training.spec import LearnerSpec
+from client_app.update.held_out_loss import HeldOutReports
 from client_app.update.keys import hospital_key
 from client_app.update.payloads import Vault
 from crossward.config.node_config import NodeConfig
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.run_config import ON_A_NODE, RunConfig
 from crossward.config.settings import SettingsError
+from crossward.privacy.noise import SECRET
 from crossward.protocol.messages import Task
 
 
@@ -42,7 +44,8 @@ def build_hospital(context: Context, task: Task) -> Node:
     if selection is not None:
         selection.keep()
     fewest_held_out = 0 if selection is None else FEWEST_HELD_OUT
-    return make_node(config, files, vault, learner, limits, keys, fewest_held_out)
+    held_out = HeldOutReports(files.held_out(task.lineage), lambda version: float(SECRET.normals(1)[0]))
+    return make_node(config, files, vault, learner, limits, keys, fewest_held_out, held_out)
 
 
 def hospital_seat(context: Context, task: Task) -> Seat:

@@ -17,6 +17,7 @@ from client_app.committee.seat import Seat
 from client_app.guard.budget import Budget, TotalBudget
 from client_app.guard.limits import Limits
 from client_app.node import Node, PrivateLearner
+from client_app.update.held_out_loss import HeldOutReports
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
 from client_app.update.reporting import Reporting
@@ -45,6 +46,10 @@ class NodeFiles:
     def spent(self, lineage: str) -> Path:
         """The record of what ``lineage`` spent of its privacy budget."""
         return self.identity.with_suffix(".spent") / f"{lineage}.json"
+
+    def held_out(self, lineage: str) -> Path:
+        """The record of what ``lineage`` was reported of held-out patients, and of the budget for that."""
+        return self.identity.with_suffix(".held-out") / f"{lineage}.json"
 
     @property
     def unopened(self) -> Path:
@@ -106,8 +111,12 @@ def make_node(
     limits: Limits,
     keys: CommitteeKeys | None = None,
     fewest_held_out: int = 0,
+    held_out: HeldOutReports | None = None,
 ) -> Node:
-    """The node that follows ``config``; it reports measures of at least ``fewest_held_out`` patients."""
+    """The node that follows ``config``; it reports measures of at least ``fewest_held_out`` patients.
+
+    ``held_out`` makes the losses that it reports beside updates.
+    """
     encryption, mechanism = config.encryption, config.mechanism
     if encryption.policy == SENSITIVE:
         vault = replace(vault, blocks=learner.sensitive_blocks(encryption.fraction))
@@ -121,5 +130,7 @@ def make_node(
         config.run.seed,
         sealer=UpdateSealer(vault, noise, config.train.error_feedback, keys),
         limits=limits,
-        reporting=Reporting(counts, config.train.loss_grid, fewest_held_out),
+        reporting=Reporting(counts, config.train.loss_grid, fewest_held_out, held_out),
+        cached=config.strategy.cached,
+        personal=config.personal,
     )

@@ -17,6 +17,7 @@ from client_app.committee.seat import Seat
 from client_app.node import Node
 from client_app.training.engine import open_learner
 from client_app.training.spec import LearnerSpec
+from client_app.update.held_out_loss import HeldOutReports, seeded_normal
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
 from crossward.config.run_config import RunConfig
@@ -33,7 +34,9 @@ def build_simulated(context: Context, task: Task) -> Node:
     seconds = config.train.local_seconds / config.simulation.slowdown(partition)
     config = replace(config, train=replace(config.train, local_seconds=seconds))
     learner = open_learner(LearnerSpec(config, partition, partitions), files.workers)
-    return make_node(config, files, vault, learner, open_limits(config, files, task.lineage, learner), keys)
+    held_out = HeldOutReports(files.held_out(task.lineage), seeded_normal(config.run.seed, partition))
+    limits = open_limits(config, files, task.lineage, learner)
+    return make_node(config, files, vault, learner, limits, keys, held_out=held_out)
 
 
 def simulated_seat(context: Context, task: Task) -> Seat:

@@ -5,6 +5,7 @@ Not for: starting a group (``client_app.group.place``).
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import time
@@ -16,6 +17,7 @@ import numpy as np
 
 from client_app.group import frames
 from client_app.group.place import GroupError, Options, code_version, connect, owner
+from client_app.personal.result import Personal
 from client_app.training.meter import Report, log_report
 from client_app.training.spec import LearnerSpec
 from client_app.training.trained import Trained, Vector
@@ -111,17 +113,23 @@ class GroupLearner:
     def train(self, start: Vector, version: int, seed: int) -> Trained:
         """Local training by the group."""
         facts, blobs = self._ask("train", [np.ascontiguousarray(start)], version=version, seed=seed)
-        return Trained(_vector(blobs[0]), facts["num_examples"], facts["num_tokens"], facts["loss_sum"], facts["steps"])
+        return _trained(facts, blobs)
 
     def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
         """Private local training by the group."""
         given = {"version": version, "noise_multiplier": noise_multiplier}
         facts, blobs = self._ask("train-private", [np.ascontiguousarray(start)], **given)
-        return Trained(_vector(blobs[0]), facts["num_examples"], facts["num_tokens"], facts["loss_sum"], facts["steps"])
+        return _trained(facts, blobs)
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
         """Training without the others, by the group."""
         return _vector(self._ask("alone", [np.ascontiguousarray(start)], steps=steps, seed=seed)[1][0])
+
+    def personal(self, start: Vector, alone: Vector | None, steps: int, seed: int) -> Personal:
+        """A personal adapter, by the group."""
+        arrays = [np.ascontiguousarray(vector) for vector in (start, alone) if vector is not None]
+        facts, blobs = self._ask("personal", arrays, alone=alone is not None, steps=steps, seed=seed)
+        return Personal.of(_vector(blobs[0]), facts)
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Held-out measures of each named adapter, by the group."""
@@ -139,6 +147,11 @@ class GroupLearner:
             except (OSError, EOFError, frames.FrameError):
                 logger.info("the worker group exited before its run ended")
         self.sock.close()
+
+
+def _trained(facts: dict[str, Any], blobs: list[bytearray]) -> Trained:
+    given = {f.name: facts[f.name] for f in dataclasses.fields(Trained) if f.name != "vector"}
+    return Trained(_vector(blobs[0]), **given | {"held_out": tuple(given["held_out"])})
 
 
 def _vector(blob: bytearray) -> Vector:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import client_app.training.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
 
+import dataclasses
 import datetime
 import logging
 import os
@@ -132,7 +133,7 @@ class Worker:
         self.job, self.link.stage = header["job"], LOADING
         learner = self._learner(LearnerSpec.from_json(header["spec"]))
         blob = iter(blobs)
-        if header["do"] in ("train", "train-private", "alone", "evaluate"):
+        if header["do"] in ("train", "train-private", "alone", "personal", "evaluate"):
             self.link.stage = WORKING
         match header["do"]:
             case "open":
@@ -147,11 +148,16 @@ class Worker:
                     got = learner.train(start, header["version"], header["seed"])
                 else:
                     got = learner.train_private(start, header["version"], header["noise_multiplier"])
-                facts = {name: getattr(got, name) for name in ("num_examples", "num_tokens", "loss_sum", "steps")}
+                facts = {f.name: getattr(got, f.name) for f in dataclasses.fields(got) if f.name != "vector"}
                 return facts, [got.vector]
             case "alone":
                 start = self._vector(learner, next(blob, None))
                 return {}, [learner.alone(start, header["steps"], header["seed"])]
+            case "personal":
+                start = self._vector(learner, next(blob, None))
+                alone = self._vector(learner, next(blob, None)) if header["alone"] else None
+                made = learner.personal(start, alone, header["steps"], header["seed"])
+                return made.facts(), [made.vector]
             case "evaluate":
                 models = {name: self._vector(learner, next(blob, None)) for name in header["models"]}
                 return {"measures": {k: m.as_dict() for k, m in learner.evaluate(models).items()}}, []

@@ -16,9 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from client_app.personal.methods import PERSONAL_METHODS
+from client_app.personal.result import Personal
+from client_app.personal.split import Ints
+from client_app.personal.trainer import Given
+from client_app.training.head import pass_tokens
+from client_app.training.held_out_sample import HeldOutSample, budget
 from client_app.training.loop import Pace, TrainingError, train_steps
-from client_app.training.measuring import measure_batches
+from client_app.training.measuring import Table, measured, patient_rows
 from client_app.training.meter import Meter, Report, log_report
+from client_app.training.notes_trainer import NotesTrainer
 from client_app.training.sharding import before_sharding, shard
 from client_app.training.spec import LearnerSpec
 from client_app.training.team import SOLO, Team
@@ -35,7 +42,8 @@ from crossward.adapters import (
     write_vector,
 )
 from crossward.adapters.targets import refuse_parameters
-from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
+from crossward.config.personal_settings import NONE, PersonalSettings
+from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT, PATIENT, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import FSDP, TrainSettings
 from crossward.machine.text import one_line
@@ -45,6 +53,7 @@ from data import (
     DataConfig,
     Hospital,
     PoissonSampler,
+    TokenDataset,
     count_units,
     load_hospital,
     test_batches,
@@ -110,9 +119,11 @@ class LoraLearner:
         on_progress: OnProgress | None = None,
         privacy: PrivacySettings | None = None,
         randomness: Randomness = SECRET,
+        personal: PersonalSettings | None = None,
     ) -> None:
         self.adapted, self.schedule, self.settings, self.data = adapted, schedule, settings, data
         self.privacy, self.randomness = privacy or PrivacySettings(), randomness
+        self.tuning = personal or PersonalSettings()
         self.hospital, self.site = hospital, site_name(site or hospital.name)
         self.team, self.on_progress, self.cancelled = team, on_progress or log_report, lambda: False
         self.beat: Callable[[], None] = lambda: None
@@ -129,6 +140,14 @@ class LoraLearner:
         # measured note by note, so that a hospital's figure does not depend on how its notes were packed
         self.test_tokens = tokenise(hospital.test, tokenizer, replace(data, packing=False), hospital.labels)
 
+    @functools.cached_property
+    def held_out_sample(self) -> HeldOutSample:
+        """The held-out notes whose loss is measured before each training; none where nothing is to be reported."""
+        tokens = 0
+        if self.settings.report_held_out and self.privacy.unit == NO_UNIT:
+            tokens = budget(self.settings, self.schedule.local_steps, self.data.max_tokens)
+        return HeldOutSample.draw(self.test_tokens, tokens, self.settings.evaluation_tokens, self.data.seed)
+
     def initial(self) -> Vector:
         """The seeded LoRA factors, float32 [total]."""
         return self.adapted.initial
@@ -144,7 +163,7 @@ class LoraLearner:
             )
         return sensitive_blocks(self.adapted.base, self.adapted.model, self.adapted.layout, fraction)
 
-    def _train(
+    def fit(
         self,
         start: Vector,
         steps: int,
@@ -153,7 +172,9 @@ class LoraLearner:
         seed: int,
         pace: Pace,
         observer: OnStep | None = None,
+        among: Ints | None = None,
     ) -> Trained:
+        """At most ``steps`` steps from ``start`` on the training notes ``among`` (None: all), as the others ask for."""
         model, layout = self.adapted.model, self.adapted.layout
         write_vector(model, layout, start)
         rng = np.random.default_rng(seed)
@@ -168,7 +189,7 @@ class LoraLearner:
             torch.manual_seed((int(rng.spawn(1)[0].integers(2**62)) + self.team.rank) % 2**63)
             outcome = train_steps(
                 model,
-                train_batches(self.train_tokens, self.settings.batch_size, rng),
+                train_batches(self.train_tokens, self.settings.batch_size, rng, among),
                 steps,
                 lambda step: schedule.learning_rate(version, step),
                 self.settings,
@@ -187,8 +208,11 @@ class LoraLearner:
         """``train.local-steps`` steps at the run's rates for ``version``, or what ``train.local-seconds`` allow."""
         if self.units:
             raise TrainingError(f"privacy.unit = {self.privacy.unit!r}: a training without noise must stay here")
+        write_vector(self.adapted.model, self.adapted.layout, start)
+        held_out = tuple(self.held_out_sample.losses(self.adapted.model, self.settings.precision).tolist())
         pace = Pace(self.settings.local_seconds, self.cancelled)
-        return self._train(start, self.schedule.local_steps, self.schedule, version, seed, pace)
+        trained = self.fit(start, self.schedule.local_steps, self.schedule, version, seed, pace)
+        return replace(trained, held_out=held_out)
 
     def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
         """``train.local-steps`` steps of DP-SGD; what is reported beside the adapter reveals nothing about any patient.
@@ -224,20 +248,36 @@ class LoraLearner:
         Without noise whatever the run's privacy: the adapter stays here.
         """
         schedule = replace(self.schedule, versions=1, local_steps=steps)
-        return self._train(start, steps, schedule, 0, seed, Pace(cancelled=self.cancelled), observer).vector
+        return self.fit(start, steps, schedule, 0, seed, Pace(cancelled=self.cancelled), observer).vector
+
+    def personal(
+        self, start: Vector, alone: Vector | None, steps: int, seed: int, observer: OnStep | None = None
+    ) -> Personal:
+        """A personal adapter from the global one, ``start``, by the settings' method, in trainings of ``steps`` steps.
+
+        ``alone`` is the adapter trained alone, None where there is none; ``observer`` gets steps and losses. Without
+        noise whatever the run's privacy: the adapter stays here.
+        """
+        if self.tuning.method == NONE:
+            raise TrainingError("personal.method = 'none' makes no personal adapter: set it to 'fine-tune'")
+        given = Given(start, alone, steps, self.tuning.peak or self.schedule.peak, seed)
+        return PERSONAL_METHODS[self.tuning.method](NotesTrainer(self, observer), given)
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """Measures on the held-out notes."""
-        out, tokens = {}, self.test_tokens
-        for name, vector in models.items():
-            write_vector(self.adapted.model, self.adapted.layout, vector)
-            batches = test_batches(tokens, self.settings.evaluation_tokens)
-            patients = len(tokens.patient_ids)
-            meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
-            out[name] = measure_batches(
-                self.adapted.model, meter.over(batches), patients, self.settings.precision, self.team
-            )
-        return out
+        return {name: measured(rows) for name, rows in self.by_patient(models).items()}
+
+    def by_patient(self, models: dict[str, Vector]) -> dict[str, Table]:
+        """(tokens, loss_sum, correct) of each held-out patient, float64 [patients, 3]; in the same order for each."""
+        return {name: self.measure(name, vector, self.test_tokens) for name, vector in models.items()}
+
+    def measure(self, name: str, vector: Vector, tokens: TokenDataset, among: Ints | None = None) -> Table:
+        """As :meth:`by_patient`, on the notes ``among`` (None: all) of ``tokens``; progress calls it ``name``."""
+        write_vector(self.adapted.model, self.adapted.layout, vector)
+        batches = test_batches(tokens, pass_tokens(self.settings.evaluation_tokens, self.adapted.model), among)
+        meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
+        patients, precision = len(tokens.patient_ids), self.settings.precision
+        return patient_rows(self.adapted.model, meter.over(batches), patients, precision, self.team)
 
     def close(self, last: bool) -> None:
         """Nothing: the model stays in the process."""
@@ -250,5 +290,14 @@ def local_learner(spec: LearnerSpec, team: Team = SOLO, on_progress: OnProgress 
     sharded = config.node.sharding == FSDP and team.size > 1
     adapted = adapted_model(config.model, config.lora, config.run.seed, sharded)
     return LoraLearner(
-        adapted, hospital, config.data, config.schedule, config.train, spec.site, team, on_progress, config.privacy
+        adapted,
+        hospital,
+        config.data,
+        config.schedule,
+        config.train,
+        spec.site,
+        team,
+        on_progress,
+        config.privacy,
+        personal=config.personal,
     )

@@ -35,10 +35,11 @@ class Training:
     steps: int
 
 
-def log_training(folder: Path, task: Task, exact: Trained, reported: Trained) -> None:
+def log_training(folder: Path, task: Task, exact: Trained, reported: Trained, noise: float = 0.0) -> None:
     """Log what a training for ``task`` reached, and what is reported to the server; keep it in the node's ``folder``.
 
-    That it cannot be kept costs no update: the log says so.
+    With ``noise`` a held-out loss is reported, which was made of ``exact.held_out``. That the training cannot be kept
+    costs no update: the log says so.
     """
     tokens = max(exact.num_tokens, 1)
     found = Training(task.task, task.version, exact.loss_sum / tokens, exact.num_tokens, exact.steps)
@@ -48,13 +49,24 @@ def log_training(folder: Path, task: Task, exact: Trained, reported: Trained) ->
         found.version,
         found.loss,
         found.tokens,
-        f"reported as {reported.loss_sum / max(reported.num_tokens, 1):.4f}" if reported.loss_sum else "not reported",
+        _says(exact, reported.loss_sum / max(reported.num_tokens, 1), noise),
     )
     try:
         with (folder / FILE_NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(found)) + "\n")
     except OSError as error:
         logger.warning("%s could not be written (%s): that loss is in this log alone", folder / FILE_NAME, error)
+
+
+def _says(exact: Trained, loss: float, noise: float) -> str:
+    """What is reported in place of the exact training loss."""
+    if not noise:
+        return f"reported as {loss:.4f}" if loss else "not reported"
+    mean = sum(exact.held_out) / len(exact.held_out)
+    return (
+        f"before it, the loss of {len(exact.held_out)} held-out patients' windows was {mean:.4f}, "
+        f"reported as {loss:.4f} with noise of {noise:.2f}"
+    )
 
 
 def read_trainings(lines: bytes) -> Iterator[Training]:

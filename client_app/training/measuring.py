@@ -49,17 +49,30 @@ def _turns(batches: Iterable[TestBatch], size: int) -> Iterator[list[TestBatch]]
         yield turn
 
 
-def measure_batches(
-    model: Any, batches: Iterable[TestBatch], patients: int, precision: str, team: Team = SOLO
-) -> Measure:
-    """Loss and next-token accuracy over held-out notes of ``patients`` patients, by patient; alike in a whole team."""
+def patient_rows(model: Any, batches: Iterable[TestBatch], patients: int, precision: str, team: Team = SOLO) -> Table:
+    """(tokens, loss_sum, correct) of each of ``patients`` held-out patients, float64 [patients, 3].
+
+    Alike in a whole team. A patient without a predicted token has zeros.
+    """
     rows = np.zeros((patients, 3))
     for batch, columns in _forward(model, batches, precision, team):
         np.add.at(rows, batch.patients, np.stack(columns, axis=1))
     if team.size > 1:
         device = next(model.parameters()).device
         rows = team.sum(torch.from_numpy(rows).to(device)).cpu().numpy()
-    return measure((float(n), float(loss), float(right)) for n, loss, right in rows if n)
+    return rows
+
+
+def measured(rows: Table) -> Measure:
+    """The measure of the patients in ``rows`` [patients, 3]."""
+    return measure((float(n), float(loss), float(right)) for n, loss, right in rows)
+
+
+def measure_batches(
+    model: Any, batches: Iterable[TestBatch], patients: int, precision: str, team: Team = SOLO
+) -> Measure:
+    """Loss and next-token accuracy over held-out notes of ``patients`` patients, by patient; alike in a whole team."""
+    return measured(patient_rows(model, batches, patients, precision, team))
 
 
 def answer_losses(model: Any, batches: Iterable[TestBatch], notes: int, labels: int, precision: str) -> Table:

@@ -3,7 +3,8 @@
 The sealed update reveals nothing to the aggregator; numbers beside it do. Somebody who knows a patient can guess a
 little better than by chance from the training loss alone whether a small hospital trained on them (``crossward attack
 --only reported``), and somebody who knows all other patients is certain from the number of examples. So a node reports
-neither exactly unless the run's weights need it.
+neither exactly unless the run's weights need it. In place of a rounded training loss it reports a noisy held-out loss
+where it has held-out patients enough (``client_app.update.held_out_loss``).
 
 Not for: training (``client_app.training.learner``), what an epsilon covers (``crossward.privacy``).
 """
@@ -28,7 +29,8 @@ class Trained:
 
     ``loss_sum`` (nats) is summed over exactly ``num_tokens`` predicted tokens; ``num_examples`` is the size of the
     training set in examples. Of a private training ``loss_sum`` is 0.0, as it would reveal the notes, and both counts
-    are public numbers.
+    are public numbers. ``held_out`` has the mean loss of each patient of a sample of held-out notes under the model
+    that the training started from, nats a token; empty where none was measured.
     """
 
     vector: Vector
@@ -36,6 +38,7 @@ class Trained:
     num_tokens: int
     loss_sum: float
     steps: int
+    held_out: tuple[float, ...] = ()
 
 
 def unreported(trained: Trained, schedule: Schedule) -> Trained:

@@ -68,6 +68,7 @@ def evaluate(
     """Open a run's global adapter, measure it on held-out notes and write it as a PEFT folder."""
     with _failing():
         from crossward.evaluation.report import Wanted, evaluate
+        from crossward.launcher.views import redraw_report
 
         evaluate(
             Wanted(
@@ -84,6 +85,8 @@ def evaluate(
                 adapter=adapter,
             )
         )
+        if problem := redraw_report(folder):
+            say(f"the report could not be redrawn with the evaluation's figures: {problem}")
     return 0
 
 

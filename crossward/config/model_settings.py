@@ -40,7 +40,8 @@ class ModelConfig:
         default=AUTO,
         metadata={
             "key": "model.dtype",
-            "help": "Precision of the frozen weights; auto: bfloat16 on GPUs that are fast at it, else float32.",
+            "help": "Precision of the frozen weights; auto: bfloat16 on GPUs, and for larger models on CPUs, that are "
+            "fast at it, else float32.",
             "choices": (AUTO, FLOAT32, BFLOAT16, FLOAT16),
             "hospital": True,
         },

@@ -21,6 +21,7 @@ from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.hospital_privacy import check_hospital, hospital_mechanism, noised_schedule
 from crossward.config.model_settings import LoraSettings, ModelConfig
 from crossward.config.old_keys import OLD_RUN_KEYS, current_keys
+from crossward.config.personal_settings import PersonalSettings
 from crossward.config.privacy_checks import check_private
 from crossward.config.privacy_settings import PrivacySettings
 from crossward.config.run_settings import RunSettings, SimulationSettings
@@ -47,6 +48,7 @@ SECTIONS: dict[str, type[Any]] = {
     "strategy": StrategySettings,
     "encryption": EncryptionSettings,
     "privacy": PrivacySettings,
+    "personal": PersonalSettings,
     "simulation": SimulationSettings,
 }
 _FIELDS = [field for section in SECTIONS.values() for field in keyed(section)]
@@ -73,6 +75,7 @@ class RunConfig:
     strategy: StrategySettings
     encryption: EncryptionSettings
     privacy: PrivacySettings
+    personal: PersonalSettings
     simulation: SimulationSettings
     mechanism: HospitalMechanism | None = None
 

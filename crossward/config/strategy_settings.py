@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crossward.config.settings import AUTO
+from crossward.config.variance_reduction import CACHED, NONE, VARIANCE_REDUCTION
 from crossward.config.weight_rules import (
     ASYNC_HYBRID,
     DAMPINGS,
@@ -20,7 +21,7 @@ from crossward.config.weight_rules import (
     WeightRule,
     weight_rule,
 )
-from crossward.config.weightings import WEIGHTINGS
+from crossward.config.weightings import EQUAL, WEIGHTINGS
 
 STRATEGIES = {  # name: what it does; each has an entry in strategies.registry
     ASYNC_HYBRID: "aggregates whenever the buffer is full",
@@ -127,6 +128,14 @@ class StrategySettings:
             choices=(AUTO, *DAMPINGS),
         ),
     )
+    variance_reduction: str = field(
+        default=NONE,
+        metadata=_key(
+            "variance-reduction",
+            "; ".join(f"{name}: {about}" for name, about in VARIANCE_REDUCTION.items()) + ".",
+            choices=tuple(VARIANCE_REDUCTION),
+        ),
+    )
     max_share: float = field(
         default=0.45,
         metadata=_key("max-share", "Largest share of a version that one hospital may have.", above=0.0, max=1.0),
@@ -202,9 +211,19 @@ class StrategySettings:
                 f"strategy.buffer-size = {self.buffer_size} is smaller than strategy.min-contributors = "
                 f"{self.min_contributors}: no version could ever be made; raise the one or lower the other"
             )
+        if self.variance_reduction == CACHED and not self.buffer_size:
+            raise ValueError(
+                f"strategy.variance-reduction = {CACHED!r} does nothing where every node is in every round "
+                "(strategy.buffer-size = 0): set it to 'none'"
+            )
         if 0.0 < self.rollback_ratio <= 1.0:
             raise ValueError(f"strategy.rollback-ratio = {self.rollback_ratio}: expected 0 (off) or more than 1")
-        _ = self.rule  # refuses exponents that are none
+        rule = self.rule  # refuses exponents that are none
+        if self.cached and not WEIGHTINGS[rule.weighting].fixed:
+            raise ValueError(
+                f"strategy.variance-reduction = {CACHED!r} needs weights that do not change from version to version, "
+                f"strategy.weighting = {rule.weighting!r} gives others: set strategy.weighting to {EQUAL!r}"
+            )
         if self.name == FEDASYNC and (self.buffer_size, self.min_contributors) != (1, 1):
             raise ValueError(
                 "strategy.name = 'fedasync' makes a version of each update, which every hospital that opens it can "
@@ -216,6 +235,11 @@ class StrategySettings:
     def rule(self) -> WeightRule:
         """How updates are weighed: the strategy's rule, and what the settings have in place of its parts."""
         return weight_rule(self.name, self.weighting, self.damping, self.exponents)
+
+    @property
+    def cached(self) -> int:
+        """With cached updates (``crossward.config.variance_reduction``) how many a full buffer holds, else 0."""
+        return self.buffer_size if self.variance_reduction == CACHED else 0
 
     @property
     def stall_seconds(self) -> float:

@@ -84,10 +84,20 @@ class TrainSettings:
         default=1.5,
         metadata={
             "key": "train.loss-grid",
-            "help": "Nodes report training loss rounded to the nearest power of this value (1.0: exactly): the exact "
-            "loss reveals a little about single patients of a small hospital. Weighting by loss uses the reported one.",
+            "help": "Nodes that report no held-out loss report the training loss rounded to the nearest power of this "
+            "value (1.0: exactly): the exact loss reveals a little about single patients of a small hospital. "
+            "Weighting by loss uses the reported one.",
             "min": 1.0,
             "max": 16.0,
+            "hospital": True,
+        },
+    )
+    report_held_out: bool = field(
+        default=True,
+        metadata={
+            "key": "train.report-held-out",
+            "help": "Nodes with ten held-out patients or more report, instead of the training loss, the loss of the "
+            "global model on a sample of these patients' notes, with noise of epsilon 1 a run; false: none does.",
             "hospital": True,
         },
     )
@@ -110,11 +120,12 @@ class TrainSettings:
         },
     )
     evaluation_tokens: int = field(
-        default=8192,
+        default=0,
         metadata={
             "key": "train.evaluation-batch-tokens",
-            "help": "Tokens per forward pass when measuring on held-out notes.",
-            "min": 1,
+            "help": "Tokens per forward pass when measuring on held-out notes (0: 1024 on CPUs, 8192 on GPUs, fewer "
+            "where a model's logits cannot be computed in parts).",
+            "min": 0,
             "hospital": True,
         },
     )

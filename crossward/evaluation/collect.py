@@ -1,11 +1,10 @@
-"""The adapters to compare: untuned base, global, each hospital's own, centralised.
+"""The adapters to compare: untuned base, global, what each hospital trained for itself, centralised.
 
 Not for: measuring them (``crossward.evaluation.report``).
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,29 +12,28 @@ import numpy as np
 from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
-from client_app.training.learner import LoraLearner
+from client_app.training.learner import LoraLearner, site_name
+from crossward.evaluation.joining import names_of
+from crossward.evaluation.node_state import FILES, folder_of, kept
 from crossward.evaluation.replay import Run
 from crossward.ledger.events import Accepted
 from crossward.machine.files import replacing
 from data import Hospital
 
 Vector = NDArray[np.float32]
-logger = logging.getLogger("crossward.evaluation")
 
 
-def own_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, Vector]:
-    """``local:<site>`` -> the adapter that a simulated hospital trained alone, where its state folder has one."""
-    root = run.config.run.state_root / run.lineage
+def kept_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, Vector]:
+    """What hospitals trained for themselves, float32 [total], where their state folders are on this machine.
+
+    ``local:<site>`` is the adapter trained alone, ``personal:<site>`` the personal one.
+    """
     out = {}
     for number, hospital in enumerate(hospitals):
-        path = root / f"site-{number}" / "own.npy"
-        if not path.exists():
-            continue
-        vector = np.load(path)
-        if vector.shape != (total,):
-            logger.warning("%s holds %s values, expected %s: left out", path, vector.shape, total)
-            continue
-        out[f"local:{hospital.name}"] = vector
+        names, folder = names_of(site_name(hospital.name)), folder_of(run, number, len(hospitals))
+        for which in FILES:
+            if (vector := kept(folder, which, total)) is not None:
+                out[names[which]] = vector
     return out
 
 

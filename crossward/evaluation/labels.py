@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
+from client_app.training.head import pass_tokens
 from client_app.training.learner import LoraLearner
 from client_app.training.measuring import answer_losses
 from crossward.adapters import write_vector
@@ -40,7 +41,7 @@ def label_scores(learners: list[LoraLearner], models: dict[str, NDArray[np.float
         for learner in learners:
             write_vector(learner.adapted.model, learner.adapted.layout, vector)
             tokens, settings = learner.test_tokens, learner.settings
-            batches = label_batches(tokens, settings.evaluation_tokens)
+            batches = label_batches(tokens, pass_tokens(settings.evaluation_tokens, learner.adapted.model))
             table = answer_losses(learner.adapted.model, batches, len(tokens), len(tokens.labels), settings.precision)
             out[model, learner.site] = scores(table, tokens.answers)
             tables.append(table)

@@ -7,7 +7,7 @@ Not for: the command line (``crossward.cli.evaluate``), or an adapter that is to
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,27 +16,31 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Table as RichTable
 
-from client_app.training.learner import LoraLearner, adapted_model
+from client_app.training.learner import AdaptedModel, LoraLearner, adapted_model
+from client_app.training.measuring import Table, measured
 from client_app.training.threads import share_cores
 from crossward.config.data_settings import LABEL
 from crossward.config.run_config import SECTIONS, RunConfig
 from crossward.config.settings import resolve_paths
-from crossward.evaluation.collect import centralised, own_adapters, save_vector, total_steps
+from crossward.evaluation.collect import centralised, kept_adapters, save_vector, total_steps
 from crossward.evaluation.export import write_adapter
 from crossward.evaluation.generations import continuations
+from crossward.evaluation.joining import LOCAL, OWN, joinings, total
 from crossward.evaluation.labels import label_scores
 from crossward.evaluation.opening import consortium_key, vault_of
 from crossward.evaluation.replay import EvaluationError, Run, consortium_of, global_vector, open_run
 from crossward.machine.files import write_atomic
 from crossward.machine.paths import absolute
 from crossward.protocol.measures import Measure
-from crossward.report.table import ALL, Rows, measure_table, with_totals
+from crossward.report.joining.figures import CENTRALISED, EVALUATION
+from crossward.report.joining.sentence import sentence
+from crossward.report.joining.table import print_joining
+from crossward.report.rows import ALL, Rows, with_totals
 from data import DataConfig, Hospital, load_hospital, load_hospitals
 
 Vector = NDArray[np.float32]
-CENTRALISED = "centralised"
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _TAKES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
@@ -95,7 +99,11 @@ def learners_of(
     share_cores(config.node.threads)
     adapted = adapted_model(config.model, config.lora, config.run.seed)
     hospitals = hospitals_of(config.data, notes, sites or run.nodes)
-    return [LoraLearner(adapted, hospital, config.data, config.schedule, config.train) for hospital in hospitals]
+    return [_learner(adapted, hospital, config) for hospital in hospitals]
+
+
+def _learner(adapted: AdaptedModel, hospital: Hospital, config: RunConfig) -> LoraLearner:
+    return LoraLearner(adapted, hospital, config.data, config.schedule, config.train, personal=config.personal)
 
 
 def _row(model: str, site: str, found: Measure) -> dict[str, Any]:
@@ -145,13 +153,13 @@ def evaluate(args: Wanted) -> None:
     models: dict[str, Vector] = {"base": first.initial()}
     vault = vault_of(run, key, first.adapted)
     models["global"] = global_vector(run, first.initial(), first.layout, first.sizes, args.version, vault, consortium)
-    models |= own_adapters(
+    models |= kept_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )
     folder = args.adapter or run.folder / "adapter"
     write_adapter(first.adapted, models["global"], folder)
 
-    rows: Rows = {}
+    tables: dict[tuple[str, str], Table] = {}
     with Progress(console=console, transient=True) as bars:
         if args.centralised:
             steps = total_steps(run)
@@ -163,22 +171,24 @@ def evaluate(args: Wanted) -> None:
         bar = bars.add_task("measuring on held-out notes", total=len(models) * len(learners))
         for learner in learners:
             for model, vector in models.items():
-                rows[model, learner.site] = learner.evaluate({model: vector})[model]
+                tables[model, learner.site] = learner.by_patient({model: vector})[model]
                 bars.advance(bar)
         scores = label_scores(learners, models) if first.data.task == LABEL else {}
 
-    titles = {"base": "untuned base", "global": "global adapter", CENTRALISED: "trained centrally"}
-    titles |= {name: f"{name.removeprefix('local:')} alone" for name in models if name.startswith("local:")}
-    console.print(measure_table(rows, titles, f"version {args.version or run.state.version} of {run.folder.name}"))
+    rows: Rows = {key: measured(found) for key, found in tables.items()}
+    sites = [learner.site for learner in learners]
+    joined, version = joinings(tables, sites), args.version or run.state.version
+    print_joining(console, joined, total(tables, sites), f"version {version} of {run.folder.name}")
     out: dict[str, Any] = {
         "run": run.folder.name,
-        "version": args.version or run.state.version,
+        "version": version,
+        "joining": {one.site: one.to_json() | {"sentence": sentence(one)} for one in joined},
         "rows": [_row(model, site, found) for (model, site), found in with_totals(rows).items()],
     }
     for row in out["rows"]:
         row |= scores.get((row["model"], row["site"]), {})
     if scores:
-        console.print(scores_table(scores, titles))
+        console.print(scores_table(scores, _titles(models)))
     if (gap := gap_closed(rows)) is not None:
         out["gap_closed"] = gap
         console.print(f"The global adapter closes {100 * gap:.1f} % of the loss gap from the base to central training.")
@@ -188,15 +198,26 @@ def evaluate(args: Wanted) -> None:
             console.print(f"\n[bold]{text['site']}[/bold], a held-out note's beginning:", highlight=False)
             for name in ("prompt", "base", "global", "note"):
                 console.print(f"  {name:>7}: {text[name]!r}", highlight=False, markup=False, soft_wrap=True)
-    path = run.folder / "evaluation.json"
+    path = run.folder / EVALUATION
     write_atomic(path, json.dumps(out, indent=2) + "\n")
     console.print(f"\nPEFT adapter: {folder}\nFigures:      {path}", highlight=False, soft_wrap=True)
 
 
-def scores_table(scores: dict[tuple[str, str], dict[str, float | None]], titles: dict[str, str]) -> Table:
+def _titles(models: Iterable[str]) -> dict[str, str]:
+    """What people are shown for a model's name."""
+    fixed = {"base": "untuned base", "global": "global adapter", CENTRALISED: "trained centrally"}
+    kinds = {LOCAL: "alone", OWN: "personal"}
+    out = {}
+    for model in models:
+        kind, _, site = model.partition(":")
+        out[model] = fixed.get(model) or f"{site} {kinds[kind]}"
+    return out
+
+
+def scores_table(scores: dict[tuple[str, str], dict[str, float | None]], titles: dict[str, str]) -> RichTable:
     """AUROC and macro-F1 by model and hospital."""
     sites = list(dict.fromkeys(site for _, site in scores))
-    table = Table(title="Label task on held-out notes: AUROC / macro-F1")
+    table = RichTable(title="Label task on held-out notes: AUROC / macro-F1")
     table.add_column("model")
     for site in sites:
         table.add_column(site, justify="right")

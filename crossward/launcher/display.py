@@ -229,9 +229,11 @@ class RunView:
     def _loss(self, made: Version) -> str:
         """The version's exact training loss where it is known, or what privacy cost; the held-out loss of late."""
         loss = self.exact.of_version(made.version)
-        if loss is None and not self.follower.rounding:
+        if loss is None and not (self.follower.rounding or made.loss_noise):
             loss = made.train_loss
-        if loss is not None:
+        if made.train_loss is not None and made.loss_noise and loss is None:
+            text = f"held-out loss about {made.train_loss:.2f} ± {made.loss_noise:.2f}"
+        elif loss is not None:
             text = f"training loss {loss:.3f}"
         elif made.hospital_epsilon is not None:
             text = f"hospital epsilon {made.hospital_epsilon:.3g}"

@@ -311,6 +311,6 @@ class Launch:
         if self._ours and self._display is not None:
             from crossward.ledger.lines import read_events
             from crossward.ledger.state import fold
-            from crossward.report.table import federated_table
+            from crossward.report.joining.table import reported_table
 
-            self._display.print(federated_table(fold(read_events(self.folder / FILE_NAME)).measures))
+            self._display.print(reported_table(fold(read_events(self.folder / FILE_NAME)).measures))

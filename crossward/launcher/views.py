@@ -45,10 +45,23 @@ def draw_report(folder: Path) -> str:
 
     The ServerApp has drawn one already: a run whose report cannot be drawn anew is a run all the same.
     """
-    from crossward.report.page import NAME, write_report
+    from crossward.report.page import NAME
 
     if not (folder / NAME).exists() or (exact := exact_losses(folder)) is None:
         return ""
+    return _drawn(folder, exact)
+
+
+def redraw_report(folder: Path) -> str:
+    """Draw a run's report, if it has one, again after an evaluation; returns as :func:`draw_report` does."""
+    from crossward.report.page import NAME
+
+    return _drawn(folder, local_losses(folder, lambda _: None)) if (folder / NAME).exists() else ""
+
+
+def _drawn(folder: Path, exact: ExactLoss | None) -> str:
+    from crossward.report.page import write_report
+
     try:
         write_report(folder, exact)
     except Exception as error:

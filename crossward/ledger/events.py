@@ -209,7 +209,8 @@ class Accepted(Outcome):
     """An update waits for its version; its payload lies in the run folder under :attr:`payload`.
 
     ``version`` is the one it was trained from, ``digest`` its payload's, ``bandwidth`` in Mbit/s, ``multiplier`` =
-    2**(scale epochs behind), ``loss_sum`` in nats over ``num_tokens``; ``clamped`` are claims out of bounds.
+    2**(scale epochs behind), ``loss_sum`` in nats over ``num_tokens``; with a ``loss_noise`` (standard deviation, nats
+    a token) it is an estimate of the loss on held-out notes. ``clamped`` are claims out of bounds.
     The epsilons are those of a hospital that protects its examples or patients.
     """
 
@@ -237,6 +238,7 @@ class Accepted(Outcome):
     train_seconds: float
     compute_seconds: float
     clipped: float
+    loss_noise: float = sometimes(0.0)
     privacy_unit: str = sometimes("")
     local_epsilon: float | None = sometimes()
     local_epsilon_step: float | None = sometimes()
@@ -249,7 +251,7 @@ class Accepted(Outcome):
 
     @property
     def loss(self) -> float | None:
-        """Reported training loss in nats a token; None where it is withheld."""
+        """Reported loss in nats a token; None where it is withheld."""
         return None if self.privacy_unit or not self.num_tokens else self.loss_sum / self.num_tokens
 
 
@@ -449,7 +451,9 @@ class Version(Event):
     ``weights``, ``staleness`` and so on are in the order of ``tasks``; ``hospital_epsilon`` is what the hospital that
     has taken part most has spent by then, in ``hospital_versions`` versions. ``seconds`` since the version before.
     With a committee, ``openers`` are the members whose answers opened it, ``opening_seconds`` what that took since the
-    list was fixed, ``member_seconds`` what the members worked for it.
+    list was fixed, ``member_seconds`` what the members worked for it. ``block`` is where the version is among the
+    blocks of cached updates (``crossward.config.variance_reduction.Block``). ``train_loss`` is the mean of the reported
+    ``losses`` by weight; with a ``loss_noise``, its standard deviation, all of them are estimates of held-out losses.
     """
 
     name = "version"
@@ -470,6 +474,7 @@ class Version(Event):
     bandwidths: tuple[float, ...] = sometimes(())
     losses: tuple[float, ...] = sometimes(())
     train_loss: float | None = sometimes()
+    loss_noise: float = sometimes(0.0)
     seconds: float | None = sometimes()
     seal_seconds: tuple[float, ...] = sometimes(())
     open_seconds: tuple[float, ...] = sometimes(())
@@ -477,6 +482,7 @@ class Version(Event):
     hospital_epsilon_version: float | None = sometimes()
     hospital_versions: int | None = sometimes()
     reverts: int | None = sometimes()
+    block: tuple[int, ...] = sometimes(())
     add_seconds: float | None = sometimes()
     openers: tuple[str, ...] = sometimes(())
     opening_seconds: float | None = sometimes()
@@ -520,6 +526,7 @@ class Snapshot(Event):
     epochs: tuple[int, ...]
     key: str
     digests: tuple[str, ...] = newer(())
+    cached: tuple[int, ...] = sometimes(())
 
 
 @_event

@@ -19,7 +19,7 @@ from crossward.protocol.messages import ANSWER, CONSENT, KINDS, TRAIN
 from crossward.report import cost
 from crossward.report.lanes import Lane, named
 from crossward.report.reported_loss import ExactLoss, exact_mean
-from crossward.report.table import Rows
+from crossward.report.rows import Rows
 
 MEASURED, LOST, UNDER_WAY, CLAMPED = "measured", "lost", "under way", "clamped"
 NOTES = (
@@ -34,6 +34,7 @@ class Span:
     """A task. Moments in seconds of running time; ``compute`` seconds as the hospital reported them.
 
     ``taken``: when a version took its accepted update, or the end if none did; 0 without one. ``loss`` in nats a token.
+    With ``noise`` it is an estimate of the loss on held-out notes.
     ``epsilon``: what the hospital had spent with the update, where it protects examples or patients.
     """
 
@@ -48,6 +49,7 @@ class Span:
     up: int = 0
     taken: float = 0.0
     loss: float | None = None
+    noise: float = 0.0
     epsilon: float | None = None
 
 
@@ -56,6 +58,7 @@ class VersionPoint:
     """A version: integer weight and staleness by hospital; ``reverts`` names the version that it subtracts.
 
     ``key`` is the fingerprint of the key that it is sealed under, ``crypto_share`` encryption's share of its time.
+    With ``noise`` its ``train_loss`` is an estimate of the loss on held-out notes.
     ``openers`` are the committee's members that opened it, and ``latency`` what that took.
     """
 
@@ -69,6 +72,7 @@ class VersionPoint:
     crypto_share: float = 0.0
     openers: tuple[str, ...] = ()
     latency: cost.Latency | None = None
+    noise: float = 0.0
 
 
 @dataclass
@@ -210,7 +214,7 @@ class _Reader:
                 elif self.exact is not None:
                     span.loss = self.exact(event.task)
                 elif self.run.promise is None:
-                    span.loss = event.loss
+                    span.loss, span.noise = event.loss, event.loss_noise
             case events.Measured():
                 reported = event.seconds
                 if (found := event.measures.get("global")) is not None and found.tokens:
@@ -236,7 +240,7 @@ class _Reader:
         if event.hospital_epsilon is not None:
             self.out.hospital_epsilons.append((event.version, event.hospital_epsilon))
         where, part = at - self.out.began, cost.share(event)
-        opened = event.openers, cost.latency(event)
+        opened = event.openers, cost.latency(event), 0.0 if self.exact is not None else event.loss_noise
         self.out.versions.append(
             VersionPoint(event.version, where, weights, staleness, loss, event.reverts, event.key, part, *opened)
         )

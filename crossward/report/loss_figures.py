@@ -1,32 +1,26 @@
-"""The report's figures of how well models fit: losses by version and by hospital, and held-out perplexities.
+"""The report's figures of how well models fit: losses by version and by hospital.
 
 Each takes a :class:`~crossward.report.history.History` and returns an SVG element, or nothing where there is nothing to
 draw.
 
-Not for: weights, staleness and bytes (``crossward.report.figures``) or the table of measures
-(``crossward.report.parts``).
+Not for: weights, staleness and bytes (``crossward.report.figures``) or perplexities by adapter
+(``crossward.report.adapter_figures``).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from crossward.protocol.measures import Measure
-from crossward.report.axes import FIGURE, lane_height, version_axis, y_axis
-from crossward.report.history import History, total
+from crossward.report.axes import FIGURE, version_axis, y_axis
+from crossward.report.history import History
 from crossward.report.lanes import Lane
 from crossward.report.palette import ALERT, INK, MUTED
 from crossward.report.rounded_figure import rounded_figure
-from crossward.report.svg import Drawing, log_ticks, scale, short, spread
+from crossward.report.svg import Drawing, scale, spread
 
-MODELS = {
-    "base": ("untuned base", "#7a8793"),
-    "own": ("own adapter, trained alone", "#b87800"),
-    "global": ("global adapter", "#1f4e8c"),
-}
 _MARKED = 300  # so many points of a figure have a mark and a tooltip each
+_FROM = "version that the update was trained from"
 _CLOSE = 1.5  # pixels that two points of a line are apart at least
 
 
@@ -94,18 +88,23 @@ def _lines(
 
 
 def loss_figure(history: History) -> str:
-    """Held-out loss by version over all (thick) and by hospital (thin); training loss (dashed) where it is exact."""
+    """Held-out loss by version over all (thick) and by hospital (thin).
+
+    Dashed: the training loss where it is exact, or the estimate of the held-out loss that updates came with.
+    """
     homes = [
         Series(history.hospitals[lane], sorted(points.items())) for lane, points in sorted(history.by_hospital.items())
     ]
-    train = [(made.number, made.train_loss) for made in history.versions if made.train_loss is not None]
+    train = [(m.number, m.train_loss) for m in history.versions if m.train_loss is not None and not m.noise]
+    estimates = [(m.number, m.train_loss) for m in history.versions if m.train_loss is not None and m.noise]
     heldout = {version: (loss, whole) for version, loss, whole in history.heldout}
     hollow = {version for version, (_, whole) in heldout.items() if not whole}
     everyone = [(version, loss) for version, (loss, _) in sorted(heldout.items())]
-    name = "training loss (weighted)"
+    name, estimate = "training loss (weighted)", "estimate, with noise"
     series = [
         *homes,
         Series(Lane(name, name, MUTED), [] if history.rounding else train, 2.0, "6 4"),
+        Series(Lane(estimate, estimate, MUTED), estimates, 2.0, "6 4"),
         Series(Lane("all hospitals", "all hospitals", INK), everyone, 3.2, hollow=hollow),
     ]
     return _lines("loss by version", series, history, 330.0, "version (0 = untuned base)")
@@ -118,13 +117,22 @@ def train_figure(history: History) -> str:
     """
     found: dict[int, dict[int, float]] = {}
     for span in history.spans:
-        if span.loss is not None:
+        if span.loss is not None and not span.noise:
             found.setdefault(span.hospital, {})[span.version] = span.loss
-    title = "version that the update was trained from"
     if history.rounding:
-        return rounded_figure(found, history, title)
+        return rounded_figure(found, history, _FROM)
     series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
-    return _lines("training loss by hospital", series, history, 230.0, title)
+    return _lines("training loss by hospital", series, history, 230.0, _FROM)
+
+
+def estimate_figure(history: History) -> str:
+    """Every hospital's estimates of its held-out loss, which it made with noise, by the version that was measured."""
+    found: dict[int, dict[int, float]] = {}
+    for span in history.spans:
+        if span.loss is not None and span.noise:
+            found.setdefault(span.hospital, {})[span.version] = span.loss
+    series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
+    return _lines("estimated held-out loss by hospital", series, history, 230.0, "version") if found else ""
 
 
 def epsilon_figure(history: History) -> str:
@@ -134,50 +142,4 @@ def epsilon_figure(history: History) -> str:
         if span.epsilon is not None:
             found.setdefault(span.hospital, {})[span.version] = span.epsilon
     series = [Series(history.hospitals[lane], sorted(points.items()), 1.8) for lane, points in sorted(found.items())]
-    title = "version that the update was trained from"
-    return _lines("epsilon by hospital", series, history, 230.0, title, f"{history.privacy_unit}-level epsilon")
-
-
-def perplexity_figure(history: History) -> str:
-    """Held-out perplexity of base, own and global adapter by hospital, with 95 % intervals, on a logarithmic axis."""
-    lanes = sorted({int(lane) for _, lane in history.measures})
-    if not lanes:
-        return ""
-    rows: list[tuple[Lane, dict[str, Measure]]] = []
-    overall = {model: found for model in MODELS if (found := total(history, model)) is not None}
-    if len(lanes) > 1:
-        rows.append((Lane("All hospitals", "All hospitals", INK), overall))
-    for lane in lanes:
-        held = {model: m for model in MODELS if (m := history.measures.get((model, str(lane)))) is not None}
-        rows.append((history.hospitals[lane], held))
-    spans = [m.perplexity_interval() for _, held in rows for m in held.values()]
-    low, high = min(s[0] for s in spans) / 1.06, min(max(s[1] for s in spans), 1e12) * 1.06
-    spacious = len(lanes) <= 14
-    height, top, left, right = max(lane_height(len(lanes)) + 12, 26), 40.0, 236.0, FIGURE - 70.0
-    bottom = top + height * len(rows)
-    pen = Drawing(FIGURE, bottom + 42, "held-out perplexity by hospital")
-    to_log = scale(math.log(low), math.log(high), left, right)
-    place = left
-    for name, colour in (MODELS[model] for model in MODELS if any(model in held for _, held in rows)):
-        pen.circle(place, 14, 5, colour)
-        pen.text(place + 11, 18, name)
-        place += 46 + 6.6 * len(name)
-    for tick in log_ticks(low, high):
-        pen.line(to_log(math.log(tick)), top, to_log(math.log(tick)), bottom)
-        pen.text(to_log(math.log(tick)), bottom + 17, f"{tick:.4g}", "middle", MUTED)
-    pen.text((left + right) / 2, bottom + 36, "perplexity, logarithmic (left is better)", "middle", MUTED)
-    for i, (hospital, held) in enumerate(rows):
-        middle = top + height * (i + 0.5)
-        pen.line(8, middle + height / 2, FIGURE - 24, middle + height / 2)
-        pen.swatch(10, middle + 4, hospital.colour)
-        pen.text(26, middle + 4, hospital.short, bold=hospital.colour == INK, whole=hospital.name)
-        for offset, model in zip((-0.3, 0.0, 0.3), MODELS, strict=True):
-            if (m := held.get(model)) is not None:
-                (a, b), at = m.perplexity_interval(), middle + offset * height
-                start, end = (to_log(math.log(min(max(v, low), high))) for v in (a, b))
-                pen.line(start, at, end, at, MODELS[model][1], 2)
-                title = f"{hospital.name}, {MODELS[model][0]}: {short(m.perplexity)} [{short(a)}, {short(b)}]"
-                pen.circle(to_log(math.log(min(m.perplexity, high))), at, 4, MODELS[model][1], title=title)
-                if spacious:
-                    pen.text(max(end, start) + 8, at + 3.5, short(m.perplexity), colour=MODELS[model][1], size=10.5)
-    return pen.markup()
+    return _lines("epsilon by hospital", series, history, 230.0, _FROM, f"{history.privacy_unit}-level epsilon")

@@ -8,6 +8,7 @@ Not for: machines (``ledger.jsonl``, ``metrics.jsonl``) or opening the adapter (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ from crossward.ledger.lines import read_events
 from crossward.machine.files import write_atomic
 from crossward.protocol.messages import ACCEPTED
 from crossward.report import cost
+from crossward.report.adapter_figures import perplexity_figure
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
 from crossward.report.history import History, read_history
-from crossward.report.loss_figures import epsilon_figure, loss_figure, perplexity_figure, train_figure
+from crossward.report.joining.figures import Joining, evaluated
+from crossward.report.joining.section import joining_section
+from crossward.report.loss_figures import epsilon_figure, estimate_figure, loss_figure, train_figure
 from crossward.report.parts import committee, measures, sealed, section, settings, state, tiles, trend, troubles
 from crossward.report.privacy_figures import hospital_section
 from crossward.report.reported_loss import ExactLoss, rounding
@@ -33,8 +37,8 @@ NAME = "report.html"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def page(history: History, config: dict[str, Any], lineage: str, folder: str) -> str:
-    """The page: well-formed HTML that is XML too."""
+def page(history: History, config: dict[str, Any], lineage: str, folder: str, joinings: Sequence[Joining] = ()) -> str:
+    """The page: well-formed HTML that is XML too; ``joinings`` are what an evaluation has found."""
     run = RunConfig.stored(config)
     half = len(history.hospitals) <= 8 and len(history.versions) <= 8
     width = 548.0 if half else 1120.0
@@ -53,7 +57,6 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
         staleness_figure(history, width),
         "No version was made.",
     )
-    alone = any(model == "own" for model, _ in history.measures)
     name = f"{run.strategy.name}, {run.strategy.rule.weighting} weighting, buffer of {run.strategy.buffer_size}, model "
     name += run.model.name
     body = [
@@ -67,14 +70,10 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
             "No hospital has measured its held-out notes yet.",
         ),
         hospital_section(history),
+        *_estimates(history),
         _training(history, run.train.loss_grid),
         *_spent(history, run.privacy),
-        section(
-            "The global adapter against the untuned base" + (" and against training alone" if alone else ""),
-            "Held-out perplexity with 95 % intervals by patient, as the hospitals last reported it.",
-            perplexity_figure(history),
-            "No hospital has measured its held-out notes yet.",
-        ),
+        joining_section(joinings) if joinings else _at_home(history),
         section(
             "Activity of every hospital, and when versions were made",
             "A lane a hospital; a vertical line, or a tick above, is a version. Computing is as long as the hospital "
@@ -122,8 +121,34 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str) ->
     )
 
 
+def _estimates(history: History) -> list[str]:
+    """The losses that hospitals reported with noise, where they did."""
+    if not (figure := estimate_figure(history)):
+        return []
+    says = (
+        "The loss of the global model on a sample of each hospital's held-out notes, as the hospital estimated it "
+        "before each training: with noise that hides single patients, and smoothed over versions, so that it lags "
+        "behind a fast fall."
+    )
+    return [section("Estimated held-out loss of each hospital", says, figure, "")]
+
+
+def _at_home(history: History) -> str:
+    """The adapters at each hospital, as it reported them."""
+    alone = any(model == "own" for model, _ in history.measures)
+    return section(
+        "The hospitals' adapters against the untuned base" + (" and against training alone" if alone else ""),
+        "Held-out perplexity of each hospital's own notes with 95 % intervals by patient, as it last reported it.",
+        perplexity_figure(history),
+        "No hospital has measured its held-out notes yet.",
+    )
+
+
 def _training(history: History, grid: float) -> str:
-    """The training losses, under the name of what they are."""
+    """The training losses, under the name of what they are; nothing where all hospitals report estimates instead."""
+    kinds = {span.noise > 0 for span in history.spans if span.loss is not None}
+    if kinds == {True}:
+        return ""
     of = "Mean over the notes that an accepted update was trained on"
     title, says = "Training loss of each hospital's updates", f"{of}, as each hospital reported it."
     if history.rounding:
@@ -192,7 +217,7 @@ def draw_page(folder: Path, exact: ExactLoss | None = None) -> str:
     began = read_config(folder)
     config = began["config"]
     history = read_history(read_events(folder / FILE_NAME), rounding(RunConfig.stored(config).train.loss_grid), exact)
-    return page(history, config, began["lineage"], folder.name)
+    return page(history, config, began["lineage"], folder.name, evaluated(folder, history.last))
 
 
 def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:

@@ -16,10 +16,11 @@ from crossward.protocol.measures import Measure
 from crossward.protocol.messages import ACCEPTED, BEHIND, FAILED, LATE
 from crossward.report import cost
 from crossward.report.history import CLAMPED, LOST, MEASURED, UNDER_WAY, History, Problem, VersionPoint, total
-from crossward.report.loss_figures import MODELS
+from crossward.report.joining.figures import ALONE, BASE, GLOBAL, PERSONAL, REPORTED
 from crossward.report.svg import count, duration, escape, short, size
 
 _SHOWN = 60
+_ADAPTERS = {BASE: "untuned base", ALONE: "trained alone", GLOBAL: "global adapter", PERSONAL: "personal adapter"}
 
 
 def section(title: str, says: str, body: str, missing: str = "Nothing to show yet.") -> str:
@@ -133,20 +134,23 @@ def _measure_cell(measure: Measure | None) -> str:
 def measures(history: History) -> str:
     """The held-out measures by hospital."""
     lanes = sorted({int(lane) for _, lane in history.measures})
+    models = {
+        model: _ADAPTERS[kind] for model, kind in REPORTED.items() if any(m == model for m, _ in history.measures)
+    }
     rows = []
     for lane in lanes:
         hospital = history.hospitals[lane]
-        held = [history.measures.get((model, str(lane))) for model in MODELS]
+        held = [history.measures.get((model, str(lane))) for model in models]
         patients = max((m.patients for m in held if m is not None), default=0)
         name = f'<td><i style="background:{hospital.colour}"></i>{escape(hospital.name)}</td>'
         rows.append(f'<tr>{name}<td class="n">{patients:.0f}</td>{"".join(map(_measure_cell, held))}</tr>')
     if len(lanes) > 1:
-        held = [total(history, model) for model in MODELS]
+        held = [total(history, model) for model in models]
         patients = max((m.patients for m in held if m is not None), default=0)
         cells = "".join(map(_measure_cell, held))
         rows.append(f'<tr class="all"><td>All hospitals</td><td class="n">{patients:.0f}</td>{cells}</tr>')
-    head = ["hospital", "held-out patients", *(title for title, _ in MODELS.values())]
-    return table(head, rows, range(1, 5)) if rows else ""
+    head = ["hospital", "held-out patients", *models.values()]
+    return table(head, rows, range(1, len(head))) if rows else ""
 
 
 def committee(history: History) -> str:

@@ -1,8 +1,9 @@
 """Form of the reported training loss: exact, or rounded so that it reveals little about single patients.
 
 A rounded loss moves in steps, so it is shown under its own name and never drawn as a curve: what a run achieves is in
-the held-out loss. An ``ExactLoss`` is for whoever runs a simulation, where every hospital is on the same machine
-(``crossward.launcher.exact_losses``); the ServerApp has none.
+the held-out loss. An estimate of that, with noise, is what most hospitals report instead. An ``ExactLoss`` is for
+whoever runs a simulation, where every hospital is on the same machine (``crossward.launcher.exact_losses``); the
+ServerApp has none.
 
 Not for: rounding (hospitals do) or what of a rounded loss is given away (``docs/threat-model.md``).
 """
@@ -22,6 +23,17 @@ ExactLoss = Callable[[int], float | None]
 def rounding(grid: float) -> str:
     """How a run with ``train.loss-grid`` has hospitals round the loss they report; empty where it is exact."""
     return f"rounded to powers of {grid:g}" if grid > 1.0 else ""
+
+
+def reported_as(rounding: str, noisy: bool) -> str:
+    """What the losses beside updates are: with ``noisy`` ones among them, else all with ``rounding``."""
+    trained = f"of a hospital's last training, {rounding or 'exact'}"
+    if not noisy:
+        return trained
+    return (
+        "with ±, estimated from held-out notes with noise for privacy, whose standard deviation it is; "
+        f"others {trained}"
+    )
 
 
 def rounding_in(folder: Path) -> str:

@@ -28,6 +28,7 @@ section{padding:20px 24px 18px;margin-bottom:18px;overflow:hidden}
 svg{display:block;width:100%;height:auto;font-family:inherit;font-variant-numeric:tabular-nums}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:18px}
 .pair section{min-width:0}
+ul{margin:0 0 14px;padding-left:20px;max-width:120ch} li{margin:0 0 6px}
 .wide{overflow-x:auto} table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th{font-weight:600;color:#566472;font-size:13px;text-align:left;vertical-align:bottom}
 th,td{padding:7px 14px 7px 0;border-bottom:1px solid #e8ecf1} td{overflow-wrap:anywhere;min-width:7ch}

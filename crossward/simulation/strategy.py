@@ -193,6 +193,7 @@ def simulate(
             sealer = UpdateSealer(replace(vault, blocks=blocks), noise, committee=keys.get(name))
             limits = Limits(unit)
             made.append(Node(learner, folder, identity, schedule, seed, lambda: 0.0, False, sealer, limits))
+            made[-1].cached = settings.cached
             made[-1].store = MemoryStore()  # type: ignore[assignment]
 
         def build(context: Context, task: Task) -> Node:

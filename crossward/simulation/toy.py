@@ -18,6 +18,7 @@ from flwr.clientapp import ClientApp
 from client_app.guard.limits import Limits
 from client_app.handlers import make_app
 from client_app.node import Node
+from client_app.personal.result import Personal
 from client_app.training.trained import Trained, Vector
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
@@ -62,6 +63,10 @@ class ToyLearner:
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
         """The node's own target: where training alone would end."""
         return self.target.copy()
+
+    def personal(self, start: Vector, alone: Vector | None, steps: int, seed: int) -> Personal:
+        """Half of the way from the global adapter to the node's own target."""
+        return Personal(0.5 * (start + self.target), "toy", steps, 0.5)
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """The toy's loss of each adapter, in nats a token, as of three patients with ten tokens each."""

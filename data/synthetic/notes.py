@@ -10,6 +10,7 @@ import functools
 import math
 import random
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from data.synthetic.grammar import expand
 from data.synthetic.houses import House, Section
@@ -34,6 +35,7 @@ class _Filler:
         self.house, self.stay, self.rng = house, stay, rng
         self.state = stay.severity + rng.gauss(0, 0.4)
         self.used: set[str] = set()
+        self.grave = self.mentioned = 0  # findings and events
         self.drug = DRUGS[rng.choice(house.ward.drugs)]
         self.result: tuple[Lab, str] = (LABS["Na"], "138")
         self.slots = {**self._person(), **self._signs(), **self._items(), **self._numbers()}
@@ -55,7 +57,9 @@ class _Filler:
         return item
 
     def _ill(self) -> bool:
-        return self.rng.random() < 1 / (1 + math.exp(1.1 - 1.6 * self.state))
+        ill = self.rng.random() < 1 / (1 + math.exp(1.1 - 1.6 * self.state))
+        self.grave, self.mentioned = self.grave + ill, self.mentioned + 1
+        return ill
 
     def _number(self, measure: Measure) -> str:
         value = self.rng.gauss(measure.mean + measure.slope * self.state, measure.sd)
@@ -183,7 +187,15 @@ def _misspelt(text: str, rng: random.Random) -> str:
     return text
 
 
-def write_note(house: House, stay: Stay, category: str, rng: random.Random) -> str:
+class Written(NamedTuple):
+    """A note's text, and how many findings and events it mentions, ``grave`` of them grave ones."""
+
+    text: str
+    grave: int
+    mentioned: int
+
+
+def write_note(house: House, stay: Stay, category: str, rng: random.Random) -> Written:
     """One note of ``category`` about ``stay``, as ``house`` writes."""
     filler = _Filler(house, stay, rng)
     written = []
@@ -197,4 +209,5 @@ def write_note(house: House, stay: Stay, category: str, rng: random.Random) -> s
             after = after.rstrip() + "\n"
         written.append(heading + (after + body if body else ""))
     text = _misspelt(house.between.join(written), rng)
-    return text.lower() if house.case == "lower" else text.upper() if house.case == "upper" else text
+    text = text.lower() if house.case == "lower" else text.upper() if house.case == "upper" else text
+    return Written(text, filler.grave, filler.mentioned)

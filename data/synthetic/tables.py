@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from data.synthetic.houses import HOUSES, House
 from data.synthetic.notes import write_note
-from data.synthetic.patients import Stay, make_stays
+from data.synthetic.patients import Stay, dies, make_stays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +40,10 @@ def shares(total: int, hospitals: int) -> list[int]:
     return [max(2, round(total * weight / sum(weights))) for weight in weights]
 
 
-def _notes(house: House, stay: Stay, rng: random.Random) -> tuple[Note, ...]:
+def _notes(house: House, stay: Stay, rng: random.Random) -> tuple[tuple[Note, ...], int, int]:
+    """A stay's notes, and how many grave findings and events of how many they mention together."""
     found: list[Note] = []
+    grave = mentioned = 0
     length = (stay.discharged - stay.admitted).total_seconds()
     for _ in range(rng.choice((1, 2, 2, 3))):
         category = rng.choices(("Physician", "Nursing", "Radiology", "Discharge summary"), (38, 27, 15, 20))[0]
@@ -49,12 +51,14 @@ def _notes(house: House, stay: Stay, rng: random.Random) -> tuple[Note, ...]:
             category = "Physician"
         share = 1.0 if category == "Discharge summary" else rng.betavariate(1, 2.5)
         charted = stay.admitted + dt.timedelta(minutes=round(length * share / 60))
-        found.append(Note(category, charted, write_note(house, stay, category, rng)))
+        written = write_note(house, stay, category, rng)
+        grave, mentioned = grave + written.grave, mentioned + written.mentioned
+        found.append(Note(category, charted, written.text))
         if rng.random() < 0.015:  # entered in error, or filed twice
             found.append(dataclasses.replace(found[-1], error=True))
         elif rng.random() < 0.02:
             found.append(found[-1])
-    return tuple(found)
+    return tuple(found), grave, mentioned
 
 
 def records(patients: int, hospitals: int, seed: int, only: int | None = None) -> Iterator[Record]:
@@ -76,5 +80,9 @@ def records(patients: int, hospitals: int, seed: int, only: int | None = None) -
         for number in range(count):
             rng = random.Random(f"{seed}/{index}/{number}")
             subject = 10_000 + (index + number * 8)
-            for stay in make_stays(house, subject, 100_000 + 10 * subject, rng):
-                yield Record(house, stay, _notes(house, stay, rng))
+            fate = random.Random(f"{seed}/{index}/{number}/fate")  # its own: what is written does not depend on it
+            stays = make_stays(house, subject, 100_000 + 10 * subject, rng)
+            for stay in stays:
+                notes, grave, mentioned = _notes(house, stay, rng)
+                died = dies(house, grave, mentioned, fate) and stay is stays[-1]  # nobody comes again after death
+                yield Record(house, dataclasses.replace(stay, died=died), notes)

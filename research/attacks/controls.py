@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from research.attacks.held_out import EXACTLY
+from research.attacks.held_out import KNOWN as KNOWS_ALL
+from research.attacks.held_out import NAME as HELD_OUT
 from research.attacks.margins import RECOVERED
 from research.attacks.planted import SPACE
 from research.attacks.scores import KNOWN, RELEASED, SEPARATION, Score, Separation
@@ -37,6 +40,9 @@ def broken(scores: Sequence[Score]) -> dict[str, str]:
         found = max((s.value for s in plain if s.metric == "AUC"), default=0.0)
         if found <= LEAST_AUC:
             out[MEMBERSHIP] = f"an AUC of {found:.3f} was reached; above {LEAST_AUC} is expected"
+    exact = [s for s in scores if s.attack == HELD_OUT and s.setting.endswith(f"{KNOWS_ALL}; {EXACTLY}")]
+    if low_held_out := [s.value for s in exact if s.value <= LEAST_AUC]:
+        out[HELD_OUT] = f"an AUC of {min(low_held_out):.3f} was reached; above {LEAST_AUC} is expected"
     if any(s.metric == "exposure, bits" for s in scores):
         bits, least = max((s.value for s in plain if s.metric == "exposure, bits"), default=0.0), LEAST_EXPOSURE
         if bits < least * math.log2(SPACE):

@@ -13,6 +13,7 @@ from client_app.training.trained import Vector
 from crossward.config.privacy_settings import PrivacySettings
 from data.sampling import count_units
 from research.attacks import canaries as canary_attack
+from research.attacks import held_out as held_out_attack
 from research.attacks import membership as membership_attack
 from research.attacks import reported as reported_attack
 from research.attacks.laboratory import Laboratory
@@ -53,6 +54,11 @@ def membership(lab: Laboratory, say: Say) -> list[Score]:
 def reported(lab: Laboratory, say: Say) -> list[Score]:
     """Membership inference by patient, from what stands beside sealed updates: at the aggregator and in the network."""
     return reported_attack.run(bench_of(lab, say))
+
+
+def held_out(lab: Laboratory, say: Say) -> list[Score]:
+    """Membership inference of held-out patients, from the losses that hospitals report of them."""
+    return held_out_attack.run(bench_of(lab, say))
 
 
 def canaries(lab: Laboratory, say: Say) -> list[Score]:

@@ -249,9 +249,10 @@ def auc_intervals(
     return tuple(out)
 
 
-def _row(
+def auc_row(
     attack: str, view: str, setting: str, scores: Floats, inside: NDArray[np.bool_], who: Floats, note: str
 ) -> Score:
+    """The AUC of worlds' ``scores``, with intervals by patient, against guessing at ``MARGIN``."""
     value = auc(scores[inside], scores[~inside])
     (low, high), inner = auc_intervals(scores, inside, who)
     within = inner[0] > 0.5 - MARGIN and inner[1] < 0.5 + MARGIN
@@ -298,7 +299,7 @@ def cohort(bench: Bench, tokens: TokenDataset, others: int, steps: int, rng: np.
         for grid, how in ((1.0, "; reported exactly (train.loss-grid = 1)"), (work.grid, "")):
             note = f"matched filter; loss grid {grid:g}; {steps} steps of {work.batch} sequences of {WINDOW} tokens"
             scores = matched(as_reported(found, grid), known)
-            out.append(_row(FILTER, AGGREGATOR, f"{size}; {who_knows}{how}", scores, inside, who, note))
+            out.append(auc_row(FILTER, AGGREGATOR, f"{size}; {who_knows}{how}", scores, inside, who, note))
     for view, known, kept, what in LOOKS:
         found, who = made[known]
         inside, teaching = np.array([w.inside for w in found]), taught(who)
@@ -307,7 +308,7 @@ def cohort(bench: Bench, tokens: TokenDataset, others: int, steps: int, rng: np.
         if view == NETWORK:
             sizes = sorted(set(work.bytes))
             note += f"; sealed bytes of {len(work.bytes)} updates: {', '.join(map(str, sizes))}"
-        out.append(_row(LEARNED, view, f"{size}; {what}", scores, inside[~teaching], who[~teaching], note))
+        out.append(auc_row(LEARNED, view, f"{size}; {what}", scores, inside[~teaching], who[~teaching], note))
     return out
 
 

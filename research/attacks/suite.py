@@ -34,6 +34,7 @@ REGISTRY = {  # module and function
     "frontier": "research.attacks.frontier:run",
     "membership": "research.attacks.memory:membership",
     "reported": "research.attacks.memory:reported",
+    "held-out": "research.attacks.memory:held_out",
     "canaries": "research.attacks.memory:canaries",
 }
 

@@ -57,7 +57,8 @@ class Size:
     most ``read`` tokens of each; ``seen`` global versions are looked at by another hospital; ``shadows`` adapters of
     ``shadow_steps`` steps are an attacker's; ``each`` canaries are planted for every count of repeats, ranked among
     ``candidates``; ``worlds`` trainings are the aggregator's evidence for each of ``cohorts``: hospitals of so many
-    patients beside the one in question, which train for so many steps.
+    patients beside the one in question, which train for so many steps. Hospitals that hold out ``held_out`` patients
+    make ``reports`` of their loss in a run; ``report_worlds`` of these are attacked.
     """
 
     patients: int
@@ -76,6 +77,9 @@ class Size:
     worlds: int
     max_tokens: int = 256
     cohorts: tuple[tuple[int, int], ...] = ((4, 1), (32, 8))
+    held_out: tuple[int, ...] = (10, 36)
+    reports: int = 24
+    report_worlds: int = 1200
 
 
 FULL = Size(
@@ -110,6 +114,8 @@ QUICK = Size(
     candidates=128,
     worlds=40,
     max_tokens=128,
+    reports=8,
+    report_worlds=600,
 )
 
 
@@ -183,7 +189,7 @@ class Bench:
         return np.random.default_rng([self.seed, *purpose.encode()])
 
     def _site(self, hospital: Hospital) -> Site:
-        learner = self._learner(hospital)
+        learner = self.learner(hospital)
         rng = self._rng(hospital.name)
         inside = rng.permutation(len(learner.train_tokens.patient_ids))
         outside = rng.permutation(len(learner.test_tokens.patient_ids))
@@ -192,7 +198,8 @@ class Bench:
         shadow = joined([part(learner.train_tokens, inside[m:]), part(test, outside[n:])])
         return Site(hospital, part(learner.train_tokens, inside[:m]), part(test, outside[:n]), shadow)
 
-    def _learner(self, hospital: Hospital, tokens: TokenDataset | None = None, setting: str = DEFAULT) -> LoraLearner:
+    def learner(self, hospital: Hospital, tokens: TokenDataset | None = None, setting: str = DEFAULT) -> LoraLearner:
+        """A hospital's learner in a setting, which trains on ``tokens`` (default: the hospital's own)."""
         learner = LoraLearner(self.adapted, hospital, self.data, self.schedules[setting], TrainSettings())
         learner.on_progress = lambda report: None
         if tokens is not None:
@@ -217,7 +224,7 @@ class Bench:
                 planted(tokens, self.canaries, self.adapted.base.tokenizer) if number == PLANTED else tokens
                 for number, tokens in enumerate(members)
             ]
-            learners = [self._learner(s.hospital, t, setting) for s, t in zip(self.sites, trained, strict=True)]
+            learners = [self.learner(s.hospital, t, setting) for s, t in zip(self.sites, trained, strict=True)]
             # by the patients' own notes: planted ones are many, short, and would give their hospital most of the weight
             weights = [len(tokens) for tokens in members]
             versions = self._federate(learners, weights, self.schedules[setting], self.trainings[method], key)
@@ -261,7 +268,7 @@ class Bench:
         while len(self._shadows) < self.size.shadows:
             number = len(self._shadows)
             self.progress(f"shadow adapter {number + 1} of {self.size.shadows}")
-            learner = self._learner(self.sites[0].hospital, part(pool, parts[number]))
+            learner = self.learner(self.sites[0].hospital, part(pool, parts[number]))
             self._shadows.append(learner.alone(self.adapted.initial, self.size.shadow_steps, self.seed + number))
         return self._shadows
 

@@ -64,7 +64,7 @@ def chosen(names: str) -> tuple[str, ...]:
 
 def plan_of(setting: Comparison, wanted: Wanted) -> list[tuple[Method, bool]]:
     """Methods to run with each seed, and whether on the label task too; FL before those that train as it does."""
-    chosen = [(METHODS[name], True) for name in wanted.methods]
+    chosen = [(METHODS[name], not METHODS[name].personal) for name in wanted.methods]
     if FL in wanted.methods and ENCRYPTED in wanted.methods:
         chosen.append((CHECKS[ENCRYPTED_SYNC], False))
     if wanted.ablations:

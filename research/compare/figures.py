@@ -16,7 +16,7 @@ import numpy as np
 from crossward.report.palette import GRID, INK, MUTED
 from crossward.report.svg import size
 from research.compare.leakage import DEFINITION
-from research.compare.methods import CENTRALISED, DP_FL, ENCRYPTED, FL, HE_FL, HYBRID, LOCAL
+from research.compare.methods import CENTRALISED, DP_FL, ENCRYPTED, FL, HE_FL, HYBRID, LOCAL, PERSONAL
 
 Facts = Mapping[str, Any]
 COLOURS = {
@@ -27,6 +27,7 @@ COLOURS = {
     HE_FL: "#d55e00",
     HYBRID: "#0a9d85",
     ENCRYPTED: "#0072b2",
+    PERSONAL: "#4527a0",
 }
 PARTS = (
     ("train_seconds_per_round", "local training", "#c5d0db"),

@@ -40,6 +40,7 @@ class Memory:
     """What was trained and measured in this process, of one seed."""
 
     trained: dict[str, tuple[Trained, float]] = field(default_factory=dict)
+    alone: dict[str, tuple[Vector, float]] = field(default_factory=dict)
     measured: dict[str, Measure] = field(default_factory=dict)
 
 
@@ -81,8 +82,22 @@ class Remembering:
         return made
 
     def alone(self, start: Vector, steps: int, seed: int) -> Vector:
-        """The learner's training alone; it is not remembered."""
-        return self.learner.alone(start, steps, seed)
+        """The remembered training alone, made on first use."""
+        key = _digest(self._trains, self.site, vector_digest(start), steps, seed)
+        if key not in self.memory.alone:
+            began = time.perf_counter()
+            made = self.learner.alone(start, steps, seed)
+            self.memory.alone[key] = (made, time.perf_counter() - began)
+        vector, seconds = self.memory.alone[key]
+        self.seconds.append(seconds)
+        return vector
+
+    def personal(self, start: Vector, alone: Vector | None, steps: int, seed: int) -> Vector:
+        """The learner's personal adapter from the global one; it is not remembered."""
+        began = time.perf_counter()
+        made = self.learner.personal(start, alone, steps, seed)
+        self.seconds.append(time.perf_counter() - began)
+        return made.vector
 
     def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
         """The remembered measure of each adapter, made on first use."""

@@ -4,7 +4,8 @@
 ``encrypted`` are this project's method (arXiv 2503.12226), which seals a part of the adapter or all of it. All send
 8-bit integers under one field plan, so that what differs is what the method's name says. What is sealed is sealed under
 BFV, or CKKS for ``he-fl``: versions then carry the dither of a run in the clear, and adapters can be compared bit for
-bit. A committee's members make a dither of their own (``benchmarks.encryption`` measures that scheme).
+bit. A committee's members make a dither of their own (``benchmarks.encryption`` measures that scheme). ``personal`` is
+``encrypted`` and what every hospital then trains at home, which costs nothing but its seconds there.
 
 Not for: data, steps and seeds, which all methods share (``research.compare.settings``).
 """
@@ -18,8 +19,9 @@ from crossward.config.encryption_schemes import BFV, CKKS
 from crossward.config.encryption_settings import ALL, COMPACT, NONE, SENSITIVE, EncryptionSettings
 from crossward.config.privacy_settings import PATIENT
 from crossward.config.strategy_settings import ASYNC_HYBRID, FEDAVG, IN_ROUNDS
+from crossward.config.weightings import DEFAULT
 
-CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED = (
+CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED, PERSONAL = (
     "centralised",
     "local",
     "fl",
@@ -27,25 +29,35 @@ CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED = (
     "he-fl",
     "hybrid",
     "encrypted",
+    "personal",
 )
 ENCRYPTED_SYNC = "encrypted-sync"  # no method of its own: a check that sealing changes nothing
 
 _ROUNDS = {"strategy.name": FEDAVG, "strategy.weighting": "examples", "strategy.buffer-size": 0}
-_ASYNC = {"strategy.name": ASYNC_HYBRID, "strategy.weighting": "paper"}
+_ASYNC = {"strategy.name": ASYNC_HYBRID, "strategy.weighting": DEFAULT}
 
 
 @dataclass(frozen=True)
 class Method:
-    """``config`` is laid over the comparison's run config; empty for what is no federated run."""
+    """``config`` is laid over the comparison's run config; empty for what is no federated run.
+
+    With ``personal`` every hospital ends with an adapter of its own, trained at home from the global one.
+    """
 
     name: str
     title: str
     config: dict[str, Any] = field(default_factory=dict)
+    personal: bool = False
 
     @property
     def federated(self) -> bool:
         """Whether there is a federated run behind it."""
         return bool(self.config)
+
+    @property
+    def at_home(self) -> bool:
+        """Whether every hospital uses an adapter of its own."""
+        return self.personal or self.name == LOCAL
 
     @property
     def synchronous(self) -> bool:
@@ -86,6 +98,7 @@ METHODS: dict[str, Method] = {
             HYBRID, "hybrid", encryption__policy=SENSITIVE, encryption__fraction=EncryptionSettings().fraction
         ),
         _ENCRYPTED,
+        replace(_ENCRYPTED, name=PERSONAL, title="personal, from all encrypted", personal=True),
     )
 }
 CHECKS: dict[str, Method] = {

@@ -11,8 +11,10 @@ from typing import Any
 from rich.table import Table
 
 from crossward.report.svg import size
+from research.compare.methods import CENTRALISED, METHODS
 
 Facts = Mapping[str, Any]
+UNLIKE_FL = (CENTRALISED, *(name for name, method in METHODS.items() if method.at_home))
 
 
 def _pm(found: Facts, name: str, digits: int) -> str:
@@ -43,8 +45,8 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
             f"A round: every one of {settings['hospitals']} hospitals trains once. Seconds on a link of "
             f"{settings['link_mbit']:g} Mbit/s each, hospitals side by side. Crypto: packing, sealing, checking, "
             "adding and opening at all nodes and the server. Central training hands over the notes once, spread over "
-            "the rounds; local only is each hospital's adapter on its own notes. Leakage: (def.) is so by definition, "
-            "the rest is measured in the attack suite's own laboratory."
+            "the rounds; local only and personal are each hospital's adapter on its own notes. Leakage: (def.) is so "
+            "by definition, the rest is measured in the attack suite's own laboratory."
         ),
     )
     headings: tuple[str, ...] = (
@@ -93,7 +95,7 @@ def remarks(rows: Sequence[Facts], settings: Facts) -> list[str]:
             )
         for name, text in (("loss", "loss of all tokens"), ("loss_mean", "mean of the hospitals' losses")):
             found = (row.get("against_fl") or {}).get(name) or {}
-            if found.get("difference") is None or row["method"] in ("centralised", "local"):
+            if found.get("difference") is None or row["method"] in UNLIKE_FL:
                 continue
             same = "equivalent" if found["equivalent"] else "equivalence not shown"
             spread = "within" if found["within_spread"] else "beyond"

@@ -5,7 +5,6 @@ Not for: what the results come to (``research.compare.summary``).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -24,9 +23,9 @@ from client_app.training.trained import Vector
 from crossward.config.data_settings import LABEL, NOTES
 from crossward.config.run_config import RunConfig
 from crossward.evaluation.collect import centralised
-from crossward.evaluation.replay import EvaluationError
-from crossward.machine.files import write_atomic
+from research.compare.at_home import train_alone, train_personal
 from research.compare.federation import Cost, Federated, UnavailableError, federate
+from research.compare.folder import open_folder, read_json, write_json
 from research.compare.memory import Memory, Remembering, vector_digest
 from research.compare.methods import CENTRALISED, Method
 from research.compare.quality import elsewhere, label_quality, notes_quality
@@ -34,33 +33,8 @@ from research.compare.settings import Comparison
 
 Facts = dict[str, Any]
 Heard = Callable[[str], None]
-SETTINGS, JOBS = "settings.json", "jobs"
-DEFAULTS = "defaults_sha256"  # key of the settings kept
+JOBS = "jobs"
 FLOAT32 = 4  # bytes of a value as federated averaging without quantisation sends it
-
-
-def _read(path: Path) -> Facts:
-    """A file of the output folder."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-        reason = f"it holds a {type(found).__name__}"
-    except (ValueError, OSError) as error:
-        reason = f"{type(error).__name__}: {error}"
-    raise EvaluationError(
-        f"{path} is no file of a comparison ({reason}): delete it to have it made again, or give --out another folder"
-    )
-
-
-def _write(path: Path, content: Facts) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def defaults_digest(defaults: Mapping[str, Any]) -> str:
-    """SHA-256, hexadecimal, of run-config ``defaults``, in whatever order they stand."""
-    return hashlib.sha256(json.dumps(dict(defaults), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass
@@ -96,33 +70,9 @@ class Workplace:
     _labels: dict[str, Facts] = field(default_factory=dict)  # of one seed: the same adapters are measured once
 
     def __post_init__(self) -> None:
-        if self.out.exists() and not self.out.is_dir():
-            raise EvaluationError(f"{self.out} is a file: give --out a folder, which is made where there is none")
-        path, wanted = self.out / SETTINGS, self.setting.to_json()
+        wanted = self.setting.to_json()
         wanted.pop("seeds")  # more of them may be added
-        wanted = json.loads(json.dumps(wanted))
-        wanted[DEFAULTS] = defaults_digest(self.defaults)
-        if path.exists():
-            kept = _read(path)
-            if kept.get(DEFAULTS) != wanted[DEFAULTS]:
-                raise EvaluationError(
-                    f"{self.out} holds a comparison made under other defaults of the app (digest "
-                    f"{kept.get(DEFAULTS, 'not kept')}, now {wanted[DEFAULTS]}): its jobs and new ones would not be "
-                    "alike. Give --out another folder, or go on with the pyproject.toml that it was made with"
-                )
-            if differs := sorted(k for k in wanted.keys() | kept.keys() if wanted.get(k) != kept.get(k)):
-                shown = ", ".join(f"{k} ({kept.get(k)!r}, now {wanted.get(k)!r})" for k in differs)
-                raise EvaluationError(
-                    f"{self.out} holds a comparison of other settings: {shown}. Go on with the same, or give --out "
-                    "another folder"
-                )
-        elif self.out.exists() and (others := sorted(one.name for one in self.out.iterdir())):
-            raise EvaluationError(
-                f"{self.out} is no comparison and not empty (it holds {', '.join(others[:3])}): give --out a folder "
-                "that is empty or does not exist"
-            )
-        else:
-            _write(path, wanted)
+        open_folder(self.out, wanted, self.defaults)
 
     # ------------------------------------------------------------------ jobs
 
@@ -144,7 +94,7 @@ class Workplace:
         """
         path = self.path(method, seed)
         if path.exists():
-            return _read(path)
+            return read_json(path)
         if seed != self._seed:
             self._seed, self.memory, self._labels = seed, Memory(), {}
         began = time.perf_counter()
@@ -152,7 +102,7 @@ class Workplace:
         if label and self.setting.has_label:
             facts |= self._label(method, seed)
         facts |= {"job_seconds": time.perf_counter() - began}
-        _write(path, facts)
+        write_json(path, facts)
         return facts
 
     def _config(self, method: Method, seed: int, task: str, state: Path = Path("/unused")) -> Facts:
@@ -167,7 +117,11 @@ class Workplace:
 
     def _train(self, method: Method, seed: int, task: str, learners: list[LoraLearner]) -> Trained:
         """The adapters that ``method`` makes for ``task``."""
-        setting = self.setting
+        setting, steps = self.setting, self.setting.steps(task)
+
+        def say(text: str) -> None:
+            self.say(f"{method.title}, seed {seed}, {task}: {text}")
+
         if method.federated:
             with tempfile.TemporaryDirectory(prefix="crossward-compare-") as place:
                 try:
@@ -180,33 +134,38 @@ class Workplace:
                         Path(place) / "run",
                         learners[0],
                         self.memory,
-                        lambda version: self.say(f"{method.title}, seed {seed}, {task}: version {version} of {last}"),
+                        lambda version: say(f"version {version} of {last}"),
                     )
                 finally:
                     shutil.rmtree(Path(place) / "state", ignore_errors=True)
-            return Trained([run.vector] * setting.hospitals, run.cost, run)
-        steps, began = setting.steps(task), time.perf_counter()
+            home, seconds = [run.vector] * setting.hospitals, list[float]()
+            if method.personal:
+                home = train_personal(self._remembering(method, seed, task, learners, seconds), home, steps, seed, say)
+            run.cost.train += sum(seconds)
+            return Trained(home, run.cost, run)
+        began = time.perf_counter()
         if method.name == CENTRALISED:
             every = steps * setting.hospitals
-            vector = centralised(
-                learners, every, seed, lambda step, loss: self.say(f"centralised, seed {seed}, {task}: step {step + 1}")
-            )
-            home = [vector] * setting.hospitals
+            vector = centralised(learners, every, seed, lambda step, loss: say(f"step {step + 1}"))
+            home, seconds = [vector] * setting.hospitals, [time.perf_counter() - began]
         else:
-            home = []
-            for number, learner in enumerate(learners):
-                self.say(f"{method.title}, seed {seed}, {task}: hospital {number + 1} of {setting.hospitals}")
-                home.append(learner.alone(learner.initial(), steps, seed))
-        return Trained(home, Cost(train=time.perf_counter() - began, trainings=setting.hospitals))
+            home, seconds = list[Vector](), list[float]()
+            home += train_alone(self._remembering(method, seed, task, learners, seconds), steps, seed, say)
+        return Trained(home, Cost(train=sum(seconds), trainings=setting.hospitals))
+
+    def _remembering(
+        self, method: Method, seed: int, task: str, learners: list[LoraLearner], seconds: list[float]
+    ) -> list[Remembering]:
+        config = RunConfig.read(self._config(method, seed, task))
+        return [Remembering(learner, config, self.memory, seconds) for learner in learners]
 
     def _notes(self, method: Method, seed: int) -> Facts:
         learners = self.learners(method, seed, NOTES)
         made = self._train(method, seed, NOTES, learners)
         self.say(f"{method.title}, seed {seed}: measuring on held-out notes")
-        config = self._config(method, seed, NOTES)
-        measured = [Remembering(learner, RunConfig.read(config), self.memory, []) for learner in learners]
+        measured = self._remembering(method, seed, NOTES, learners, [])
         facts = {"method": method.name, "seed": seed, "adapter": made.adapter} | notes_quality(measured, made.home)
-        if not method.federated and method.name != CENTRALISED:
+        if method.at_home:
             facts |= elsewhere(measured, made.home)
         if method.name == CENTRALISED:  # every hospital's training notes travel once
             made.cost.up = sum(len(t.encode()) for learner in learners for t in learner.hospital.train["text"])

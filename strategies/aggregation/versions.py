@@ -6,6 +6,7 @@ Not for: when a buffer is full (``strategies.async_hybrid``) or which updates en
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from crossward.ledger.events import Accepted, Shape, Version, refused
 from crossward.ledger.reasons import Stated
 from crossward.protocol.messages import LATE, TRAIN, WRONG_KEY, WRONG_LAYOUT
 from crossward.protocol.parts import Part
+from strategies.aggregation.blocks import next_block
 from strategies.aggregation.catchup import version_name
 from strategies.aggregation.combine import combine
 from strategies.aggregation.weighting import Contribution, damped_total, equal_weights, integer_weights, shares
@@ -168,8 +170,9 @@ def finish_version(
         weights=tuple(made.weights),
         staleness=tuple(c.staleness for c in contributions),
         bandwidths=tuple(c.bandwidth for c in contributions),
-        **({} if state.losses_withheld else _losses(made.share, contributions)),
+        **({} if state.losses_withheld else _losses(made.share, contributions, [u.loss_noise for u in chosen])),
         seconds=now - state.version_began,
+        block=next_block(state),
         seal_seconds=tuple(update.seal_seconds for update in chosen),
         open_seconds=tuple(update.open_seconds for update in chosen),
         **spent,
@@ -184,9 +187,12 @@ def finish_version(
     return version
 
 
-def _losses(share: list[float], contributions: list[Contribution]) -> dict[str, Any]:
+def _losses(share: list[float], contributions: list[Contribution], noise: list[float]) -> dict[str, Any]:
+    """The reported losses and their mean; and the mean's noise, where all are estimates with noise."""
     losses = tuple(c.mean_loss for c in contributions)
-    return {"losses": losses, "train_loss": sum(s * loss for s, loss in zip(share, losses, strict=True))}
+    mean = sum(s * loss for s, loss in zip(share, losses, strict=True))
+    of_mean = math.sqrt(sum((s * n) ** 2 for s, n in zip(share, noise, strict=True))) if all(noise) else 0.0
+    return {"losses": losses, "train_loss": mean, "loss_noise": of_mean}
 
 
 def _drop_coarse(state: ServerState) -> None:

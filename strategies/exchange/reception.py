@@ -249,6 +249,7 @@ def _accepted(state: ServerState, flight: Flight, view: NodeView, update: Update
         train_seconds=update.train_seconds,
         compute_seconds=update.compute_seconds,
         clipped=update.clipped,
+        loss_noise=update.loss_noise,
         **(_spent(update) if update.privacy_unit in LOCAL_UNITS else {}),
         clamped=tuple(clamped),
     )

@@ -12,11 +12,13 @@ import pytest
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
 from client_app.node import Node
+from client_app.personal.result import Personal
 from client_app.state.accumulators import Accumulators, take_snapshot
 from client_app.state.folder import NodeState
 from client_app.update.payloads import Payloads, Vault
 from client_app.update.reporting import Reporting
 from client_app.update.sealer import UpdateSealer
+from crossward.config.personal_settings import PersonalSettings
 from crossward.config.schedule import Schedule
 from crossward.encryption.aggregator import clear_arithmetic
 from crossward.encryption.packing import pack
@@ -203,6 +205,38 @@ def test_an_evaluation_measures_base_global_and_the_adapter_trained_alone(node: 
     assert got.measures["own"].loss == 0.0  # the toy alone finds its own target
     assert np.array_equal(np.load(node.own.path), node.learner.target)  # type: ignore[attr-defined]
     assert sorted(p.name for p in node.folder.glob("own*")) == ["own.npy"]
+
+
+def test_a_personal_adapter_is_made_of_the_global_one_kept_and_measured(node: Node) -> None:
+    node = replace(node, personal=PersonalSettings())
+    got = node.alone(task(1, 0, 3, steps=4, last=True))
+    assert isinstance(got, Evaluation) and set(got.measures) == {"base", "global", "own", "personal"}
+    assert 0.0 < got.measures["personal"].loss < got.measures["global"].loss
+    made = np.load(node.folder / "personal.npy")
+    start = kept(node).copy.vector(node.learner.initial(), PLAN, SCHEDULE)
+    assert np.array_equal(made, 0.5 * (start + node.learner.target)) and made.any()  # type: ignore[attr-defined]
+    again = node.evaluate(task(2, 3, 3, last=True))
+    assert isinstance(again, Evaluation) and again.measures == got.measures
+
+
+def test_a_hospital_that_wants_no_personal_adapter_has_none_of_an_earlier_end_either(node: Node) -> None:
+    replace(node, personal=PersonalSettings()).alone(task(1, 0, 3, steps=4, last=True))
+    got = replace(node, personal=PersonalSettings(method="none")).alone(task(2, 3, 3, steps=4, last=True))
+    assert isinstance(got, Evaluation) and set(got.measures) == {"base", "global", "own"}
+
+
+def test_the_personal_adapter_takes_as_many_steps_as_the_run_unless_told(node: Node) -> None:
+    taken = []
+
+    def personal(start: Any, alone: Any, steps: int, seed: int) -> Personal:
+        assert np.array_equal(alone, node.learner.target)  # type: ignore[attr-defined]
+        taken.append(steps)
+        return Personal(start, "test", steps)
+
+    node.learner.personal = personal  # type: ignore[attr-defined]
+    for settings, steps in ((PersonalSettings(), 4), (PersonalSettings(), 0), (PersonalSettings(steps=7), 4)):
+        replace(node, personal=settings).alone(task(1, 0, 0, steps=steps, last=True))
+    assert taken == [4, 50, 7]
 
 
 def test_a_damaged_adapter_of_ones_own_costs_only_its_own_measure(node: Node, caplog: Any) -> None:

@@ -120,6 +120,20 @@ def test_batches_depend_on_the_generator_alone(packing: bool) -> None:
     assert first(1)[:epoch] != first(1)[epoch : 2 * epoch]  # reshuffled
 
 
+@pytest.mark.parametrize("packing", [True, False])
+def test_batches_of_some_notes_hold_nothing_of_the_others(packing: bool) -> None:
+    tokens = flat_tokens([30, 5, 44, 12, 9, 61], 20, packing, [7])
+    among = np.array([5, 1, 3])
+    wanted = {1000 + i for note in among for i in range(tokens.offsets[note], tokens.offsets[note + 1])}
+    trained = itertools.islice(train_batches(tokens, 2, np.random.default_rng(0), among), 40)
+    for batches in (trained, (batch.inputs for batch in test_batches(tokens, 60, among))):
+        assert {i for b in batches for i in b["input_ids"][b["attention_mask"] == 1].tolist()} - {7} == wanted
+    assert {int(note) for batch in test_batches(tokens, 60, among) for note in batch.notes} == {1, 3, 5}
+    first = next(train_batches(tokens, 2, np.random.default_rng(3)))["input_ids"]
+    every = next(train_batches(tokens, 2, np.random.default_rng(3), np.arange(6)))["input_ids"]
+    assert torch.equal(first, every)
+
+
 @pytest.mark.parametrize(
     "special",
     [

@@ -78,6 +78,14 @@ def test_an_exact_loss_stands_in_both_lines() -> None:
     assert second == "[   0.0 s] version 4/4: training loss 2.250; weights A 96 (staleness 0)"
 
 
+def test_an_estimate_is_named_for_what_it_is_in_both_lines() -> None:
+    noisy = [UPDATE | {"loss_noise": 0.24}, VERSION | {"loss_noise": 0.14}]
+    first, second = output("rounded to powers of 1.5", *noisy)
+    assert "5 steps, estimated held-out loss 2.25 ± 0.24, 0 kB" in first
+    assert second == "[   0.0 s] version 4/4: estimated held-out loss 2.25 ± 0.14; weights A 96 (staleness 0)"
+    assert REPORTED_LOSS.sub("training loss 2.1", first).endswith("5 steps, training loss 2.1, 0 kB in 2.0 s")
+
+
 def test_the_patterns_are_of_these_lines() -> None:
     """With them the launcher puts a simulation's exact losses in."""
     first, second = output("rounded to powers of 1.5", UPDATE, VERSION)

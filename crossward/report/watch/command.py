@@ -27,7 +27,7 @@ from crossward.ledger.events import Event
 from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.ledger.lines import of_entry
 from crossward.protocol.messages import Head
-from crossward.report.reported_loss import ExactLoss, rounding_in
+from crossward.report.reported_loss import ExactLoss, reported_as, rounding_in
 from crossward.report.watch.state import NOTES, WatchState
 from crossward.report.watch.view import REPORTED, WIDTH, headline, note, table
 
@@ -122,7 +122,8 @@ class Follower:
             counts = ", ".join(f"{count} {state}" for state, count in more.most_common())
             parts.append(Text(f"and {more.total()} more: {counts}"))
         if any(column.header == REPORTED for column in drawn.columns):
-            parts.append(Text(f"reported loss: of a hospital's last training, {self.state.rounding}", "dim"))
+            noisy = any(row.updates.noise for row in shown)
+            parts.append(Text(f"reported loss: {reported_as(self.state.rounding, noisy)}", "dim"))
         parts += [Text(""), *(note(*found) for found in self.state.notes)]
         return Group(*parts)
 

@@ -25,8 +25,8 @@ class Updates:
     """A hospital's site and accepted updates; from ``steps`` on, what is known of the last of them.
 
     ``bytes_up`` of all of them and of what it sent for the committee's sake, ``bytes_down`` of all tasks; ``loss`` of
-    the training in nats a token, ``heldout`` that of the newest global adapter on the hospital's held-out notes;
-    ``round_trip`` in seconds.
+    the training in nats a token, or with ``noise`` an estimate of that on held-out notes; ``heldout`` that of the
+    newest global adapter on the hospital's held-out notes; ``round_trip`` in seconds.
     ``epsilon`` of ``unit`` is what the hospital has spent, where it protects examples or patients: its loss is then
     withheld, and its tokens are a public number, not a count.
     """
@@ -42,16 +42,18 @@ class Updates:
     unit: str = ""
     epsilon: float | None = None
     heldout: float | None = None
+    noise: float = 0.0
 
     def add(self, update: Accepted, exact: ExactLoss | None = None) -> None:
         """Take in an accepted update; the ``exact`` loss stands in for the one that was reported."""
         self.accepted, self.bytes_up = self.accepted + 1, self.bytes_up + update.bytes
-        self.steps, self.round_trip, self.loss = update.steps, update.seconds, update.loss
+        self.steps, self.round_trip = update.steps, update.seconds
+        self.loss, self.noise = update.loss, update.loss_noise
         self.tokens_per_second = update.num_tokens / update.train_seconds if update.train_seconds > 0 else None
         if update.local_epsilon is not None:
             self.unit, self.epsilon, self.tokens_per_second = update.privacy_unit, update.local_epsilon, None
         if exact is not None:
-            self.loss = exact(update.task)
+            self.loss, self.noise = exact(update.task), 0.0
 
 
 class Row(NamedTuple):

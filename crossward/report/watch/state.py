@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from crossward.ledger import events
 from crossward.ledger.events import Event
@@ -68,6 +68,14 @@ class _Node:
     reason: str = ""
 
 
+class Estimate(NamedTuple):
+    """Of the held-out loss, nats a token, by what the contributors to ``version`` reported with ``noise``."""
+
+    version: int
+    loss: float
+    noise: float
+
+
 class WatchState:
     """Call it with every event in order, then ask what holds at a moment. ``run`` is where the run stands.
 
@@ -80,6 +88,7 @@ class WatchState:
     def __init__(self, rounding: str = "", exact: ExactLoss | None = None) -> None:
         self.rounding, self._exact = rounding if exact is None else "", exact
         self.run, self.last = RunState(), 0.0
+        self.estimate: Estimate | None = None
         self.notes: deque[tuple[str, Event]] = deque(maxlen=NOTES)
         self.failures: Counter[str] = Counter()
         self.accepted, self.bytes_up, self.bytes_down = 0, 0, 0
@@ -195,6 +204,8 @@ class WatchState:
             case events.Left() if node is not None:
                 node.since = at
             case events.Version():
+                if event.train_loss is not None and event.loss_noise and self._exact is None:
+                    self.estimate = Estimate(event.version, event.train_loss, event.loss_noise)
                 if event.reverts is None and self._version_began is not None:
                     self._paces.append(at - self._version_began)
                 self._version_began = at

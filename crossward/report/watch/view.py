@@ -103,6 +103,8 @@ def _totals(state: WatchState) -> str:
     if (found := run.heldout) is not None:
         whole = "" if found.complete else " (not all answered)"
         totals.append(f"held-out loss {_number(found.loss)} at version {found.version}{whole}")
+    if (estimate := state.estimate) is not None:
+        totals.append(f"estimated held-out loss {estimate.loss:.2f} ± {estimate.noise:.2f} at {estimate.version}")
     if run.promise is not None:
         totals.append(f"hospital epsilon {run.epsilon:.3g} of {run.promise.epsilon:.3g}")
     totals.append(count(state.accepted, "accepted update"))
@@ -123,7 +125,7 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
         "-" if last.steps is None else str(last.steps),
         _number(last.tokens_per_second),
         _number(last.heldout),
-        _number(last.loss),
+        f"{last.loss:.2f} ±{last.noise:.2f}" if last.loss is not None and last.noise else _number(last.loss),
         "-" if last.epsilon is None else f"{last.epsilon:.3g}",
         brief(last.round_trip),
         size(last.bytes_up) if last.bytes_up else "-",
@@ -134,14 +136,15 @@ def _cells(row: Row, newest: int) -> tuple[str, ...]:
 def table(rows: Sequence[Row], newest: int, width: int = WIDTH, rounding: str = "") -> Table:
     """A line a hospital; ``newest`` is the newest version, ``width`` the terminal's in characters.
 
-    With ``rounding`` the training losses are not exact, and are called what they are.
+    With ``rounding``, or noise, the losses that updates came with are not exact, and are called what they are.
     """
     bounded = any(row.at_most is not None for row in rows)
     unit = next((row.updates.unit for row in rows if row.updates.unit), "")
     idle = {AT_MOST: not bounded, EPSILON: not unit}  # columns that would hold nothing
     shown = [i for i, (title, least) in enumerate(COLUMNS) if width >= least and not idle.get(title)]
     cells, titles = [_cells(row, newest) for row in rows], [COLUMNS[i][0] for i in shown]
-    names = {EPSILON: f"{unit}\n{EPSILON}"} | ({TRAINED: REPORTED} if rounding else {})
+    reported = rounding or any(row.updates.noise for row in rows)
+    names = {EPSILON: f"{unit}\n{EPSILON}"} | ({TRAINED: REPORTED} if reported else {})
     titles = [names.get(title, title) for title in titles]
     states = [clean(f"{row.state}: {row.detail}" if row.detail else row.state, 62) for row in rows]
     gap = 2 if width >= SPACIOUS else 1

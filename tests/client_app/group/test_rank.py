@@ -66,7 +66,10 @@ def test_a_rank_does_what_it_is_asked(worker: Worker, shared: Any) -> None:
     _, (start,) = answered(worker, request(shared, "initial"))
     assert start.dtype == np.float32 and len(start) == total
     header, (vector,) = answered(worker, request(shared, "train", version=0, seed=1), start.tobytes())
-    assert header.keys() == {"done", "num_examples", "num_tokens", "loss_sum", "steps"} and header["steps"] == 6
+    assert (
+        header.keys() == {"done", "num_examples", "num_tokens", "loss_sum", "steps", "held_out"}
+        and header["steps"] == 6
+    )
     assert vector.dtype == np.float32 and not np.array_equal(vector, start)
     header, _ = answered(worker, request(shared, "evaluate", models=["a", "b"]), start.tobytes(), vector.tobytes())
     assert header["measures"]["b"]["loss_sum"] < header["measures"]["a"]["loss_sum"]
@@ -74,6 +77,10 @@ def test_a_rank_does_what_it_is_asked(worker: Worker, shared: Any) -> None:
     assert len(header["blocks"]) > 1 and set(header["blocks"]) == {True, False}
     _, (own,) = answered(worker, request(shared, "alone", steps=2, seed=1), start.tobytes())
     assert not np.array_equal(own, start)
+    for alone in ([], [own.tobytes()]):
+        ask = request(shared, "personal", alone=bool(alone), steps=2, seed=1)
+        header, (made,) = answered(worker, ask, start.tobytes(), *alone)
+        assert header.keys() == {"done", "method", "steps", "share", "validation"} and len(made) == total
 
 
 def test_a_rank_that_does_not_lead_sends_nothing_but_that_it_is_done(worker: Worker, shared: Any) -> None:

@@ -133,6 +133,10 @@ def test_two_ranks_are_the_same_learner(shared: Any) -> None:
     assert group.sensitive_blocks(0.3) == alone.sensitive_blocks(0.3)
     one, other = group.alone(group.initial(), 4, 3), alone.alone(alone.initial(), 4, 3)
     assert distance(one, other, alone.initial()) <= TOLERANCE
+    made, wanted = (learner.personal(learner.initial(), None, 4, 3) for learner in (group, alone))
+    assert distance(made.vector, wanted.vector, alone.initial()) <= TOLERANCE
+    assert (made.method, made.steps, made.share) == (wanted.method, wanted.steps, wanted.share)
+    assert made.validation == pytest.approx(wanted.validation, rel=1e-4)
 
 
 @pytest.mark.parametrize("tokens", [1, 8192])

@@ -11,9 +11,12 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
+from client_app.personal.split import by_patient
+from client_app.personal.trainer import Given
 from client_app.training import learner as module
 from client_app.training.learner import LoraLearner, adapted_model, site_name
 from client_app.training.loop import TrainingError, train_steps
+from client_app.training.notes_trainer import NotesTrainer
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig, read_vector
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import TrainSettings
@@ -161,6 +164,31 @@ def test_training_alone_runs_through_a_whole_schedule(make: Make) -> None:
     assert received == [0, 1, 2, 3]
     whole = make(0, schedule=replace(SCHEDULE, versions=1, local_steps=4))
     assert whole.train(whole.initial(), 0, 1).vector.tobytes() == got.tobytes()
+
+
+def test_a_personal_adapter_goes_on_from_the_global_one_and_gains_on_patients_it_did_not_see(make: Make) -> None:
+    learner, other = make(0), make(1)
+    start = other.alone(other.initial(), 4, 1)
+    received: list[int] = []
+    made = learner.personal(start, None, 8, 1, lambda step, loss: received.append(step))
+    assert received == [*range(8), *range(8)]  # without the validation patients, then with them
+    assert made.validation["personal"] < made.validation["global"] and made.share > 0.0
+    measures = learner.evaluate({"global": start, "personal": made.vector})
+    assert measures["personal"].loss < measures["global"].loss
+    assert learner.personal(start, None, 8, 1).vector.tobytes() == made.vector.tobytes()
+    assert learner.personal(start, None, 8, 2).vector.tobytes() != made.vector.tobytes()
+
+
+def test_the_validation_patients_are_not_trained_on(make: Make) -> None:
+    learner = make(0)
+    trainer = NotesTrainer(learner)
+    split = by_patient(trainer.patients, trainer.lengths, 0.2, 10**6, 0)
+    assert split is not None
+    given = Given(learner.initial(), None, 8, SCHEDULE.peak, 0)
+    fitted, memorised = trainer.tune(given, split.fit), trainer.tune(given, split.validation)
+    assert trainer.loss(memorised, split.validation) < trainer.loss(fitted, split.validation)
+    assert trainer.loss(memorised, split.fit) > trainer.loss(fitted, split.fit)
+    assert trainer.tune(given).tobytes() == learner.alone(learner.initial(), 8, 0).tobytes()
 
 
 def test_training_lowers_the_held_out_loss(make: Make) -> None:

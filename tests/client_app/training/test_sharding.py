@@ -13,6 +13,8 @@ import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
 from client_app.training import learner
+from client_app.training.head import CHUNK_VALUES
+from client_app.training.losses import summed_loss, token_losses
 from client_app.training.sharding import before_sharding, layers, shard
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector
 from crossward.adapters import write_vector as write
@@ -57,6 +59,30 @@ def test_the_base_is_parted_and_the_factors_stay_whole() -> None:
     drawn = rng.standard_normal(layout.total, dtype=np.float32)
     write(model, layout, drawn)
     assert read_vector(model, layout).tobytes() == drawn.tobytes()
+
+
+def test_losses_by_chunk_are_those_of_the_whole_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = {"input_ids": IDS, "labels": IDS, "attention_mask": torch.ones_like(IDS)}
+
+    def found(model: Any) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        with torch.no_grad():
+            measured = token_losses(model, batch)[0].sum()
+        loss = summed_loss(model, batch)
+        assert float(loss.detach()) == pytest.approx(float(measured), rel=1e-5)
+        loss.backward()  # type: ignore[no-untyped-call]
+        taken = [p.grad for p in model.parameters() if p.requires_grad and p.grad is not None]
+        model.zero_grad()
+        return measured, taken
+
+    model = attached()[1]
+    whole, gradients = found(model)
+    shard(model, "cpu")
+    monkeypatch.setitem(CHUNK_VALUES, "cpu", 7 * model.config.vocab_size)
+    for _ in range(2):
+        measured, taken = found(model)
+        torch.testing.assert_close(measured, whole)
+        for one, other in zip(taken, gradients, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_layers_are_the_models_longest_list_of_one_kind() -> None:

@@ -12,7 +12,8 @@ from client_app.update.reporting import Reporting
 from crossward.protocol.measures import Measure
 
 TRAINED = Trained(np.zeros(2, np.float32), 40, 100, 130.0, 5)
-FOUND = {name: Measure(9, 100, loss, 50) for name, loss in {"base": 400.0, "global": 200.0, "own": 300.0}.items()}
+LOSSES = {"base": 400.0, "global": 200.0, "own": 300.0, "personal": 150.0}
+FOUND = {name: Measure(9, 100, loss, 50) for name, loss in LOSSES.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +23,9 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def test_a_training_is_reported_with_a_rough_count_or_none_and_with_a_coarse_loss() -> None:
-    assert Reporting().training(TRAINED) == replace(TRAINED, num_examples=32)
-    told = Reporting(counts=False, loss_grid=1.5).training(TRAINED)
+    assert Reporting().training(TRAINED) == (replace(TRAINED, num_examples=32), 0.0)
+    told, noise = Reporting(counts=False, loss_grid=1.5).training(TRAINED)
+    assert noise == 0.0
     assert (told.num_examples, told.num_tokens, told.steps) == (1, 100, 5)
     assert told.loss_sum == pytest.approx(150.0)
 
@@ -37,11 +39,11 @@ def test_measures_of_too_few_patients_stay_in_the_log(
     assert ("the held-out loss is 2.0000; it is of 9 patients" in log.text) is not bool(reported)
 
 
-def test_under_a_budget_the_measure_of_the_adapter_trained_alone_stays_in_the_log(
+def test_under_a_budget_the_measures_of_adapters_trained_without_noise_stay_in_the_log(
     log: pytest.LogCaptureFixture,
 ) -> None:
     assert sorted(Reporting().measures(FOUND, 7, "patient")) == ["base", "global"]
-    assert "a held-out loss of 3.0000 (together: 2.0000); with privacy.unit = 'patient'" in log.text
-    assert sorted(FOUND) == ["base", "global", "own"]
+    assert "alone 3.0000, personal 1.5000 (global: 2.0000); with privacy.unit = 'patient'" in log.text
+    assert sorted(FOUND) == ["base", "global", "own", "personal"]
     assert Reporting(fewest_held_out=10).measures(FOUND, 7, "patient") == {}
-    assert log.text.count("alone, this hospital reaches") == 1
+    assert log.text.count("trained here without noise") == 1

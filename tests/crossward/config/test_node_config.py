@@ -62,6 +62,9 @@ OWN: list[tuple[str, Any, str]] = [
             ("model.device", "cpu"),
             ("model.attention", "eager"),
             ("encryption.workers", 1),
+            ("personal.method", "none"),
+            ("personal.steps", 7),
+            ("personal.learning-rate", 0.001),
         )
     ),
 ]

@@ -77,7 +77,7 @@ def test_what_an_earlier_version_stored_is_read_where_old_keys_say_nothing_new()
 
 
 def test_a_hospital_may_set_what_its_machine_decides_and_nothing_else() -> None:
-    assert {key.split(".")[0] for key in HOSPITAL_KEYS} == {"model", "train", "node", "encryption"}
+    assert {key.split(".")[0] for key in HOSPITAL_KEYS} == {"model", "train", "node", "encryption", "personal"}
     for key in ("train.local-steps", "train.learning-rate", "train.clip", "model.name", "encryption.policy"):
         assert key not in HOSPITAL_KEYS
 
@@ -86,7 +86,7 @@ def test_no_module_past_the_door_looks_a_key_up() -> None:
     """Beside crossward/config: what a run folder or a record stored, and a request that may be what was wrong."""
     root = Path(__file__).resolve().parents[3]
     looks_up = re.compile(
-        r"(\.get\(|\w\[)\"(run|model|lora|data|strategy|train|node|encryption|privacy|simulation)\.[a-z-]+\""
+        r"(\.get\(|\w\[)\"(run|model|lora|data|strategy|train|node|encryption|privacy|personal|simulation)\.[a-z-]+\""
     )
     found = [
         f"{path.relative_to(root)}: {line.strip()}"

@@ -21,11 +21,12 @@ from crossward.cli.app import main as command
 from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import RunSettings
 from crossward.encryption.key_file import create_key, rotate_key
-from crossward.evaluation.collect import own_adapters, total_steps
+from crossward.evaluation.collect import kept_adapters, total_steps
+from crossward.evaluation.node_state import folder_of
 from crossward.evaluation.replay import EvaluationError, open_run
 from crossward.evaluation.report import gap_closed, overrides
 from crossward.protocol.measures import Measure
-from crossward.report.table import measure_table, with_totals
+from crossward.report.rows import with_totals
 
 # peft 0.21 asks transformers 5 for a property under its old name
 quiet = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -76,9 +77,9 @@ def test_every_model_is_measured_at_every_hospital(finished: Any, evaluated: Any
     rows = table(evaluated)
     sites = {site for _, site in rows}
     assert len(sites) == 4 and "all" in sites
-    locals_ = {f"local:{site}" for site in sites - {"all"}}
-    assert {model for model, _ in rows} == {"base", "global", "centralised"} | locals_
-    assert len(rows) == len(evaluated["rows"]) == 6 * 4
+    kept = {f"{kind}:{site}" for site in sites - {"all"} for kind in ("local", "personal")}
+    assert {model for model, _ in rows} == {"base", "global", "centralised"} | kept
+    assert len(rows) == len(evaluated["rows"]) == 9 * 4
     assert evaluated["run"] == finished.folder.name and evaluated["version"] == 2
     for row in rows.values():
         assert set(row) == COLUMNS
@@ -87,6 +88,30 @@ def test_every_model_is_measured_at_every_hospital(finished: Any, evaluated: Any
             continue
         assert row["perplexity_low"] <= row["perplexity"] <= row["perplexity_high"]
         assert 0 <= row["token_accuracy_low"] <= row["token_accuracy"] <= row["token_accuracy_high"] <= 1
+
+
+def test_what_joining_brought_follows_from_the_rows(evaluated: Any) -> None:
+    rows, joining = table(evaluated), evaluated["joining"]
+    assert set(joining) == {site for _, site in rows} - {"all"}
+    names = {"base": "base", "global": "global", "alone": "local:{}", "personal": "personal:{}"}
+    for site, found in joining.items():
+        home, away = found["home"], found["elsewhere"]
+        for adapter, name in names.items():
+            model = name.format(site)
+            assert home["adapters"][adapter]["perplexity"] == pytest.approx(rows[model, site]["perplexity"])
+            others = [rows[model, other] for other in joining if other != site]
+            loss = sum(row["loss"] * row["tokens"] for row in others) / sum(row["tokens"] for row in others)
+            assert away["adapters"][adapter]["perplexity"] == pytest.approx(math.exp(loss))
+        for pair in ("personal-alone", "personal-global", "global-alone"):
+            one, other = (rows[names[adapter].format(site), site]["loss"] for adapter in pair.split("-"))
+            gap = home["differences"][pair]
+            assert gap["nats"] == pytest.approx(one - other)
+            if home["patients"] > 1:
+                assert gap["low"] <= gap["nats"] <= gap["high"]
+            else:
+                assert gap["low"] is None
+            assert away["differences"][pair]["low"] < away["differences"][pair]["high"]
+        assert found["sentence"].startswith("at home ") and "elsewhere" in found["sentence"]
 
 
 def test_one_patient_gives_no_interval(evaluated: Any) -> None:
@@ -108,7 +133,7 @@ def test_totals_are_sums_over_hospitals(evaluated: Any) -> None:
 def test_the_script_finds_what_the_hospitals_reported(finished: Any, evaluated: Any) -> None:
     rows = table(evaluated)
     for (model, site), reported in open_run(finished.folder).state.measures.items():
-        mine = rows[f"local:{site}" if model == "own" else model, site]
+        mine = rows[{"own": f"local:{site}", "personal": f"personal:{site}"}.get(model, model), site]
         assert mine["loss"] == pytest.approx(reported.loss, rel=1e-5)
         assert mine["token_accuracy"] == pytest.approx(reported.token_accuracy)
 
@@ -150,7 +175,8 @@ def test_an_evaluation_prints_its_table_and_replaces_the_file_whole(
     (copied.folder / "evaluation.json").write_text("stale")
     assert main([str(copied.folder), "--generations", "0"]) == 0
     output = capsys.readouterr()
-    assert "untuned base" in output.out and "global adapter" in output.out and " alone" in output.out
+    text = " ".join(output.out.split())
+    assert "untuned" in text and "elsewhere" in text and "all hospitals" in text and ": at home " in text
     assert str(copied.folder / "adapter") in output.out and "version 2 of" in output.out
     found = strict((copied.folder / "evaluation.json").read_text())
     assert found["version"] == 2 and "loss gap" not in output.out and "generations" not in found
@@ -311,16 +337,30 @@ def test_more_or_fewer_hospitals_than_there_can_be(copied: Any, capsys: pytest.C
     refused(capsys, str(copied.folder), "--sites", sites)
 
 
-def test_own_adapters_of_another_size_are_left_out(finished: Any, tmp_path: Any) -> None:
+def moved(finished: Any, state: Path) -> Any:
+    """The finished run, its nodes' states looked for in ``state``."""
+    run = open_run(finished.folder)
+    return replace(run, config=replace(run.config, run=RunSettings(state=str(state))))
+
+
+def test_adapters_of_another_size_are_left_out(finished: Any, tmp_path: Any, caplog: Any) -> None:
     root = tmp_path / finished.lineage
     for number, vector in enumerate((np.zeros(3, np.float32), finished.adapted.initial)):
         (root / f"site-{number}").mkdir(parents=True)
         np.save(root / f"site-{number}" / "own.npy", vector)
-    run = open_run(finished.folder)
-    run = replace(run, config=replace(run.config, run=RunSettings(state=str(tmp_path))))
+    np.save(root / "site-0" / "personal.npy", finished.adapted.initial)
+    (root / "site-1" / "personal.npy").write_bytes(b"no array")
     hospitals = [SimpleNamespace(name=name) for name in "abc"]
-    found = own_adapters(run, hospitals, finished.adapted.initial.size)  # type: ignore[arg-type]
-    assert list(found) == ["local:b"] and np.array_equal(found["local:b"], finished.adapted.initial)
+    found = kept_adapters(moved(finished, tmp_path), hospitals, finished.adapted.initial.size)  # type: ignore[arg-type]
+    assert list(found) == ["personal:a", "local:b"] and np.array_equal(found["local:b"], finished.adapted.initial)
+    assert len(caplog.records) == 2
+
+
+def test_a_real_hospitals_state_is_found_beside_its_run(finished: Any, tmp_path: Any) -> None:
+    run, root = moved(finished, tmp_path), tmp_path / finished.lineage
+    assert folder_of(run, 0, 1) == root and folder_of(run, 0, 2) == root / "site-0"
+    (root / "site-0").mkdir(parents=True)
+    assert folder_of(run, 0, 1) == root / "site-0"
 
 
 def test_the_state_folder_can_be_set(
@@ -333,7 +373,7 @@ def test_the_state_folder_can_be_set(
         asked.append(run.config.run.state)
         raise EvaluationError("enough")
 
-    monkeypatch.setattr("crossward.evaluation.report.own_adapters", look)
+    monkeypatch.setattr("crossward.evaluation.report.kept_adapters", look)
     refused(capsys, str(finished.folder), "--set", "run.state-dir=/moved")
     assert asked == ["/moved"]
 
@@ -390,4 +430,3 @@ def test_models_that_one_hospital_lacks_have_no_total() -> None:
     rows = {("base", "a"): one, ("base", "b"): one, ("own", "a"): one}
     totals = with_totals(rows)
     assert totals["base", "all"] == one + one and ("own", "all") not in totals
-    assert measure_table(rows, {"base": "untuned base"}).row_count == 2

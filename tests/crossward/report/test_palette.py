@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from crossward.report.loss_figures import MODELS
+from crossward.report.adapter_figures import LOOKS as ADAPTERS
 from crossward.report.palette import ALERT, INK, LEAST, MUTED, colours, contrast, ink_on
 from crossward.report.timeline import LOOKS
 
@@ -47,7 +47,7 @@ def test_marks_stand_out_from_white_and_what_is_written_on_them_from_them(colour
 
 def test_text_can_be_read() -> None:
     assert min(contrast(colour, "#ffffff") for colour in (INK, MUTED)) >= 4.5
-    assert all(contrast(colour, "#ffffff") >= LEAST for _, colour in MODELS.values())
+    assert all(contrast(colour, "#ffffff") >= LEAST for _, colour in ADAPTERS.values())
 
 
 @pytest.mark.parametrize("eyes", SEEN)

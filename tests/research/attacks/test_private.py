@@ -35,7 +35,7 @@ def test_a_private_victim_trains_with_noise_that_nobody_can_draw_again(lab: Labo
 
 
 def test_the_bench_trains_privately_by_the_products_own_learner(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = bench._learner(bench.sites[0].hospital, bench.sites[0].member)
+    learner = bench.learner(bench.sites[0].hospital, bench.sites[0].member)
     asked = []
     monkeypatch.setattr(
         learner, "train_private", lambda start, version, noise: asked.append(noise) or learner.train(start, version, 0)

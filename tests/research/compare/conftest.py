@@ -13,7 +13,9 @@ from research.compare.settings import QUICK, Comparison
 
 Facts = dict[str, Any]
 LOSSES = {"centralised": 1.0, "local": 0.9, "fl": 1.5, "dp-fl": 2.5, "he-fl": 1.5, "hybrid": 1.52, "encrypted": 1.52}
+LOSSES |= {"personal": 0.8}
 BYTES = {"centralised": 9e4, "local": 0.0, "fl": 9e5, "dp-fl": 9e5, "he-fl": 3.6e7, "hybrid": 1.7e6, "encrypted": 3.2e6}
+BYTES |= {"personal": 3.2e6}
 
 
 def fake_job(method: str, seed: int, **changes: Any) -> Facts:

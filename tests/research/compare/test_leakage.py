@@ -37,6 +37,7 @@ def test_each_method_is_attacked_as_the_aggregator_sees_it(attacker: Attacker) -
         "he-fl": "all",
         "hybrid": "sensitive",
         "encrypted": "all",
+        "personal": "all",
     }
     assert seen["he-fl"].scheme == "ckks" and seen["hybrid"].name == "at 0.3"
     trainer: Any = seen["dp-fl"].trainer

@@ -58,7 +58,7 @@ def test_every_method_has_its_row_and_the_files_are_written(
     assert rows["fl"]["spread"]["loss"]["sd"] == pytest.approx(0.1)
     assert (rows["local"]["leakage"], rows["centralised"]["leakage"]) == (0.0, 1.0)
     assert rows["local"]["leakage_how"] == rows["centralised"]["leakage_how"] == leakage.DEFINITION
-    assert [row["epsilon"] for row in again["methods"]] == [None, None, None, 8.0, None, None, None]
+    assert [row["epsilon"] for row in again["methods"]] == [8.0 if name == "dp-fl" else None for name in METHODS]
     assert rows["encrypted"]["against_fl"]["loss"]["equivalent"] is True
     assert rows["encrypted"]["sites"]["South [a]"]["loss"]["mean"] == pytest.approx(2.62)
     text = shown(found)

@@ -20,7 +20,7 @@ from research.compare import frontier, work
 from research.compare.federation import UnavailableError, epsilon_of
 from research.compare.frontier import point
 from research.compare.memory import Memory, Remembering
-from research.compare.methods import CHECKS, ENCRYPTED_SYNC, FL, HE_FL, LOCAL, METHODS
+from research.compare.methods import CHECKS, ENCRYPTED, ENCRYPTED_SYNC, FL, HE_FL, LOCAL, METHODS, PERSONAL
 from research.compare.settings import FRACTIONS, FULL, QUICK
 from research.compare.work import Workplace
 from tests.ledger_lines import made
@@ -68,6 +68,16 @@ def test_the_sealed_run_ends_in_the_clear_runs_adapter(place: Workplace) -> None
         assert sealed[f"{name}_seconds_per_round"] > 0
     assert fl["epsilon"] is None and 0 < fl["loss"] < 10 and len(fl["sites"]) == 3
     assert set(fl["auroc_sites"]) == set(fl["sites"]) and "auroc_mean" not in he
+
+
+def test_personal_adapters_start_from_the_encrypted_runs_and_stay_at_home(place: Workplace) -> None:
+    local, made = (place.job(METHODS[name], 0, label=False) for name in (LOCAL, PERSONAL))
+    shared = place.job(METHODS[ENCRYPTED], 0, label=False)
+    assert made["adapter"] not in (shared["adapter"], local["adapter"]) and set(made["sites"]) == set(shared["sites"])
+    assert made["bytes_per_round"] == shared["bytes_per_round"] > 0 and made["loss_elsewhere"] > 0
+    both = shared["train_seconds_per_round"] + local["train_seconds_per_round"]
+    assert made["train_seconds_per_round"] > both - 1e-9  # the same trainings, and the personal ones
+    assert made["loss"] <= shared["loss"] + 0.05
 
 
 def test_a_kept_result_is_not_made_again(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:

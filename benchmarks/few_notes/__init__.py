@@ -1,0 +1,1 @@
+"""How few patients a hospital may have and still gain, and how much joining is worth to it."""

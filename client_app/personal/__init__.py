@@ -1,0 +1,1 @@
+"""Personal adapters: from the global adapter to the one that a hospital keeps for itself."""

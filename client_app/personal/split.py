@@ -1,0 +1,40 @@
+"""Which of a hospital's training notes decide how far its personal adapter is trained: those of a few patients.
+
+Patients are drawn from the training set, never from those held out, whose figures the hospital is shown. A patient's
+notes stay together: they are alike, and a validation set with some of them would hold what was trained on.
+
+Not for: hospitals and held-out patients (``data.plan``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+FEWEST = 5  # training patients of a hospital that can spare one
+
+
+class Split(NamedTuple):
+    """Training notes, as positions int64: those to fit, those to validate on, which share no patient."""
+
+    fit: Ints
+    validation: Ints
+
+
+def by_patient(patients: Ints, lengths: Ints, share: float, tokens: int, seed: int) -> Split | None:
+    """A split of notes, of ``patients`` int64 [notes] and ``lengths`` int64 [notes]; None with fewer than 5 patients.
+
+    About ``share`` of the patients validate, fewer where ``tokens`` in all is reached before; at least one does. Which
+    ones follows from ``seed`` alone.
+    """
+    known = np.unique(patients)
+    if len(known) < FEWEST:
+        return None
+    order = np.random.default_rng(seed).permutation(known)[: max(1, round(share * len(known)))]
+    held = np.bincount(patients, weights=lengths)[order].cumsum()
+    chosen = order[: max(1, int((held <= tokens).sum()))]
+    validates = np.isin(patients, chosen)
+    return Split(np.flatnonzero(~validates), np.flatnonzero(validates))

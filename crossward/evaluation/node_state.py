@@ -1,0 +1,90 @@
+"""What hospitals keep on this machine: which state folder is whose, and the adapters in it.
+
+Not for: the run folder (``crossward.evaluation.replay``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client_app.state.folder import StateError, StateFolder
+from client_app.state.own_adapter import OwnAdapter
+from client_app.training.learner import AdaptedModel
+from client_app.update.payloads import Vault
+from crossward.encryption.identity import IdentityError, public_of, read_identity
+from crossward.evaluation.replay import EvaluationError, Run
+from crossward.report.joining.figures import ALONE, PERSONAL
+
+Vector = NDArray[np.float32]
+FILES = {ALONE: "own.npy", PERSONAL: "personal.npy"}
+
+
+def folder_of(run: Run, number: int, hospitals: int) -> Path:
+    """The state folder of simulated hospital ``number``; that of a real one where there is no other."""
+    root = run.config.run.state_root / run.lineage
+    simulated = root / f"site-{number}"
+    return root if hospitals == 1 and not simulated.exists() else simulated
+
+
+def folder_named(run: Run, site: str) -> Path:
+    """The state folder of hospital ``site``: a simulated one by its identity, or the only one that there is.
+
+    Raises
+    ------
+    EvaluationError
+        this machine has no such hospital's state.
+    """
+    state = run.config.run.state_root
+    root = state / run.lineage
+    if not root.is_dir():
+        raise EvaluationError(
+            f"there is no node's state of run {run.lineage} in {state}: adapters trained alone and personal ones stay "
+            "where they were trained; run this there, with --state-dir DIR if its state is elsewhere"
+        )
+    folders = sorted(root.glob("site-*"))
+    if not folders:
+        return root
+    names = {_name(run, state, folder): folder for folder in folders}
+    if site in names:
+        return names[site]
+    given = f"--site {site} is none of them" if site else "name one with --site NAME"
+    raise EvaluationError(f"{root} has the hospitals {', '.join(sorted(names))}: {given}")
+
+
+def _name(run: Run, state: Path, folder: Path) -> str:
+    """The name under which a simulated hospital took part; its folder's where that is not known."""
+    try:
+        public = public_of(read_identity(state / "identities" / f"{folder.name}.pem"))
+    except IdentityError:
+        return folder.name
+    known = run.state.sites.items()  # by the beginning of the public key
+    return next((site for key, site in known if public.startswith(key)), folder.name)
+
+
+def kept(folder: Path, which: str, total: int) -> Vector | None:
+    """The adapter ALONE or PERSONAL of the node in ``folder``, float32 [total]; None without one."""
+    return OwnAdapter(folder / FILES[which], what=f"the {which} adapter").read(total)
+
+
+def copied(run: Run, folder: Path, adapted: AdaptedModel, vault: Vault) -> Vector:
+    """The node's own copy of the global adapter, which takes no key to read, float32 [total].
+
+    Raises
+    ------
+    EvaluationError
+        the node has none, or it belongs to other settings.
+    """
+    layout = vault.layout(adapted.layout.fingerprint, len(adapted.layout.blocks))
+    try:
+        state = StateFolder(folder).load(layout)
+    except StateError as error:
+        raise EvaluationError(str(error)) from error
+    if not state.copy.version:
+        raise EvaluationError(
+            f"{folder} holds no copy of this run's global adapter: the node took part in no version, or base model, "
+            "tokenizer or LoRA settings differ. Give the consortium's key with --key FILE to open the run's own record"
+        )
+    return state.copy.vector(adapted.initial, run.plan, run.config.schedule)
