@@ -83,7 +83,7 @@ def test_a_hospital_may_set_what_its_machine_decides_and_nothing_else() -> None:
 
 
 def test_no_module_past_the_door_looks_a_key_up() -> None:
-    """Beside crossward/config: what was stored, a request that may be wrong, what a command adds to an unread config."""
+    """Beside crossward/config: what was stored, a request that may be wrong, what a command adds to a config unread."""
     root = Path(__file__).resolve().parents[3]
     looks_up = re.compile(
         r"(\.get\(|\w\[)\"(run|model|lora|data|strategy|train|node|encryption|privacy|personal|simulation)\.[a-z-]+\""
