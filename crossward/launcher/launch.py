@@ -113,7 +113,7 @@ class Launch:
         )
         self.folder = absolute(str(chosen), FOLDER_KEY)
         (check_resumed if self._resumed else check_new)(self.folder)
-        own = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
+        own: dict[str, Value] = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
         self._overrides: dict[str, Value] = overrides | own
         self._config = defaults | overrides
         self._federation = federation(options, cores())
