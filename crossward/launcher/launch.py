@@ -28,7 +28,7 @@ from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import simulation_keys
 from crossward.launcher.display import Display
-from crossward.launcher.environment import SIMULATION, make_home
+from crossward.launcher.environment import OFFLINE, SIMULATION, make_home
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.flower import Flower, tail
 from crossward.launcher.folder import check_new, check_resumed, new_log
@@ -91,6 +91,8 @@ class Launch:
         self._settings: RunConfig | None = None  # of this app
         defaults = app_defaults(options.app)
         overrides = options.resumed | read_overrides(options.run_config, defaults)
+        if options.offline:  # this process looks for the model as well
+            os.environ.update(OFFLINE)
         if self._ours:
             from crossward.launcher.choices import with_model, with_notes
             from crossward.launcher.preflight import (  # imports every package's settings: half a second
