@@ -22,7 +22,7 @@ from client_app.personal.split import Ints
 from client_app.personal.trainer import Given
 from client_app.training.head import pass_tokens
 from client_app.training.held_out_sample import HeldOutSample, budget
-from client_app.training.loop import Pace, TrainingError, train_steps
+from client_app.training.loop import NO_LIMIT, Pace, TrainingError, train_steps
 from client_app.training.measuring import Table, measured, patient_rows
 from client_app.training.meter import Meter, Report, log_report
 from client_app.training.notes_trainer import NotesTrainer
@@ -170,7 +170,7 @@ class LoraLearner:
         schedule: Schedule,
         version: int,
         seed: int,
-        pace: Pace,
+        pace: Pace = NO_LIMIT,
         observer: OnStep | None = None,
         among: Ints | None = None,
     ) -> Trained:

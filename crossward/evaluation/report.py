@@ -25,10 +25,11 @@ from crossward.config.data_settings import LABEL
 from crossward.config.run_config import SECTIONS, RunConfig
 from crossward.config.settings import resolve_paths
 from crossward.evaluation.collect import centralised, kept_adapters, save_vector, total_steps
-from crossward.evaluation.export import write_adapter
+from crossward.evaluation.export import CARD, write_folder
 from crossward.evaluation.generations import continuations
 from crossward.evaluation.joining import LOCAL, OWN, joinings, total
 from crossward.evaluation.labels import label_scores
+from crossward.evaluation.model_card import Subject, model_card
 from crossward.evaluation.opening import consortium_key, vault_of
 from crossward.evaluation.replay import EvaluationError, Run, consortium_of, global_vector, open_run
 from crossward.machine.files import write_atomic
@@ -100,10 +101,11 @@ def learners_of(
     share_cores(config.node.threads)
     adapted = adapted_model(config.model, config.lora, config.run.seed)
     hospitals = hospitals_of(config.data, notes, sites or run.nodes)
-    return [_learner(adapted, hospital, config) for hospital in hospitals]
+    return [learner_of(adapted, hospital, config) for hospital in hospitals]
 
 
-def _learner(adapted: AdaptedModel, hospital: Hospital, config: RunConfig) -> LoraLearner:
+def learner_of(adapted: AdaptedModel, hospital: Hospital, config: RunConfig) -> LoraLearner:
+    """A learner of ``hospital``'s notes, for measuring and for training that stays there."""
     return LoraLearner(adapted, hospital, config.data, config.schedule, config.train, personal=config.personal)
 
 
@@ -157,8 +159,11 @@ def evaluate(args: Wanted) -> None:
     models |= kept_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )
-    folder = args.adapter or run.folder / "adapter"
-    write_adapter(first.adapted, models["global"], folder)
+    folder, version = args.adapter or run.folder / "adapter", args.version or run.state.version
+    subject = Subject.of(run, first.adapted.base, version)
+    write_folder(
+        first.adapted, models["global"], folder, subject
+    )  # before the long work, after which its card is whole
 
     tables: dict[tuple[str, str], Table] = {}
     with Progress(console=console, transient=True) as bars:
@@ -183,7 +188,8 @@ def evaluate(args: Wanted) -> None:
 
     rows: Rows = {key: measured(found) for key, found in tables.items()}
     sites = [learner.site for learner in learners]
-    joined, version = joinings(tables, sites), args.version or run.state.version
+    joined = joinings(tables, sites)
+    write_atomic(folder / CARD, model_card(subject, joined))
     print_joining(console, joined, total(tables, sites), f"version {version} of {run.folder.name}")
     out: dict[str, Any] = {
         "run": run.folder.name,
@@ -221,9 +227,9 @@ def _titles(models: Iterable[str]) -> dict[str, str]:
 
 
 def scores_table(scores: dict[tuple[str, str], dict[str, float | None]], titles: dict[str, str]) -> RichTable:
-    """AUROC and macro-F1 by model and hospital."""
+    """AUROC, macro-F1 and calibration by model and hospital."""
     sites = list(dict.fromkeys(site for _, site in scores))
-    table = RichTable(title="Label task on held-out notes: AUROC / macro-F1")
+    table = RichTable(title="Label task on held-out notes: AUROC / macro-F1 / Brier score / ECE")
     table.add_column("model")
     for site in sites:
         table.add_column(site, justify="right")
