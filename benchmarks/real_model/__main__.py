@@ -3,8 +3,8 @@
     python -m benchmarks.real_model --model FOLDER --notes reports.csv [--set KEY=VALUE ...] [--json FILE] [--quick]
 
 Four hospitals fine-tune the model together, encrypted under a committee and asynchronously, with the defaults that
-``crossward run --model`` derives, a third as many versions and shorter personal trainings, so that SmolLM2-135M on a
-few hundred notes ends within half an hour on two cores. Printed are the held-out perplexity of the untuned base, the
+``crossward run --model`` derives, half its batch and shorter personal trainings, so that SmolLM2-135M on a few hundred
+notes ends within half an hour on two cores. Printed are the held-out perplexity of the untuned base, the
 global adapter, each hospital alone and its personal adapter at home, with paired differences by patient; then tokens a
 second, peak memory, the share of encryption, and bytes.
 
@@ -26,7 +26,7 @@ from benchmarks.real_model.summary import costs
 from crossward.machine.paths import path_argument
 from crossward.report.joining.figures import ADAPTERS, EVALUATION, PAIRS, Joining
 
-DEFAULTS = ("strategy.num-versions=8", "strategy.evaluate-every=0", "personal.steps=20", "data.seed=3")
+DEFAULTS = ("train.batch-size=2", "strategy.evaluate-every=0", "personal.steps=40", "data.seed=3")
 SMALL = ("strategy.num-versions=1", "train.local-steps=1", "personal.steps=1", "data.max-tokens=64", "data.max-notes=6")
 
 
