@@ -14,6 +14,7 @@ second, peak memory, the share of encryption, and bytes.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,14 +32,27 @@ SMALL = ("strategy.num-versions=1", "train.local-steps=1", "personal.steps=1", "
 
 
 def quality(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each hospital at home, and one for all of them."""
-    rows = []
+    """A row for each hospital at home, then one for all of them, each with its own adapters."""
+    rows: list[dict[str, Any]] = []
     for site, value in found["joining"].items():
         home = Joining.from_json(site, value).home
         perplexity = {name: level.perplexity for name, level in home.adapters.items()}
         gaps = {pair: [gap.nats, gap.low, gap.high] for pair, gap in home.differences.items()}
         rows.append({"site": site, "patients": home.patients, "perplexity": perplexity, "nats": gaps})
-    return rows
+    return [*rows, together(found, rows)]
+
+
+def together(found: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """All hospitals as one place: mean losses weighted by held-out tokens."""
+    tokens = {row["site"]: row["tokens"] for row in found["rows"] if row["model"] == "base"}
+    weight = {row["site"]: tokens[row["site"]] for row in rows}
+    names = [name for name in ADAPTERS if all(name in row["perplexity"] for row in rows)]
+    losses = {
+        name: sum(weight[row["site"]] * math.log(row["perplexity"][name]) for row in rows) / sum(weight.values())
+        for name in names
+    }
+    patients = sum(row["patients"] for row in rows)
+    return {"site": "all", "patients": patients, "perplexity": {n: math.exp(x) for n, x in losses.items()}, "nats": {}}
 
 
 def _gap(found: list[float | None] | None) -> str:

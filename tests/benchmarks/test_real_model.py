@@ -46,10 +46,15 @@ def test_the_run_is_kept_and_read_again(
     watched = {"seconds": 9.0, "process_mib": 1.0, "together_mib": 2.0}
     (work / "watched.json").write_text(json.dumps(watched))
     monkeypatch.setattr(command, "EVALUATION", "made.json")
-    (finished.folder / "made.json").write_text(json.dumps({"joining": {"Ward 9": Joining("", HOME).to_json()}}))
+    other = Place(1, {"base": Level(3.0), "personal": Level(6.0)}, {})
+    made = {"Ward 9": Joining("", HOME).to_json(), "Ward 2": Joining("", other).to_json()}
+    tokens = [{"model": "base", "site": site, "tokens": count} for site, count in (("Ward 9", 10), ("Ward 2", 30))]
+    (finished.folder / "made.json").write_text(json.dumps({"joining": made, "rows": tokens}))
     out = tmp_path / "found.json"
     command.main(["--model", "m", "--notes", "n.csv", "--work", str(work), "--json", str(out)])
-    (row,) = json.loads(out.read_text())["quality"]
+    row, _, whole = json.loads(out.read_text())["quality"]
+    assert whole["patients"] == 4 and whole["perplexity"]["personal"] == pytest.approx(6.0)
+    assert whole["perplexity"]["base"] == pytest.approx(12 ** (1 / 4) * 3 ** (3 / 4))
     assert (row["site"], row["patients"], row["perplexity"]) == ("Ward 9", 3, {"base": 12.0, "personal": 6.0})
     assert row["nats"] == {"personal-global": [-0.25, -0.5, 0.0]}
     said = capsys.readouterr().out
