@@ -203,12 +203,32 @@ def test_export_writes_the_same_adapter_without_reading_a_note(
     assert {path.name for path in out.iterdir()} == {path.name for path in (finished.folder / "adapter").iterdir()}
     name = "adapter_model.safetensors"
     assert (out / name).read_bytes() == (finished.folder / "adapter" / name).read_bytes()
+    assert {"tokenizer.json", "README.md", "crossward.json"} <= {path.name for path in out.iterdir()}
     first = tmp_path / "first"
     assert command(["export", str(finished.folder), "--out", str(first), "--key", key, "--version", "1"]) == 0
     assert (first / name).read_bytes() != (out / name).read_bytes()
     assert command(["export", str(finished.folder), "--out", str(tmp_path / "x"), "--version", "1"]) == 1
     assert "give the consortium's key file with --key FILE" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+def test_what_a_hospital_keeps_is_exported_by_its_name(
+    finished: Any, evaluated: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sites, name = sorted(evaluated["joining"]), "adapter_model.safetensors"
+    args = ["export", str(finished.folder), "--which", "personal"]
+    for i, site in enumerate(sites[:2]):
+        assert command([*args, "--site", site, "--out", str(tmp_path / str(i))]) == 0
+        assert f"Personal adapter of {site}" in (tmp_path / str(i) / "README.md").read_text()
+    assert (tmp_path / "0" / name).read_bytes() != (tmp_path / "1" / name).read_bytes()
+    capsys.readouterr()
+    for more, part in (((), "name one with --site NAME"), (("--site", "Nowhere"), "--site Nowhere is none of them")):
+        assert command([*args, *more, "--out", str(tmp_path / "x")]) == 1
+        output = capsys.readouterr().err
+        assert part in output and all(site in output for site in sites) and output.count("\n") == 1
+    assert command([*args, "--state-dir", str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 1
+    assert "there is no node's state of run" in capsys.readouterr().err
+    assert command(["export", str(finished.folder), "--which", "best", "--out", str(tmp_path / "x")]) == 2
 
 
 @pytest.fixture(scope="module")
