@@ -70,6 +70,10 @@ def evaluate(
     centralised: Annotated[
         bool, typer.Option("--centralised", help="Also train on all notes in one place, with as many steps in all.")
     ] = False,
+    at_home: Annotated[
+        bool,
+        typer.Option("--at-home", help="Measure a hospital's own adapters on its own notes only, which is faster."),
+    ] = False,
     generations: Annotated[int, typer.Option(metavar="N", help="Continuations to print side by side.")] = 2,
     adapter: Annotated[
         Path | None,
@@ -94,6 +98,7 @@ def evaluate(
                 centralised=centralised,
                 generations=generations,
                 adapter=adapter,
+                at_home=at_home,
             )
         )
         if problem := redraw_report(folder):

@@ -14,11 +14,11 @@ from crossward.config.settings import AUTO
 from crossward.config.weightings import EQUAL
 
 ASYNC_HYBRID, FEDAVG, DP_FEDAVG, FEDBUFF, FEDASYNC = "async-hybrid", "fedavg", "dp-fedavg", "fedbuff", "fedasync"
-RELATIVE, ABSOLUTE, DELAY = "relative", "absolute", "delay"
+RELATIVE, ABSOLUTE, FADING = "relative", "absolute", "fading"
 DAMPINGS = {  # name: what it does (strategies.aggregation.weighting)
     RELATIVE: "staleness only shifts shares within a buffer",
     ABSOLUTE: "each update is shortened by its own staleness factor",
-    DELAY: "staleness shifts no shares, and the version is shortened by the mean staleness factor",
+    FADING: "as absolute at first; towards the last version shares make up for how seldom a hospital takes part",
 }
 
 
@@ -34,7 +34,7 @@ class WeightRule:
 
 
 RULES = {
-    ASYNC_HYBRID: WeightRule("paper", RELATIVE),
+    ASYNC_HYBRID: WeightRule("uniform", FADING, staleness_exponent=1.0),
     FEDAVG: WeightRule("examples", RELATIVE),
     DP_FEDAVG: WeightRule(EQUAL, RELATIVE),
     FEDBUFF: WeightRule("examples", ABSOLUTE),

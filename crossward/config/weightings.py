@@ -7,8 +7,7 @@ When to use which:
 - ``paper-literal`` reads the same formula with the mean loss and so also divides by the size.
 - ``examples`` is FedAvg (arXiv 1602.05629).
 - ``corrected`` grows with size and loss and leaves bandwidth to scheduling (q-FFL's form, arXiv 1905.10497).
-- ``interval`` counts what takes part seldom for more (FedAU, arXiv 2306.03401): hospitals count the same over a run,
-  however often each takes part, and nothing that a hospital reports is in its weight.
+- ``uniform`` takes nothing that a hospital reports of itself: only staleness tells updates apart.
 - ``equal`` counts every update the same, whatever its hospital says of itself and however stale it is, and a version
   with fewer of them is a shorter step. Weights that depend on a loss or a count depend on data: differential privacy of
   hospitals takes ``equal``.
@@ -29,7 +28,7 @@ from typing import ClassVar, Protocol
 from crossward.config.privacy_settings import EXAMPLE, HOSPITAL, PATIENT
 
 LOSS, TOKENS, EXAMPLES = "loss_sum", "num_tokens", "num_examples"
-BANDWIDTH, INTERVAL = "bandwidth", "interval"  # what the server measures
+BANDWIDTH = "bandwidth"  # what the server measures
 # privacy.unit -> facts that nodes replace by public constants
 WITHHELD = {EXAMPLE: {LOSS}, PATIENT: {LOSS}, HOSPITAL: {LOSS, TOKENS, EXAMPLES}}
 EQUAL = "equal"
@@ -43,7 +42,7 @@ LOSS_CAP = 1.5  # times the version's median mean loss that a hospital's loss co
 
 
 class Facts:
-    """What a weighting knows of an update: losses in nats, counts, bandwidth in Mbit/s, interval in versions."""
+    """What a weighting knows of an update: losses in nats, counts, bandwidth in Mbit/s."""
 
     def __init__(self, given: Mapping[str, float]) -> None:
         self._given = given
@@ -120,12 +119,12 @@ class Corrected(Weighting):
         return update.num_tokens * math.pow(update.mean_loss + s.loss_offset, s.loss_exponent)
 
 
-class Interval(Weighting):
-    about = "versions since the hospital's last update, so that hospitals count the same over a run"
-    needs = frozenset({INTERVAL})
+class Uniform(Weighting):
+    about = "the same but for staleness"
+    needs = frozenset[str]()
 
     def weight(self, update: Facts, s: Exponents) -> float:
-        return update.interval
+        return 1.0
 
 
 class Equal(Weighting):
@@ -142,7 +141,7 @@ WEIGHTINGS: dict[str, Weighting] = {
     "paper-literal": PaperLiteral(),
     "examples": Examples(),
     "corrected": Corrected(),
-    "interval": Interval(),
+    "uniform": Uniform(),
     EQUAL: Equal(),
 }
 

@@ -6,6 +6,7 @@ Not for: the settings (``crossward.config.encryption_settings``) or what a plan 
 from __future__ import annotations
 
 from dataclasses import astuple
+from functools import partial
 
 from crossward.config.encryption_schemes import BFV, SCHEMES
 from crossward.config.encryption_settings import NONE, EncryptionSettings
@@ -17,8 +18,12 @@ FINER = 1.15  # times the fewest bytes that a finer W may cost
 NOISED_BITS = range(14, 19)  # of a value that carries noise: what the tails leave is hundreds of units or more
 
 
-def field_plan(settings: EncryptionSettings, nodes: int, buffer_size: int, noised: bool = False) -> FieldPlan:
+def field_plan(
+    settings: EncryptionSettings, nodes: int, buffer_size: int, noised: bool = False, at_once: int = 0
+) -> FieldPlan:
     """The plan for ``nodes`` nodes and a buffer of ``buffer_size`` updates, whose values carry noise if ``noised``.
+
+    ``at_once`` is the most nodes that train at once (0: all).
 
     Raises
     ------
@@ -30,7 +35,8 @@ def field_plan(settings: EncryptionSettings, nodes: int, buffer_size: int, noise
     elif settings.preset != AUTO:
         plan = PRESETS[settings.preset]
     else:
-        plan = (widest if noised else cheapest)(nodes, buffer_size, settings.scheme)
+        find = widest if noised else partial(cheapest, at_once=at_once)
+        plan = find(nodes, buffer_size, settings.scheme)
     plan.check_buffer(buffer_size)
     if settings.policy != NONE:
         _check_exact(plan, settings.scheme)
@@ -63,13 +69,14 @@ def bytes_per_update(plan: FieldPlan, nodes: int, buffer_size: int, scheme: str 
     return up + down * max(missed / plan.max_versions, 1.0)
 
 
-def cheapest(nodes: int, buffer_size: int, scheme: str) -> FieldPlan:
+def cheapest(nodes: int, buffer_size: int, scheme: str, at_once: int = 0) -> FieldPlan:
     """Of plans of 8-bit values within ``FINER`` times the fewest bytes, the one with the largest W.
 
-    W holds the buffer, and gives each of its updates a weight when all lag behind as far as they do where every node
-    is asked at once, by nodes / buffer versions: their staleness factors would be rounded up otherwise.
+    W holds the buffer, and gives each of its updates a weight when all lag behind as far as is usual, by ``at_once`` /
+    buffer versions: their staleness factors would be rounded up otherwise.
     """
-    least = max((4 * buffer_size - 1).bit_length(), (nodes + buffer_size - 1).bit_length(), LEAST_WEIGHT_BITS)
+    training = min(at_once or nodes, nodes)
+    least = max((4 * buffer_size - 1).bit_length(), (training + buffer_size - 1).bit_length(), LEAST_WEIGHT_BITS)
     plans = [
         FieldPlan(VALUE_BITS, weight, guard)
         for weight in range(least, max(least, FINE_WEIGHT_BITS) + 1)

@@ -61,6 +61,7 @@ class Wanted:
     centralised: bool = False
     generations: int = 2
     adapter: Path | None = None
+    at_home: bool = False
 
 
 def overrides(pairs: Sequence[str], config: RunConfig) -> RunConfig:
@@ -173,11 +174,16 @@ def evaluate(args: Wanted) -> None:
                 learners, steps, config.run.seed, lambda step, loss: bars.update(bar, completed=step + 1)
             )
             save_vector(run.folder / "centralised.npy", models[CENTRALISED])
-        bar = bars.add_task("measuring on held-out notes", total=len(models) * len(learners))
-        for learner in learners:
-            for model, vector in models.items():
-                tables[model, learner.site] = learner.by_patient({model: vector})[model]
-                bars.advance(bar)
+        pairs = [
+            (learner, model)
+            for learner in learners
+            for model in models
+            if not args.at_home or model.partition(":")[2] in ("", learner.site)
+        ]
+        bar = bars.add_task("measuring on held-out notes", total=len(pairs))
+        for learner, model in pairs:
+            tables[model, learner.site] = learner.by_patient({model: models[model]})[model]
+            bars.advance(bar)
         scores = label_scores(learners, models) if first.data.task == LABEL else {}
 
     rows: Rows = {key: measured(found) for key, found in tables.items()}
@@ -221,9 +227,9 @@ def _titles(models: Iterable[str]) -> dict[str, str]:
 
 
 def scores_table(scores: dict[tuple[str, str], dict[str, float | None]], titles: dict[str, str]) -> RichTable:
-    """AUROC and macro-F1 by model and hospital."""
+    """AUROC, macro-F1 and calibration by model and hospital."""
     sites = list(dict.fromkeys(site for _, site in scores))
-    table = RichTable(title="Label task on held-out notes: AUROC / macro-F1")
+    table = RichTable(title="Label task on held-out notes: AUROC / macro-F1 / Brier score / ECE")
     table.add_column("model")
     for site in sites:
         table.add_column(site, justify="right")

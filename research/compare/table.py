@@ -24,6 +24,11 @@ def _pm(found: Facts, name: str, digits: int) -> str:
     return f"{value:.{digits}f}" + (f" ± {sd:.{digits}f}" if sd is not None else "")
 
 
+def _pair(found: Facts, *names: str) -> str:
+    """Several means in one cell."""
+    return ", ".join("-" if found.get(name) is None else f"{found[name]:.2f}" for name in names)
+
+
 def _leakage(found: Facts) -> str:
     if found["leakage"] is None:
         return f"- ({found['leakage_how']})"
@@ -55,8 +60,9 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
         "to central",
         "perplexity mean",
         "worst",
-        "AUROC mean",
-        "worst",
+        "AUROC",
+        "mean, worst",
+        "Brier, ECE",
         "leakage",
     )
     headings += ("bytes a round", "crypto s", "train s", "s a round", "epsilon")
@@ -64,7 +70,7 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
         table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=heading == "leakage")
     for row in rows:
         if row.get("unavailable"):
-            table.add_row(row["title"], *["-"] * 6, _leakage(row), *["-"] * 5)
+            table.add_row(row["title"], *["-"] * 7, _leakage(row), *["-"] * 5)
             continue
         table.add_row(
             row["title"],
@@ -72,8 +78,9 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
             _delta(row, "loss_delta"),
             _pm(row, "perplexity_mean", 2),
             _pm(row, "perplexity_worst", 2),
-            _pm(row, "auroc_mean", 3),
-            _pm(row, "auroc_worst", 3),
+            _pm(row, "auroc_pooled", 3),
+            _pair(row, "auroc_mean", "auroc_worst"),
+            _pair(row, "brier", "ece"),
             _leakage(row),
             size(round(row["bytes_per_round"])),
             _pm(row, "crypto_seconds_per_round", 3),

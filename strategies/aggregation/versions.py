@@ -78,9 +78,14 @@ def drop_others(state: ServerState, layout: str, shape: Shape, key: str) -> None
             discard(state, other, WRONG_KEY, reasons.FIXED_KEY(want=key or "none", got=other.key or "none"))
 
 
-def weigh(contributions: list[Contribution], most: int, settings: StrategySettings) -> tuple[list[float], list[int]]:
-    """Shares, and integer weights of at most ``most`` in all, multipliers included."""
-    share = shares(contributions, settings)
+def weigh(
+    contributions: list[Contribution], most: int, settings: StrategySettings, progress: float = 0.0
+) -> tuple[list[float], list[int]]:
+    """Shares, and integer weights of at most ``most`` in all, multipliers included.
+
+    ``progress`` is the part of the run's versions that is made.
+    """
+    share = shares(contributions, settings, progress)
     if WEIGHTINGS[settings.rule.weighting].fixed:
         return share, equal_weights(most, settings.buffer_size, [c.multiplier for c in contributions])
     total = damped_total(contributions, share, most, settings)
@@ -90,12 +95,12 @@ def weigh(contributions: list[Contribution], most: int, settings: StrategySettin
 
 
 def _weigh(
-    state: ServerState, hospitals: list[str], contributions: list[Contribution]
+    state: ServerState, hospitals: list[str], contributions: list[Contribution], at: int
 ) -> tuple[list[float], list[int]]:
     """Shares and integer weights of a version's updates, found in the hospitals' order: who came first has no part."""
     order = sorted(range(len(hospitals)), key=lambda k: hospitals[k])
     ordered = [contributions[k] for k in order]
-    share, weights = weigh(ordered, state.most_weight, state.settings)
+    share, weights = weigh(ordered, state.most_weight, state.settings, min(at / state.schedule.versions, 1.0))
     back = sorted(range(len(order)), key=lambda i: order[i])
     return [share[i] for i in back], [weights[i] for i in back]
 
@@ -120,8 +125,9 @@ def weighed(state: ServerState, chosen: list[Accepted], at: int | None = None) -
     if not layout:
         layout, shape, key = chosen[0].layout, chosen[0].shape, chosen[0].key
         drop_others(state, layout, shape, key)
-    contributions = [_now(state, update, state.version if at is None else at) for update in chosen]
-    share, weights = _weigh(state, [update.hospital for update in chosen], contributions)
+    at = state.version if at is None else at
+    contributions = [_now(state, update, at) for update in chosen]
+    share, weights = _weigh(state, [update.hospital for update in chosen], contributions, at)
     return Weighed(layout, shape, key, contributions, share, weights)
 
 

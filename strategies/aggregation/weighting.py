@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crossward.config.strategy_settings import StrategySettings
-from crossward.config.weight_rules import DELAY, RELATIVE
+from crossward.config.weight_rules import FADING, RELATIVE
 from crossward.config.weightings import LOSS, LOSS_CAP, WEIGHTINGS, Facts
 
 _LEAST = 1e-290  # a smaller weight counts as none: beside it products lose the digits that shares need
@@ -44,22 +44,34 @@ def staleness_factor(staleness: int, exponent: float) -> float:
     return math.pow(1 + staleness, -exponent)
 
 
-def shares(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
-    """Share of each update, summing to 1, none above ``max-share`` (or 1/K where that is more)."""
-    weighting = WEIGHTINGS[settings.rule.weighting]
-    if weighting.fixed:
+def shares(contributions: Sequence[Contribution], settings: StrategySettings, progress: float = 0.0) -> list[float]:
+    """Share of each update, summing to 1, none above ``max-share`` (or 1/K where that is more).
+
+    Shares are as the weights times the staleness factors f_k; with fading damping also as ``interval^(b (1+p))``, where
+    b is ``progress``, the part of the run's versions that is made. An interval is about 1+s, so at the end a share is
+    as the interval: how seldom a hospital takes part no longer takes from what it counts in all (FedAU's weights, arXiv
+    2306.03401), while the beginning is left to who is quick.
+    """
+    rule = settings.rule
+    if WEIGHTINGS[rule.weighting].fixed:
         return [1.0 / len(contributions)] * len(contributions)
-    if LOSS in weighting.needs:
-        contributions = _capped_losses(contributions)
-    known = (Facts({name: getattr(c, name) for name in weighting.needs}) for c in contributions)
-    exponent = 0.0 if settings.rule.damping == DELAY else settings.staleness_exponent
+    exponent = progress * (1.0 + rule.staleness_exponent) if rule.damping == FADING else 0.0
     raw = [
-        weighting.weight(facts, settings) * staleness_factor(c.staleness, exponent)
-        for facts, c in zip(known, contributions, strict=True)
+        weight * staleness_factor(c.staleness, rule.staleness_exponent) * math.pow(c.interval, exponent)
+        for weight, c in zip(weights(contributions, settings), contributions, strict=True)
     ]
     if not all(math.isfinite(r) and r >= 0 for r in raw) or sum(raw) <= 0:
         raw = [1.0] * len(raw)
     return capped(raw, max(settings.max_share, 1.0 / len(raw)))
+
+
+def weights(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
+    """What each update is worth by the weighting alone: no staleness, and losses capped."""
+    weighting = WEIGHTINGS[settings.rule.weighting]
+    if LOSS in weighting.needs:
+        contributions = _capped_losses(contributions)
+    known = (Facts({name: getattr(c, name) for name in weighting.needs}) for c in contributions)
+    return [weighting.weight(facts, settings) for facts in known]
 
 
 def _capped_losses(contributions: Sequence[Contribution]) -> list[Contribution]:
@@ -85,18 +97,28 @@ def capped(raw: Sequence[float], cap: float) -> list[float]:
 def damped_total(contributions: Sequence[Contribution], share: Sequence[float], total: int, s: StrategySettings) -> int:
     """How much of W a version uses: all of it, or but for relative damping W times the mean staleness factor.
 
-    Relative damping keeps the step's length and only moves it towards fresh updates; absolute damping is
-    FedBuff's: each update is scaled by its own factor and nothing is renormalised. Shares s_k hold the factors f_k
-    already, so the mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``. With delay damping
-    shares hold none and the mean is ``sum_k s_k f_k``: a delay-adaptive step (arXiv 2206.07638) that takes no side.
+    Relative damping keeps the step's length and only moves it towards fresh updates; absolute damping is FedBuff's:
+    each update is scaled by its own factor and nothing is renormalised. Shares s_k hold the factors f_k already, so the
+    mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``. Fading damping takes the mean under
+    the weights that have no share of staleness or intervals: steps that adapt to the delay (arXiv 2206.07638).
     """
     damping = s.rule.damping
     if damping == RELATIVE:
         return total
     factors = [staleness_factor(c.staleness, s.staleness_exponent) for c in contributions]
-    pairs = list(zip(share, factors, strict=True))
-    mean = sum(w * f for w, f in pairs) if damping == DELAY else 1.0 / sum(w / f for w, f in pairs)
+    if damping == FADING:
+        mean = _mean(factors, weights(contributions, s))
+    else:
+        mean = 1.0 / sum(w / f for w, f in zip(share, factors, strict=True))
     return max(round(total * mean), sum(c.multiplier for c in contributions))
+
+
+def _mean(values: Sequence[float], by: Sequence[float]) -> float:
+    """Mean of ``values`` weighted ``by``, or plain where those are no weights."""
+    whole = math.fsum(by)
+    if not (math.isfinite(whole) and whole > 0):
+        return math.fsum(values) / len(values)
+    return math.fsum(w * v for w, v in zip(by, values, strict=True)) / whole
 
 
 def equal_weights(total: int, buffer_size: int, multipliers: Sequence[int]) -> list[int]:

@@ -18,7 +18,7 @@ from strategies.aggregation.weighting import Contribution
 from strategies.async_hybrid import AsyncHybrid
 from strategies.history.journal import MemoryJournal
 
-GIVEN = {"loss_sum": 12.0, "num_tokens": 8, "num_examples": 4, "bandwidth": 100.0, "interval": 3}
+GIVEN = {"loss_sum": 12.0, "num_tokens": 8, "num_examples": 4, "bandwidth": 100.0}
 
 
 @pytest.mark.parametrize("name", WEIGHTINGS)

@@ -22,16 +22,14 @@ from strategies.aggregation.weighting import (
     staleness_factor,
 )
 
-S = StrategySettings(max_share=1.0)
+S = StrategySettings(max_share=1.0, weighting="paper", damping="relative", exponents="0.5,0.5,1")
 A = Contribution(loss_sum=200.0, num_tokens=100, num_examples=10, bandwidth=16.0, staleness=0)
 B = Contribution(loss_sum=100.0, num_tokens=50, num_examples=30, bandwidth=4.0, staleness=3, interval=5)
 FORMULAS = [name for name, weighting in WEIGHTINGS.items() if not weighting.fixed]
 
 
 def known(c: Contribution) -> Facts:
-    return Facts(
-        {name: getattr(c, name) for name in ("loss_sum", "num_tokens", "num_examples", "bandwidth", "interval")}
-    )
+    return Facts({name: getattr(c, name) for name in ("loss_sum", "num_tokens", "num_examples", "bandwidth")})
 
 
 @pytest.mark.parametrize(
@@ -41,7 +39,7 @@ def known(c: Contribution) -> Facts:
         ("paper-literal", 2 / (100 * 4), 2 / (50 * 2)),
         ("examples", 10, 30),
         ("corrected", 100 * 2.001, 50 * 2.001),
-        ("interval", 1, 5),
+        ("uniform", 1, 1),
     ],
 )
 def test_each_formula_by_hand_and_its_shares_with_staleness(name: str, a: float, b: float) -> None:
@@ -212,13 +210,25 @@ def test_absolute_damping_scales_each_update_by_its_own_factor() -> None:
     assert integer_weights(share, total, [1, 1]) == [64, 32]
 
 
-def test_delay_damping_shortens_the_version_and_leaves_shares() -> None:
-    s = replace(S, weighting="interval", damping="delay", exponents="0.5,1,1")
-    stale = replace(STALE, interval=3)
-    share = shares([FRESH, stale], s)
-    assert share == pytest.approx([1 / 4, 3 / 4])
-    assert damped_total([FRESH, stale], share, 128, s) == round(128 * (1 / 4 + 3 / 4 * 1 / 4))
-    assert damped_total([FRESH, FRESH], [0.5, 0.5], 128, s) == 128
+def test_fading_damping_begins_as_absolute_and_ends_with_shares_as_intervals() -> None:
+    s = replace(S, weighting="uniform", damping="fading", exponents="0.5,1,1")
+    absolute, stale = replace(s, damping="absolute"), replace(STALE, interval=4)
+    parts = [FRESH, FRESH, stale]  # staleness factors 1, 1, 1/4
+    assert weigh(parts, 1 << 10, s, 0.0) == weigh(parts, 1 << 10, absolute, 0.9)
+    assert shares(parts, s, 0.5) == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert shares(parts, s, 1.0) == pytest.approx([1 / 6, 1 / 6, 4 / 6])
+    for progress in (0.0, 0.5, 1.0):  # the version's step is as long all the time
+        assert damped_total(parts, shares(parts, s, progress), 1 << 10, s) == round((1 << 10) * 2.25 / 3)
+
+
+def test_fading_lets_slow_hospitals_count_as_much_over_a_run() -> None:
+    """A slow hospital in every fourth version: by the end its shares make up for that."""
+    s = replace(S, weighting="uniform", damping="fading", exponents="0.5,1,1", max_share=0.45)
+    quick = [Contribution(1, 1, 1, 1, 0)] * 3
+    slow = Contribution(1, 1, 1, 1, 3, interval=4)
+    often, seldom = weigh(quick, 1 << 10, s, 1.0)[1], weigh([*quick[:2], slow], 1 << 10, s, 1.0)[1]
+    early = weigh([*quick[:2], slow], 1 << 10, s, 0.0)[1]
+    assert seldom[2] > often[0] > early[2]
 
 
 def test_absolute_damping_leaves_every_update_a_weight() -> None:
