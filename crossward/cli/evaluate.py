@@ -80,7 +80,7 @@ def evaluate(
         typer.Option(click_type=PATH, metavar="FOLDER", help="Where to write the PEFT folder (default: in the run)."),
     ] = None,
 ) -> int:
-    """Open a run's global adapter, measure it on held-out notes and write it as a PEFT folder."""
+    """Measure a run's adapters on held-out notes; write the global one as a PEFT folder."""
     with failing_evaluation():
         from crossward.evaluation.report import Wanted, evaluate
         from crossward.launcher.views import redraw_report
@@ -119,7 +119,7 @@ def export(
     site: Annotated[str, typer.Option(metavar="NAME", help="Whose adapter, alone or personal.")] = "",
     state_dir: StateDir = None,
 ) -> int:
-    """Write an adapter of a run as a PEFT folder with tokenizer and model card, which transformers and vLLM load."""
+    """Write an adapter of a run as a PEFT folder with tokenizer and model card."""
     with failing_evaluation():
         from crossward.evaluation.export import export
         from crossward.evaluation.replay import open_run

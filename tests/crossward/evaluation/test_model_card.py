@@ -64,6 +64,7 @@ def test_an_adapter_that_stays_at_home_says_so(run: Run, finished: Any, which: s
 
 
 def test_results_are_those_of_the_evaluation_where_there_is_one(copied: Any, key: str) -> None:
+    (copied.folder / "evaluation.json").unlink(missing_ok=True)
     before = card(open_run(copied.folder), copied)
     assert "As the hospitals reported it." in before and "elsewhere" not in before
     assert command(["evaluate", str(copied.folder), "--generations", "0", "--key", key]) == 0
