@@ -49,6 +49,5 @@ def test_the_card_stands_in_the_place_of_what_was_reported(story: Callable[..., 
 def test_the_personal_adapter_is_among_the_reported_measures(story: Callable[..., Any]) -> None:
     recorded = story()
     recorded.full_run(4, 3)
-    text, root = recorded.page()
-    shown = " ".join(root.itertext())
+    shown = " ".join(recorded.page()[1].itertext())
     assert "personal adapter" in shown and "11.02 [" in shown  # exp(2.4)
