@@ -79,6 +79,7 @@ def evaluate(
         Path | None,
         typer.Option(click_type=PATH, metavar="FOLDER", help="Where to write the PEFT folder (default: in the run)."),
     ] = None,
+    state_dir: StateDir = None,
 ) -> int:
     """Measure a run's adapters on held-out notes; write the global one as a PEFT folder."""
     with failing_evaluation():
@@ -92,7 +93,7 @@ def evaluate(
                 passphrase_file=passphrase_file,
                 roster=roster,
                 version=version,
-                set=tuple(set_ or ()),
+                set=(*(set_ or ()), *([f"run.state-dir={state_dir}"] if state_dir is not None else [])),
                 sites=sites,
                 notes=tuple(notes or ()),
                 centralised=centralised,

@@ -31,6 +31,13 @@ def folder_of(run: Run, number: int, hospitals: int) -> Path:
     return root if hospitals == 1 and not simulated.exists() else simulated
 
 
+def belongs(run: Run, folder: Path, site: str) -> bool:
+    """Whether a simulated node's ``folder`` may be hospital ``site``'s: its updates were signed under no other name."""
+    if not folder.name.startswith("site-"):
+        return True
+    return _signed_as(run, run.config.run.state_root / "identities" / f"{folder.name}.pem") in ("", site)
+
+
 def folder_named(run: Run, site: str) -> Path:
     """The state folder of hospital ``site``: a simulated one by its identity, or the only one that there is.
 

@@ -244,6 +244,29 @@ def test_what_a_hospital_keeps_is_exported_by_its_name(
     assert command(["export", str(finished.folder), "--which", "best", "--out", str(tmp_path / "x")]) == 2
 
 
+def test_a_real_hospital_measures_what_it_kept_on_its_own_notes(
+    copied: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a copy of the run folder, its state folder, and its notes."""
+    rows = [f"p{i % 12},Patient {i} was admitted with chest pain and discharged on aspirin." for i in range(36)]
+    (tmp_path / "ward.csv").write_text("\n".join(["patient,text", *rows]) + "\n")
+    kept, state = copied.read.run.state_root / copied.lineage / "site-0", tmp_path / "state"
+    (state / copied.lineage).mkdir(parents=True)
+    for name in ("own.npy", "personal.npy"):
+        shutil.copy(kept / name, state / copied.lineage / name)
+    sets = ("data.source=csv", "data.text-column=text", "data.patient-column=patient")
+    args = [str(copied.folder), "--generations", "0", "--notes", f"Ward={tmp_path / 'ward.csv'}"]
+    args += [word for pair in sets for word in ("--set", pair)]
+    assert main([*args, "--state-dir", str(state)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Ward: at home the personal adapter is " in text and "elsewhere the" not in text
+    (found,) = strict((copied.folder / "evaluation.json").read_text())["joining"].values()
+    assert set(found["home"]["adapters"]) == {"base", "global", "alone", "personal"} and found["elsewhere"] is None
+    assert main(args) == 0, "the first simulated hospital's adapters are not the ward's"
+    (found,) = strict((copied.folder / "evaluation.json").read_text())["joining"].values()
+    assert set(found["home"]["adapters"]) == {"base", "global"}
+
+
 @pytest.fixture(scope="module")
 def labelled(finished: Any, home: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The file of an evaluation on the label task."""
@@ -408,7 +431,8 @@ def test_the_state_folder_can_be_set(
 
     monkeypatch.setattr("crossward.evaluation.report.kept_adapters", look)
     refused(capsys, str(finished.folder), "--set", "run.state-dir=/moved")
-    assert asked == ["/moved"]
+    refused(capsys, str(finished.folder), "--state-dir", "/moved")
+    assert asked == ["/moved", "/moved"]
 
 
 def test_the_command_line_itself_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
