@@ -9,7 +9,6 @@ Not for: gradient steps (``client_app.training.learner``) or Flower's records (`
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from client_app.guard.limits import Limits
 from client_app.guard.strikes import Strikes, StruckOutError
 from client_app.identity import sign
 from client_app.personal.result import Personal
+from client_app.seeds import derived_seed
 from client_app.state.accumulators import take_snapshot
 from client_app.state.catch_up import BehindError, NotOpenedError, catch_up
 from client_app.state.folder import NodeState, StateFolder
@@ -121,7 +121,8 @@ class Node:
     ``sealer`` makes updates of what was trained, ``limits`` bound what they give away, ``reporting`` is what leaves
     beside them. With a budget in ``limits`` the ``learner`` is a :class:`PrivateLearner`. ``entered`` is when the task
     came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
-    ``open_seconds`` is what opening the last task's records took.
+    ``open_seconds`` is what opening the last task's records took. With ``cached`` updates, so many in a full buffer,
+    the difference to the node's own cache is sent (``client_app.cached``); 0 without.
     """
 
     learner: Learner
@@ -136,6 +137,7 @@ class Node:
     reporting: Reporting = field(default_factory=Reporting)
     personal: PersonalSettings | None = None
     entered: float | None = None
+    cached: int = 0
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
@@ -235,8 +237,7 @@ class Node:
         return self.clock() if self.entered is None else self.entered
 
     def _seed(self, task: Task, purpose: str) -> int:
-        text = f"{self.seed}:{self.learner.site}:{task.version}:{purpose}"
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+        return derived_seed(self.seed, self.learner.site, task.version, purpose)
 
     def _vector(self, state: NodeState, task: Task) -> Vector:
         return state.copy.vector(self.learner.initial(), FieldPlan(*task.plan), self.schedule)
@@ -260,13 +261,13 @@ class Node:
         state = self.store.load(self.layout)
         state.under(self.limits.privacy_unit)
         began = self.clock()
-        catch_up(state, task, self._payloads(task), self.strikes, self.schedule.epoch)
+        catch_up(state, task, self._payloads(task), self.strikes, self.schedule.epoch, self.cached)
         self.open_seconds = self.clock() - began if task.records or task.snapshot is not None else 0.0
         if settle:
             state.settle(task.accepted)
         digest = state.copy.hash(task.lineage, self.vault.hash_key(f"{task.lineage}:{self.layout}".encode()))
         if task.state_hash and task.state_hash != digest:
-            self.store.save(NodeState(self.layout))
+            self.store.save(NodeState(self.layout, own=state.own))
             raise BehindError(
                 f"this node's copy of version {task.version} differs from the other nodes': it starts over"
             )
@@ -292,6 +293,8 @@ class Node:
         """What is sent of ``delta`` and the residual; what quantising cuts off is then pending in ``state``."""
         plan, value_range = FieldPlan(*task.plan), self.schedule.value_range(task.epoch)
         rng = np.random.default_rng(self._seed(task, "round"))
+        if self.cached and (cache := state.own.expected(task.accepted, plan.total_weight)) is not None:
+            delta -= cache * (self.schedule.value_range(0) / plan.q_max / plan.total_weight)
         rounded = self.sealer.quantise(delta, state.residual, value_range, plan.q_max, rng)
         began, payloads, snapshot = self.clock(), self._payloads(task), None
         with payloads:
@@ -299,6 +302,9 @@ class Node:
         if task.want_snapshot:
             snapshot = take_snapshot(state.copy, payloads, task.versions, task.lineage, self.layout)
         state.pending_task, state.pending = task.task, rounded.residual if self.sealer.feedback else None
+        if self.cached:
+            state.pending = None
+            state.own.send(task.task, rounded.values, task.epoch)
         return _Sealed(payload, committee, snapshot, rounded.clipped, self.clock() - began)
 
     def _evaluation(self, task: Task, state: NodeState, digest: str, began: float) -> Evaluation:

@@ -48,7 +48,9 @@ def main(grid: Grid, context: Context) -> None:
         folder = RunFolder.resume(Path(run.resume), given)
         plan = read_config(folder.path)["plan"]
     else:
-        plan = field_plan(config.encryption, nodes, settings.buffer_size or nodes, noised=mechanism is not None)
+        plan = field_plan(
+            config.encryption, nodes, settings.buffer_size or nodes, mechanism is not None, settings.concurrency
+        )
         if mechanism is not None:
             mechanism.shares(plan.q_max)  # refuses too few bits before there is a run folder
         folder = RunFolder.create(Path(run.folder) if run.folder else None, given, plan)

@@ -119,10 +119,10 @@ class AsyncHybrid(Strategy):
         committee: Committee | None = None,
     ) -> None:
         plan.check_buffer(max(settings.buffer_size, 1))
-        if withheld := missing(settings.weighting, privacy_unit):
+        if withheld := missing(settings.rule.weighting, privacy_unit):
             raise ValueError(
-                f"strategy.weighting = {settings.weighting!r} is made of {', '.join(sorted(withheld))}, which no node "
-                f"reports under privacy.unit = {privacy_unit!r}: use another weighting, such as 'equal'"
+                f"strategy.weighting = {settings.rule.weighting!r} is made of {', '.join(sorted(withheld))}, which no "
+                f"node reports under privacy.unit = {privacy_unit!r}: use another weighting, such as 'equal'"
             )
         self.state = ServerState(
             settings,
@@ -197,7 +197,8 @@ class AsyncHybrid(Strategy):
         """Log the strategy's settings."""
         s, p = self.state.settings, self.state.plan
         lines = [
-            f"weighting: {s.weighting}, a={s.bandwidth_exponent}, p={s.staleness_exponent}, share up to {s.max_share}",
+            f"weighting: {s.rule.weighting}, damping: {s.rule.damping}, a={s.bandwidth_exponent}, "
+            f"p={s.staleness_exponent}, share up to {s.max_share}",
             f"buffer: {s.buffer_size} updates of at least {s.min_contributors} hospitals, "
             f"up to {'10 or 4 N/K' if s.max_staleness < 0 else s.max_staleness} versions stale",
             f"plan: {p.value_bits} value + {p.weight_bits} weight + {p.guard_bits} guard bits (W={p.total_weight}, "

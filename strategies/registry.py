@@ -11,7 +11,7 @@ from __future__ import annotations
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from crossward.config.strategy_settings import ASYNC_HYBRID, DP_FEDAVG, FEDAVG
+from crossward.config.weight_rules import ASYNC_HYBRID, DP_FEDAVG, FEDASYNC, FEDAVG, FEDBUFF
 
 if TYPE_CHECKING:
     from strategies.async_hybrid import AsyncHybrid
@@ -22,6 +22,8 @@ STRATEGIES = {  # name: "module:class" of strategies, a class that takes what as
     FEDAVG: "fedavg:FedAvg",
     # a name alone: crossward.config.privacy_checks holds it to a privacy unit, and the privacy is the nodes' work
     DP_FEDAVG: "fedavg:FedAvg",
+    FEDBUFF: "fedbuff:FedBuff",
+    FEDASYNC: "fedasync:FedAsync",
 }
 
 

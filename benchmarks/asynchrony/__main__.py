@@ -2,7 +2,7 @@
 
 Virtual time and bytes to a target loss: AsyncHybrid beside synchronous fedavg, FedBuff's settings and FedAsync, over
 spreads of links and of compute, with a convex toy of 100 and 1,000 hospitals and real training of the embedded model;
-the four weightings on skewed hospitals; and how much the headline depends on what the clock is set to. The settings
+weightings on skewed hospitals; and how much the headline depends on what the clock is set to. The settings
 and their sources are in settings.toml. Bytes and seconds are those of a sealed adapter of an 8B model.
 """
 

@@ -8,7 +8,6 @@ Not for: real speeds (``benchmarks.nodes``, ``benchmarks.encryption``).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -18,12 +17,13 @@ from numpy.typing import NDArray
 
 from benchmarks.asynchrony.config import Config
 from crossward.config.encryption_schemes import BFV, SCHEMES
+from crossward.config.encryption_settings import EncryptionSettings
 from crossward.encryption.plan import FieldPlan
+from crossward.encryption.settings import field_plan
 from crossward.protocol.wire import FACTS, content_size
 from crossward.simulation.virtual_grid import Speed
 
 Floats = NDArray[np.float64]
-VALUE_BITS, LEAST_WEIGHT_BITS, MOST_GUARD_BITS = 8, 6, 12
 
 
 def _places(count: int) -> Floats:
@@ -52,16 +52,9 @@ def _bytes_per_value(plan: FieldPlan, scheme: str) -> tuple[float, float]:
     return plan.bytes_per_value() if own is None else own(plan.value_bits, plan.weight_bits, plan.guard_bits)
 
 
-def plan_for(nodes: int, buffer: int, scheme: str = BFV) -> FieldPlan:
-    """The plan of 8-bit values that moves the fewest bytes: W for the buffer, guard bits for what nodes miss."""
-    weight_bits = max(LEAST_WEIGHT_BITS, (4 * buffer - 1).bit_length())
-    plans = [FieldPlan(VALUE_BITS, weight_bits, guard) for guard in range(MOST_GUARD_BITS + 1)]
-
-    def cost(plan: FieldPlan) -> float:
-        up, down = _bytes_per_value(plan, scheme)
-        return up + down * math.ceil(nodes / buffer / plan.max_versions)
-
-    return min((plan for plan in plans if plan.fields_per_slot), key=cost)
+def plan_for(nodes: int, buffer: int, scheme: str = BFV, at_once: int = 0) -> FieldPlan:
+    """The plan that a run of so many nodes, of which ``at_once`` train at once (0: all), would choose."""
+    return field_plan(EncryptionSettings(scheme=scheme), nodes, buffer, at_once=at_once)
 
 
 @dataclass(frozen=True)

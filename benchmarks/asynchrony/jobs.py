@@ -14,11 +14,12 @@ from typing import Any
 from benchmarks.asynchrony.clock import speeds
 from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.curve import Curve
-from benchmarks.asynchrony.run import FEDASYNC, SYNC, Run
+from benchmarks.asynchrony.run import SYNC, Run
 from benchmarks.asynchrony.toy import QuadraticLearner, hospitals
 from benchmarks.harness.command import Progress
 from crossward.config.encryption_schemes import BFV
 from crossward.config.schedule import Schedule
+from crossward.config.weight_rules import FEDASYNC
 from crossward.machine.cores import cores
 
 Changes = tuple[tuple[str, float], ...]

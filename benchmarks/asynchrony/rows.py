@@ -76,7 +76,7 @@ def weighting_rows(outcomes: list[Outcome], tail: int) -> list[Row]:
     """A row for each skew and weighting: losses at the end, means over seeds."""
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault((outcome.job.skew, outcome.job.weighting or SYNC), []).append(outcome)
+        groups.setdefault((outcome.job.skew, outcome.job.weighting or outcome.job.strategy), []).append(outcome)
     rows = []
     for (skew, weighting), found in groups.items():
         ends = [o.curve.last(tail) for o in found]

@@ -30,6 +30,7 @@ from crossward.config.encryption_schemes import BFV, COMMITTEE
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
+from crossward.config.weight_rules import ASYNC_HYBRID, FEDASYNC, FEDAVG, FEDBUFF
 from crossward.encryption.committee.roster_file import RosterBook
 from crossward.encryption.committee.statements import Rules
 from crossward.encryption.key_format import ConsortiumKey
@@ -37,14 +38,14 @@ from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
 from crossward.ledger.events import Accepted, Assisted, Event, Late, Version
 from crossward.ledger.state import RunState
-from crossward.protocol.messages import ANSWER, RecordHead
+from crossward.protocol.messages import ANSWER
 from crossward.simulation.strategy import simulate
 from crossward.simulation.virtual_grid import Speed, VirtualClock
 from strategies.aggregation.catchup import version_name
 from strategies.callbacks import Callback
 from strategies.history.journal import MemoryJournal
 
-ASYNC, SYNC, FEDBUFF, FEDASYNC = "async-hybrid", "fedavg", "fedbuff", "fedasync"
+ASYNC, SYNC = ASYNC_HYBRID, FEDAVG
 STRATEGIES = (ASYNC, SYNC, FEDBUFF, FEDASYNC)
 NEVER = 1e12  # seconds: nobody fails in these runs, so no deadline may end a task or a round
 DIVERGED = 10.0  # times the loss at the start
@@ -86,7 +87,7 @@ class Trace(Callback):
         if isinstance(event, Accepted | Late) or (isinstance(event, Assisted) and event.kind == ANSWER):
             self.up += self.size.update
         elif isinstance(event, Version):
-            self._measure(event)
+            self._measure(event, state)
 
     def _opener(self) -> Payloads:
         """Opens versions as a node does; under the committee scheme that takes the roster in force."""
@@ -97,11 +98,10 @@ class Trace(Callback):
         consortium = Consortium(RosterBook.from_bytes(self.journal.roster), rules)
         return CommitteePayloads(sizes, self.plan, OPENED, self.journal.lineage, consortium)
 
-    def _measure(self, made: Version) -> None:
+    def _measure(self, made: Version, state: RunState) -> None:
         run, version = self.run, made.version
         facts, record = self.journal.open(version_name(version))
-        proof = str(facts.get("proof", ""))
-        head = RecordHead(version, version, made.epoch, made.weight_sum, made.sign, made.key, made.dithered, proof)
+        head = state.versions[version].head(version, str(facts.get("proof", "")))
         self.opener = self.opener or self._opener()
         opened = self.opener.open(record, head)
         self.copy.add(head, opened, self.initial.size, self.plan, run.schedule.versions)
@@ -140,20 +140,11 @@ class Run:
     scheme: str = BFV
 
     def settings(self) -> StrategySettings:
-        """The strategy's settings: FedBuff's and FedAsync's are AsyncHybrid with their weighting and damping."""
-        by_strategy: dict[str, dict[str, Any]] = {
-            ASYNC: {"weighting": "paper", "concurrency": self.concurrency},
-            SYNC: {"weighting": "examples", "name": "fedavg"},
-            FEDBUFF: {"weighting": "examples", "damping": "absolute", "concurrency": self.concurrency},
-            FEDASYNC: {
-                "weighting": "examples",
-                "damping": "absolute",
-                "concurrency": self.concurrency,
-                "max_share": 1.0,
-            },
-        }
+        """The strategy's settings: its defaults, and a clock on which nobody fails."""
         buffer = 1 if self.strategy == FEDASYNC else self.buffer
         common: dict[str, Any] = {
+            "name": self.strategy,
+            "concurrency": 0 if self.strategy == SYNC else self.concurrency,
             "buffer_size": buffer,
             "min_contributors": min(3, buffer),
             "min_nodes": len(self.learners),
@@ -164,14 +155,15 @@ class Run:
             "snapshot_every": 0,
             "rollback_ratio": 0.0,
         }
-        return StrategySettings(**(common | by_strategy[self.strategy] | self.given))
+        return StrategySettings(**(common | self.given))
 
     def go(self) -> Curve:
         """Make the run; its curve."""
         logging.getLogger("flwr").setLevel(logging.WARNING)
         logging.getLogger("crossward.node").setLevel(logging.ERROR)  # nodes say whenever an update of theirs came late
         settings = self.settings()
-        plan, clock = plan_for(len(self.learners), settings.buffer_size, self.scheme), VirtualClock()
+        plan = plan_for(len(self.learners), settings.buffer_size, self.scheme, settings.concurrency)
+        clock = VirtualClock()
         trace = Trace(self, WireSize.of(self.values, plan, self.scheme), clock, plan)
         given: dict[str, Any] = {"plan": plan, "clock": clock, "journal": trace.journal, "size": trace}
         given |= {"callbacks": [trace], "vault": OPENED if self.scheme == COMMITTEE else None}

@@ -12,10 +12,11 @@ from dataclasses import replace
 
 from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import FACTORS, Job, Outcome, make_all
-from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, STRATEGIES, SYNC
+from benchmarks.asynchrony.run import ASYNC, STRATEGIES, SYNC
 from benchmarks.asynchrony.toy import SKEWS
 from benchmarks.harness.command import Progress
 from crossward.config.encryption_schemes import BFV, COMMITTEE
+from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 from crossward.config.weightings import WEIGHTINGS
 
 Rates = dict[str, float]
@@ -47,25 +48,25 @@ def speed_jobs(config: Config, rates: Rates, quick: bool) -> list[Job]:
             if quick and not main:
                 continue
             count = len(toy.seeds) if main and here else BESIDE_SEEDS if main else RIVAL_SEEDS
-            for strategy in STRATEGIES if main and not quick else (ASYNC, SYNC):
+            for strategy in STRATEGIES if not quick else (ASYNC, SYNC):
                 seeds = toy.quick_seeds if quick else toy.seeds[: count if strategy in (ASYNC, SYNC) else RIVAL_SEEDS]
                 for seed in seeds:
                     job = _job(config, rates, SPEED, strategy, h.nodes, seed)
                     job = replace(job, spread=spread, compute=compute, stop_there=quick or not main)
                     out.append(replace(job, rate=_rate(rates, job)))
         for nodes in () if quick else (n for n in toy.nodes if n != h.nodes):
-            for strategy in STRATEGIES if here else (ASYNC, SYNC):
+            for strategy in STRATEGIES:
                 seeds = toy.seeds[: RIVAL_SEEDS if here and strategy in (ASYNC, SYNC) else 1]
                 out += [replace(_job(config, rates, SPEED, strategy, nodes, s), spread=spread) for s in seeds]
     return out
 
 
 def weighting_jobs(config: Config, rates: Rates) -> list[Job]:
-    """AsyncHybrid with each weighting on each skew, and fedavg beside it."""
+    """AsyncHybrid with each weighting on each skew, FedBuff and fedavg beside it."""
     w, h, out = config.weighting, config.headline, []
+    weightings = [(ASYNC, name) for name, weighting in WEIGHTINGS.items() if not weighting.fixed]
     for skew in SKEWS:
-        for weighting in (*(name for name, weighting in WEIGHTINGS.items() if weighting.needs), ""):
-            strategy = ASYNC if weighting else SYNC
+        for strategy, weighting in (*weightings, (FEDBUFF, ""), (SYNC, "")):
             for seed in w.seeds:
                 job = Job(
                     WEIGHTING, strategy, w.nodes, h.spread, h.compute, seed, rates[f"{strategy}-{h.nodes}"], w.updates
@@ -93,13 +94,13 @@ def sensitivity_jobs(config: Config, rates: Rates) -> list[Job]:
 
 
 def tiny_jobs(config: Config, rates: Rates) -> list[Job]:
-    """The embedded model at every spread."""
+    """The embedded model at every spread, FedBuff and FedAsync at the headline's."""
     t, h = config.tiny, config.headline
     return [
         Job(TINY, strategy, t.hospitals, spread, h.compute, seed, rates[f"{strategy}-tiny"], t.updates)
         for spread in config.links.spreads
         for seed in t.seeds
-        for strategy in (ASYNC, SYNC)
+        for strategy in (STRATEGIES if spread == h.spread else (ASYNC, SYNC))
     ]
 
 

@@ -24,6 +24,7 @@ from client_app.training.measuring import measure_batches
 from client_app.training.trained import Trained, Vector
 from crossward.adapters import LoraSettings, ModelConfig
 from crossward.config.train_settings import TrainSettings
+from crossward.config.weight_rules import FEDASYNC
 from data import DataConfig, load_hospitals, test_batches
 
 HOLD = 3  # updates: a synchronous round is the next point, whatever its size
@@ -91,7 +92,8 @@ class TinyModel:
         rng = np.random.default_rng(job.seed)
         mbit, compute = links(c, t.hospitals, job.spread, rng), computes(c, t.hospitals, job.compute, rng)
         buffer = t.hospitals if job.strategy == SYNC else t.buffer
-        schedule = constant(t.learning_rate, t.local_steps, job.rate, job.updates // buffer + 2)
+        versions = job.updates // (1 if job.strategy == FEDASYNC else buffer) + 2
+        schedule = constant(t.learning_rate, t.local_steps, job.rate, versions)
         start = self.losses(self.adapted.initial)[0]
         target = t.loss_share * start
         curve = Run(

@@ -1,8 +1,8 @@
 """``--tune``: each strategy's server learning rate, the best of one fixed grid in the headline's setting.
 
 The best is the shortest time to target on the tuning seeds, which are not measured later. Kept in rates.toml
-and used for every spread of links. AsyncHybrid has one for each kind of compute, since staleness that is the same for
-all is harder to bear; a synchronous round of everybody does not depend on the clock at all, so fedavg's is its best.
+and used for every spread of links. Asynchronous strategies have one for each kind of compute, since staleness that is
+the same for all is harder to bear; a synchronous round of everybody does not depend on the clock at all.
 
 Not for: measuring.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import Job, Outcome, make
-from benchmarks.asynchrony.run import ASYNC, STRATEGIES, SYNC
+from benchmarks.asynchrony.run import STRATEGIES, SYNC
 from benchmarks.harness.command import say
 from crossward.machine.files import write_atomic
 
@@ -70,14 +70,15 @@ def tune(config: Config, path: Path, nodes: tuple[int, ...], tiny: bool) -> None
     for count in nodes:
         for strategy in STRATEGIES:
             search(f"{strategy}-{count}", strategy, count, lambda job: make(config, job), config.toy.updates)
-        for compute in config.task.compute if count == h.nodes else ():  # fedavg's rounds of everybody know no clock
-            if compute != h.compute:
-                name = f"{ASYNC}-{count}-{compute}"
-                search(name, ASYNC, count, lambda job: make(config, job), config.toy.updates, compute)
+        for compute in config.task.compute if count == h.nodes else ():
+            for strategy in STRATEGIES if compute != h.compute else ():
+                if strategy != SYNC:  # whose rounds of everybody know no clock
+                    name = f"{strategy}-{count}-{compute}"
+                    search(name, strategy, count, lambda job: make(config, job), config.toy.updates, compute)
     if tiny:
         from benchmarks.asynchrony.tiny import TinyModel
 
         model = TinyModel(config)
-        for strategy in (ASYNC, SYNC):
+        for strategy in STRATEGIES:
             search(f"{strategy}-tiny", strategy, config.tiny.hospitals, model.make, config.tiny.updates)
     write_atomic(path, "\n".join(lines) + "\n")

@@ -120,7 +120,7 @@ def make_node(
     encryption, mechanism = config.encryption, config.mechanism
     if encryption.policy == SENSITIVE:
         vault = replace(vault, blocks=learner.sensitive_blocks(encryption.fraction))
-    counts = EXAMPLES in WEIGHTINGS[config.strategy.weighting].needs
+    counts = EXAMPLES in WEIGHTINGS[config.strategy.rule.weighting].needs
     noise = HospitalNoise(mechanism) if mechanism is not None else None
     return Node(
         learner,
@@ -131,5 +131,6 @@ def make_node(
         sealer=UpdateSealer(vault, noise, config.train.error_feedback, keys),
         limits=limits,
         reporting=Reporting(counts, config.train.loss_grid, fewest_held_out, held_out),
+        cached=config.strategy.cached,
         personal=config.personal,
     )

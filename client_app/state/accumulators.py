@@ -2,7 +2,8 @@
 
 A version record is ``sum_k w_k (q_k + offset)`` and its dither, with its exact ``sum_k w_k``. Adding integers is
 associative, so a node's state does not depend on how its records were grouped; floats are made from the accumulators
-in a fixed order, so every node that reached a version holds the same bits.
+in a fixed order, so every node that reached a version holds the same bits. With cached updates the mean of caches is
+followed beside the sums (``client_app.cached.mean``).
 
 Accumulators are int32 where the run is short enough for it, else int64, and are worked on a stretch at a time: an
 adapter of 8B-model size takes little more than its own bytes.
@@ -19,12 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client_app.cached.mean import CachedMean
 from client_app.update.payloads import Opened, Payloads, UnopenedError
 from crossward.config.schedule import Schedule
+from crossward.config.variance_reduction import NO_BLOCK
 from crossward.encryption.holder import Integers
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.snapshot import SnapshotError
-from crossward.protocol.messages import RecordHead, SnapshotHead
+from crossward.protocol.messages import HALF_BITS, HALVES, RecordHead, SnapshotHead
 from crossward.protocol.parts import Payload, ProtocolError
 
 _STRETCH = 1 << 20
@@ -43,9 +46,11 @@ class Accumulators:
         values: Mapping[int, NDArray[Any]] | None = None,
         reverted: Mapping[int, bool] | None = None,
         since: int = 0,
+        cached: CachedMean | None = None,
     ) -> None:
         self.version, self.reverted, self.since = version, dict(reverted or {}), since
         self.values: dict[int, NDArray[Any]] = dict(values or {})
+        self.cached = cached
 
     def add(self, head: RecordHead, opened: Opened, total: int, plan: FieldPlan, versions: int) -> None:
         """Add the record of versions ``head.first``..``head.last``, opened; they must follow the version held.
@@ -53,6 +58,30 @@ class Accumulators:
         ``total`` is the adapter's number of values, ``versions`` the run's last version. When something is wrong with
         the record this raises and the accumulators are of no more use: the state on disk is the one to go back to.
         """
+        self._check(head, plan)
+        if head.reverts:
+            self._revert(head)
+        if head.block != NO_BLOCK:
+            self.cached = self.cached or CachedMean.zeros(total)
+            self.cached.begin(head)
+        held = self.values.get(head.epoch)
+        if held is None:
+            kind = np.int32 if plan.snapshot_bits(versions) <= 32 else np.int64
+            held = self.values[head.epoch] = np.zeros(total, dtype=kind)
+        limit = np.iinfo(held.dtype).max
+        for place, values in opened:
+            after = held[place] + values * np.int64(head.sign)
+            if after.size and max(int(after.max()), -int(after.min())) > limit:
+                raise UnopenedError(f"the record of version {head.last} holds values that no run can reach")
+            held[place] = after
+            if self.cached is not None:
+                self.cached.add(head, place, values)
+        if self.cached is not None:
+            self.cached.end(head)
+        self.version = head.last
+
+    def _check(self, head: RecordHead, plan: FieldPlan) -> None:
+        """Refuse a record that does not follow, or whose numbers cannot be."""
         if head.first != self.version + 1 or head.last < head.first:
             raise ProtocolError(
                 f"a record of versions {head.first}..{head.last} does not follow version {self.version}"
@@ -65,19 +94,7 @@ class Accumulators:
                 f"the record of versions {head.first}..{head.last} says that it carries {head.dithered} dithers, its "
                 f"fields hold 0 to {most}"
             )
-        if head.reverts:
-            self._revert(head)
-        held = self.values.get(head.epoch)
-        if held is None:
-            kind = np.int32 if plan.snapshot_bits(versions) <= 32 else np.int64
-            held = self.values[head.epoch] = np.zeros(total, dtype=kind)
-        limit = np.iinfo(held.dtype).max
-        for place, values in opened:
-            after = held[place] + values * np.int64(head.sign)
-            if after.size and max(int(after.max()), -int(after.min())) > limit:
-                raise UnopenedError(f"the record of version {head.last} holds values that no run can reach")
-            held[place] = after
-        self.version = head.last
+        _check_block(head)
 
     def _revert(self, head: RecordHead) -> None:
         """Take note of a version that is taken back, or put back: it counts once or not at all."""
@@ -98,7 +115,10 @@ class Accumulators:
         self.version, self.reverted[head.last] = head.last, True
 
     def vector(self, initial: NDArray[np.float32], plan: FieldPlan, schedule: Schedule) -> NDArray[np.float32]:
-        """Adapter at this version, float32 [total]: ``x0 + eta/W * sum_e unit_e * acc_e``, epochs in order."""
+        """Adapter at this version, float32 [total]: ``x0 + eta/W * sum_e unit_e * acc_e``, epochs in order.
+
+        With cached updates, what their mean moved is added.
+        """
         out = np.empty(initial.size, dtype=np.float32)
         for start in range(0, initial.size, _STRETCH):
             here = slice(start, start + _STRETCH)
@@ -106,6 +126,9 @@ class Accumulators:
             for epoch in sorted(self.values):
                 unit = schedule.value_range(epoch) / plan.q_max
                 exact += self.values[epoch][here] * (schedule.server_rate * unit / plan.total_weight)
+            if self.cached is not None:
+                unit = schedule.value_range(0) / plan.q_max
+                exact += self.cached.shift(here) * (schedule.server_rate * unit / plan.total_weight)
             out[here] = exact
         return out
 
@@ -118,7 +141,21 @@ class Accumulators:
                 mac.update(f":{epoch}:".encode())
                 for start in range(0, values.size, _STRETCH):
                     mac.update(values[start : start + _STRETCH].astype("<i8").data)
+        if self.cached is not None:
+            self.cached.update(mac)
         return mac.hexdigest()
+
+
+def _check_block(head: RecordHead) -> None:
+    """Refuse a block of cached updates that cannot be."""
+    block = head.block
+    if block == NO_BLOCK:
+        return
+    least = 0 if block.number == 1 else 1
+    if min(block[:4]) < 1 or min(block.closed, block.before) < least or max(block) >= 1 << 40:
+        raise ProtocolError(
+            f"the record of versions {head.first}..{head.last} is of the impossible block {tuple(block)}"
+        )
 
 
 def _place(lineage: str, layout: str, version: int, epoch: int) -> str:
@@ -130,10 +167,12 @@ def take_snapshot(
 ) -> tuple[SnapshotHead, tuple[Payload, ...]]:
     """A lossless copy of ``state``: one payload an epoch, sealed when the run is."""
     bits, epochs = payloads.plan.snapshot_bits(versions), tuple(sorted(state.values))
-    made = tuple(
-        payloads.wrap(state.values[epoch], bits, _place(lineage, layout, state.version, epoch)) for epoch in epochs
-    )
-    return SnapshotHead(state.version, epochs, payloads.vault.fingerprint), made
+    parts: list[tuple[int, NDArray[Any], int]] = [(epoch, state.values[epoch], bits) for epoch in epochs]
+    if state.cached is not None:
+        parts += [(name, half, HALF_BITS) for name, half in zip(HALVES, state.cached.halves(), strict=True)]
+    made = tuple(payloads.wrap(v, bits, _place(lineage, layout, state.version, name)) for name, v, bits in parts)
+    at = tuple(state.cached.at) if state.cached is not None else ()
+    return SnapshotHead(state.version, tuple(name for name, _, _ in parts), payloads.vault.fingerprint, at), made
 
 
 def from_snapshot(
@@ -142,11 +181,18 @@ def from_snapshot(
     """Undo :func:`take_snapshot`."""
     bits = payloads.plan.snapshot_bits(versions)
     values: dict[int, NDArray[Any]] = {}
-    for epoch, payload in zip(head.epochs, parts, strict=True):
-        place = _place(lineage, layout, head.version, epoch)
-        try:
-            opened: Integers = payloads.unwrap(payload, bits, head.key, place)
-        except (ProtocolError, SnapshotError) as error:
-            raise ProtocolError(f"the snapshot of version {head.version} cannot be used: {error}") from error
-        values[epoch] = opened.astype(np.int32) if bits <= 32 else opened
-    return Accumulators(head.version, values, since=head.version)
+    halves: list[Integers] = []
+    try:
+        for epoch, payload in zip(head.epochs, parts, strict=True):
+            place, half = _place(lineage, layout, head.version, epoch), epoch in HALVES
+            opened: Integers = payloads.unwrap(payload, HALF_BITS if half else bits, head.key, place)
+            if half:
+                halves.append(opened)
+            else:
+                values[epoch] = opened.astype(np.int32) if bits <= 32 else opened
+        if halves and head.epochs[-len(HALVES) :] != HALVES:
+            raise ProtocolError("it lacks a part of the cached updates")
+        cached = CachedMean.from_halves(halves, head.cached) if halves else None
+    except (ProtocolError, SnapshotError, ValueError) as error:
+        raise ProtocolError(f"the snapshot of version {head.version} cannot be used: {error}") from error
+    return Accumulators(head.version, values, since=head.version, cached=cached)

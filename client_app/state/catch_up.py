@@ -39,10 +39,12 @@ def catch_up(
     payloads: Payloads,
     strikes: Strikes,
     epoch_of: Callable[[int], int] | None = None,
+    gain: int = 0,
 ) -> None:
     """Bring ``state.copy`` to the task's version; ``strikes`` counts the records that do not open.
 
-    ``epoch_of`` gives the scale epoch of what is trained from a version, which a verified record must be in.
+    ``epoch_of`` gives the scale epoch of what is trained from a version, which a verified record must be in. With
+    cached updates ``gain`` is how many a full buffer holds, and the node's own cache follows; else it is 0.
 
     Raises
     ------
@@ -50,12 +52,22 @@ def catch_up(
         the snapshot or the records do not lead from where the copy is to the task's version.
     NotOpenedError
         a record does not open.
+    ProtocolError
+        records are of a run with other settings of cached updates.
     """
     _position(state, task, payloads)
+    for record, _ in task.records:
+        if record.weight_sum and record.block.gain != gain:
+            raise ProtocolError(
+                f"the record of version {record.last} is of cached updates in buffers of {record.block.gain}, this "
+                f"node expects {gain} (0: none): server and node differ in strategy.variance-reduction or buffer-size"
+            )
     if epoch_of is not None:
         for record, _ in task.records:
             _check_epoch(record, epoch_of)
     _add_records(state, task, payloads, strikes)
+    if gain:
+        state.own.advance(task.included, task.version, gain)
 
 
 def _check_epoch(record: RecordHead, epoch_of: Callable[[int], int]) -> None:

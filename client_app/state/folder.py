@@ -23,6 +23,8 @@ import numpy as np
 from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
+from client_app.cached.mean import CachedMean, Standing
+from client_app.cached.own import OwnCache
 from client_app.state.accumulators import Accumulators
 from client_app.training.trained import Vector
 from crossward.config.privacy_settings import NO_UNIT
@@ -30,6 +32,7 @@ from crossward.machine.files import write_atomic
 from crossward.protocol.messages import Head
 
 _FORMAT = 2
+_CACHED = ("cached.caches", "cached.moved", "cached.recent")
 NO_HEAD = Head(-1, "")
 
 
@@ -45,7 +48,8 @@ class NodeState:
 
     ``residual`` is what earlier accepted updates left over; ``pending`` is what it becomes if the update of
     task ``pending_task`` turns out to be accepted. ``layout`` is the fingerprint the state belongs to, ``unit`` the
-    run's privacy unit under which both were made.
+    run's privacy unit under which both were made. ``own`` is the node's cache, in a run with cached updates, which then
+    has no residual.
     """
 
     layout: str
@@ -55,6 +59,7 @@ class NodeState:
     pending: Vector | None = None
     head: Head = NO_HEAD
     unit: str = NO_UNIT
+    own: OwnCache = field(default_factory=OwnCache)
 
     def under(self, unit: str) -> None:
         """Go on under ``unit``: what was left over under another one was not protected as this one has it."""
@@ -100,6 +105,14 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def _cached(arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> CachedMean | None:
+    at = facts.get("cached", ())
+    if not at:
+        return None
+    caches, moved, recent = (arrays[name] for name in _CACHED)
+    return CachedMean(caches, moved, recent, Standing(*at))
+
+
 class StateFolder:
     """``<folder>/state.json`` and the arrays it names."""
 
@@ -128,12 +141,25 @@ class StateFolder:
             values = {int(name[4:]): arrays[name] for name in arrays if name.startswith("acc.")}
             return NodeState(
                 layout,
-                Accumulators(facts["version"], values, dict(facts.get("reverted", ())), facts.get("since", 0)),
+                Accumulators(
+                    facts["version"],
+                    values,
+                    dict(facts.get("reverted", ())),
+                    facts.get("since", 0),
+                    _cached(arrays, facts),
+                ),
                 arrays.get("residual"),
                 facts["pending_task"],
                 arrays.get("pending"),
                 Head(*facts["head"]),
                 facts.get("unit", NO_UNIT),
+                OwnCache(
+                    facts.get("own_version", 0),
+                    facts.get("own_block", 0),
+                    arrays.get("own"),
+                    {int(name[5:]): arrays[name] for name in arrays if name.startswith("sent.")},
+                    dict(facts.get("sent_epochs", ())),
+                ),
             )
         except MemoryError:  # sound files, but too little memory
             raise
@@ -152,6 +178,11 @@ class StateFolder:
             arrays["residual"] = state.residual
         if state.pending is not None:
             arrays["pending"] = state.pending
+        if state.copy.cached is not None:
+            arrays |= dict(zip(_CACHED, state.copy.cached.arrays, strict=True))
+        if state.own.values is not None:
+            arrays["own"] = state.own.values
+        arrays |= {f"sent.{task}": values for task, values in state.own.sent.items()}
         facts = {
             "format": _FORMAT,
             "layout": state.layout,
@@ -161,6 +192,10 @@ class StateFolder:
             "since": state.copy.since,
             "pending_task": state.pending_task,
             "head": list(state.head),
+            "own_version": state.own.version,
+            "own_block": state.own.block,
+            "cached": [] if state.copy.cached is None else list(state.copy.cached.at),
+            "sent_epochs": sorted(state.own.epochs.items()),
             "arrays": name,
         }
         try:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from crossward.config.schedule import Schedule
 
 Vector = NDArray[np.float32]
+LEAST_COUNT, MOST_COUNT = 4, 14  # of a reported size, log2: beyond them hospitals' weights differ no further
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,15 @@ def unreported(trained: Trained, schedule: Schedule) -> Trained:
 def uncounted(trained: Trained) -> Trained:
     """``trained`` without the size of the training set."""
     return replace(trained, num_examples=1)
+
+
+def rough_count(trained: Trained) -> Trained:
+    """``trained`` with the size of the training set as the nearest power of two, from 16 to 16,384.
+
+    Whoever knows all patients but one could otherwise infer from it whether that one is in the set.
+    """
+    power = min(max(round(math.log2(max(trained.num_examples, 1))), LEAST_COUNT), MOST_COUNT)
+    return replace(trained, num_examples=1 << power)
 
 
 def coarse(trained: Trained, grid: float) -> Trained:

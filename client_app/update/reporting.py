@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from client_app.training.trained import Trained, coarse, uncounted
+from client_app.training.trained import Trained, coarse, rough_count, uncounted
 from client_app.update.held_out_loss import HeldOutReports
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.protocol.measures import Measure
@@ -21,9 +21,10 @@ logger = logging.getLogger("crossward.node")
 class Reporting:
     """What of a training and of held-out measures leaves the node.
 
-    Without ``counts`` an update does not report the size of the training set: who knows all patients but one could
-    infer from it whether that one is in the set. The loss is that of ``held_out``, or else of the training, as a power
-    of ``loss_grid``. Measures of fewer than ``fewest_held_out`` patients are not reported.
+    Without ``counts`` an update does not report the size of the training set, with them its nearest power of two: who
+    knows all patients but one could infer from the exact size whether that one is in the set. The loss is that of
+    ``held_out``, or else of the training, as a power of ``loss_grid``. Measures of fewer than ``fewest_held_out``
+    patients are not reported.
     """
 
     counts: bool = True
@@ -33,7 +34,7 @@ class Reporting:
 
     def training(self, trained: Trained, version: int = 0, versions: int = 1) -> tuple[Trained, float]:
         """What is reported of ``trained`` from ``version`` of so many; and the noise of its loss, 0.0 without any."""
-        reported = trained if self.counts else uncounted(trained)
+        reported = rough_count(trained) if self.counts else uncounted(trained)
         found = self.held_out.report(trained.held_out, version, versions) if self.held_out is not None else None
         if found is None:
             return coarse(reported, self.loss_grid), 0.0

@@ -49,8 +49,8 @@ class EncryptionSettings:
         default=AUTO,
         metadata={
             "key": "encryption.preset",
-            "help": "Bits per field (value, weight, guard): compact 8,7,0; balanced 8,6,6; precise 12,10,0. auto picks "
-            "the one that moves the fewest bytes for the run's nodes and buffer; with privacy.unit = 'hospital' it "
+            "help": "Bits per field (value, weight, guard): compact 8,7,0; balanced 8,6,6; precise 12,10,0. auto finds "
+            "8-bit values' plan of the fewest bytes for the run's nodes and buffer; with privacy.unit = 'hospital' it "
             "picks values of 14 to 18 bits: as many as fit two to a slot of bfv, 14 under committee.",
             "choices": (AUTO, COMPACT, BALANCED, PRECISE),
         },

@@ -73,9 +73,9 @@ def check_hospital(config: RunConfig, mechanism: HospitalMechanism) -> None:
 def _clashes(config: RunConfig) -> list[str]:
     strategy, encryption = config.strategy, config.encryption
     out = []
-    if strategy.weighting != EQUAL:
+    if strategy.rule.weighting != EQUAL:
         out.append(
-            f"strategy.weighting = {strategy.weighting!r} is made of what a hospital reports about its data, and "
+            f"strategy.weighting = {strategy.rule.weighting!r} is made of what a hospital reports about its data, and "
             "changes what one hospital can do to a version: use strategy.weighting = 'equal'"
         )
     if strategy.buffer_size < 1:

@@ -17,6 +17,7 @@ from crossward.config.privacy_settings import HOSPITAL, LOCAL_UNITS, NO_UNIT, PA
 from crossward.config.settings import SettingsError
 from crossward.config.strategy_settings import DP_FEDAVG
 from crossward.config.train_settings import FP16, NO_SHARDING
+from crossward.config.variance_reduction import CACHED
 from crossward.config.weightings import WEIGHTINGS, missing
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Check = Callable[["RunConfig"], str]
 
 
 def _local_weighting(config: RunConfig) -> str:
-    unit, weighting = config.privacy.unit, config.strategy.weighting
+    unit, weighting = config.privacy.unit, config.strategy.rule.weighting
     fitting = [name for name in WEIGHTINGS if not missing(name, unit)]
     if unit not in LOCAL_UNITS or weighting in fitting:
         return ""
@@ -113,7 +114,25 @@ def _strategy(config: RunConfig) -> str:
     return "strategy.name = 'dp-fedavg' is differentially private averaging, but privacy.unit is 'none': set it"
 
 
-CHECKS: tuple[Check, ...] = (_local_weighting, _convergence, _local_engine, _patients, _chosen_notes, _strategy)
+def _cached(config: RunConfig) -> str:
+    if config.privacy.unit != HOSPITAL or not config.strategy.cached:
+        return ""
+    return (
+        f"strategy.variance-reduction = {CACHED!r} is for updates without noise, and privacy.unit = 'hospital' bounds "
+        "each of them and adds noise: caches would keep the noise, and the bound would cut the differences to them. "
+        "Set strategy.variance-reduction = 'none'"
+    )
+
+
+CHECKS: tuple[Check, ...] = (
+    _local_weighting,
+    _convergence,
+    _local_engine,
+    _patients,
+    _chosen_notes,
+    _strategy,
+    _cached,
+)
 
 
 def check_private(config: RunConfig, where: str) -> None:

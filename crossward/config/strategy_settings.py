@@ -9,16 +9,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from crossward.config.weightings import DEFAULT, WEIGHTINGS
+from crossward.config.settings import AUTO
+from crossward.config.variance_reduction import CACHED, NONE, VARIANCE_REDUCTION
+from crossward.config.weight_rules import (
+    ASYNC_HYBRID,
+    DAMPINGS,
+    DP_FEDAVG,
+    FEDASYNC,
+    FEDAVG,
+    FEDBUFF,
+    WeightRule,
+    weight_rule,
+)
+from crossward.config.weightings import EQUAL, WEIGHTINGS
 
-ASYNC_HYBRID, FEDAVG, DP_FEDAVG = "async-hybrid", "fedavg", "dp-fedavg"
 STRATEGIES = {  # name: what it does; each has an entry in strategies.registry
     ASYNC_HYBRID: "aggregates whenever the buffer is full",
     FEDAVG: "waits for every sampled node",
     DP_FEDAVG: "is fedavg that refuses to run without privacy.unit",
+    FEDBUFF: "fills a buffer and shortens each update by its staleness",
+    FEDASYNC: "makes a version of each update, so that members can read it",
 }
 IN_ROUNDS = (FEDAVG, DP_FEDAVG)  # sample up to strategy.buffer-size nodes a round (0: all) instead of filling a buffer
-RELATIVE, ABSOLUTE = "relative", "absolute"
 
 POLL_SECONDS = 0.2  # between looks for replies
 RETRY_SECONDS = 5.0  # before a failed node is asked again; doubles up to 64 times
@@ -92,28 +104,36 @@ class StrategySettings:
         ),
     )
     weighting: str = field(
-        default=DEFAULT,
+        default=AUTO,
         metadata=_key(
             "weighting",
-            "; ".join(f"{name}: {weighting.about}" for name, weighting in WEIGHTINGS.items()) + ".",
-            choices=tuple(WEIGHTINGS),
+            "; ".join(f"{name}: {weighting.about}" for name, weighting in WEIGHTINGS.items())
+            + ". auto: the strategy's own.",
+            choices=(AUTO, *WEIGHTINGS),
         ),
     )
     exponents: str = field(
-        default="0.5,0.5,1.0",
+        default=AUTO,
         metadata=_key(
             "exponents",
             "Exponents of the weights, as 'a,p,q': a of the bandwidth in the paper's weights (Mbit/s), p of the "
-            "staleness factor (1+s)^-p, q of the loss in the corrected weighting.",
+            "staleness factor (1+s)^-p, q of the loss in the corrected weighting. auto: the strategy's own.",
         ),
     )
     damping: str = field(
-        default=RELATIVE,
+        default=AUTO,
         metadata=_key(
             "damping",
-            "relative: staleness only shifts shares within a buffer; absolute: it also shortens the version's step by "
-            "the buffer's mean staleness factor.",
-            choices=(RELATIVE, ABSOLUTE),
+            "; ".join(f"{name}: {about}" for name, about in DAMPINGS.items()) + ". auto: the strategy's own.",
+            choices=(AUTO, *DAMPINGS),
+        ),
+    )
+    variance_reduction: str = field(
+        default=NONE,
+        metadata=_key(
+            "variance-reduction",
+            "; ".join(f"{name}: {about}" for name, about in VARIANCE_REDUCTION.items()) + ".",
+            choices=tuple(VARIANCE_REDUCTION),
         ),
     )
     max_share: float = field(
@@ -191,37 +211,52 @@ class StrategySettings:
                 f"strategy.buffer-size = {self.buffer_size} is smaller than strategy.min-contributors = "
                 f"{self.min_contributors}: no version could ever be made; raise the one or lower the other"
             )
+        if self.variance_reduction == CACHED and not self.buffer_size:
+            raise ValueError(
+                f"strategy.variance-reduction = {CACHED!r} does nothing where every node is in every round "
+                "(strategy.buffer-size = 0): set it to 'none'"
+            )
         if 0.0 < self.rollback_ratio <= 1.0:
             raise ValueError(f"strategy.rollback-ratio = {self.rollback_ratio}: expected 0 (off) or more than 1")
-        try:
-            values = tuple(float(part) for part in self.exponents.split(","))
-        except ValueError:
-            values = ()
-        if len(values) != 3 or not all(0.0 <= value <= 8.0 for value in values):
+        rule = self.rule  # refuses exponents that are none
+        if self.cached and not WEIGHTINGS[rule.weighting].fixed:
             raise ValueError(
-                f"strategy.exponents = {self.exponents!r}: expected three numbers from 0 to 8 (bandwidth, staleness, "
-                "loss), such as '0.5,0.5,1'"
+                f"strategy.variance-reduction = {CACHED!r} needs weights that do not change from version to version, "
+                f"strategy.weighting = {rule.weighting!r} gives others: set strategy.weighting to {EQUAL!r}"
             )
+        if self.name == FEDASYNC and (self.buffer_size, self.min_contributors) != (1, 1):
+            raise ValueError(
+                "strategy.name = 'fedasync' makes a version of each update, which every hospital that opens it can "
+                "then read: where that is agreed, say so with strategy.buffer-size = 1 and strategy.min-contributors "
+                "= 1; otherwise use 'fedbuff'"
+            )
+
+    @property
+    def rule(self) -> WeightRule:
+        """How updates are weighed: the strategy's rule, and what the settings have in place of its parts."""
+        return weight_rule(self.name, self.weighting, self.damping, self.exponents)
+
+    @property
+    def cached(self) -> int:
+        """With cached updates (``crossward.config.variance_reduction``) how many a full buffer holds, else 0."""
+        return self.buffer_size if self.variance_reduction == CACHED else 0
 
     @property
     def stall_seconds(self) -> float:
         """Seconds without an accepted update, or without enough nodes, after which a run stops."""
         return self.stall_timeout or max(STALL_TIMEOUT, 2.0 * self.task_timeout)
 
-    def _exponent(self, place: int) -> float:
-        return float(self.exponents.split(",")[place])
-
     @property
     def bandwidth_exponent(self) -> float:
         """a in the paper's weights."""
-        return self._exponent(0)
+        return self.rule.bandwidth_exponent
 
     @property
     def staleness_exponent(self) -> float:
         """p in the staleness factor."""
-        return self._exponent(1)
+        return self.rule.staleness_exponent
 
     @property
     def loss_exponent(self) -> float:
         """q of the corrected weighting."""
-        return self._exponent(2)
+        return self.rule.loss_exponent

@@ -7,6 +7,7 @@ When to use which:
 - ``paper-literal`` reads the same formula with the mean loss and so also divides by the size.
 - ``examples`` is FedAvg (arXiv 1602.05629).
 - ``corrected`` grows with size and loss and leaves bandwidth to scheduling (q-FFL's form, arXiv 1905.10497).
+- ``uniform`` takes nothing that a hospital reports of itself: only staleness tells updates apart.
 - ``equal`` counts every update the same, whatever its hospital says of itself and however stale it is, and a version
   with fewer of them is a shorter step. Weights that depend on a loss or a count depend on data: differential privacy of
   hospitals takes ``equal``.
@@ -26,18 +27,22 @@ from typing import ClassVar, Protocol
 
 from crossward.config.privacy_settings import EXAMPLE, HOSPITAL, PATIENT
 
-LOSS, TOKENS, EXAMPLES, BANDWIDTH = "loss_sum", "num_tokens", "num_examples", "bandwidth"
+LOSS, TOKENS, EXAMPLES = "loss_sum", "num_tokens", "num_examples"
+BANDWIDTH = "bandwidth"  # what the server measures
 # privacy.unit -> facts that nodes replace by public constants
 WITHHELD = {EXAMPLE: {LOSS}, PATIENT: {LOSS}, HOSPITAL: {LOSS, TOKENS, EXAMPLES}}
-EQUAL, DEFAULT = "equal", "paper"
+EQUAL = "equal"
 
 
 class MissingFactError(LookupError):
     """A weighting reads a fact that it does not name among its needs."""
 
 
+LOSS_CAP = 1.5  # times the version's median mean loss that a hospital's loss counts for: notes may be mere noise
+
+
 class Facts:
-    """What a weighting knows of an update: ``loss_sum`` (nats), counts, ``bandwidth`` (Mbit/s), as far as it needs."""
+    """What a weighting knows of an update: losses in nats, counts, bandwidth in Mbit/s."""
 
     def __init__(self, given: Mapping[str, float]) -> None:
         self._given = given
@@ -114,6 +119,14 @@ class Corrected(Weighting):
         return update.num_tokens * math.pow(update.mean_loss + s.loss_offset, s.loss_exponent)
 
 
+class Uniform(Weighting):
+    about = "the same but for staleness"
+    needs = frozenset[str]()
+
+    def weight(self, update: Facts, s: Exponents) -> float:
+        return 1.0
+
+
 class Equal(Weighting):
     about = "1/buffer-size each, whatever its size, loss, link or staleness"
     needs = frozenset[str]()
@@ -128,6 +141,7 @@ WEIGHTINGS: dict[str, Weighting] = {
     "paper-literal": PaperLiteral(),
     "examples": Examples(),
     "corrected": Corrected(),
+    "uniform": Uniform(),
     EQUAL: Equal(),
 }
 

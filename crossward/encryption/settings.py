@@ -6,17 +6,24 @@ Not for: the settings (``crossward.config.encryption_settings``) or what a plan 
 from __future__ import annotations
 
 from dataclasses import astuple
+from functools import partial
 
 from crossward.config.encryption_schemes import BFV, SCHEMES
-from crossward.config.encryption_settings import NONE, PRECISE, EncryptionSettings
+from crossward.config.encryption_settings import NONE, EncryptionSettings
 from crossward.config.settings import AUTO
 from crossward.encryption.plan import PRESETS, FieldPlan, PlanError
 
+VALUE_BITS, LEAST_WEIGHT_BITS, FINE_WEIGHT_BITS, MOST_GUARD_BITS = 8, 6, 8, 12
+FINER = 1.15  # times the fewest bytes that a finer W may cost
 NOISED_BITS = range(14, 19)  # of a value that carries noise: what the tails leave is hundreds of units or more
 
 
-def field_plan(settings: EncryptionSettings, nodes: int, buffer_size: int, noised: bool = False) -> FieldPlan:
+def field_plan(
+    settings: EncryptionSettings, nodes: int, buffer_size: int, noised: bool = False, at_once: int = 0
+) -> FieldPlan:
     """The plan for ``nodes`` nodes and a buffer of ``buffer_size`` updates, whose values carry noise if ``noised``.
+
+    ``at_once`` is the most nodes that train at once (0: all).
 
     Raises
     ------
@@ -28,7 +35,8 @@ def field_plan(settings: EncryptionSettings, nodes: int, buffer_size: int, noise
     elif settings.preset != AUTO:
         plan = PRESETS[settings.preset]
     else:
-        plan = (widest if noised else cheapest)(nodes, buffer_size, settings.scheme)
+        find = widest if noised else partial(cheapest, at_once=at_once)
+        plan = find(nodes, buffer_size, settings.scheme)
     plan.check_buffer(buffer_size)
     if settings.policy != NONE:
         _check_exact(plan, settings.scheme)
@@ -44,6 +52,12 @@ def _check_exact(plan: FieldPlan, scheme: str) -> None:
         raise PlanError(text)
 
 
+def _exact(plan: FieldPlan, scheme: str) -> bool:
+    """Whether sums of ``scheme`` under ``plan`` would be the exact integers."""
+    clash = SCHEMES[scheme].clash
+    return plan.fields_per_slot > 0 if clash is None else not clash(*astuple(plan))
+
+
 def bytes_per_update(plan: FieldPlan, nodes: int, buffer_size: int, scheme: str = BFV) -> float:
     """Sealed bytes a value costs per contributed update, up and down together.
 
@@ -55,16 +69,27 @@ def bytes_per_update(plan: FieldPlan, nodes: int, buffer_size: int, scheme: str 
     return up + down * max(missed / plan.max_versions, 1.0)
 
 
-def cheapest(nodes: int, buffer_size: int, scheme: str) -> FieldPlan:
-    """The preset that moves the fewest bytes among those whose W leaves room for the buffer."""
-    fitting = [plan for plan in PRESETS.values() if 4 * buffer_size <= plan.total_weight]
-    if not fitting:
-        largest = max(plan.total_weight for plan in PRESETS.values()) // 4
+def cheapest(nodes: int, buffer_size: int, scheme: str, at_once: int = 0) -> FieldPlan:
+    """Of plans of 8-bit values within ``FINER`` times the fewest bytes, the one with the largest W.
+
+    W holds the buffer, and gives each of its updates a weight when all lag behind as far as is usual, by ``at_once`` /
+    buffer versions: their staleness factors would be rounded up otherwise.
+    """
+    training = min(at_once or nodes, nodes)
+    least = max((4 * buffer_size - 1).bit_length(), (training + buffer_size - 1).bit_length(), LEAST_WEIGHT_BITS)
+    plans = [
+        FieldPlan(VALUE_BITS, weight, guard)
+        for weight in range(least, max(least, FINE_WEIGHT_BITS) + 1)
+        for guard in range(MOST_GUARD_BITS + 1)
+    ]
+    costs = {plan: bytes_per_update(plan, nodes, buffer_size, scheme) for plan in plans if _exact(plan, scheme)}
+    if not costs:
         raise PlanError(
-            f"no preset holds a buffer of {buffer_size} updates (at most {largest}): set encryption.plan = "
-            f"'{PRESETS[PRECISE].value_bits},{(4 * buffer_size - 1).bit_length()},0', or a smaller buffer"
+            f"no plan of {VALUE_BITS}-bit values holds {nodes} hospitals with a buffer of {buffer_size} under "
+            f"encryption.scheme = {scheme!r}: use a smaller buffer, or set encryption.plan"
         )
-    return min(fitting, key=lambda plan: bytes_per_update(plan, nodes, buffer_size, scheme))
+    most = FINER * min(costs.values())
+    return max((p for p in costs if costs[p] <= most), key=lambda p: (p.weight_bits, -costs[p], -p.guard_bits))
 
 
 def widest(nodes: int, buffer_size: int, scheme: str) -> FieldPlan:
@@ -75,8 +100,7 @@ def widest(nodes: int, buffer_size: int, scheme: str) -> FieldPlan:
     """
     weight_bits = max((4 * buffer_size - 1).bit_length(), 2)
     plans = [FieldPlan(value, weight_bits, guard) for value in NOISED_BITS for guard in range(9)]
-    clash = SCHEMES[scheme].clash
-    fitting = [plan for plan in plans if (plan.fields_per_slot if clash is None else not clash(*astuple(plan)))]
+    fitting = [plan for plan in plans if _exact(plan, scheme)]
     if not fitting:
         raise PlanError(
             f"no plan of {NOISED_BITS[0]} or more value bits holds a buffer of {buffer_size} updates: use a smaller one"

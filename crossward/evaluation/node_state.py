@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from client_app.state.folder import StateError, StateFolder
 from client_app.state.own_adapter import OwnAdapter
 from client_app.training.learner import AdaptedModel
-from client_app.update.payloads import Vault
 from crossward.encryption.identity import IdentityError, public_of, read_identity
+from crossward.evaluation.opening import layout_of_updates
 from crossward.evaluation.replay import EvaluationError, Run
 from crossward.report.joining.figures import ALONE, PERSONAL
 
@@ -69,17 +69,16 @@ def kept(folder: Path, which: str, total: int) -> Vector | None:
     return OwnAdapter(folder / FILES[which], what=f"the {which} adapter").read(total)
 
 
-def copied(run: Run, folder: Path, adapted: AdaptedModel, vault: Vault) -> Vector:
-    """The node's own copy of the global adapter, which takes no key to read, float32 [total].
+def copied(run: Run, folder: Path, adapted: AdaptedModel) -> tuple[Vector, int]:
+    """The node's own copy of the global adapter, which takes no key to read, float32 [total], and its version.
 
     Raises
     ------
     EvaluationError
         the node has none, or it belongs to other settings.
     """
-    layout = vault.layout(adapted.layout.fingerprint, len(adapted.layout.blocks))
     try:
-        state = StateFolder(folder).load(layout)
+        state = StateFolder(folder).load(layout_of_updates(run, adapted))
     except StateError as error:
         raise EvaluationError(str(error)) from error
     if not state.copy.version:
@@ -87,4 +86,4 @@ def copied(run: Run, folder: Path, adapted: AdaptedModel, vault: Vault) -> Vecto
             f"{folder} holds no copy of this run's global adapter: the node took part in no version, or base model, "
             "tokenizer or LoRA settings differ. Give the consortium's key with --key FILE to open the run's own record"
         )
-    return state.copy.vector(adapted.initial, run.plan, run.config.schedule)
+    return state.copy.vector(adapted.initial, run.plan, run.config.schedule), state.copy.version

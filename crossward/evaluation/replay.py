@@ -27,7 +27,6 @@ from crossward.ledger.events import CommitteeMet, Event, Version
 from crossward.ledger.file import FILE_NAME, LedgerError
 from crossward.ledger.lines import read_events
 from crossward.ledger.state import RunState, fold
-from crossward.protocol.messages import RecordHead
 from server_app.files import PayloadError, read_payload
 from server_app.run_folder import ROSTER, RunFolderError, read_config
 
@@ -184,11 +183,8 @@ def _add(state: Accumulators, payloads: Payloads, run: Run, made: Version, versi
         raise EvaluationError(str(error)) from error
     if digest != run.state.digests[made.version]:
         raise EvaluationError(f"{path} is not the record that the ledger names: restore it from a backup")
-    number, key = made.version, made.key
-    proof = str(facts.get("proof", ""))
-    head = RecordHead(number, number, made.epoch, made.weight_sum, made.sign, key, made.dithered, proof)
-    if proof:
-        head = head._replace(reverts=run.state.versions[number].reverts)
+    number = made.version
+    head = run.state.versions[number].head(number, str(facts.get("proof", "")))
     try:
         state.add(head, payloads.open(payload, head), payloads.total, run.plan, versions)
     except (MissingKeyError, UnopenedError, ValueError) as error:

@@ -25,10 +25,11 @@ from crossward.config.data_settings import LABEL
 from crossward.config.run_config import SECTIONS, RunConfig
 from crossward.config.settings import resolve_paths
 from crossward.evaluation.collect import centralised, kept_adapters, save_vector, total_steps
-from crossward.evaluation.export import write_adapter
+from crossward.evaluation.export import CARD, write_folder
 from crossward.evaluation.generations import continuations
 from crossward.evaluation.joining import LOCAL, OWN, joinings, total
 from crossward.evaluation.labels import label_scores
+from crossward.evaluation.model_card import Subject, model_card
 from crossward.evaluation.opening import consortium_key, vault_of
 from crossward.evaluation.replay import EvaluationError, Run, consortium_of, global_vector, open_run
 from crossward.machine.files import write_atomic
@@ -60,6 +61,7 @@ class Wanted:
     centralised: bool = False
     generations: int = 2
     adapter: Path | None = None
+    at_home: bool = False
 
 
 def overrides(pairs: Sequence[str], config: RunConfig) -> RunConfig:
@@ -99,10 +101,11 @@ def learners_of(
     share_cores(config.node.threads)
     adapted = adapted_model(config.model, config.lora, config.run.seed)
     hospitals = hospitals_of(config.data, notes, sites or run.nodes)
-    return [_learner(adapted, hospital, config) for hospital in hospitals]
+    return [learner_of(adapted, hospital, config) for hospital in hospitals]
 
 
-def _learner(adapted: AdaptedModel, hospital: Hospital, config: RunConfig) -> LoraLearner:
+def learner_of(adapted: AdaptedModel, hospital: Hospital, config: RunConfig) -> LoraLearner:
+    """A learner of ``hospital``'s notes, for measuring and for training that stays there."""
     return LoraLearner(adapted, hospital, config.data, config.schedule, config.train, personal=config.personal)
 
 
@@ -156,8 +159,11 @@ def evaluate(args: Wanted) -> None:
     models |= kept_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )
-    folder = args.adapter or run.folder / "adapter"
-    write_adapter(first.adapted, models["global"], folder)
+    folder, version = args.adapter or run.folder / "adapter", args.version or run.state.version
+    subject = Subject.of(run, first.adapted.base, version)
+    write_folder(
+        first.adapted, models["global"], folder, subject
+    )  # before the long work, after which its card is whole
 
     tables: dict[tuple[str, str], Table] = {}
     with Progress(console=console, transient=True) as bars:
@@ -168,16 +174,22 @@ def evaluate(args: Wanted) -> None:
                 learners, steps, config.run.seed, lambda step, loss: bars.update(bar, completed=step + 1)
             )
             save_vector(run.folder / "centralised.npy", models[CENTRALISED])
-        bar = bars.add_task("measuring on held-out notes", total=len(models) * len(learners))
-        for learner in learners:
-            for model, vector in models.items():
-                tables[model, learner.site] = learner.by_patient({model: vector})[model]
-                bars.advance(bar)
+        pairs = [
+            (learner, model)
+            for learner in learners
+            for model in models
+            if not args.at_home or model.partition(":")[2] in ("", learner.site)
+        ]
+        bar = bars.add_task("measuring on held-out notes", total=len(pairs))
+        for learner, model in pairs:
+            tables[model, learner.site] = learner.by_patient({model: models[model]})[model]
+            bars.advance(bar)
         scores = label_scores(learners, models) if first.data.task == LABEL else {}
 
     rows: Rows = {key: measured(found) for key, found in tables.items()}
     sites = [learner.site for learner in learners]
-    joined, version = joinings(tables, sites), args.version or run.state.version
+    joined = joinings(tables, sites)
+    write_atomic(folder / CARD, model_card(subject, joined))
     print_joining(console, joined, total(tables, sites), f"version {version} of {run.folder.name}")
     out: dict[str, Any] = {
         "run": run.folder.name,

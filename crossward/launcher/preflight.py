@@ -60,7 +60,7 @@ def check_size(config: RunConfig, nodes: int) -> None:
     try:
         settings.check_size(nodes)
         size = min(settings.buffer_size or nodes, nodes)
-        plan = field_plan(config.encryption, nodes, size, noised=mechanism is not None)
+        plan = field_plan(config.encryption, nodes, size, mechanism is not None, settings.concurrency)
         plan.check_buffer(max(size, 1))
         if mechanism is not None:
             mechanism.shares(plan.q_max)
@@ -87,8 +87,10 @@ class _Lines(logging.Handler):
         self.say(record.getMessage())
 
 
-def read_notes(config: RunConfig, nodes: int, say: Callable[[str], None]) -> None:
+def read_notes(config: RunConfig, nodes: int, say: Callable[[str], None]) -> int:
     """Read and share out the notes as every simulated hospital will, which then finds them in the cache.
+
+    Returns how many are held out.
 
     Raises
     ------
@@ -113,3 +115,4 @@ def read_notes(config: RunConfig, nodes: int, say: Callable[[str], None]) -> Non
         logger.setLevel(level)
         logger.propagate = propagates
     say("notes: " + ", ".join(f"{one.name} {len(one.train) + len(one.test)}" for one in hospitals))
+    return sum(len(one.test) for one in hospitals)

@@ -30,7 +30,7 @@ from crossward.protocol import messages
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import MODELS
 
-VERSION = 2
+VERSION = 3
 _T = TypeVar("_T")
 Shape = tuple[tuple[str, int], ...]
 """(kind, length) of every part of a payload."""
@@ -451,7 +451,8 @@ class Version(Event):
     ``weights``, ``staleness`` and so on are in the order of ``tasks``; ``hospital_epsilon`` is what the hospital that
     has taken part most has spent by then, in ``hospital_versions`` versions. ``seconds`` since the version before.
     With a committee, ``openers`` are the members whose answers opened it, ``opening_seconds`` what that took since the
-    list was fixed, ``member_seconds`` what the members worked for it. ``train_loss`` is the mean of the reported
+    list was fixed, ``member_seconds`` what the members worked for it. ``block`` is where the version is among the
+    blocks of cached updates (``crossward.config.variance_reduction.Block``). ``train_loss`` is the mean of the reported
     ``losses`` by weight; with a ``loss_noise``, its standard deviation, all of them are estimates of held-out losses.
     """
 
@@ -481,6 +482,7 @@ class Version(Event):
     hospital_epsilon_version: float | None = sometimes()
     hospital_versions: int | None = sometimes()
     reverts: int | None = sometimes()
+    block: tuple[int, ...] = sometimes(())
     add_seconds: float | None = sometimes()
     openers: tuple[str, ...] = sometimes(())
     opening_seconds: float | None = sometimes()
@@ -524,6 +526,7 @@ class Snapshot(Event):
     epochs: tuple[int, ...]
     key: str
     digests: tuple[str, ...] = newer(())
+    cached: tuple[int, ...] = sometimes(())
 
 
 @_event

@@ -17,10 +17,11 @@ reported, doubts about a version, the evaluation round under way, a snapshot tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from crossward.config.variance_reduction import NO_BLOCK, Block
 from crossward.ledger import reasons
 from crossward.ledger.chain import LedgerError
 from crossward.ledger.events import (
@@ -53,7 +54,7 @@ from crossward.ledger.events import (
     Version,
 )
 from crossward.protocol.measures import Measure
-from crossward.protocol.messages import ANSWER, CONSENT, SnapshotHead
+from crossward.protocol.messages import ANSWER, CONSENT, Included, RecordHead, SnapshotHead
 
 TASKS_PER_SESSION = 32  # bits of a task's number: those of a resumed run never meet those of the run before
 
@@ -71,6 +72,7 @@ class VersionFacts:
     """What is needed of a version to add it up: ``discarded`` ones are stepped over; ``dithered``: see RecordHead.
 
     ``reverts`` is the version whose updates it takes back, or puts back after that was taken back; 0 in others.
+    ``tasks`` and ``weights`` are of these updates, ``block`` is where they are among the blocks of cached updates.
     """
 
     epoch: int
@@ -80,6 +82,23 @@ class VersionFacts:
     dithered: int = 0
     discarded: bool = False
     reverts: int = 0
+    tasks: tuple[int, ...] = ()
+    weights: tuple[int, ...] = ()
+    block: Block = NO_BLOCK
+
+    def head(self, version: int, proof: str = "") -> RecordHead:
+        """The head of the record of ``version``, whose facts these are."""
+        if self.discarded:
+            return RecordHead(version, version, self.epoch, 0, self.sign)
+        head = RecordHead(version, version, self.epoch, self.weight_sum, self.sign, self.key, self.dithered)
+        if proof:
+            head = head._replace(proof=proof, reverts=self.reverts)
+        return head._replace(block=self.block)
+
+    def included(self, version: int) -> Iterator[Included]:
+        """The updates that ``version``, whose facts these are, adds or takes back."""
+        for task, weight in zip(() if self.discarded else self.tasks, self.weights, strict=False):
+            yield Included(version, task, self.sign * weight, self.epoch, self.block.number)
 
 
 @dataclass
@@ -96,8 +115,8 @@ class RunState:
 
     ``buffer`` holds accepted updates that wait, by task; ``waiting`` their nodes; ``accepted`` every hospital's last
     accepted task; ``under_way`` tasks without an outcome; ``claims`` what hospitals said of themselves; ``taken`` in
-    how many versions each took part, which hospital-level privacy is paid by; ``promise`` what that guarantees and
-    ``epsilon`` what the hospital that took part most has spent of it.
+    how many versions each took part, which hospital-level privacy is paid by, and ``last_taken`` the last of them;
+    ``promise`` what that guarantees and ``epsilon`` what the hospital that took part most has spent of it.
 
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
     that a rollback still has to subtract; ``discarded_groups`` who contributed to each discarded one, ``excluded``
@@ -128,6 +147,7 @@ class RunState:
     under_way: dict[int, Dispatched] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     taken: Counter[str] = field(default_factory=Counter)
+    last_taken: dict[str, int] = field(default_factory=dict)
     promise: HospitalPrivacy | None = None
     epsilon: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
@@ -290,10 +310,10 @@ def _measure(state: RunState, event: Measured) -> None:
 
 def _make(state: RunState, event: Version) -> None:
     state.version = event.version
-    reverts = event.reverts or 0
+    reverts, made = event.reverts or 0, (event.tasks, event.weights, Block(*event.block))
     if reverts and (before := state.versions.get(reverts)) is not None:
-        reverts = before.reverts or reverts
-    facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered, reverts=reverts)
+        reverts, made = before.reverts or reverts, (before.tasks, before.weights, before.block)
+    facts = VersionFacts(event.epoch, event.weight_sum, event.sign, event.key, event.dithered, False, reverts, *made)
     state.versions[event.version] = facts
     state.digests[event.version] = event.digest
     state.layout, state.shape = event.layout, event.shape
@@ -308,6 +328,7 @@ def _make(state: RunState, event: Version) -> None:
     if event.reverts is None:
         _end_opening(state, event.version)
     state.taken.update(event.hospitals)
+    state.last_taken.update(dict.fromkeys(event.hospitals, event.version))
     if event.hospital_epsilon is not None:
         state.epsilon = event.hospital_epsilon
 
@@ -371,7 +392,7 @@ def _evaluate(state: RunState, event: Evaluated) -> None:
 
 
 def _confirm(state: RunState, event: Snapshot) -> None:
-    state.snapshot = SnapshotHead(event.version, event.epochs, event.key)
+    state.snapshot = SnapshotHead(event.version, event.epochs, event.key, event.cached)
     state.snapshot_digests = event.digests
 
 

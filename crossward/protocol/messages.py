@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.variance_reduction import NO_BLOCK, Block
 from crossward.protocol.measures import Measure
 from crossward.protocol.parts import Payload
 
@@ -50,6 +51,9 @@ class RecordHead(NamedTuple):
     unless theirs are sums of several. Under a committee every version counts as one. ``proof`` is what it opened it by,
     as :mod:`crossward.encryption.committee.spelling` spells it; empty under other schemes. ``reverts`` is the earlier
     version whose list a record takes back (sign -1) or puts back (1); 0 in others, and under other schemes.
+
+    With cached updates (``crossward.config.variance_reduction``) a record is of versions of one block, and ``block`` is
+    where the first of them is in it; of a version that is taken back or put back, where that was itself.
     """
 
     first: int
@@ -61,17 +65,38 @@ class RecordHead(NamedTuple):
     dithered: int = 0
     proof: str = ""
     reverts: int = 0
+    block: Block = NO_BLOCK
+
+
+class Included(NamedTuple):
+    """An update that is in a version, in scale ``epoch``; ``weight`` is negative where the version takes it back.
+
+    ``block`` is the number of the version's block (:class:`RecordHead`).
+    """
+
+    version: int
+    task: int
+    weight: int
+    epoch: int
+    block: int
+
+
+HALVES = (16, 17, 18, 19, 20, 21)  # a snapshot's payloads of cached updates: halves of three arrays of float64
+HALF_BITS = 32
 
 
 class SnapshotHead(NamedTuple):
     """A lossless copy of the integer accumulators at a version: one payload an epoch, offset ``1 << (bits - 1)``.
 
+    With cached updates ``epochs`` ends with ``HALVES``, of ``HALF_BITS`` bits, and ``cached`` is in which block the
+    copy is (``client_app.cached.mean.Standing``).
     ``key`` is the fingerprint of the consortium key that it is sealed under, empty when it is not.
     """
 
     version: int
     epochs: tuple[int, ...]
     key: str = ""
+    cached: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +112,7 @@ class Task:
     ``refused`` is why the node's last update was refused, empty when it was not.
     ``committee`` is what a scheme with a committee adds, by :mod:`crossward.encryption.committee.spelling`: for a
     training whose keys to seal to, for a question to a member what it is asked; empty under other schemes.
+    ``included`` are, with cached updates, the updates in the versions that the node lacks, everybody's.
     """
 
     lineage: str
@@ -105,6 +131,7 @@ class Task:
     key: str = ""
     refused: str = ""
     committee: bytes = b""
+    included: tuple[Included, ...] = ()
     records: tuple[tuple[RecordHead, Payload], ...] = ()
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
 
@@ -163,7 +190,7 @@ class Update:
         facts["committee"] = hashlib.sha256(self.committee).hexdigest() if self.committee else ""
         if self.snapshot is not None:
             head, payloads = self.snapshot
-            facts["snapshot"] = [head.version, list(head.epochs), [p.digest() for p in payloads]]
+            facts["snapshot"] = [head.version, list(head.epochs), list(head.cached), [p.digest() for p in payloads]]
         return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from crossward.config.privacy_settings import UNITS
+from crossward.config.variance_reduction import Block
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import (
     EMPTY,
@@ -28,6 +29,7 @@ from crossward.protocol.messages import (
     Evaluation,
     Failure,
     Head,
+    Included,
     RecordHead,
     Reply,
     SnapshotHead,
@@ -41,6 +43,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Reply)
 _LINEAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")  # nodes name folders by it
 _LONGEST = 4000  # characters of a text in a reply of facts alone
+_HEAD = tuple(name for name in RecordHead._fields if name != "block")
 _KEY = re.compile(r"([0-9a-f]{16})?")  # a key's fingerprint, or none
 
 
@@ -115,19 +118,21 @@ def _put_snapshot(
     facts["snapshot-version"] = head.version
     facts["snapshot-epochs"] = list(head.epochs)
     facts["snapshot-key"] = head.key
+    facts["snapshot-cached"] = list(head.cached)
     payloads.extend(parts)
 
 
 def _take_snapshot(facts: ConfigRecord, payloads: list[Payload]) -> tuple[SnapshotHead, tuple[Payload, ...]] | None:
     version, epochs = _get(facts, "snapshot-version", int), _list(facts, "snapshot-epochs", int)
     key = _key(_get(facts, "snapshot-key", str), "snapshot-key")
+    cached = tuple(_list(facts, "snapshot-cached", int))
     if version < 0:
         if epochs or payloads:
             raise ProtocolError("the message carries payloads that it does not name")
         return None
     if len(payloads) != len(epochs) or len(set(epochs)) != len(epochs):
         raise ProtocolError(f"a snapshot of epochs {epochs} has {len(payloads)} payloads")
-    return SnapshotHead(version, tuple(epochs), key), tuple(payloads)
+    return SnapshotHead(version, tuple(epochs), key, cached), tuple(payloads)
 
 
 def _key(fingerprint: str, name: str) -> str:
@@ -176,10 +181,12 @@ def write_task(task: Task) -> RecordDict:
         "refused": task.refused,
         "committee": task.committee,
     }
-    for name, values in zip(RecordHead._fields, zip(*(h for h, _ in task.records), strict=True), strict=False):
-        facts[f"record-{name}"] = list(values)
-    for name in RecordHead._fields:
-        facts.setdefault(f"record-{name}", [])
+    for name in _HEAD:
+        facts[f"record-{name}"] = [getattr(head, name) for head, _ in task.records]
+    for name in Block._fields:
+        facts[f"block-{name}"] = [getattr(head.block, name) for head, _ in task.records]
+    for name in Included._fields:
+        facts[f"included-{name}"] = [getattr(row, name) for row in task.included]
     payloads = [payload for _, payload in task.records]
     _put_snapshot(facts, payloads, task.snapshot)
     content = RecordDict()
@@ -214,13 +221,18 @@ def read_task(content: RecordDict) -> Task:
     if not _LINEAGE.fullmatch(_get(facts, "lineage", str)):
         raise ProtocolError("'lineage' is not 1 to 64 letters, digits, '-' or '_'")
     columns: list[list[Any]] = [
-        _list(facts, f"record-{name}", str if name in ("key", "proof") else int) for name in RecordHead._fields
+        _list(facts, f"record-{name}", str if name in ("key", "proof") else int) for name in _HEAD
     ]
-    if len({len(column) for column in columns}) != 1:
+    blocks = [_list(facts, f"block-{name}", int) for name in Block._fields]
+    if len({len(column) for column in columns + blocks}) != 1:
         raise ProtocolError("the records' columns differ in length")
-    heads = [RecordHead(*row) for row in zip(*columns, strict=True)]
+    rows = zip(zip(*columns, strict=True), zip(*blocks, strict=True), strict=True)
+    heads = [RecordHead(*row)._replace(block=Block(*block)) for row, block in rows]
     for head in heads:
         _key(head.key, "record-key")
+    included = [_list(facts, f"included-{name}", int) for name in Included._fields]
+    if len({len(column) for column in included}) != 1:
+        raise ProtocolError("the included updates' columns differ in length")
     payloads = _take_payload(content, _list(facts, "parts", int))
     if len(payloads) < len(heads):
         raise ProtocolError(f"{len(heads)} records are named but {len(payloads)} payloads came")
@@ -244,6 +256,7 @@ def read_task(content: RecordDict) -> Task:
         key=_key(_get(facts, "key", str), "key"),
         refused=_get(facts, "refused", str),
         committee=_get(facts, "committee", bytes),
+        included=tuple(Included(*row) for row in zip(*included, strict=True)),
         records=tuple(zip(heads, payloads[: len(heads)], strict=True)),
         snapshot=_take_snapshot(facts, payloads[len(heads) :]),
     )

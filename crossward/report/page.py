@@ -57,7 +57,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str, jo
         staleness_figure(history, width),
         "No version was made.",
     )
-    name = f"{run.strategy.name}, {run.strategy.weighting} weighting, buffer of {run.strategy.buffer_size}, model "
+    name = f"{run.strategy.name}, {run.strategy.rule.weighting} weighting, buffer of {run.strategy.buffer_size}, model "
     name += run.model.name
     body = [
         f'<header><div class="title"><h1>Crossward run {escape(lineage[:8])}</h1>{state(history)}</div>',

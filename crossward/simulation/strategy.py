@@ -174,7 +174,7 @@ def simulate(
     speeds, clock, bandwidths = speeds or [Speed()] * count, clock or VirtualClock(), Bandwidths()
     vault = vault or Vault()
     encryption = vault.settings
-    plan = plan or field_plan(encryption, count, settings.buffer_size or count, noised=noise is not None)
+    plan = plan or field_plan(encryption, count, settings.buffer_size or count, noise is not None, settings.concurrency)
     journal = journal or ClockedJournal(clock)
     given: dict[str, Any] = {"clock": clock, "bandwidths": bandwidths, "budget": budget, "dither": dither}
     given |= {"callbacks": callbacks, "kinds": arithmetic(plan, encryption.policy, encryption.scheme)}
@@ -193,6 +193,7 @@ def simulate(
             sealer = UpdateSealer(replace(vault, blocks=blocks), noise, committee=keys.get(name))
             limits = Limits(unit)
             made.append(Node(learner, folder, identity, schedule, seed, lambda: 0.0, False, sealer, limits))
+            made[-1].cached = settings.cached
             made[-1].store = MemoryStore()  # type: ignore[assignment]
 
         def build(context: Context, task: Task) -> Node:

@@ -13,6 +13,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 
 from crossward.config.encryption_schemes import COMMITTEE
+from crossward.config.variance_reduction import NO_BLOCK
 from crossward.encryption.aggregator import Kinds
 from crossward.encryption.committee.spelling import join_proofs
 from crossward.encryption.plan import FieldPlan
@@ -72,6 +73,8 @@ class CatchUp:
             return False
         if COMMITTEE in self.kinds and (one.reverts or other.reverts):
             return False  # nodes check one by one which version each takes back
+        if one.block != NO_BLOCK and (one.block.number != other.block.number or one.sign < 0):
+            return False  # nodes take what a block brought into the mean when it ends, and take versions back singly
         return (one.epoch, one.sign, one.key) == (other.epoch, other.sign, other.key)
 
     def forget(self) -> None:
@@ -91,12 +94,9 @@ class CatchUp:
     def _record(self, version: int) -> Record:
         facts = self.versions[version]
         if facts.discarded:
-            return RecordHead(version, version, facts.epoch, 0, facts.sign), EMPTY
+            return facts.head(version), EMPTY
         kept, payload = self.journal.open(version_name(version))
-        head = RecordHead(version, version, facts.epoch, facts.weight_sum, facts.sign, facts.key, facts.dithered)
-        if proof := kept.get("proof", ""):
-            head = head._replace(proof=proof, reverts=facts.reverts)
-        return head, payload
+        return facts.head(version, kept.get("proof", "")), payload
 
     def _aligned(self, first: int, length: int) -> Record:
         """Sum of versions first..first+length-1, where length is a power of two that divides first-1."""

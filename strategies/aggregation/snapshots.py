@@ -100,7 +100,7 @@ class Snapshots:
         if self.hashes.agreed(head.version) != digest:
             return None
         self.candidate = None
-        return Snapshot(version=head.version, epochs=head.epochs, key=head.key, digests=self._offered)
+        return Snapshot(digests=self._offered, **head._asdict())
 
     def damage(self) -> str:
         """What is wrong with the confirmed snapshot's payloads, and with which; empty when nothing is."""

@@ -17,6 +17,7 @@ from crossward.ledger.events import Accepted, Shape, Version, refused
 from crossward.ledger.reasons import Stated
 from crossward.protocol.messages import LATE, TRAIN, WRONG_KEY, WRONG_LAYOUT
 from crossward.protocol.parts import Part
+from strategies.aggregation.blocks import next_block
 from strategies.aggregation.catchup import version_name
 from strategies.aggregation.combine import combine
 from strategies.aggregation.weighting import Contribution, damped_total, equal_weights, integer_weights, shares
@@ -55,6 +56,7 @@ def _now(state: ServerState, update: Accepted, at: int) -> Contribution:
         update.bandwidth,
         at - update.version,
         multiplier(state, update.version, at),
+        at + 1 - state.run.last_taken.get(update.hospital, update.version),
     )
 
 
@@ -76,10 +78,15 @@ def drop_others(state: ServerState, layout: str, shape: Shape, key: str) -> None
             discard(state, other, WRONG_KEY, reasons.FIXED_KEY(want=key or "none", got=other.key or "none"))
 
 
-def weigh(contributions: list[Contribution], most: int, settings: StrategySettings) -> tuple[list[float], list[int]]:
-    """Shares, and integer weights of at most ``most`` in all, multipliers included."""
-    share = shares(contributions, settings)
-    if WEIGHTINGS[settings.weighting].fixed:
+def weigh(
+    contributions: list[Contribution], most: int, settings: StrategySettings, progress: float = 0.0
+) -> tuple[list[float], list[int]]:
+    """Shares, and integer weights of at most ``most`` in all, multipliers included.
+
+    ``progress`` is the part of the run's versions that is made.
+    """
+    share = shares(contributions, settings, progress)
+    if WEIGHTINGS[settings.rule.weighting].fixed:
         return share, equal_weights(most, settings.buffer_size, [c.multiplier for c in contributions])
     total = damped_total(contributions, share, most, settings)
     multipliers = [c.multiplier for c in contributions]
@@ -88,12 +95,12 @@ def weigh(contributions: list[Contribution], most: int, settings: StrategySettin
 
 
 def _weigh(
-    state: ServerState, hospitals: list[str], contributions: list[Contribution]
+    state: ServerState, hospitals: list[str], contributions: list[Contribution], at: int
 ) -> tuple[list[float], list[int]]:
     """Shares and integer weights of a version's updates, found in the hospitals' order: who came first has no part."""
     order = sorted(range(len(hospitals)), key=lambda k: hospitals[k])
     ordered = [contributions[k] for k in order]
-    share, weights = weigh(ordered, state.most_weight, state.settings)
+    share, weights = weigh(ordered, state.most_weight, state.settings, min(at / state.schedule.versions, 1.0))
     back = sorted(range(len(order)), key=lambda i: order[i])
     return [share[i] for i in back], [weights[i] for i in back]
 
@@ -118,8 +125,9 @@ def weighed(state: ServerState, chosen: list[Accepted], at: int | None = None) -
     if not layout:
         layout, shape, key = chosen[0].layout, chosen[0].shape, chosen[0].key
         drop_others(state, layout, shape, key)
-    contributions = [_now(state, update, state.version if at is None else at) for update in chosen]
-    share, weights = _weigh(state, [update.hospital for update in chosen], contributions)
+    at = state.version if at is None else at
+    contributions = [_now(state, update, at) for update in chosen]
+    share, weights = _weigh(state, [update.hospital for update in chosen], contributions, at)
     return Weighed(layout, shape, key, contributions, share, weights)
 
 
@@ -164,6 +172,7 @@ def finish_version(
         bandwidths=tuple(c.bandwidth for c in contributions),
         **({} if state.losses_withheld else _losses(made.share, contributions, [u.loss_noise for u in chosen])),
         seconds=now - state.version_began,
+        block=next_block(state),
         seal_seconds=tuple(update.seal_seconds for update in chosen),
         open_seconds=tuple(update.open_seconds for update in chosen),
         **spent,

@@ -7,18 +7,23 @@ Not for: what an update is worth (``crossward.config.weightings``), which update
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from crossward.config.strategy_settings import RELATIVE, StrategySettings
-from crossward.config.weightings import WEIGHTINGS, Facts
+from crossward.config.strategy_settings import StrategySettings
+from crossward.config.weight_rules import FADING, RELATIVE
+from crossward.config.weightings import LOSS, LOSS_CAP, WEIGHTINGS, Facts
 
 _LEAST = 1e-290  # a smaller weight counts as none: beside it products lose the digits that shares need
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """Public facts of one update. ``bandwidth`` in Mbit/s; ``multiplier`` = 2**(scale epochs behind)."""
+    """Public facts of one update. ``bandwidth`` in Mbit/s; ``multiplier`` = 2**(scale epochs behind).
+
+    ``interval``: versions since the one that the hospital's last update is in; of a first one, since it was asked.
+    """
 
     loss_sum: float
     num_tokens: int
@@ -26,6 +31,7 @@ class Contribution:
     bandwidth: float
     staleness: int
     multiplier: int = 1
+    interval: int = 1
 
     @property
     def mean_loss(self) -> float:
@@ -38,19 +44,40 @@ def staleness_factor(staleness: int, exponent: float) -> float:
     return math.pow(1 + staleness, -exponent)
 
 
-def shares(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
-    """Share of each update, summing to 1, none above ``max-share`` (or 1/K where that is more)."""
-    weighting = WEIGHTINGS[settings.weighting]
-    if weighting.fixed:
+def shares(contributions: Sequence[Contribution], settings: StrategySettings, progress: float = 0.0) -> list[float]:
+    """Share of each update, summing to 1, none above ``max-share`` (or 1/K where that is more).
+
+    Shares are as the weights times the staleness factors f_k; with fading damping also as ``interval^(b (1+p))``, where
+    b is ``progress``, the part of the run's versions that is made. An interval is about 1+s, so at the end a share is
+    as the interval: how seldom a hospital takes part no longer takes from what it counts in all (FedAU's weights, arXiv
+    2306.03401), while the beginning is left to who is quick.
+    """
+    rule = settings.rule
+    if WEIGHTINGS[rule.weighting].fixed:
         return [1.0 / len(contributions)] * len(contributions)
-    known = (Facts({name: getattr(c, name) for name in weighting.needs}) for c in contributions)
+    exponent = progress * (1.0 + rule.staleness_exponent) if rule.damping == FADING else 0.0
     raw = [
-        weighting.weight(facts, settings) * staleness_factor(c.staleness, settings.staleness_exponent)
-        for facts, c in zip(known, contributions, strict=True)
+        weight * staleness_factor(c.staleness, rule.staleness_exponent) * math.pow(c.interval, exponent)
+        for weight, c in zip(weights(contributions, settings), contributions, strict=True)
     ]
     if not all(math.isfinite(r) and r >= 0 for r in raw) or sum(raw) <= 0:
         raw = [1.0] * len(raw)
     return capped(raw, max(settings.max_share, 1.0 / len(raw)))
+
+
+def weights(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
+    """What each update is worth by the weighting alone: no staleness, and losses capped."""
+    weighting = WEIGHTINGS[settings.rule.weighting]
+    if LOSS in weighting.needs:
+        contributions = _capped_losses(contributions)
+    known = (Facts({name: getattr(c, name) for name in weighting.needs}) for c in contributions)
+    return [weighting.weight(facts, settings) for facts in known]
+
+
+def _capped_losses(contributions: Sequence[Contribution]) -> list[Contribution]:
+    """``contributions`` with mean losses of at most ``LOSS_CAP`` times their median."""
+    most = LOSS_CAP * statistics.median(c.mean_loss for c in contributions)
+    return [replace(c, loss_sum=most * c.num_tokens) if c.mean_loss > most else c for c in contributions]
 
 
 def capped(raw: Sequence[float], cap: float) -> list[float]:
@@ -68,17 +95,30 @@ def capped(raw: Sequence[float], cap: float) -> list[float]:
 
 
 def damped_total(contributions: Sequence[Contribution], share: Sequence[float], total: int, s: StrategySettings) -> int:
-    """How much of W a version uses: all of it, or with absolute damping W times the mean staleness factor.
+    """How much of W a version uses: all of it, or but for relative damping W times the mean staleness factor.
 
-    Relative damping keeps the step's length and only moves it towards fresh updates; absolute damping is
-    FedBuff's: each update is scaled by its own factor and nothing is renormalised. Shares s_k hold the factors f_k
-    already, so the mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``.
+    Relative damping keeps the step's length and only moves it towards fresh updates; absolute damping is FedBuff's:
+    each update is scaled by its own factor and nothing is renormalised. Shares s_k hold the factors f_k already, so the
+    mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``. Fading damping takes the mean under
+    the weights that have no share of staleness or intervals: steps that adapt to the delay (arXiv 2206.07638).
     """
-    if s.damping == RELATIVE:
+    damping = s.rule.damping
+    if damping == RELATIVE:
         return total
     factors = [staleness_factor(c.staleness, s.staleness_exponent) for c in contributions]
-    mean = 1.0 / sum(w / f for w, f in zip(share, factors, strict=True))
+    if damping == FADING:
+        mean = _mean(factors, weights(contributions, s))
+    else:
+        mean = 1.0 / sum(w / f for w, f in zip(share, factors, strict=True))
     return max(round(total * mean), sum(c.multiplier for c in contributions))
+
+
+def _mean(values: Sequence[float], by: Sequence[float]) -> float:
+    """Mean of ``values`` weighted ``by``, or plain where those are no weights."""
+    whole = math.fsum(by)
+    if not (math.isfinite(whole) and whole > 0):
+        return math.fsum(values) / len(values)
+    return math.fsum(w * v for w, v in zip(by, values, strict=True)) / whole
 
 
 def equal_weights(total: int, buffer_size: int, multipliers: Sequence[int]) -> list[int]:

@@ -20,7 +20,7 @@ from crossward.encryption.packing import CLEAR, WRAPPED, packed_size, wrapped_si
 from crossward.encryption.plan import FieldPlan
 from crossward.ledger import reasons
 from crossward.ledger.reasons import Stated
-from crossward.protocol.messages import LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, Update
+from crossward.protocol.messages import HALF_BITS, HALVES, LATE, MALFORMED, WRONG_KEY, WRONG_LAYOUT, Update
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,18 @@ def _malformed_snapshot(update: Update, sealed: bool, bits: int) -> Stated | Non
         return None
     head, payloads = update.snapshot
     values, kind = sum(h.length for h in update.payload.heads), WRAPPED if sealed else CLEAR
-    if head.version != update.version or head.key != update.key or len(payloads) > MAX_EPOCH + 1:
+    scales = [epoch for epoch in head.epochs if epoch not in HALVES]
+    if head.version != update.version or head.key != update.key or len(scales) > MAX_EPOCH + 1:
         return reasons.SNAPSHOT_HEAD(version=head.version, epochs=len(payloads), key=head.key or "none")
-    if not set(head.epochs) <= set(range(MAX_EPOCH + 1)):
+    if not set(scales) <= set(range(MAX_EPOCH + 1)) or head.epochs[len(scales) :] not in ((), HALVES):
         return reasons.SNAPSHOT_EPOCHS(epochs=list(head.epochs), last=MAX_EPOCH)
-    for payload in payloads:
+    for epoch, payload in zip(head.epochs, payloads, strict=True):
+        wide = HALF_BITS if epoch in HALVES else bits
         if sum(h.length for h in payload.heads) != values or {h.kind for h in payload.heads} != {kind}:
             return reasons.SNAPSHOT_VALUES(values=values, kind=kind)
         for h in payload.heads:
-            if h.bits != bits:
-                return reasons.SNAPSHOT_BITS(bits=h.bits, want=bits)
+            if h.bits != wide:
+                return reasons.SNAPSHOT_BITS(bits=h.bits, want=wide)
             if h.size != (wrapped_size if sealed else packed_size)(h.length, h.bits):
                 return reasons.SNAPSHOT_SIZE(size=h.size, length=h.length, bits=h.bits)
     return None

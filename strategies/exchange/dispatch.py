@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import astuple
+from itertools import chain
 
 from flwr.app import Message
 from flwr.serverapp import Grid
 
 from crossward.ledger import reasons
-from crossward.protocol.messages import FAILED, KINDS, TRAIN, SnapshotHead, Task
+from crossward.protocol.messages import FAILED, KINDS, TRAIN, Included, SnapshotHead, Task
 from crossward.protocol.parts import Payload
 from crossward.protocol.wire import write_task
 from strategies.exchange.launches import launched
@@ -47,9 +48,17 @@ def _wants_snapshot(state: ServerState, view: NodeView, kind: str) -> bool:
     return kind == TRAIN and every > 0 and state.version - (confirmed.version if confirmed else 0) >= every
 
 
+def _included(state: ServerState, held: int) -> tuple[Included, ...]:
+    """The updates in the versions after ``held``, which tell a node what became of its own."""
+    if not state.settings.cached:
+        return ()
+    facts = state.run.versions
+    return tuple(chain.from_iterable(facts[v].included(v) for v in range(held + 1, state.version + 1)))
+
+
 def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Flight]:
     """A task of ``kind`` for a node, at the newest version, and the flight that it becomes when it is sent."""
-    held = min(view.held, state.version)
+    held = before = min(view.held, state.version)
     if (snapshot := _from_snapshot(state, held)) is not None:
         held = snapshot[0].version
     state.next_task += 1
@@ -70,6 +79,7 @@ def compose(state: ServerState, view: NodeView, kind: str) -> tuple[Message, Fli
         key=state.key,
         refused=view.refused,
         committee=state.committee.invitation(state.version) if state.committee is not None and kind == TRAIN else b"",
+        included=_included(state, before),
         records=tuple(state.catch_up.records(held, state.version)),
         snapshot=snapshot,
     )

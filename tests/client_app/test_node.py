@@ -68,7 +68,7 @@ def test_an_update_is_signed_and_would_be_admitted(node: Node) -> None:
     assert isinstance(update, Update)
     expected = Expected("line", 1, 2, 0, "", node.layout, (("clear", 8), ("clear", 8)), b"", clear_arithmetic())
     assert examine(update, expected, PLAN, 0, 10, 1, 4) is None
-    assert (update.num_examples, update.num_tokens, update.steps) == (10, 50, 5)
+    assert (update.num_examples, update.num_tokens, update.steps) == (16, 50, 5)
     assert update.head == Head(3, "abc") and update.site == "toy-0"
     assert update.state_hash == kept(node).copy.hash("line", f"line:{node.layout}".encode())
 
@@ -278,4 +278,4 @@ def test_the_size_of_the_training_set_is_told_only_where_weights_are_made_of_it(
     silent = replace(node, folder=node.folder / "silent", reporting=Reporting(counts=False))
     reported, unreported = node.train(task(1, 0, 0)), silent.train(task(1, 0, 0))
     assert isinstance(reported, Update) and isinstance(unreported, Update)
-    assert (reported.num_examples, unreported.num_examples) == (10, 1) and reported.payload == unreported.payload
+    assert (reported.num_examples, unreported.num_examples) == (16, 1) and reported.payload == unreported.payload

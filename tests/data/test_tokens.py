@@ -156,6 +156,12 @@ def test_any_tokenizer_will_do(make_tokenizer: Make, special: dict[str, str]) ->
     assert batch["input_ids"].shape == (3, 16) and int(batch["attention_mask"].min()) == 1
 
 
+@pytest.mark.parametrize("bos", ["<|im_start|>", None])
+def test_a_chat_models_texts_do_not_open_a_turn(make_tokenizer: Make, bos: str | None) -> None:
+    tokenizer = make_tokenizer(bos_token=bos, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    assert tokenizer.decode(tokenise(notes(NOTES), tokenizer, DataConfig(max_tokens=16)).frame.start) == "<|endoftext|>"
+
+
 def test_label_sequences_ask_and_answer(make_tokenizer: Make) -> None:
     tokenizer = make_tokenizer(bos_token="<b>", eos_token="<e>")
     config = DataConfig(task="label", max_tokens=120)

@@ -98,7 +98,8 @@ class Federation:
             folder = self.folder / task.lineage / str(number)
             learner.train = self._watched(number + 1, learner.train)  # type: ignore[method-assign]
             identity, sealer, limits = self.identity(number), self.sealer(number), Limits(self.unit)
-            return Node(learner, folder, identity, schedule, 0, lambda: 0.0, False, sealer, limits)
+            cached = self.settings.cached
+            return Node(learner, folder, identity, schedule, 0, lambda: 0.0, False, sealer, limits, cached=cached)
 
         def build_seat(context: Any, task: Any) -> Seat:
             keys = self.keys(int(context.node_config["partition-id"]))

@@ -22,7 +22,7 @@ def sites(line: dict[str, Any]) -> list[str]:
 
 
 def test_arrivals_staleness_and_weights_are_those_of_the_speeds(federation: Any) -> None:
-    """Seconds a task: A 1, B 2, C 3, D 10; a buffer of 3; examples 10, 20, 30, 40; W = 128."""
+    """Seconds a task: A 1, B 2, C 3, D 10; a buffer of 3; examples 10 to 40, reported as 16, 16, 32, 32; W = 128."""
     constant = Schedule(versions=5, local_steps=5, peak=0.05, kind="constant")
     f = federation(compute=(1, 2, 3, 10), schedule=constant, weighting="examples", max_share=0.6)
     f.start()
@@ -32,12 +32,12 @@ def test_arrivals_staleness_and_weights_are_those_of_the_speeds(federation: Any)
     assert [sites(line) for line in made] == [["0", "1", "2"]] * 3 + [["3", "0", "1"], ["2", "0", "1"]]
     assert [line["staleness"] for line in made] == [[0, 0, 0]] * 3 + [[3, 0, 0], [1, 0, 0]]
     assert [line["seconds"] for line in made] == [3, 3, 3, 2, 2]
-    # 10:20:30 of 128 = 21.33, 42.67, 64 -> the largest remainder is B's
-    assert made[0]["weights"] == [21, 43, 64]
-    # D 40/sqrt(4) = 20, A 10, B 20 of 50: 51.2, 25.6, 51.2
-    assert made[3]["weights"] == [51, 26, 51]
-    # C 30/sqrt(2) = 21.2132, A 10, B 20 of 51.2132: 53.02, 24.99, 49.99
-    assert made[4]["weights"] == [53, 25, 50]
+    # 16:16:32 of 128
+    assert made[0]["weights"] == [32, 32, 64]
+    # D 32/sqrt(4) = 16, A 16, B 16: 42.67 each, and A's and B's keys sort before D's
+    assert made[3]["weights"] == [42, 43, 43]
+    # C 32/sqrt(2) = 22.6274, A 16, B 16 of 54.6274: 53.02, 37.49, 37.49
+    assert made[4]["weights"] == [53, 38, 37]
     f.check_accounts()
     f.check_agreement()
     # D is idle at 11, needs 10 s and would come when the run is complete: only its evaluation is waited for
@@ -51,11 +51,10 @@ def test_an_update_of_an_older_scale_epoch_enters_multiplied(federation: Any) ->
     made = f.made()
     assert [line["epoch"] for line in made] == [0, 0, 0, 1, 2]
     assert [a["multiplier"] for a in f.lines("accepted") if a["staleness"]] == [2, 2]
-    # D by twos: 25 of 25.6, A 25 of 25.6, B 51 of 51.2: two of 128 are left; A's key sorts before D's, so A takes one,
-    # and B the one that is too small for D
-    assert made[3]["weights"] == [2 * 25, 26, 52]
-    # C by twos: 26 of 26.51, A 24 of 24.99, B 49 of 49.99: A and B take one each, and A the one that is too small for C
-    assert made[4]["weights"] == [2 * 26, 26, 50]
+    # D by twos: 21 of 21.33, A 42 of 42.67, B 42 of 42.67: two of 128 are left, one for A and one for B
+    assert made[3]["weights"] == [2 * 21, 43, 43]
+    # C by twos: 26 of 26.51, A 37 of 37.49, B 37 of 37.49: two are left, and C is furthest below what it wanted
+    assert made[4]["weights"] == [2 * 27, 37, 37]
     f.check_accounts()
     f.check_agreement()
 
@@ -64,7 +63,7 @@ def test_train_loss_is_the_shares_mean_of_mean_losses(federation: Any) -> None:
     f = federation(compute=(1, 2, 3), versions=2, weighting="examples", max_share=0.6)
     f.start()
     line = f.made()[0]
-    assert line["train_loss"] == pytest.approx(np.dot([1 / 6, 2 / 6, 3 / 6], line["losses"]))
+    assert line["train_loss"] == pytest.approx(np.dot([1 / 4, 1 / 4, 2 / 4], line["losses"]))
 
 
 def test_a_run_reaches_its_last_version_and_everyone_holds_it(federation: Any) -> None:

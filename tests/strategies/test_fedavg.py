@@ -32,8 +32,8 @@ def test_a_round_waits_for_everyone(federation: Any) -> None:
     made = f.made()
     assert [line["seconds"] for line in made] == [40, 40, 40]
     assert all(line["staleness"] == [0, 0, 0, 0] for line in made)
-    # 10, 20, 30, 40 examples of W = 128: 12.8, 25.6, 38.4, 51.2
-    assert all(sorted(line["weights"]) == [13, 26, 38, 51] for line in made)
+    # 10, 20, 30, 40 examples count as 16, 16, 32, 32, of W = 128: 21.33, 21.33, 42.67, 42.67
+    assert all(sorted(line["weights"]) == [21, 21, 43, 43] for line in made)
     assert f.counts()["accepted"] == 12 and f.counts()["late"] == 0
     f.check_accounts()
     f.check_agreement()

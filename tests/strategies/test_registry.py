@@ -10,7 +10,7 @@ import pytest
 
 from crossward.config import strategy_settings
 from crossward.config.run_config import RunConfig
-from crossward.config.strategy_settings import DP_FEDAVG, IN_ROUNDS
+from crossward.config.strategy_settings import DP_FEDAVG, FEDASYNC, IN_ROUNDS
 from crossward.encryption.plan import PRESETS
 from server_app.strategy import make_strategy
 from strategies.async_hybrid import AsyncHybrid
@@ -26,6 +26,8 @@ def test_a_run_gets_the_strategy_that_it_names(name: str) -> None:
     given: dict[str, str | float] = {"strategy.name": name, "encryption.policy": "none"}
     if name == DP_FEDAVG:
         given |= {"privacy.unit": "example", "privacy.epsilon": 8.0, "strategy.weighting": "equal"}
+    if name == FEDASYNC:
+        given |= {"strategy.buffer-size": 1, "strategy.min-contributors": 1}
     config = RunConfig.read(given)
     made = make_strategy(config, PRESETS["compact"], MemoryJournal(), SystemClock(), Bandwidths())
     assert type(made) is resolve_name(f"strategies.{STRATEGIES[name]}")

@@ -15,7 +15,7 @@ from crossward.config.strategy_settings import StrategySettings
         ({"strategy.buffer-size": 2}, "buffer-size = 2 is smaller than strategy.min-contributors = 3"),
         ({"strategy.rollback-ratio": 0.9}, "rollback-ratio = 0.9: expected 0"),
         ({"strategy.name": "gossip"}, "strategy.name = 'gossip' is not one of 'async-hybrid', 'fedavg'"),
-        ({"strategy.weighting": "uniform"}, "strategy.weighting"),
+        ({"strategy.weighting": "fair"}, "strategy.weighting"),
         ({"strategy.max-share": 0.0}, "strategy.max-share = 0.0 is not a number above 0.0"),
         ({"strategy.max-staleness": -2}, "strategy.max-staleness"),
         ({"strategy.buffer-size": True}, "strategy.buffer-size = True is not an integer"),

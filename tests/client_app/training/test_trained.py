@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("flwr.app")  # quietly, the first time: its dependencies use what others deprecate
 
-from client_app.training.trained import Trained, coarse, uncounted, unreported
+from client_app.training.trained import Trained, coarse, rough_count, uncounted, unreported
 from crossward.config.schedule import Schedule
 
 VECTOR = np.zeros(2, np.float32)
@@ -40,6 +41,15 @@ def test_losses_near_each_other_are_told_alike() -> None:
 def test_what_is_exact_or_no_loss_stays(mean: float, grid: float) -> None:
     before = trained(mean)
     assert coarse(before, grid) is before
+
+
+@pytest.mark.parametrize(
+    ("size", "reported"),
+    [(1, 16), (22, 16), (23, 32), (64, 64), (90, 64), (91, 128), (10**4, 8192), (10**6, 1 << 14)],
+)
+def test_a_size_is_reported_as_the_nearest_power_of_two_within_bounds(size: int, reported: int) -> None:
+    exact = replace(trained(2.0), num_examples=size)
+    assert rough_count(exact) == replace(exact, num_examples=reported)
 
 
 def test_counts_and_private_facts_are_constants() -> None:

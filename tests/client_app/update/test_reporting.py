@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,8 +22,8 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_a_training_is_reported_whole_or_without_its_count_and_with_a_coarse_loss() -> None:
-    assert Reporting().training(TRAINED) == (TRAINED, 0.0)
+def test_a_training_is_reported_with_a_rough_count_or_none_and_with_a_coarse_loss() -> None:
+    assert Reporting().training(TRAINED) == (replace(TRAINED, num_examples=32), 0.0)
     told, noise = Reporting(counts=False, loss_grid=1.5).training(TRAINED)
     assert noise == 0.0
     assert (told.num_examples, told.num_tokens, told.steps) == (1, 100, 5)

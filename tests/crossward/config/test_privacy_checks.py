@@ -61,9 +61,9 @@ def test_what_does_not_is_refused_by_its_keys(change: dict[str, Any], keys: list
     assert all(key in str(caught.value) for key in keys), caught.value
 
 
-def test_the_default_weighting_is_refused_too() -> None:
-    with pytest.raises(SettingsError, match=r"strategy\.weighting = 'paper'"):
-        RunConfig.read({"privacy.unit": "patient", "privacy.epsilon": 8.0})
+def test_the_default_weighting_reads_nothing_that_a_unit_withholds() -> None:
+    config = RunConfig.read({"privacy.unit": "patient", "privacy.epsilon": 8.0})
+    assert config.strategy.rule.weighting == "uniform"
 
 
 @pytest.mark.parametrize("key", ["strategy.patience", "strategy.target-loss"])

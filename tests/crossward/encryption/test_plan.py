@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from crossward.config.encryption_schemes import BFV
+from crossward.config.encryption_schemes import BFV, COMMITTEE
 from crossward.config.encryption_settings import EncryptionSettings
 from crossward.config.settings import SettingsError, read_settings
 from crossward.encryption.plan import PRESETS, FieldPlan, PlanError
@@ -68,20 +68,23 @@ def test_a_buffer_is_at_most_a_quarter_of_w() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "buffer", "preset"),
-    [(4, 3, "compact"), (4, 4, "compact"), (8, 4, "balanced"), (1000, 10, "balanced"), (40, 33, "precise")],
+    ("scheme", "nodes", "buffer", "bits"),
+    [
+        (BFV, 4, 3, (6, 1)),
+        (BFV, 100, 10, (8, 4)),
+        (BFV, 1000, 10, (10, 7)),
+        (COMMITTEE, 4, 3, (8, 1)),
+        (COMMITTEE, 100, 10, (8, 4)),
+        (COMMITTEE, 400, 300, (11, 1)),
+    ],
 )
-def test_auto_takes_the_preset_that_moves_the_fewest_bytes(nodes: int, buffer: int, preset: str) -> None:
-    chosen = field_plan(EncryptionSettings(scheme=BFV), nodes, buffer)
-    assert chosen == PRESETS[preset]
-    fitting = [plan for plan in PRESETS.values() if plan.total_weight >= 4 * buffer]
-    assert bytes_per_update(chosen, nodes, buffer) == min(bytes_per_update(p, nodes, buffer) for p in fitting)
-
-
-def test_a_buffer_beyond_every_preset_is_refused_with_the_bits_it_takes() -> None:
-    with pytest.raises(PlanError, match=r"no preset holds a buffer of 300 updates \(at most 256\).*\.plan = '12,11,0'"):
-        field_plan(EncryptionSettings(), 400, 300)
-    assert field_plan(EncryptionSettings(plan="12,11,0"), 400, 300) == FieldPlan(12, 11, 0)
+def test_auto_moves_few_bytes_with_a_w_fine_enough(scheme: str, nodes: int, buffer: int, bits: tuple[int, int]) -> None:
+    chosen = field_plan(EncryptionSettings(scheme=scheme), nodes, buffer)
+    assert chosen == FieldPlan(8, *bits)
+    assert chosen.total_weight >= max(4 * buffer, nodes + buffer)
+    fitting = [p for p in PRESETS.values() if p.value_bits == 8 and p.total_weight >= max(4 * buffer, nodes + buffer)]
+    least = min((bytes_per_update(p, nodes, buffer, scheme) for p in fitting), default=math.inf)
+    assert bytes_per_update(chosen, nodes, buffer, scheme) <= 1.15 * least
 
 
 def test_the_exactness_condition_is_the_one_of_the_design() -> None:

@@ -15,7 +15,7 @@ from crossward.encryption.aggregator import arithmetic
 from crossward.encryption.holder import key_material, sealer
 from crossward.encryption.key_file import simulation_key
 from crossward.encryption.key_format import ConsortiumKey
-from crossward.encryption.plan import PRESETS, PlanError
+from crossward.encryption.plan import PRESETS, FieldPlan, PlanError
 from crossward.encryption.secret import Secret
 from crossward.encryption.settings import field_plan
 
@@ -88,10 +88,10 @@ def test_schemes_with_a_context_have_a_simulation_key_of_their_own() -> None:
     assert len({*names, "simulation.key"}) == len(names) + 1
 
 
-def test_auto_weighs_presets_by_what_the_scheme_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def most_for_few_bits(value_bits: int, weight_bits: int, guard_bits: int) -> tuple[float, float]:
-        return 1.0 / value_bits, 1.0 / value_bits
+def test_auto_weighs_plans_by_what_the_scheme_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def least_for_five(value_bits: int, weight_bits: int, guard_bits: int) -> tuple[float, float]:
+        return 1.0, 1.0 + abs(guard_bits - 5)
 
-    assert field_plan(EncryptionSettings(scheme=BFV), 4, 3).value_bits == 8
-    monkeypatch.setitem(SCHEMES, "bfv", replace(SCHEMES["bfv"], bytes_per_value=most_for_few_bits))
-    assert field_plan(EncryptionSettings(scheme=BFV), 4, 3) == PRESETS["precise"]
+    assert field_plan(EncryptionSettings(scheme=BFV), 4, 3) == FieldPlan(8, 6, 1)
+    monkeypatch.setitem(SCHEMES, "bfv", replace(SCHEMES["bfv"], bytes_per_value=least_for_five))
+    assert field_plan(EncryptionSettings(scheme=BFV), 4, 3) == FieldPlan(8, 8, 5)

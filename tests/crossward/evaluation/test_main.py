@@ -114,6 +114,19 @@ def test_what_joining_brought_follows_from_the_rows(evaluated: Any) -> None:
         assert found["sentence"].startswith("at home ") and "elsewhere" in found["sentence"]
 
 
+def test_at_home_a_hospitals_own_adapters_are_measured_on_its_own_notes_alone(
+    finished: Any, evaluated: Any, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(finished.folder, tmp_path / "run")
+    assert main([str(copy), "--generations", "0", "--at-home"]) == 0
+    found = strict((copy / "evaluation.json").read_text())
+    rows, before = table(found), table(evaluated)
+    kinds = [(kind, site) for model, site in rows if (kind := model.partition(":")[0]) in ("local", "personal")]
+    assert len(kinds) == 6 and all((f"{kind}:{site}", site) in rows for kind, site in kinds)
+    assert all(rows[key]["loss"] == pytest.approx(before[key]["loss"]) for key in rows)
+    assert all(set(one["elsewhere"]["adapters"]) == {"base", "global"} for one in found["joining"].values())
+
+
 def test_one_patient_gives_no_interval(evaluated: Any) -> None:
     alone = [row for row in evaluated["rows"] if row["patients"] == 1]
     assert alone, "the fixture has a hospital with one held-out patient"

@@ -207,3 +207,18 @@ def test_a_damaged_version_is_refused(copied: Any, harm: str) -> None:
 def test_training_is_what_nodes_were_asked_for(finished: Any) -> None:
     sent = [event for event in open_run(finished.folder).events if getattr(event, "kind", "") == TRAIN]
     assert sent and all(event.version <= 2 for event in sent)
+
+
+def test_a_run_with_cached_updates_replays_to_the_nodes_own_bits(
+    finished: Any, federation: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The mean of caches that moved the adapter beside the sums is in the run folder's versions, too."""
+    given = {"strategy.variance-reduction": "cached", "strategy.weighting": "equal", "strategy.num-versions": 4}
+    config = finished.config | given | {"run.alone": False, "run.state-dir": str(tmp_path / "state")}
+    run = federation(config, tmp_path / "run")
+    assert replayed(run).tobytes() == run.vector(0).tobytes() == run.vector(2).tobytes()
+    held = run.state(0).copy
+    assert held.cached is not None and held.cached.moved.any()
+    held.cached = None
+    plain = held.vector(run.adapted.initial, open_run(run.folder).plan, run.read.schedule)
+    assert plain.tobytes() != run.vector(0).tobytes()

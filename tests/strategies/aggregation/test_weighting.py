@@ -1,6 +1,7 @@
 """Weights: formulas by hand, staleness, the cap on shares, integers that sum to W, damping on purpose."""
 
 import math
+import statistics
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossward.config.strategy_settings import StrategySettings
-from crossward.config.weightings import EQUAL, WEIGHTINGS, Facts, Weighting
+from crossward.config.weightings import EQUAL, LOSS_CAP, WEIGHTINGS, Facts, Weighting
 from strategies.aggregation.versions import weigh
 from strategies.aggregation.weighting import (
     Contribution,
@@ -21,9 +22,9 @@ from strategies.aggregation.weighting import (
     staleness_factor,
 )
 
-S = StrategySettings(max_share=1.0)
+S = StrategySettings(max_share=1.0, weighting="paper", damping="relative", exponents="0.5,0.5,1")
 A = Contribution(loss_sum=200.0, num_tokens=100, num_examples=10, bandwidth=16.0, staleness=0)
-B = Contribution(loss_sum=100.0, num_tokens=50, num_examples=30, bandwidth=4.0, staleness=3)
+B = Contribution(loss_sum=100.0, num_tokens=50, num_examples=30, bandwidth=4.0, staleness=3, interval=5)
 FORMULAS = [name for name, weighting in WEIGHTINGS.items() if not weighting.fixed]
 
 
@@ -38,6 +39,7 @@ def known(c: Contribution) -> Facts:
         ("paper-literal", 2 / (100 * 4), 2 / (50 * 2)),
         ("examples", 10, 30),
         ("corrected", 100 * 2.001, 50 * 2.001),
+        ("uniform", 1, 1),
     ],
 )
 def test_each_formula_by_hand_and_its_shares_with_staleness(name: str, a: float, b: float) -> None:
@@ -87,6 +89,16 @@ def test_a_cap_below_1_of_k_means_equal_shares() -> None:
     assert shares(parts, replace(S, weighting="examples", max_share=0.1)) == pytest.approx([0.25] * 4)
 
 
+@pytest.mark.parametrize("name", ["paper", "corrected"])
+def test_a_loss_counts_up_to_a_multiple_of_the_versions_median(name: str) -> None:
+    s = replace(S, weighting=name)
+    others = [Contribution(200.0, 100, 10, 16.0, 0), Contribution(220.0, 100, 10, 16.0, 0)]
+    noise, bound = (Contribution(loss, 100, 10, 16.0, 0) for loss in (5000.0, LOSS_CAP * 220.0))
+    assert shares([*others, noise], s) == pytest.approx(shares([*others, bound], s))
+    below = Contribution(0.9 * LOSS_CAP * 220.0, 100, 10, 16.0, 0)
+    assert shares([*others, below], s)[2] < shares([*others, bound], s)[2]
+
+
 @pytest.mark.parametrize("loss", [0.0, float("inf"), float("nan")])
 def test_losses_that_give_no_weights_mean_equal_shares(loss: float) -> None:
     parts = [Contribution(loss, 1, 1, 1, 0)] * 4
@@ -100,6 +112,7 @@ contribution = st.builds(
     num_examples=st.integers(1, 10**9),
     bandwidth=st.floats(0.1, 1e5),
     staleness=st.integers(0, 1000),
+    interval=st.integers(1, 1000),
 )
 
 
@@ -110,6 +123,8 @@ def test_shares_sum_to_1_under_the_cap_and_keep_the_order(c: list[Contribution],
     got = shares(c, s)
     assert math.fsum(got) == pytest.approx(1.0)
     assert all(0 <= share <= max(cap, 1 / len(c)) * (1 + 1e-9) for share in got)
+    most = LOSS_CAP * statistics.median(x.mean_loss for x in c)
+    c = [replace(x, loss_sum=min(x.loss_sum, most * x.num_tokens)) for x in c]
     raw = [WEIGHTINGS[name].weight(known(x), s) * staleness_factor(x.staleness, s.staleness_exponent) for x in c]
     if sum(raw) > 0:
         ordered = [got[i] for i in sorted(range(len(c)), key=lambda i: raw[i])]
@@ -193,6 +208,27 @@ def test_absolute_damping_scales_each_update_by_its_own_factor() -> None:
     share = shares([FRESH, STALE], s)
     total = damped_total([FRESH, STALE], share, 128, s)
     assert integer_weights(share, total, [1, 1]) == [64, 32]
+
+
+def test_fading_damping_begins_as_absolute_and_ends_with_shares_as_intervals() -> None:
+    s = replace(S, weighting="uniform", damping="fading", exponents="0.5,1,1")
+    absolute, stale = replace(s, damping="absolute"), replace(STALE, interval=4)
+    parts = [FRESH, FRESH, stale]  # staleness factors 1, 1, 1/4
+    assert weigh(parts, 1 << 10, s, 0.0) == weigh(parts, 1 << 10, absolute, 0.9)
+    assert shares(parts, s, 0.5) == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert shares(parts, s, 1.0) == pytest.approx([1 / 6, 1 / 6, 4 / 6])
+    for progress in (0.0, 0.5, 1.0):  # the version's step is as long all the time
+        assert damped_total(parts, shares(parts, s, progress), 1 << 10, s) == round((1 << 10) * 2.25 / 3)
+
+
+def test_fading_lets_slow_hospitals_count_as_much_over_a_run() -> None:
+    """A slow hospital in every fourth version: by the end its shares make up for that."""
+    s = replace(S, weighting="uniform", damping="fading", exponents="0.5,1,1", max_share=0.45)
+    quick = [Contribution(1, 1, 1, 1, 0)] * 3
+    slow = Contribution(1, 1, 1, 1, 3, interval=4)
+    often, seldom = weigh(quick, 1 << 10, s, 1.0)[1], weigh([*quick[:2], slow], 1 << 10, s, 1.0)[1]
+    early = weigh([*quick[:2], slow], 1 << 10, s, 0.0)[1]
+    assert seldom[2] > often[0] > early[2]
 
 
 def test_absolute_damping_leaves_every_update_a_weight() -> None:
