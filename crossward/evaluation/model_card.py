@@ -161,7 +161,7 @@ def _hospitals(subject: Subject) -> str:
     for event in run.events:
         if isinstance(event, Accepted):
             trained[event.site] = event.num_examples
-    counted = EXAMPLES in WEIGHTINGS[subject.config.strategy.weighting].needs
+    counted = EXAMPLES in WEIGHTINGS[subject.config.strategy.rule.weighting].needs
     rows = []
     for site in _sites(run):
         held = run.state.measures.get(("global", site))

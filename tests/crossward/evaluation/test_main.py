@@ -239,7 +239,7 @@ def labelled(finished: Any, home: Any, tmp_path_factory: pytest.TempPathFactory)
 def test_the_label_task_adds_scores(labelled: str) -> None:
     rows = table(json.loads(labelled))
     for row in rows.values():
-        assert set(row) == COLUMNS | {"auroc", "macro_f1"} and 0 <= row["macro_f1"] <= 1
+        assert set(row) == COLUMNS | {"auroc", "macro_f1", "brier", "ece"} and 0 <= row["macro_f1"] <= 1
     assert 0 <= rows["global", "all"]["auroc"] <= 1
 
 
