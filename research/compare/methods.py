@@ -18,7 +18,8 @@ from typing import Any
 from crossward.config.encryption_schemes import BFV, CKKS
 from crossward.config.encryption_settings import ALL, COMPACT, NONE, SENSITIVE, EncryptionSettings
 from crossward.config.privacy_settings import PATIENT
-from crossward.config.strategy_settings import ASYNC_HYBRID, FEDAVG, IN_ROUNDS
+from crossward.config.strategy_settings import IN_ROUNDS
+from crossward.config.weight_rules import ASYNC_HYBRID, FEDAVG
 
 CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED, PERSONAL = (
     "centralised",
