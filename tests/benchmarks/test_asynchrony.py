@@ -18,10 +18,11 @@ from benchmarks.asynchrony.config import RATES, SETTINGS, ConfigError, read_conf
 from benchmarks.asynchrony.curve import Curve
 from benchmarks.asynchrony.jobs import Job, Outcome, changed, make
 from benchmarks.asynchrony.rows import figures, ratios
-from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, SYNC
+from benchmarks.asynchrony.run import ASYNC, SYNC
 from benchmarks.asynchrony.toy import hospitals
 from benchmarks.asynchrony.tuning import best_rate
 from crossward.config.encryption_schemes import COMMITTEE
+from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 from crossward.encryption.plan import FieldPlan
 
 CONFIG = read_config()
