@@ -225,6 +225,8 @@ def test_the_best_rate_is_the_soonest_and_without_any_the_lowest() -> None:
         )[0]
 
     assert run({0.4: curve(1.0, 0.6, 0.4), 0.8: curve(1.0, 0.4), 1.6: curve(1.0, 0.9)}) == 0.8
+    alike = curve(1.0, 0.494)  # 0.5 is reached 1 % later than with 0.489
+    assert run({0.4: alike, 0.8: curve(1.0, 0.489), 1.6: curve(1.0, 0.9)}) == 0.4
     assert run({0.4: curve(1.0, 0.8), 0.8: curve(1.0, 0.7), 1.6: curve(1.0, 1.9)}) == 0.8
 
 
