@@ -18,7 +18,8 @@ RELATIVE, ABSOLUTE, FADING = "relative", "absolute", "fading"
 DAMPINGS = {  # name: what it does (strategies.aggregation.weighting)
     RELATIVE: "staleness only shifts shares within a buffer",
     ABSOLUTE: "each update is shortened by its own staleness factor",
-    FADING: "as absolute at first; towards the last version shares make up for how seldom a hospital takes part",
+    FADING: "as absolute at first; by the last version (with few hospitals: always) shares make up for how seldom a "
+    "hospital takes part",
 }
 
 
