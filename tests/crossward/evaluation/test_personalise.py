@@ -1,4 +1,4 @@
-"""``crossward personalise``: a personal adapter from a run folder, from a node's own copy, or from an exported adapter."""
+"""``crossward personalise``: from a run folder, from a node's own copy, or from an exported adapter."""
 
 from __future__ import annotations
 
