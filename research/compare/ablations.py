@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crossward.config.model_settings import B_ONLY, CORE
-from crossward.config.strategy_settings import StrategySettings
+from crossward.config.weight_rules import ASYNC_HYBRID, RULES
 from crossward.config.weightings import WEIGHTINGS
 from research.compare.methods import DP_FL, ENCRYPTED, METHODS, Method
 from research.compare.settings import Comparison
@@ -20,7 +20,7 @@ SHOWN = ("loss", "perplexity", "bytes_per_round", "crypto_seconds_per_round", "t
 _BASE = METHODS[ENCRYPTED]
 _GROUPS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "weighting": tuple(
-        (name, {"strategy__weighting": name}) for name in WEIGHTINGS if name != StrategySettings().weighting
+        (name, {"strategy__weighting": name}) for name in WEIGHTINGS if name != RULES[ASYNC_HYBRID].weighting
     ),
     "buffer": (("all hospitals", {}),),  # its size is the comparison's number of hospitals
     "plan": (
