@@ -25,7 +25,7 @@ from data.batches import padded
 
 SHARE = 0.05  # of a training's time
 PASSES = 3.0  # a training step takes as long as so many forward passes
-SHORTEST, LONGEST = 32, 64  # tokens of a patient's window
+SHORTEST, LONGEST = 24, 64  # tokens of a patient's window
 FEWEST = 10  # patients: a mean of fewer is not reported
 
 Floats = NDArray[np.float64]
