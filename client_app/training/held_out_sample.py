@@ -2,7 +2,7 @@
 
 The sample is bounded so that measuring it takes about a twentieth of the training's time, and the same for the whole
 run, so that its loss moves with the model alone. What leaves the node of it is a noisy mean
-(``client_app.update.progress``).
+(``client_app.update.held_out_loss``).
 
 Not for: held-out measures of whole notes (``client_app.training.measuring``).
 """
