@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crossward.config.variance_reduction import FADE, Block
+from crossward.config.variance_reduction import FADE, PACE, Block
 from crossward.encryption.holder import Integers
 from crossward.protocol.messages import RecordHead
 
@@ -93,7 +93,7 @@ class CachedMean:
 
     def add(self, head: RecordHead, place: slice, opened: Integers) -> None:
         """Take in a part of a record: its ``opened`` integers (int64) at ``place``."""
-        new = opened * (head.block.gain * 2.0**-head.epoch)
+        new = opened * (head.block.gain * PACE * 2.0**-head.epoch)
         if head.sign > 0:
             self.recent[place] += new
         elif self.at.reopened:

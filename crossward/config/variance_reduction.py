@@ -24,7 +24,8 @@ VARIANCE_REDUCTION = {
     CACHED: "hospitals send how an update differs from their last one, and nodes add the mean of the last ones, so "
     "that a hospital that takes part less often counts as much",
 }
-FADE = 0.95  # of H and of every cache in it, at the end of a block
+FADE = 0.98  # of H and of every cache in it, at the end of a block
+PACE = 0.25  # how far a cache moves to the hospital's newest delta: a power of two, so that sums of it are exact
 
 
 class Block(NamedTuple):
