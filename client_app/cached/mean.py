@@ -5,10 +5,10 @@ H / N. With the next block
 
     moved += versions H / N,  H = FADE (H + recent),  recent = 0
 
-where ``recent`` is the sum of the block's opened sums, times the updates of a full buffer. Values are in units of scale
-epoch 0 over W, so ``recent`` is a sum of integers over a power of two: exact, however records were grouped. The rest is
-element by element in float64, once a block, without fused operations: nodes that applied the same records hold the
-same bits.
+where ``recent`` is the sum of the block's opened sums, times the updates of a full buffer and ``PACE``. Values are in
+units of scale epoch 0 over W, so ``recent`` is a sum of integers over a power of two: exact, however records were
+grouped. The rest is element by element in float64, once a block, without fused operations: nodes that applied the same
+records hold the same bits.
 
 A version that is taken back leaves ``recent``; from the block before, once its own is empty. Such a block is opened
 again with all that it brought in H, and what H moved by too much is taken off version by version, so that the block's

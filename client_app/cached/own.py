@@ -5,8 +5,8 @@ fades and is taken back with the sum. So an update that was lost, refused, late 
 node that was away follows the versions that it missed. What a node loses with its state fades from the sum with the
 next blocks (``crossward.config.variance_reduction``).
 
-No residual is kept beside it: what rounding or clipping cut off an update is missing in the cache, too, and so is part
-of the next difference.
+No residual is kept beside it: rounding is unbiased, and what the range cuts off a difference is missing in the cache,
+too, so that the next difference asks for it again.
 
 Not for: the sum of all (``client_app.cached.mean``).
 """
