@@ -71,6 +71,8 @@ test-comparison: install-dev
 
 # MODEL: a Hugging Face folder or a hub id.
 test-real: install-dev
+	@test -n "$$MODEL" || { echo "name a model: make test-real MODEL=FOLDER, a Hugging Face folder of a causal language" \
+	"model, or MODEL=HuggingFaceTB/SmolLM2-135M-Instruct where the network or the hub's cache has it" >&2; exit 2; }
 	@CROSSWARD_TEST_MODEL="$$(test -d "$$MODEL" && cd -- "$$MODEL" && pwd || printf %s "$$MODEL")" \
 	.venv/bin/python -m pytest -n 0 -m real tests/test_real_model.py $(PYTEST_ARGS)
 

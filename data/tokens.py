@@ -41,7 +41,8 @@ class Frame:
 
     ``start`` opens a sequence (usually the tokenizer's BOS, else its EOS), ``stop`` ends a note (EOS, else a blank
     line), and ``prompt``, ``question`` and ``answers`` make the label task's sequence: start prompt note question
-    answer stop.
+    answer stop. The prompt says what is asked, so that the note is read for it, and nothing but a cue stands between
+    note and answer.
     """
 
     start: Ids
@@ -110,8 +111,8 @@ def make_frame(tokenizer: Any, config: DataConfig, labels: Sequence[str]) -> Fra
     return Frame(
         start=start,
         stop=stop,
-        prompt=_encode(tokenizer, "Clinical note:\n") if label_task else stop[:0],
-        question=_encode(tokenizer, f"\n\n{question}\nAnswer:") if label_task else stop[:0],
+        prompt=_encode(tokenizer, f"{question}\n\nClinical note:\n") if label_task else stop[:0],
+        question=_encode(tokenizer, "\n\nAnswer:") if label_task else stop[:0],
         answers=tuple(_encode(tokenizer, f" {label}") for label in labels) if label_task else (),
         pad=next((token for token in (pad, eos, bos) if token is not None), 0),
     )

@@ -9,15 +9,16 @@ import math
 from pathlib import Path
 from typing import Any
 
-from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, SYNC
+from benchmarks.asynchrony.run import ASYNC, SYNC
 from benchmarks.asynchrony.studies import SPEED, TINY, WEIGHTING
+from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 
 Found = dict[str, Any]
 INK, MUTED, ALERT = "#1c2733", "#5b6b7a", "#c0392b"
 LOOKS = {
     ASYNC: ("AsyncHybrid", "#1f4e8c", 2.6),
     SYNC: ("fedavg (synchronous)", "#d1491b", 2.6),
-    FEDBUFF: ("FedBuff's settings", "#3a9a8c", 1.3),
+    FEDBUFF: ("FedBuff", "#3a9a8c", 1.3),
     FEDASYNC: ("FedAsync (buffer 1)", "#9aa5b1", 1.3),
 }
 BARS = ("#1f4e8c", "#6f9bd1", "#e0a030", "#3a9a8c", "#9aa5b1")

@@ -1,6 +1,6 @@
 """``--tune``: each strategy's server learning rate, the best of one fixed grid in the headline's setting.
 
-The best is the shortest time to target on the tuning seeds, which are not measured later. Kept in rates.toml
+The best is the shortest time to target on the tuning seeds, which are not measured later, or a lower rate's within 3 %. Kept in rates.toml
 and used for every spread of links. Asynchronous strategies have one for each kind of compute, since staleness that is
 the same for all is harder to bear; a synchronous round of everybody does not depend on the clock at all.
 
@@ -19,6 +19,7 @@ from benchmarks.asynchrony.run import STRATEGIES, SYNC
 from benchmarks.harness.command import say
 from crossward.machine.files import write_atomic
 
+ALIKE = 1.03
 HEAD = """# Found by `python -m benchmarks.asynchrony --tune`: of rates.grid (tiny_grid: the embedded model), the server
 # learning rate with the shortest time to target on the tuning seeds in the headline's setting, by strategy and nodes.
 # Beside each: the rates tried, with the virtual seconds to target ('-': not reached, or not before the best).
@@ -31,9 +32,9 @@ def best_rate(
     grid: tuple[float, ...],
     seeds: tuple[int, ...],
 ) -> tuple[float, dict[float, float]]:
-    """The rate with the shortest mean time to target, and every rate's; a run much slower than the best is cut off.
+    """The best rate, and every rate's mean time to target; a run much slower than the best is cut off.
 
-    Where no rate reaches the target, the one with the lowest loss in the end.
+    Best is the lowest whose time is within ``ALIKE`` of the shortest: it ends with less noise. Where no rate reaches the target, the one with the lowest loss in the end.
     """
     tried: dict[float, float] = {}
     ends: dict[float, float] = {}
@@ -43,7 +44,9 @@ def best_rate(
         tried[rate] = sum(outcome.reach()[0] for outcome in found) / len(found)
         ends[rate] = sum(outcome.curve.loss[-1] for outcome in found) / len(found)
     reached = {rate: seconds for rate, seconds in tried.items() if math.isfinite(seconds)}
-    return min(reached or ends, key=lambda rate: (reached or ends)[rate]), tried
+    if not reached:
+        return min(ends, key=lambda rate: ends[rate]), tried
+    return min(rate for rate, seconds in reached.items() if seconds <= ALIKE * min(reached.values())), tried
 
 
 def tune(config: Config, path: Path, nodes: tuple[int, ...], tiny: bool) -> None:

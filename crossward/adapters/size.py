@@ -6,7 +6,7 @@ Not for: what follows from it (``crossward.config.model_defaults``).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import init_empty_weights
@@ -44,7 +44,7 @@ def _empty(folder: Path) -> Any:
     try:
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
         with init_empty_weights():
-            empty: Any = AutoModelForCausalLM.from_config(config)
+            empty = cast(Any, AutoModelForCausalLM).from_config(config)
         empty.tie_weights()
     except Exception as error:  # transformers raises anything from KeyError to ValueError for a bad configuration
         raise LocalFilesError(

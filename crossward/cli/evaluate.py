@@ -79,8 +79,9 @@ def evaluate(
         Path | None,
         typer.Option(click_type=PATH, metavar="FOLDER", help="Where to write the PEFT folder (default: in the run)."),
     ] = None,
+    state_dir: StateDir = None,
 ) -> int:
-    """Open a run's global adapter, measure it on held-out notes and write it as a PEFT folder."""
+    """Measure a run's adapters on held-out notes; write the global one as a PEFT folder."""
     with failing_evaluation():
         from crossward.evaluation.report import Wanted, evaluate
         from crossward.launcher.views import redraw_report
@@ -92,7 +93,7 @@ def evaluate(
                 passphrase_file=passphrase_file,
                 roster=roster,
                 version=version,
-                set=tuple(set_ or ()),
+                set=(*(set_ or ()), *([f"run.state-dir={state_dir}"] if state_dir is not None else [])),
                 sites=sites,
                 notes=tuple(notes or ()),
                 centralised=centralised,
@@ -119,7 +120,7 @@ def export(
     site: Annotated[str, typer.Option(metavar="NAME", help="Whose adapter, alone or personal.")] = "",
     state_dir: StateDir = None,
 ) -> int:
-    """Write an adapter of a run as a PEFT folder with tokenizer and model card, which transformers and vLLM load."""
+    """Write an adapter of a run as a PEFT folder with tokenizer and model card."""
     with failing_evaluation():
         from crossward.evaluation.export import export
         from crossward.evaluation.replay import open_run

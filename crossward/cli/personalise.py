@@ -32,7 +32,7 @@ def personalise(
         typer.Option("--set", metavar="KEY=VALUE", help="Another setting than the run's, such as personal.steps."),
     ] = None,
 ) -> int:
-    """Make a hospital's personal adapter of a global one, on its own notes; nothing leaves the machine."""
+    """Make a hospital's personal adapter of a global one, on its own notes."""
     with failing_evaluation():
         from rich.console import Console
 

@@ -15,9 +15,9 @@ from crossward.config.data_sources import SOURCES
 from crossward.config.model_settings import EIGHT_BIT
 from crossward.config.privacy_settings import HOSPITAL, LOCAL_UNITS, NO_UNIT, PATIENT
 from crossward.config.settings import SettingsError
-from crossward.config.strategy_settings import DP_FEDAVG
 from crossward.config.train_settings import FP16, NO_SHARDING
 from crossward.config.variance_reduction import CACHED
+from crossward.config.weight_rules import DP_FEDAVG
 from crossward.config.weightings import WEIGHTINGS, missing
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ RELATIVE, ABSOLUTE, FADING = "relative", "absolute", "fading"
 DAMPINGS = {  # name: what it does (strategies.aggregation.weighting)
     RELATIVE: "staleness only shifts shares within a buffer",
     ABSOLUTE: "each update is shortened by its own staleness factor",
-    FADING: "as absolute at first; towards the last version shares make up for how seldom a hospital takes part",
+    FADING: "as absolute at first; by the last version (with few hospitals: always) shares make up for how seldom a "
+    "hospital takes part",
 }
 
 
@@ -34,7 +35,7 @@ class WeightRule:
 
 
 RULES = {
-    ASYNC_HYBRID: WeightRule("uniform", FADING, staleness_exponent=1.0),
+    ASYNC_HYBRID: WeightRule("examples", FADING, staleness_exponent=1.0),
     FEDAVG: WeightRule("examples", RELATIVE),
     DP_FEDAVG: WeightRule(EQUAL, RELATIVE),
     FEDBUFF: WeightRule("examples", ABSOLUTE),

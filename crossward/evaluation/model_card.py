@@ -8,7 +8,7 @@ Not for: the adapter's files (``crossward.evaluation.export``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,21 +24,8 @@ from crossward.config.weightings import EXAMPLES, WEIGHTINGS
 from crossward.evaluation.replay import Run
 from crossward.ledger.events import Accepted
 from crossward.machine.paths import looks_like_path
-from crossward.report.joining.figures import (
-    ADAPTERS,
-    ALONE,
-    GLOBAL,
-    PAIRS,
-    PERSONAL,
-    Joining,
-    Level,
-    Place,
-    evaluated,
-    present,
-    reported,
-)
-from crossward.report.joining.sentence import gap_text, sentence
-from crossward.report.svg import clean, short
+from crossward.report.joining.figures import ALONE, GLOBAL, PERSONAL, Joining, evaluated, reported
+from crossward.report.joining.markdown import cell, results, table
 
 MARK = "<!-- written by crossward: it is replaced with the adapter -->"
 PACKAGES = ("crossward", "torch", "transformers", "peft")
@@ -88,7 +75,7 @@ def model_card(subject: Subject, joinings: Sequence[Joining] | None = None) -> s
         "Where it comes from": _origin(subject),
         "Hospitals": _hospitals(subject),
         "Privacy": _privacy(subject),
-        "Results": _results(shown),
+        "Results": results(shown),
         "How to load it": _loading(subject),
     }
     body = "\n\n".join(f"## {title}\n\n{text}" if title else text for title, text in sections.items() if text)
@@ -102,7 +89,8 @@ def _name(config: RunConfig) -> str:
 
 
 def _on_hub(subject: Subject) -> bool:
-    return subject.base.source == subject.config.model.name
+    name = subject.config.model.name
+    return subject.base.source == name and not looks_like_path(name)
 
 
 def _licence(subject: Subject) -> str:
@@ -117,24 +105,22 @@ def _front(subject: Subject) -> str:
 
 def _title(subject: Subject) -> str:
     kind = (
-        "Global adapter"
-        if subject.which == GLOBAL
-        else f"{subject.which.capitalize()} adapter of {_cell(subject.site)}"
+        "Global adapter" if subject.which == GLOBAL else f"{subject.which.capitalize()} adapter of {cell(subject.site)}"
     )
     return f"{kind}, version {subject.version} of run {subject.lineage[:8]}"
 
 
 def _opening(subject: Subject) -> str:
     hospitals = len(_sites(subject.run)) if subject.run is not None else "several"
-    what = _WHAT[subject.which].format(hospitals=hospitals, site=_cell(subject.site))
-    return f"This is {what}. It is a LoRA adapter in PEFT's format for the base model {_cell(_name(subject.config))}."
+    what = _WHAT[subject.which].format(hospitals=hospitals, site=cell(subject.site))
+    return f"This is {what}. It is a LoRA adapter in PEFT's format for the base model {cell(_name(subject.config))}."
 
 
 def _origin(subject: Subject) -> str:
     run, config = subject.run, subject.config
-    folder, made = (f"{_cell(run.folder.name)}, ", f" of {len(run.versions)} made") if run is not None else ("", "")
+    folder, made = (f"{cell(run.folder.name)}, ", f" of {len(run.versions)} made") if run is not None else ("", "")
     name, revision = _name(config), subject.base.revision
-    base = f"{_cell(name)}, revision {revision or 'main'}" if _on_hub(subject) else f"{name}, a folder; no hub revision"
+    base = f"{cell(name)}, revision {revision or 'main'}" if _on_hub(subject) else f"{name}, a folder; no hub revision"
     base = "the model that Crossward embeds" if config.model.name == EMBEDDED else base
     licence = _licence(subject)
     sealed = config.encryption
@@ -147,7 +133,7 @@ def _origin(subject: Subject) -> str:
         ("encryption", "none" if sealed.policy == NONE else f"{sealed.scheme}, policy {sealed.policy}"),
         ("made with", ", ".join(f"{package} {version(package)}" for package in PACKAGES)),
     ]
-    return _table(("", ""), rows)
+    return table(("", ""), rows)
 
 
 def _sites(run: Run) -> list[str]:
@@ -167,20 +153,20 @@ def _hospitals(subject: Subject) -> str:
         held = run.state.measures.get(("global", site))
         of_test = f"{held.patients:.0f} patients, {held.tokens:.0f} tokens" if held is not None else "not reported"
         if subject.which == GLOBAL or site == subject.site:
-            rows.append((_cell(site), *([str(trained.get(site, "-"))] if counted else []), of_test))
+            rows.append((cell(site), *([str(trained.get(site, "-"))] if counted else []), of_test))
     says = (
         ""
         if counted
         else ("\n\nHow many notes a hospital trained on is not published: the exact number can tell who is among them.")
     )
     head = ("hospital", *(["training sequences"] if counted else []), "held out, as reported")
-    return _table(head, rows) + says if rows else ""
+    return table(head, rows) + says if rows else ""
 
 
 def _privacy(subject: Subject) -> str:
     if subject.which != GLOBAL:
         return (
-            f"**It stays at {_cell(subject.site)}.** {_REMEMBERS}It was trained there without noise, whatever the "
+            f"**It stays at {cell(subject.site)}.** {_REMEMBERS}It was trained there without noise, whatever the "
             "run's privacy settings: no epsilon bounds what it reveals. Protect it as you protect the notes."
         )
     settings = subject.config.privacy
@@ -206,33 +192,6 @@ def _spent(subject: Subject) -> float:
     return max((event.local_epsilon or 0.0 for event in run.events if isinstance(event, Accepted)), default=0.0)
 
 
-def _level(level: Level | None) -> str:
-    if level is None:
-        return "-"
-    if level.low is None or level.high is None:
-        return short(level.perplexity)
-    return f"{short(level.perplexity)} [{short(level.low)}, {short(level.high)}]"
-
-
-def _results(joinings: Sequence[Joining]) -> str:
-    if not joinings:
-        return ""
-    places: list[tuple[str, Place]] = [(f"{_cell(one.site)}, at home", one.home) for one in joinings]
-    places += [(f"{_cell(one.site)}, elsewhere", one.elsewhere) for one in joinings if one.elsewhere is not None]
-    models = present(joinings)
-    pairs = [pair for pair in PAIRS if any("-".join(pair) in place.differences for _, place in places)]
-    rows = []
-    for name, place in places:
-        gaps = (place.differences.get("-".join(pair)) for pair in pairs)
-        levels = (_level(place.adapters.get(model)) for model in models)
-        rows.append((name, str(place.patients), *levels, *("-" if gap is None else gap_text(gap) for gap in gaps)))
-    head = ("", "patients", *(ADAPTERS[model] for model in models), *(f"{one} - {other}" for one, other in pairs))
-    says = "Held-out perplexity with 95 % intervals by patient; lower is better."
-    says += " Differences are nats a token, ± 95 % paired by patient." if pairs else " As the hospitals reported it."
-    lines = "\n".join(f"- {_cell(one.site)}: {sentence(one)}" for one in joinings) if pairs else ""
-    return "\n\n".join(filter(None, [says, _table(head, rows), lines]))
-
-
 def _loading(subject: Subject) -> str:
     if subject.config.model.name == EMBEDDED:
         base = ["from crossward.adapters import ModelConfig, load_base", "base = load_base(ModelConfig()).model"]
@@ -252,14 +211,3 @@ def _loading(subject: Subject) -> str:
         "tokenizer = AutoTokenizer.from_pretrained(FOLDER)",
     ]
     return "\n".join(["```python", *lines, "```"])
-
-
-def _cell(text: str) -> str:
-    """``text`` as one printable line that Markdown shows as it is."""
-    plain = clean(text, 200)
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in plain)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -28,7 +28,7 @@ from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import simulation_keys
 from crossward.launcher.display import Display
-from crossward.launcher.environment import SIMULATION, make_home
+from crossward.launcher.environment import OFFLINE, SIMULATION, make_home
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.flower import Flower, tail
 from crossward.launcher.folder import check_new, check_resumed, new_log
@@ -91,6 +91,8 @@ class Launch:
         self._settings: RunConfig | None = None  # of this app
         defaults = app_defaults(options.app)
         overrides = options.resumed | read_overrides(options.run_config, defaults)
+        if options.offline:  # this process looks for the model as well
+            os.environ.update(OFFLINE)
         if self._ours:
             from crossward.launcher.choices import with_model, with_notes
             from crossward.launcher.preflight import (  # imports every package's settings: half a second
@@ -113,7 +115,7 @@ class Launch:
         )
         self.folder = absolute(str(chosen), FOLDER_KEY)
         (check_resumed if self._resumed else check_new)(self.folder)
-        own = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
+        own: dict[str, Value] = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
         self._overrides: dict[str, Value] = overrides | own
         self._config = defaults | overrides
         self._federation = federation(options, cores())

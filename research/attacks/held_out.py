@@ -17,7 +17,6 @@ Not for: what else stands beside an update (``research.attacks.reported``), or p
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -112,17 +111,19 @@ class Noisy:
 
     name = f"as reported, epsilon {EPSILON:g}"
 
-    def _run(self, losses: Floats, normals: Sequence[float]) -> Floats:
+    def _run(self, losses: Floats, normals: Floats) -> Floats:
         last, out, versions = None, [], losses.shape[1]
         for version in range(versions):
-            last = following(last, losses[:, version].tolist(), version, versions, lambda at: normals[at]) or last
+            last = (
+                following(last, losses[:, version].tolist(), version, versions, lambda at: float(normals[at])) or last
+            )
             assert last is not None
             out.append(last.value)
         return np.array(out)
 
     def report(self, losses: Floats, rng: np.random.Generator) -> Floats:
         """The estimates, with fresh noise for every version."""
-        return self._run(losses, list(rng.standard_normal(losses.shape[1])))
+        return self._run(losses, rng.standard_normal(size=(losses.shape[1],)))
 
     def likelihood(self, reports: Floats, losses: Floats) -> float:
         """What noise the reports would have had, version by version: the reports so far are known to everybody."""

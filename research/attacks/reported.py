@@ -34,7 +34,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from client_app.training.learner import LoraLearner
-from client_app.training.trained import on_grid
+from client_app.training.trained import on_grid, rough_count
 from client_app.update.payloads import Payloads, Vault
 from client_app.update.quantise import quantise
 from crossward.config.encryption_schemes import BFV
@@ -131,7 +131,7 @@ class Workbench:
             with Payloads(self.learner.sizes, PLAN, self.vault) as payloads:
                 self.bytes.append(payloads.seal(rounded.values).size)
         mean = trained.loss_sum / trained.num_tokens
-        facts = [trained.num_examples, trained.num_tokens, mean, rounded.clipped, seconds]
+        facts = [rough_count(trained).num_examples, trained.num_tokens, mean, rounded.clipped, seconds]
         return World(np.array(facts, dtype=np.float64), self._known([patient]), self._known(others), inside)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crossward.config.model_settings import B_ONLY, CORE
-from crossward.config.weightings import DEFAULT, WEIGHTINGS
+from crossward.config.weight_rules import ASYNC_HYBRID, RULES
+from crossward.config.weightings import WEIGHTINGS
 from research.compare.methods import DP_FL, ENCRYPTED, METHODS, Method
 from research.compare.settings import Comparison
 from research.compare.statistics import paired, spread
@@ -18,7 +19,9 @@ Facts = dict[str, Any]
 SHOWN = ("loss", "perplexity", "bytes_per_round", "crypto_seconds_per_round", "train_seconds_per_round", "epsilon")
 _BASE = METHODS[ENCRYPTED]
 _GROUPS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
-    "weighting": tuple((name, {"strategy__weighting": name}) for name in WEIGHTINGS if name != DEFAULT),
+    "weighting": tuple(
+        (name, {"strategy__weighting": name}) for name in WEIGHTINGS if name != RULES[ASYNC_HYBRID].weighting
+    ),
     "buffer": (("all hospitals", {}),),  # its size is the comparison's number of hospitals
     "plan": (
         (

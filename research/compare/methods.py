@@ -18,8 +18,8 @@ from typing import Any
 from crossward.config.encryption_schemes import BFV, CKKS
 from crossward.config.encryption_settings import ALL, COMPACT, NONE, SENSITIVE, EncryptionSettings
 from crossward.config.privacy_settings import PATIENT
-from crossward.config.strategy_settings import ASYNC_HYBRID, FEDAVG, IN_ROUNDS
-from crossward.config.weightings import DEFAULT
+from crossward.config.strategy_settings import IN_ROUNDS
+from crossward.config.weight_rules import ASYNC_HYBRID, FEDAVG
 
 CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED, PERSONAL = (
     "centralised",
@@ -34,7 +34,7 @@ CENTRALISED, LOCAL, FL, DP_FL, HE_FL, HYBRID, ENCRYPTED, PERSONAL = (
 ENCRYPTED_SYNC = "encrypted-sync"  # no method of its own: a check that sealing changes nothing
 
 _ROUNDS = {"strategy.name": FEDAVG, "strategy.weighting": "examples", "strategy.buffer-size": 0}
-_ASYNC = {"strategy.name": ASYNC_HYBRID, "strategy.weighting": DEFAULT}
+_ASYNC = {"strategy.name": ASYNC_HYBRID}  # weights and damping are its own
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,7 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
         "to central",
         "perplexity mean",
         "worst",
-        "AUROC",
-        "mean, worst",
+        "AUROC pooled, mean",
         "Brier, ECE",
         "leakage",
     )
@@ -70,7 +69,7 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
         table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=heading == "leakage")
     for row in rows:
         if row.get("unavailable"):
-            table.add_row(row["title"], *["-"] * 7, _leakage(row), *["-"] * 5)
+            table.add_row(row["title"], *["-"] * 6, _leakage(row), *["-"] * 5)
             continue
         table.add_row(
             row["title"],
@@ -78,8 +77,7 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
             _delta(row, "loss_delta"),
             _pm(row, "perplexity_mean", 2),
             _pm(row, "perplexity_worst", 2),
-            _pm(row, "auroc_pooled", 3),
-            _pair(row, "auroc_mean", "auroc_worst"),
+            _pair(row, "auroc_pooled", "auroc_mean"),
             _pair(row, "brier", "ece"),
             _leakage(row),
             size(round(row["bytes_per_round"])),

@@ -20,7 +20,14 @@ from crossward.protocol.parts import Part
 from strategies.aggregation.blocks import next_block
 from strategies.aggregation.catchup import version_name
 from strategies.aggregation.combine import combine
-from strategies.aggregation.weighting import Contribution, damped_total, equal_weights, integer_weights, shares
+from strategies.aggregation.weighting import (
+    Contribution,
+    damped_total,
+    equal_weights,
+    evenness,
+    integer_weights,
+    shares,
+)
 from strategies.history.state import ServerState, multiplier, multiplier_room
 
 
@@ -79,13 +86,13 @@ def drop_others(state: ServerState, layout: str, shape: Shape, key: str) -> None
 
 
 def weigh(
-    contributions: list[Contribution], most: int, settings: StrategySettings, progress: float = 0.0
+    contributions: list[Contribution], most: int, settings: StrategySettings, evened: float = 0.0
 ) -> tuple[list[float], list[int]]:
     """Shares, and integer weights of at most ``most`` in all, multipliers included.
 
-    ``progress`` is the part of the run's versions that is made.
+    ``evened`` is the :func:`~strategies.aggregation.weighting.evenness` of shares.
     """
-    share = shares(contributions, settings, progress)
+    share = shares(contributions, settings, evened)
     if WEIGHTINGS[settings.rule.weighting].fixed:
         return share, equal_weights(most, settings.buffer_size, [c.multiplier for c in contributions])
     total = damped_total(contributions, share, most, settings)
@@ -100,7 +107,9 @@ def _weigh(
     """Shares and integer weights of a version's updates, found in the hospitals' order: who came first has no part."""
     order = sorted(range(len(hospitals)), key=lambda k: hospitals[k])
     ordered = [contributions[k] for k in order]
-    share, weights = weigh(ordered, state.most_weight, state.settings, min(at / state.schedule.versions, 1.0))
+    s, hospitals_here = state.settings, len(state.roster.present)
+    evened = evenness(at, state.schedule.versions, s.buffer_size or hospitals_here, hospitals_here)
+    share, weights = weigh(ordered, state.most_weight, s, evened)
     back = sorted(range(len(order)), key=lambda i: order[i])
     return [share[i] for i in back], [weights[i] for i in back]
 

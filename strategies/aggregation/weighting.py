@@ -39,23 +39,33 @@ class Contribution:
         return self.loss_sum / self.num_tokens
 
 
+def evenness(version: int, versions: int, buffer_size: int, hospitals: int) -> float:
+    """How far the shares of what follows ``version`` make up for how seldom hospitals take part: 0 to 1.
+
+    It grows with the part of the run's versions that is made, from ``(2 K / N)^2``. Where a version is made of few of
+    many hospitals, fresh updates bring the model forward at first and who sent them hardly matters; where it takes half
+    of them or more, it matters from the outset.
+    """
+    outset = min(2.0 * buffer_size / max(hospitals, 1), 1.0) ** 2
+    return outset + (1.0 - outset) * min(version / versions, 1.0)
+
+
 def staleness_factor(staleness: int, exponent: float) -> float:
     """(1+s)^-p, FedBuff's polynomial (arXiv 2106.06639, Section 5)."""
     return math.pow(1 + staleness, -exponent)
 
 
-def shares(contributions: Sequence[Contribution], settings: StrategySettings, progress: float = 0.0) -> list[float]:
+def shares(contributions: Sequence[Contribution], settings: StrategySettings, evenness: float = 0.0) -> list[float]:
     """Share of each update, summing to 1, none above ``max-share`` (or 1/K where that is more).
 
-    Shares are as the weights times the staleness factors f_k; with fading damping also as ``interval^(b (1+p))``, where
-    b is ``progress``, the part of the run's versions that is made. An interval is about 1+s, so at the end a share is
-    as the interval: how seldom a hospital takes part no longer takes from what it counts in all (FedAU's weights, arXiv
-    2306.03401), while the beginning is left to who is quick.
+    Shares are as the weights times the staleness factors f_k; with fading damping also as ``interval^(b (1+p))`` with b
+    the ``evenness``. An interval is about 1+s, so with b = 1 a share is as the interval: a hospital that takes part
+    seldom counts as much over a run (FedAU's weights, arXiv 2306.03401).
     """
     rule = settings.rule
     if WEIGHTINGS[rule.weighting].fixed:
         return [1.0 / len(contributions)] * len(contributions)
-    exponent = progress * (1.0 + rule.staleness_exponent) if rule.damping == FADING else 0.0
+    exponent = evenness * (1.0 + rule.staleness_exponent) if rule.damping == FADING else 0.0
     raw = [
         weight * staleness_factor(c.staleness, rule.staleness_exponent) * math.pow(c.interval, exponent)
         for weight, c in zip(weights(contributions, settings), contributions, strict=True)

@@ -18,10 +18,11 @@ from benchmarks.asynchrony.config import RATES, SETTINGS, ConfigError, read_conf
 from benchmarks.asynchrony.curve import Curve
 from benchmarks.asynchrony.jobs import Job, Outcome, changed, make
 from benchmarks.asynchrony.rows import figures, ratios
-from benchmarks.asynchrony.run import ASYNC, FEDASYNC, FEDBUFF, SYNC
+from benchmarks.asynchrony.run import ASYNC, SYNC
 from benchmarks.asynchrony.toy import hospitals
 from benchmarks.asynchrony.tuning import best_rate
 from crossward.config.encryption_schemes import COMMITTEE
+from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 from crossward.encryption.plan import FieldPlan
 
 CONFIG = read_config()
@@ -224,6 +225,8 @@ def test_the_best_rate_is_the_soonest_and_without_any_the_lowest() -> None:
         )[0]
 
     assert run({0.4: curve(1.0, 0.6, 0.4), 0.8: curve(1.0, 0.4), 1.6: curve(1.0, 0.9)}) == 0.8
+    alike = curve(1.0, 0.494)  # 0.5 is reached 1 % later than with 0.489
+    assert run({0.4: alike, 0.8: curve(1.0, 0.489), 1.6: curve(1.0, 0.9)}) == 0.4
     assert run({0.4: curve(1.0, 0.8), 0.8: curve(1.0, 0.7), 1.6: curve(1.0, 1.9)}) == 0.8
 
 

@@ -16,6 +16,8 @@ from strategies.async_hybrid import AsyncHybrid
 from strategies.fedavg import FedAvg
 from strategies.history.state import RunError
 
+BY_SIZE = {"weighting": "examples", "damping": "relative", "exponents": "0.5,0.5,1"}
+
 
 def sites(line: dict[str, Any]) -> list[str]:
     return [site.removeprefix("toy-") for site in line["sites"]]
@@ -24,7 +26,7 @@ def sites(line: dict[str, Any]) -> list[str]:
 def test_arrivals_staleness_and_weights_are_those_of_the_speeds(federation: Any) -> None:
     """Seconds a task: A 1, B 2, C 3, D 10; a buffer of 3; examples 10 to 40, reported as 16, 16, 32, 32; W = 128."""
     constant = Schedule(versions=5, local_steps=5, peak=0.05, kind="constant")
-    f = federation(compute=(1, 2, 3, 10), schedule=constant, weighting="examples", max_share=0.6)
+    f = federation(compute=(1, 2, 3, 10), schedule=constant, max_share=0.6, **BY_SIZE)
     f.start()
     made = f.made()
     # A, B, C at 1, 2, 3; then 4, 5, 6; then 7, 8, 9. At 10: D (of version 0) was sent before A. B at 11 fills.
@@ -46,7 +48,7 @@ def test_arrivals_staleness_and_weights_are_those_of_the_speeds(federation: Any)
 
 def test_an_update_of_an_older_scale_epoch_enters_multiplied(federation: Any) -> None:
     """The same arrivals with a falling rate: epochs by base version are 0, 0, 0, 1, 2."""
-    f = federation(compute=(1, 2, 3, 10), versions=5, weighting="examples")
+    f = federation(compute=(1, 2, 3, 10), versions=5, **BY_SIZE)
     f.start()
     made = f.made()
     assert [line["epoch"] for line in made] == [0, 0, 0, 1, 2]

@@ -10,7 +10,8 @@ import pytest
 
 from crossward.config import strategy_settings
 from crossward.config.run_config import RunConfig
-from crossward.config.strategy_settings import DP_FEDAVG, FEDASYNC, IN_ROUNDS
+from crossward.config.strategy_settings import IN_ROUNDS
+from crossward.config.weight_rules import DP_FEDAVG, FEDASYNC
 from crossward.encryption.plan import PRESETS
 from server_app.strategy import make_strategy
 from strategies.async_hybrid import AsyncHybrid

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from crossward.config.run_config import RunConfig
 from crossward.config.train_settings import NO_SHARDING
@@ -40,7 +41,7 @@ def run_probe(tree: ProcessTree, app: str, config: RunConfig, hospitals: int, th
     """
     path = os.pathsep.join(filter(None, [app, os.environ.get("PYTHONPATH", "")]))
     args = [sys.executable, "-P", "-m", "crossward.launcher.forecast.probe"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = tree.start(args, env=os.environ | {"PYTHONPATH": path}, **pipes)
     asked = {"config": config.by_key(), "hospitals": hospitals, "threads": threads}
     out, err = process.communicate(json.dumps(asked).encode())

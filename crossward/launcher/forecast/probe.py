@@ -63,7 +63,7 @@ def probe(config: dict[str, Any], hospitals: int, threads: int) -> Probe:
     return Probe(
         device=device,
         dtype=str(parameter.dtype).removeprefix("torch."),
-        parameters=sum(p.numel() for p in learner.adapted.base.model.parameters() if not p.requires_grad),
+        parameters=learner.adapted.base.model.num_parameters() - sum(learner.sizes),  # of 4 bits two count as such
         trained=sum(learner.sizes),
         load_seconds=loaded,
         train_speed=train,
