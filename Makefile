@@ -6,6 +6,7 @@
 #              three minutes, beside make test
 # make compare  the methods side by side: quality, leakage, bytes, seconds, epsilon     ARGS="--quick ..."
 # make test-comparison  the quick comparison as a test: six to ten minutes, beside make test
+# make test-real MODEL=FOLDER_OR_HUB_ID   a small run of a real model, end to end: two to five minutes, beside make test
 # make docs    the documentation as a site, in site/: open site/index.html
 # make lint    ruff, its format and mypy only
 # make install what run needs, into .venv, as locked        TORCH="torch==2.13.0 --index-url ..." for a GPU build
@@ -33,14 +34,14 @@ INSTALL := $(FIND_PYTHON); "$$python" -m crossward.launcher.install --torch "$$T
 # Three processes share the tests, see tests/conftest.py; PYTEST_ARGS="-n 0" keeps them in one, where a debugger works.
 PYTEST := -n 3 --dist loadfile --no-loadscope-reorder
 
-export RUN_CONFIG TORCH
+export RUN_CONFIG TORCH MODEL
 # Spinning threads of OpenMP and OpenBLAS make small models many times slower when processes share cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 export OPENBLAS_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run deploy-local compare test test-fast test-deployment test-comparison test-latest docs lint install install-dev lock clean
+.PHONY: run deploy-local compare test test-fast test-deployment test-comparison test-real test-latest docs lint install install-dev lock clean
 
 run: install
 	@.venv/bin/crossward run --run-config "$$RUN_CONFIG" $(ARGS)
@@ -67,6 +68,13 @@ test-deployment: install-dev
 
 test-comparison: install-dev
 	@.venv/bin/python -m pytest -n 0 -m comparison $(PYTEST_ARGS)
+
+# MODEL: a Hugging Face folder or a hub id.
+test-real: install-dev
+	@test -n "$$MODEL" || { echo "name a model: make test-real MODEL=FOLDER, a Hugging Face folder of a causal language" \
+	"model, or MODEL=HuggingFaceTB/SmolLM2-135M-Instruct where the network or the hub's cache has it" >&2; exit 2; }
+	@CROSSWARD_TEST_MODEL="$$(test -d "$$MODEL" && cd -- "$$MODEL" && pwd || printf %s "$$MODEL")" \
+	.venv/bin/python -m pytest -n 0 -m real tests/test_real_model.py $(PYTEST_ARGS)
 
 test-latest:
 	@$(FIND_PYTHON); "$$python" -m crossward.launcher.latest --torch "$$TORCH" -- $(PYTEST) $(PYTEST_ARGS)

@@ -9,7 +9,6 @@ Not for: gradient steps (``client_app.training.learner``) or Flower's records (`
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from client_app.guard.limits import Limits
 from client_app.guard.strikes import Strikes, StruckOutError
 from client_app.identity import sign
 from client_app.personal.result import Personal
+from client_app.seeds import derived_seed
 from client_app.state.accumulators import take_snapshot
 from client_app.state.catch_up import BehindError, NotOpenedError, catch_up
 from client_app.state.folder import NodeState, StateFolder
@@ -237,8 +237,7 @@ class Node:
         return self.clock() if self.entered is None else self.entered
 
     def _seed(self, task: Task, purpose: str) -> int:
-        text = f"{self.seed}:{self.learner.site}:{task.version}:{purpose}"
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+        return derived_seed(self.seed, self.learner.site, task.version, purpose)
 
     def _vector(self, state: NodeState, task: Task) -> Vector:
         return state.copy.vector(self.learner.initial(), FieldPlan(*task.plan), self.schedule)

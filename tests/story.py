@@ -116,7 +116,12 @@ class Story:
             if number % 4 == 0 or number == versions:
                 for i in range(count):
                     task = self.ask(i, number, "evaluate")
-                    self.measure(i, task, number, {"base": 3.6 + i / 20, "global": 3.0 / number + i / 20, "own": 2.5})
+                    self.measure(
+                        i,
+                        task,
+                        number,
+                        {"base": 3.6 + i / 20, "global": 3.0 / number + i / 20, "own": 2.5, "personal": 2.4},
+                    )
                 self.record("evaluated", version=number, loss=3.0 / number + 0.1, complete=True, sites=[])
         self.record("finished", version=versions, reason=f"all {versions} versions are made")
 
@@ -146,7 +151,7 @@ class Story:
         self.record("left", 1.0, node=self.nodes[5])
         for i in range(5):
             task = self.ask(i, 10, "evaluate")
-            self.measure(i, task, 10, {"base": 3.6 + i / 20, "global": 0.4 + i / 20, "own": 2.5})
+            self.measure(i, task, 10, {"base": 3.6 + i / 20, "global": 0.4 + i / 20, "own": 2.5, "personal": 2.4})
         self.record("evaluated", version=10, loss=0.5, complete=False, sites=[])
         self.accept(0, self.ask(0, 10), 10)
         self.ask(1, 10)

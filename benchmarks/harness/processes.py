@@ -105,7 +105,8 @@ def run_app(app: Path, runs: Path, settings: str, *, nodes: int, cpus: int) -> P
     ProcessError
         the run failed.
     """
-    from crossward.launcher.launch import Launch, Options
+    from crossward.launcher.launch import Launch
+    from crossward.launcher.options import Options
 
     os.environ["PYTHONPATH"] = importable()
     launch = Launch(Options(app, runs, (settings,), num_supernodes=nodes, cpus=cpus, evaluate=False), say)

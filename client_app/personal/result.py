@@ -19,7 +19,7 @@ class Personal:
     """A personal adapter ``vector`` float32 [total], which ``method`` made in ``steps`` optimiser steps.
 
     It lies ``share`` of the way from the global adapter, 0.0, to where the steps led, 1.0. ``validation`` holds losses
-    on the hospital's validation patients in nats a token, by adapter; it is empty where there were too few of them.
+    on the hospital's validation patients in nats a token, by adapter; it is empty where the hospital has one patient.
     """
 
     vector: Vector

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
-FEWEST = 5  # training patients of a hospital that can spare one
 
 
 class Split(NamedTuple):
@@ -25,13 +24,13 @@ class Split(NamedTuple):
 
 
 def by_patient(patients: Ints, lengths: Ints, share: float, tokens: int, seed: int) -> Split | None:
-    """A split of notes, of ``patients`` int64 [notes] and ``lengths`` int64 [notes]; None with fewer than 5 patients.
+    """A split of notes, of ``patients`` int64 [notes] and ``lengths`` int64 [notes]; None with a single patient.
 
     About ``share`` of the patients validate, fewer where ``tokens`` in all is reached before; at least one does. Which
     ones follows from ``seed`` alone.
     """
     known = np.unique(patients)
-    if len(known) < FEWEST:
+    if len(known) < 2:
         return None
     order = np.random.default_rng(seed).permutation(known)[: max(1, round(share * len(known)))]
     held = np.bincount(patients, weights=lengths)[order].cumsum()

@@ -82,7 +82,7 @@ def _in_place_of(head: torch.nn.Module, function: Callable[[Head, torch.Tensor],
         function(whole, hidden)
         return hidden[:, :0].clone()
 
-    head.forward = instead  # type: ignore[method-assign]
+    head.forward = instead
     try:
         yield
     finally:
@@ -110,7 +110,7 @@ def losses_by_chunk(
 
     def take(whole: Head, hidden: torch.Tensor) -> None:
         states = hidden.reshape(-1, hidden.shape[-1])
-        for part in at.split(rows):
+        for part in torch.split(at, rows):
             logits, wanted = whole(states[part]).float(), flat[part]
             losses[part] = torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
             right[part] = logits.argmax(-1) == wanted
@@ -133,12 +133,13 @@ def summed_by_chunk(
         if not trained:
             sums.append(_FrozenHeadLoss.apply(states, wanted, whole, rows))  # type: ignore[no-untyped-call]
             return
-        for part, right in zip(states.split(rows), wanted.split(rows), strict=True):
+        for part, right in zip(torch.split(states, rows), torch.split(wanted, rows), strict=True):
             sums.append(checkpoint(_loss, whole, part, right, use_reentrant=False))
 
     rest = _pass(model, head, inputs, take)
     # nothing, but a part of what the model returned: wrappers of the model see its backward pass begin by it
-    return torch.stack(sums).sum() + rest.float().sum()
+    total: torch.Tensor = torch.stack(sums).sum() + rest.float().sum()
+    return total
 
 
 def _loss(head: Head, states: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -164,6 +165,6 @@ class _FrozenHeadLoss(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> Any:
         gradient, ctx.gradient = ctx.gradient, None
         return gradient * grad.to(gradient.dtype), None, None, None

@@ -22,7 +22,7 @@ from client_app.personal.split import Ints
 from client_app.personal.trainer import Given
 from client_app.training.head import pass_tokens
 from client_app.training.held_out_sample import HeldOutSample, budget
-from client_app.training.loop import Pace, TrainingError, train_steps
+from client_app.training.loop import NO_LIMIT, Pace, TrainingError, train_steps
 from client_app.training.measuring import Table, measured, patient_rows
 from client_app.training.meter import Meter, Report, log_report
 from client_app.training.notes_trainer import NotesTrainer
@@ -170,7 +170,7 @@ class LoraLearner:
         schedule: Schedule,
         version: int,
         seed: int,
-        pace: Pace,
+        pace: Pace = NO_LIMIT,
         observer: OnStep | None = None,
         among: Ints | None = None,
     ) -> Trained:
@@ -178,7 +178,7 @@ class LoraLearner:
         model, layout = self.adapted.model, self.adapted.layout
         write_vector(model, layout, start)
         rng = np.random.default_rng(seed)
-        meter = Meter(self.site, steps, str(self._device()), self.on_progress, beat=self.beat)
+        meter = Meter(self.site, steps, str(self.device), self.on_progress, beat=self.beat)
 
         def on_step(step: int, loss: float, tokens: int) -> None:
             meter.step(step, loss, tokens)
@@ -200,7 +200,9 @@ class LoraLearner:
         examples = len(self.train_tokens)
         return Trained(read_vector(model, layout), examples, outcome.tokens, outcome.loss_sum, outcome.steps)
 
-    def _device(self) -> torch.device:
+    @property
+    def device(self) -> torch.device:
+        """Where the factors are."""
         device: torch.device = next(p for p in self.adapted.model.parameters() if p.requires_grad).device
         return device
 
@@ -234,7 +236,7 @@ class LoraLearner:
             steps,
             lambda step: self.schedule.learning_rate(version, step),
             self.settings,
-            Meter(self.site, steps, str(self._device()), self.on_progress, beat=self.beat).step,
+            Meter(self.site, steps, str(self.device), self.on_progress, beat=self.beat).step,
             self.team,
             Pace(cancelled=self.cancelled),
             self.randomness,
@@ -275,7 +277,7 @@ class LoraLearner:
         """As :meth:`by_patient`, on the notes ``among`` (None: all) of ``tokens``; progress calls it ``name``."""
         write_vector(self.adapted.model, self.adapted.layout, vector)
         batches = test_batches(tokens, pass_tokens(self.settings.evaluation_tokens, self.adapted.model), among)
-        meter = Meter(self.site, 0, str(self._device()), self.on_progress, name, beat=self.beat)
+        meter = Meter(self.site, 0, str(self.device), self.on_progress, name, beat=self.beat)
         patients, precision = len(tokens.patient_ids), self.settings.precision
         return patient_rows(self.adapted.model, meter.over(batches), patients, precision, self.team)
 

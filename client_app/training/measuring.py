@@ -1,6 +1,6 @@
 """Held-out measures of the model as it stands: loss and next-token accuracy, summed by patient.
 
-Not for: intervals and tables (``crossward.protocol.measures``, ``crossward.report.table``).
+Not for: intervals and tables (``crossward.protocol.measures``, ``crossward.report.joining.table``).
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _dtype(config: ModelConfig, device: torch.device, folder: Path) -> torch.dty
     return kinds[config.dtype]
 
 
-def _quantization(config: ModelConfig, dtype: torch.dtype, device: torch.device) -> Any:
+def _quantization(config: ModelConfig, dtype: torch.dtype) -> Any:
     if config.quantization == EIGHT_BIT:
         return cast(Any, BitsAndBytesConfig)(load_in_8bit=True)
     if config.quantization == FOUR_BIT:
@@ -84,7 +84,7 @@ def _quantization(config: ModelConfig, dtype: torch.dtype, device: torch.device)
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.float32 if device.type == "cpu" else dtype,
+            bnb_4bit_compute_dtype=dtype,
         )
     return None
 
@@ -97,7 +97,7 @@ def _load_model(config: ModelConfig, folder: Path, device: torch.device) -> Any:
             f"the configuration in {folder} cannot be read: {type(error).__name__}: {error}"
         ) from error
     extra: dict[str, Any] = {}
-    quantization = _quantization(config, dtype, device)
+    quantization = _quantization(config, dtype)
     if quantization is not None:
         extra["quantization_config"] = quantization
     if quantization is not None or device.type != "cpu":

@@ -15,7 +15,20 @@ from typing import Annotated, get_type_hints
 import click
 import typer
 
-from crossward.cli import bases, data, deploy, evaluate, keys, ledger, members, research, run, settings, watch
+from crossward.cli import (
+    bases,
+    data,
+    deploy,
+    evaluate,
+    keys,
+    ledger,
+    members,
+    personalise,
+    research,
+    run,
+    settings,
+    watch,
+)
 from crossward.cli.common import INTERRUPTED, USAGE, CommandError, example
 
 EXIT_CODES = (
@@ -31,7 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=example('crossward run --run-config "strategy.num-versions=6"', EXIT_CODES),
 )
-for module in (run, evaluate, watch, ledger, keys, members, data, bases, settings, deploy, research):
+for module in (run, evaluate, personalise, watch, ledger, keys, members, data, bases, settings, deploy, research):
     module.add_to(app)
 
 

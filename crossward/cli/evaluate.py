@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
 from crossward.cli.common import PATH, Key, PassphraseFile, Roster, RunFolder, example, failing, say
@@ -22,8 +24,17 @@ from crossward.cli.common import PATH, Key, PassphraseFile, Roster, RunFolder, e
 Version = Annotated[int | None, typer.Option("--version", metavar="V", help="This version (default: the last).")]
 
 
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir", click_type=PATH, metavar="DIR", help="Where the hospital's node keeps its state (state-dir)."
+    ),
+]
+
+
 @contextlib.contextmanager
-def _failing() -> Iterator[None]:
+def failing_evaluation() -> Iterator[None]:
+    """What may go wrong with a run, its notes or its adapter ends the command with one line."""
     from crossward.adapters.lazy_imports import no_collection
 
     with no_collection():
@@ -59,14 +70,19 @@ def evaluate(
     centralised: Annotated[
         bool, typer.Option("--centralised", help="Also train on all notes in one place, with as many steps in all.")
     ] = False,
+    at_home: Annotated[
+        bool,
+        typer.Option("--at-home", help="Measure a hospital's own adapters on its own notes only, which is faster."),
+    ] = False,
     generations: Annotated[int, typer.Option(metavar="N", help="Continuations to print side by side.")] = 2,
     adapter: Annotated[
         Path | None,
         typer.Option(click_type=PATH, metavar="FOLDER", help="Where to write the PEFT folder (default: in the run)."),
     ] = None,
+    state_dir: StateDir = None,
 ) -> int:
-    """Open a run's global adapter, measure it on held-out notes and write it as a PEFT folder."""
-    with _failing():
+    """Measure a run's adapters on held-out notes; write the global one as a PEFT folder."""
+    with failing_evaluation():
         from crossward.evaluation.report import Wanted, evaluate
         from crossward.launcher.views import redraw_report
 
@@ -77,12 +93,13 @@ def evaluate(
                 passphrase_file=passphrase_file,
                 roster=roster,
                 version=version,
-                set=tuple(set_ or ()),
+                set=(*(set_ or ()), *([f"run.state-dir={state_dir}"] if state_dir is not None else [])),
                 sites=sites,
                 notes=tuple(notes or ()),
                 centralised=centralised,
                 generations=generations,
                 adapter=adapter,
+                at_home=at_home,
             )
         )
         if problem := redraw_report(folder):
@@ -97,12 +114,21 @@ def export(
     passphrase_file: PassphraseFile = None,
     roster: Roster = None,
     version: Version = None,
+    which: Annotated[
+        str, typer.Option(click_type=click.Choice(["global", "alone", "personal"]), help="Which adapter.")
+    ] = "global",
+    site: Annotated[str, typer.Option(metavar="NAME", help="Whose adapter, alone or personal.")] = "",
+    state_dir: StateDir = None,
 ) -> int:
-    """Write a run's global adapter as a PEFT folder, which transformers and vLLM load."""
-    with _failing():
+    """Write an adapter of a run as a PEFT folder with tokenizer and model card."""
+    with failing_evaluation():
         from crossward.evaluation.export import export
+        from crossward.evaluation.replay import open_run
 
-        say(str(export(folder, out, key, passphrase_file, version, roster)))
+        run = open_run(folder)
+        if state_dir is not None:
+            run = replace(run, config=replace(run.config, run=replace(run.config.run, state=str(state_dir))))
+        say(str(export(run, out, key, passphrase_file, version, roster, which, site)))
     return 0
 
 

@@ -20,7 +20,7 @@ import typer
 from crossward.cli.common import APP, PATH, USAGE, RunConfig, RunFolder, example, failing
 
 if TYPE_CHECKING:
-    from crossward.launcher.launch import Options
+    from crossward.launcher.options import Options
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CPUS = "CPU cores of each simulated hospital."
@@ -28,6 +28,26 @@ _GPUS = "GPUs of each simulated hospital; may be a fraction."
 
 CpusPerClient = Annotated[int, typer.Option(min=1, metavar="N", help=_CPUS)]
 GpusPerClient = Annotated[float, typer.Option(min=0, max=1024, metavar="X", help=_GPUS)]
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="FOLDER|HUB_ID",
+        show_default=False,
+        help="The base model; settings that you leave alone follow from it and are printed.",
+    ),
+]
+Notes = Annotated[
+    Path | None,
+    typer.Option(
+        click_type=PATH,
+        metavar="FILE",
+        show_default=False,
+        help="A CSV or JSONL file of notes, or MIMIC's folder; columns with usual names are found and printed.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Read the notes, try the model, print memory and time, and stop.")
+]
 Callbacks = Annotated[
     list[str] | None,
     typer.Option("--callback", metavar="MODULE:CLASS", help="Your class; it gets every event and may stop the run."),
@@ -46,6 +66,9 @@ Application = Annotated[
 
 def run(
     run_config: RunConfig = None,
+    model: Model = "",
+    notes: Notes = None,
+    dry_run: DryRun = False,
     num_supernodes: Annotated[int, typer.Option(min=1, metavar="N", help="Simulated hospitals.")] = 4,
     cpus_per_client: CpusPerClient = 1,
     gpus_per_client: GpusPerClient = 0.0,
@@ -64,7 +87,7 @@ def run(
     app: Application = APP,
 ) -> int:
     """Simulate a federated run on this machine and evaluate its result."""
-    from crossward.launcher.launch import Options
+    from crossward.launcher.options import Options
 
     app = app.resolve()
     return _launch(
@@ -72,6 +95,9 @@ def run(
             app=app,
             runs_dir=(runs_dir or app / "runs").resolve(),
             run_config=_with_callbacks(run_config, callback),
+            model=model,
+            notes=notes,
+            dry_run=dry_run,
             num_supernodes=num_supernodes,
             cpus_per_client=cpus_per_client,
             gpus_per_client=gpus_per_client,
@@ -105,7 +131,7 @@ def resume(
 ) -> int:
     """Continue an interrupted run from its last version, with its own settings."""
     from crossward.launcher.errors import LauncherError
-    from crossward.launcher.launch import Options
+    from crossward.launcher.options import Options
     from crossward.launcher.resume import begun
 
     with failing(LauncherError, code=USAGE):
@@ -136,7 +162,9 @@ def _with_callbacks(run_config: list[str] | None, callbacks: list[str] | None) -
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    app.command(epilog=example('crossward run --num-supernodes 8 --run-config "strategy.num-versions=12"'))(run)
+    app.command(
+        epilog=example("crossward run --model HuggingFaceTB/SmolLM2-135M-Instruct --notes reports.csv --dry-run")
+    )(run)
     app.command(epilog=example("crossward resume runs/20261130T082138Z-91350b"))(resume)
 
 

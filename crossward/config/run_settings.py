@@ -51,8 +51,8 @@ class RunSettings:
         metadata={
             "key": "run.alone",
             "help": "After the last version every hospital trains a local adapter for num-versions x local-steps "
-            "steps, for comparison. It never leaves the node and is trained without noise; with privacy.unit example "
-            "or patient its measures stay there too.",
+            "steps, for comparison, and a personal one (personal.method). They never leave the node and are trained "
+            "without noise; with privacy.unit example or patient their measures stay there too.",
         },
     )
     state: str = field(

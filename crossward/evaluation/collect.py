@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from client_app.training.learner import LoraLearner, site_name
 from crossward.evaluation.joining import names_of
-from crossward.evaluation.node_state import FILES, folder_of, kept
+from crossward.evaluation.node_state import FILES, belongs, folder_of, kept
 from crossward.evaluation.replay import Run
 from crossward.ledger.events import Accepted
 from crossward.machine.files import replacing
@@ -30,7 +30,10 @@ def kept_adapters(run: Run, hospitals: list[Hospital], total: int) -> dict[str, 
     """
     out = {}
     for number, hospital in enumerate(hospitals):
-        names, folder = names_of(site_name(hospital.name)), folder_of(run, number, len(hospitals))
+        site, folder = site_name(hospital.name), folder_of(run, number, len(hospitals))
+        if not belongs(run, folder, site):
+            continue
+        names = names_of(site)
         for which in FILES:
             if (vector := kept(folder, which, total)) is not None:
                 out[names[which]] = vector

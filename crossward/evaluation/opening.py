@@ -10,9 +10,10 @@ from pathlib import Path
 from client_app.training.learner import AdaptedModel
 from client_app.update.payloads import Vault
 from client_app.update.sensitivity import sensitive_blocks
-from crossward.config.encryption_settings import NONE, SENSITIVE
+from crossward.config.encryption_settings import ALL, NONE, SENSITIVE
 from crossward.encryption.key_file import load_key, read_passphrase
 from crossward.encryption.key_format import ConsortiumKey
+from crossward.encryption.policy import sealed_layout
 from crossward.evaluation.replay import EvaluationError, Run
 
 
@@ -48,8 +49,18 @@ def consortium_key(run: Run, path: Path | None, passphrase: Path | None) -> Cons
 
 def vault_of(run: Run, key: ConsortiumKey | None, adapted: AdaptedModel) -> Vault:
     """What opens the run's records, given the model that they belong to."""
+    return Vault(run.config.encryption, key, _sensitive(run, adapted))
+
+
+def layout_of_updates(run: Run, adapted: AdaptedModel) -> str:
+    """The fingerprint under which nodes keep the run's state, given the model that it belongs to; takes no key."""
+    settings, blocks = run.config.encryption, _sensitive(run, adapted)
+    sealed = blocks if blocks is not None else (settings.policy == ALL,) * len(adapted.layout.blocks)
+    return sealed_layout(adapted.layout.fingerprint, settings.scheme, sealed)
+
+
+def _sensitive(run: Run, adapted: AdaptedModel) -> tuple[bool, ...] | None:
     settings = run.config.encryption
-    blocks = None
-    if settings.policy == SENSITIVE:
-        blocks = sensitive_blocks(adapted.base, adapted.model, adapted.layout, settings.fraction)
-    return Vault(settings, key, blocks)
+    if settings.policy != SENSITIVE:
+        return None
+    return sensitive_blocks(adapted.base, adapted.model, adapted.layout, settings.fraction)

@@ -7,7 +7,7 @@ Not for: the command line (``crossward.cli.evaluate``), or an adapter that is to
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table as RichTable
 
 from client_app.training.learner import AdaptedModel, LoraLearner, adapted_model
 from client_app.training.measuring import Table, measured
@@ -25,12 +24,14 @@ from crossward.config.data_settings import LABEL
 from crossward.config.run_config import SECTIONS, RunConfig
 from crossward.config.settings import resolve_paths
 from crossward.evaluation.collect import centralised, kept_adapters, save_vector, total_steps
-from crossward.evaluation.export import write_adapter
+from crossward.evaluation.export import CARD, write_folder
 from crossward.evaluation.generations import continuations
-from crossward.evaluation.joining import LOCAL, OWN, joinings, total
+from crossward.evaluation.joining import joinings, total
 from crossward.evaluation.labels import label_scores
+from crossward.evaluation.model_card import Subject, model_card
 from crossward.evaluation.opening import consortium_key, vault_of
 from crossward.evaluation.replay import EvaluationError, Run, consortium_of, global_vector, open_run
+from crossward.evaluation.scores_table import scores_table
 from crossward.machine.files import write_atomic
 from crossward.machine.paths import absolute
 from crossward.protocol.measures import Measure
@@ -60,6 +61,7 @@ class Wanted:
     centralised: bool = False
     generations: int = 2
     adapter: Path | None = None
+    at_home: bool = False
 
 
 def overrides(pairs: Sequence[str], config: RunConfig) -> RunConfig:
@@ -99,10 +101,11 @@ def learners_of(
     share_cores(config.node.threads)
     adapted = adapted_model(config.model, config.lora, config.run.seed)
     hospitals = hospitals_of(config.data, notes, sites or run.nodes)
-    return [_learner(adapted, hospital, config) for hospital in hospitals]
+    return [learner_of(adapted, hospital, config) for hospital in hospitals]
 
 
-def _learner(adapted: AdaptedModel, hospital: Hospital, config: RunConfig) -> LoraLearner:
+def learner_of(adapted: AdaptedModel, hospital: Hospital, config: RunConfig) -> LoraLearner:
+    """A learner of ``hospital``'s notes, for measuring and for training that stays there."""
     return LoraLearner(adapted, hospital, config.data, config.schedule, config.train, personal=config.personal)
 
 
@@ -156,8 +159,11 @@ def evaluate(args: Wanted) -> None:
     models |= kept_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )
-    folder = args.adapter or run.folder / "adapter"
-    write_adapter(first.adapted, models["global"], folder)
+    folder, version = args.adapter or run.folder / "adapter", args.version or run.state.version
+    subject = Subject.of(run, first.adapted.base, version)
+    write_folder(
+        first.adapted, models["global"], folder, subject
+    )  # before the long work; its card is replaced after it
 
     tables: dict[tuple[str, str], Table] = {}
     with Progress(console=console, transient=True) as bars:
@@ -168,16 +174,22 @@ def evaluate(args: Wanted) -> None:
                 learners, steps, config.run.seed, lambda step, loss: bars.update(bar, completed=step + 1)
             )
             save_vector(run.folder / "centralised.npy", models[CENTRALISED])
-        bar = bars.add_task("measuring on held-out notes", total=len(models) * len(learners))
-        for learner in learners:
-            for model, vector in models.items():
-                tables[model, learner.site] = learner.by_patient({model: vector})[model]
-                bars.advance(bar)
+        pairs = [
+            (learner, model)
+            for learner in learners
+            for model in models
+            if not args.at_home or model.partition(":")[2] in ("", learner.site)
+        ]
+        bar = bars.add_task("measuring on held-out notes", total=len(pairs))
+        for learner, model in pairs:
+            tables[model, learner.site] = learner.by_patient({model: models[model]})[model]
+            bars.advance(bar)
         scores = label_scores(learners, models) if first.data.task == LABEL else {}
 
     rows: Rows = {key: measured(found) for key, found in tables.items()}
     sites = [learner.site for learner in learners]
-    joined, version = joinings(tables, sites), args.version or run.state.version
+    joined = joinings(tables, sites)
+    write_atomic(folder / CARD, model_card(subject, joined))
     print_joining(console, joined, total(tables, sites), f"version {version} of {run.folder.name}")
     out: dict[str, Any] = {
         "run": run.folder.name,
@@ -188,7 +200,7 @@ def evaluate(args: Wanted) -> None:
     for row in out["rows"]:
         row |= scores.get((row["model"], row["site"]), {})
     if scores:
-        console.print(scores_table(scores, _titles(models)))
+        console.print(scores_table(scores))
     if (gap := gap_closed(rows)) is not None:
         out["gap_closed"] = gap
         console.print(f"The global adapter closes {100 * gap:.1f} % of the loss gap from the base to central training.")
@@ -201,30 +213,3 @@ def evaluate(args: Wanted) -> None:
     path = run.folder / EVALUATION
     write_atomic(path, json.dumps(out, indent=2) + "\n")
     console.print(f"\nPEFT adapter: {folder}\nFigures:      {path}", highlight=False, soft_wrap=True)
-
-
-def _titles(models: Iterable[str]) -> dict[str, str]:
-    """What people are shown for a model's name."""
-    fixed = {"base": "untuned base", "global": "global adapter", CENTRALISED: "trained centrally"}
-    kinds = {LOCAL: "alone", OWN: "personal"}
-    out = {}
-    for model in models:
-        kind, _, site = model.partition(":")
-        out[model] = fixed.get(model) or f"{site} {kinds[kind]}"
-    return out
-
-
-def scores_table(scores: dict[tuple[str, str], dict[str, float | None]], titles: dict[str, str]) -> RichTable:
-    """AUROC and macro-F1 by model and hospital."""
-    sites = list(dict.fromkeys(site for _, site in scores))
-    table = RichTable(title="Label task on held-out notes: AUROC / macro-F1")
-    table.add_column("model")
-    for site in sites:
-        table.add_column(site, justify="right")
-    for model in dict.fromkeys(model for model, _ in scores):
-        found = (scores.get((model, site)) for site in sites)
-        table.add_row(
-            titles.get(model, model),
-            *("-" if s is None else " / ".join("-" if x is None else f"{x:.3f}" for x in s.values()) for s in found),
-        )
-    return table

@@ -38,6 +38,7 @@ from crossward.ledger.events import (
 from crossward.ledger.file import LedgerError
 from crossward.report.svg import clean, duration
 from crossward.report.watch.command import Follower
+from server_app.progress import ESTIMATED_LOSS
 
 PLAIN_WIDTH = 160
 
@@ -232,7 +233,7 @@ class RunView:
         if loss is None and not (self.follower.rounding or made.loss_noise):
             loss = made.train_loss
         if made.train_loss is not None and made.loss_noise and loss is None:
-            text = f"held-out loss about {made.train_loss:.2f} ± {made.loss_noise:.2f}"
+            text = ESTIMATED_LOSS.format(made.train_loss, made.loss_noise)
         elif loss is not None:
             text = f"training loss {loss:.3f}"
         elif made.hospital_epsilon is not None:

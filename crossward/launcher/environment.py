@@ -49,7 +49,7 @@ UNLESS_SET = {
     "HF_HUB_ETAG_TIMEOUT": "5",
     "RAY_DEDUP_LOGS": "0",
 }
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+OFFLINE = {"HF_HUBOFFLINE": "1", "TRANSFORMERSOFFLINE": "1", "HF_DATASETSOFFLINE": "1"}
 
 
 def make_home() -> Path:
@@ -100,7 +100,7 @@ def environment(base: Mapping[str, str], home: Path, port: int, control_port: in
         "RAY_TMPDIR": str(home),
         "PATH": os.pathsep.join([str(_simulation(home)), str(scripts(home)), base.get("PATH", os.defpath)]),
     }
-    return UNLESS_SET | dict(base) | QUIETLY | (_OFFLINE if offline else {}) | own
+    return UNLESS_SET | dict(base) | QUIETLY | (OFFLINE if offline else {}) | own
 
 
 def command(name: str, home: Path) -> str:

@@ -17,21 +17,23 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from crossward.config.encryption_schemes import simulation_key_name
 from crossward.config.encryption_settings import NONE
+from crossward.config.model_settings import EMBEDDED
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import simulation_keys
 from crossward.launcher.display import Display
-from crossward.launcher.environment import SIMULATION, make_home
+from crossward.launcher.environment import OFFLINE, SIMULATION, make_home
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.flower import Flower, tail
 from crossward.launcher.folder import check_new, check_resumed, new_log
 from crossward.launcher.lines import Screen
+from crossward.launcher.options import Options, clients_at_once, cpus_of, federation
 from crossward.launcher.overrides import Value, absolute_texts, app_defaults, read_overrides, to_toml
 from crossward.launcher.processes import ProcessTree
 from crossward.launcher.views import draw_report
@@ -42,48 +44,13 @@ from crossward.machine.paths import absolute
 from crossward.machine.waiting import announced
 
 MARKER, LOG, REPORT = "result.json", "launcher.log", "report.html"
-FOLDER_KEY, RESUME_KEY = "run.folder", "run.resume"
+FOLDER_KEY, RESUME_KEY, TIMEOUT_KEY = "run.folder", "run.resume", "strategy.task-timeout"
 TAIL_LINES = 40
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for; paths are absolute. ``resumed``: settings of the run to resume, under ``run_config``."""
-
-    app: Path
-    runs_dir: Path
-    run_config: tuple[str, ...] = ()
-    resumed: dict[str, Value] = field(default_factory=dict)
-    num_supernodes: int = 4
-    cpus_per_client: int = 1
-    gpus_per_client: float = 0.0
-    cpus: int = 0
-    evaluate: bool = True
-    evaluation_args: str = ""
-    keep_superlink: bool = False
-    offline: bool = False
-    quiet: bool = False
-    verbose: bool = False
 
 
 def run_name(now: datetime) -> str:
     """A run folder's name: UTC time and three random bytes, so that names sort by time and never meet."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
-def federation(options: Options, available: int) -> str:
-    """Flower's federation config.
-
-    Ray makes one actor per ``cpus-per-client`` of its CPUs, so it gets no more CPUs than there are clients to use them.
-    """
-    wanted = options.num_supernodes * options.cpus_per_client
-    cpus = options.cpus or max(min(available, wanted), options.cpus_per_client)
-    if cpus < options.cpus_per_client:
-        raise LauncherError(f"--cpus {cpus} is less than --cpus-per-client {options.cpus_per_client}: no client fits")
-    return (
-        f"num-supernodes={options.num_supernodes} client-resources-num-cpus={options.cpus_per_client} "
-        f"client-resources-num-gpus={options.gpus_per_client:g} init-args-num-cpus={cpus}"
-    )
 
 
 def stamp(file: Path) -> tuple[int, int, int] | None:
@@ -124,15 +91,21 @@ class Launch:
         self._settings: RunConfig | None = None  # of this app
         defaults = app_defaults(options.app)
         overrides = options.resumed | read_overrides(options.run_config, defaults)
+        if options.offline:  # this process looks for the model as well
+            os.environ.update(OFFLINE)
         if self._ours:
+            from crossward.launcher.choices import with_model, with_notes
             from crossward.launcher.preflight import (  # imports every package's settings: half a second
                 check_run,
                 resolved,
             )
 
-            overrides = resolved(overrides)
+            model = str(resolved({"model.name": options.model})["model.name"]) if options.model else ""
+            overrides = with_model(model, with_notes(options.notes, resolved(overrides), say), say)
             self._settings = check_run(defaults | overrides, options.num_supernodes)
         else:
+            if options.model or options.notes or options.dry_run:
+                raise LauncherError("--model, --notes and --dry-run are for this app, not for another --app")
             overrides = absolute_texts(overrides)
         if FOLDER_KEY not in defaults:
             raise LauncherError(f"{options.app}/pyproject.toml: [tool.flwr.app.config] lacks {FOLDER_KEY}")
@@ -142,8 +115,8 @@ class Launch:
         )
         self.folder = absolute(str(chosen), FOLDER_KEY)
         (check_resumed if self._resumed else check_new)(self.folder)
-        own = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
-        self._run_config = to_toml(overrides | own)
+        own: dict[str, Value] = {RESUME_KEY if self._resumed else FOLDER_KEY: str(self.folder)}
+        self._overrides: dict[str, Value] = overrides | own
         self._config = defaults | overrides
         self._federation = federation(options, cores())
         self.log = self.folder / LOG
@@ -152,7 +125,10 @@ class Launch:
     def run(self) -> int:
         """The exit code: 0 only when the run has completed and its evaluation, if any, has too."""
         began = time.monotonic()
-        notes = self._notes()
+        notes = self._before()
+        if self.options.dry_run:
+            self._say("dry run: nothing was started")
+            return 0
         if not self._resumed:  # a resumed run adds to the log of its earlier launches
             self.log = new_log(self.folder)
         try:
@@ -178,8 +154,13 @@ class Launch:
         self._next()
         return code
 
-    def _notes(self) -> list[str]:
-        """Read the notes before anything is started; what was said of them."""
+    @property
+    def _run_config(self) -> str:
+        """What Flower is given of the run config."""
+        return to_toml(self._overrides)
+
+    def _before(self) -> list[str]:
+        """Read the notes, and try the model unless it is the embedded one; what was said of them."""
         lines: list[str] = []
         if self._settings is not None:
             from crossward.launcher.preflight import read_notes
@@ -188,8 +169,29 @@ class Launch:
                 lines.append(line)
                 self._say(line)
 
-            read_notes(self._settings, self.options.num_supernodes, say)
+            held_out = read_notes(self._settings, self.options.num_supernodes, say)
+            if self._settings.model.name != EMBEDDED or self.options.dry_run:
+                self._fit(self._settings, held_out, say)
         return lines
+
+    def _fit(self, settings: RunConfig, held_out: int, say: Callable[[str], None]) -> None:
+        """Print what the run takes, and let no more hospitals train at once than memory has room for."""
+        from crossward.launcher.forecast.command import Load, forecast
+
+        options, available = self.options, cores()
+        wanted, cpus = clients_at_once(options, available), cpus_of(options, available)
+        fits = forecast(
+            self._tree,
+            str(options.app),
+            settings,
+            Load(options.num_supernodes, held_out, wanted, cpus, options.evaluate),
+            say,
+        )
+        if fits.at_once < wanted:
+            self._federation = federation(replace(options, cpus=cpus, cpus_per_client=cpus // fits.at_once), available)
+        if TIMEOUT_KEY not in self._overrides and fits.task_timeout > settings.strategy.task_timeout:
+            say(f"{TIMEOUT_KEY}={fits.task_timeout:g}: the longest task takes a fourth of that")
+            self._overrides[TIMEOUT_KEY] = fits.task_timeout
 
     def _simulate(self) -> Ending:
         options = self.options

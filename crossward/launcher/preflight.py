@@ -87,8 +87,10 @@ class _Lines(logging.Handler):
         self.say(record.getMessage())
 
 
-def read_notes(config: RunConfig, nodes: int, say: Callable[[str], None]) -> None:
+def read_notes(config: RunConfig, nodes: int, say: Callable[[str], None]) -> int:
     """Read and share out the notes as every simulated hospital will, which then finds them in the cache.
+
+    Returns how many are held out.
 
     Raises
     ------
@@ -113,3 +115,4 @@ def read_notes(config: RunConfig, nodes: int, say: Callable[[str], None]) -> Non
         logger.setLevel(level)
         logger.propagate = propagates
     say("notes: " + ", ".join(f"{one.name} {len(one.train) + len(one.test)}" for one in hospitals))
+    return sum(len(one.test) for one in hospitals)

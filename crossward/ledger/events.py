@@ -30,7 +30,7 @@ from crossward.protocol import messages
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import MODELS
 
-VERSION = 2
+VERSION = 3
 _T = TypeVar("_T")
 Shape = tuple[tuple[str, int], ...]
 """(kind, length) of every part of a payload."""

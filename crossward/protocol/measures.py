@@ -101,6 +101,11 @@ class Difference:
 
         return float(stdtrit(self.degrees, 0.975)) * math.sqrt(self.loss_var) / self.tokens
 
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of :attr:`loss`, paired by patient; without bounds where :meth:`half_width` is None."""
+        half = self.half_width()
+        return self.loss - (math.inf if half is None else half), self.loss + (math.inf if half is None else half)
+
 
 def difference(one: Iterable[Patient], other: Iterable[Patient]) -> Difference:
     """Loss of ``one`` minus loss of ``other``: the same patients, in the same order, of one hospital.

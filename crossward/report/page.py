@@ -159,8 +159,8 @@ def _training(history: History, grid: float) -> str:
         )
     elif rounded := rounding(grid):
         says = (
-            f"{of}: exact, as the simulated hospitals keep it on this machine. They report it {rounded}; an aggregator "
-            "sees nothing finer."
+            f"{of}: exact, as the simulated hospitals keep it on this machine. They report an estimate of the held-out "
+            f"loss, with noise, or this loss {rounded}; an aggregator sees nothing finer."
         )
     unit = history.privacy_unit or ("hospital" if history.hospital_privacy is not None else "")
     withheld = f"Withheld: it would reveal what privacy.unit = {unit!r} protects."

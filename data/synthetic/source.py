@@ -1,15 +1,19 @@
-"""The source ``synthetic``: made-up hospitals' tables in the cache, to be read as a MIMIC-III folder."""
+"""The source ``synthetic``: made-up hospitals' tables in the cache, to be read as a MIMIC-III folder.
+
+For the label task notes state what their labels follow from (``data.synthetic.stated``).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
-from crossward.config.data_settings import BY_SITE, DataConfig
+from crossward.config.data_settings import BY_SITE, LABEL, DataConfig
 from crossward.config.data_sources import MIMIC_III
 from data.cache import cached, digest
 from data.errors import DataError
 from data.synthetic.houses import HOUSES
+from data.synthetic.stated import stated
 from data.synthetic.tables import records
 from data.synthetic.tables_iii import write_mimic_iii
 
@@ -25,10 +29,13 @@ def make(config: DataConfig, hospitals: int | None) -> tuple[DataConfig, dict[st
             "data.partition = 'dirichlet' or 'even'"
         )
 
-    def build(folder: Path) -> None:
-        write_mimic_iii(records(config.synthetic_patients, count, config.seed), folder)
+    seed, label = config.seed, config.task == LABEL
 
-    folder = cached("synthetic", digest("mimic-iii", config.synthetic_patients, count, config.seed), build)
+    def build(folder: Path) -> None:
+        found = records(config.synthetic_patients, count, seed)
+        write_mimic_iii((stated(record, seed) for record in found) if label else found, folder)
+
+    folder = cached("synthetic", digest("mimic-iii", config.synthetic_patients, count, seed, label), build)
     names = {} if config.name else {house.unit: house.name for house in HOUSES}
     name = config.name or "made-up hospitals"
     return dataclasses.replace(config, source=MIMIC_III, path=str(folder), encoding="utf-8", name=name), names

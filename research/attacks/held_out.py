@@ -17,7 +17,6 @@ Not for: what else stands beside an update (``research.attacks.reported``), or p
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +36,7 @@ NAME = "membership inference, reported held-out loss"
 EXACTLY = "the exact mean"
 UNKNOWN, KNOWN = "attacker knows the patient, not the others", "attacker knows every other patient"
 INSTEAD = 12  # patients who may be there in P's place, as far as an attacker counts them
+MEASURED = 400  # patients to draw from
 GRID = 1.5
 _TINY = -50.0  # log-likelihood of what cannot have been reported
 
@@ -111,17 +111,19 @@ class Noisy:
 
     name = f"as reported, epsilon {EPSILON:g}"
 
-    def _run(self, losses: Floats, normals: Sequence[float]) -> Floats:
+    def _run(self, losses: Floats, normals: Floats) -> Floats:
         last, out, versions = None, [], losses.shape[1]
         for version in range(versions):
-            last = following(last, losses[:, version].tolist(), version, versions, lambda at: normals[at]) or last
+            last = (
+                following(last, losses[:, version].tolist(), version, versions, lambda at: float(normals[at])) or last
+            )
             assert last is not None
             out.append(last.value)
         return np.array(out)
 
     def report(self, losses: Floats, rng: np.random.Generator) -> Floats:
         """The estimates, with fresh noise for every version."""
-        return self._run(losses, list(rng.standard_normal(losses.shape[1])))
+        return self._run(losses, rng.standard_normal(size=(losses.shape[1],)))
 
     def likelihood(self, reports: Floats, losses: Floats) -> float:
         """What noise the reports would have had, version by version: the reports so far are known to everybody."""
@@ -148,7 +150,7 @@ def losses_over(bench: Bench, versions: int) -> Floats:
     site = bench.sites[0]
     learner = bench.learner(site.hospital, site.member)
     pool = joined([one for s in bench.sites for one in (s.nonmember, s.shadow)])
-    sample = HeldOutSample.draw(pool, LONGEST * len(pool.patient_ids), 2048, bench.seed)
+    sample = HeldOutSample.draw(pool, LONGEST * min(len(pool.patient_ids), MEASURED), 0, bench.seed)
     x, rows = bench.adapted.initial, []
     for version in range(versions):
         bench.progress(f"version {version + 1} of {versions}")

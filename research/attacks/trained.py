@@ -79,7 +79,7 @@ class Size:
     cohorts: tuple[tuple[int, int], ...] = ((4, 1), (32, 8))
     held_out: tuple[int, ...] = (10, 36)
     reports: int = 24
-    report_worlds: int = 1200
+    report_worlds: int = 4800
 
 
 FULL = Size(

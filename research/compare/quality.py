@@ -1,4 +1,4 @@
-"""Held-out quality of adapters at every hospital: loss and perplexity, AUROC of the label task.
+"""Held-out quality of adapters at every hospital: loss and perplexity, AUROC and calibration of the label task.
 
 ``home`` says which adapter a hospital uses: all the same one, or each its own where hospitals stay alone.
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from client_app.training.learner import LoraLearner
 from client_app.training.trained import Vector
-from crossward.evaluation.labels import label_scores
+from crossward.evaluation.labels import label_losses, pooled, scores
 from crossward.protocol.measures import Measure
 from research.compare.memory import Remembering
 
@@ -31,17 +31,17 @@ def notes_quality(learners: Sequence[Remembering], home: Sequence[Vector]) -> Fa
     found = {
         learner.site: learner.evaluate({"home": vector})["home"] for learner, vector in zip(learners, home, strict=True)
     }
-    pooled, losses = sum(found.values(), Measure()), [m.loss for m in found.values()]
+    together, losses = sum(found.values(), Measure()), [m.loss for m in found.values()]
     return {
         "sites": {
             site: {"loss": m.loss, "perplexity": m.perplexity, "tokens": m.tokens, "patients": m.patients}
             for site, m in found.items()
         },
-        "loss": pooled.loss,
-        "perplexity": pooled.perplexity,
+        "loss": together.loss,
+        "perplexity": together.perplexity,
         "perplexity_mean": math.exp(min(float(np.mean(losses)), 700.0)),
         "perplexity_worst": math.exp(min(max(losses), 700.0)),
-        "token_accuracy": pooled.token_accuracy,
+        "token_accuracy": together.token_accuracy,
     }
 
 
@@ -56,17 +56,21 @@ def elsewhere(learners: Sequence[Remembering], home: Sequence[Vector]) -> Facts:
 
 
 def label_quality(learners: Sequence[LoraLearner], home: Sequence[Vector]) -> Facts:
-    """``auroc_sites``, ``auroc_mean``, ``auroc_worst`` over hospitals with both classes, and macro-F1's mean."""
-    sites: dict[str, float | None] = {}
-    f1 = []
-    for learner, vector in zip(learners, home, strict=True):
-        scores = label_scores([learner], {"home": vector})["home", learner.site]
-        sites[learner.site] = scores["auroc"]
-        f1.append(scores["macro_f1"] or 0.0)
-    known = [value for value in sites.values() if value is not None]
+    """Scores of the label task where each hospital uses its own of ``home``.
+
+    ``auroc_sites``, ``auroc_mean`` and ``auroc_worst`` are over hospitals with several classes, ``macro_f1_mean`` over
+    all; ``auroc_pooled``, ``brier`` and ``ece`` of all hospitals' notes together.
+    """
+    found = [label_losses(learner, vector) for learner, vector in zip(learners, home, strict=True)]
+    by_site = {learner.site: scores(*one) for learner, one in zip(learners, found, strict=True)}
+    together = pooled(found)
+    known = [one["auroc"] for one in by_site.values() if one["auroc"] is not None]
     return {
-        "auroc_sites": sites,
+        "auroc_sites": {site: one["auroc"] for site, one in by_site.items()},
         "auroc_mean": float(np.mean(known)) if known else None,
         "auroc_worst": min(known, default=None),
-        "macro_f1_mean": float(np.mean(f1)),
+        "auroc_pooled": together["auroc"],
+        "brier": together["brier"],
+        "ece": together["ece"],
+        "macro_f1_mean": float(np.mean([one["macro_f1"] or 0.0 for one in by_site.values()])),
     }

@@ -24,6 +24,11 @@ def _pm(found: Facts, name: str, digits: int) -> str:
     return f"{value:.{digits}f}" + (f" ± {sd:.{digits}f}" if sd is not None else "")
 
 
+def _pair(found: Facts, *names: str) -> str:
+    """Several means in one cell."""
+    return ", ".join("-" if found.get(name) is None else f"{found[name]:.2f}" for name in names)
+
+
 def _leakage(found: Facts) -> str:
     if found["leakage"] is None:
         return f"- ({found['leakage_how']})"
@@ -55,8 +60,8 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
         "to central",
         "perplexity mean",
         "worst",
-        "AUROC mean",
-        "worst",
+        "AUROC pooled, mean",
+        "Brier, ECE",
         "leakage",
     )
     headings += ("bytes a round", "crypto s", "train s", "s a round", "epsilon")
@@ -72,8 +77,8 @@ def methods_table(rows: Sequence[Facts], settings: Facts) -> Table:
             _delta(row, "loss_delta"),
             _pm(row, "perplexity_mean", 2),
             _pm(row, "perplexity_worst", 2),
-            _pm(row, "auroc_mean", 3),
-            _pm(row, "auroc_worst", 3),
+            _pair(row, "auroc_pooled", "auroc_mean"),
+            _pair(row, "brier", "ece"),
             _leakage(row),
             size(round(row["bytes_per_round"])),
             _pm(row, "crypto_seconds_per_round", 3),

@@ -4,7 +4,7 @@ Measures are what hospitals say. Tables show the plain sums; what ends a run or 
 which no hospital's tokens weigh more than ``strategy.max-share``, and its mean loss counts as at most
 ``claim_ratio`` times, or at least that part of, the others' median.
 
-Not for: measuring (nodes do) or tables (``crossward.report.table``).
+Not for: measuring (nodes do) or tables (``crossward.report.joining``).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
@@ -29,6 +31,7 @@ from crossward.encryption.committee.statements import Rules
 from crossward.encryption.committee.stretch import Stretch
 from crossward.encryption.identity import load_identity
 from crossward.encryption.key_file import create_key
+from crossward.privacy.noise import Randomness
 from crossward.protocol.messages import (
     ALONE,
     ANSWER,
@@ -253,6 +256,28 @@ def test_the_loss_is_told_to_a_grid_that_the_hospital_may_widen(
     exact, reported, wide = means
     assert reported != exact and 1.25**-0.5 <= reported / exact <= 1.25**0.5
     assert wide in (pytest.approx(1.0), pytest.approx(4.0))
+
+
+def test_a_held_out_loss_is_reported_with_noise_unless_the_hospital_does_not_want_it(
+    tmp_path: Path, notes: Path, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client_app.training.held_out_sample.FEWEST", 1)
+    given = {"data-path": str(notes), "node.engine": "in-process"} | key
+    told = []
+    for normal in (0.0, 0.01):  # two hospitals that are alike but for their noise, which no seed decides
+        randomness = Randomness(normals=lambda count, normal=normal: np.full(count, normal))
+        monkeypatch.setattr("client_app.builders.hospital.SECRET", randomness)
+        state = tmp_path / f"state{normal}"
+        got = answer(TASK, context(given | {"state-dir": str(state)}, **CSV))
+        assert isinstance(got, Update) and got.loss_noise > 0.0 and got.loss_sum > 0.0
+        record = json.loads((state / "identity.held-out" / f"{TASK.lineage}.json").read_text(encoding="utf-8"))
+        assert got.loss_sum == pytest.approx(record["value"] * got.num_tokens) and got.loss_noise == record["noise"]
+        told.append(record["value"])
+    assert told[1] - told[0] == pytest.approx(0.01 * got.loss_noise)
+    own = given | {"train.report-held-out": False, "state-dir": str(tmp_path / "none")}
+    got = answer(TASK, context(own, **CSV))
+    assert isinstance(got, Update) and got.loss_noise == 0.0 and got.loss_sum > 0.0
+    assert not (tmp_path / "none" / "identity.held-out").exists()
 
 
 def test_a_hospital_may_allow_a_run_in_the_clear(tmp_path: Path, notes: Path) -> None:

@@ -156,6 +156,12 @@ def test_any_tokenizer_will_do(make_tokenizer: Make, special: dict[str, str]) ->
     assert batch["input_ids"].shape == (3, 16) and int(batch["attention_mask"].min()) == 1
 
 
+@pytest.mark.parametrize("bos", ["<|im_start|>", None])
+def test_a_chat_models_texts_do_not_open_a_turn(make_tokenizer: Make, bos: str | None) -> None:
+    tokenizer = make_tokenizer(bos_token=bos, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    assert tokenizer.decode(tokenise(notes(NOTES), tokenizer, DataConfig(max_tokens=16)).frame.start) == "<|endoftext|>"
+
+
 def test_label_sequences_ask_and_answer(make_tokenizer: Make) -> None:
     tokenizer = make_tokenizer(bos_token="<b>", eos_token="<e>")
     config = DataConfig(task="label", max_tokens=120)
@@ -169,8 +175,8 @@ def test_label_sequences_ask_and_answer(make_tokenizer: Make) -> None:
             assert int((batch.inputs["attention_mask"][row]).sum()) <= 120
             assert tokenizer.decode(given[given != -100]) == f" {data['label'][int(note)]}<e>"
             text = tokenizer.decode(ids[batch.inputs["attention_mask"][row] == 1])
-            assert text.startswith("<b>Clinical note:\n" + texts[note][:4]) and texts[note][-4:] in text
-            assert text.endswith(f"stay?\nAnswer: {data['label'][int(note)]}<e>")
+            assert text.startswith("<b>Did this patient survive") and "Clinical note:\n" + texts[note][:4] in text
+            assert text.endswith(f"{texts[note][-4:]}\n\nAnswer: {data['label'][int(note)]}<e>")
     learned = next(train_batches(tokens, 6, np.random.default_rng(0)))
     assert sorted((learned["labels"] != -100).sum(1).tolist()) == sorted([10, 10, 6, 6, 6, 6])
 

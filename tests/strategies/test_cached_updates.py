@@ -74,7 +74,7 @@ class Replica:
 
     def scale(self) -> float:
         """Units of the nodes' arrays."""
-        return self.f.schedule.value_range(0) / self.f.plan.q_max / self.f.plan.total_weight
+        return float(self.f.schedule.value_range(0) / self.f.plan.q_max / self.f.plan.total_weight)
 
     def check(self, nodes: Any = None) -> None:
         """Nodes hold the last adapter, the same bits, and their own caches."""

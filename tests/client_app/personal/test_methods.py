@@ -73,10 +73,10 @@ def test_with_many_patients_the_tenth_that_validates_is_not_trained_on_after_all
     assert fine_tune(trainer, GIVEN).share == 1.0 and trainer.trained_on == [MANY - MANY // 10]
 
 
-def test_too_few_patients_to_validate_go_half_of_the_way() -> None:
-    trainer = Line(1.0, count=4)
+def test_a_single_patient_cannot_validate_and_is_followed_half_of_the_way() -> None:
+    trainer = Line(1.0, count=1)
     made = fine_tune(trainer, GIVEN)
-    assert (made.share, made.validation, trainer.trained_on) == (0.5, {}, [4]) and made.vector.tolist() == [0.5, 0.0]
+    assert (made.share, made.validation, trainer.trained_on) == (0.5, {}, [1]) and made.vector.tolist() == [0.5, 0.0]
     assert "not validated" in made.line()
 
 

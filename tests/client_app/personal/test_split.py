@@ -32,7 +32,7 @@ def test_fewer_validate_where_measuring_them_would_take_long_but_never_none(toke
     assert split is not None and len(np.unique(PATIENTS[split.validation])) == patients
 
 
-@pytest.mark.parametrize(("count", "validating"), [(1, None), (4, None), (5, 1), (7, 1), (8, 2)])
-def test_a_hospital_of_fewer_than_five_patients_spares_none(count: int, validating: int | None) -> None:
+@pytest.mark.parametrize(("count", "validating"), [(0, None), (1, None), (2, 1), (4, 1), (7, 1), (8, 2)])
+def test_a_hospital_of_one_patient_cannot_spare_it(count: int, validating: int | None) -> None:
     split = by_patient(np.arange(count), np.full(count, 10), 0.2, 10**6, 0)
     assert (None if split is None else len(split.validation)) == validating

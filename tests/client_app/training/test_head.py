@@ -12,7 +12,7 @@ import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from client_app.training import head
-from client_app.training.head import splittable_head
+from client_app.training.head import pass_tokens, splittable_head
 from client_app.training.losses import Batch, summed_loss, token_losses
 from crossward.adapters import LoraSettings, ModelConfig, attach_lora, detach_lora, load_base
 
@@ -133,3 +133,10 @@ def test_few_logits_are_computed_at_once(adapted: Any, monkeypatch: pytest.Monke
     with torch.no_grad():
         token_losses(adapted, given)
     assert calls == [36]
+
+
+def test_a_pass_that_measures_suits_the_device_and_the_head(adapted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (pass_tokens(70, adapted), pass_tokens(0, adapted)) == (70, 1024)
+    capped = tiny("gemma2")
+    monkeypatch.setitem(head.CHUNK_VALUES, "cpu", 7 * 50)
+    assert pass_tokens(0, capped) == 4 * 7 and pass_tokens(70, capped) == 70

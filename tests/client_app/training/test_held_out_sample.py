@@ -1,4 +1,4 @@
-"""The sample of held-out notes: bounded, the same in a whole run, one window a patient, measured as the model has it."""
+"""The sample of held-out notes: bounded, the same in a whole run, a window a patient, measured as the model has it."""
 
 from __future__ import annotations
 

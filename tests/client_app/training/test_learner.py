@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
 
 from client_app.personal.split import by_patient
 from client_app.personal.trainer import Given
@@ -254,6 +254,17 @@ def test_scores_equal_scikit_learns_by_hand() -> None:
     found = scores(losses, answers)
     assert found["auroc"] == pytest.approx(roc_auc_score(answers, died))
     assert found["macro_f1"] == pytest.approx(f1_score(answers, [0, 1, 0, 1, 0], average="macro"))
+    assert found["brier"] == pytest.approx(2 * brier_score_loss(answers, died))  # both labels' distances
+
+
+def test_the_calibration_error_is_how_far_sureness_is_from_being_right() -> None:
+    """By hand: sure to 0.8 and right in three of four, sure to 0.55 and right in none of two."""
+    sure = np.array([0.8, 0.8, 0.8, 0.8, 0.55, 0.55])
+    losses = -np.log(np.stack([sure, 1 - sure], axis=1))
+    found = scores(losses, np.array([0, 0, 0, 1, 1, 1]))
+    assert found["ece"] == pytest.approx((4 * abs(0.75 - 0.8) + 2 * abs(0.0 - 0.55)) / 6)
+    certain = scores(np.array([[0.0, 800.0], [800.0, 0.0]]), np.array([0, 1]))
+    assert certain["ece"] == 0.0 == certain["brier"]
 
 
 def test_scores_of_many_labels_average_one_against_the_rest_over_those_that_occur() -> None:

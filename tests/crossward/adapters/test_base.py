@@ -14,6 +14,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig, attach_lora, layout_of, load_base, read_vector
+from crossward.adapters import base as base_module
 
 SMALL = {
     "vocab_size": 264,
@@ -241,3 +242,25 @@ def test_quantised_base_trains_a_step(quantization: str) -> None:
     assert read_vector(model, layout).any()
     attached = attach_lora(plain, settings, seed=1)
     assert layout_of(attached, plain, settings) == layout
+
+
+@pytest.mark.parametrize(
+    ("has", "hidden", "stored", "chosen"),
+    [
+        ({"avx512_bf16": True}, 512, "bfloat16", "bfloat16"),
+        ({"amx_bf16": True, "avx512_bf16": False}, 576, "bfloat16", "bfloat16"),
+        ({"avx512_bf16": True}, 128, "bfloat16", "float32"),
+        ({"avx512_bf16": True}, 576, "float32", "float32"),
+        ({"avx2": True}, 576, "bfloat16", "float32"),
+        ({}, 576, "bfloat16", "float32"),
+    ],
+)
+def test_on_a_cpu_that_is_fast_at_it_wide_models_of_bfloat16_stay_so(
+    has: dict[str, bool], hidden: int, stored: str, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    config = {"model_type": "llama", "hidden_size": hidden, "num_attention_heads": 8, "dtype": stored}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert base_module._dtype(ModelConfig(), torch.device("cpu"), tmp_path) == getattr(torch, chosen)
+    asked = ModelConfig(dtype="float16")
+    assert base_module._dtype(asked, torch.device("cpu"), tmp_path) == torch.float16

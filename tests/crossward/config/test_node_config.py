@@ -52,6 +52,7 @@ OWN: list[tuple[str, Any, str]] = [
             ("node.threads", 0),
             ("train.local-seconds", 0.0),
             ("train.loss-grid", 2.0),
+            ("train.report-held-out", False),
             ("train.batch-size", 1),
             ("train.accumulation", 8),
             ("train.gradient-checkpointing", True),

@@ -114,6 +114,19 @@ def test_what_joining_brought_follows_from_the_rows(evaluated: Any) -> None:
         assert found["sentence"].startswith("at home ") and "elsewhere" in found["sentence"]
 
 
+def test_at_home_a_hospitals_own_adapters_are_measured_on_its_own_notes_alone(
+    finished: Any, evaluated: Any, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(finished.folder, tmp_path / "run")
+    assert main([str(copy), "--generations", "0", "--at-home"]) == 0
+    found = strict((copy / "evaluation.json").read_text())
+    rows, before = table(found), table(evaluated)
+    kinds = [(kind, site) for model, site in rows if (kind := model.partition(":")[0]) in ("local", "personal")]
+    assert len(kinds) == 6 and all((f"{kind}:{site}", site) in rows for kind, site in kinds)
+    assert all(rows[key]["loss"] == pytest.approx(before[key]["loss"]) for key in rows)
+    assert all(set(one["elsewhere"]["adapters"]) == {"base", "global"} for one in found["joining"].values())
+
+
 def test_one_patient_gives_no_interval(evaluated: Any) -> None:
     alone = [row for row in evaluated["rows"] if row["patients"] == 1]
     assert alone, "the fixture has a hospital with one held-out patient"
@@ -203,12 +216,55 @@ def test_export_writes_the_same_adapter_without_reading_a_note(
     assert {path.name for path in out.iterdir()} == {path.name for path in (finished.folder / "adapter").iterdir()}
     name = "adapter_model.safetensors"
     assert (out / name).read_bytes() == (finished.folder / "adapter" / name).read_bytes()
+    assert {"tokenizer.json", "README.md", "crossward.json"} <= {path.name for path in out.iterdir()}
     first = tmp_path / "first"
     assert command(["export", str(finished.folder), "--out", str(first), "--key", key, "--version", "1"]) == 0
     assert (first / name).read_bytes() != (out / name).read_bytes()
     assert command(["export", str(finished.folder), "--out", str(tmp_path / "x"), "--version", "1"]) == 1
     assert "give the consortium's key file with --key FILE" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+def test_what_a_hospital_keeps_is_exported_by_its_name(
+    finished: Any, evaluated: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sites, name = sorted(evaluated["joining"]), "adapter_model.safetensors"
+    args = ["export", str(finished.folder), "--which", "personal"]
+    for i, site in enumerate(sites[:2]):
+        assert command([*args, "--site", site, "--out", str(tmp_path / str(i))]) == 0
+        assert f"Personal adapter of {site}" in (tmp_path / str(i) / "README.md").read_text()
+    assert (tmp_path / "0" / name).read_bytes() != (tmp_path / "1" / name).read_bytes()
+    capsys.readouterr()
+    for more, part in (((), "name one with --site NAME"), (("--site", "Nowhere"), "--site Nowhere is none of them")):
+        assert command([*args, *more, "--out", str(tmp_path / "x")]) == 1
+        output = capsys.readouterr().err
+        assert part in output and all(site in output for site in sites) and output.count("\n") == 1
+    assert command([*args, "--state-dir", str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 1
+    assert "there is no node's state of run" in capsys.readouterr().err
+    assert command(["export", str(finished.folder), "--which", "best", "--out", str(tmp_path / "x")]) == 2
+
+
+def test_a_real_hospital_measures_what_it_kept_on_its_own_notes(
+    copied: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a copy of the run folder, its state folder, and its notes."""
+    rows = [f"p{i % 12},Patient {i} was admitted with chest pain and discharged on aspirin." for i in range(36)]
+    (tmp_path / "ward.csv").write_text("\n".join(["patient,text", *rows]) + "\n")
+    kept, state = copied.read.run.state_root / copied.lineage / "site-0", tmp_path / "state"
+    (state / copied.lineage).mkdir(parents=True)
+    for name in ("own.npy", "personal.npy"):
+        shutil.copy(kept / name, state / copied.lineage / name)
+    sets = ("data.source=csv", "data.text-column=text", "data.patient-column=patient")
+    args = [str(copied.folder), "--generations", "0", "--notes", f"Ward={tmp_path / 'ward.csv'}"]
+    args += [word for pair in sets for word in ("--set", pair)]
+    assert main([*args, "--state-dir", str(state)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Ward: at home the personal adapter is " in text and "elsewhere the" not in text
+    (found,) = strict((copied.folder / "evaluation.json").read_text())["joining"].values()
+    assert set(found["home"]["adapters"]) == {"base", "global", "alone", "personal"} and found["elsewhere"] is None
+    assert main(args) == 0, "the first simulated hospital's adapters are not the ward's"
+    (found,) = strict((copied.folder / "evaluation.json").read_text())["joining"].values()
+    assert set(found["home"]["adapters"]) == {"base", "global"}
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +282,7 @@ def labelled(finished: Any, home: Any, tmp_path_factory: pytest.TempPathFactory)
 def test_the_label_task_adds_scores(labelled: str) -> None:
     rows = table(json.loads(labelled))
     for row in rows.values():
-        assert set(row) == COLUMNS | {"auroc", "macro_f1"} and 0 <= row["macro_f1"] <= 1
+        assert set(row) == COLUMNS | {"auroc", "macro_f1", "brier", "ece"} and 0 <= row["macro_f1"] <= 1
     assert 0 <= rows["global", "all"]["auroc"] <= 1
 
 
@@ -375,7 +431,8 @@ def test_the_state_folder_can_be_set(
 
     monkeypatch.setattr("crossward.evaluation.report.kept_adapters", look)
     refused(capsys, str(finished.folder), "--set", "run.state-dir=/moved")
-    assert asked == ["/moved"]
+    refused(capsys, str(finished.folder), "--state-dir", "/moved")
+    assert asked == ["/moved", "/moved"]
 
 
 def test_the_command_line_itself_is_checked(capsys: pytest.CaptureFixture[str]) -> None:

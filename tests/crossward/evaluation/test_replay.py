@@ -50,7 +50,9 @@ def test_the_ledger_holds_what_happened(finished: Any) -> None:
     assert {task for made in run.versions for task in made.tasks} <= {update.task for update in accepted}
     assert run.nodes == 3
     rows = run.state.measures
-    assert {model for model, _ in rows} == {"base", "own", "global"} and len({site for _, site in rows}) == 3
+    assert {model for model, _ in rows} == {"base", "own", "personal", "global"} and len(
+        {site for _, site in rows}
+    ) == 3
 
 
 def test_nodes_report_what_an_independent_measurement_finds(finished: Any) -> None:

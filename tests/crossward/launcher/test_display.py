@@ -34,13 +34,13 @@ def keep(recorded: Any, site: int, task: int, loss: float) -> None:
         file.write(json.dumps({"task": task, "version": 0, "loss": loss, "tokens": 10, "steps": 5}) + "\n")
 
 
-def make_version(recorded: Any, number: int, losses: list[float] | None = None) -> None:
+def make_version(recorded: Any, number: int, losses: list[float] | None = None, noise: float = 0.0) -> None:
     tasks = [recorded.ask(i, number - 1) for i in range(3)]
     for i, task in enumerate(tasks):
         if losses:
             keep(recorded, i, task, losses[i])
         recorded.accept(i, task, number - 1, i % 2)
-    recorded.version(number, [(i, task, 10, i % 2) for i, task in enumerate(tasks)], 2.25)
+    recorded.version(number, [(i, task, 10, i % 2) for i, task in enumerate(tasks)], 2.25, loss_noise=noise)
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -71,6 +71,9 @@ def test_losses_that_are_not_here_are_not_made_up(recorded: Any, capsys: pytest.
     make_version(recorded, 1)
     show(LOG)
     assert "training loss unknown" in shown(capsys)[-1]
+    make_version(recorded, 2, noise=0.14)
+    show(LOG)
+    assert "estimated held-out loss 2.25 ± 0.14 " in shown(capsys)[-1]
 
 
 def test_lines_of_the_log_are_hidden_but_warnings(recorded: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,8 @@ from crossward.launcher.control import reason
 from crossward.launcher.environment import command, environment, make_home
 from crossward.launcher.errors import LauncherError
 from crossward.launcher.flower import Flower, tail
-from crossward.launcher.launch import Launch, Options, _command, federation, renewed, run_name, stamp
+from crossward.launcher.launch import Launch, _command, renewed, run_name, stamp
+from crossward.launcher.options import Options, clients_at_once, federation
 from crossward.launcher.processes import ProcessTree
 from crossward.launcher.watch import Ending
 
@@ -70,6 +71,16 @@ def test_ray_gets_no_more_cpus_than_clients_fill() -> None:
     assert "num-gpus=0.25 " in federation(replace(OPTIONS, gpus_per_client=0.25), 4)
     with pytest.raises(LauncherError, match="no client fits"):
         federation(replace(OPTIONS, cpus=1, cpus_per_client=2), 4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "available", "wanted"),
+    [({}, 64, 4), ({}, 2, 2), ({"cpus_per_client": 2}, 5, 2), ({"gpus_per_client": 0.5}, 8, 2), ({"cpus": 3}, 1, 3)],
+)
+def test_as_many_hospitals_train_at_once_as_cpus_and_gpus_allow(
+    asked: dict[str, float], available: int, wanted: int
+) -> None:
+    assert clients_at_once(replace(OPTIONS, **asked), available) == wanted
 
 
 def test_run_names_sort_by_time_and_differ() -> None:
@@ -151,7 +162,8 @@ def test_a_resumed_run_goes_on_in_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "old" / "ledger.jsonl").touch()
     code = f"""
 from pathlib import Path
-from crossward.launcher.launch import Launch, Options
+from crossward.launcher.launch import Launch
+from crossward.launcher.options import Options
 for text in ("", "run.folder=here", {f"run.resume={tmp_path / 'old'}"!r}):
     launch = Launch(Options(Path({str(tmp_path)!r}), Path("/runs"), (text,)), print)
     print(launch.folder, launch._run_config.strip())
@@ -239,7 +251,8 @@ def test_the_evaluations_exit_code_is_passed_on(tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from crossward.launcher.launch import Launch, Options
+from crossward.launcher.launch import Launch
+from crossward.launcher.options import Options
 options = Options(Path({str(tmp_path)!r}), Path({str(tmp_path)!r}) / "runs", evaluation_args="--key 'a b'")
 raise SystemExit(Launch(options, print)._evaluate())
 """

@@ -9,7 +9,8 @@ import pytest
 
 from crossward.cli.app import main
 from crossward.launcher import launch as launch_module
-from crossward.launcher.launch import Launch, Options
+from crossward.launcher.launch import Launch
+from crossward.launcher.options import Options
 from crossward.launcher.overrides import app_defaults
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,11 +60,11 @@ def test_paths_are_taken_from_the_callers_directory(here: Path, monkeypatch: pyt
 
 def test_the_notes_are_read_first_and_found_in_the_cache_afterwards(here: Path) -> None:
     launch, messages = made(f"{CSV} data.path=notes.csv")
-    lines = launch._notes()
+    lines = launch._before()
     assert lines == messages and messages[-1] == "notes: hospital 1 10, hospital 2 10, hospital 3 10"
     assert any(line.startswith(f"{here / 'notes.csv'}: 30 read") for line in messages)
     again, messages = made(f"{CSV} data.path=notes.csv")
-    assert again._notes() == ["notes: hospital 1 10, hospital 2 10, hospital 3 10"]  # nothing was read again
+    assert again._before() == ["notes: hospital 1 10, hospital 2 10, hospital 3 10"]  # nothing was read again
 
 
 @pytest.mark.parametrize(

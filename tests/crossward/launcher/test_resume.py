@@ -11,7 +11,7 @@ import pytest
 
 from crossward.cli.app import main
 from crossward.launcher.errors import LauncherError
-from crossward.launcher.launch import Options
+from crossward.launcher.options import Options
 from crossward.launcher.overrides import app_defaults
 from crossward.launcher.resume import begun
 

@@ -47,6 +47,7 @@ def test_a_difference_is_paired_by_patient() -> None:
     # residuals -.1, .1, 0: 3/2 * .02 = .03, and Student's quantile at 2 degrees of freedom
     half = 4.302652729911275 * math.sqrt(0.03) / 60
     assert found.half_width() == pytest.approx(half) and half < 0.1
+    assert found.interval() == pytest.approx((-0.1 - half, -0.1 + half))
     unpaired = math.sqrt(measure(one).loss_var + measure(other).loss_var) / 60
     assert unpaired > 1.0
 
@@ -54,7 +55,7 @@ def test_a_difference_is_paired_by_patient() -> None:
 def test_differences_of_hospitals_add_up() -> None:
     a = difference([(10.0, 20.0, 0.0), (30.0, 40.0, 0.0)], [(10.0, 25.0, 0.0), (30.0, 30.0, 0.0)])
     b = difference([(5.0, 5.0, 0.0)], [(5.0, 5.0, 0.0)])
-    assert b.half_width() is None
+    assert b.half_width() is None and b.interval() == (-math.inf, math.inf)
     both = a + b
     assert (both.loss_sum, both.tokens, both.degrees) == (5.0, 45.0, 1.0)
     assert both.half_width() == pytest.approx(12.706204736174694 * math.sqrt(a.loss_var) / 45)

@@ -296,12 +296,32 @@ def test_without_a_measurement_no_rounded_loss_stands_in_for_one(story: Callable
     assert "loss by version" not in figures(root) and "No hospital has measured its held-out notes yet." in text
 
 
+def test_estimates_with_noise_are_curves_under_their_own_name_and_rounded_losses_beside_them_stay_marks(
+    story: Callable[..., Any],
+) -> None:
+    recorded = story(["North", "South"], grid=1.5)
+    recorded.start()
+    for number, loss in enumerate((31.0, 25.0)):
+        tasks = [recorded.ask(i, number) for i in (0, 1)]
+        recorded.accept(0, tasks[0], number, loss_sum=loss, loss_noise=0.2)
+        recorded.accept(1, tasks[1], number, loss_sum=22.5)
+        recorded.version(number + 1, [(0, tasks[0], 30, 0)], loss / 10, loss_noise=0.2)
+    text, root = recorded.page()
+    drawn = figures(root)
+    assert "North  2.500" in words(drawn["estimated held-out loss by hospital"])
+    assert "South" not in words(drawn["estimated held-out loss by hospital"])
+    assert "South" in words(drawn["reported training loss by hospital"])
+    assert "estimate, with noise  2.500" in words(drawn["loss by version"]) and "smoothed over versions" in text
+    exact = recorded.page({1: 3.1, 2: 2.6, 3: 2.4, 4: 2.2}.get)
+    assert "estimated held-out loss by hospital" not in figures(exact[1])
+
+
 def test_exact_losses_of_a_simulation_are_curves(story: Callable[..., Any]) -> None:
     exact = {1: 3.1, 2: 2.6, 3: 2.4, 4: 2.2}
     text, root = rounded(story).page(exact.get)
     drawn = figures(root)
     assert "reported training loss by hospital" not in drawn and "exact, as the simulated hospitals keep it" in text
-    assert "They report it rounded to powers of 1.5" in text
+    assert "or this loss rounded to powers of 1.5; an aggregator sees" in text
     figure = words(drawn["training loss by hospital"])
     assert "North, version 0: 3.1" in figure and "South  2.200" in figure
     weighted = (2.4 * 30 + 2.2 * 10) / 40

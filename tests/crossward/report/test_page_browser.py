@@ -11,6 +11,7 @@ import pytest
 
 from crossward.report.timeline import LOOKS
 from tests.browser import Browser, find
+from tests.crossward.report.joining.test_section import FIGURE, evaluation, joining
 
 FIGURES = [
     "loss by version",
@@ -136,6 +137,18 @@ def test_figures_are_drawn_whole_and_nothing_is_logged(browser: Browser, story: 
     seen = colours_of(browser.screenshot())
     assert {hospital.colour for hospital in recorded.history().hospitals} <= seen
     assert run != "eventful" or {colour for colour, _, _ in LOOKS.values()} <= seen
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_what_joining_brought_is_drawn_whole(browser: Browser, story: Callable[..., Any], run: str) -> None:
+    names, planned, happens = RUNS[run]
+    recorded = story(names, planned)
+    happens(recorded)
+    evaluation(recorded.path, recorded.history().last, *(joining(name, i / 20) for i, name in enumerate(names)))
+    recorded.page()
+    figures = [name.replace("held-out perplexity by hospital", FIGURE) for name in FIGURES]
+    for width in (400, 1280):
+        examined(browser, width, recorded.path / "report.html", figures)
 
 
 @pytest.mark.parametrize("run", RUNS)

@@ -727,6 +727,17 @@ def rounded(story: Callable[..., Any]) -> Any:
     return one
 
 
+def test_an_estimate_stands_with_its_noise(story: Callable[..., Any]) -> None:
+    one = story(grid=1.5)
+    one.start()
+    task = one.ask(0, 0)
+    one.accept(0, task, 0, loss_sum=29.1, loss_noise=0.24)
+    one.version(1, [(0, task, 30, 0)], 2.91, loss_noise=0.14)
+    text = view(one)
+    assert "2.91 ±0.24" in text and "estimated held-out loss 2.91 ± 0.14 at 1" in text
+    assert "reported loss: with ±, estimated from held-out notes" in text
+
+
 def test_held_out_losses_stand_first_and_rounded_ones_are_named_for_what_they_are(story: Callable[..., Any]) -> None:
     one = rounded(story)
     text = view(one)

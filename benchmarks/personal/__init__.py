@@ -1,0 +1,1 @@
+"""What personal adapters give, and what other ways to make them give."""

@@ -1,0 +1,140 @@
+"""Settings that follow from a run's model and file of notes: the value of each key that the user did not set.
+
+Every derived value is printed with its reason, and one given with --run-config takes its place.
+
+Not for: the table of defaults by size (``crossward.config.model_defaults``).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from crossward.config.data_settings import DIRICHLET, EVEN
+from crossward.config.data_sources import CSV, JSONL, MIMIC_III, MIMIC_IV
+from crossward.config.model_defaults import Derived, derived_defaults
+from crossward.config.model_settings import ModelConfig
+from crossward.config.settings import SettingsError, read_settings
+from crossward.launcher.errors import LauncherError
+from crossward.machine.waiting import announced
+
+TEXT_COLUMNS = ("text", "note", "note_text", "transcription", "report", "content", "body")
+PATIENT_COLUMNS = ("patient", "patient_id", "subject_id", "person_id")
+SITE_COLUMNS = ("site", "hospital", "medical_specialty", "specialty", "department", "service", "ward")
+
+Values = dict[str, Any]
+
+
+def with_model(name: str, given: Mapping[str, Any], say: Callable[[str], None]) -> Values:
+    """``given`` for the model ``name`` (empty: as it is), with what follows from it.
+
+    Raises
+    ------
+    LauncherError
+        the model cannot be had.
+    """
+    if not name:
+        return dict(given)
+    if given.get("model.name", name) != name:
+        raise LauncherError(f"--model {name} and model.name={given['model.name']} in the run config: give one of them")
+    given = {**given, "model.name": name}
+    from crossward.adapters import AdapterError
+
+    try:
+        with announced(say, f"looking for the model {name}"):
+            from crossward.adapters.size import model_size
+
+            size = model_size(read_settings(ModelConfig, given))
+    except (AdapterError, SettingsError) as error:
+        raise LauncherError(str(error)) from error
+    return _printed(f"defaults for {name}", derived_defaults(size), given, say)
+
+
+def with_notes(path: Path | None, given: Mapping[str, Any], say: Callable[[str], None]) -> Values:
+    """``given`` for the notes in ``path`` (None: as they are): a CSV or JSONL file, also gzipped, or MIMIC's folder.
+
+    Raises
+    ------
+    LauncherError
+        what ``path`` is cannot be seen, or which of its columns holds the notes.
+    """
+    if path is None:
+        return dict(given)
+    if given.get("data.path", str(path)) != str(path):
+        raise LauncherError(f"--notes {path} and data.path={given['data.path']} in the run config: give one of them")
+    return _printed(f"settings for {path.name}", _source(path, given), {**given, "data.path": str(path)}, say)
+
+
+def _printed(what: str, found: dict[str, Derived], given: Mapping[str, Any], say: Callable[[str], None]) -> Values:
+    used = {key: derived for key, derived in found.items() if key not in given}
+    if used:
+        say(f"{what} (set any of them with --run-config):")
+    for key, derived in used.items():
+        say(f"  {key}={derived.value}  # {derived.reason}")
+    return {key: derived.value for key, derived in used.items()} | dict(given)
+
+
+def _source(path: Path, given: Mapping[str, Any]) -> dict[str, Derived]:
+    if path.is_dir():
+        if any((path / name).is_file() for name in ("NOTEEVENTS.csv", "NOTEEVENTS.csv.gz")):
+            return {"data.source": Derived(MIMIC_III, "it has NOTEEVENTS")}
+        if (path / "note").is_dir():
+            return {"data.source": Derived(MIMIC_IV, "it has a folder note")}
+        raise LauncherError(
+            f"--notes {path} is a folder without MIMIC's tables: name a .csv or .jsonl file, or its folder"
+        )
+    kind = next((kind for kind in (CSV, JSONL) if f".{kind}" in path.suffixes[-2:]), None)
+    if kind is None or not path.is_file():
+        raise LauncherError(
+            f"--notes {path} is {'not there' if not path.exists() else 'of no known kind'}: expected a .csv or .jsonl "
+            "file, plain or .gz, or a folder of MIMIC's tables"
+        )
+    columns = _columns(path, kind, str(given.get("data.encoding", "utf-8")))
+    return {"data.source": Derived(kind, "by its name")} | _by_columns(path, columns, given)
+
+
+def _by_columns(path: Path, columns: list[str], given: Mapping[str, Any]) -> dict[str, Derived]:
+    def first(names: tuple[str, ...]) -> str | None:
+        by_name = {column.strip().lower(): column for column in columns}
+        return next((by_name[name] for name in names if name in by_name), None)
+
+    found: dict[str, Derived] = {}
+    if text := first(TEXT_COLUMNS):
+        found["data.text-column"] = Derived(text, "a usual name for the note")
+    elif "data.text-column" not in given:
+        raise LauncherError(f"--notes {path}: which column holds the notes? Set data.text-column to one of {columns}")
+    if patient := first(PATIENT_COLUMNS):
+        found["data.patient-column"] = Derived(patient, "a usual name for the patient")
+    site = given.get("data.site-column") or first(SITE_COLUMNS)
+    if site:
+        found["data.site-column"] = Derived(site, "a usual name for what hospitals differ in")
+        found["data.partition"] = Derived(DIRICHLET, f"hospitals that differ in {site}")
+    else:
+        found["data.partition"] = Derived(EVEN, "no column names a site")
+    return found
+
+
+def _columns(path: Path, kind: str, encoding: str) -> list[str]:
+    """The names of the columns of ``path``; nothing else of it is ever shown."""
+    try:
+        with _opened(path, encoding) as file:
+            if kind == CSV:
+                return next(csv.reader(file), [])
+            row = json.loads(file.readline() or "{}")
+            return list(row) if isinstance(row, dict) else []
+    except (OSError, EOFError, LookupError, UnicodeDecodeError, ValueError, csv.Error) as error:
+        raise LauncherError(
+            f"--notes {path}: its first line cannot be read ({type(error).__name__}): expected UTF-8 text, or another "
+            "data.encoding"
+        ) from error
+
+
+def _opened(path: Path, encoding: str) -> TextIO:
+    encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding=encoding, newline="")
+    return path.open(encoding=encoding, newline="")
