@@ -35,7 +35,7 @@ class WeightRule:
 
 
 RULES = {
-    ASYNC_HYBRID: WeightRule("uniform", FADING, staleness_exponent=1.0),
+    ASYNC_HYBRID: WeightRule("examples", FADING, staleness_exponent=1.0),
     FEDAVG: WeightRule("examples", RELATIVE),
     DP_FEDAVG: WeightRule(EQUAL, RELATIVE),
     FEDBUFF: WeightRule("examples", ABSOLUTE),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -16,17 +15,18 @@ ASKED: dict[str, Any] = {
     "privacy.epsilon": 8.0,
     "privacy.clip": 0.5,
     "strategy.weighting": "equal",
+    "strategy.num-versions": 24,
 }
 
 
 def test_the_noise_is_calibrated_for_every_version_and_the_range_holds_clip_and_noise() -> None:
     config = RunConfig.read(ASKED)
     mechanism, schedule = config.mechanism, config.schedule
-    assert mechanism is not None and mechanism.noise_multiplier == 3.125  # 24 versions, epsilon 8 at 1e-5
+    assert mechanism is not None and mechanism.noise_multiplier == 3.125  # epsilon 8 at 1e-5
     assert mechanism.honest == 2 and mechanism.epsilon(24, 1e-5) <= 8.0
     assert schedule.value_range(0) == pytest.approx(0.5 * mechanism.reach)
     assert schedule.value_range(3) == pytest.approx(0.5 * mechanism.reach / 8)
-    assert schedule == dataclasses.replace(Schedule(), range_factor=schedule.range_factor)
+    assert schedule == Schedule(versions=24, range_factor=schedule.range_factor)
 
 
 def test_without_the_unit_nothing_changes() -> None:

@@ -63,7 +63,7 @@ def test_what_does_not_is_refused_by_its_keys(change: dict[str, Any], keys: list
 
 def test_the_default_weighting_reads_nothing_that_a_unit_withholds() -> None:
     config = RunConfig.read({"privacy.unit": "patient", "privacy.epsilon": 8.0})
-    assert config.strategy.rule.weighting == "uniform"
+    assert config.strategy.rule.weighting == "examples"
 
 
 @pytest.mark.parametrize("key", ["strategy.patience", "strategy.target-loss"])
