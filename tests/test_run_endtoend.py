@@ -246,7 +246,7 @@ def test_a_committees_run_ends_in_the_bytes_of_bfvs_with_its_dither(
     ended = []
     for scheme, callback, runs in (("committee", KeepUpdates, "runs"), ("bfv", GiveDither, "others")):
         options = ["--no-evaluation", "--callback", f"{callback.__module__}:{callback.__name__}"]
-        settings = f"{SETTINGS} encryption.scheme='{scheme}' run.alone=false"
+        settings = f"{SETTINGS} encryption.scheme='{scheme}' encryption.plan='8,7,1' run.alone=false"
         ran = python(tmp_path, env, *launch(tmp_path / runs), "--run-config", settings, *options)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         (run,) = (path for path in (tmp_path / runs).iterdir() if path.is_dir())

@@ -250,7 +250,7 @@ class StrategySettings:
         """
         buffer = self.buffer_size or nodes
         training = 0 if self.name in IN_ROUNDS else min(self.concurrency or nodes, nodes)
-        return math.ceil(buffer * (1.0 + training / buffer) ** self.staleness_exponent)
+        return math.ceil(buffer * math.pow(1.0 + training / buffer, self.staleness_exponent))
 
     @property
     def stall_seconds(self) -> float:

@@ -38,6 +38,7 @@ def run(scheme: str, policy: str, hospitals: int, versions: int, name: str, **gi
     learners = [ToyLearner(number, schedule, examples=10 * (number % 4 + 1)) for number in range(hospitals)]
     speeds = given.pop("speeds", [10.0 + 0.37 * number for number in range(hospitals)])
     vault = None if scheme == CLEAR else Vault(EncryptionSettings(policy=policy, scheme=scheme, workers=1), KEY)
+    given.setdefault("plan", FieldPlan(8, 7 if hospitals < 33 else 9, 2))  # a run would choose by the scheme's bytes
     return simulate(learners, settings, schedule, [Speed(1e15, 0.0, s, 0.0) for s in speeds], vault=vault, **given)
 
 

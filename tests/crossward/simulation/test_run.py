@@ -74,8 +74,9 @@ def test_callbacks_of_the_run_config_see_the_run_too(tmp_path: Path) -> None:
 
 
 def test_bandwidths_are_those_of_the_links_unless_given(tmp_path: Path) -> None:
-    links = simulated(tmp_path / "a", config())[0]
-    given = simulated(tmp_path / "b", config(), mbit=[10.0, 20.0, 30.0, 40.0])[0]
+    by_link = config(strategy__weighting="paper")
+    links = simulated(tmp_path / "a", by_link)[0]
+    given = simulated(tmp_path / "b", by_link, mbit=[10.0, 20.0, 30.0, 40.0])[0]
     assert links.bandwidths == (100_000.0,) * 3
     assert dict(zip(given.sites, given.bandwidths, strict=True)) == {"toy-0": 10.0, "toy-1": 20.0, "toy-2": 30.0}
     assert links.weights != given.weights
