@@ -123,7 +123,7 @@ def few(hospital: Hospital, training: int, held_out: int, rng: np.random.Generat
 def learners_of(setting: Setting, config: RunConfig, job: Job, case: str) -> list[LoraLearner]:
     """A learner for each hospital; the studied one has the same notes in every case."""
     adapted = adapted_model(config.model, config.lora, config.run.seed)
-    out = []
+    out = list[LoraLearner]()
     for number in range(setting.hospitals):
         few_here = case == ALL or number == job.seed % setting.hospitals
         size, rng = job.size if few_here else setting.usual, np.random.default_rng([job.seed, number])
@@ -153,7 +153,7 @@ def make(setting: Setting, job: Job) -> list[Row]:
     initial = learner.initial()
     alone = learner.alone(initial, steps, job.seed)
     models = {BASE: initial, ALONE: alone, STOPPED: learner.personal(initial, None, steps, job.seed).vector}
-    rows, made = list[Row](), dict[str, Row]()
+    rows, made = list[Row](), Row()
     for case in CASES:
         if case == ONE or job.size != setting.usual:  # where all have the usual number, the cases are one
             shared = federated(config, learners_of(setting, config, job, case), job.seed)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from client_app.node import Learner
+from client_app.personal.result import Personal
 from client_app.training.trained import Trained, Vector
 from crossward.config.run_config import RunConfig
 from crossward.protocol.measures import Measure
@@ -94,8 +95,9 @@ class Remembering:
 
     def personal(self, start: Vector, alone: Vector | None, steps: int, seed: int) -> Vector:
         """The learner's personal adapter from the global one; it is not remembered."""
+        learner: Any = self.learner
         began = time.perf_counter()
-        made = self.learner.personal(start, alone, steps, seed)
+        made: Personal = learner.personal(start, alone, steps, seed)
         self.seconds.append(time.perf_counter() - began)
         return made.vector
 
