@@ -25,7 +25,7 @@ def test_larger_models_are_trained_at_lower_rates() -> None:
     rates = [tier.learning_rate for tier in TIERS]
     assert rates == sorted(set(rates), reverse=True)
     assert [tier.parameters for tier in TIERS] == sorted(tier.parameters for tier in TIERS)
-    assert values(135e6)["train.learning-rate"] == 1e-3 and values(7e9)["train.learning-rate"] == 2e-4
+    assert values(135e6)["train.learning-rate"] == 2e-3 and values(7e9)["train.learning-rate"] == 2e-4
 
 
 def test_windows_fit_the_model_and_the_device() -> None:
