@@ -49,7 +49,7 @@ def main(grid: Grid, context: Context) -> None:
         plan = read_config(folder.path)["plan"]
     else:
         plan = field_plan(
-            config.encryption, nodes, settings.buffer_size or nodes, mechanism is not None, settings.concurrency
+            config.encryption, nodes, settings.buffer_size or nodes, mechanism is not None, settings.fine_weight(nodes)
         )
         if mechanism is not None:
             mechanism.shares(plan.q_max)  # refuses too few bits before there is a run folder

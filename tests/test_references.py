@@ -193,7 +193,9 @@ def unknown_keys(tree: Tree) -> list[str]:
     found = set()
     for path, text in tree.documents():
         blocks, inline = zip(*CODE.findall(text) or [("", "")], strict=True)
-        named = {name for name in inline if alone.fullmatch(name) and not name.endswith((".pub", ".toml", ".json"))}
+        named = {
+            name for name in inline if alone.fullmatch(name) and not name.endswith((".pub", ".toml", ".json", ".npy"))
+        }
         named |= {".".join(match) for code in (*blocks, *inline) for match in given.findall(code)}
         found |= {(path, name) for name in named - tree.keys - FILES if not tree.exists(name)}
     return sorted(f"{path.relative_to(tree.root)}: {name}" for path, name in found)

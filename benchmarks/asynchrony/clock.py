@@ -52,9 +52,9 @@ def _bytes_per_value(plan: FieldPlan, scheme: str) -> tuple[float, float]:
     return plan.bytes_per_value() if own is None else own(plan.value_bits, plan.weight_bits, plan.guard_bits)
 
 
-def plan_for(nodes: int, buffer: int, scheme: str = BFV, at_once: int = 0) -> FieldPlan:
-    """The plan that a run of so many nodes, of which ``at_once`` train at once (0: all), would choose."""
-    return field_plan(EncryptionSettings(scheme=scheme), nodes, buffer, at_once=at_once)
+def plan_for(nodes: int, buffer: int, scheme: str = BFV, fine: int = 0) -> FieldPlan:
+    """The plan that a run of so many nodes would choose, with W at least ``fine``."""
+    return field_plan(EncryptionSettings(scheme=scheme), nodes, buffer, fine=fine)
 
 
 @dataclass(frozen=True)

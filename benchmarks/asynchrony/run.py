@@ -162,7 +162,8 @@ class Run:
         logging.getLogger("flwr").setLevel(logging.WARNING)
         logging.getLogger("crossward.node").setLevel(logging.ERROR)  # nodes say whenever an update of theirs came late
         settings = self.settings()
-        plan = plan_for(len(self.learners), settings.buffer_size, self.scheme, settings.concurrency)
+        count = len(self.learners)
+        plan = plan_for(count, settings.buffer_size, self.scheme, settings.fine_weight(count))
         clock = VirtualClock()
         trace = Trace(self, WireSize.of(self.values, plan, self.scheme), clock, plan)
         given: dict[str, Any] = {"plan": plan, "clock": clock, "journal": trace.journal, "size": trace}

@@ -101,6 +101,7 @@ def tiny_jobs(config: Config, rates: Rates) -> list[Job]:
         for spread in config.links.spreads
         for seed in t.seeds
         for strategy in (STRATEGIES if spread == h.spread else (ASYNC, SYNC))
+        if f"{strategy}-tiny" in rates
     ]
 
 

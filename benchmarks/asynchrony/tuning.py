@@ -1,8 +1,8 @@
 """``--tune``: each strategy's server learning rate, the best of one fixed grid in the headline's setting.
 
-The best is the shortest time to target on the tuning seeds, which are not measured later, or a lower rate's within 3 %. Kept in rates.toml
-and used for every spread of links. Asynchronous strategies have one for each kind of compute, since staleness that is
-the same for all is harder to bear; a synchronous round of everybody does not depend on the clock at all.
+The best is the shortest time to target on the tuning seeds, which are not measured later, or a lower rate's within 3 %.
+Kept in rates.toml and used for every spread of links. Asynchronous strategies have one for each kind of compute, since
+staleness that is the same for all is harder to bear; a synchronous round of everybody does not depend on the clock.
 
 Not for: measuring.
 """
@@ -34,7 +34,8 @@ def best_rate(
 ) -> tuple[float, dict[float, float]]:
     """The best rate, and every rate's mean time to target; a run much slower than the best is cut off.
 
-    Best is the lowest whose time is within ``ALIKE`` of the shortest: it ends with less noise. Where no rate reaches the target, the one with the lowest loss in the end.
+    Best is the lowest whose time is within ``ALIKE`` of the shortest: it ends with less noise. Where none reaches the
+    target, it is the one with the lowest loss in the end.
     """
     tried: dict[float, float] = {}
     ends: dict[float, float] = {}

@@ -51,8 +51,24 @@ def together(found: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str,
         name: sum(weight[row["site"]] * math.log(row["perplexity"][name]) for row in rows) / sum(weight.values())
         for name in names
     }
-    patients = sum(row["patients"] for row in rows)
-    return {"site": "all", "patients": patients, "perplexity": {n: math.exp(x) for n, x in losses.items()}, "nats": {}}
+    pairs = [f"{one}-{other}" for one, other in PAIRS]
+    shares = [weight[row["site"]] / sum(weight.values()) for row in rows]
+    return {
+        "site": "all",
+        "patients": sum(row["patients"] for row in rows),
+        "perplexity": {name: math.exp(loss) for name, loss in losses.items()},
+        "nats": {pair: gap for pair in pairs if (gap := _pooled(pair, shares, rows)) is not None},
+    }
+
+
+def _pooled(pair: str, shares: Sequence[float], rows: Sequence[dict[str, Any]]) -> list[float] | None:
+    """A difference over hospitals, which are strata: variances add. None where one of them has no interval."""
+    gaps = [row["nats"].get(pair, [None]) for row in rows]
+    if any(None in gap for gap in gaps):
+        return None
+    mean = sum(share * gap[0] for share, gap in zip(shares, gaps, strict=True))
+    half = math.sqrt(sum((share * (gap[2] - gap[1]) / 2) ** 2 for share, gap in zip(shares, gaps, strict=True)))
+    return [mean, mean - half, mean + half]
 
 
 def _gap(found: list[float | None] | None) -> str:

@@ -5,10 +5,10 @@ H / N. With the next block
 
     moved += versions H / N,  H = FADE (H + recent),  recent = 0
 
-where ``recent`` is the sum of the block's opened sums, times the updates of a full buffer. Values are in units of scale
-epoch 0 over W, so ``recent`` is a sum of integers over a power of two: exact, however records were grouped. The rest is
-element by element in float64, once a block, without fused operations: nodes that applied the same records hold the
-same bits.
+where ``recent`` is the sum of the block's opened sums, times the updates of a full buffer and ``PACE``. Values are in
+units of scale epoch 0 over W, so ``recent`` is a sum of integers over a power of two: exact, however records were
+grouped. The rest is element by element in float64, once a block, without fused operations: nodes that applied the same
+records hold the same bits.
 
 A version that is taken back leaves ``recent``; from the block before, once its own is empty. Such a block is opened
 again with all that it brought in H, and what H moved by too much is taken off version by version, so that the block's
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crossward.config.variance_reduction import FADE, Block
+from crossward.config.variance_reduction import FADE, PACE, Block
 from crossward.encryption.holder import Integers
 from crossward.protocol.messages import RecordHead
 
@@ -93,7 +93,7 @@ class CachedMean:
 
     def add(self, head: RecordHead, place: slice, opened: Integers) -> None:
         """Take in a part of a record: its ``opened`` integers (int64) at ``place``."""
-        new = opened * (head.block.gain * 2.0**-head.epoch)
+        new = opened * (head.block.gain * PACE * 2.0**-head.epoch)
         if head.sign > 0:
             self.recent[place] += new
         elif self.at.reopened:

@@ -5,8 +5,8 @@ fades and is taken back with the sum. So an update that was lost, refused, late 
 node that was away follows the versions that it missed. What a node loses with its state fades from the sum with the
 next blocks (``crossward.config.variance_reduction``).
 
-No residual is kept beside it: what rounding or clipping cut off an update is missing in the cache, too, and so is part
-of the next difference.
+No residual is kept beside it: rounding is unbiased, and what the range cuts off a difference is missing in the cache,
+too, so that the next difference asks for it again.
 
 Not for: the sum of all (``client_app.cached.mean``).
 """
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossward.config.variance_reduction import FADE
+from crossward.config.variance_reduction import FADE, PACE
 from crossward.protocol.messages import Included
 
 KEPT = 8  # of the updates that a node sent, the newest: versions that hold one may still come, or be taken back
@@ -70,7 +70,7 @@ class OwnCache:
         for row in rows:
             if row.task in self.sent:
                 self.epochs.pop(row.task, None)
-                own = self.sent[row.task] * (gain * row.weight * 2.0**-row.epoch)
+                own = self.sent[row.task] * (gain * row.weight * PACE * 2.0**-row.epoch)
                 self.values = own if self.values is None else self.values + own
 
     def expected(self, accepted: Iterable[int], total_weight: int) -> Floats | None:
@@ -78,6 +78,6 @@ class OwnCache:
         values = self.values
         for task in accepted:
             if (epoch := self.epochs.get(task)) is not None:
-                coming = self.sent[task] * (total_weight * 2.0**-epoch)
+                coming = self.sent[task] * (total_weight * PACE * 2.0**-epoch)
                 values = coming if values is None else values + coming
         return values

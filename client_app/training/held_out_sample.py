@@ -2,7 +2,7 @@
 
 The sample is bounded so that measuring it takes about a twentieth of the training's time, and the same for the whole
 run, so that its loss moves with the model alone. What leaves the node of it is a noisy mean
-(``client_app.update.progress``).
+(``client_app.update.held_out_loss``).
 
 Not for: held-out measures of whole notes (``client_app.training.measuring``).
 """
@@ -25,7 +25,7 @@ from data.batches import padded
 
 SHARE = 0.05  # of a training's time
 PASSES = 3.0  # a training step takes as long as so many forward passes
-SHORTEST, LONGEST = 32, 64  # tokens of a patient's window
+SHORTEST, LONGEST = 24, 64  # tokens of a patient's window
 FEWEST = 10  # patients: a mean of fewer is not reported
 
 Floats = NDArray[np.float64]

@@ -6,6 +6,7 @@ Not for: keys that nodes need too (``crossward.config.schedule``) or bits per fi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -240,6 +241,16 @@ class StrategySettings:
     def cached(self) -> int:
         """With cached updates (``crossward.config.variance_reduction``) how many a full buffer holds, else 0."""
         return self.buffer_size if self.variance_reduction == CACHED else 0
+
+    def fine_weight(self, nodes: int) -> int:
+        """The least W in which updates of ``nodes`` that lag behind as far as is usual weigh 1 each, undiminished.
+
+        Usual is as many versions as are made while all train that may at once; a staleness factor for which W is too
+        coarse would be rounded up.
+        """
+        buffer = self.buffer_size or nodes
+        training = 0 if self.name in IN_ROUNDS else min(self.concurrency or nodes, nodes)
+        return math.ceil(buffer * (1.0 + training / buffer) ** self.staleness_exponent)
 
     @property
     def stall_seconds(self) -> float:

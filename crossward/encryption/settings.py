@@ -19,11 +19,11 @@ NOISED_BITS = range(14, 19)  # of a value that carries noise: what the tails lea
 
 
 def field_plan(
-    settings: EncryptionSettings, nodes: int, buffer_size: int, noised: bool = False, at_once: int = 0
+    settings: EncryptionSettings, nodes: int, buffer_size: int, noised: bool = False, fine: int = 0
 ) -> FieldPlan:
     """The plan for ``nodes`` nodes and a buffer of ``buffer_size`` updates, whose values carry noise if ``noised``.
 
-    ``at_once`` is the most nodes that train at once (0: all).
+    ``fine`` is the least W for the run's staleness factors (``StrategySettings.fine_weight``).
 
     Raises
     ------
@@ -35,7 +35,7 @@ def field_plan(
     elif settings.preset != AUTO:
         plan = PRESETS[settings.preset]
     else:
-        find = widest if noised else partial(cheapest, at_once=at_once)
+        find = widest if noised else partial(cheapest, fine=fine)
         plan = find(nodes, buffer_size, settings.scheme)
     plan.check_buffer(buffer_size)
     if settings.policy != NONE:
@@ -69,14 +69,12 @@ def bytes_per_update(plan: FieldPlan, nodes: int, buffer_size: int, scheme: str 
     return up + down * max(missed / plan.max_versions, 1.0)
 
 
-def cheapest(nodes: int, buffer_size: int, scheme: str, at_once: int = 0) -> FieldPlan:
+def cheapest(nodes: int, buffer_size: int, scheme: str, fine: int = 0) -> FieldPlan:
     """Of plans of 8-bit values within ``FINER`` times the fewest bytes, the one with the largest W.
 
-    W holds the buffer, and gives each of its updates a weight when all lag behind as far as is usual, by ``at_once`` /
-    buffer versions: their staleness factors would be rounded up otherwise.
+    W holds the buffer, and is ``fine`` at least.
     """
-    training = min(at_once or nodes, nodes)
-    least = max((4 * buffer_size - 1).bit_length(), (training + buffer_size - 1).bit_length(), LEAST_WEIGHT_BITS)
+    least = max((4 * buffer_size - 1).bit_length(), (fine - 1).bit_length() if fine else 0, LEAST_WEIGHT_BITS)
     plans = [
         FieldPlan(VALUE_BITS, weight, guard)
         for weight in range(least, max(least, FINE_WEIGHT_BITS) + 1)

@@ -153,13 +153,15 @@ def _hospitals(subject: Subject) -> str:
         held = run.state.measures.get(("global", site))
         of_test = f"{held.patients:.0f} patients, {held.tokens:.0f} tokens" if held is not None else "not reported"
         if subject.which == GLOBAL or site == subject.site:
-            rows.append((cell(site), *([str(trained.get(site, "-"))] if counted else []), of_test))
+            rows.append(
+                (cell(site), *([f"about {trained[site]}" if site in trained else "-"] if counted else []), of_test)
+            )
     says = (
         ""
         if counted
         else ("\n\nHow many notes a hospital trained on is not published: the exact number can tell who is among them.")
     )
-    head = ("hospital", *(["training sequences"] if counted else []), "held out, as reported")
+    head = ("hospital", *(["training sequences, as reported"] if counted else []), "held out, as reported")
     return table(head, rows) + says if rows else ""
 
 

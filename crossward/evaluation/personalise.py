@@ -91,6 +91,7 @@ def personalise(wanted: Wanted, say: Callable[[str], None]) -> Made:
     config = start.config
     hospital = _hospital(wanted, start)
     learner = learner_of(start.adapted, hospital, config)
+    learner.on_progress = lambda report: None if report.doing else say(report.line())
     site, own = learner.site, _alone(wanted, start, site_name(hospital.name))
     steps = config.personal.steps or config.schedule.local_steps * config.schedule.versions
     say(f"personalising version {start.version} for {site}: trainings of {steps} steps on {len(hospital.train)} notes")

@@ -60,7 +60,7 @@ def check_size(config: RunConfig, nodes: int) -> None:
     try:
         settings.check_size(nodes)
         size = min(settings.buffer_size or nodes, nodes)
-        plan = field_plan(config.encryption, nodes, size, mechanism is not None, settings.concurrency)
+        plan = field_plan(config.encryption, nodes, size, mechanism is not None, settings.fine_weight(nodes))
         plan.check_buffer(max(size, 1))
         if mechanism is not None:
             mechanism.shares(plan.q_max)

@@ -36,7 +36,9 @@ from strategies.exchange.bandwidth import Bandwidths
 def run_plan(config: RunConfig, hospitals: int) -> FieldPlan:
     """The plan of a run of ``config`` with so many hospitals."""
     buffer = config.strategy.buffer_size or hospitals
-    return field_plan(config.encryption, hospitals, buffer, config.mechanism is not None, config.strategy.concurrency)
+    return field_plan(
+        config.encryption, hospitals, buffer, config.mechanism is not None, config.strategy.fine_weight(hospitals)
+    )
 
 
 def simulate_run(

@@ -174,7 +174,9 @@ def simulate(
     speeds, clock, bandwidths = speeds or [Speed()] * count, clock or VirtualClock(), Bandwidths()
     vault = vault or Vault()
     encryption = vault.settings
-    plan = plan or field_plan(encryption, count, settings.buffer_size or count, noise is not None, settings.concurrency)
+    plan = plan or field_plan(
+        encryption, count, settings.buffer_size or count, noise is not None, settings.fine_weight(count)
+    )
     journal = journal or ClockedJournal(clock)
     given: dict[str, Any] = {"clock": clock, "bandwidths": bandwidths, "budget": budget, "dither": dither}
     given |= {"callbacks": callbacks, "kinds": arithmetic(plan, encryption.policy, encryption.scheme)}

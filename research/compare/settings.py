@@ -44,6 +44,7 @@ class Comparison:
     label_patients: int
     max_tokens: int
     batch_size: int
+    label_batch_size: int = 8
     buffer: int = 3
     link_mbit: float = 100.0
     loss_margin: float = 0.10
@@ -95,7 +96,7 @@ class Comparison:
             "data.synthetic-patients": self.patients if task == NOTES else self.label_patients,
             "data.max-tokens": self.max_tokens,
             "data.min-patients": 2,
-            "train.batch-size": self.batch_size,
+            "train.batch-size": self.batch_size if task == NOTES else self.label_batch_size,
             "encryption.workers": 1,
             "strategy.buffer-size": self.buffer,
         }
@@ -148,7 +149,7 @@ QUICK = Comparison(
     rounds=6,  # a multiple of the buffer: as many updates by versions of three as by rounds of four
     local_steps=4,
     label_rounds=6,
-    label_steps=8,
+    label_steps=5,
     patients=240,
     label_patients=400,
     max_tokens=128,

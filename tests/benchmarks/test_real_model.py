@@ -46,7 +46,7 @@ def test_the_run_is_kept_and_read_again(
     watched = {"seconds": 9.0, "process_mib": 1.0, "together_mib": 2.0}
     (work / "watched.json").write_text(json.dumps(watched))
     monkeypatch.setattr(command, "EVALUATION", "made.json")
-    other = Place(1, {"base": Level(3.0), "personal": Level(6.0)}, {})
+    other = Place(1, {"base": Level(3.0), "personal": Level(6.0)}, {"personal-global": Gap(0.05, -0.15, 0.25)})
     made = {"Ward 9": Joining("", HOME).to_json(), "Ward 2": Joining("", other).to_json()}
     tokens = [{"model": "base", "site": site, "tokens": count} for site, count in (("Ward 9", 10), ("Ward 2", 30))]
     (finished.folder / "made.json").write_text(json.dumps({"joining": made, "rows": tokens}))
@@ -54,6 +54,8 @@ def test_the_run_is_kept_and_read_again(
     command.main(["--model", "m", "--notes", "n.csv", "--work", str(work), "--json", str(out)])
     row, _, whole = json.loads(out.read_text())["quality"]
     assert whole["patients"] == 4 and whole["perplexity"]["personal"] == pytest.approx(6.0)
+    pooled = (10 * 0.25**2 * 10 + 30 * 0.2**2 * 30) ** 0.5 / 40
+    assert whole["nats"]["personal-global"] == pytest.approx([-0.025, -0.025 - pooled, -0.025 + pooled])
     assert whole["perplexity"]["base"] == pytest.approx(12 ** (1 / 4) * 3 ** (3 / 4))
     assert (row["site"], row["patients"], row["perplexity"]) == ("Ward 9", 3, {"base": 12.0, "personal": 6.0})
     assert row["nats"] == {"personal-global": [-0.25, -0.5, 0.0]}

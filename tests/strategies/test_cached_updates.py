@@ -17,7 +17,7 @@ from crossward.config.run_config import RunConfig
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError
 from crossward.config.strategy_settings import StrategySettings
-from crossward.config.variance_reduction import FADE, Block
+from crossward.config.variance_reduction import FADE, PACE, Block
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.encryption.plan import FieldPlan
 from crossward.encryption.secret import Secret
@@ -63,10 +63,10 @@ class Replica:
                 unit = f.schedule.value_range(line["epoch"]) / f.plan.q_max / f.plan.total_weight
                 mean = f.version_sum(line) * unit
                 x = x + f.schedule.server_rate * (held / max(hospitals, 1) + mean)
-                recent, inside = recent + gain * mean, inside + 1
+                recent, inside = recent + PACE * gain * mean, inside + 1
                 for task, weight in zip(line["tasks"], line["weights"], strict=True):
                     node, update = f.sent[task]
-                    own[node] = own[node] + gain * weight * unit * f.opened(update.payload, 1, update.key)
+                    own[node] = own[node] + PACE * gain * weight * unit * f.opened(update.payload, 1, update.key)
                 self.known |= set(line["hospitals"])
             states[line["version"]] = (x, held, recent, dict(own), inside, hospitals)
             self.adapter[line["version"]], self.sums[line["version"]] = x, held + recent

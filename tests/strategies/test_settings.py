@@ -31,3 +31,11 @@ def test_a_wrong_setting_is_refused(values: dict[str, Any], text: str) -> None:
 def test_fedavg_may_take_all_nodes() -> None:
     got = read_settings(StrategySettings, {"strategy.name": "fedavg", "strategy.buffer-size": 0})
     assert got.buffer_size == 0
+
+
+def test_w_is_fine_enough_for_what_lags_behind_as_usual() -> None:
+    many = {"buffer_size": 10, "exponents": "0.5,1,1"}
+    assert StrategySettings(**many).fine_weight(100) == 10 * 11
+    assert StrategySettings(**many, concurrency=100).fine_weight(1000) == 10 * 11
+    assert StrategySettings(name="fedbuff", buffer_size=10).fine_weight(150) == 10 * 4
+    assert StrategySettings(name="fedavg", buffer_size=0).fine_weight(100) == 100

@@ -30,6 +30,7 @@ _CLAIMS = {
     WORSE: "worse than the one trained alone",
     UNKNOWN: "not to be told from the one trained alone with so few patients",
 }
+_BRIEF = {BETTER: "better", ALIKE: "not shown to differ", WORSE: "worse", UNKNOWN: "not to be told apart"}
 
 
 def signed(nats: float) -> str:
@@ -81,14 +82,15 @@ def at_home(place: Place) -> str:
 
 def elsewhere(place: Place) -> str:
     """The clause about the other hospitals' notes; empty where there is nothing to compare with."""
-    found: dict[str, list[str]] = {}
-    for model in (GLOBAL, PERSONAL):
-        if (gap := place.differences.get(f"{model}-{ALONE}")) is not None:
-            found.setdefault(_CLAIMS[gap.verdict], []).append(f"the {model} ({_at(place, model)})")
-    claims = [
-        f"{' and '.join(who)} adapter{'s are' if len(who) > 1 else ' is'} {claim}" for claim, who in found.items()
-    ]
-    return f"elsewhere {', '.join(claims)} ({_at(place, ALONE)})" if claims else ""
+    found = {model: gap.verdict for model in (GLOBAL, PERSONAL) if (gap := place.differences.get(f"{model}-{ALONE}"))}
+    if not found:
+        return ""
+    if len(set(found.values())) > 1:
+        each = " and ".join(f"the {model} adapter ({_at(place, model)}) is {_BRIEF[v]}" for model, v in found.items())
+        return f"elsewhere, beside the one trained alone ({_at(place, ALONE)}), {each}"
+    who = " and ".join(f"the {model} ({_at(place, model)})" for model in found)
+    claim = _CLAIMS[next(iter(found.values()))]
+    return f"elsewhere {who} adapter{'s are' if len(found) > 1 else ' is'} {claim} ({_at(place, ALONE)})"
 
 
 def sentence(joining: Joining) -> str:

@@ -13,7 +13,7 @@ from client_app.cached.mean import CachedMean, Standing
 from client_app.state.accumulators import Accumulators, from_snapshot, take_snapshot
 from client_app.update.payloads import Payloads, Vault
 from crossward.config.schedule import Schedule
-from crossward.config.variance_reduction import FADE, Block
+from crossward.config.variance_reduction import FADE, PACE, Block
 from crossward.encryption.plan import FieldPlan
 from crossward.protocol.messages import HALVES, RecordHead
 from crossward.protocol.parts import ProtocolError
@@ -54,7 +54,7 @@ def replica(rows: list[Row]) -> np.ndarray:
             caches, recent, number, hospitals = FADE * (caches + recent), np.zeros(5), block.number, block.hospitals
         mean = values * (SCHEDULE.value_range(epoch) / PLAN.q_max / PLAN.total_weight)
         x = x + SCHEDULE.server_rate * (caches / hospitals + mean)
-        recent = recent + 3 * mean
+        recent = recent + PACE * 3 * mean
     return INITIAL + x
 
 

@@ -68,21 +68,24 @@ def test_a_buffer_is_at_most_a_quarter_of_w() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "nodes", "buffer", "bits"),
+    ("scheme", "nodes", "buffer", "fine", "bits"),
     [
-        (BFV, 4, 3, (6, 1)),
-        (BFV, 100, 10, (8, 4)),
-        (BFV, 1000, 10, (10, 7)),
-        (COMMITTEE, 4, 3, (8, 1)),
-        (COMMITTEE, 100, 10, (8, 4)),
-        (COMMITTEE, 400, 300, (11, 1)),
+        (BFV, 4, 3, 0, (6, 1)),
+        (BFV, 100, 10, 0, (8, 4)),
+        (BFV, 1000, 10, 110, (8, 7)),
+        (COMMITTEE, 4, 3, 0, (8, 1)),
+        (COMMITTEE, 100, 10, 0, (8, 4)),
+        (COMMITTEE, 100, 10, 513, (10, 4)),
+        (COMMITTEE, 400, 300, 0, (11, 1)),
     ],
 )
-def test_auto_moves_few_bytes_with_a_w_fine_enough(scheme: str, nodes: int, buffer: int, bits: tuple[int, int]) -> None:
-    chosen = field_plan(EncryptionSettings(scheme=scheme), nodes, buffer)
+def test_auto_moves_few_bytes_with_a_w_fine_enough(
+    scheme: str, nodes: int, buffer: int, fine: int, bits: tuple[int, int]
+) -> None:
+    chosen = field_plan(EncryptionSettings(scheme=scheme), nodes, buffer, fine=fine)
     assert chosen == FieldPlan(8, *bits)
-    assert chosen.total_weight >= max(4 * buffer, nodes + buffer)
-    fitting = [p for p in PRESETS.values() if p.value_bits == 8 and p.total_weight >= max(4 * buffer, nodes + buffer)]
+    assert chosen.total_weight >= max(4 * buffer, fine)
+    fitting = [p for p in PRESETS.values() if p.value_bits == 8 and p.total_weight >= max(4 * buffer, fine)]
     least = min((bytes_per_update(p, nodes, buffer, scheme) for p in fitting), default=math.inf)
     assert bytes_per_update(chosen, nodes, buffer, scheme) <= 1.15 * least
 

@@ -38,7 +38,7 @@ def test_the_card_of_the_global_adapter(run: Run, finished: Any) -> None:
     assert base.digest in text and "apache-2.0" in text and "version | 2 of 2 made, by async-hybrid" in text
     for site in run.state.sites.values():
         held = run.state.measures["global", site]
-        assert f"| {site} | {held.patients:.0f} patients, {held.tokens:.0f} tokens |" in text
+        assert re.search(rf"\| {site} \|.* {held.patients:.0f} patients, {held.tokens:.0f} tokens \|", text)
     assert "There is no epsilon" in text and "remembers what it was trained on" in text
     assert "PeftModel.from_pretrained" in text and "load_base" in text
 
@@ -84,7 +84,16 @@ def test_epsilon_is_the_largest_that_a_hospital_spent(run: Run, finished: Any) -
 def test_a_hospitals_name_cannot_break_the_table(run: Run, finished: Any) -> None:
     sites = {"ab" * 8: "North | <b>wing</b>\n# East"}
     text = card(replace(run, state=replace(run.state, sites=sites)), finished)
-    assert r"| North \| \<b\>wing\</b\> \# East | not reported |" in text
+    assert r"| North \| \<b\>wing\</b\> \# East |" in text and "| not reported |" in text
+
+
+@pytest.mark.parametrize(("weighting", "counted"), [("examples", True), ("equal", False)])
+def test_counts_are_those_that_hospitals_reported(run: Run, finished: Any, weighting: str, counted: bool) -> None:
+    strategy = replace(run.config.strategy, weighting=weighting)
+    text = card(replace(run, config=replace(run.config, strategy=strategy)), finished)
+    reported = {e.site: e.num_examples for e in run.events if isinstance(e, Accepted)}
+    assert reported and all((f"| {site} | about {n} |" in text) == counted for site, n in reported.items())
+    assert ("is not published" in text) != counted
 
 
 def test_a_hub_model_is_named_with_its_revision_and_a_folder_without_its_path(run: Run, finished: Any) -> None:

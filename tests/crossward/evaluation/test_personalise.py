@@ -56,7 +56,11 @@ def test_a_run_and_its_key_give_what_the_hospital_made_at_the_runs_end(
 ) -> None:
     site, out, own = site_of(finished), tmp_path / "mine", tmp_path / "own"
     text = made(capsys, str(finished.folder), "--key", key, "--site", site, "--out", str(out))
-    assert f"personalising version 2 for {site}" in text and f"{site}: at home " in " ".join(text.split())
+    assert (
+        f"personalising version 2 for {site}" in text
+        and "step 4/4, loss " in text
+        and f"{site}: at home " in " ".join(text.split())
+    )
     assert command(["export", str(finished.folder), "--which", "personal", "--site", site, "--out", str(own)]) == 0
     here, there = weights(out), weights(own)
     assert here.keys() == there.keys() and all(np.array_equal(here[name], there[name]) for name in here)

@@ -81,8 +81,12 @@ def test_what_was_reported_makes_no_claim() -> None:
     ("to_all", "to_personal", "says"),
     [
         (BELOW, BELOW, "elsewhere the global (5.30) and the personal (2.28) adapters are better than"),
-        (BELOW, ABOVE, "the global (5.30) adapter is better than the one trained alone, the personal (2.28)"),
-        (AROUND, SINGLE, "the global (5.30) adapter is not shown to differ from"),
+        (
+            BELOW,
+            ABOVE,
+            "alone (2.33), the global adapter (5.30) is better and the personal adapter (2.28) is worse",
+        ),
+        (AROUND, SINGLE, "the global adapter (5.30) is not shown to differ and the personal"),
     ],
 )
 def test_elsewhere(to_all: Gap, to_personal: Gap, says: str) -> None:
