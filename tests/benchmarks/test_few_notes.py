@@ -38,7 +38,13 @@ def test_a_hospital_trains_on_so_many_patients_and_keeps_its_held_out_ones() -> 
 def test_a_summary_is_of_means_over_seeds_and_differences_by_patient() -> None:
     def row(seed: int, personal: float) -> dict[str, object]:
         losses = dict.fromkeys(ADAPTERS, 1.0) | {PERSONAL: personal}
-        against = {"patients": 5.0, "tokens": 100.0, "loss_sum": 100 * (personal - 1.0), "loss_var": 4.0}
+        against = {
+            "patients": 5.0,
+            "tokens": 100.0,
+            "loss_sum": 100 * (personal - 1.0),
+            "loss_var": 4.0,
+            "degrees": 4.0,
+        }
         paired = {name: against for name in ADAPTERS if name != PERSONAL}
         return {
             "case": ALL, "size": 10, "seed": seed, "training_notes": 20, "steps": 7, "loss": losses, "paired": paired,
@@ -52,7 +58,7 @@ def test_a_summary_is_of_means_over_seeds_and_differences_by_patient() -> None:
     }
     against = found["against"]["alone"]
     assert against["difference"] == pytest.approx(-0.7 / 3) and against["hospitals_worse"] == 0
-    assert against["high"] - against["low"] == pytest.approx(2 * 1.96 * math.sqrt(12.0) / 300, rel=1e-3)
+    assert against["high"] - against["low"] == pytest.approx(2 * 2.179 * math.sqrt(12.0) / 300, rel=1e-3)  # 12 degrees
     (worse,) = summary([row(0, 1.2)])
     assert worse["against"]["global"]["hospitals_worse"] == 1
 
