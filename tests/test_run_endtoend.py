@@ -177,7 +177,11 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert json.loads((run / "result.json").read_text())["version"] == 2
     found = json.loads((run / "evaluation.json").read_text())
     models, sites = {row["model"] for row in found["rows"]}, {row["site"] for row in found["rows"]}
-    assert len(sites) == 4 and models == {"base", "global", *(f"local:{site}" for site in sites - {"all"})}
+    assert len(sites) == 4 and models == {
+        "base",
+        "global",
+        *(f"{kind}:{site}" for kind in ("local", "personal") for site in sites - {"all"}),
+    }
     assert (run / "adapter" / "adapter_model.safetensors").exists()
 
     config = json.loads((run / "config.json").read_text())

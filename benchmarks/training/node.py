@@ -42,6 +42,7 @@ RUN_CONFIG = {
     "train.learning-rate": 5e-3,
     "train.warmup": 0.0,
     "train.loss-grid": 1.0,  # losses are compared
+    "train.report-held-out": False,
 }
 Member = tuple[int, float]
 

@@ -33,7 +33,7 @@ Model = Annotated[
     typer.Option(
         metavar="FOLDER|HUB_ID",
         show_default=False,
-        help="The base model; settings that you leave alone follow from it and are printed.",
+        help="Base model; it sets what you leave unset.",
     ),
 ]
 Notes = Annotated[
@@ -42,7 +42,7 @@ Notes = Annotated[
         click_type=PATH,
         metavar="FILE",
         show_default=False,
-        help="A CSV or JSONL file of notes, or MIMIC's folder; columns with usual names are found and printed.",
+        help="A CSV or JSONL file of notes, or MIMIC's folder; usual columns are found.",
     ),
 ]
 DryRun = Annotated[

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 _CHUNK = 1 << 20
@@ -32,6 +31,8 @@ _CHUNK = 1 << 20
 
 def secret_normals(count: int) -> Floats:
     """Independent standard normals, float64 [count]; beyond 8.2 standard deviations (2**-53) there are none."""
+    from scipy.special import ndtri  # takes time to import, and a member of the committee draws none
+
     out = np.empty(count)
     for start in range(0, count, _CHUNK):
         part = out[start : start + _CHUNK]

@@ -69,7 +69,7 @@ def test_settings_of_real_notes_and_a_real_model_come_with_their_files(
     (model,) = settings_of(args)
     config = model.config(0, str(tmp_path))
     assert (config.model.name, config.data.path) == (str(tmp_path), str(args.notes))
-    assert (config.data.partition, config.schedule.peak, config.lora.rank) == ("dirichlet", 1e-3, 3)
+    assert (config.data.partition, config.schedule.peak, config.lora.rank) == ("dirichlet", 2e-3, 3)
 
 
 def test_fedsa_keeps_b_at_home_and_shares_a(consortium: Consortium) -> None:

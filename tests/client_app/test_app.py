@@ -161,7 +161,7 @@ def test_train_alone_and_evaluate_answer_with_what_was_asked(tmp_path: Path) -> 
     measured = answer(replace(TASK, task=6), where, EVALUATE)
     assert isinstance(measured, Evaluation) and list(measured.measures) == ["global"]
     last = answer(replace(TASK, task=7, steps=2, last=True), where, ALONE)
-    assert isinstance(last, Evaluation) and list(last.measures) == ["base", "global", "own"]
+    assert isinstance(last, Evaluation) and list(last.measures) == ["base", "global", "own", "personal"]
     assert last.measures["base"] == last.measures["global"] != last.measures["own"]
     assert (tmp_path / TASK.lineage / "site-0" / "own.npy").exists()
 

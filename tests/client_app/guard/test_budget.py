@@ -261,7 +261,7 @@ def test_an_update_says_what_was_spent_and_nothing_of_the_notes(tmp_path: Path, 
     made, learner = node(tmp_path / "node", path)
     update = made.train(TASK)
     assert isinstance(update, Update) and learner.noise > 0
-    assert (update.privacy_unit, update.loss_sum, update.num_examples, update.num_tokens) == ("patient", 0.0, 50, 1234)
+    assert (update.privacy_unit, update.loss_sum, update.num_examples, update.num_tokens) == ("patient", 0.0, 64, 1234)
     again = made.train(replace(TASK, task=2))
     assert isinstance(again, Update) and 0 < update.local_epsilon == update.local_epsilon_step < again.local_epsilon
     assert b'"local_epsilon"' in update.signed_bytes() and b'"privacy_unit"' in update.signed_bytes()
@@ -311,7 +311,7 @@ def test_what_was_trained_alone_and_without_noise_is_measured_for_this_node_only
     with caplog.at_level("INFO", "crossward.node"):
         reply = made.alone(replace(TASK, last=True))
     assert isinstance(reply, Evaluation) and sorted(reply.measures) == ["base", "global"]
-    assert "alone, this hospital reaches" in caplog.text and not path.exists()
+    assert "trained here without noise: alone" in caplog.text and not path.exists()
     assert made.own.path.exists()
 
 

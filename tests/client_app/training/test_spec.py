@@ -61,6 +61,7 @@ NEEDS = {  # keys that do not go without others
     "privacy.noise-multiplier": {"privacy.unit": "example"},
     "privacy.micro-batch": {"privacy.unit": "example", "privacy.epsilon": 1.0},
     "strategy.min-contributors": {"strategy.buffer-size": 4},
+    "strategy.variance-reduction": {"strategy.weighting": "equal"},
     "strategy.rollback-ratio": {"strategy.rollback-ratio": 2.0},
     "node.sharding": {"node.engine": "worker-group"},
 }

@@ -35,7 +35,12 @@ from tests.finished_runs import interrupted
 
 __all__ = ["members"]
 COMMITTEE, BFV = "committee", "bfv"
-HOSPITAL: dict[str, Any] = {"privacy.unit": "hospital", "privacy.noise-multiplier": 2.0, "strategy.weighting": "equal"}
+HOSPITAL: dict[str, Any] = {
+    "privacy.unit": "hospital",
+    "privacy.noise-multiplier": 2.0,
+    "strategy.weighting": "equal",
+    "encryption.plan": "",
+}
 STAGGERED = (10.0, 10.7, 13.1, 29.3)
 
 
@@ -62,7 +67,8 @@ class Hospitals:
                 nodes[number + 1].joins = moment
             return VirtualGrid(nodes, clock)
 
-        defaults = {"strategy.evaluate-every": 0, "run.alone": False, "run.state-dir": str(self.folder / "state")}
+        defaults = {"encryption.plan": "8,7,0", "strategy.evaluate-every": 0, "run.alone": False}
+        defaults |= {"run.state-dir": str(self.folder / "state")}
         read = RunConfig.read({"strategy.num-versions": 5, **defaults, **config})
         read = replace(read, strategy=replace(read.strategy, snapshot_every=snapshot_every))
         speeds = [Speed(1e15, 0.0, seconds, 0.0) for seconds in compute]

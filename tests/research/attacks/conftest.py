@@ -19,6 +19,9 @@ RUN = {  # of a run that takes a second and whose updates are spread as those of
     "train.local-steps": 6,
     "train.batch-size": 2,
     "node.threads": 1,
+    "encryption.preset": "compact",  # W = 128, unequal weights: figures of separation are known by hand
+    "strategy.weighting": "paper",
+    "strategy.damping": "relative",
 }
 TINY = Size(
     patients=96,

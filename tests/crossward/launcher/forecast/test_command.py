@@ -53,7 +53,7 @@ def test_a_dry_run_prints_what_a_run_takes_and_starts_nothing(
     words = ["--model", "embedded", "--num-supernodes", "3", "--runs-dir", str(runs), "--run-config", SMALL]
     assert main(["run", *words, "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "strategy.num-versions=24  #" in said and "data.max-tokens=" not in said
+    assert "train.learning-rate=" in said and "data.max-tokens=" not in said
     assert "float32 on cpu" in said and "memory: " in said and "time: at most about " in said
     assert "dry run: nothing was started" in said and not runs.exists()
 
