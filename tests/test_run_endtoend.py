@@ -191,7 +191,7 @@ def test_a_run_from_its_options_to_its_adapter(tmp_path: Path, short: Path) -> N
     assert [v["version"] for v in versions] == [1, 2]
     for version in versions:
         assert len(set(version["hospitals"])) == 3 and len(version["staleness"]) == len(version["weights"]) == 3
-        assert sum(version["weights"]) <= 128 and min(version["weights"]) >= 1
+        assert sum(version["weights"]) <= 256 and min(version["weights"]) >= 1
     accepted = [e for e in events if e["event"] == "accepted"]
     assert {(e["site"], e["bandwidth"]) for e in accepted} <= {
         (site, mbit) for site in sites for mbit in (1000.0, 50.0, 5.0)

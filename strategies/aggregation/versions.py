@@ -22,6 +22,7 @@ from strategies.aggregation.catchup import version_name
 from strategies.aggregation.combine import combine
 from strategies.aggregation.weighting import (
     Contribution,
+    breadth,
     damped_total,
     equal_weights,
     evenness,
@@ -86,16 +87,17 @@ def drop_others(state: ServerState, layout: str, shape: Shape, key: str) -> None
 
 
 def weigh(
-    contributions: list[Contribution], most: int, settings: StrategySettings, evened: float = 0.0
+    contributions: list[Contribution], most: int, settings: StrategySettings, evened: float = 0.0, broad: float = 0.0
 ) -> tuple[list[float], list[int]]:
     """Shares, and integer weights of at most ``most`` in all, multipliers included.
 
-    ``evened`` is the :func:`~strategies.aggregation.weighting.evenness` of shares.
+    ``evened`` is the :func:`~strategies.aggregation.weighting.evenness` of shares, ``broad`` the version's
+    :func:`~strategies.aggregation.weighting.breadth`.
     """
     share = shares(contributions, settings, evened)
     if WEIGHTINGS[settings.rule.weighting].fixed:
         return share, equal_weights(most, settings.buffer_size, [c.multiplier for c in contributions])
-    total = damped_total(contributions, share, most, settings)
+    total = damped_total(contributions, share, most, settings, broad)
     multipliers = [c.multiplier for c in contributions]
     numbers = integer_weights(share, total, multipliers, settings.max_share)
     return share, [n * m for n, m in zip(numbers, multipliers, strict=True)]
@@ -108,8 +110,8 @@ def _weigh(
     order = sorted(range(len(hospitals)), key=lambda k: hospitals[k])
     ordered = [contributions[k] for k in order]
     s, hospitals_here = state.settings, len(state.roster.present)
-    evened = evenness(at, state.schedule.versions, s.buffer_size or hospitals_here, hospitals_here)
-    share, weights = weigh(ordered, state.most_weight, s, evened)
+    broad = breadth(s.buffer_size or hospitals_here, hospitals_here)
+    share, weights = weigh(ordered, state.most_weight, s, evenness(at, state.schedule.versions, broad), broad)
     back = sorted(range(len(order)), key=lambda i: order[i])
     return [share[i] for i in back], [weights[i] for i in back]
 

@@ -39,15 +39,23 @@ class Contribution:
         return self.loss_sum / self.num_tokens
 
 
-def evenness(version: int, versions: int, buffer_size: int, hospitals: int) -> float:
+def breadth(buffer_size: int, hospitals: int) -> float:
+    """``min(1, 2 K / N)^2``: 1 where a version takes half of the hospitals or more, about 0 where it takes few of many.
+
+    Where it takes few, updates are as stale as there are buffers in the fleet, and their steps add up; where it takes
+    half, staleness is a version or two and costs nothing.
+    """
+    return min(2.0 * buffer_size / max(hospitals, 1), 1.0) ** 2
+
+
+def evenness(version: int, versions: int, broad: float) -> float:
     """How far the shares of what follows ``version`` make up for how seldom hospitals take part: 0 to 1.
 
-    It grows with the part of the run's versions that is made, from ``(2 K / N)^2``. Where a version is made of few of
+    It grows with the part of the run's versions that is made, from :func:`breadth`. Where a version is made of few of
     many hospitals, fresh updates bring the model forward at first and who sent them hardly matters; where it takes half
     of them or more, it matters from the outset.
     """
-    outset = min(2.0 * buffer_size / max(hospitals, 1), 1.0) ** 2
-    return outset + (1.0 - outset) * min(version / versions, 1.0)
+    return broad + (1.0 - broad) * min(version / versions, 1.0)
 
 
 def staleness_factor(staleness: int, exponent: float) -> float:
@@ -104,20 +112,23 @@ def capped(raw: Sequence[float], cap: float) -> list[float]:
         full |= over
 
 
-def damped_total(contributions: Sequence[Contribution], share: Sequence[float], total: int, s: StrategySettings) -> int:
+def damped_total(
+    contributions: Sequence[Contribution], share: Sequence[float], total: int, s: StrategySettings, broad: float = 0.0
+) -> int:
     """How much of W a version uses: all of it, or but for relative damping W times the mean staleness factor.
 
     Relative damping keeps the step's length and only moves it towards fresh updates; absolute damping is FedBuff's:
     each update is scaled by its own factor and nothing is renormalised. Shares s_k hold the factors f_k already, so the
     mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``. Fading damping takes the mean under
-    the weights that have no share of staleness or intervals: steps that adapt to the delay (arXiv 2206.07638).
+    the weights that have no share of staleness or intervals: steps that adapt to the delay (arXiv 2206.07638). The
+    ``broad``-er a version (:func:`breadth`), the less it is shortened.
     """
     damping = s.rule.damping
     if damping == RELATIVE:
         return total
     factors = [staleness_factor(c.staleness, s.staleness_exponent) for c in contributions]
     if damping == FADING:
-        mean = _mean(factors, weights(contributions, s))
+        mean = _mean([factor ** (1.0 - broad) for factor in factors], weights(contributions, s))
     else:
         mean = 1.0 / sum(w / f for w, f in zip(share, factors, strict=True))
     return max(round(total * mean), sum(c.multiplier for c in contributions))

@@ -14,6 +14,7 @@ from crossward.config.weightings import EQUAL, LOSS_CAP, WEIGHTINGS, Facts, Weig
 from strategies.aggregation.versions import weigh
 from strategies.aggregation.weighting import (
     Contribution,
+    breadth,
     capped,
     damped_total,
     equal_weights,
@@ -220,11 +221,16 @@ def test_fading_damping_begins_as_absolute_and_ends_with_shares_as_intervals() -
     assert shares(parts, s, 1.0) == pytest.approx([1 / 6, 1 / 6, 4 / 6])
     for even in (0.0, 0.5, 1.0):  # the version's step is as long all the time
         assert damped_total(parts, shares(parts, s, even), 1 << 10, s) == round((1 << 10) * 2.25 / 3)
+    half = damped_total(parts, shares(parts, s), 1 << 10, s, broad=0.5)
+    assert half == round((1 << 10) * (2 + 4**-0.5) / 3)
+    assert damped_total(parts, shares(parts, s), 1 << 10, s, broad=1.0) == 1 << 10  # a version of most hospitals
 
 
 def test_shares_are_even_by_the_last_version_and_from_the_first_with_few_hospitals() -> None:
-    assert [evenness(version, 10, 10, 100) for version in (0, 5, 10, 12)] == pytest.approx([0.04, 0.52, 1.0, 1.0])
-    assert [evenness(0, 10, 3, hospitals) for hospitals in (3, 6, 12, 24)] == pytest.approx([1.0, 1.0, 1 / 4, 1 / 16])
+    assert [evenness(version, 10, breadth(10, 100)) for version in (0, 5, 10, 12)] == pytest.approx(
+        [0.04, 0.52, 1.0, 1.0]
+    )
+    assert [evenness(0, 10, breadth(3, n)) for n in (3, 6, 12, 24)] == pytest.approx([1.0, 1.0, 1 / 4, 1 / 16])
 
 
 def test_fading_lets_slow_hospitals_count_as_much_over_a_run() -> None:
