@@ -179,7 +179,8 @@ class RunView:
             case Version(reverts=None):
                 self._say(self._version_line(event))
                 if done:
-                    self._say(Text("all versions are made; hospitals now measure the last one", "dim"))
+                    what = "all versions are made; hospitals train their own adapters (run.alone), and measure"
+                    self._say(Text(what, "dim"))
             case Late() if done:
                 return  # whoever was still at work when the last version was made
             case Version() | Refused() | Discarded() | Excluded() | Disagreement() | Left() | Repaired():
@@ -189,7 +190,8 @@ class RunView:
                 self._say(Text(f"{'':14}held-out loss {event.loss:.3f} at version {event.version}{answered}", "bold"))
             case Measured() if "own" in event.measures:
                 self.measured += 1
-                self._say(Text(f"{clean(event.site, 64)} has trained a local adapter and measured all of them", "dim"))
+                trained = "an adapter alone and a personal one" if "personal" in event.measures else "an adapter alone"
+                self._say(Text(f"{clean(event.site, 64)} has trained {trained}, and measured them", "dim"))
 
     def _trouble(self, event: Event) -> Text:
         name = self._name(event)

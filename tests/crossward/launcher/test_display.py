@@ -103,7 +103,7 @@ def test_who_is_late_once_all_versions_are_made_is_no_trouble(
     show(LOG)
     lines = shown(capsys)
     assert not [line for line in lines if "late" in line]
-    assert lines[-1] == "all versions are made; hospitals now measure the last one"
+    assert lines[-1] == "all versions are made; hospitals train their own adapters (run.alone), and measure"
 
 
 def test_a_resumed_run_does_not_repeat_what_was(recorded: Any, capsys: pytest.CaptureFixture[str]) -> None:
