@@ -4,7 +4,7 @@ Held-out patients are the same whatever the number of training patients, so that
 changes. Runs are the product's own: its learners, nodes and strategy with the run config's defaults, on the virtual
 clock and in the clear (sealing changes no bit).
 
-Not for: what several runs come to (``benchmarks.few_notes.summary``).
+Not for: summarising several runs (``benchmarks.few_notes.summary``).
 """
 
 from __future__ import annotations

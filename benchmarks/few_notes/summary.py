@@ -1,4 +1,4 @@
-"""What several federations come to: perplexities by case and size, and what joining is worth, with intervals.
+"""Summary over several federations: perplexities by case and size, and what joining is worth, with intervals.
 
 Not for: making them (``benchmarks.few_notes.study``).
 """

@@ -44,7 +44,7 @@ class Reporting:
         """What is reported of the measures ``found`` at ``version``; the log has the others.
 
         Where a budget is kept for the privacy unit ``protected``, the measures of the adapters trained here without
-        noise, alone and personal, are not reported: they would tell of the patients trained on.
+        noise, alone and personal, are not reported: they would reveal something of the patients trained on.
         """
         held_out = found["global"]
         if self.fewest_held_out and held_out.patients < self.fewest_held_out:

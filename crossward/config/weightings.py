@@ -7,7 +7,7 @@ When to use which:
 - ``paper-literal`` reads the same formula with the mean loss and so also divides by the size.
 - ``examples`` is FedAvg (arXiv 1602.05629).
 - ``corrected`` grows with size and loss and leaves bandwidth to scheduling (q-FFL's form, arXiv 1905.10497).
-- ``uniform`` takes nothing that a hospital reports of itself: only staleness tells updates apart.
+- ``uniform`` takes nothing that a hospital reports of itself: updates differ by staleness alone.
 - ``equal`` counts every update the same, whatever its hospital says of itself and however stale it is, and a version
   with fewer of them is a shorter step. Weights that depend on a loss or a count depend on data: differential privacy of
   hospitals takes ``equal``.

@@ -49,7 +49,7 @@ def _wants_snapshot(state: ServerState, view: NodeView, kind: str) -> bool:
 
 
 def _included(state: ServerState, held: int) -> tuple[Included, ...]:
-    """The updates in the versions after ``held``, which tell a node what became of its own."""
+    """The updates in the versions after ``held``, by which a node learns what became of its own."""
     if not state.settings.cached:
         return ()
     facts = state.run.versions
