@@ -128,9 +128,13 @@ def stream_csv(
     dialect = _dialect(path, wanted, form)
     places = match_columns(str(path), dialect.names, wanted)
     intake.note(
-        encoding=dialect.encoding.name, encoding_known=dialect.encoding.known, delimiter=NAMED.get(dialect.delimiter, dialect.delimiter),
-        quote=dialect.quote, escape=dialect.escape, columns=dialect.width,
-    )  # fmt: skip
+        encoding=dialect.encoding.name,
+        encoding_known=dialect.encoding.known,
+        delimiter=NAMED.get(dialect.delimiter, dialect.delimiter),
+        quote=dialect.quote,
+        escape=dialect.escape,
+        columns=dialect.width,
+    )
     splitter = Splitter(dialect, intake.reject)
     try:
         for rows in splitter.split(_blocks(path, dialect)):
@@ -167,9 +171,7 @@ def _table(rows: Rows, dialect: Dialect, places: dict[str, int], form: Form, int
     try:
         table = pacsv.read_csv(
             pa.BufferReader(data),
-            read_options=pacsv.ReadOptions(
-                block_size=len(data) + 1, use_threads=False, autogenerate_column_names=True
-            ),
+            read_options=pacsv.ReadOptions(block_size=len(data) + 1, use_threads=False, autogenerate_column_names=True),
             parse_options=pacsv.ParseOptions(
                 delimiter=dialect.delimiter,
                 quote_char=dialect.quote or False,
@@ -179,7 +181,7 @@ def _table(rows: Rows, dialect: Dialect, places: dict[str, int], form: Form, int
             convert_options=pacsv.ConvertOptions(
                 include_columns=picked,
                 column_types=dict.fromkeys(picked, pa.string()),
-                null_values=list(form.words),
+                null_values=form.words,
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
             ),

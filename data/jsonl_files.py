@@ -88,16 +88,16 @@ def _object(line: str, number: int, intake: Intake) -> Mapping[str, Any] | None:
     except json.JSONDecodeError as error:
         if not line.endswith("\n"):
             raise DataError(
-                f"{intake.path}: line {number}, character {error.pos}: not JSON ({_fault(error)}). The file's last line "
-                "has no end: was the file cut off?"
+                f"{intake.path}: line {number}, character {error.pos}: not JSON ({_fault(error)}). The file's last "
+                "line has no end: was the file cut off?"
             ) from None
-        intake.reject(number, NOT_JSON, f"line {number}, character {error.pos}: {_fault(error)}")
+        intake.reject(number, NOT_JSON, f"character {error.pos}: {_fault(error)}")
         return None
     except RecursionError:
         intake.reject(number, NOT_JSON, "nested too deeply")
         return None
     if not isinstance(row, dict):
-        intake.reject(number, NO_OBJECT, f"line {number} holds a {type(row).__name__}")
+        intake.reject(number, NO_OBJECT, f"it holds a {type(row).__name__}")
         return None
     return row
 
@@ -123,7 +123,7 @@ def _objects_of_array(text: io.TextIOWrapper, intake: Intake) -> Iterator[tuple[
         if isinstance(row, dict):
             yield line, row
         else:
-            intake.reject(line, NO_OBJECT, f"line {line} holds a {type(row).__name__}")
+            intake.reject(line, NO_OBJECT, f"it holds a {type(row).__name__}")
 
 
 class _Window:

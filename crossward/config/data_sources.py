@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SYNTHETIC, OWN = "synthetic", "own"
-MIMIC_III, MIMIC_IV, CSV, JSONL = "mimic-iii", "mimic-iv", "csv", "jsonl"
+MIMIC_III, MIMIC_IV = "mimic-iii", "mimic-iv"
+CSV, JSONL, JSON, PARQUET, XLSX, SQL = "csv", "jsonl", "json", "parquet", "xlsx", "sql"
 MORTALITY, ICD_CHAPTER = "mortality", "icd-chapter"
 LABEL_NAMES = (MORTALITY, ICD_CHAPTER)  # labels that MIMIC's tables give (``data.labels``)
 
@@ -59,6 +60,10 @@ SOURCES: dict[str, Source] = {
     OWN: Source("what each hospital's notes.toml says", "", maker="own_notes:make"),
     MIMIC_III: Source("the folder of its tables", "mimic_iii:read_mimic_iii", is_folder=True, labels=LABEL_NAMES),
     MIMIC_IV: Source("the folder of its tables", "mimic_iv:read_mimic_iv", is_folder=True, labels=LABEL_NAMES),
-    CSV: Source("one file, plain or gzipped", "flat:read_csv", is_flat=True),
-    JSONL: Source("one file, one JSON object a line, plain or gzipped", "flat:read_jsonl", is_flat=True),
+    CSV: Source("one file of delimited text", "flat:read_csv", is_flat=True),
+    JSONL: Source("one file, one JSON object a line", "flat:read_jsonl", is_flat=True),
+    JSON: Source("one file, an array of JSON objects", "flat:read_json", is_flat=True),
+    PARQUET: Source("one Parquet file", "flat:read_parquet", is_flat=True),
+    XLSX: Source("one Excel workbook", "flat:read_xlsx", is_flat=True),
+    SQL: Source("a query, in the hospital's notes.toml", "flat:read_sql", is_url=True, is_flat=True),
 }

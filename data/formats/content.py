@@ -39,7 +39,7 @@ _REFUSED = (
 
 
 def compression(path: Path) -> str:
-    """ "gzip", "bzip2", "xz", "zip", or "" for none; by the content, and for an empty file by its name."""
+    """How a file is compressed, by its content: "gzip", "bzip2", "xz", "zip" or ""."""
     with path.open("rb") as file:
         start = file.read(6)
     found = next((name for sign, name in _COMPRESSED if start.startswith(sign)), "")

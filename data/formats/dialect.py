@@ -180,7 +180,7 @@ def _character(delimiter: str) -> str:
 
 def _without_sep(text: str) -> tuple[str, int, str]:
     """The text without Excel's first line ``sep=;``, how many lines that is, and the delimiter that it names."""
-    first, end, rest = text.partition("\n")
+    first, _, rest = text.partition("\n")
     if first.lower().startswith("sep=") and len(first.rstrip("\r")) == 5:
         return rest, 1, first[4]
     return text, 0, ""

@@ -258,14 +258,11 @@ def _decodes(row: bytes) -> bool:
 def _field_pattern(dialect: Dialect) -> re.Pattern[bytes]:
     """One field, quoted or not, with what ends it."""
     delimiter, quote = re.escape(dialect.delimiter.encode()), re.escape(dialect.quote.encode())
-    escaped = rb"\\." if dialect.escape else rb"(?!)"
-    not_special = rb"\\" if dialect.escape else b""
-    quoted = rb"(?!)"
+    escape, special = (rb"|\\.", rb"\\") if dialect.escape else (b"", b"")
+    quoted = rb"(?P<quoted>(?!))"
     if dialect.quote:
-        inner = rb"[^" + quote + not_special + rb"]*"
-        quoted = quote + rb"(?P<quoted>" + inner + rb"(?:(?:" + quote * 2 + rb"|" + escaped + rb")" + inner + rb")*)" + quote + rb"(?!" + quote + rb")"
-    else:
-        quoted = rb"(?P<quoted>(?!))"
-    plain = rb"[^\r\n" + delimiter + not_special + rb"]*"
-    rest = rb"(?P<rest>" + plain + rb"(?:" + escaped + plain + rb")*)"
+        inner = rb"[^" + quote + special + rb"]*"
+        held = rb"(?P<quoted>" + inner + rb"(?:(?:" + quote * 2 + escape + rb")" + inner + rb")*)"
+        quoted = quote + held + quote + rb"(?!" + quote + rb")"
+    rest = rb"(?P<rest>(?:[^\r\n" + delimiter + special + rb"]" + escape + rb")*)"
     return re.compile(rb"(?:" + quoted + rb")?" + rest + rb"(?P<end>" + delimiter + rb"|\r\n|\r|\n|\Z)", re.DOTALL)

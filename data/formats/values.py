@@ -1,7 +1,7 @@
 """Values of tables and of JSON as text: a path into what is nested, missing values, and what is no text.
 
-A column may be named by a path: ``text.body`` is a field of an object, ``parts[]`` the elements of a list joined by line
-breaks, ``messages[].content`` a field of each. Not for ids and labels: see ``data.ids``.
+A column may be named by a path: ``text.body`` is a field of an object, ``parts[]`` the elements of a list joined by
+line breaks, ``messages[].content`` a field of each. Not for ids and labels: see ``data.ids``.
 """
 
 from __future__ import annotations

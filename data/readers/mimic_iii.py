@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossward.config.data_settings import DataConfig
-from data.csv_files import header, match_columns, stream_csv
+from data.csv_files import LINE, header, match_columns, stream_csv
 from data.ids import as_ids, same_ids, without_decimals
+from data.quarantine import Intake
 from data.readers.pieces import Counts, EarlyNotes, Sites, charted, default_site, labels, times
 from data.tables import needed_table
 
@@ -30,15 +31,15 @@ def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator
     early = EarlyNotes(folder, config)
     wanted += ["charttime", "chartdate"] if early.hours else times(there, ("charttime", "chartdate"))
     wanted += [sites.column] if sites.of_note and sites.column not in wanted else []
-    for piece in stream_csv(path, wanted, encoding):
+    for piece in stream_csv(path, wanted, encoding, Intake(path, counts)):
         counts["read"] += piece.num_rows
         right = pc.not_equal(without_decimals(piece["iserror"]), "1")
         piece = counts.keep(piece, right, "marked as an error")
-        hadms = as_ids(piece["hadm_id"], path, "hadm_id")
+        hadms = as_ids(piece["hadm_id"], path, "hadm_id", piece[LINE])
         if early.hours:
             piece = counts.keep(piece, early.mask(charted(piece), hadms, path), "charted too late")
-            hadms = as_ids(piece["hadm_id"], path, "hadm_id")
-        subjects = as_ids(piece["subject_id"], path, "subject_id")
+            hadms = as_ids(piece["hadm_id"], path, "hadm_id", piece[LINE])
+        subjects = as_ids(piece["subject_id"], path, "subject_id", piece[LINE])
         yield pa.table(
             {
                 "note_id": piece["row_id"],

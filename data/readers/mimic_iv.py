@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossward.config.data_settings import DataConfig
-from data.csv_files import header, stream_csv
+from data.csv_files import LINE, header, stream_csv
 from data.errors import DataError
 from data.ids import as_ids, same_ids
+from data.quarantine import Intake
 from data.readers.pieces import Counts, EarlyNotes, Sites, charted, default_site, labels, times
 from data.tables import find_table
 
@@ -38,13 +39,13 @@ def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[
         wanted = ["note_id", "subject_id", "hadm_id", "text"]
         wanted += ["charttime"] if early.hours else times(header(path, encoding), ("charttime",))
         wanted += [sites.column] if sites and sites.of_note and sites.column not in wanted else []
-        for piece in stream_csv(path, wanted, encoding):
+        for piece in stream_csv(path, wanted, encoding, Intake(path, counts)):
             counts["read"] += piece.num_rows
-            hadms = as_ids(piece["hadm_id"], path, "hadm_id")
+            hadms = as_ids(piece["hadm_id"], path, "hadm_id", piece[LINE])
             if early.hours:
                 piece = counts.keep(piece, early.mask(piece["charttime"], hadms, path), "charted too late")
-                hadms = as_ids(piece["hadm_id"], path, "hadm_id")
-            subjects = as_ids(piece["subject_id"], path, "subject_id")
+                hadms = as_ids(piece["hadm_id"], path, "hadm_id", piece[LINE])
+            subjects = as_ids(piece["subject_id"], path, "subject_id", piece[LINE])
             category = pa.array([_CATEGORIES[name]] * piece.num_rows, pa.string())
             yield pa.table(
                 {

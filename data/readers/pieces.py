@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,11 @@ import pyarrow.compute as pc
 from crossward.config.data_settings import LABEL, DataConfig
 from crossward.config.data_sources import MORTALITY
 from crossward.config.notes_settings import SITE
-from data.csv_files import header, stream_csv
+from data.csv_files import LINE, header, stream_csv
 from data.errors import DataError
 from data.ids import Ids, as_ids, without_decimals
 from data.labels import OUTCOMES, icd_chapter
+from data.quarantine import LISTED, BadRow, log_bad
 from data.tables import Lookup, find_table, needed_table
 
 COLUMNS = ("note_id", "patient_id", "encounter_id", "time", "site", "category", "label", "text")
@@ -30,7 +32,23 @@ _SITE_TABLES = (("icustays", "intime"), ("services", "transfertime"), ("admissio
 
 
 class Counts(collections.Counter[str]):
-    """How many notes were read and why others were left out."""
+    """How many notes were read and why others were left out; which rows could not be read, and what files are like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quarantined: list[BadRow] = []
+        self.bad = 0
+        self.facts: dict[str, dict[str, Any]] = {}
+
+    def quarantine(self, path: Path, line: int, why: str, detail: str = "") -> None:
+        """Count a row of ``path`` that was read and cannot be used, under ``why``, and list it with its line."""
+        self["read"] += 1
+        self[why] += 1
+        self.bad += 1
+        row = BadRow(path.name, line, why, detail)
+        log_bad(row, self.bad)
+        if self.bad <= LISTED:
+            self.quarantined.append(row)
 
     def keep(self, piece: pa.Table, mask: pa.Array | pa.ChunkedArray, reason: str) -> pa.Table:
         """``piece`` where ``mask`` holds, what falls out counted under ``reason``."""
@@ -43,7 +61,7 @@ class Counts(collections.Counter[str]):
 def load(path: Path, columns: Sequence[str], encoding: str) -> pa.Table:
     """A small table as a whole."""
     pieces = list(stream_csv(path, columns, encoding))
-    return pa.concat_tables(pieces) if pieces else pa.table({c: pa.array([], pa.string()) for c in columns})
+    return pa.concat_tables(pieces) if pieces else pa.table({c: pa.array([], pa.string()) for c in (*columns, LINE)})
 
 
 def lookup(path: Path, key: str, column: str, encoding: str, order: str = "") -> Lookup:
@@ -51,7 +69,7 @@ def lookup(path: Path, key: str, column: str, encoding: str, order: str = "") ->
     table = load(path, [key, column, *([order] if order else [])], encoding)
     if order:
         table = table.take(pc.sort_indices(table, sort_keys=[(order, "ascending")]))
-    return Lookup(as_ids(table[key], path, key), without_decimals(table[column]))
+    return Lookup(as_ids(table[key], path, key, table[LINE]), without_decimals(table[column]))
 
 
 def mortality(path: Path, encoding: str) -> Lookup:
@@ -59,7 +77,7 @@ def mortality(path: Path, encoding: str) -> Lookup:
     table = load(path, ["hadm_id", "hospital_expire_flag"], encoding)
     flags = without_decimals(table["hospital_expire_flag"])
     outcome = pc.if_else(pc.equal(flags, "1"), OUTCOMES[1], pc.if_else(pc.equal(flags, "0"), OUTCOMES[0], ""))
-    return Lookup(as_ids(table["hadm_id"], path, "hadm_id"), outcome)
+    return Lookup(as_ids(table["hadm_id"], path, "hadm_id", table[LINE]), outcome)
 
 
 def chapters(path: Path, code: str, version: str, encoding: str) -> Lookup:
@@ -69,7 +87,7 @@ def chapters(path: Path, code: str, version: str, encoding: str) -> Lookup:
     values: list[str] = []
     for piece in stream_csv(path, columns, encoding):
         firsts = piece.filter(pc.equal(without_decimals(piece["seq_num"]), "1"))
-        ids.append(as_ids(firsts["hadm_id"], path, "hadm_id"))
+        ids.append(as_ids(firsts["hadm_id"], path, "hadm_id", firsts[LINE]))
         revisions = firsts[version].to_pylist() if version else ["9"] * firsts.num_rows
         values += [
             icd_chapter(c, 9 if v.strip().startswith("9") else 10)
