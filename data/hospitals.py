@@ -16,7 +16,7 @@ from crossward.config.data_sources import SOURCES
 from crossward.machine.paths import absolute
 from data.cache import digest
 from data.errors import DataError
-from data.labels import given_labels
+from data.labels import as_label, given_labels
 from data.notes_file import notes_file
 from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
@@ -57,7 +57,7 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
     elif not given and not whole:
         raise DataError(
             f"{config.path}: the labels of {config.label_column!r} must be the same list at every hospital. "
-            f"Set data.labels to all of them, comma-separated (here: {listed(found.labels)})."
+            f"Set data.labels to all of them, comma-separated (here: {listed(found.labels, spell=as_label)})."
         )
     if len(found.labels) < 2:
         raise DataError(

@@ -185,7 +185,8 @@ class Splitter:
                 fields.append(count)
                 strays.append(stray)
                 start, count, stray = at, 0, False
-        return _Found(*(np.array(one, np.int64) for one in (starts, ends, fields)), np.array(strays, bool))
+        where = (np.array(one, np.int64) for one in (starts, ends, fields))
+        return _Found(next(where), next(where), next(where), np.array(strays, bool))
 
     def _sound(self, block: bytes, found: _Found, lines: Ints) -> Rows | None:
         """Rows of the right width after the header, without blank lines; the others are reported."""

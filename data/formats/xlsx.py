@@ -6,13 +6,14 @@ off by Excel, and are quarantined. Texts that a workbook shares among cells are 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import openpyxl
 import pyarrow as pa
@@ -45,22 +46,30 @@ def stream_xlsx(path: Path, wanted: Sequence[str], form: Form, intake: Intake) -
 
 def columns_of_xlsx(path: Path) -> list[str]:
     """The names in the first row that has any, of the first sheet that is not empty."""
-    book = _opened(path)
-    try:
+    with _opened(path) as book:
         for sheet in book.worksheets:
             for row in sheet.iter_rows(max_row=_NAMES_WITHIN, values_only=True):
                 if any(row):
                     return ["" if cell is None else str(cell) for cell in row]
-    finally:
-        book.close()
     return []
 
 
-def _opened(path: Path) -> Any:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The workbook, whatever its file is called."""
+    with path.open("rb") as file:
+        book = _loaded(path, file)
+        try:
+            yield book
+        finally:
+            book.close()
+
+
+def _loaded(path: Path, file: IO[bytes]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions that it does not read
-            return openpyxl.load_workbook(path, read_only=True, data_only=True)
+            return openpyxl.load_workbook(file, read_only=True, data_only=True)
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError):
         raise DataError(
             f"{path}: is no whole Excel workbook, or is protected by a password. Save it again as .xlsx or as CSV."
@@ -68,9 +77,8 @@ def _opened(path: Path) -> Any:
 
 
 def _rows(path: Path, wanted: Sequence[str], intake: Intake) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    book = _opened(path)
     used, first = 0, None
-    try:
+    with _opened(path) as book:
         for sheet in book.worksheets:
             rows = enumerate(sheet.iter_rows(values_only=True), 1)
             names, seen = _names(rows, wanted)
@@ -86,8 +94,6 @@ def _rows(path: Path, wanted: Sequence[str], intake: Intake) -> Iterator[tuple[i
             match_columns(str(path), first or [], wanted)
         elif used < len(book.worksheets):
             log.info("%s: %d of its %d sheets have the columns and are read", path, used, len(book.worksheets))
-    finally:
-        book.close()
 
 
 def _names(rows: Iterator[tuple[int, Sequence[Any]]], wanted: Sequence[str]) -> tuple[list[str] | None, list[str]]:
