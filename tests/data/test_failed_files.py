@@ -84,8 +84,8 @@ def test_the_labels_that_a_message_proposes_can_be_pasted(tmp_path: Path) -> Non
     kinds = ['"Asthma, mild"', "none", '"a ""sure"" case"']
     path.write_text("patient,text,ill\n" + "".join(f"P{i},Note {i},{kinds[i % 3]}\n" for i in range(40)))
     config = DataConfig(source="csv", path=str(path), patient_column="patient", task="label", label="ill")
-    with pytest.raises(DataError, match="Set data.labels") as error:
+    with pytest.raises(DataError, match="Set data") as error:
         load_hospital(config)
     proposed = str(error.value).partition("(here: ")[2].removesuffix(").")
     found = load_hospital(dataclasses.replace(config, labels=proposed))
-    assert found.labels == ('a "sure" case', "Asthma, mild", "none") and len(found.train) + len(found.test) == 40
+    assert found.labels == ("Asthma, mild", 'a "sure" case', "none") and len(found.train) + len(found.test) == 40
