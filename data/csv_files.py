@@ -21,10 +21,11 @@ import pyarrow.csv as pacsv
 from data.errors import DataError
 from data.files import UNREADABLE, unreadable, wrong_encoding
 from data.formats.content import open_bytes
-from data.formats.dialect import NAMED, Dialect, sniff
+from data.formats.dialect import NAMED, Dialect
 from data.formats.encodings import encoding_of
 from data.formats.form import Form
 from data.formats.rows import MOST, LongRowError, OpenQuoteError, Rows, Splitter
+from data.formats.sniffing import sniff
 from data.quarantine import Intake
 from data.quoting import columns
 

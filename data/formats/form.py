@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossward.config.notes_settings import NULLS, NotesConfig
+from data.errors import DataError
 
 NO_VALUES = ("NA", "N/A", "None", "(null)", "nil")
 """How people write that there is none. A label or a ward may be called so; an id, a time or a note is not."""
@@ -35,6 +36,20 @@ class Form:
     def of(cls, notes: NotesConfig) -> Form:
         """As ``notes`` states it."""
         return cls(notes.encoding, notes.delimiter, notes.quote, notes.nulls)
+
+    @property
+    def separator(self) -> str:
+        """The stated delimiter as one character.
+
+        Raises
+        ------
+        DataError
+            it is more than one, or none of ASCII.
+        """
+        found = "\t" if self.delimiter.lower() in ("tab", "\\t") else self.delimiter
+        if len(found) != 1 or not found.isascii():
+            raise DataError(f"delimiter of the notes = {self.delimiter!r}: one character was expected, or 'tab'.")
+        return found
 
     @property
     def words(self) -> list[str]:
