@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from crossward.config.data_settings import DataConfig
 from crossward.config.data_sources import SOURCES
+from crossward.machine.paths import absolute
 from data.cache import stamp
 from data.errors import DataError
 from data.labels import LABELS, Label
@@ -54,6 +55,14 @@ def stamps_of(path: Path, config: DataConfig) -> list[object]:
         with no_text_of_others("the database cannot be read"):
             return [resolve_name("data.formats.sql:fingerprint")(config.notes)]
     return [stamp(file) for file in files(path, config)]
+
+
+def place(config: DataConfig) -> Path:
+    """The path of the notes, absolute; of a database a name that has no password in it."""
+    if SOURCES[config.source].is_url:
+        named: Path = resolve_name("data.formats.sql:source_path")(config.notes)
+        return named
+    return absolute(config.path, "data.path")
 
 
 def vocabularies(config: DataConfig) -> list[Path]:
