@@ -10,15 +10,13 @@ import contextlib
 import datetime
 import logging
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import openpyxl
 import pyarrow as pa
 from openpyxl.utils.escape import unescape
-from openpyxl.utils.exceptions import InvalidFileException
 
 from data.csv_files import match_columns
 from data.errors import DataError
@@ -56,23 +54,20 @@ def columns_of_xlsx(path: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The workbook, whatever its file is called."""
-    with path.open("rb") as file:
-        book = _loaded(path, file)
-        try:
-            yield book
-        finally:
-            book.close()
-
-
-def _loaded(path: Path, file: IO[bytes]) -> Any:
+    """The workbook, whatever its file is called; what openpyxl raises of a damaged one may be anything."""
     try:
-        with warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions that it does not read
-            return openpyxl.load_workbook(file, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError):
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            try:
+                yield book
+            finally:
+                book.close()
+    except (DataError, MemoryError):
+        raise
+    except Exception:
         raise DataError(
-            f"{path}: is no whole Excel workbook, or is protected by a password. Save it again as .xlsx or as CSV."
+            f"{path}: is no whole Excel workbook. Nothing of it was used. Save it again as .xlsx or as CSV."
         ) from None
 
 
