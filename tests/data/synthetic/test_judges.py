@@ -1,7 +1,7 @@
 """What ``crossward data make`` writes is what it imitates, by the judgement of those who define it.
 
-MIMIC's and OMOP's own table definitions load the files, within the lengths that they declare; FHIR's models accept every
-line.
+MIMIC's and OMOP's own table definitions load the files, within the lengths that they declare; FHIR's models accept
+every line.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def load(judge: str, folder: Path, ending: str = ".csv") -> dict[str, int]:
             options = "(HEADER, QUOTE '\"')" if ending == ".csv" else ""
             database.execute(f"COPY {table} FROM '{path}' {options}")
             for column, limit in _LIMIT.findall(columns):
-                (longest,) = database.execute(f"SELECT max(length({column})) FROM {table}").fetchone() or (0,)
+                (longest,) = database.table(table).aggregate(f"max(length({column}))").fetchone() or (0,)
                 assert (longest or 0) <= int(limit), (table, column)
-            (rows[table.lower()],) = database.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
+            (rows[table.lower()],) = database.table(table).aggregate("count(*)").fetchone() or (0,)
     return rows
 
 
