@@ -18,10 +18,15 @@ from data.errors import DataError
 _ROWS = 2000  # of a piece
 
 
+def names_in(path: Path, encoding: str) -> list[str]:
+    """The table's columns as written."""
+    names: list[str] = _parquet(path).schema_arrow.names if _is_parquet(path) else header(path, encoding)
+    return names
+
+
 def columns_of(path: Path, encoding: str) -> list[str]:
     """The table's columns, in lower case."""
-    names = _parquet(path).schema_arrow.names if _is_parquet(path) else header(path, encoding)
-    return [name.strip().lower() for name in names]
+    return [name.strip().lower() for name in names_in(path, encoding)]
 
 
 def stream_table(path: Path, needed: Sequence[str], encoding: str, optional: Sequence[str] = ()) -> Iterator[pa.Table]:

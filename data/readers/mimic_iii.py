@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossward.config.data_settings import DataConfig
-from data.csv_files import header, match_columns, stream_csv
+from data.csv_files import match_columns
 from data.ids import as_ids, same_ids, without_decimals
-from data.readers.pieces import Counts, EarlyNotes, Sites, charted, default_site, labels, times
+from data.readers.pieces import Counts, EarlyNotes, Sites, admissions, charted, default_site, labels, times
+from data.release_files import columns_of, names_in, stream_table
 from data.tables import needed_table
 
 
@@ -23,14 +24,14 @@ def read_mimic_iii(folder: Path, config: DataConfig, counts: Counts) -> Iterator
     path = needed_table(folder, "noteevents")
     wanted = ["row_id", "subject_id", "hadm_id", "category", "iserror", "text"]
     encoding = config.notes.encoding
-    there = header(path, encoding)
-    match_columns(str(path), there, wanted)
+    match_columns(str(path), names_in(path, encoding), wanted)
+    there = columns_of(path, encoding)
     label = labels(folder, config, "icd9_code", "")
     sites = Sites(folder, path, default_site(folder, config, "category"), encoding)
-    early = EarlyNotes(folder, config)
+    early = EarlyNotes(config, lambda: admissions(folder, config))
     wanted += ["charttime", "chartdate"] if early.hours else times(there, ("charttime", "chartdate"))
     wanted += [sites.column] if sites.of_note and sites.column not in wanted else []
-    for piece in stream_csv(path, wanted, encoding):
+    for piece in stream_table(path, wanted, encoding):
         counts["read"] += piece.num_rows
         right = pc.not_equal(without_decimals(piece["iserror"]), "1")
         piece = counts.keep(piece, right, "marked as an error")

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossward.config.data_settings import DataConfig
-from data.csv_files import header, stream_csv
 from data.errors import DataError
 from data.ids import as_ids, same_ids
-from data.readers.pieces import Counts, EarlyNotes, Sites, charted, default_site, labels, times
+from data.readers.pieces import Counts, EarlyNotes, Sites, admissions, charted, default_site, labels, times
+from data.release_files import columns_of, stream_table
 from data.tables import find_table
 
 _CATEGORIES = {"discharge": "Discharge summary", "radiology": "Radiology"}
@@ -32,13 +32,13 @@ def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[
     encoding = config.notes.encoding
     label = labels(folder, config, "icd_code", "icd_version")
     site = default_site(folder, config, "anchor_year_group")
-    early = EarlyNotes(folder, config)
+    early = EarlyNotes(config, lambda: admissions(folder, config))
     for name, path in paths.items():
         sites = Sites(folder, path, site, encoding) if site != "category" else None
         wanted = ["note_id", "subject_id", "hadm_id", "text"]
-        wanted += ["charttime"] if early.hours else times(header(path, encoding), ("charttime",))
+        wanted += ["charttime"] if early.hours else times(columns_of(path, encoding), ("charttime",))
         wanted += [sites.column] if sites and sites.of_note and sites.column not in wanted else []
-        for piece in stream_csv(path, wanted, encoding):
+        for piece in stream_table(path, wanted, encoding):
             counts["read"] += piece.num_rows
             hadms = as_ids(piece["hadm_id"], path, "hadm_id")
             if early.hours:

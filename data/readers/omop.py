@@ -88,8 +88,8 @@ class _Sites:
             self.by_person, self.lookup = True, tables.lookup("person", "person_id", self.column)
         else:
             raise DataError(
-                f"{tables.folder}: site column {column!r} is a column of none of NOTE, VISIT_OCCURRENCE and PERSON. Name "
-                "one that is, such as care_site_id or provider_id, or none for the visits' care sites."
+                f"{tables.folder}: site column {column!r} is a column of none of NOTE, VISIT_OCCURRENCE and PERSON. "
+                "Name one that is, such as care_site_id or provider_id, or none for the visits' care sites."
             )
 
     def get(self, piece: pa.Table, visits: Ids, persons: Ids) -> pa.Array | pa.ChunkedArray:

@@ -41,9 +41,7 @@ def _mortality(tables: Tables) -> Lookup:
     deaths = tables.lookup("death", "person_id", "death_date") if tables.has("death") else no_lookup()
     ids, outcomes, told = [], [], tables.has("death")
     needed = ("visit_occurrence_id", "person_id", "visit_start_date", "visit_end_date")
-    for piece in tables.stream(
-        "visit_occurrence", needed, ("discharged_to_concept_id", "discharged_to_source_value")
-    ):
+    for piece in tables.stream("visit_occurrence", needed, ("discharged_to_concept_id", "discharged_to_source_value")):
         words = pc.utf8_lower(pc.utf8_trim_whitespace(piece["discharged_to_source_value"]))
         concepts = without_decimals(piece["discharged_to_concept_id"])
         told = told or pc.any(pc.not_equal(words, "")).as_py() or pc.any(pc.greater(concepts, "0")).as_py()
@@ -54,10 +52,11 @@ def _mortality(tables: Tables) -> Lookup:
         outcomes.append(pc.if_else(died, OUTCOMES[1], OUTCOMES[0]))
     if not told:
         raise DataError(
-            f"{tables.folder}: data.label = 'mortality' needs DEATH or VISIT_OCCURRENCE's discharged_to_source_value, and "
-            "there is neither. Export one of them, or choose another label."
+            f"{tables.folder}: data.label = 'mortality' needs DEATH or VISIT_OCCURRENCE's discharged_to_source_value, "
+            "and there is neither. Export one of them, or choose another label."
         )
-    return Lookup(np.concatenate(ids), pa.chunked_array([c for o in outcomes for c in o.chunks])) if ids else no_lookup()
+    chunks = [chunk for outcome in outcomes for chunk in outcome.chunks]
+    return Lookup(np.concatenate(ids), pa.chunked_array(chunks)) if ids else no_lookup()
 
 
 def _within(death: pa.Array, start: pa.ChunkedArray, end: pa.ChunkedArray) -> pa.ChunkedArray:

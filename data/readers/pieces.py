@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from crossward.config.data_settings import LABEL, DataConfig
 from crossward.config.data_sources import MORTALITY
 from crossward.config.notes_settings import SITE
-from data.csv_files import header, stream_csv
 from data.errors import DataError
 from data.ids import Ids, as_ids, without_decimals
 from data.labels import OUTCOMES, icd_chapter
+from data.release_files import columns_of, stream_table
 from data.tables import Lookup, find_table, needed_table
 
 COLUMNS = ("note_id", "patient_id", "encounter_id", "time", "site", "category", "label", "text")
@@ -39,10 +39,15 @@ class Counts(collections.Counter[str]):
             self[reason] += dropped
         return kept
 
+    def quarantine(self, path: Path, line: int, why: str, detail: str = "") -> None:
+        """Count one row that was read and could not be used."""
+        self["read"] += 1
+        self[why] += 1
+
 
 def load(path: Path, columns: Sequence[str], encoding: str) -> pa.Table:
     """A small table as a whole."""
-    pieces = list(stream_csv(path, columns, encoding))
+    pieces = list(stream_table(path, columns, encoding))
     return pa.concat_tables(pieces) if pieces else pa.table({c: pa.array([], pa.string()) for c in columns})
 
 
@@ -67,7 +72,7 @@ def chapters(path: Path, code: str, version: str, encoding: str) -> Lookup:
     columns = ["hadm_id", "seq_num", code, *([version] if version else [])]
     ids: list[Ids] = []
     values: list[str] = []
-    for piece in stream_csv(path, columns, encoding):
+    for piece in stream_table(path, columns, encoding):
         firsts = piece.filter(pc.equal(without_decimals(piece["seq_num"]), "1"))
         ids.append(as_ids(firsts["hadm_id"], path, "hadm_id"))
         revisions = firsts[version].to_pylist() if version else ["9"] * firsts.num_rows
@@ -95,7 +100,7 @@ class Sites:
 
     def __init__(self, folder: Path, notes: Path, column: str, encoding: str) -> None:
         self.column = column.lower()
-        self.of_note = self.column in {name.strip().lower() for name in header(notes, encoding)}
+        self.of_note = self.column in columns_of(notes, encoding)
         self.lookup: Lookup | None = None
         self.by_patient = False
         looked = [notes.name]
@@ -106,7 +111,7 @@ class Sites:
             if path is None:
                 continue
             looked.append(path.name)
-            there = {n.strip().lower() for n in header(path, encoding)}
+            there = columns_of(path, encoding)
             if self.column in there:
                 self.by_patient = "hadm_id" not in there
                 key = "subject_id" if self.by_patient else "hadm_id"
@@ -134,8 +139,7 @@ def default_site(folder: Path, config: DataConfig, fallback: str) -> str:
 
 def times(there: Sequence[str], columns: Sequence[str]) -> list[str]:
     """Of the ``columns`` of times those that a table has."""
-    known = {name.strip().lower() for name in there}
-    return [name for name in columns if name in known]
+    return [name for name in columns if name in there]
 
 
 def charted(piece: pa.Table) -> pa.ChunkedArray | pa.Array:
@@ -146,27 +150,32 @@ def charted(piece: pa.Table) -> pa.ChunkedArray | pa.Array:
     return found[0] if len(found) == 1 else pc.if_else(pc.equal(found[0], ""), found[1], found[0])
 
 
-class EarlyNotes:
-    """Whether a note was charted within the configured hours of its admission."""
+def admissions(folder: Path, config: DataConfig) -> Lookup:
+    """Admission -> when it began."""
+    return lookup(needed_table(folder, "admissions"), "hadm_id", "admittime", config.notes.encoding)
 
-    def __init__(self, folder: Path, config: DataConfig) -> None:
+
+class EarlyNotes:
+    """Whether a note was charted within the configured hours of its admission, whose times ``admitted`` looks up."""
+
+    def __init__(self, config: DataConfig, admitted: Callable[[], Lookup]) -> None:
         self.hours = config.note_hours if config.task == LABEL else 0.0
-        self.admitted: Lookup | None = None
-        if self.hours:
-            admissions = needed_table(folder, "admissions")
-            self.admitted = lookup(admissions, "hadm_id", "admittime", config.notes.encoding)
+        self.admitted = admitted() if self.hours else None
 
     def mask(self, charted: pa.ChunkedArray, hadms: Ids, path: Path) -> pa.Array:
         """True where the note is early enough; a note without a time is not."""
         assert self.admitted is not None  # noqa: S101 - for mypy
-        try:
-            start, when = (
-                pc.cast(pc.if_else(pc.equal(c, ""), None, pc.utf8_slice_codeunits(c, 0, 19)), pa.timestamp("s"))
-                for c in (self.admitted.get(hadms), charted)
-            )
-        except pa.ArrowInvalid:
-            raise DataError(
-                f"{path}: a time is not written as YYYY-MM-DD hh:mm:ss, which data.note-hours needs."
-            ) from None
-        passed = pc.cast(pc.subtract(when, start), pa.int64())
-        return pc.fill_null(pc.less_equal(passed, int(self.hours * 3600)), False)
+        return is_early(self.admitted.get(hadms), charted, self.hours, path)
+
+
+def is_early(admitted: pa.Array, charted: pa.Array | pa.ChunkedArray, hours: float, path: Path) -> pa.Array:
+    """True where a note was charted within ``hours`` of its admission; where a time is missing it was not."""
+    try:
+        start, when = (
+            pc.cast(pc.if_else(pc.equal(c, ""), None, pc.utf8_slice_codeunits(c, 0, 19)), pa.timestamp("s"))
+            for c in (admitted, charted)
+        )
+    except pa.ArrowInvalid:
+        raise DataError(f"{path}: a time is not written as YYYY-MM-DD hh:mm:ss, which data.note-hours needs.") from None
+    passed = pc.cast(pc.subtract(when, start), pa.int64())
+    return pc.fill_null(pc.less_equal(passed, int(hours * 3600)), False)

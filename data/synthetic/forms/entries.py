@@ -11,6 +11,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from crossward.config.data_sources import FHIR, MIMIC_III, MIMIC_IV, OMOP
 from data.synthetic.forms import i2b2, spreadsheet, text
 from data.synthetic.forms.packing import Packing
 from data.synthetic.houses import House
@@ -50,10 +51,10 @@ def _tables_of(source: str) -> Callable[[House, Packing], dict[str, Any]]:
 _PLAIN, _CSV = (Packing.plain,), (Packing.plain, Packing.gzip)
 
 FORMS: dict[str, Form] = {
-    "mimic-iii": Form("mimic:write_iii", _CSV, _tables_of("mimic-iii")),
-    "mimic-iv": Form("mimic:write_iv", _CSV, _tables_of("mimic-iv")),
-    "omop": Form("omop:write_omop", tuple(Packing), _tables_of("omop")),
-    "fhir": Form("fhir:write_fhir", _CSV, _tables_of("fhir")),
+    "mimic-iii": Form("mimic:write_iii", _CSV, _tables_of(MIMIC_III)),
+    "mimic-iv": Form("mimic:write_iv", _CSV, _tables_of(MIMIC_IV)),
+    "omop": Form("omop:write_omop", tuple(Packing), _tables_of(OMOP)),
+    "fhir": Form("fhir:write_fhir", _CSV, _tables_of(FHIR)),
     "i2b2": Form("i2b2:write_i2b2", _PLAIN, i2b2.describe),
     "text": Form("text:write_text", _PLAIN, text.describe),
     "csv": Form("spreadsheet:write_csv", _CSV, spreadsheet.describe),

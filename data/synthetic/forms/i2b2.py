@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from crossward.config.data_sources import I2B2
 from data.synthetic.forms.codes import icd9
 from data.synthetic.forms.filing import Filed, walk
 from data.synthetic.forms.packing import Packing
@@ -22,7 +23,7 @@ from data.synthetic.tables import Record
 def describe(house: House, packing: Packing) -> dict[str, Any]:
     """What notes.toml says of an export."""
     return {
-        "source": "i2b2",
+        "source": I2B2,
         "path": ".",
         "columns": {
             "text": "TEXT",

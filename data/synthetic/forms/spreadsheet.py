@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from crossward.config.data_sources import CSV
 from data.synthetic.forms.codes import icd10
 from data.synthetic.forms.filing import Filed, walk
 from data.synthetic.forms.packing import Packing
@@ -58,7 +59,7 @@ def encoding_of(house: House) -> str:
 def describe(house: House, packing: Packing) -> dict[str, Any]:
     """What notes.toml says of such an export."""
     return {
-        "source": "csv",
+        "source": CSV,
         "path": packing.name_of(f"{NAME}.csv"),
         "encoding": encoding_of(house),
         "delimiter": DELIMITER,

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from crossward.config.data_sources import TEXT_FILES
 from data.synthetic.forms.codes import icd9
 from data.synthetic.forms.filing import Filed, walk
 from data.synthetic.forms.packing import Packing
@@ -27,7 +28,7 @@ def describe(house: House, packing: Packing) -> dict[str, Any]:
     """What notes.toml says of an export."""
     same = {name: name for name in ("note", "patient", "encounter", "time", "category")}
     return {
-        "source": "text",
+        "source": TEXT_FILES,
         "path": ".",
         "columns": {"text": "file", **same, "site": "unit"},
         "labels": {"mortality": {"column": "outcome"}, "icd-chapter": {"column": "diagnosis"}},
