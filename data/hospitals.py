@@ -83,7 +83,7 @@ def prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tupl
             "data-path in the node config"
         )
     config, names = make(config, hospitals)
-    path = absolute(config.path, "data.path")
+    path = Path(config.path) if SOURCES[config.source].is_url else absolute(config.path, "data.path")
     notes = notes_file(path, config)
     found = plan(notes, config, hospitals)
     labels = _labels(config, found, hospitals is not None)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SYNTHETIC, OWN = "synthetic", "own"
-MIMIC_III, MIMIC_IV, CSV, JSONL = "mimic-iii", "mimic-iv", "csv", "jsonl"
+MIMIC_III, MIMIC_IV = "mimic-iii", "mimic-iv"
+CSV, JSONL, JSON, PARQUET, XLSX, SQL = "csv", "jsonl", "json", "parquet", "xlsx", "sql"
 OMOP, FHIR, I2B2, TEXT_FILES = "omop", "fhir", "i2b2", "text-files"
 MORTALITY, ICD_CHAPTER = "mortality", "icd-chapter"
 LABEL_NAMES = (MORTALITY, ICD_CHAPTER)  # labels that MIMIC's tables give (``data.labels``)
@@ -83,6 +84,10 @@ SOURCES: dict[str, Source] = {
     TEXT_FILES: Source(
         "a folder of .txt files", "text_files:read_text_files", is_folder=True, is_flat=True, text="file"
     ),
-    CSV: Source("one file, plain or gzipped", "flat:read_csv", is_flat=True),
-    JSONL: Source("one file, one JSON object a line, plain or gzipped", "flat:read_jsonl", is_flat=True),
+    CSV: Source("one file of delimited text", "flat:read_csv", is_flat=True),
+    JSONL: Source("one file, one JSON object a line", "flat:read_jsonl", is_flat=True),
+    JSON: Source("one file, an array of JSON objects", "flat:read_json", is_flat=True),
+    PARQUET: Source("one Parquet file", "flat:read_parquet", is_flat=True),
+    XLSX: Source("one Excel workbook", "flat:read_xlsx", is_flat=True),
+    SQL: Source("a query, in the hospital's notes.toml", "flat:read_sql", is_url=True, is_flat=True),
 }

@@ -9,7 +9,8 @@ from pathlib import Path
 from crossward.config.data_settings import LABEL, DataConfig
 from crossward.config.data_sources import MORTALITY
 from data.errors import DataError
-from data.files import UNREADABLE, open_bytes, unreadable
+from data.files import UNREADABLE, unreadable
+from data.formats.content import open_bytes
 from data.labels import OUTCOMES
 from data.readers.fhir_resources import CONDITIONS, Resource, at, codes, every, moment, name_in, text_at, within, words
 from data.readers.fhir_texts import Report, lines

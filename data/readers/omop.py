@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 from crossward.config.data_settings import DataConfig
 from crossward.config.notes_settings import SITE
 from data.errors import DataError
+from data.formats.form import Form
 from data.ids import Ids, as_ids, same_ids, without_decimals
+from data.quarantine import Intake
 from data.readers.omop_labels import labels
 from data.readers.omop_tables import Tables, no_lookup
 from data.readers.pieces import COLUMNS, Counts, EarlyNotes
@@ -35,13 +37,13 @@ _OPTIONAL = (
 
 def read_omop(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
     """Pieces of the notes of a folder of OMOP tables."""
-    tables = Tables(folder, config.notes.encoding)
+    tables = Tables(folder, Form.of(config.notes))
     path = tables.needed("note")
     sites = _Sites(tables, config.notes.column(SITE))
     label = labels(tables, config)
     early = EarlyNotes(config, lambda: tables.times("visit_occurrence", "visit_occurrence_id", "visit_start"))
     documents = tables.concepts(("LOINC",))
-    for piece in tables.stream("note", _NEEDED, (*_OPTIONAL, *sites.of_note)):
+    for piece in tables.stream("note", _NEEDED, (*_OPTIONAL, *sites.of_note), Intake(path, counts)):
         counts["read"] += piece.num_rows
         times = pc.if_else(pc.equal(piece["note_datetime"], ""), piece["note_date"], piece["note_datetime"])
         piece = piece.append_column("time", times)

@@ -9,8 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.csv_files import LINE
+from data.formats.form import Form
 from data.ids import as_ids, without_decimals
-from data.release_files import columns_of, stream_table
+from data.quarantine import Intake
+from data.release_files import columns_of, stream_release
 from data.tables import Lookup, find_table, needed_table
 
 SYSTEMS = {"LOINC": "loinc", "ICD9CM": "icd9", "ICD10CM": "icd10", "ICD10": "icd10", "SNOMED": "snomed"}
@@ -25,8 +28,8 @@ def no_lookup() -> Lookup:
 class Tables:
     """An OMOP folder's tables, by lower-case names."""
 
-    def __init__(self, folder: Path, encoding: str) -> None:
-        self.folder, self.encoding = folder, encoding
+    def __init__(self, folder: Path, form: Form) -> None:
+        self.folder, self.form = folder, form
 
     def needed(self, name: str) -> Path:
         """The file of a table without which the notes cannot be read."""
@@ -39,17 +42,19 @@ class Tables:
     def columns(self, name: str) -> list[str]:
         """The columns of a table; none of one that is not there."""
         path = find_table(self.folder, name)
-        return columns_of(path, self.encoding) if path else []
+        return columns_of(path, self.form) if path else []
 
-    def stream(self, name: str, needed: Sequence[str], optional: Sequence[str] = ()) -> Iterator[pa.Table]:
+    def stream(
+        self, name: str, needed: Sequence[str], optional: Sequence[str] = (), intake: Intake | None = None
+    ) -> Iterator[pa.Table]:
         """Pieces of a table, all texts; optional columns that are not there are empty."""
-        yield from stream_table(self.needed(name), needed, self.encoding, optional)
+        yield from stream_release(self.needed(name), needed, self.form, optional, intake)
 
     def lookup(self, name: str, key: str, column: str) -> Lookup:
         """``column`` by the whole number ``key``."""
         path, ids, values = self.needed(name), [], []
         for piece in self.stream(name, (key, column)):
-            ids.append(as_ids(piece[key], path, key))
+            ids.append(as_ids(piece[key], path, key, piece[LINE]))
             values.append(without_decimals(piece[column]))
         if not ids:
             return no_lookup()
@@ -59,7 +64,7 @@ class Tables:
         """The time ``start``_datetime of each ``key``, or its date where no time is known."""
         path, ids, values = self.needed(name), [], []
         for piece in self.stream(name, (key, f"{start}_date"), (f"{start}_datetime",)):
-            ids.append(as_ids(piece[key], path, key))
+            ids.append(as_ids(piece[key], path, key, piece[LINE]))
             times = pc.if_else(
                 pc.equal(piece[f"{start}_datetime"], ""), piece[f"{start}_date"], piece[f"{start}_datetime"]
             )
@@ -80,7 +85,7 @@ class Tables:
                 piece = piece.filter(pc.is_in(without_decimals(piece["concept_id"]), used))
             systems = [SYSTEMS[name] for name in piece["vocabulary_id"].to_pylist()]
             codes = pc.binary_join_element_wise(pa.array(systems, pa.string()), _one(piece["concept_code"]), ":")
-            ids.append(as_ids(piece["concept_id"], path, "concept_id"))
+            ids.append(as_ids(piece["concept_id"], path, "concept_id", piece[LINE]))
             values.append(codes)
         return Lookup(np.concatenate(ids), pa.chunked_array(values, pa.string())) if ids else no_lookup()
 

@@ -15,13 +15,14 @@ import pyarrow as pa
 from crossward.config.data_settings import DataConfig
 from crossward.config.notes_settings import CATEGORY, COMMON_FIELDS, ENCOUNTER, NOTE, PATIENT, SITE, TEXT, TIME
 from data.errors import DataError
-from data.files import codec
+from data.formats.encodings import encoding_of
+from data.formats.form import Form
 from data.ids import without_decimals
 from data.quoting import cause
 from data.readers.file_names import patient_of, too_many
 from data.readers.pieces import Counts
 from data.readers.row_pieces import Rows, with_ids
-from data.release_files import stream_table
+from data.release_files import stream_release
 from data.tables import find_table
 
 MANIFEST, DEFAULT_FILE = "manifest", "file"
@@ -61,7 +62,7 @@ def _listed(manifest: Path, config: DataConfig) -> Iterator[dict[str, str]]:
     own = {name: notes.column(name) for name in COMMON_FIELDS if notes.column(name)}
     own[TEXT] = own.get(TEXT) or DEFAULT_FILE
     wanted = list(dict.fromkeys([*own.values(), *([label] if label else [])]))
-    for piece in stream_table(manifest, wanted, notes.encoding):
+    for piece in stream_release(manifest, wanted, Form.of(notes)):
         columns = {column: without_decimals(piece[column]).to_pylist() for column in wanted}
         for at in range(piece.num_rows):
             row = {name: columns[column][at] for name, column in own.items()}
@@ -95,9 +96,9 @@ def _text(path: Path, folder: Path, encoding: str) -> tuple[str, str]:
     if not path.is_relative_to(folder.resolve()):
         return "", _OUTSIDE
     try:
-        return path.read_bytes().decode(codec(encoding)), ""
-    except UnicodeDecodeError:
-        return "", _ENCODING.format(encoding or "utf-8")
+        return path.read_bytes().decode(encoding_of(path, encoding).name), ""
+    except (UnicodeDecodeError, DataError):
+        return "", _ENCODING.format(encoding or "in one encoding")
     except (FileNotFoundError, IsADirectoryError):
         return "", _MISSING
     except OSError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.parsers import expat
 
-from data.files import open_bytes
+from data.formats.content import open_bytes
 
 _PIECE = 1 << 16
 _DEEPEST = 100

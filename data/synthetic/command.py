@@ -68,7 +68,8 @@ def write(
         raise MakeError("--megabytes goes with --form mimic-iii alone, neither --split nor --gzip")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MakeError(f"--out {out} is not empty: name a folder that is empty or does not exist")
-    if packing not in (known := {found for form in forms for found in FORMS[form].packings}):
+    known = [one for one in Packing if any(one in FORMS[form].packings for form in forms)]
+    if packing not in known:
         raise MakeError(f"--{packing} is for none of --form {', '.join(forms)}: these are written {', '.join(known)}")
     progress = _Progress()
     if megabytes:
