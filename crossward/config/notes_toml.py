@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from crossward.config.data_sources import OWN, SOURCES
-from crossward.config.harmonising import CATEGORIES, STEPS, SYSTEMS
+from crossward.config.harmonising import CATEGORIES, STEPS, SYSTEMS, VOCABULARIES
 from crossward.config.notes_settings import COMMON_FIELDS, SITE, TEXT, LabelColumn, NotesConfig
 from crossward.config.settings import SettingsError
 from crossward.machine.paths import PathError, absolute
@@ -76,14 +76,14 @@ class _Reader:
             quote=self.text("quote"),
             **({"nulls": self._texts("nulls")} if "nulls" in self.given else {}),
             columns=self._columns(source),
-            times=self.text("times"),
+            times=self._times(),
             categories=self._categories(),
             labels=self._labels(source),
             include=_texts(self.path, "include.categories", include.get("categories", [])),
             since=self._day("since", include),
             until=self._day("until", include),
             vocabulary=self._vocabulary(),
-            skip=self._skipped(),
+            **({"skip": self._skipped()} if "skip" in self.given else {}),
             file=str(self.path),
         )
 
@@ -92,6 +92,17 @@ class _Reader:
 
     def _texts(self, key: str) -> tuple[str, ...]:
         return _texts(self.path, key, self.given.get(key, []))
+
+    def _times(self) -> tuple[str, ...]:
+        found = self.given.get("times", [])
+        formats = (found,) if isinstance(found, str) else self._texts("times")
+        for stated in formats:
+            if "%" not in stated:
+                raise NotesError(
+                    f"{self.path}: times = {stated!r} is no format of strptime: %d, %m, %Y, %H, %M and the like were "
+                    'expected, such as "%d.%m.%Y %H:%M"'
+                )
+        return formats
 
     def _one_of(self, key: str, choices: tuple[str, ...]) -> str:
         value = self.text(key)
@@ -181,7 +192,7 @@ class _Reader:
         raise NotesError(f"{self.path}: include.{key} is {_kind(value)}: a day was expected, {key} = 2019-12-31")
 
     def _vocabulary(self) -> Pairs:
-        pairs = self._pairs("vocabulary", SYSTEMS)
+        pairs = self._pairs("vocabulary", VOCABULARIES)
         return tuple((name, self._place(value, f"vocabulary.{name}")) for name, value in pairs)
 
     def _skipped(self) -> tuple[str, ...]:
