@@ -87,7 +87,8 @@ def notes_file(path: Path, config: DataConfig) -> Path:
     """The folder of cleaned notes of ``path``, built unless it is in the cache."""
     if not SOURCES[config.source].is_url and not path.exists():
         raise DataError(f"{path}: no such file or folder. Set data.path to where the {config.source} notes are.")
-    if SOURCES[config.source].is_folder and path.is_file():
+    source = SOURCES[config.source]
+    if source.is_folder and not source.may_be_file and path.is_file():
         path = path.parent
     stamps = [*stamps_of(path, config), *map(stamp, vocabularies(config))]
     settings = {name: getattr(config, name) for name in _FIELDS}

@@ -9,7 +9,7 @@ import dataclasses
 from pathlib import Path
 
 from crossward.config.data_settings import DataConfig
-from crossward.config.notes_toml import read_notes
+from crossward.config.notes_toml import FILE, read_notes
 from crossward.config.settings import SettingsError
 from data.errors import DataError
 
@@ -28,6 +28,26 @@ def make(config: DataConfig, hospitals: int | None) -> tuple[DataConfig, dict[st
             "the node config, or data.path in a simulation"
         )
     return described(config, Path(config.path)), {}
+
+
+def separate(config: DataConfig, hospitals: int) -> list[DataConfig]:
+    """A configuration for each hospital where ``config.path`` is a folder of folders that hold a notes.toml each.
+
+    Raises
+    ------
+    DataError
+        there are not as many of them as hospitals; one is wrong.
+    """
+    folder = Path(config.path) if config.path else None
+    if folder is None or not folder.is_dir() or (folder / FILE).exists():
+        return []
+    found = sorted(path.parent for path in folder.glob(f"*/{FILE}"))
+    if len(found) != hospitals:
+        raise DataError(
+            f"{folder}: {len(found)} folders in it have a {FILE}, and the run has {hospitals} hospitals. Run with as "
+            "many hospitals as there are folders, or name one notes.toml, whose notes are then divided among them."
+        )
+    return [dataclasses.replace(described(config, path), name=config.name or path.name) for path in found]
 
 
 def described(config: DataConfig, path: Path) -> DataConfig:

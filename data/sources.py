@@ -39,8 +39,17 @@ def make(config: DataConfig, hospitals: int | None) -> tuple[DataConfig, dict[st
     return made
 
 
+def separate(config: DataConfig, hospitals: int) -> list[DataConfig]:
+    """A configuration for each hospital of a simulation whose notes stand apart; none where one data set is divided."""
+    finder = SOURCES[config.source].separate
+    found: list[DataConfig] = resolve_name(f"data.{finder}")(config, hospitals) if finder else []
+    return found
+
+
 def files(path: Path, config: DataConfig) -> list[Path]:
     """Every file that notes may be taken from, whatever its format: one that changes makes the notes others."""
+    if SOURCES[config.source].may_be_file and path.is_file():
+        return [path]
     if not SOURCES[config.source].is_folder:
         if path.is_dir():
             raise DataError(f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file.")
