@@ -21,9 +21,12 @@ import pyarrow.parquet as pq
 from crossward.config.data_sources import SOURCES
 from crossward.config.notes_settings import NotesConfig
 from data import DataConfig
+from data.own_notes import described
+from data.synthetic.command import NOTES
+from data.synthetic.forms.entries import FORMS
+from data.synthetic.forms.notes_toml import as_toml
+from data.synthetic.houses import HOUSES
 from data.synthetic.tables import records
-from data.synthetic.tables_iii import write_mimic_iii
-from data.synthetic.tables_iv import write_mimic_iv
 
 NAMES = ("patient", "text", "ward")
 ROWS = [
@@ -43,8 +46,16 @@ class Material:
     of_lines: bool = False
 
     def reads(self, path: Path) -> DataConfig:
-        """What reads a copy of them at ``path``: a database by a query, as a notes.toml would describe it."""
+        """What reads a copy of them at ``path``: a folder by its notes.toml, a database by a query.
+
+        Raises
+        ------
+        DataError
+            the notes.toml is wrong.
+        """
         config = dataclasses.replace(self.config, path=str(path))
+        if path.is_dir():
+            return described(config, path)
         if not SOURCES[config.source].is_url:
             return config
         columns = (("patient", "patient"), ("text", "text"))
@@ -105,12 +116,14 @@ def sound_files(folder: Path) -> list[Material]:
         path.write_bytes(content())
         config = DataConfig(source=source, patient_column="patient", site_column="ward")
         made.append(Material(name, config, path, name.endswith("lines")))
-    for source, write in (("mimic-iii", write_mimic_iii), ("mimic-iv", write_mimic_iv)):
-        (folder / source).mkdir()
-        write(records(12, 2, seed=5), folder / source)
-        labelled = DataConfig(source=source, task="label", keep_discharge_summaries=True)
-        made += [Material(source, DataConfig(source=source), folder / source)]
-        made += [Material(f"{source} with labels", labelled, folder / source)]
+    for name, form in FORMS.items():
+        for packed in form.packings:
+            path = folder / f"{name}-{packed}"
+            form.write(records(8, 2, seed=5), path, packed, lambda _: None)
+            (path / NOTES).write_text(as_toml(form.describe(HOUSES[0], packed)), encoding="utf-8")
+            for task in ("notes", "label"):
+                config = DataConfig(source="own", task=task, keep_discharge_summaries=True)
+                made.append(Material(f"{name}, {packed}, {task}", config, path))
     return [*made, _database(folder / "notes.db")]
 
 

@@ -51,8 +51,8 @@ class Tally:
 
 def outcome(made: Material, path: Path) -> tuple[str, dict[str, int]]:
     """How reading ``path`` ends, in a word or with what is wrong, and the counts of what was read."""
-    config = made.reads(path)
     try:
+        config = made.reads(path)
         folder = notes_file(place(config), config)
     except DataError as error:
         unnamed = "report it as a fault of this program" in str(error)
