@@ -106,7 +106,7 @@ def _blocks(path: Path, dialect: Dialect) -> Iterator[bytes]:
             if decoder is None:
                 yield block.removeprefix(codecs.BOM_UTF8) if first else block
             elif text := decoder.decode(block):
-                yield text.encode()
+                yield (text.removeprefix("\ufeff") if first else text).encode()
             first = False
         if decoder is not None and (text := decoder.decode(b"", final=True)):
             yield text.encode()

@@ -6,7 +6,8 @@
 
 Writes made-up notes once (kept in the cache) as CSV, JSON lines and Parquet. Every way reads four columns as text, in a
 process of its own on one core, in turn, ``--repeats`` times; medians are shown. Rates are by processor time, imports
-included, so that others on the machine do not matter; peak memory is of that process. The last row is all that happens to notes before training. Not for tokenising.
+included, so that others on the machine do not matter; peak memory is of that process. The last row is all that happens
+to notes before training. Not for tokenising.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from benchmarks.harness.command import parse, parser, say, write_json
 from benchmarks.harness.figures import Row, median_range
 from benchmarks.harness.processes import fresh, one_core
-from benchmarks.harness.tables import show, table_of
+from benchmarks.harness.tables import Columns, show, table_of
 from benchmarks.reading.files import CSV, converted, written
 from benchmarks.reading.ways import WAYS, WHOLE, run
 from crossward.machine.paths import path_argument
@@ -83,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(run(options.way[0], path_argument(options.way[1]))))
         return 0
     rows = measure(options.megabytes, options.repeats, not options.ours_alone)
-    columns = {
+    columns: Columns = {
         "way": ("way", ""),
         "format": ("format", ""),
         "rows": ("rows", ",.0f"),

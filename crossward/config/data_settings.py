@@ -58,7 +58,8 @@ class DataConfig:
         default="",
         metadata=_key(
             "labels",
-            "All labels of all hospitals, comma-separated, identical at each of them (csv and jsonl, label task).",
+            "All labels of all hospitals, comma-separated, identical at each of them (label task on a table's own "
+            "column); one with a comma in double quotes.",
         ),
     )
     partition: str = field(

@@ -52,6 +52,27 @@ class Form:
         return found
 
     @property
+    def quoting(self) -> tuple[str, bool] | None:
+        """The stated quote, "" for none, and whether a backslash escapes; None where nothing is stated.
+
+        Raises
+        ------
+        DataError
+            it is something else.
+        """
+        if not self.quote:
+            return None
+        if self.quote.lower() == "none":
+            return "", False
+        quote, escape = self.quote[0], self.quote[1:]
+        if escape not in ("", "\\") or not quote.isascii() or quote.isalnum():
+            raise DataError(
+                f"quote of the notes = {self.quote!r}: one character was expected, a backslash after it where that "
+                "escapes, or 'none'."
+            )
+        return quote, bool(escape)
+
+    @property
     def words(self) -> list[str]:
         """Every spelling of a missing value in the cases that occur."""
         return in_cases(self.nulls)

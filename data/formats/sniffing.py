@@ -23,8 +23,8 @@ from data.formats.encodings import Encoding, encoding_of
 from data.formats.form import Form
 
 _QUOTES = ('"', "'")
-_SAMPLE = 1 << 18  # bytes
-_ROWS = 200
+_SAMPLE = 1 << 20  # bytes
+_ROWS = 200  # that are looked at, or all of the sample where backslashes may escape
 _ALIKE = 0.9  # share of rows that have to be as wide as the column names
 
 
@@ -116,7 +116,7 @@ def sniff(path: Path, wanted: Sequence[str] = (), form: Form | None = None) -> D
     form = form or Form()
     encoding = encoding_of(path, form.encoding)
     text, whole = _sample(path, encoding)
-    text, lead, stated = _without_sep(text.replace("\0", ""))
+    text, lead, stated = _without_sep(text.removeprefix("\ufeff").replace("\0", ""))
     if not text.strip(" \t\r\n,;|"):
         raise DataError(f"{path}: the file is empty (0 rows). A line of column names was expected.")
     delimiters = [form.separator] if form.delimiter else [stated] if stated else list(NAMED)
@@ -158,15 +158,13 @@ def _without_sep(text: str) -> tuple[str, int, str]:
 
 def _quotes(form: Form, text: str) -> Iterator[tuple[str, bool]]:
     """Quote and whether backslashes escape, as stated or all that are possible."""
-    if form.quote.lower() == "none":
-        yield "", False
-    elif form.quote:
-        yield form.quote[0], form.quote.endswith("\\")
-    else:
-        for quote in _QUOTES:
-            yield quote, False
-            if f"\\{quote}" in text:
-                yield quote, True
+    if stated := form.quoting:
+        yield stated
+        return
+    for quote in _QUOTES:
+        yield quote, False
+        if f"\\{quote}" in text:
+            yield quote, True
 
 
 def _tried(text: str, whole: bool, delimiter: str, quote: str, escape: bool) -> _Trial | None:
@@ -182,7 +180,7 @@ def _tried(text: str, whole: bool, delimiter: str, quote: str, escape: bool) -> 
         try:
             names: list[str] = next((row for row in reader if any(field.strip() for field in row)), [])
             line = reader.line_num + 1
-            rows = _rows(reader)
+            rows = _rows(reader, None if f"\\{quote}" in text else _ROWS)
         except csv.Error as error:
             if strict and _is_misplaced(error):
                 continue
@@ -198,11 +196,11 @@ def _is_misplaced(error: csv.Error) -> bool:
     return "expected after" in str(error)
 
 
-def _rows(reader: Iterator[list[str]]) -> list[list[str]]:
+def _rows(reader: Iterator[list[str]], most: int | None) -> list[list[str]]:
     """The next rows that are not blank, up to one that is too long, or does not end in the sample."""
     rows: list[list[str]] = []
     try:
-        for row in itertools.islice(reader, _ROWS):
+        for row in itertools.islice(reader, most):
             if any(field.strip() for field in row):
                 rows.append(row)
     except csv.Error as error:

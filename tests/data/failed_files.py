@@ -161,6 +161,9 @@ CASES: dict[str, Case] = {
     # the first lines
     "blank first lines": Case("n.csv", csv(first="\n  \n,,\n").encode(), TWO),
     "no line of names": Case("n.csv", b"P1,Mrs Miller is well.\n" * 9, refused="has no column 'text', 'patient'"),
+    "two files put together": Case(
+        "n.csv", many(plain, "patient,text", at=12), SOUND, counts={"the column names again": 1}
+    ),
     "columns by their numbers": Case(
         "n.csv", b"P1,Mrs Miller is well.\nP2,ill\n", [("P1", "Mrs Miller is well."), ("P2", "ill")],
         settings={"text_column": "#2", "patient_column": "#1"},

@@ -1,4 +1,4 @@
-"""A query's rows are read as a file's are: from SQLite, and from a PostgreSQL of the test's own where it is installed."""
+"""A query reads as a file does: from SQLite, and from a PostgreSQL of the test's own where it is installed."""
 
 from __future__ import annotations
 

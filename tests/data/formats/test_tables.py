@@ -148,6 +148,9 @@ def test_a_stated_form_is_taken(tmp_path: Path) -> None:
     path.write_text("text\tid\n\"Alert\" and well\t1\n'c'\tNA\n")
     found = rows(path, "text", "id", form=Form(delimiter="tab", quote="none", nulls=("NA",)))
     assert found == [('"Alert" and well', "1"), ("'c'", "")]
+    for bad in ("double", "'x", "é"):
+        with pytest.raises(DataError, match="one character was expected, a backslash after it"):
+            rows(path, "text", form=Form(quote=bad))
     for bad in ("ab", "é"):
         with pytest.raises(DataError, match="one character was expected"):
             rows(path, "text", form=Form(delimiter=bad))
