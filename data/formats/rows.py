@@ -217,7 +217,7 @@ class Splitter:
         before = np.flatnonzero(lines < self.dialect.first_line)
         if len(before):
             self._names = block[found.starts[before[-1]] : found.ends[before[-1]]]
-        same = (size == len(self._names)) & (lines >= self.dialect.first_line)
+        same: npt.NDArray[np.bool_] = (size == len(self._names)) & (lines >= self.dialect.first_line)
         for at in np.flatnonzero(same):
             same[at] = block[found.starts[at] : found.ends[at]] == self._names
         return same
