@@ -28,6 +28,8 @@ class Source:
         "module:function" of ``data.readers``: (path, configuration, counts) -> pieces with the columns ``COLUMNS``.
     is_folder : bool
         Whether data.path is a folder rather than one file.
+    is_described : bool
+        Whether a notes.toml says what the notes are, their source included.
     is_url : bool
         Whether data.path is the address of a database.
     is_flat : bool
@@ -43,6 +45,7 @@ class Source:
     reader: str
     is_folder: bool = False
     is_url: bool = False
+    is_described: bool = False
     is_flat: bool = False
     labels: tuple[str, ...] = ()
     maker: str = ""
@@ -56,7 +59,7 @@ SOURCES: dict[str, Source] = {
         labels=LABEL_NAMES,
         maker="synthetic.source:make",
     ),
-    OWN: Source("what each hospital's notes.toml says", "", maker="own_notes:make"),
+    OWN: Source("what each hospital's notes.toml says", "", is_described=True, maker="own_notes:make"),
     MIMIC_III: Source("the folder of its tables", "mimic_iii:read_mimic_iii", is_folder=True, labels=LABEL_NAMES),
     MIMIC_IV: Source("the folder of its tables", "mimic_iv:read_mimic_iv", is_folder=True, labels=LABEL_NAMES),
     CSV: Source("one file, plain or gzipped", "flat:read_csv", is_flat=True),
