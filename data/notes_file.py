@@ -1,7 +1,8 @@
 """Raw notes of any source -> one Arrow file of cleaned notes in the cache, written in one pass in little memory.
 
 The file (``notes.arrow``, an IPC stream for memory-mapping) has the readers' columns and ``hash``; ``counts.json``
-beside it says how many notes were read and why others were left out. Not for splits: see hospitals.py.
+beside it says how many notes were read and why others were left out, ``quarantine.jsonl`` and ``reading.json`` which
+rows could not be read and what the files are like (``data.quarantine``). Not for splits: see hospitals.py.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from data.cleaning import clean, text_hashes
 from data.errors import DataError
 from data.filters import Filters
 from data.harmonise import Harmoniser
+from data.quarantine import write_report
 from data.quoting import listed, no_text_of_others
 from data.readers import COLUMNS, Counts
-from data.sources import files, read, vocabularies
+from data.sources import read, stamps_of, vocabularies
 
 log = logging.getLogger("crossward.data")
 
@@ -78,15 +80,17 @@ def _write(folder: Path, path: Path, config: DataConfig) -> None:
             + "".join(f" {said}." for said in reports)
         )
     (folder / "counts.json").write_text(json.dumps(counts))
+    write_report(folder, counts.quarantined, counts.facts)
 
 
 def notes_file(path: Path, config: DataConfig) -> Path:
     """The folder of cleaned notes of ``path``, built unless it is in the cache."""
-    if not path.exists():
+    if not SOURCES[config.source].is_url and not path.exists():
         raise DataError(f"{path}: no such file or folder. Set data.path to where the {config.source} notes are.")
-    if SOURCES[config.source].is_folder and path.is_file():
+    source = SOURCES[config.source]
+    if source.is_folder and not source.may_be_file and path.is_file():
         path = path.parent
-    stamps = [stamp(p) for p in (*files(path, config), *vocabularies(config))]
+    stamps = [*stamps_of(path, config), *map(stamp, vocabularies(config))]
     settings = {name: getattr(config, name) for name in _FIELDS}
     key = digest(
         "notes",

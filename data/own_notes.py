@@ -45,6 +45,26 @@ def resolved(config: DataConfig) -> DataConfig:
     return described(config, path)
 
 
+def separate(config: DataConfig, hospitals: int) -> list[DataConfig]:
+    """A configuration for each hospital where ``config.path`` is a folder of folders that hold a notes.toml each.
+
+    Raises
+    ------
+    DataError
+        there are not as many of them as hospitals; one is wrong.
+    """
+    folder = Path(config.path) if config.path else None
+    if folder is None or not folder.is_dir() or (folder / FILE).exists():
+        return []
+    found = sorted(path.parent for path in folder.glob(f"*/{FILE}"))
+    if len(found) != hospitals:
+        raise DataError(
+            f"{folder}: {len(found)} folders in it have a {FILE}, and the run has {hospitals} hospitals. Run with as "
+            "many hospitals as there are folders, or name one notes.toml, whose notes are then divided among them."
+        )
+    return [dataclasses.replace(described(config, path), name=config.name or path.name) for path in found]
+
+
 def described(config: DataConfig, path: Path) -> DataConfig:
     """``config`` for the notes that the notes.toml at ``path``, or in that folder, describes."""
     try:

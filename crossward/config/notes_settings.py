@@ -32,7 +32,7 @@ COMMON_FIELDS = {
     CATEGORY: "the kind of note, in the hospital's own words",
     SITE: "the ward, department or house",
 }
-NULLS = ("NULL", "\\N", "NaN", "<NA>")
+NULLS = ("NULL", "\\N", "NaN", "-NaN", "<NA>", "NaT", "#N/A")
 """Spellings of a missing value, whatever their case, beside the empty one."""
 
 

@@ -140,7 +140,7 @@ class _Reader:
                 f"{self.path}: columns.{own[0]}: the tables of source = {source!r} have columns of their own, of which "
                 f"only {SITE} is chosen: remove it"
             )
-        if SOURCES[source].is_flat and TEXT not in dict(pairs):
+        if SOURCES[source].is_flat and not SOURCES[source].text and TEXT not in dict(pairs):
             raise NotesError(f'{self.path}: columns.{TEXT} is missing: name the column of the note, {TEXT} = "..."')
         return pairs
 
