@@ -72,7 +72,7 @@ def _heading(found: re.Match[str]) -> str:
     colon = bool(parts["inner"] or parts["colon"])
     framed = bool(parts["open"]) and (bool(parts["close"]) or parts["open"].startswith("#"))
     after = found.string[found.end("name") : found.end("name") + 1]
-    if after and (after.isalnum() or after in "-/&'_"):
+    if after and (after.isalnum() or after in "-/&'" or (after == "_" and not parts["close"])):
         return found[0]
     if not (colon or framed or not rest):
         return found[0]
