@@ -9,6 +9,7 @@ import dataclasses
 from pathlib import Path
 
 from crossward.config.data_settings import DataConfig
+from crossward.config.data_sources import SOURCES
 from crossward.config.notes_toml import FILE, read_notes
 from crossward.config.settings import SettingsError
 from data.errors import DataError
@@ -28,6 +29,20 @@ def make(config: DataConfig, hospitals: int | None) -> tuple[DataConfig, dict[st
             "the node config, or data.path in a simulation"
         )
     return described(config, Path(config.path)), {}
+
+
+def resolved(config: DataConfig) -> DataConfig:
+    """``config`` with what its notes.toml says now, where it names one; another source's as it is.
+
+    Raises
+    ------
+    DataError
+        the notes.toml is wrong.
+    """
+    path = Path(config.path)
+    if not SOURCES[config.source].is_described or not (path.is_file() or (path / FILE).is_file()):
+        return config
+    return described(config, path)
 
 
 def separate(config: DataConfig, hospitals: int) -> list[DataConfig]:

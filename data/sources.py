@@ -88,5 +88,6 @@ def vocabularies(config: DataConfig) -> list[Path]:
 
 def public_label(config: DataConfig) -> Label | None:
     """The label with a public vocabulary: of a source's tables or a notes.toml; None where it is a column's own."""
-    known = config.described is not None or config.label in SOURCES[config.source].labels
+    source = SOURCES[config.source]
+    known = config.described is not None or source.is_described or config.label in source.labels
     return LABELS.get(config.label) if known else None

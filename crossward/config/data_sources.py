@@ -32,6 +32,8 @@ class Source:
         Whether data.path is a folder rather than one file.
     may_be_file : bool
         Whether it may be one file as well.
+    is_described : bool
+        Whether a notes.toml says what the notes are, their source included.
     is_url : bool
         Whether data.path is the address of a database.
     is_flat : bool
@@ -53,6 +55,7 @@ class Source:
     is_folder: bool = False
     may_be_file: bool = False
     is_url: bool = False
+    is_described: bool = False
     is_flat: bool = False
     labels: tuple[str, ...] = ()
     text: str = ""
@@ -68,7 +71,13 @@ SOURCES: dict[str, Source] = {
         labels=LABEL_NAMES,
         maker="synthetic.source:make",
     ),
-    OWN: Source("what each hospital's notes.toml says", "", maker="own_notes:make", separate="own_notes:separate"),
+    OWN: Source(
+        "what each hospital's notes.toml says",
+        "",
+        is_described=True,
+        maker="own_notes:make",
+        separate="own_notes:separate",
+    ),
     MIMIC_III: Source("the folder of its tables", "mimic_iii:read_mimic_iii", is_folder=True, labels=LABEL_NAMES),
     MIMIC_IV: Source("the folder of its tables", "mimic_iv:read_mimic_iv", is_folder=True, labels=LABEL_NAMES),
     OMOP: Source("the folder of OMOP CDM tables", "omop:read_omop", is_folder=True, labels=LABEL_NAMES),

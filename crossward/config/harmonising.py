@@ -37,7 +37,8 @@ STEPS: dict[str, str] = {
 TEXT_STEPS = ("deidentification", SECTIONS)
 """Those that change the text of a note."""
 
-SYSTEMS = ("icd9", "icd10", "snomed", "own", "disposition")
+DISPOSITION = "disposition"
+SYSTEMS = ("icd9", "icd10", "snomed", "own", DISPOSITION)
 """What ``[labels]`` may name: code systems of conditions (``own`` is the hospital's), and of where patients go."""
 VOCABULARIES = ("snomed", "own")
 """Code systems whose table of chapters a hospital names itself, in ``[vocabulary]``."""

@@ -23,8 +23,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from crossward.config.data_sources import OWN, SOURCES
-from crossward.config.harmonising import CATEGORIES, STEPS, SYSTEMS, VOCABULARIES
+from crossward.config.data_sources import MORTALITY, SOURCES
+from crossward.config.harmonising import CATEGORIES, DISPOSITION, STEPS, SYSTEMS, VOCABULARIES
 from crossward.config.notes_settings import COMMON_FIELDS, SITE, TEXT, LabelColumn, NotesConfig
 from crossward.config.settings import SettingsError
 from crossward.machine.paths import PathError, absolute
@@ -65,7 +65,7 @@ class _Reader:
 
     def notes(self) -> NotesConfig:
         _known(self.path, "key", self.given, _KEYS)
-        source = self._one_of("source", tuple(name for name in SOURCES if name != OWN))
+        source = self._one_of("source", tuple(name for name, entry in SOURCES.items() if not entry.maker))
         include = self._table("include", ("categories", "since", "until"))
         return NotesConfig(
             source=source,
@@ -176,6 +176,11 @@ class _Reader:
         if system and system not in SYSTEMS:
             raise NotesError(
                 f"{self.path}: {where}.system {_instead(system)}: one of {', '.join(SYSTEMS)} was expected"
+            )
+        if system and (system == DISPOSITION) != (name == MORTALITY):
+            raise NotesError(
+                f"{self.path}: {where}.system = {system!r}: {DISPOSITION!r} is for {MORTALITY}, the others are for "
+                "codes of conditions: remove it"
             )
         values = given.get("values", {})
         if not isinstance(values, dict):

@@ -122,7 +122,8 @@ class LocalDeployment:
 
     def _same(self) -> None:
         """A folder is for one number of hospitals and patients: who is a member, and of which notes, stays so."""
-        path, mine = self.folder / BOOKLET, {"hospitals": self.hospitals, "patients": self.patients}
+        path = self.folder / BOOKLET
+        mine: dict[str, Any] = {"hospitals": self.hospitals, "patients": self.patients}
         mine |= {"forms": self.forms} if self.forms else {}
         if not path.exists():
             path.write_text(json.dumps(mine), encoding="utf-8")

@@ -7,6 +7,7 @@ refused until the hospital says which it is. Not for: codes of conditions (``dat
 
 from __future__ import annotations
 
+from crossward.config.harmonising import DISPOSITION
 from crossward.config.notes_settings import LabelColumn
 from data.errors import DataError
 from data.labels import OUTCOMES
@@ -33,7 +34,7 @@ class Outcomes:
     """Values of one column, all of one kind."""
 
     def __init__(self, column: LabelColumn, where: str) -> None:
-        self.is_disposition, self.where, self.name = column.system == "disposition", where, column.column
+        self.is_disposition, self.where, self.name = column.system == DISPOSITION, where, column.column
         self.seen: dict[str, str] = {}  # kind of value -> the first one
 
     def __call__(self, value: str) -> str | None:

@@ -55,7 +55,7 @@ def test_a_table_says_its_column_of_text_and_the_rest_is_found_out(tmp_path: Pat
     ("text", "says"),
     [
         ("source = ", r"notes.toml"),
-        ('path = "a"', r"source is missing: one of synthetic"),
+        ('path = "a"', r"source is missing: one of mimic-iii"),
         ('source = "cvs"\npath = "a"', r"source = 'cvs' is unknown: one of .*csv"),
         ('source = "own"\npath = "a"', r"source = 'own' is unknown"),
         ('source = "csv"', r"path is missing: name the file"),
@@ -74,6 +74,10 @@ def test_a_table_says_its_column_of_text_and_the_rest_is_found_out(tmp_path: Pat
         (f'{TABLE}[labels.x]\ncolum = "c"', r"no key in \[labels.x\] 'colum', did you mean 'column'"),
         (f'{TABLE}[labels.x]\nsystem = "icd9"', r"labels.x.column is missing"),
         (f'{TABLE}[labels.x]\ncolumn = "c"\nsystem = "icd11"', r"labels.x.system = 'icd11' is unknown: one of icd9"),
+        (
+            f'{TABLE}[labels.x]\ncolumn = "c"\nsystem = "disposition"',
+            r"labels.x.system = 'disposition': 'disposition' is f",
+        ),
         (f'{TABLE}[labels.x]\ncolumn = "c"\nvalues = "J"', r"labels.x.values is a text: a table was expected"),
         (f'{TABLE}[include]\nsince = "2019"', r"include.since is a text: a day was expected, since = 2019-12-31"),
         (f'{TABLE}[include]\ncategories = "a"', r"include.categories is no list of texts"),
