@@ -280,5 +280,5 @@ def _field_pattern(dialect: Dialect) -> re.Pattern[bytes]:
         inner = rb"[^" + quote + special + rb"]*"
         held = rb"(?P<quoted>" + inner + rb"(?:(?:" + quote * 2 + escape + rb")" + inner + rb")*)"
         quoted = quote + held + quote + rb"(?!" + quote + rb")"
-    rest = rb"(?P<rest>(?:[^\r\n" + delimiter + special + rb"]" + escape + rb")*)"
+    rest = rb"(?P<rest>(?:[^\r\n" + delimiter + special + rb"]" + (rb"|\\\r\n" if escape else b"") + escape + rb")*)"
     return re.compile(rb"(?:" + quoted + rb")?" + rest + rb"(?P<end>" + delimiter + rb"|\r\n|\r|\n|\Z)", re.DOTALL)
