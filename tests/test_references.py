@@ -21,6 +21,7 @@ import typer
 
 from crossward.cli.app import app
 from scripts import docs_reference
+from tests.sources import python_files
 
 ROOT = Path(__file__).parents[1]
 HIDDEN = re.compile(r"(^|/)(\.|__pycache__|runs/|build/|dist/)")
@@ -62,8 +63,7 @@ class Tree:
     def __init__(self, root: Path, generated: dict[str, str] | None = None) -> None:
         self.root = root
         self.generated = {root / GENERATED / name: text for name, text in (generated or {}).items()}
-        found = (p for p in sorted(root.rglob("*.py")) if not HIDDEN.search(p.relative_to(root).as_posix()))
-        self.files = [p for p in found if p != Path(__file__)]  # which names what is not there
+        self.files = [p for p in python_files(root) if p != Path(__file__)]  # which names what is not there
         self.packages = {p.relative_to(root).parts[0] for p in self.files if p.parent != root}
         settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
         self.keys = {key for key in keys(settings) if "." in key}
