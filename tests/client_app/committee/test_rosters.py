@@ -62,7 +62,7 @@ def test_all_hospitals_of_a_simulation_that_begin_at_once_have_one_roster(tmp_pa
     running = [context.Process(target=one, args=(number,)) for number in range(6)]
     for process in running:
         process.start()
-    found = {queue.get(timeout=60) for _ in running}
+    found = {queue.get(timeout=300) for _ in running}
     for process in running:
         process.join()
     assert len(found) == 1

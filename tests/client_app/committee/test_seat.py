@@ -335,7 +335,7 @@ def _in_processes(tasks: list[tuple[Callable[[Task], Reply], Task]]) -> list[Rep
     running = [context.Process(target=one, args=(n, act, task)) for n, (act, task) in enumerate(tasks)]
     for process in running:
         process.start()
-    found = dict(queue.get(timeout=60) for _ in running)
+    found = dict(queue.get(timeout=300) for _ in running)
     for process in running:
         process.join()
     return [found[number] for number in range(len(tasks))]

@@ -159,7 +159,7 @@ def test_of_processes_that_start_at_once_one_computes(
     children = [context.Process(target=_attach, args=(base, barrier, results)) for _ in range(3)]
     for child in children:
         child.start()
-    answers = {results.get(timeout=180) for _ in children}
+    answers = {results.get(timeout=300) for _ in children}
     for child in children:
         child.join(180)
     assert answers == {_layout(base).fingerprint}

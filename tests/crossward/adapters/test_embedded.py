@@ -92,7 +92,7 @@ def test_several_processes_at_once(fresh_home: Path) -> None:
     children = [context.Process(target=_unpack, args=(barrier, results)) for _ in range(4)]
     for child in children:
         child.start()
-    answers = [results.get(timeout=180) for _ in children]
+    answers = [results.get(timeout=300) for _ in children]
     for child in children:
         child.join(180)
     assert [child.exitcode for child in children] == [0] * 4
