@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 import psutil
 
-from tests.processes import runs
+from tests.processes import cmdline, runs
 
 PYTEST, PYTEST_TIMEOUT = "PYTEST_CURRENT_TEST", signal.SIGALRM
 LOGGERS = ("", "flwr", "crossward", "transformers", "torch", "asyncio")
+HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # which stay as long as their process
 PATIENCE = 60.0  # seconds for threads and processes that are ending to have ended
 
 
@@ -76,7 +77,9 @@ def running() -> set[Any]:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # quicker than to look at all processes there are
     except ChildProcessError:
         return threads
-    return threads | {child for child in psutil.Process().children() if runs(child)}
+    children = {child for child in psutil.Process().children() if runs(child)}
+    helpers = {child for child in children if any(name in word for word in cmdline(child) for name in HELPERS)}
+    return threads | children - helpers
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
