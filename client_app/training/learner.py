@@ -290,7 +290,8 @@ def local_learner(spec: LearnerSpec, team: Team = SOLO, on_progress: OnProgress 
     config = spec.config
     hospital = notes(config.data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
     sharded = config.node.sharding == FSDP and team.size > 1
-    adapted = adapted_model(config.model, config.lora, config.run.seed, sharded)
+    wanted = (config.model, config.lora, config.run.seed)  # a default that is given would be another key of the cache
+    adapted = adapted_model(*wanted, sharded=True) if sharded else adapted_model(*wanted)
     return LoraLearner(
         adapted,
         hospital,
