@@ -34,13 +34,14 @@ class Case:
     """Hospitals' ranks; ``divided``: sums by the hospitals that have a component, else by all.
 
     ``whole``: a hospital of lower rank trains its slice within the whole adapter, else as if there were no other
-    components.
+    components. Not ``sliced``: it says that it does, and trains all.
     """
 
     about: str
     ranks: tuple[int, ...]
     divided: bool = True
     whole: bool = True
+    sliced: bool = True
 
 
 def cases(hospitals: int, rank: int, low: int) -> dict[str, Case]:
@@ -51,6 +52,7 @@ def cases(hospitals: int, rank: int, low: int) -> dict[str, Case]:
         "low": Case(f"all train rank {low} of {low}", (low,) * hospitals),
         "mixed": Case(f"two train rank {low} of {rank}", mixed),
         "padded": Case("the same, sums not divided", mixed, divided=False),
+        "composed": Case("all train all, in versions as of 'padded'", mixed, divided=False, sliced=False),
         "blind": Case("the same, other components left out", mixed, whole=False),
         "without": Case("the two do not take part", (rank,) * (hospitals - 2)),
     }
@@ -62,6 +64,13 @@ class Undivided(Ranks):
     def factors(self, place: slice) -> NDArray[np.float64]:
         """Ones."""
         return np.ones(place.stop - place.start)
+
+
+class Unsliced(Undivided):
+    """Hospitals only say that they train fewer components."""
+
+    def confine(self, values: Vector, rank: int) -> None:
+        """Nothing."""
 
 
 class Studied(LoraLearner):
@@ -99,13 +108,13 @@ def make(case: Case, hospitals: int, given: tuple[str, ...], seed: int) -> Row:
     learners = [
         Studied(
             adapted, notes(config.data, number, hospitals), config.data, config.schedule, config.train,
-            on_progress=lambda report: None, rank=own if own < rank else 0,
+            on_progress=lambda report: None, rank=own if own < rank and case.sliced else 0,
         )
         for number, own in enumerate((*case.ranks, *(rank,) * (hospitals - len(case.ranks))))
     ]  # fmt: skip
     ranks = Ranks.of(adapted.layout.shapes, lora)
     if ranks is not None and not case.divided:
-        ranks = Undivided(ranks.blocks, ranks.hospitals)
+        ranks = (Undivided if case.sliced else Unsliced)(ranks.blocks, ranks.hospitals)
     for learner in learners if not case.whole else ():
         learner.alone_in = ranks
     taking = learners[: len(case.ranks)]
