@@ -5,7 +5,8 @@
 Six hospitals train one adapter; two of them, with the fewest notes and the slowest machines, train the first ``--low``
 components. Compared are: all at the rank, all at the lower one, sums that are divided by all instead of by the
 hospitals that train a component (zeros count), hospitals that only say that they train fewer (versions are composed as
-for them), slices that are trained as if there were no other components, and a run without the two. Losses are of held-out notes of all six hospitals.
+for them), slices that are trained as if there were no other components, and a run without the two. Losses are of
+held-out notes of all six hospitals.
 
 ``--set KEY=VALUE`` changes a key of the run config. What is finished is kept in ``--work FOLDER``, and the same command
 continues where it stopped.
