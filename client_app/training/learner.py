@@ -62,6 +62,7 @@ from data import (
     tokenise,
     train_batches,
 )
+from data.own_notes import of_hospital
 
 OnStep = Callable[[int, float], None]
 OnProgress = Callable[[Report], None]
@@ -92,9 +93,13 @@ def adapted_model(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bo
 
 
 @functools.lru_cache(maxsize=16)
-def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
-    """A hospital's notes, memory-mapped."""
+def _notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
     return load_hospital(data, partition, partitions)
+
+
+def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
+    """A hospital's notes, memory-mapped; kept open for later tasks while its notes.toml says the same."""
+    return _notes(of_hospital(data, partition, partitions), partition, partitions)
 
 
 def site_name(name: str) -> str:
