@@ -16,6 +16,7 @@ from benchmarks.asynchrony import figures as asynchrony_figures
 from benchmarks.asynchrony import rows as asynchrony_rows
 from benchmarks.asynchrony import tables as asynchrony_tables
 from benchmarks.asynchrony.config import RATES, SETTINGS, read_config, read_rates
+from benchmarks.asynchrony.kept import Kept
 from benchmarks.asynchrony.studies import SPEED, STUDIES, run_studies
 from benchmarks.asynchrony.tuning import tune
 from benchmarks.harness.command import BEGAN, parse, parser, write_json
@@ -41,15 +42,24 @@ def main(argv: list[str] | None = None) -> None:
         default=BFV,
         help="time to target with this scheme's bytes, and a committee's messages (default: bfv)",
     )
-    p.add_argument("--tune", action="store_true", help="search the server learning rates, write them, and stop")
+    p.add_argument(
+        "--work", type=path_argument, metavar="FOLDER", help="keep every run there, and take it from there next time"
+    )
+    p.add_argument(
+        "--tune",
+        nargs="*",
+        metavar="NAME",
+        help="search the server learning rates (those whose names begin so), write them, and stop",
+    )
     args = parse(p, argv, only=[SPEED])
     logging.getLogger("flwr").setLevel(logging.WARNING)
     config = read_config(args.config)
-    if args.tune:
-        tune(config, args.rates, config.toy.nodes, tiny=True)
+    kept = Kept(config, args.work)
+    if args.tune is not None:
+        tune(kept, args.rates, config.toy.nodes, tiny=True, only=args.tune)
         return
     rates = read_rates(config, args.rates)
-    found = asynchrony_rows.figures(config, run_studies(config, rates, args.only, args.quick, args.scheme))
+    found = asynchrony_rows.figures(config, run_studies(kept, rates, args.only, args.quick, args.scheme))
     found |= {
         "config": asdict(config),
         "rates": rates,

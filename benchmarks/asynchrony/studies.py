@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.asynchrony.config import Config
-from benchmarks.asynchrony.jobs import FACTORS, Job, Outcome, make_all
+from benchmarks.asynchrony.jobs import FACTORS, TINY, Job, Outcome
+from benchmarks.asynchrony.kept import Kept, make_all
 from benchmarks.asynchrony.run import ASYNC, STRATEGIES, SYNC
 from benchmarks.asynchrony.toy import SKEWS
 from benchmarks.harness.command import Progress
@@ -20,7 +21,7 @@ from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 from crossward.config.weightings import WEIGHTINGS
 
 Rates = dict[str, float]
-SPEED, WEIGHTING, SENSITIVITY, TINY = "speed", "weighting", "sensitivity", "tiny"
+SPEED, WEIGHTING, SENSITIVITY = "speed", "weighting", "sensitivity"
 STUDIES = (SPEED, WEIGHTING, SENSITIVITY, TINY)
 RIVAL_SEEDS = 2  # of FedBuff's and FedAsync's runs, and of settings beside the headline's: how many of the seeds
 BESIDE_SEEDS = 3
@@ -110,29 +111,33 @@ def fits(job: Job, scheme: str) -> bool:
     return scheme != COMMITTEE or job.strategy != FEDASYNC
 
 
-def make_tiny(config: Config, jobs: list[Job]) -> list[Outcome]:
+def make_tiny(kept: Kept, jobs: list[Job]) -> list[Outcome]:
     """The embedded model's runs, in this process: they share one model."""
-    from benchmarks.asynchrony.tiny import TinyModel  # torch and transformers, which the toy does without
+    found = {i: outcome for i, job in enumerate(jobs) if (outcome := kept.find(job)) is not None}
+    left = [i for i in range(len(jobs)) if i not in found]
+    if left:
+        from benchmarks.asynchrony.tiny import TinyModel  # torch and transformers, which the toy does without
 
-    model, progress, out = TinyModel(config), Progress(TINY, len(jobs)), []
-    for job in jobs:
-        out.append(model.make(job))
-        progress.one()
-    return out
+        model, progress = TinyModel(kept.config), Progress(TINY, len(left))
+        for i in left:
+            found[i] = kept.keep(model.make(jobs[i]))
+            progress.one()
+    return [found[i] for i in range(len(jobs))]
 
 
 def run_studies(
-    config: Config, rates: Rates, only: Sequence[str], quick: bool, scheme: str = BFV
+    kept: Kept, rates: Rates, only: Sequence[str], quick: bool, scheme: str = BFV
 ) -> dict[str, list[Outcome]]:
     """The outcomes of the studies asked for, by study; time to target under ``scheme``, the others as under BFV."""
+    config = kept.config
     out: dict[str, list[Outcome]] = {}
     if SPEED in only:
         jobs = [replace(job, scheme=scheme) for job in speed_jobs(config, rates, quick) if fits(job, scheme)]
-        out[SPEED] = make_all(config, jobs, SPEED)
+        out[SPEED] = make_all(kept, jobs, SPEED)
     if WEIGHTING in only:
-        out[WEIGHTING] = make_all(config, weighting_jobs(config, rates), WEIGHTING)
+        out[WEIGHTING] = make_all(kept, weighting_jobs(config, rates), WEIGHTING)
     if SENSITIVITY in only:
-        out[SENSITIVITY] = make_all(config, sensitivity_jobs(config, rates), SENSITIVITY)
+        out[SENSITIVITY] = make_all(kept, sensitivity_jobs(config, rates), SENSITIVITY)
     if TINY in only:
-        out[TINY] = make_tiny(config, tiny_jobs(config, rates))
+        out[TINY] = make_tiny(kept, tiny_jobs(config, rates))
     return out

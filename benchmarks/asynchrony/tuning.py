@@ -10,11 +10,11 @@ Not for: measuring.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.asynchrony.config import Config
-from benchmarks.asynchrony.jobs import Job, Outcome, make
+from benchmarks.asynchrony.jobs import TINY, Job, Outcome, make
+from benchmarks.asynchrony.kept import Kept
 from benchmarks.asynchrony.run import STRATEGIES, SYNC
 from benchmarks.harness.command import say
 from crossward.machine.files import write_atomic
@@ -50,13 +50,22 @@ def best_rate(
     return min(rate for rate, seconds in reached.items() if seconds <= ALIKE * min(reached.values())), tried
 
 
-def tune(config: Config, path: Path, nodes: tuple[int, ...], tiny: bool) -> None:
-    """Search, and write ``path``."""
-    lines, h = [HEAD, "[rates]"], config.headline
+def _lines(path: Path) -> dict[str, str]:
+    """The lines of ``path`` by the name of their rate."""
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return {line.partition(" = ")[0]: line for line in lines if " = " in line and not line.startswith("#")}
+
+
+def tune(kept: Kept, path: Path, nodes: tuple[int, ...], tiny: bool, only: Sequence[str] = ()) -> None:
+    """Search the rates whose names begin with one of ``only`` (none: all), and write ``path``; it keeps the others."""
+    config, h = kept.config, kept.config.headline
+    lines = _lines(path) if only else {}
 
     def search(
         name: str, strategy: str, count: int, run: Callable[[Job], Outcome], updates: int, compute: str = h.compute
     ) -> None:
+        if only and not name.startswith(tuple(only)):
+            return
         grid, seeds = (
             (config.rates.tiny_grid, config.tiny.tuning_seeds)
             if name.endswith("tiny")
@@ -64,12 +73,14 @@ def tune(config: Config, path: Path, nodes: tuple[int, ...], tiny: bool) -> None
         )
 
         def job(rate: float, seed: int, until: float) -> Job:
-            return Job("tuning", strategy, count, h.spread, compute, seed, rate, updates, stop_there=True, until=until)
+            study = TINY if grid == config.rates.tiny_grid else "tuning"
+            return Job(study, strategy, count, h.spread, compute, seed, rate, updates, stop_there=True, until=until)
 
-        rate, tried = best_rate(job, run, grid, seeds)
+        rate, tried = best_rate(job, lambda job: kept.find(job) or kept.keep(run(job)), grid, seeds)
         told = ", ".join(f"{r:g}: {s:.0f}" if math.isfinite(s) else f"{r:g}: -" for r, s in sorted(tried.items()))
-        lines.append(f"{name} = {rate}  # {told}")
-        say(lines[-1])
+        lines[name] = f"{name} = {rate}  # {told}"
+        say(lines[name])
+        write_atomic(path, "\n".join([HEAD, "[rates]", *lines.values()]) + "\n")
 
     for count in nodes:
         for strategy in STRATEGIES:
@@ -79,10 +90,9 @@ def tune(config: Config, path: Path, nodes: tuple[int, ...], tiny: bool) -> None
                 if strategy != SYNC:  # whose rounds of everybody know no clock
                     name = f"{strategy}-{count}-{compute}"
                     search(name, strategy, count, lambda job: make(config, job), config.toy.updates, compute)
-    if tiny:
+    if tiny and any(f"{strategy}-tiny".startswith(tuple(only) or "") for strategy in STRATEGIES):
         from benchmarks.asynchrony.tiny import TinyModel
 
         model = TinyModel(config)
         for strategy in STRATEGIES:
             search(f"{strategy}-tiny", strategy, config.tiny.hospitals, model.make, config.tiny.updates)
-    write_atomic(path, "\n".join(lines) + "\n")
