@@ -97,12 +97,26 @@ def shares(contributions: Sequence[Contribution], settings: StrategySettings, ev
 
 
 def weights(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
-    """What each update is worth by the weighting alone: no staleness, and losses capped."""
+    """What each update is worth by the weighting alone: no staleness; notes that may be mere noise are held down."""
     weighting = WEIGHTINGS[settings.rule.weighting]
     if LOSS in weighting.needs:
         contributions = _capped_losses(contributions)
     known = (Facts({name: getattr(c, name) for name in weighting.needs}) for c in contributions)
-    return [weighting.weight(facts, settings) for facts in known]
+    trust = trusted(contributions, settings.rule.loss_limit if weighting.needs else math.inf)
+    return [weighting.weight(facts, settings) * part for facts, part in zip(known, trust, strict=True)]
+
+
+def trusted(contributions: Sequence[Contribution], limit: float) -> list[float]:
+    """1 for each, less where a reported loss is beyond ``limit`` times the median: (limit x median / loss)^2.
+
+    Hospitals that differ differ by less; what cannot be learnt at all is further off, and pulls for as long as the run
+    lasts. Losses that nobody reports, or that noise made negative, say nothing.
+    """
+    losses = [c.mean_loss for c in contributions]
+    median = statistics.median(losses)
+    if not (math.isfinite(limit) and median > 0):
+        return [1.0] * len(losses)
+    return [min(1.0, limit * median / loss) ** 2 if loss > 0 else 1.0 for loss in losses]
 
 
 def _capped_losses(contributions: Sequence[Contribution]) -> list[Contribution]:
