@@ -9,8 +9,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from benchmarks.asynchrony.jobs import TINY
 from benchmarks.asynchrony.run import ASYNC, SYNC
-from benchmarks.asynchrony.studies import SPEED, TINY, WEIGHTING
+from benchmarks.asynchrony.studies import SPEED, WEIGHTING
 from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 
 Found = dict[str, Any]

@@ -52,6 +52,11 @@ class Job:
     cached: bool = False
 
     @property
+    def label(self) -> str:
+        """The strategy, as tables name it."""
+        return f"{self.strategy}, cached" if self.cached else self.strategy
+
+    @property
     def given(self) -> dict[str, Any]:
         """Strategy settings in place of the strategy's own."""
         given: dict[str, Any] = {"weighting": self.weighting} if self.weighting else {}

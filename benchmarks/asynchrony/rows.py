@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.asynchrony.config import Config
-from benchmarks.asynchrony.jobs import Job, Outcome
+from benchmarks.asynchrony.jobs import TINY, Job, Outcome
 from benchmarks.asynchrony.run import ASYNC, SYNC
-from benchmarks.asynchrony.studies import RIVALS, SENSITIVITY, SPEED, TINY, WEIGHTING
+from benchmarks.asynchrony.studies import RIVALS, SENSITIVITY, SPEED, WEIGHTING
 from benchmarks.harness.figures import Row, at_least, median_range
 
 Found = dict[str, list[Outcome]]
@@ -30,7 +30,7 @@ def _where(job: Job) -> tuple[Any, ...]:
 
 def _pairs(outcomes: Iterable[Outcome], over: str, under: str) -> dict[tuple[Any, ...], list[tuple[Outcome, Outcome]]]:
     """By nodes, spread and compute: (``over``, ``under``) outcomes of one seed."""
-    by = {(_where(o.job), o.job.seed, o.job.strategy): o for o in outcomes}
+    by = {(_where(o.job), o.job.seed, o.job.label): o for o in outcomes}
     out: dict[tuple[Any, ...], list[tuple[Outcome, Outcome]]] = {}
     for where, seed, strategy in by:
         if strategy == over and (where, seed, under) in by:
@@ -45,8 +45,8 @@ def run_rows(outcomes: list[Outcome], tail: int) -> list[Row]:
     """
     groups: dict[tuple[Any, ...], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault((*_where(outcome.job), outcome.job.strategy), []).append(outcome)
-    asynchronous = {(_where(o.job), o.job.seed): o for o in outcomes if o.job.strategy == ASYNC}
+        groups.setdefault((*_where(outcome.job), outcome.job.label), []).append(outcome)
+    asynchronous = {(_where(o.job), o.job.seed): o for o in outcomes if o.job.label == ASYNC}
     rows = []
     for (nodes, spread, compute, strategy), found in groups.items():
         reach = [outcome.reach() for outcome in found]
@@ -76,7 +76,7 @@ def weighting_rows(outcomes: list[Outcome], tail: int) -> list[Row]:
     """A row for each skew and weighting: losses at the end, means over seeds."""
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault((outcome.job.skew, outcome.job.weighting or outcome.job.strategy), []).append(outcome)
+        groups.setdefault((outcome.job.skew, outcome.job.weighting or outcome.job.label), []).append(outcome)
     rows = []
     for (skew, weighting), found in groups.items():
         ends = [o.curve.last(tail) for o in found]

@@ -18,7 +18,7 @@ from benchmarks.asynchrony.toy import SKEWS
 from benchmarks.harness.command import Progress
 from crossward.config.encryption_schemes import BFV, COMMITTEE
 from crossward.config.weight_rules import FEDASYNC, FEDBUFF
-from crossward.config.weightings import WEIGHTINGS
+from crossward.config.weightings import EQUAL, WEIGHTINGS
 
 Rates = dict[str, float]
 SPEED, WEIGHTING, SENSITIVITY = "speed", "weighting", "sensitivity"
@@ -35,8 +35,8 @@ def _job(config: Config, rates: Rates, study: str, strategy: str, nodes: int, se
 
 
 def _rate(rates: Rates, job: Job) -> float:
-    """The rate found for the job's compute, where one was looked for."""
-    return rates.get(f"{job.strategy}-{job.nodes}-{job.compute}", job.rate)
+    """The rate found for a rival at the job's compute; AsyncHybrid has one for all."""
+    return job.rate if job.strategy == ASYNC else rates.get(f"{job.strategy}-{job.nodes}-{job.compute}", job.rate)
 
 
 def speed_jobs(config: Config, rates: Rates, quick: bool) -> list[Job]:
@@ -63,9 +63,9 @@ def speed_jobs(config: Config, rates: Rates, quick: bool) -> list[Job]:
 
 
 def weighting_jobs(config: Config, rates: Rates) -> list[Job]:
-    """AsyncHybrid with each weighting on each skew, FedBuff and fedavg beside it."""
+    """AsyncHybrid with each weighting and with cached updates on each skew, FedBuff and fedavg beside it."""
     w, h, out = config.weighting, config.headline, []
-    weightings = [(ASYNC, name) for name, weighting in WEIGHTINGS.items() if not weighting.fixed]
+    weightings = [(ASYNC, name) for name in WEIGHTINGS]
     for skew in SKEWS:
         for strategy, weighting in (*weightings, (FEDBUFF, ""), (SYNC, "")):
             for seed in w.seeds:
@@ -73,6 +73,7 @@ def weighting_jobs(config: Config, rates: Rates) -> list[Job]:
                     WEIGHTING, strategy, w.nodes, h.spread, h.compute, seed, rates[f"{strategy}-{h.nodes}"], w.updates
                 )
                 out.append(replace(job, skew=skew, weighting=weighting, buffer=w.buffer))
+        out += [replace(job, weighting="", cached=True) for job in out if (job.skew, job.weighting) == (skew, EQUAL)]
     return out
 
 
@@ -95,15 +96,16 @@ def sensitivity_jobs(config: Config, rates: Rates) -> list[Job]:
 
 
 def tiny_jobs(config: Config, rates: Rates) -> list[Job]:
-    """The embedded model at every spread, FedBuff and FedAsync at the headline's."""
+    """The embedded model at every spread, FedBuff, FedAsync and cached updates at the headline's."""
     t, h = config.tiny, config.headline
-    return [
+    jobs = [
         Job(TINY, strategy, t.hospitals, spread, h.compute, seed, rates[f"{strategy}-tiny"], t.updates)
         for spread in config.links.spreads
         for seed in t.seeds
         for strategy in (STRATEGIES if spread == h.spread else (ASYNC, SYNC))
         if f"{strategy}-tiny" in rates
     ]
+    return jobs + [replace(job, cached=True) for job in jobs if (job.strategy, job.spread) == (ASYNC, h.spread)]
 
 
 def fits(job: Job, scheme: str) -> bool:

@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.asynchrony.jobs import TINY
 from benchmarks.asynchrony.run import SYNC
-from benchmarks.asynchrony.studies import SENSITIVITY, SPEED, TINY, WEIGHTING
+from benchmarks.asynchrony.studies import SENSITIVITY, SPEED, WEIGHTING
 from benchmarks.harness.figures import verdict
 from benchmarks.harness.tables import cell, table
 from crossward.config.weight_rules import FEDASYNC

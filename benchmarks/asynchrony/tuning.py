@@ -1,8 +1,9 @@
 """``--tune``: each strategy's server learning rate, the best of one fixed grid in the headline's setting.
 
 The best is the shortest time to target on the tuning seeds, which are not measured later, or a lower rate's within 3 %.
-Kept in rates.toml and used for every spread of links. Asynchronous strategies have one for each kind of compute, since
-staleness that is the same for all is harder to bear; a synchronous round of everybody does not depend on the clock.
+Kept in rates.toml and used for every spread of links. FedBuff and FedAsync have one for each kind of compute, since
+staleness that is the same for all is harder to bear. AsyncHybrid, whose steps adapt to that, has one for all, and a
+synchronous round of everybody does not depend on the clock.
 
 Not for: measuring.
 """
@@ -10,13 +11,16 @@ Not for: measuring.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import TINY, Job, Outcome, make
 from benchmarks.asynchrony.kept import Kept
-from benchmarks.asynchrony.run import STRATEGIES, SYNC
+from benchmarks.asynchrony.run import STRATEGIES
 from benchmarks.harness.command import say
+from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 from crossward.machine.files import write_atomic
 
 ALIKE = 1.03
@@ -58,41 +62,50 @@ def _lines(path: Path) -> dict[str, str]:
 
 def tune(kept: Kept, path: Path, nodes: tuple[int, ...], tiny: bool, only: Sequence[str] = ()) -> None:
     """Search the rates whose names begin with one of ``only`` (none: all), and write ``path``; it keeps the others."""
-    config, h = kept.config, kept.config.headline
+    config = kept.config
     lines = _lines(path) if only else {}
 
-    def search(
-        name: str, strategy: str, count: int, run: Callable[[Job], Outcome], updates: int, compute: str = h.compute
-    ) -> None:
-        if only and not name.startswith(tuple(only)):
-            return
-        grid, seeds = (
-            (config.rates.tiny_grid, config.tiny.tuning_seeds)
-            if name.endswith("tiny")
-            else (config.rates.grid, config.toy.tuning_seeds)
+    def search(job: Job, name: str, run: Callable[[Job], Outcome]) -> None:
+        real = job.study == TINY
+        grid, seeds = (config.rates.tiny_grid, config.tiny.tuning_seeds) if real else (
+            config.rates.grid, config.toy.tuning_seeds)  # fmt: skip
+        rate, tried = best_rate(
+            lambda rate, seed, until: replace(job, rate=rate, seed=seed, until=until),
+            lambda job: kept.find(job) or kept.keep(run(job)),
+            grid,
+            seeds,
         )
-
-        def job(rate: float, seed: int, until: float) -> Job:
-            study = TINY if grid == config.rates.tiny_grid else "tuning"
-            return Job(study, strategy, count, h.spread, compute, seed, rate, updates, stop_there=True, until=until)
-
-        rate, tried = best_rate(job, lambda job: kept.find(job) or kept.keep(run(job)), grid, seeds)
         told = ", ".join(f"{r:g}: {s:.0f}" if math.isfinite(s) else f"{r:g}: -" for r, s in sorted(tried.items()))
         lines[name] = f"{name} = {rate}  # {told}"
         say(lines[name])
         write_atomic(path, "\n".join([HEAD, "[rates]", *lines.values()]) + "\n")
 
-    for count in nodes:
-        for strategy in STRATEGIES:
-            search(f"{strategy}-{count}", strategy, count, lambda job: make(config, job), config.toy.updates)
-        for compute in config.task.compute if count == h.nodes else ():
-            for strategy in STRATEGIES if compute != h.compute else ():
-                if strategy != SYNC:  # whose rounds of everybody know no clock
-                    name = f"{strategy}-{count}-{compute}"
-                    search(name, strategy, count, lambda job: make(config, job), config.toy.updates, compute)
-    if tiny and any(f"{strategy}-tiny".startswith(tuple(only) or "") for strategy in STRATEGIES):
+    wanted = [(name, job) for name, job in _searches(config, nodes, tiny) if name.startswith(tuple(only) or "")]
+    for name, job in wanted:
+        if job.study != TINY:
+            search(job, name, lambda job: make(config, job))
+    if real := [(name, job) for name, job in wanted if job.study == TINY]:
         from benchmarks.asynchrony.tiny import TinyModel
 
         model = TinyModel(config)
+        for name, job in real:
+            search(job, name, model.make)
+
+
+def _searches(config: Config, nodes: tuple[int, ...], tiny: bool) -> Iterator[tuple[str, Job]]:
+    """Names of rates, and a job of each, which lacks rate and seed."""
+    h = config.headline
+    first = Job("tuning", "", h.nodes, h.spread, h.compute, 0, 0.0, config.toy.updates, stop_there=True)
+    for count in nodes:
         for strategy in STRATEGIES:
-            search(f"{strategy}-tiny", strategy, config.tiny.hospitals, model.make, config.tiny.updates)
+            yield f"{strategy}-{count}", replace(first, strategy=strategy, nodes=count)
+        for compute in config.task.compute if count == h.nodes else ():
+            if compute != h.compute:
+                for strategy in (FEDBUFF, FEDASYNC):
+                    name = f"{strategy}-{count}-{compute}"
+                    yield name, replace(first, strategy=strategy, nodes=count, compute=compute)
+    if tiny:
+        t = config.tiny
+        for strategy in STRATEGIES:
+            real = replace(first, study=TINY, strategy=strategy, nodes=t.hospitals, updates=t.updates)
+            yield f"{strategy}-tiny", real

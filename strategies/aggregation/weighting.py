@@ -54,11 +54,11 @@ def breadth(buffer_size: int, hospitals: int) -> float:
 def evenness(version: int, versions: int, broad: float) -> float:
     """How far the shares of what follows ``version`` make up for how seldom hospitals take part: 0 to 1.
 
-    It grows with the part of the run's versions that is made, from :func:`breadth`. Where a version is made of few of
-    many hospitals, fresh updates bring the model forward at first and who sent them hardly matters; where it takes half
-    of them or more, it matters from the outset.
+    It grows with the square of the part of the run's versions that is made, from :func:`breadth`. Where a version is
+    made of few of many hospitals, fresh updates bring the model forward at first and who sent them hardly matters;
+    where it takes half of them or more, it matters from the outset.
     """
-    return broad + (1.0 - broad) * min(version / versions, 1.0)
+    return broad + (1.0 - broad) * min(version / versions, 1.0) ** 2
 
 
 def staleness_factor(staleness: int, exponent: float) -> float:
