@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     """Measure, print, and write what was asked for."""
     p = parser("asynchrony", __doc__, quick="the headline's compute, AsyncHybrid and fedavg, one seed, the toy")
     p.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
-    p.add_argument("--out", type=path_argument, metavar="FOLDER", help="write drawings (SVG and PNG)")
+    p.add_argument("--out", type=path_argument, metavar="FOLDER", help="write drawings (PNG)")
     p.add_argument(
         "--config", type=path_argument, default=SETTINGS, metavar="FILE", help="settings (default: settings.toml)"
     )
