@@ -35,8 +35,8 @@ def _job(config: Config, rates: Rates, study: str, strategy: str, nodes: int, se
 
 
 def _rate(rates: Rates, job: Job) -> float:
-    """The rate found for a rival at the job's compute; AsyncHybrid has one for all."""
-    return job.rate if job.strategy == ASYNC else rates.get(f"{job.strategy}-{job.nodes}-{job.compute}", job.rate)
+    """The rate found for the job's compute, where one was looked for."""
+    return rates.get(f"{job.strategy}-{job.nodes}-{job.compute}", job.rate)
 
 
 def speed_jobs(config: Config, rates: Rates, quick: bool) -> list[Job]:

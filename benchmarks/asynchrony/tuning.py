@@ -1,9 +1,8 @@
 """``--tune``: each strategy's server learning rate, the best of one fixed grid in the headline's setting.
 
 The best is the shortest time to target on the tuning seeds, which are not measured later, or a lower rate's within 3 %.
-Kept in rates.toml and used for every spread of links. FedBuff and FedAsync have one for each kind of compute, since
-staleness that is the same for all is harder to bear. AsyncHybrid, whose steps adapt to that, has one for all, and a
-synchronous round of everybody does not depend on the clock.
+Kept in rates.toml and used for every spread of links. Asynchronous strategies have one for each kind of compute, since
+staleness that is the same for all is harder to bear; a synchronous round of everybody does not depend on the clock.
 
 Not for: measuring.
 """
@@ -18,7 +17,7 @@ from pathlib import Path
 from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.jobs import TINY, Job, Outcome, make
 from benchmarks.asynchrony.kept import Kept
-from benchmarks.asynchrony.run import STRATEGIES
+from benchmarks.asynchrony.run import ASYNC, STRATEGIES
 from benchmarks.harness.command import say
 from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 from crossward.machine.files import write_atomic
@@ -101,7 +100,7 @@ def _searches(config: Config, nodes: tuple[int, ...], tiny: bool) -> Iterator[tu
             yield f"{strategy}-{count}", replace(first, strategy=strategy, nodes=count)
         for compute in config.task.compute if count == h.nodes else ():
             if compute != h.compute:
-                for strategy in (FEDBUFF, FEDASYNC):
+                for strategy in (ASYNC, FEDBUFF, FEDASYNC):
                     name = f"{strategy}-{count}-{compute}"
                     yield name, replace(first, strategy=strategy, nodes=count, compute=compute)
     if tiny:
