@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument(
         "--work", type=path_argument, metavar="FOLDER", help="keep every run there, and take it from there next time"
     )
+    p.add_argument("--kept-only", action="store_true", help="with --work: the figures of what is there, no new run")
     p.add_argument(
         "--tune",
         nargs="*",
@@ -52,9 +53,11 @@ def main(argv: list[str] | None = None) -> None:
         help="search the server learning rates (those whose names begin so), write them, and stop",
     )
     args = parse(p, argv, only=[SPEED])
+    if args.kept_only and args.work is None:
+        p.error("--kept-only shows the runs in the folder that --work names: name one")
     logging.getLogger("flwr").setLevel(logging.WARNING)
     config = read_config(args.config)
-    kept = Kept(config, args.work)
+    kept = Kept(config, args.work, args.kept_only)
     if args.tune is not None:
         tune(kept, args.rates, config.toy.nodes, tiny=True, only=args.tune)
         return

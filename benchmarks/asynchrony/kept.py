@@ -33,10 +33,10 @@ def _costs(config: Config, job: Job) -> dict[str, Any]:
 
 
 class Kept:
-    """Outcomes of ``config``'s jobs in ``folder``; None keeps nothing."""
+    """Outcomes of ``config``'s jobs in ``folder``; None keeps nothing. With ``only`` no other job is made."""
 
-    def __init__(self, config: Config, folder: Path | None) -> None:
-        self.config, self.folder = config, folder
+    def __init__(self, config: Config, folder: Path | None, only: bool = False) -> None:
+        self.config, self.folder, self.only = config, folder, only
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -44,6 +44,11 @@ class Kept:
         named = {f.name: value for f in fields(Job) if (value := getattr(job, f.name)) != f.default}
         text = json.dumps([_costs(self.config, job), named], sort_keys=True, default=str)
         return folder / f"{job.study}-{job.strategy}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+
+    def split(self, jobs: Sequence[Job]) -> tuple[dict[int, Outcome], list[int]]:
+        """Outcomes of ``jobs`` that were made before, by their places, and the places of those to make."""
+        found = {i: outcome for i, job in enumerate(jobs) if (outcome := self.find(job)) is not None}
+        return found, [i for i in range(len(jobs)) if i not in found and not self.only]
 
     def find(self, job: Job) -> Outcome | None:
         """The outcome of ``job``, if it was made before."""
@@ -63,17 +68,16 @@ class Kept:
 
 def make_all(kept: Kept, jobs: Sequence[Job], what: str) -> list[Outcome]:
     """The jobs' outcomes, in their order, on as many processes as this one may use cores."""
-    found = {i: outcome for i, job in enumerate(jobs) if (outcome := kept.find(job)) is not None}
-    left = [i for i in range(len(jobs)) if i not in found]
+    found, left = kept.split(jobs)
     progress, workers = Progress(what, len(left)), cores()
     if workers == 1 or len(left) < 2:
         for i in left:
             found[i] = kept.keep(make(kept.config, jobs[i]))
             progress.one()
-        return [found[i] for i in range(len(jobs))]
+        return [found[i] for i in sorted(found)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(make, kept.config, jobs[i]): i for i in left}
         for future in as_completed(futures):
             found[futures[future]] = kept.keep(future.result())
             progress.one()
-    return [found[i] for i in range(len(jobs))]
+    return [found[i] for i in sorted(found)]

@@ -109,7 +109,13 @@ def sensitivity_rows(config: Config, outcomes: list[Outcome], headline: list[Out
         said = _said(o.job, first[o.job.strategy, o.job.seed].job)
         groups.setdefault(said, {}).setdefault(o.job.seed, {})[o.job.strategy] = o
     for said, seeds in groups.items():
-        pairs = [{s: found.get(s, first[s, seed]) for s in (ASYNC, SYNC)} for seed, found in seeds.items()]
+        pairs = [
+            {s: found.get(s) or first[s, seed] for s in (ASYNC, SYNC)}
+            for seed, found in seeds.items()
+            if all((s, seed) in first for s in (ASYNC, SYNC))
+        ]
+        if not pairs:  # of an interrupted run
+            continue
         times = [(pair[SYNC].reach()[0], pair[ASYNC].reach()[0]) for pair in pairs]
         rows.append(_changed(said or "as the headline", times))
     for share in config.sensitivity.target_shares:

@@ -115,8 +115,7 @@ def fits(job: Job, scheme: str) -> bool:
 
 def make_tiny(kept: Kept, jobs: list[Job]) -> list[Outcome]:
     """The embedded model's runs, in this process: they share one model."""
-    found = {i: outcome for i, job in enumerate(jobs) if (outcome := kept.find(job)) is not None}
-    left = [i for i in range(len(jobs)) if i not in found]
+    found, left = kept.split(jobs)
     if left:
         from benchmarks.asynchrony.tiny import TinyModel  # torch and transformers, which the toy does without
 
@@ -124,7 +123,7 @@ def make_tiny(kept: Kept, jobs: list[Job]) -> list[Outcome]:
         for i in left:
             found[i] = kept.keep(model.make(jobs[i]))
             progress.one()
-    return [found[i] for i in range(len(jobs))]
+    return [found[i] for i in sorted(found)]
 
 
 def run_studies(

@@ -295,9 +295,18 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
         outcome["curve"]["seconds"] = [2 * seconds for seconds in outcome["curve"]["seconds"]]
         path.write_text(json.dumps(outcome))
     kept[0].unlink()
+    asynchrony.main([*options, "--kept-only"])
+    assert sorted((tmp_path / "work").iterdir()) == kept[1:], "no new run"
+    assert sum(row["seeds"] for row in json.loads(file.read_text())["speed"]) == 3
     asynchrony.main(options)
     assert sorted((tmp_path / "work").iterdir()) == kept
     assert json.loads(file.read_text())["ratios"] != found["ratios"]
+
+
+def test_only_a_folder_with_runs_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        asynchrony.main(["--kept-only"])
+    assert "--kept-only shows the runs in the folder that --work names: name one" in capsys.readouterr().err
 
 
 def test_cells_that_are_not_won_are_named() -> None:
