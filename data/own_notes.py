@@ -45,6 +45,13 @@ def resolved(config: DataConfig) -> DataConfig:
     return described(config, path)
 
 
+def of_hospital(config: DataConfig, partition: int | None, partitions: int | None) -> DataConfig:
+    """As :func:`resolved`; for a hospital of a simulation whose notes stand apart, what its own notes.toml says."""
+    simulated = SOURCES[config.source].is_described and partition is not None and partitions is not None
+    apart = separate(config, partitions) if simulated and partitions else []
+    return apart[partition or 0] if apart else resolved(config)
+
+
 def separate(config: DataConfig, hospitals: int) -> list[DataConfig]:
     """A configuration for each hospital where ``config.path`` is a folder of folders that hold a notes.toml each.
 

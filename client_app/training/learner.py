@@ -60,7 +60,7 @@ from data import (
     tokenise,
     train_batches,
 )
-from data.own_notes import resolved
+from data.own_notes import of_hospital
 
 OnStep = Callable[[int, float], None]
 OnProgress = Callable[[Report], None]
@@ -97,7 +97,7 @@ def _notes(data: DataConfig, partition: int | None, partitions: int | None) -> H
 
 def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
     """A hospital's notes, memory-mapped; kept open for later tasks while its notes.toml says the same."""
-    return _notes(resolved(data), partition, partitions)
+    return _notes(of_hospital(data, partition, partitions), partition, partitions)
 
 
 def site_name(name: str) -> str:

@@ -26,7 +26,6 @@ CATEGORIES: dict[str, str] = {
 
 SECTIONS = "sections"
 STEPS: dict[str, str] = {
-    "ids": "one spelling of an id",
     "times": "times in ISO 8601",
     "categories": "own note categories to common ones",
     "labels": "codes to chapters, outcomes to survived and died",

@@ -64,7 +64,7 @@ class _Reader:
         self.path, self.given = path, given
 
     def notes(self) -> NotesConfig:
-        _known(self.path, "key", self.given, _KEYS)
+        _known(self.path, "key", self.given, KEYS)
         source = self._one_of("source", tuple(name for name, entry in SOURCES.items() if not entry.maker))
         include = self._table("include", ("categories", "since", "until"))
         return NotesConfig(
@@ -210,7 +210,7 @@ class _Reader:
         return found
 
 
-_KEYS = tuple(entry.name for entry in dataclasses.fields(NotesConfig) if entry.name != "file")
+KEYS = tuple(entry.name for entry in dataclasses.fields(NotesConfig) if entry.name != "file")
 
 
 def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) -> None:

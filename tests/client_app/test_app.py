@@ -259,6 +259,11 @@ def test_a_hospital_with_a_notes_toml_reads_by_it_whatever_the_run_says_of_colum
     described.write_text(described.read_text().replace('"said"', '"Frau Meier"'))
     reason = failure(replace(TASK, lineage="lineage3"), context(given, data__source="own")).reason
     assert "only in the hospital's own log" in reason and "Meier" not in reason
+    described.write_text('source = "csv"\npath = "a.csv"\n[columns]\ntext = "said"\n')
+    run = PRIVATE | {"data__source": "own", "data__path": str(described), "data__partition": "even"}
+    simulated = {"run__state_dir": str(tmp_path)} | run
+    assert "names no column of patients" in failure(TASK, context(**simulated)).reason
+    assert isinstance(answer(TASK, context(**simulated | {"privacy__unit": "example"})), Update)
     described.write_text("columns = 3")
     reason = failure(replace(TASK, lineage="lineage4"), context(given, data__source="own")).reason
     assert reason.startswith("NotesError") and "only in the hospital's own log" in reason

@@ -14,7 +14,6 @@ from data.harmonise import Harmoniser
 from data.synthetic.tables import records
 
 ROW = {
-    "patient_id": ["7.0"],
     "time": ["2019-05-04 10:00"],
     "category": ["Physician "],
     "text": ["**HPI**\nseen by [NAME]"],
@@ -33,7 +32,6 @@ def test_all_steps_in_their_order(piece: Any, described: Any) -> None:
     (got,) = harmonise(iter([piece(**ROW)]))
     assert got.column_names[-1] == "kind" and harmonise.reports() == []
     assert {name: got[name][0].as_py() for name in (*ROW, "kind")} == {
-        "patient_id": "7",
         "time": "2019-05-04T10:00",
         "category": "Physician ",
         "text": "History of Present Illness:\nseen by ___",
@@ -47,7 +45,6 @@ def test_a_step_that_is_switched_off_changes_nothing(piece: Any, described: Any,
     (without,) = Harmoniser(described({"skip": (name,)}))(iter([piece(**ROW)]))
     changed = {column for column in everything.column_names if everything[column] != without[column]}
     (column,) = {
-        "ids": {"patient_id"},
         "times": {"time"},
         "categories": {"kind"},
         "labels": {""},
