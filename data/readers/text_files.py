@@ -34,6 +34,7 @@ _MISSING, _OUTSIDE, _ENCODING = "the file is missing", "the file is not in the f
 def read_text_files(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
     """Pieces of the notes of a folder of text files."""
     manifest = find_table(folder, MANIFEST)
+    folder = manifest.parent if manifest else folder
     listed = _listed(manifest, config) if manifest else _named(folder)
     rows, broken, number, used = Rows(), 0, 0, set[Path]()
     for number, row in enumerate(listed, 1):
@@ -105,7 +106,7 @@ def _text(path: Path, folder: Path, encoding: str) -> tuple[str, str]:
         return raw.decode(encoding_of(path, encoding).name), ""
     except (UnicodeDecodeError, DataError):
         return "", _ENCODING.format(encoding or "in one encoding")
-    except (FileNotFoundError, IsADirectoryError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):  # a name may hold what no name can
         return "", _MISSING
     except OSError as error:
         return "", f"the file cannot be read: {cause(error)}"

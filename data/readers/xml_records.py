@@ -58,6 +58,8 @@ def records(path: Path, text: str) -> Iterator[Record]:
         reader.parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise XmlError(error.lineno, f"not well-formed ({expat.ErrorString(error.code)})") from None
+    except (LookupError, ValueError):  # several bytes a character, other than those of Unicode
+        raise XmlError(1, "in an encoding that is not read") from None
     yield from reader.take()
 
 
