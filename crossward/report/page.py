@@ -20,6 +20,7 @@ from crossward.machine.files import write_atomic
 from crossward.protocol.messages import ACCEPTED
 from crossward.report import cost
 from crossward.report.adapter_figures import perplexity_figure
+from crossward.report.document import document
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
 from crossward.report.history import History, read_history
 from crossward.report.joining.figures import Joining, evaluated
@@ -28,13 +29,11 @@ from crossward.report.loss_figures import epsilon_figure, estimate_figure, loss_
 from crossward.report.parts import committee, measures, sealed, section, settings, state, tiles, trend, troubles
 from crossward.report.privacy_figures import hospital_section
 from crossward.report.reported_loss import ExactLoss, rounding
-from crossward.report.style import STYLE
 from crossward.report.svg import count, escape
 from crossward.report.timeline import shares_figure, timeline_figure
 from server_app.run_folder import read_config
 
 NAME = "report.html"
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(history: History, config: dict[str, Any], lineage: str, folder: str, joinings: Sequence[Joining] = ()) -> str:
@@ -112,13 +111,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str, jo
         ),
         f"<footer>Lineage {escape(lineage)}. {sealed(history)} Drawn from {FILE_NAME}. {settings(config)}</footer>",
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}"/>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f"<title>Crossward run {escape(lineage[:8])}</title><style>{STYLE}</style></head>"
-        f"<body><main>{''.join(body)}</main></body></html>\n"
-    )
+    return document(f"Crossward run {lineage[:8]}", "".join(body))
 
 
 def _estimates(history: History) -> list[str]:
