@@ -26,9 +26,14 @@ def bucket_names() -> tuple[str, ...]:
     return (f"below {BUCKETS[0]:,}", *between, f"{BUCKETS[-1]:,} or more")
 
 
+def buckets(lengths: Ints) -> Ints:
+    """The bucket of each length, int64 as ``lengths``."""
+    return np.searchsorted(BUCKETS, lengths, side="right").astype(np.int64)
+
+
 def histogram(lengths: Ints) -> Ints:
     """How many of ``lengths`` are in each bucket, int64 [len(BUCKETS) + 1]."""
-    return np.bincount(np.searchsorted(BUCKETS, lengths, side="right"), minlength=len(BUCKETS) + 1)
+    return np.bincount(buckets(lengths), minlength=len(BUCKETS) + 1)
 
 
 def token_lengths(notes: Dataset, tokenizer: Any) -> Ints:

@@ -55,6 +55,14 @@ class RunSettings:
             "without noise; with privacy.unit example or patient their measures stay there too.",
         },
     )
+    profile: bool = field(
+        default=False,
+        metadata={
+            "key": "run.profile",
+            "help": "Train nothing: add up how many notes the hospitals have of each category, label and length, "
+            "encrypted as updates are (`crossward data profile`). strategy.min-nodes is how many hospitals there are.",
+        },
+    )
     state: str = field(
         default="",
         metadata={

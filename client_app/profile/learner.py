@@ -1,0 +1,164 @@
+"""A node's learner in a profile run: it counts, and says in the hospital's log how the consortium's notes compare.
+
+With a unit of privacy that hospitals protect, counts get Gaussian noise before anything is rounded: the budget's own
+noise multiplier times how far one unit can move all counts together.
+
+Not for: what is counted (``data.profile``), or how counts are stated (``client_app.profile.coding``).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+
+import numpy as np
+
+from client_app.profile.coding import Coding, Ints, ProfileError, Totals
+from client_app.training.spec import LearnerSpec, site_name
+from client_app.training.trained import Trained, Vector
+from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
+from crossward.encryption.plan import FieldPlan
+from crossward.privacy.noise import SECRET, Randomness
+from crossward.protocol.measures import Measure
+from data.profile import Layout, Notes, layout_of, notes_of
+
+logger = logging.getLogger("crossward.node")
+_LINES = 8  # cells of a group that the log names
+
+
+class ProfileLearner:
+    """A :class:`client_app.node.PrivateLearner` whose update is the counts of ``notes`` in the cells of ``layout``.
+
+    With a unit of ``privacy`` that hospitals protect, ``units`` is how many of them there are, else 0.
+    """
+
+    def __init__(
+        self,
+        notes: Notes,
+        layout: Layout,
+        coding: Coding,
+        site: str,
+        privacy: PrivacySettings | None = None,
+        randomness: Randomness = SECRET,
+    ) -> None:
+        self.notes, self.cells, self.coding, self.site = notes, layout, coding, site
+        self.privacy, self.randomness = privacy or PrivacySettings(), randomness
+        self.layout = f"profile-{layout.fingerprint}-{coding.hospitals}"
+        self.sizes: tuple[int, ...] = (1 + 2 * layout.size,)
+        patients = len(np.unique(notes.patients))
+        of_unit = patients if self.privacy.unit == PATIENT else len(notes.patients)
+        self.units = of_unit if self.privacy.unit in LOCAL_UNITS else 0
+
+    @property
+    def sensitivity(self) -> float:
+        """The most that all counts together change, in L2, when one unit's notes are replaced by nothing.
+
+        m notes of a patient, as many as are counted, are in m cells of each group at most: in one and the same in the
+        worst case. The number of notes changes by m as well, that of patients by 1.
+        """
+        notes = self.privacy.notes_per_patient if self.privacy.unit == PATIENT else 1
+        return math.sqrt(notes**2 * len(self.cells.groups) + 1)
+
+    def initial(self) -> Vector:
+        """Zeros, float32 [1 + 2 cells]."""
+        return np.zeros(self.sizes[0], dtype=np.float32)
+
+    def train(self, start: Vector, version: int, seed: int) -> Trained:
+        """The counts as they are stated; nothing in it is random."""
+        return self._stated(self.notes.counts(self.cells), version)
+
+    def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
+        """The counts with noise that nobody can draw again, of at most so many notes a patient as a step may hold."""
+        exact = self.notes.counts(self.cells, self._bounded())
+        noise = self.randomness.normals(len(exact)) * noise_multiplier * self.sensitivity
+        return self._stated(np.rint(exact + noise).astype(np.int64), version)
+
+    def _bounded(self) -> Ints | None:
+        """``privacy.notes-per-patient`` notes of every patient, drawn at random; None where notes are protected."""
+        if self.privacy.unit != PATIENT:
+            return None
+        generator = np.random.default_rng(self.randomness.seed())
+        order = generator.permutation(len(self.notes.patients))
+        order = order[np.argsort(self.notes.patients[order], kind="stable")]
+        owners = self.notes.patients[order]
+        first = np.concatenate([[True], owners[1:] != owners[:-1]]).nonzero()[0]
+        rank = np.arange(len(order)) - np.repeat(first, np.diff([*first, len(order)]))
+        return np.sort(order[rank < self.privacy.notes_per_patient])
+
+    def _stated(self, counts: Ints, version: int) -> Trained:
+        if version:
+            raise ValueError(f"a profile is counted once, and version {version} is made")
+        if counts.max() > self.coding.most:
+            logger.warning("a count of more than %d notes is stated as %d", self.coding.most, self.coding.most)
+        return Trained(self.coding.encode(counts), num_examples=1, num_tokens=1, loss_sum=0.0, steps=1)
+
+    def alone(self, start: Vector, steps: int, seed: int) -> Vector:
+        """Nothing is trained: ``start``."""
+        return start
+
+    def evaluate(self, models: dict[str, Vector]) -> dict[str, Measure]:
+        """Nothing is measured; the log shows the profile, beside this hospital's own notes."""
+        try:
+            totals = self.coding.decode(models["global"])
+        except ProfileError as error:
+            logger.warning("the profile cannot be used: %s", error)
+            return {}
+        for line in comparison(self.cells, totals, self.coding.rounded(self.notes.counts(self.cells))):
+            logger.info("%s", line)
+        return {}
+
+    def sensitive_blocks(self, fraction: float) -> tuple[bool, ...]:
+        """All of it."""
+        return (True,)
+
+    def close(self, last: bool) -> None:
+        """Nothing to release."""
+
+
+def comparison(layout: Layout, totals: Totals, own: Ints) -> list[str]:
+    """How a hospital's ``own`` counts [cells] compare with the others', for its log."""
+    others = np.maximum(totals.counts - own, 0)
+    lines = [f"profile of {totals.hospitals} hospitals: {totals.counts[0]:,} notes of {totals.counts[1]:,} patients"]
+    first = 0
+    for group, names in layout.groups:
+        place, first = slice(first, first + len(names)), first + len(names)
+        if place.start == 0 or not own[place].sum() or not others[place].sum():
+            continue
+        here, there = own[place] / own[place].sum(), others[place] / others[place].sum()
+        cells = sorted(range(len(names)), key=lambda cell: -max(here[cell], there[cell]))[:_LINES]
+        named = ", ".join(f"{names[c]} {here[c]:.0%} ({there[c]:.0%})" for c in cells if max(here[c], there[c]) > 0)
+        differs = 0.5 * float(np.abs(here - there).sum())
+        lines.append(f"{group} here (and at the others): {named}; {differs:.0%} of the notes lie elsewhere")
+    return lines
+
+
+@functools.lru_cache(maxsize=16)
+def _counted(spec: LearnerSpec) -> tuple[Notes, Layout, str]:
+    from crossward.adapters.tokenizers import load_tokenizer
+    from data.hospitals import load_hospital
+
+    config = spec.config
+    layout, tokenizer = layout_of(config.data), load_tokenizer(config.model)
+    hospital = load_hospital(config.data, spec.partition, spec.partitions)
+    return notes_of(hospital, layout, tokenizer, config.data), layout, site_name(spec.site or hospital.name)
+
+
+def coding_of(bits: tuple[int, int, int], hospitals: int) -> Coding:
+    """The coding of a profile run's plan and buffer."""
+    return Coding(hospitals, FieldPlan(*bits))
+
+
+def profile_learner(spec: LearnerSpec) -> ProfileLearner:
+    """The learner of a node in a profile run.
+
+    Raises
+    ------
+    DataError, AdapterError
+        the notes, or the model's tokenizer, cannot be read.
+    """
+    notes, layout, site = _counted(spec)
+    config = spec.config
+    assert config.encryption.bits is not None  # noqa: S101 - for mypy: a profile run's plan is given
+    coding = coding_of(config.encryption.bits, config.strategy.buffer_size)
+    return ProfileLearner(notes, layout, coding, site, config.privacy)
