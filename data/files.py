@@ -25,7 +25,7 @@ def open_bytes(path: Path) -> IO[bytes]:
 def codec(encoding: str) -> str:
     """Python's name of ``encoding``; UTF-8 may begin with a byte order mark."""
     try:
-        name = codecs.lookup(encoding).name
+        name = codecs.lookup(encoding or "utf-8").name
     except LookupError:
         raise DataError(
             f"data.encoding = {encoding!r} is no known encoding: try 'utf-8', 'cp1252', 'latin-1'"

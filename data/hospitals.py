@@ -23,7 +23,7 @@ from data.quoting import listed, no_text_of_others
 from data.sources import make, public_label
 from data.splits import Ints
 
-_COLUMNS = ["note_id", "patient_id", "text", "category", "label"]
+_COLUMNS = ["note_id", "patient_id", "time", "text", "category", "kind", "label"]
 _MOST_LABELS = 200
 
 
@@ -31,9 +31,9 @@ _MOST_LABELS = 200
 class Hospital:
     """One hospital's notes.
 
-    ``train`` and ``test`` have the columns note_id, patient_id, text, category, label (all strings; label is "" for
-    the notes task) and share no patient. ``labels`` is the label task's whole vocabulary, the same at every
-    hospital, empty for the notes task.
+    ``train`` and ``test`` have the columns note_id, patient_id, time (ISO 8601), text, category (the source's own),
+    kind (the common category), label (all strings; label is "" for the notes task) and share no patient. ``labels``
+    is the label task's whole vocabulary, the same at every hospital, empty for the notes task.
     """
 
     name: str

@@ -6,6 +6,7 @@ beside it says how many notes were read and why others were left out. Not for sp
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Iterator
@@ -16,26 +17,23 @@ import pyarrow.compute as pc
 
 from crossward.config.data_settings import LABEL, DataConfig
 from crossward.config.data_sources import SOURCES
+from crossward.config.harmonising import DISCHARGE
 from data.cache import cached, digest, stamp
 from data.cleaning import clean, text_hashes
 from data.errors import DataError
+from data.harmonise import harmonised
 from data.labels import given_labels
 from data.quoting import SHARED, listed, no_text_of_others
 from data.readers import COLUMNS, Counts
-from data.sources import files, public_label, read
+from data.sources import files, public_label, read, vocabularies
 
 log = logging.getLogger("crossward.data")
 
-SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("hash", pa.uint64())])
+SCHEMA = pa.schema([*((name, pa.string()) for name in (*COLUMNS, "kind")), ("hash", pa.uint64())])
 _REPORT_EVERY = 200_000
 # what of the configuration changes the file: not splits, partitions or tokens
 _FIELDS = (
-    "source",
-    "encoding",
-    "text_column",
-    "patient_column",
     "grouping_column",
-    "label_column",
     "task",
     "label",
     "note_types",
@@ -59,16 +57,26 @@ def _note_types(piece: pa.Table, seen: Seen) -> None:
             patients.add(patient)
 
 
+def _of_kinds(piece: pa.Table, kinds: set[str]) -> pa.Array | pa.ChunkedArray:
+    """Where a note's category is one of ``kinds``: its own, or the common one."""
+    asked = pa.array(sorted(kinds), pa.string())
+    own = pc.is_in(pc.utf8_lower(piece["category"]), asked)
+    return pc.or_(own, pc.is_in(piece["kind"], asked))
+
+
 def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: Seen) -> Iterator[pa.Table]:
     types = {kind.strip().lower() for kind in config.note_types.split(",") if kind.strip()}
+    include = {kind.strip().lower() for kind in config.notes.include}
     labels = pa.array(given_labels(config), pa.string())
     for piece in pieces:
-        kinds = pc.utf8_lower(piece["category"])
+        if include:
+            piece = counts.keep(piece, _of_kinds(piece, include), "of a category not included here")
         if types:
             _note_types(piece, seen)
-            piece = counts.keep(piece, pc.is_in(kinds, pa.array(sorted(types), pa.string())), "of another note type")
+            piece = counts.keep(piece, _of_kinds(piece, types), "of another note type")
         if drops_discharge_summaries(config):
             summary = pc.match_substring(pc.utf8_lower(piece["category"]), "discharge")
+            summary = pc.or_(summary, pc.equal(piece["kind"], DISCHARGE))
             piece = counts.keep(piece, pc.invert(summary), "discharge summary, which states the outcome")
         if config.task == LABEL:
             piece = counts.keep(piece, pc.not_equal(piece["label"], ""), "without a label")
@@ -88,7 +96,7 @@ def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: 
 def _write(folder: Path, path: Path, config: DataConfig) -> None:
     counts, reported = Counts(), 0
     seen: Seen = {}
-    pieces = read(path, config, counts)
+    pieces = harmonised(read(path, config, counts), config, counts)
     with pa.OSFile(str(folder / "notes.arrow"), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
         for piece in _kept(pieces, config, counts, seen):
             counts["kept"] += piece.num_rows
@@ -114,8 +122,14 @@ def notes_file(path: Path, config: DataConfig) -> Path:
         raise DataError(f"{path}: no such file or folder. Set data.path to where the {config.source} notes are.")
     if SOURCES[config.source].is_folder and path.is_file():
         path = path.parent
-    stamps = [stamp(p) for p in files(path, config)]
+    stamps = [stamp(p) for p in (*files(path, config), *vocabularies(config))]
     settings = {name: getattr(config, name) for name in _FIELDS}
-    key = digest("notes", stamps, settings, config.labels if config.task == LABEL else "")
+    key = digest(
+        "notes",
+        stamps,
+        dataclasses.asdict(config.notes) | {"file": ""},
+        settings,
+        config.labels if config.task == LABEL else "",
+    )
     with no_text_of_others(f"{path}: the notes cannot be read"):
         return cached("notes", key, lambda folder: _write(folder, path, config))

@@ -42,10 +42,20 @@ def files(path: Path, config: DataConfig) -> list[Path]:
         if path.is_dir():
             raise DataError(f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file.")
         return [path]
-    found = (p for pattern in ("*", "*/*") for p in path.glob(pattern) if not p.name.startswith("."))
+    found = (p for p in path.rglob("*") if not any(part.startswith(".") for part in p.relative_to(path).parts))
     return sorted(p for p in found if p.is_file())
 
 
+def vocabularies(config: DataConfig) -> list[Path]:
+    """The hospital's own tables of codes: one that changes makes labels others."""
+    paths = [Path(path) for _, path in config.notes.vocabulary]
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"{path}: no such file. [vocabulary] of {config.notes.file} names it.")
+    return paths
+
+
 def public_label(config: DataConfig) -> Label | None:
-    """The label that the source's tables give; None where it is a column of the file."""
-    return LABELS.get(config.label) if config.label in SOURCES[config.source].labels else None
+    """The label with a public vocabulary: of a source's tables or a notes.toml; None where it is a column's own."""
+    known = config.described is not None or config.label in SOURCES[config.source].labels
+    return LABELS.get(config.label) if known else None

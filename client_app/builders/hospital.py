@@ -24,7 +24,8 @@ from client_app.training.spec import LearnerSpec
 from client_app.update.held_out_loss import HeldOutReports
 from client_app.update.keys import hospital_key
 from client_app.update.payloads import Vault
-from crossward.config.node_config import NodeConfig
+from crossward.config.data_sources import OWN
+from crossward.config.node_config import OF_NOTES, NodeConfig
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.run_config import ON_A_NODE, RunConfig
 from crossward.config.settings import SettingsError
@@ -79,7 +80,8 @@ def _selection(given: NodeConfig, config: RunConfig, state: Path) -> Selection |
     if given.privacy_unit == NO_UNIT:
         return None
     check_records_kept(state / RECORDS)
-    its_own = ("data.patient-column",) if given.patient_column else ()
+    its_own: tuple[str, ...] = ("data.patient-column",) if given.patient_column else ()
+    its_own = OF_NOTES if config.data.source == OWN else its_own
     return Selection(state / "selection.json", config.data, its_own)
 
 

@@ -123,7 +123,9 @@ def init_hospital(
     folder: Folder,
     superlink: Annotated[str, typer.Option(metavar="HOST:PORT", help="The aggregator's address.")],
     site: Annotated[str, typer.Option(metavar="NAME", help="The name under which this hospital appears.")],
-    data: Annotated[Path, typer.Option(click_type=PATH, metavar="PATH", help="This hospital's notes.")],
+    data: Annotated[
+        Path, typer.Option(click_type=PATH, metavar="PATH", help="This hospital's notes, or its notes.toml.")
+    ],
     authority: Annotated[Path, typer.Option(click_type=PATH, metavar="ca.crt", help="From the aggregator.")],
     key: Annotated[
         Path | None,

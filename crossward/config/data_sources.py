@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SYNTHETIC, MIMIC_III, MIMIC_IV, CSV, JSONL = "synthetic", "mimic-iii", "mimic-iv", "csv", "jsonl"
+SYNTHETIC, OWN = "synthetic", "own"
+MIMIC_III, MIMIC_IV, CSV, JSONL = "mimic-iii", "mimic-iv", "csv", "jsonl"
 MORTALITY, ICD_CHAPTER = "mortality", "icd-chapter"
 LABEL_NAMES = (MORTALITY, ICD_CHAPTER)  # labels that MIMIC's tables give (``data.labels``)
 
@@ -27,6 +28,8 @@ class Source:
         "module:function" of ``data.readers``: (path, configuration, counts) -> pieces with the columns ``COLUMNS``.
     is_folder : bool
         Whether data.path is a folder rather than one file.
+    is_url : bool
+        Whether data.path is the address of a database.
     is_flat : bool
         Whether the configuration names the columns, that of the label included; else they are a release's own.
     labels : tuple[str, ...]
@@ -39,6 +42,7 @@ class Source:
     about: str
     reader: str
     is_folder: bool = False
+    is_url: bool = False
     is_flat: bool = False
     labels: tuple[str, ...] = ()
     maker: str = ""
@@ -52,6 +56,7 @@ SOURCES: dict[str, Source] = {
         labels=LABEL_NAMES,
         maker="synthetic.source:make",
     ),
+    OWN: Source("what each hospital's notes.toml says", "", maker="own_notes:make"),
     MIMIC_III: Source("the folder of its tables", "mimic_iii:read_mimic_iii", is_folder=True, labels=LABEL_NAMES),
     MIMIC_IV: Source("the folder of its tables", "mimic_iv:read_mimic_iv", is_folder=True, labels=LABEL_NAMES),
     CSV: Source("one file, plain or gzipped", "flat:read_csv", is_flat=True),

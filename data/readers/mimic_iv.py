@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossward.config.data_settings import DataConfig
-from data.csv_files import stream_csv
+from data.csv_files import header, stream_csv
 from data.errors import DataError
 from data.ids import as_ids, same_ids
-from data.readers.pieces import Counts, EarlyNotes, Sites, default_site, labels
+from data.readers.pieces import Counts, EarlyNotes, Sites, charted, default_site, labels, times
 from data.tables import find_table
 
 _CATEGORIES = {"discharge": "Discharge summary", "radiology": "Radiology"}
@@ -29,14 +29,16 @@ def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[
             f"{folder}: holds neither discharge.csv(.gz) nor radiology.csv(.gz), here or in note/. "
             "Set data.path to the folder that holds MIMIC-IV-Note's note/ and MIMIC-IV's hosp/."
         )
+    encoding = config.notes.encoding
     label = labels(folder, config, "icd_code", "icd_version")
     site = default_site(folder, config, "anchor_year_group")
     early = EarlyNotes(folder, config)
     for name, path in paths.items():
-        sites = Sites(folder, path, site, config.encoding) if site != "category" else None
-        wanted = ["note_id", "subject_id", "hadm_id", "text", *(["charttime"] if early.hours else [])]
+        sites = Sites(folder, path, site, encoding) if site != "category" else None
+        wanted = ["note_id", "subject_id", "hadm_id", "text"]
+        wanted += ["charttime"] if early.hours else times(header(path, encoding), ("charttime",))
         wanted += [sites.column] if sites and sites.of_note and sites.column not in wanted else []
-        for piece in stream_csv(path, wanted, config.encoding):
+        for piece in stream_csv(path, wanted, encoding):
             counts["read"] += piece.num_rows
             hadms = as_ids(piece["hadm_id"], path, "hadm_id")
             if early.hours:
@@ -48,6 +50,8 @@ def read_mimic_iv(folder: Path, config: DataConfig, counts: Counts) -> Iterator[
                 {
                     "note_id": pc.utf8_trim_whitespace(piece["note_id"]),
                     "patient_id": same_ids(piece["subject_id"]),
+                    "encounter_id": same_ids(piece["hadm_id"]),
+                    "time": charted(piece),
                     "site": sites.get(piece, subjects, hadms) if sites else category,
                     "category": category,
                     "label": label.get(hadms),

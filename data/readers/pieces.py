@@ -12,13 +12,17 @@ import pyarrow.compute as pc
 
 from crossward.config.data_settings import LABEL, DataConfig
 from crossward.config.data_sources import MORTALITY
+from crossward.config.notes_settings import SITE
 from data.csv_files import header, stream_csv
 from data.errors import DataError
 from data.ids import Ids, as_ids, without_decimals
 from data.labels import OUTCOMES, icd_chapter
 from data.tables import Lookup, find_table, needed_table
 
-COLUMNS = ("note_id", "patient_id", "site", "category", "label", "text")
+COLUMNS = ("note_id", "patient_id", "encounter_id", "time", "site", "category", "label", "text")
+"""Of a piece, all texts, missing values empty: ``time`` in ISO 8601, or as ``NotesConfig.times`` says; ``category`` in
+the source's own words or codes (``loinc:18842-5``); ``label`` as the source has it, codes with their system
+(``icd9:4280``)."""
 
 
 # where to look for a site's column after the notes themselves, and the column that says which row is first
@@ -82,8 +86,8 @@ def labels(folder: Path, config: DataConfig, code: str, version: str) -> Lookup:
     if config.task != LABEL:
         return Lookup(np.array([], np.int64), pa.chunked_array([], pa.string()))
     if config.label == MORTALITY:
-        return mortality(needed_table(folder, "admissions"), config.encoding)
-    return chapters(needed_table(folder, "diagnoses_icd"), code, version, config.encoding)
+        return mortality(needed_table(folder, "admissions"), config.notes.encoding)
+    return chapters(needed_table(folder, "diagnoses_icd"), code, version, config.notes.encoding)
 
 
 class Sites:
@@ -123,9 +127,23 @@ class Sites:
 
 def default_site(folder: Path, config: DataConfig, fallback: str) -> str:
     """The configured site column, else the first care unit where there is a table of ICU stays."""
-    if config.site_column:
-        return config.site_column
+    if column := config.notes.column(SITE):
+        return column
     return "first_careunit" if find_table(folder, "icustays") else fallback
+
+
+def times(there: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """Of the ``columns`` of times those that a table has."""
+    known = {name.strip().lower() for name in there}
+    return [name for name in columns if name in known]
+
+
+def charted(piece: pa.Table) -> pa.ChunkedArray | pa.Array:
+    """When each note was charted: CHARTTIME, or the day alone where that is missing; "" where neither is known."""
+    found = [piece[name] for name in ("charttime", "chartdate") if name in piece.column_names]
+    if not found:
+        return pa.array([""] * piece.num_rows, pa.string())
+    return found[0] if len(found) == 1 else pc.if_else(pc.equal(found[0], ""), found[1], found[0])
 
 
 class EarlyNotes:
@@ -135,7 +153,8 @@ class EarlyNotes:
         self.hours = config.note_hours if config.task == LABEL else 0.0
         self.admitted: Lookup | None = None
         if self.hours:
-            self.admitted = lookup(needed_table(folder, "admissions"), "hadm_id", "admittime", config.encoding)
+            admissions = needed_table(folder, "admissions")
+            self.admitted = lookup(admissions, "hadm_id", "admittime", config.notes.encoding)
 
     def mask(self, charted: pa.ChunkedArray, hadms: Ids, path: Path) -> pa.Array:
         """True where the note is early enough; a note without a time is not."""

@@ -30,7 +30,8 @@ def test_the_names_that_a_run_may_give_are_those_of_the_registry() -> None:
 
 def test_what_an_entry_names_exists() -> None:
     for source in SOURCES.values():
-        assert callable(resolve_name(f"data.readers.{source.reader}"))
+        assert source.reader or source.maker
+        assert not source.reader or callable(resolve_name(f"data.readers.{source.reader}"))
         assert not source.maker or callable(resolve_name(f"data.{source.maker}"))
 
 

@@ -78,6 +78,7 @@ PATHS = (
     (LoraSettings, "lora.bases"),
     (ModelConfig, "model.name"),
     (NodeConfig, "data-path"),
+    (NodeConfig, "notes-path"),
     (NodeConfig, "state-dir"),
     (NodeConfig, "key-path"),
     (NodeConfig, "passphrase-path"),
