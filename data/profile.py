@@ -19,15 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from crossward.config.harmonising import CATEGORIES
 from datasets import Dataset
 
 from crossward.config.data_settings import LABEL, NOTES, DataConfig
+from crossward.config.harmonising import CATEGORIES
 from data.hospitals import Hospital
-from data.labels import given_labels
+from data.labels import LABELS, given_labels
 from data.lengths import bucket_names, buckets
 from data.quoting import no_text_of_others
-from data.sources import public_label
 from data.tokens import tokenise
 
 Ints = npt.NDArray[np.int64]
@@ -59,14 +58,14 @@ class Layout:
 
 
 def layout_of(config: DataConfig, labels: Sequence[str] = ()) -> Layout:
-    """The cells of a run with ``config``.
+    """The cells of a run with ``config``, whatever source a hospital reads.
 
     ``labels`` are the label task's, where they are known otherwise; else those that the run names, or none.
     """
     groups = [(WHOLE, (ALL, PATIENTS)), (CATEGORY, (*CATEGORIES, NOT_KNOWN)), (LENGTH, bucket_names())]
     if config.task == LABEL:
-        public = public_label(config)
-        if named := tuple(labels) or (public.values if public else given_labels(config)):
+        public = LABELS.get(config.label)
+        if named := tuple(labels) or given_labels(config) or (public.values if public else ()):
             groups.append((LABELLED, named))
     return Layout(tuple(groups))
 

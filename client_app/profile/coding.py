@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from client_app.training.trained import Vector
+from crossward.config.run_config import RunConfig
 from crossward.encryption.plan import FieldPlan
 
 Ints = npt.NDArray[np.int64]
@@ -48,6 +49,12 @@ class Coding:
 
     hospitals: int
     plan: FieldPlan
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Coding:
+        """That of a profile run with ``config``."""
+        assert config.encryption.bits is not None  # noqa: S101 - for mypy: a profile run's plan is given
+        return cls(config.strategy.buffer_size, FieldPlan(*config.encryption.bits))
 
     @property
     def scale(self) -> int:

@@ -18,7 +18,6 @@ from client_app.profile.coding import Coding, Ints, ProfileError, Totals
 from client_app.training.spec import LearnerSpec, site_name
 from client_app.training.trained import Trained, Vector
 from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
-from crossward.encryption.plan import FieldPlan
 from crossward.privacy.noise import SECRET, Randomness
 from crossward.protocol.measures import Measure
 from data.profile import Layout, Notes, layout_of, notes_of
@@ -44,21 +43,10 @@ class ProfileLearner:
     ) -> None:
         self.notes, self.cells, self.coding, self.site = notes, layout, coding, site
         self.privacy, self.randomness = privacy or PrivacySettings(), randomness
-        self.layout = f"profile-{layout.fingerprint}-{coding.hospitals}"
-        self.sizes: tuple[int, ...] = (1 + 2 * layout.size,)
+        self.layout, self.sizes = shape_of(layout, coding)
         patients = len(np.unique(notes.patients))
         of_unit = patients if self.privacy.unit == PATIENT else len(notes.patients)
         self.units = of_unit if self.privacy.unit in LOCAL_UNITS else 0
-
-    @property
-    def sensitivity(self) -> float:
-        """The most that all counts together change, in L2, when one unit's notes are replaced by nothing.
-
-        m notes of a patient, as many as are counted, are in m cells of each group at most: in one and the same in the
-        worst case. The number of notes changes by m as well, that of patients by 1.
-        """
-        notes = self.privacy.notes_per_patient if self.privacy.unit == PATIENT else 1
-        return math.sqrt(notes**2 * len(self.cells.groups) + 1)
 
     def initial(self) -> Vector:
         """Zeros, float32 [1 + 2 cells]."""
@@ -71,7 +59,7 @@ class ProfileLearner:
     def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
         """The counts with noise that nobody can draw again, of at most so many notes a patient as a step may hold."""
         exact = self.notes.counts(self.cells, self._bounded())
-        noise = self.randomness.normals(len(exact)) * noise_multiplier * self.sensitivity
+        noise = self.randomness.normals(len(exact)) * noise_multiplier * sensitivity(self.cells, self.privacy)
         return self._stated(np.rint(exact + noise).astype(np.int64), version)
 
     def _bounded(self) -> Ints | None:
@@ -116,6 +104,21 @@ class ProfileLearner:
         """Nothing to release."""
 
 
+def shape_of(layout: Layout, coding: Coding) -> tuple[str, tuple[int, ...]]:
+    """A learner's ``layout`` and ``sizes``: hospitals' counts are added where these are the same."""
+    return f"profile-{layout.fingerprint}-{coding.hospitals}", (1 + 2 * layout.size,)
+
+
+def sensitivity(layout: Layout, privacy: PrivacySettings) -> float:
+    """The most that all counts together change, in L2, when one unit's notes are replaced by nothing.
+
+    m notes of a patient, as many as are counted, are in m cells of each group at most: in one and the same in the worst
+    case. The number of notes changes by m as well, that of patients by 1.
+    """
+    notes = privacy.notes_per_patient if privacy.unit == PATIENT else 1
+    return math.sqrt(notes**2 * len(layout.groups) + 1)
+
+
 def comparison(layout: Layout, totals: Totals, own: Ints) -> list[str]:
     """How a hospital's ``own`` counts [cells] compare with the others', for its log."""
     others = np.maximum(totals.counts - own, 0)
@@ -144,11 +147,6 @@ def _counted(spec: LearnerSpec) -> tuple[Notes, Layout, str]:
     return notes_of(hospital, layout, tokenizer, config.data), layout, site_name(spec.site or hospital.name)
 
 
-def coding_of(bits: tuple[int, int, int], hospitals: int) -> Coding:
-    """The coding of a profile run's plan and buffer."""
-    return Coding(hospitals, FieldPlan(*bits))
-
-
 def profile_learner(spec: LearnerSpec) -> ProfileLearner:
     """The learner of a node in a profile run.
 
@@ -159,6 +157,4 @@ def profile_learner(spec: LearnerSpec) -> ProfileLearner:
     """
     notes, layout, site = _counted(spec)
     config = spec.config
-    assert config.encryption.bits is not None  # noqa: S101 - for mypy: a profile run's plan is given
-    coding = coding_of(config.encryption.bits, config.strategy.buffer_size)
-    return ProfileLearner(notes, layout, coding, site, config.privacy)
+    return ProfileLearner(notes, layout, Coding.of(config), site, config.privacy)

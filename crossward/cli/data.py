@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from crossward.cli import profile
 from crossward.cli.common import PATH, USAGE, CommandError, RunConfig, example, failing, say
 from crossward.cli.data_lines import print_findings
 from crossward.cli.data_page import write_page
@@ -169,4 +170,5 @@ def _config(path: Path | None, run_config: list[str], hospital: Path | None) -> 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    app.add_typer(data, name="data", help="Generate synthetic notes, or check a hospital's own.")
+    profile.add_to(data)
+    app.add_typer(data, name="data", help="Look at notes before training, or generate synthetic ones.")

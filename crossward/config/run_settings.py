@@ -87,6 +87,11 @@ def simulation_keys() -> Path:
     return home() / "keys"
 
 
+def launched_here(folder: Path) -> bool:
+    """Whether a launcher on this machine made the run in ``folder``: a simulation, with all hospitals' notes here."""
+    return folder.is_dir() and any(LAUNCHER_LOG.fullmatch(path.name) for path in folder.iterdir())
+
+
 def _numbers(key: str, text: str) -> tuple[float, ...]:
     try:
         values = tuple(float(item) for item in text.split(",") if item.strip())

@@ -33,7 +33,7 @@ OPTIONS = Options(app=Path("/app"), runs_dir=Path("/runs"))
 def test_options_become_absolute_and_default_to_this_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     asked: list[Options] = []
-    monkeypatch.setattr("crossward.cli.run._launch", lambda wanted: asked.append(wanted) or 7)
+    monkeypatch.setattr("crossward.cli.run.launch", lambda wanted: asked.append(wanted) or 7)
 
     def options(words: list[str]) -> Options:
         assert main(["run", *words]) == 7
