@@ -86,9 +86,8 @@ class Coding:
             it is no sum of updates that :meth:`encode` makes, all with the same weight.
         """
         sums = vector.astype(np.float64) * self.plan.total_weight
-        weight, hospitals = self._weight(round(float(sums[0])))
-        units = np.rint(sums[1:] * self.plan.q_max / (weight * self.scale)).astype(np.int64)
-        counts, having = np.split(units, 2)
+        units, hospitals = self._units(sums[1:] * (self.plan.q_max / self.scale), round(float(sums[0])))
+        counts, having = np.split(np.rint(units).astype(np.int64), 2)
         if min(counts.min(), having.min()) < 0 or having.max() > hospitals:
             raise ProfileError(
                 f"a cell holds {counts.min() * UNIT} notes, or {having.max()} of {hospitals} hospitals have it: a "
@@ -96,16 +95,21 @@ class Coding:
             )
         return Totals(hospitals, counts * UNIT, having)
 
-    def _weight(self, total: int) -> tuple[int, int]:
-        """Each update's weight, and how many there are, from the sum of the weights.
+    def _units(self, weighed: npt.NDArray[np.float64], total: int) -> tuple[npt.NDArray[np.float64], int]:
+        """Sums of units, but for what dithers add, and of how many hospitals, from weighed ones and their weights' sum.
 
-        The parts are of W, or where a committee's dithers leave less room, of W - 1.
+        A weight is a K-th part of W, or where a committee's dithers leave less room, of W - 1. Where the sum allows
+        both, it is the one that makes whole numbers of the sums.
         """
-        for most in (self.plan.total_weight, self.plan.total_weight - 1):
-            weight = most // self.hospitals
+        found = []
+        for weight in {self.plan.total_weight // self.hospitals, (self.plan.total_weight - 1) // self.hospitals}:
             if total >= weight and total % weight == 0 and total // weight <= self.hospitals:
-                return weight, total // weight
-        raise ProfileError(
-            f"weights of {total} are not those of up to {self.hospitals} hospitals with the same weight: a hospital "
-            "stated another constant, or updates were weighed differently"
-        )
+                units = weighed / weight
+                found.append((float(np.abs(units - np.rint(units)).sum()), units, total // weight))
+        if not found:
+            raise ProfileError(
+                f"weights of {total} are not those of up to {self.hospitals} hospitals with the same weight: a "
+                "hospital stated another constant, or updates were weighed differently"
+            )
+        _, units, hospitals = min(found, key=lambda one: one[0])
+        return units, hospitals

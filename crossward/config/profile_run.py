@@ -24,8 +24,8 @@ from crossward.config.weightings import EQUAL
 if TYPE_CHECKING:
     from crossward.config.run_config import RunConfig
 
-LEAST_WEIGHT_BITS, MOST_WEIGHT_BITS = 8, 12
-MOST_HOSPITALS = (1 << MOST_WEIGHT_BITS) // 4
+WEIGHT_BITS = 8
+MOST_HOSPITALS = (1 << WEIGHT_BITS) // 4  # that a version of so many weight bits can hold
 
 
 def profile_run(config: RunConfig, where: str) -> RunConfig:
@@ -56,7 +56,6 @@ def profile_run(config: RunConfig, where: str) -> RunConfig:
             f"{where}: strategy.min-nodes = {hospitals}: a profile run (run.profile) adds counts of at most "
             f"{MOST_HOSPITALS} hospitals"
         )
-    weight_bits = max(LEAST_WEIGHT_BITS, (4 * hospitals - 1).bit_length())
     counting = StrategySettings(
         buffer_size=hospitals,
         min_contributors=strategy.min_contributors,
@@ -73,7 +72,7 @@ def profile_run(config: RunConfig, where: str) -> RunConfig:
         run=replace(config.run, alone=False),
         schedule=Schedule(versions=1, local_steps=1, peak=1.0, kind=CONSTANT, warmup=0.0, server_rate=1.0),
         strategy=counting,
-        encryption=replace(encryption, policy=ALL, plan=f"{MOST_FIELD_BITS - weight_bits},{weight_bits},0"),
+        encryption=replace(encryption, policy=ALL, plan=f"{MOST_FIELD_BITS - WEIGHT_BITS},{WEIGHT_BITS},0"),
         train=replace(config.train, local_seconds=0.0, loss_grid=1.0),
         personal=PersonalSettings(method="none"),
         privacy=replace(config.privacy, micro_batch=1),

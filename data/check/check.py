@@ -30,7 +30,8 @@ from data.tokens import note_room
 
 Ints = npt.NDArray[np.int64]
 MEASURED, COMPARED = 20_000, 10_000  # notes whose tokens are counted, whose words are compared
-NOT_NAMED = "not named here"  # categories that may be about one person
+NONE, NOT_NAMED = "none", "not named here"  # no category, and those that may be about one person
+QUARANTINE = "quarantine.jsonl"
 _ROWS = 10_000
 
 
@@ -53,7 +54,8 @@ def check_notes(config: DataConfig, hospitals: int | None = None, tokenizer: Any
         _checked(hospital_of(prepared, index, hospitals is None), table, found, index, config, tokenizer)
         for index in range(len(found.names))
     ]
-    findings = Findings(counts, checked)
+    quarantine = folder / QUARANTINE
+    findings = Findings(counts, checked, quarantine=str(quarantine) if quarantine.exists() else "")
     return dataclasses.replace(findings, warnings=warnings(findings, config))
 
 
@@ -72,7 +74,7 @@ class _Table:
             codes = pc.dictionary_encode(table["patient_id"]).unify_dictionaries()
             patients = np.concatenate([c.indices.to_numpy(zero_copy_only=False) for c in codes.chunks])
             hashes = np.concatenate([chunk.to_numpy() for chunk in table["hash"].chunks])
-            names = [name for name in ("category", "own_category", "time") if name in table.column_names]
+            names = [name for name in ("category", "kind", "time") if name in table.column_names]
             columns = {name: pa.chunked_array([pa.concat_arrays(table[name].chunks)]) for name in names}
         return cls(patients.astype(np.int64), hashes, columns)
 
@@ -90,7 +92,7 @@ class _Table:
 
     def _name(self, name: str, value: str, rows: Ints, number: int) -> str:
         if not value:
-            return "none"
+            return NONE
         if is_quotable(value):
             return value
         if number < SHARED:
@@ -104,6 +106,7 @@ def _checked(hospital: Hospital, table: _Table, plan: Plan, index: int, config: 
     patients, hashes = table.patients[rows], table.hashes[rows]
     mine = np.isin(table.patients, np.unique(patients))
     labels, held_out = (_labels(parts, hospital, plan) for parts in ((hospital.train, hospital.test), (hospital.test,)))
+    categories = table.named("category", rows)
     compared = sampled(len(rows), COMPARED, config.seed)
     return Checked(
         name=hospital.name,
@@ -111,8 +114,8 @@ def _checked(hospital: Hospital, table: _Table, plan: Plan, index: int, config: 
         test=_part(hospital.test),
         labels=labels,
         held_out_labels=held_out,
-        categories=table.named("own_category" if "own_category" in table.columns else "category", rows),
-        common=table.named("category", rows) if "own_category" in table.columns else {},
+        categories=categories,
+        common=table.named("kind", rows) if list(categories) != [NONE] else {},
         notes_per_patient=_quantiles(np.unique(patients, return_counts=True)[1]),
         duplicates=duplicates(int(mine.sum()) - len(rows), patients, hashes, compared, _texts(hospital, compared)),
         lengths=None if tokenizer is None else _lengths(hospital, config, tokenizer),

@@ -10,10 +10,10 @@ Not for: leaving them out (``data.plan`` counts a patient's repeated note once).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from data.check.findings import Duplicates
 
@@ -23,23 +23,20 @@ ALIKE = 0.8  # of the runs of five words
 HASHES, BANDS, RUN = 64, 16, 5
 LONGEST = 4000  # words of a note that are looked at
 _ROTATE = np.array([pow(0x9E3779B97F4A7C15, power, 1 << 64) for power in range(1, RUN + 1)], dtype=np.uint64)
-
-
-def _permutations() -> tuple[Words, Words]:
-    drawn = np.random.default_rng(0x51).integers(0, 1 << 63, (2, HASHES), dtype=np.uint64)
-    return drawn[0] * np.uint64(2) + np.uint64(1), drawn[1]
+_SHIFTS, _FACTORS = np.random.default_rng(0x51).integers(0, 1 << 63, (2, HASHES), dtype=np.uint64)
+_FACTORS |= np.uint64(1)
 
 
 def signature(words: Sequence[str]) -> Words:
     """MinHash of a note's words, uint64 [HASHES]."""
-    hashed = np.asarray(pd.util.hash_array(np.array(words[:LONGEST] or [""], dtype=object)), dtype=np.uint64)
+    hashed = np.fromiter((crc32(word.encode()) for word in words[:LONGEST] or [""]), dtype=np.uint64)
     runs = max(len(hashed) - RUN + 1, 1)
     mixed = np.zeros(runs, dtype=np.uint64)
     for place in range(min(RUN, len(hashed))):
         mixed += hashed[place : place + runs] * _ROTATE[place]
     mixed ^= mixed >> np.uint64(29)
-    factor, shift = _permutations()
-    return (np.unique(mixed)[:, None] * factor + shift).min(axis=0)
+    least: Words = (np.unique(mixed)[:, None] * _FACTORS + _SHIFTS).min(axis=0)
+    return least
 
 
 def near(signatures: Words, patients: Ints, hashes: Words) -> tuple[int, int]:
