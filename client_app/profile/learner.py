@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from client_app.profile.coding import Coding, Ints, ProfileError, Totals
+from client_app.profile.coding import LEAST, Coding, Ints, ProfileError, Totals
 from client_app.training.spec import LearnerSpec, site_name
 from client_app.training.trained import Trained, Vector
 from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
@@ -59,8 +59,9 @@ class ProfileLearner:
     def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
         """The counts with noise that nobody can draw again, of at most so many notes a patient as a step may hold."""
         exact = self.notes.counts(self.cells, self._bounded())
-        noise = self.randomness.normals(len(exact)) * noise_multiplier * sensitivity(self.cells, self.privacy)
-        return self._stated(np.rint(exact + noise).astype(np.int64), version)
+        deviation = noise_multiplier * sensitivity(self.cells, self.privacy)
+        noised = np.rint(exact + self.randomness.normals(len(exact)) * deviation).astype(np.int64)
+        return self._stated(np.where(noised < least_of(deviation), 0, noised), version)
 
     def _bounded(self) -> Ints | None:
         """``privacy.notes-per-patient`` notes of every patient, drawn at random; None where notes are protected."""
@@ -117,6 +118,11 @@ def sensitivity(layout: Layout, privacy: PrivacySettings) -> float:
     """
     notes = privacy.notes_per_patient if privacy.unit == PATIENT else 1
     return math.sqrt(notes**2 * len(layout.groups) + 1)
+
+
+def least_of(deviation: float) -> int:
+    """The least count that a hospital states: of an empty cell, noise of this deviation hardly ever makes so much."""
+    return max(LEAST, math.ceil(3.0 * deviation))
 
 
 def comparison(layout: Layout, totals: Totals, own: Ints) -> list[str]:

@@ -17,7 +17,6 @@ import typer
 from crossward.cli import profile
 from crossward.cli.common import PATH, USAGE, CommandError, RunConfig, example, failing, say
 from crossward.cli.data_lines import print_findings
-from crossward.cli.data_page import write_page
 from crossward.config.data_settings import DataConfig
 from crossward.machine.text import printable
 
@@ -102,6 +101,8 @@ def check(
         else:
             print_findings(found, config)
         if out is not None:
+            from crossward.cli.data_page import write_page
+
             write_page(out, found, config)
             print(f"page: {out}", file=sys.stderr)
         if examples:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from client_app.profile.coding import LEAST, UNIT, Coding, ProfileError, Totals
-from client_app.profile.learner import sensitivity, shape_of
+from client_app.profile.coding import UNIT, Coding, ProfileError, Totals
+from client_app.profile.learner import least_of, sensitivity, shape_of
 from client_app.update.payloads import Vault
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_config import RunConfig
@@ -68,7 +68,7 @@ def _profile(layout: Layout, totals: Totals, config: RunConfig, sealed: bool = T
         for group, name, place in layout.places()
     )
     deviation = _deviation(layout, config) if sealed else 0.0
-    return Profile(totals.hospitals, cells, LEAST, UNIT, deviation, sealed)
+    return Profile(totals.hospitals, cells, least_of(deviation), UNIT, deviation, sealed)
 
 
 def _deviation(layout: Layout, config: RunConfig) -> float:

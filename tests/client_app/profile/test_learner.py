@@ -134,23 +134,22 @@ def test_the_log_compares_a_hospital_with_the_others() -> None:
 
 def test_private_counts_have_the_noise_of_the_budget_and_few_notes_of_a_patient() -> None:
     private = PrivacySettings("patient", epsilon=1.0, notes_per_patient=2)
-    ones = Randomness(normals=lambda count: np.full(count, 1.0), seed=lambda: 3)
     heavy = Notes(np.array([0] * 50 + [1, 2, 2]), {g: np.zeros(53, dtype=np.int64) for g, _ in LAYOUT.groups[1:]})
-    one = ProfileLearner(heavy, LAYOUT, CODING, "North", private, ones)
-    assert one.units == 3 and sensitivity(LAYOUT, private) == pytest.approx(np.sqrt(4 * 3 + 1))
-    stated = one.train_private(one.initial(), 0, 100.0).vector
-    noise = round(100.0 * sensitivity(LAYOUT, private))
-    expected = np.full(LAYOUT.size, noise)
-    expected[[0, 1, *(at for group, _, at in LAYOUT.places() if group != "all")][:2]] += [5, 3]
-    firsts = [at for number, (group, _, at) in enumerate(LAYOUT.places()) if group != "all" and _is_first(number)]
-    expected[firsts] += 5
-    assert (stated == CODING.encode(expected)).all()
+    assert sensitivity(LAYOUT, private) == pytest.approx(np.sqrt(4 * 3 + 1))
 
+    def stated(normal: float) -> np.ndarray:
+        known = Randomness(normals=lambda count: np.full(count, normal), seed=lambda: 3)
+        one = ProfileLearner(heavy, LAYOUT, CODING, "North", private, known)
+        assert one.units == 3
+        return one.train_private(one.initial(), 0, 100.0).vector
 
-def _is_first(place: int) -> bool:
-    """Whether a cell is the first of its group."""
-    starts = np.cumsum([0, *(len(names) for _, names in LAYOUT.groups)])
-    return place in starts
+    exact = np.zeros(LAYOUT.size, dtype=np.int64)
+    exact[:2] = 5, 3  # two of the fifty notes of the first patient
+    exact[[2, 2 + len(LAYOUT.groups[1][1])]] = 5
+    for normal in (2.0, 4.0):
+        noise = normal * 100.0 * sensitivity(LAYOUT, private)
+        expected = np.rint(exact + noise).astype(np.int64) if normal > 3 else np.zeros_like(exact)
+        assert (stated(normal) == CODING.encode(expected)).all()
 
 
 def test_sensitivity_bounds_what_one_patient_changes() -> None:
