@@ -10,6 +10,7 @@ import gc
 import importlib
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from client_app.training.threads import (
     share_cores,  # also tells OpenMP to wait passively, before torch is there to read it
 )
 from crossward.machine.proxies import go_direct
+from crossward.machine.signals import ENDING
 
 # one process has all of its files, since they share worker groups
 GROUPS = "client_app/group/"
@@ -75,6 +77,14 @@ def _levels() -> Iterator[None]:
     yield
     for logger, level in zip(loggers, before, strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _handlers() -> Iterator[None]:
+    """Nothing that a module calls leaves a handler of signals behind, which its processes would inherit."""
+    before = {one: signal.getsignal(one) for one in ENDING}
+    yield
+    assert {one: signal.getsignal(one) for one in ENDING} == before
 
 
 @pytest.fixture(scope="module")
