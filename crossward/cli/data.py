@@ -65,7 +65,12 @@ def make(
 def check(
     path: Annotated[
         Path | None,
-        typer.Argument(click_type=PATH, metavar="[PATH]", help="The notes, in place of data.path.", show_default=False),
+        typer.Argument(
+            click_type=PATH,
+            metavar="[PATH]",
+            help="A notes.toml, or the notes in place of data.path.",
+            show_default=False,
+        ),
     ] = None,
     run_config: RunConfig = None,
     hospital: Annotated[
@@ -144,6 +149,7 @@ def _settings_errors() -> tuple[type[Exception], ...]:
 
 
 def _config(path: Path | None, run_config: list[str], hospital: Path | None) -> Any:
+    from crossward.config.data_sources import OWN
     from crossward.config.node_config import NodeConfig
     from crossward.config.run_config import DEFAULTS, ON_A_NODE, RUN_CONFIG, SECTIONS
     from crossward.config.run_config import RunConfig as Config
@@ -156,14 +162,16 @@ def _config(path: Path | None, run_config: list[str], hospital: Path | None) -> 
         from crossward.deploy.hospital import read_hospital
 
         node = NodeConfig.read(read_hospital(hospital)[1])
+        if node.notes_path:
+            values = {"data.source": OWN} | values
         values, name = node.over(values), node.site
     if path is not None:
-        values |= {"data.path": str(path)}
+        values |= {"data.path": str(path)} | ({"data.source": OWN} if path.suffix == ".toml" else {})
     config = Config.read(values, ON_A_NODE if hospital else RUN_CONFIG)
     if config.data.path and config.data.source == "synthetic":
         raise CommandError(
-            "data.source is not set: name the format of the notes, for example --run-config data.source=csv (see "
-            "`crossward settings data.source`)",
+            "data.source is not set: give a notes.toml that describes the notes, or name their format, for example "
+            "--run-config data.source=csv (see `crossward settings data.source`)",
             USAGE,
         )
     return replace(config, data=replace(config.data, name=name))

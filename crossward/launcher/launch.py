@@ -210,7 +210,8 @@ class Launch:
             self._run_id = flower.run(options.app, run_config, self._federation)
         show: Callable[[str], bool | None] = (lambda _: False) if options.quiet else self._say
         if self._display is not None:
-            show = self._display.of_run(self.folder, ours=self._ours, resumed=self._resumed)
+            lines = self._ours and not self._counts  # the log of a profile run is short, and has no losses
+            show = self._display.of_run(self.folder, ours=lines, resumed=self._resumed)
         try:
             return Watch(flower, self._tree, self._run_id, self.log, Screen(show), self._say).follow()
         finally:

@@ -26,10 +26,7 @@ def says(profile: Profile) -> str:
         if profile.deviation
         else ""
     )
-    return (
-        f"{how} A hospital states counts below {profile.least} as 0 and others to the nearest {profile.unit}.{noise} "
-        "Red: many notes, and not at every hospital."
-    )
+    return f"{how} A hospital states counts below {profile.least} as 0 and others to the nearest {profile.unit}.{noise}"
 
 
 def profile_section(profile: Profile) -> str:
@@ -39,7 +36,8 @@ def profile_section(profile: Profile) -> str:
         f"<h3>{escape(TITLES[group])}</h3>{bars_figure(_bars(cells, profile), f'notes by {group}')}"
         for group, cells in profile.groups()
     )
-    return section(TITLE, says(profile), f"<ul>{lines}</ul>{figures}")
+    legend = " Red: many notes, and not at every hospital."
+    return section(TITLE, says(profile) + legend, f"<ul>{lines}</ul>{figures}")
 
 
 def unopened_section(folder: str) -> str:
