@@ -52,6 +52,11 @@ class NodeFiles:
         return self.identity.with_suffix(".held-out") / f"{lineage}.json"
 
     @property
+    def profiles(self) -> Path:
+        """The record of the profile runs that were answered, over all lineages."""
+        return self.identity.with_suffix(".profiles")
+
+    @property
     def unopened(self) -> Path:
         """The count of what did not open, over all lineages."""
         return self.identity.with_suffix(".unopened")

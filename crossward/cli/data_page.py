@@ -26,8 +26,7 @@ _MOST = 25  # bars of a figure
 
 def write_page(path: Path, found: Findings, config: DataConfig) -> None:
     """Write the page of ``found``; readable by its owner alone. Raises OSError where it cannot be written."""
-    write_atomic(path, page(found, config), durable=False)
-    path.chmod(0o600)
+    write_atomic(path, page(found, config), durable=False, private=True)
 
 
 def page(found: Findings, config: DataConfig) -> str:
