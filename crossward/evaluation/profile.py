@@ -42,7 +42,7 @@ def opened_profile(run: Run, key: Path | None, passphrase: Path | None, roster: 
             f"{run.folder} is a run that trained: `crossward evaluate` measures its adapter; a profile is made by "
             "`crossward data profile` without a folder, or by a run with run.profile = true"
         )
-    held = consortium_key(run, key, passphrase, "profile")
+    held = consortium_key(run, key, passphrase)
     layout, coding = layout_of(config.data), Coding.of(config)
     name, sizes = shape_of(layout, coding)
     vault, initial = Vault(config.encryption, held), np.zeros(sizes[0], np.float32)
