@@ -81,8 +81,10 @@ def _read(found: Findings) -> list[Bar]:
 
 def _hospital(one: Checked, several: bool) -> list[str]:
     of = f"{one.name}: " if several else ""
+    missing = [name for name, number in one.labels.items() if not number]
+    none = f" None has {', '.join(missing)}." if missing else ""
     parts = [
-        _counts(f"{of}Labels", "Notes with each label of the task, training and held out.", one.labels),
+        _counts(f"{of}Labels", f"Notes with each label of the task, training and held out.{none}", one.labels),
         _counts(f"{of}Categories", "As the source has them.", one.categories),
         _counts(f"{of}Common categories", "What they are called at every hospital.", one.common),
     ]
@@ -94,7 +96,7 @@ def _hospital(one: Checked, several: bool) -> list[str]:
 def _counts(title: str, says: str, counts: Mapping[str, int]) -> str:
     if not counts or list(counts) == ["none"]:
         return ""
-    whole = max(sum(counts.values()), 1)
+    counts, whole = {name: n for name, n in counts.items() if n}, max(sum(counts.values()), 1)
     rows = [Bar(name, n, f"{n:,} ({n / whole:.1%})") for name, n in list(counts.items())[:_MOST]]
     if rest := sum(list(counts.values())[_MOST:]):
         rows.append(Bar(f"{len(counts) - _MOST} more", rest, f"{rest:,} ({rest / whole:.1%})"))
@@ -114,6 +116,8 @@ def _lengths(title: str, lengths: Lengths) -> str:
         f"{lengths.measured:,} training notes. {lengths.room:,} tokens fit into a sequence (data.max-tokens = "
         f"{lengths.max_tokens}); {lengths.longer:,} notes are longer ({lengths.share_longer:.1%}): {happens}."
     )
+    while len(rows) > 1 and not rows[-1].value:
+        rows.pop()
     return section(title, says, bars_figure(rows, f"{title}: notes"))
 
 

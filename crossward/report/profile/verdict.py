@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from crossward.report.profile.figures import TITLES, Cell, Profile
 
-COMMON = 0.05  # part of all notes from which a kind matters
+COMMON, MOSTLY = 0.05, 0.5  # part of all notes from which a kind matters, and from which it is nearly all
+NOT_KNOWN = "not known"  # the category of notes that have none in common (``data.profile``)
 _NOUNS = {"category": "notes of category {}", "label": "notes with label {}", "length": "notes of {} tokens"}
 
 
@@ -20,7 +21,11 @@ def sentences(profile: Profile) -> Iterator[str]:
         "patients."
     )
     for group, cells in profile.groups():
-        if lacking := [cell for cell in cells if matters(cell, cells) and cell.having < profile.hospitals]:
+        unknown = sum(share(cell, cells) for cell in cells if (cell.group, cell.name) == ("category", NOT_KNOWN))
+        if unknown > MOSTLY:
+            part = f"{unknown:.0%} of the notes"
+            yield f"Categories: {part} have no common category; hospitals map theirs in a notes.toml."
+        elif lacking := [cell for cell in cells if matters(cell, cells) and cell.having < profile.hospitals]:
             named = "; ".join(
                 f"{_NOUNS[group].format(cell.name)}: {share(cell, cells):.0%} of all, at {cell.having} of "
                 f"{profile.hospitals} hospitals"

@@ -37,6 +37,13 @@ def test_what_some_hospitals_lack_and_many_notes_are_is_said() -> None:
     assert lengths == "Lengths in tokens: every hospital has those that many notes have."
 
 
+def test_notes_without_a_common_category_are_no_kind_that_hospitals_share() -> None:
+    unknown = replace(FOUND, cells=(Cell("category", "not known", 900, 4), Cell("category", "nursing", 100, 1)))
+    assert list(sentences(unknown))[1] == (
+        "Categories: 90% of the notes have no common category; hospitals map theirs in a notes.toml."
+    )
+
+
 def test_the_card_shows_every_cell_that_has_notes_and_marks_what_is_rare_among_hospitals() -> None:
     card = profile_section(FOUND)
     for text in ("nursing", "600 (60.0%), at 4 of 4", "radiology", "390 (39.0%), at 1 of 4", "below 64", "opened once"):
