@@ -20,7 +20,7 @@ from data.labels import given_labels
 from data.notes_file import notes_file
 from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
-from data.sources import make, public_label
+from data.sources import make, public_label, separate
 from data.splits import Ints
 
 _COLUMNS = ["note_id", "patient_id", "time", "text", "category", "kind", "label"]
@@ -83,7 +83,7 @@ def prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tupl
             "data-path in the node config"
         )
     config, names = make(config, hospitals)
-    path = absolute(config.path, "data.path")
+    path = Path(config.path) if SOURCES[config.source].is_url else absolute(config.path, "data.path")
     notes = notes_file(path, config)
     found = plan(notes, config, hospitals)
     labels = _labels(config, found, hospitals is not None)
@@ -108,7 +108,8 @@ def load_hospital(config: DataConfig, partition_id: int | None = None, num_parti
     """One hospital's notes.
 
     Without ``partition_id`` all notes of ``data.path`` are this hospital's (a real node); with it, hospital
-    ``partition_id`` of ``num_partitions`` that the data set is shared out to (a simulation).
+    ``partition_id`` of ``num_partitions`` that the data set is shared out to, or each of which has notes of its own
+    there (a simulation).
 
     Raises
     ------
@@ -119,11 +120,15 @@ def load_hospital(config: DataConfig, partition_id: int | None = None, num_parti
         return hospital_of(prepare(config, None), 0, True)
     if num_partitions is None or not 0 <= partition_id < num_partitions:
         raise DataError(f"there is no hospital {partition_id} of {num_partitions}: ids count from 0")
+    if own := separate(config, num_partitions):
+        return load_hospital(own[partition_id])
     return hospital_of(prepare(config, num_partitions), partition_id, False)
 
 
 @no_text_of_others("the notes cannot be read")
 def load_hospitals(config: DataConfig, num_partitions: int) -> list[Hospital]:
     """All ``num_partitions`` hospitals that a data set is shared out to, in the order of their partition ids."""
+    if own := separate(config, num_partitions):
+        return [load_hospital(one) for one in own]
     prepared = prepare(config, num_partitions)
     return [hospital_of(prepared, index, False) for index in range(num_partitions)]

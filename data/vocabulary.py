@@ -6,6 +6,7 @@ case. Not for: labels, which are in ``data.labels``.
 
 from __future__ import annotations
 
+from crossward.config.harmonising import CATEGORIES
 from data.labels import CHAPTERS, OUTCOMES
 
 _COLUMNS = """
@@ -20,7 +21,7 @@ patient patient_id patientid patient_no mrn person person_id subject case case_i
 admission admission_id stay age ward unit site hospital department service specialty type kind label labels class target
 outcome result mortality died death readmission code
 """
-_NOTE_TYPES = (
+NOTE_TYPES = (
     "discharge summary",
     "physician",
     "nursing",
@@ -59,7 +60,8 @@ PUBLIC = frozenset(
     {
         *_COLUMNS.split(),
         *_UNITS.split(),
-        *_NOTE_TYPES,
+        *NOTE_TYPES,
+        *CATEGORIES,
         *_UNITS_OF_SEVERAL_WORDS,
         *_YEARS,
         *OUTCOMES,

@@ -17,9 +17,12 @@ import numpy as np
 from client_app.profile.coding import LEAST, Coding, Ints, ProfileError, Totals
 from client_app.training.spec import LearnerSpec, site_name
 from client_app.training.trained import Trained, Vector
+from crossward.config.data_settings import DataConfig
+from crossward.config.model_settings import ModelConfig
 from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
 from crossward.privacy.noise import SECRET, Randomness
 from crossward.protocol.measures import Measure
+from data.own_notes import share_of
 from data.profile import Layout, Notes, layout_of, notes_of
 
 logger = logging.getLogger("crossward.node")
@@ -143,14 +146,15 @@ def comparison(layout: Layout, totals: Totals, own: Ints) -> list[str]:
 
 
 @functools.lru_cache(maxsize=16)
-def _counted(spec: LearnerSpec) -> tuple[Notes, Layout, str]:
+def _counted(
+    data: DataConfig, partition: int | None, partitions: int | None, model: ModelConfig, layout: Layout
+) -> tuple[Notes, str]:
+    """A hospital's notes and its name, kept for later tasks while its notes.toml says the same."""
     from crossward.adapters.tokenizers import load_tokenizer
     from data.hospitals import load_hospital
 
-    config = spec.config
-    layout, tokenizer = layout_of(config.data), load_tokenizer(config.model)
-    hospital = load_hospital(config.data, spec.partition, spec.partitions)
-    return notes_of(hospital, layout, tokenizer, config.data), layout, site_name(spec.site or hospital.name)
+    hospital = load_hospital(data, partition, partitions)
+    return notes_of(hospital, layout, load_tokenizer(model), data), hospital.name
 
 
 def profile_learner(spec: LearnerSpec) -> ProfileLearner:
@@ -161,6 +165,6 @@ def profile_learner(spec: LearnerSpec) -> ProfileLearner:
     DataError, AdapterError
         the notes, or the model's tokenizer, cannot be read.
     """
-    notes, layout, site = _counted(spec)
-    config = spec.config
-    return ProfileLearner(notes, layout, Coding.of(config), site, config.privacy)
+    config, layout = spec.config, layout_of(spec.config.data)
+    notes, name = _counted(*share_of(config.data, spec.partition, spec.partitions), config.model, layout)
+    return ProfileLearner(notes, layout, Coding.of(config), site_name(spec.site or name), config.privacy)

@@ -59,6 +59,7 @@ from data import (
     tokenise,
     train_batches,
 )
+from data.own_notes import share_of
 
 OnStep = Callable[[int, float], None]
 OnProgress = Callable[[Report], None]
@@ -89,9 +90,13 @@ def adapted_model(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bo
 
 
 @functools.lru_cache(maxsize=16)
-def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
-    """A hospital's notes, memory-mapped."""
+def _notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
     return load_hospital(data, partition, partitions)
+
+
+def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
+    """A hospital's notes, memory-mapped; kept open for later tasks while its notes.toml says the same."""
+    return _notes(*share_of(data, partition, partitions))
 
 
 class LoraLearner:

@@ -22,10 +22,15 @@ from crossward.machine.text import printable
 
 
 class Form(StrEnum):
-    """A release whose tables are imitated."""
+    """What made-up hospitals are written as (``data.synthetic.forms.entries``, which takes long to import)."""
 
     mimic_iii = "mimic-iii"
     mimic_iv = "mimic-iv"
+    omop = "omop"
+    fhir = "fhir"
+    i2b2 = "i2b2"
+    text = "text"
+    csv = "csv"
 
 
 data = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
@@ -34,25 +39,34 @@ data = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 @data.command(epilog=example("crossward data make --form mimic-iii --out /tmp/mimic --patients 1000"))
 def make(
     out: Annotated[Path, typer.Option(click_type=PATH, metavar="FOLDER", help="The folder to write into.")],
-    form: Annotated[Form, typer.Option(help="Whose tables.")] = Form.mimic_iii,
+    form: Annotated[
+        list[Form] | None, typer.Option(help="Tables of MIMIC or OMOP, FHIR, i2b2's XML, ...", show_default="mimic-iii")
+    ] = None,
     hospitals: Annotated[int, typer.Option(min=1, metavar="N", help="How many.")] = 4,
     patients: Annotated[int, typer.Option(metavar="N", help="Of all hospitals together.")] = 600,
     seed: Annotated[int, typer.Option(metavar="N", help="Random seed.")] = 0,
     megabytes: Annotated[
         int, typer.Option(min=0, metavar="N", help="Size of NOTEEVENTS, in place of --patients.", show_default=False)
     ] = 0,
-    gzip: Annotated[bool, typer.Option("--gzip", help="Write .csv.gz.")] = False,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Write gzipped files.")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write Parquet (omop).")] = False,
     split: Annotated[bool, typer.Option("--split", help="One folder for each hospital.")] = False,
 ) -> int:
-    """Write made-up hospitals as MIMIC tables.
+    """Write made-up hospitals, as the systems of real ones export notes.
 
-    --split writes a folder for each hospital, for nodes that each have their own. --megabytes writes until the table
+    The same options make the same patients and notes, whatever the form; a notes.toml beside them says what they are.
+    --split writes a folder for each hospital; with several --form they take turns. --megabytes writes until the table
     of notes is about that large (MIMIC-III, in one folder), reusing note bodies for speed.
     """
     from data.synthetic.command import MakeError, write
+    from data.synthetic.forms.packing import Packing
 
+    if gzip and parquet:
+        raise CommandError("--gzip and --parquet exclude each other: Parquet is compressed already", USAGE)
+    packing = Packing.gzip if gzip else Packing.parquet if parquet else Packing.plain
+    forms = [one.value for one in form or [Form.mimic_iii]]
     with failing(MakeError, code=USAGE):
-        write(form.value, out, hospitals, patients, seed, megabytes, gzip, split, say)
+        write(forms, out, hospitals, patients, seed, megabytes, packing, split, say)
     return 0
 
 

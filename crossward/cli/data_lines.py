@@ -62,14 +62,24 @@ def lines(found: Findings) -> Iterator[str]:
     """What was read, and what the hospitals' notes are of."""
     read, kept = found.counts.get("read", 0), found.counts.get("kept", 0)
     yield f"{read:,} notes read, {kept:,} kept" + "".join(f", {n:,} {why}" for why, n in found.left_out.items())
-    if found.quarantine:
-        yield f"rows that could not be read are listed in {found.quarantine}"
+    yield from files(found)
+    if found.unread:
+        yield f"rows that could not be read, such as {'; '.join(found.unread)}, are listed in {found.quarantine}"
     if unused := kept - sum(one.notes for one in found.hospitals):
         yield f"{unused:,} of those kept are not used: repeated word for word, without a site, or too many"
     for one in found.hospitals:
         prefix = f"{one.name}: " if len(found.hospitals) > 1 else ""
         for line in _of_hospital(one):
             yield prefix + line
+
+
+def files(found: Findings) -> Iterator[str]:
+    """What the files were found to be, the first few of many."""
+    from data.check.reading import described
+
+    yield from (described(path, facts) for path, facts in list(found.files.items())[:_MOST])
+    if len(found.files) > _MOST:
+        yield f"{len(found.files) - _MOST} more files"
 
 
 def _of_hospital(one: Checked) -> Iterator[str]:

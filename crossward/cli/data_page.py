@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crossward.cli.data_lines import files
 from crossward.config.data_settings import DataConfig
 from crossward.machine.files import write_atomic
 from crossward.report.bars import Bar, bars_figure
@@ -40,7 +41,7 @@ def page(found: Findings, config: DataConfig) -> str:
         section(
             "What was read, and why rows are left out",
             "Every row that was read is in one of these.",
-            bars_figure(_read(found), "rows by what became of them"),
+            bars_figure(_read(found), "rows by what became of them") + _files(found),
         ),
         *(part for one in found.hospitals for part in _hospital(one, several=len(found.hospitals) > 1)),
         "<footer>Drawn by crossward data check. It holds counts of few notes: keep it inside the hospital.</footer>",
@@ -77,6 +78,12 @@ def _read(found: Findings) -> list[Bar]:
     kept = found.counts.get("kept", 0)
     rows = [Bar("kept", kept, f"{kept:,} ({kept / read:.1%})")]
     return rows + [Bar(why, n, f"{n:,} ({n / read:.1%})", alert=True) for why, n in found.left_out.items()]
+
+
+def _files(found: Findings) -> str:
+    items = [*files(found), *(f"not read: {row}" for row in found.unread)]
+    items += [f"all rows that were not read: {found.quarantine}"] if found.unread else []
+    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
 
 
 def _hospital(one: Checked, several: bool) -> list[str]:

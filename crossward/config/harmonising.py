@@ -24,12 +24,20 @@ CATEGORIES: dict[str, str] = {
 }
 """Common categories of notes, with what belongs to each."""
 
+SECTIONS = "sections"
 STEPS: dict[str, str] = {
+    "times": "times in ISO 8601",
     "categories": "own note categories to common ones",
+    "labels": "codes to chapters, outcomes to survived and died",
+    "deidentification": "one mark for whatever was removed",
+    SECTIONS: "one spelling of section headings",
 }
 """Steps by name, in their order, with what each does."""
-TEXT_STEPS = ("deidentification", "sections")
+TEXT_STEPS = ("deidentification", SECTIONS)
 """Those that change the text of a note."""
 
-SYSTEMS = ("icd9", "icd10", "snomed")
-"""Code systems of conditions that ``[labels]`` and ``[vocabulary]`` may name."""
+DISPOSITION = "disposition"
+SYSTEMS = ("icd9", "icd10", "snomed", "own", DISPOSITION)
+"""What ``[labels]`` may name: code systems of conditions (``own`` is the hospital's), and of where patients go."""
+VOCABULARIES = ("snomed", "own")
+"""Code systems whose table of chapters a hospital names itself, in ``[vocabulary]``."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from crossward.config.data_sources import SOURCES
+from crossward.config.harmonising import SECTIONS
 
 TEXT, NOTE, PATIENT, ENCOUNTER, TIME, CATEGORY, SITE = (
     "text",
@@ -31,7 +32,7 @@ COMMON_FIELDS = {
     CATEGORY: "the kind of note, in the hospital's own words",
     SITE: "the ward, department or house",
 }
-NULLS = ("NULL", "\\N", "NaN", "<NA>")
+NULLS = ("NULL", "\\N", "NaN", "-NaN", "<NA>", "NaT", "#N/A")
 """Spellings of a missing value, whatever their case, beside the empty one."""
 
 
@@ -63,7 +64,7 @@ class NotesConfig:
     columns
         (common field, own column): a field of ``COMMON_FIELDS``; ``a.b`` is a path in JSON.
     times
-        The format of ``time``, as ``strptime`` has it; empty: ISO 8601.
+        Formats of ``time``, as ``strptime`` has them; empty: ISO 8601 alone.
     categories
         (own category, common category).
     labels
@@ -73,7 +74,8 @@ class NotesConfig:
     vocabulary
         (code system, file of the hospital's own): codes to chapters, or to codes of a system that is known.
     skip
-        Steps of ``data.harmonise`` that are switched off.
+        Steps of ``data.harmonise`` that are switched off: by default the rewriting of section headings, since a house's
+        style is part of what is learnt.
     file
         The ``notes.toml`` that says all this; empty: the run config does.
     """
@@ -86,14 +88,14 @@ class NotesConfig:
     quote: str = ""
     nulls: tuple[str, ...] = NULLS
     columns: tuple[tuple[str, str], ...] = ()
-    times: str = ""
+    times: tuple[str, ...] = ()
     categories: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, LabelColumn], ...] = ()
     include: tuple[str, ...] = ()
     since: str = ""
     until: str = ""
     vocabulary: tuple[tuple[str, str], ...] = ()
-    skip: tuple[str, ...] = ()
+    skip: tuple[str, ...] = (SECTIONS,)
     file: str = field(default="", compare=False)
 
     def column(self, name: str) -> str:

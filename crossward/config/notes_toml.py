@@ -23,8 +23,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from crossward.config.data_sources import OWN, SOURCES
-from crossward.config.harmonising import CATEGORIES, STEPS, SYSTEMS
+from crossward.config.data_sources import MORTALITY, SOURCES
+from crossward.config.harmonising import CATEGORIES, DISPOSITION, STEPS, SYSTEMS, VOCABULARIES
 from crossward.config.notes_settings import COMMON_FIELDS, SITE, TEXT, LabelColumn, NotesConfig
 from crossward.config.settings import SettingsError
 from crossward.machine.paths import PathError, absolute
@@ -64,8 +64,8 @@ class _Reader:
         self.path, self.given = path, given
 
     def notes(self) -> NotesConfig:
-        _known(self.path, "key", self.given, _KEYS)
-        source = self._one_of("source", tuple(name for name in SOURCES if name != OWN))
+        _known(self.path, "key", self.given, KEYS)
+        source = self._one_of("source", tuple(name for name, entry in SOURCES.items() if not entry.maker))
         include = self._table("include", ("categories", "since", "until"))
         return NotesConfig(
             source=source,
@@ -76,14 +76,14 @@ class _Reader:
             quote=self.text("quote"),
             **({"nulls": self._texts("nulls")} if "nulls" in self.given else {}),
             columns=self._columns(source),
-            times=self.text("times"),
+            times=self._times(),
             categories=self._categories(),
             labels=self._labels(source),
             include=_texts(self.path, "include.categories", include.get("categories", [])),
             since=self._day("since", include),
             until=self._day("until", include),
             vocabulary=self._vocabulary(),
-            skip=self._skipped(),
+            **({"skip": self._skipped()} if "skip" in self.given else {}),
             file=str(self.path),
         )
 
@@ -92,6 +92,17 @@ class _Reader:
 
     def _texts(self, key: str) -> tuple[str, ...]:
         return _texts(self.path, key, self.given.get(key, []))
+
+    def _times(self) -> tuple[str, ...]:
+        found = self.given.get("times", [])
+        formats = (found,) if isinstance(found, str) else self._texts("times")
+        for stated in formats:
+            if "%" not in stated:
+                raise NotesError(
+                    f"{self.path}: times = {stated!r} is no format of strptime: %d, %m, %Y, %H, %M and the like were "
+                    'expected, such as "%d.%m.%Y %H:%M"'
+                )
+        return formats
 
     def _one_of(self, key: str, choices: tuple[str, ...]) -> str:
         value = self.text(key)
@@ -129,7 +140,7 @@ class _Reader:
                 f"{self.path}: columns.{own[0]}: the tables of source = {source!r} have columns of their own, of which "
                 f"only {SITE} is chosen: remove it"
             )
-        if SOURCES[source].is_flat and TEXT not in dict(pairs):
+        if SOURCES[source].is_flat and not SOURCES[source].text and TEXT not in dict(pairs):
             raise NotesError(f'{self.path}: columns.{TEXT} is missing: name the column of the note, {TEXT} = "..."')
         return pairs
 
@@ -166,6 +177,11 @@ class _Reader:
             raise NotesError(
                 f"{self.path}: {where}.system {_instead(system)}: one of {', '.join(SYSTEMS)} was expected"
             )
+        if system and (system == DISPOSITION) != (name == MORTALITY):
+            raise NotesError(
+                f"{self.path}: {where}.system = {system!r}: {DISPOSITION!r} is for {MORTALITY}, the others are for "
+                "codes of conditions: remove it"
+            )
         values = given.get("values", {})
         if not isinstance(values, dict):
             raise NotesError(f'{self.path}: {where}.values is {_kind(values)}: a table was expected, {{ J = "yes" }}')
@@ -181,7 +197,7 @@ class _Reader:
         raise NotesError(f"{self.path}: include.{key} is {_kind(value)}: a day was expected, {key} = 2019-12-31")
 
     def _vocabulary(self) -> Pairs:
-        pairs = self._pairs("vocabulary", SYSTEMS)
+        pairs = self._pairs("vocabulary", VOCABULARIES)
         return tuple((name, self._place(value, f"vocabulary.{name}")) for name, value in pairs)
 
     def _skipped(self) -> tuple[str, ...]:
@@ -194,7 +210,7 @@ class _Reader:
         return found
 
 
-_KEYS = tuple(entry.name for entry in dataclasses.fields(NotesConfig) if entry.name != "file")
+KEYS = tuple(entry.name for entry in dataclasses.fields(NotesConfig) if entry.name != "file")
 
 
 def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) -> None:

@@ -6,7 +6,6 @@ Not for: reading them (``data.hospitals``), or what is to be thought of the numb
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,16 +21,18 @@ from crossward.config.data_settings import LABEL, DataConfig
 from data.check.duplicates import duplicates
 from data.check.findings import Checked, Findings, Lengths, Part, Span
 from data.check.judge import warnings
+from data.check.reading import Reading
 from data.hospitals import Hospital, hospital_of, prepare
 from data.lengths import histogram, sampled, token_lengths
+from data.own_notes import resolved
 from data.plan import Plan
 from data.quoting import SHARED, is_quotable, no_text_of_others, quoted
+from data.sources import separate
 from data.tokens import note_room
 
 Ints = npt.NDArray[np.int64]
 MEASURED, COMPARED = 20_000, 10_000  # notes whose tokens are counted, whose words are compared
 NONE, NOT_NAMED = "none", "not named here"  # no category, and those that may be about one person
-QUARANTINE = "quarantine.jsonl"
 _ROWS = 10_000
 
 
@@ -46,17 +47,21 @@ def check_notes(config: DataConfig, hospitals: int | None = None, tokenizer: Any
     DataError
         they cannot be used; it says what to change.
     """
-    prepared = prepare(config, hospitals)
-    folder, found = prepared[0], prepared[1]
-    counts: dict[str, int] = json.loads((folder / "counts.json").read_text())
-    table = _Table.read(folder)
-    checked = [
-        _checked(hospital_of(prepared, index, hospitals is None), table, found, index, config, tokenizer)
-        for index in range(len(found.names))
-    ]
-    quarantine = folder / QUARANTINE
-    findings = Findings(counts, checked, quarantine=str(quarantine) if quarantine.exists() else "")
-    return dataclasses.replace(findings, warnings=warnings(findings, config))
+    apart = separate(config, hospitals) if hospitals is not None else []
+    reading, checked = Reading(), []
+    given = [(one, None) for one in apart] or [(resolved(config), hospitals)]
+    for one, among in given:
+        prepared = prepare(one, among)
+        folder, found = prepared[0], prepared[1]
+        reading.add(folder)
+        table = _Table.read(folder)
+        checked += [
+            _checked(hospital_of(prepared, index, among is None), table, found, index, one, tokenizer)
+            for index in range(len(found.names))
+        ]
+    lists = ", ".join(reading.lists)
+    findings = Findings(dict(reading.counts), checked, (), reading.files, tuple(reading.unread), lists)
+    return dataclasses.replace(findings, warnings=warnings(findings, given[0][0].notes.knows_patients))
 
 
 @dataclasses.dataclass(frozen=True)

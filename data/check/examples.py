@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from crossward.config.data_settings import DataConfig
-from data.hospitals import hospital_of, prepare
+from data.hospitals import load_hospital, load_hospitals
 from data.lengths import sampled
 from data.quoting import no_text_of_others
 
@@ -25,9 +25,8 @@ class Example(NamedTuple):
 @no_text_of_others("the notes cannot be shown")
 def examples(config: DataConfig, hospitals: int | None, count: int) -> list[Example]:
     """``count`` training notes of each hospital, drawn by ``data.seed``. Raises DataError as ``check_notes`` does."""
-    prepared, out = prepare(config, hospitals), []
-    for index in range(len(prepared[1].names)):
-        one = hospital_of(prepared, index, hospitals is None)
+    found, out = [load_hospital(config)] if hospitals is None else load_hospitals(config, hospitals), []
+    for one in found:
         for row in one.train.select(sampled(len(one.train), count, config.seed)):
             out.append(Example(one.name, row["category"], row["label"], row["text"]))
     return out

@@ -127,11 +127,29 @@ class Checked:
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """``counts``: notes read, kept, and left out by reason; ``quarantine`` is the list of unreadable rows, or empty."""
+    """What was read, and what each hospital has.
+
+    Parameters
+    ----------
+    counts : dict of str to int
+        Notes read, kept, and left out by reason.
+    hospitals : list of Checked
+        Each of them.
+    warnings : tuple of str
+        What to look at (``data.check.judge``).
+    files : dict of str to dict
+        What each file was found to be: encoding, delimiter and the like.
+    unread : tuple of str
+        The first rows that could not be read, by file and line, and why.
+    quarantine : str
+        Where all of them are listed; empty where there is none.
+    """
 
     counts: dict[str, int]
     hospitals: list[Checked]
     warnings: tuple[str, ...] = ()
+    files: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    unread: tuple[str, ...] = ()
     quarantine: str = ""
 
     @property

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crossward.config.data_settings import DataConfig
 from data.check.findings import Checked, Findings
 
 LEFT_OUT = 0.05  # of the rows read
@@ -18,12 +17,21 @@ UNMAPPED = 0.2  # of the notes have no common category
 FEW_HELD_OUT, FEW_PATIENTS = 10, 30
 
 
-def warnings(found: Findings, config: DataConfig) -> tuple[str, ...]:
-    """What to look at, in sentences that name numbers and settings; none where all is well."""
+def warnings(found: Findings, knows_patients: bool = True) -> tuple[str, ...]:
+    """What to look at, in sentences that name numbers and settings; none where all is well.
+
+    ``knows_patients``: the source says whose a note is.
+    """
     out = list(_of_reading(found))
     for one in found.hospitals:
         several = f"{one.name}: " if len(found.hospitals) > 1 else ""
-        judged = (*_of_patients(one), *_of_labels(one), *_of_lengths(one), *_of_texts(one), *_of_categories(one))
+        judged = (
+            *_of_patients(one, knows_patients),
+            *_of_labels(one),
+            *_of_lengths(one),
+            *_of_texts(one),
+            *_of_categories(one),
+        )
         out += [several + text for text in judged]
     return tuple(out)
 
@@ -39,11 +47,12 @@ def _of_reading(found: Findings) -> Iterator[str]:
             yield f"{_share(number, read)} rows are left out: {why}"
 
 
-def _of_patients(one: Checked) -> Iterator[str]:
+def _of_patients(one: Checked, known: bool) -> Iterator[str]:
     if one.notes > 1 and one.patients == one.notes:
+        which = "is the column of the patient another?" if known else "name the column of the patient if there is one."
         yield (
-            "every note is a patient of its own: name the patient column if there is one, or notes of one patient lie "
-            "on both sides of the split and held-out figures are too good"
+            f"every note is a patient of its own: {which} Notes of one patient would lie on both sides of the split, "
+            "and held-out figures be too good"
         )
     if one.patients < FEW_PATIENTS:
         yield f"{one.patients} patients: below {FEW_PATIENTS} there is little to learn from and to measure on"

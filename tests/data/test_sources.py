@@ -98,9 +98,9 @@ def test_a_folder_may_have_columns_that_the_configuration_names(
         "import functools\n"
         "from data.jsonl_files import stream_jsonl\n"
         "from data.readers.flat import read_rows\n"
-        "def stream(path, wanted, encoding):\n"
+        "def stream(path, wanted, form, intake):\n"
         "    for file in sorted(path.glob('*.jsonl')):\n"
-        "        yield from stream_jsonl(file, wanted, encoding)\n"
+        "        yield from stream_jsonl(file, wanted, form, intake)\n"
         "read = functools.partial(read_rows, stream)\n"
     )
     notes = tmp_path / "notes"

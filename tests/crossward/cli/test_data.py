@@ -158,3 +158,19 @@ def test_a_model_that_is_not_here_leaves_only_the_lengths_out(notes: Path, capsy
     output = capsys.readouterr()
     (one,) = json.loads(output.out)["hospitals"]
     assert one["lengths"] is None and "lengths in tokens are not measured" in output.err
+
+
+def test_what_the_file_is_and_which_rows_cannot_be_read_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"Befund {i} mit Größe;P{i % 20}" for i in range(80)]
+    (tmp_path / "letters.csv").write_text("\n".join(["text;who", *rows, "Frau Quill;zu;viel"]), encoding="cp1252")
+    described = tmp_path / "notes.toml"
+    described.write_text('source = "csv"\npath = "letters.csv"\n[columns]\ntext = "text"\npatient = "who"\n')
+    page = tmp_path / "page.html"
+    assert main(["data", "check", str(described), "--out", str(page)]) == 0
+    output = capsys.readouterr()
+    shown = " ".join(output.out.split())
+    for fact in ("cp1252, a guess", "separated by semicolons", "letters.csv, line 82: wrong number of fields"):
+        assert fact in shown and fact in page.read_text(), fact
+    assert "81 notes read, 80 kept" in shown and "Quill" not in output.out + output.err + page.read_text()

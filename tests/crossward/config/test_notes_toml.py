@@ -29,7 +29,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     (tmp_path / "notes.toml").write_text(text)
     got = read_notes(tmp_path / "notes.toml")
     assert (got.source, got.path, got.encoding) == ("csv", str(tmp_path / "in/a.csv"), "cp1252")
-    assert (got.delimiter, got.quote, got.nulls, got.times) == (";", "'", ("k.A.",), "%d.%m.%Y")
+    assert (got.delimiter, got.quote, got.nulls, got.times) == (";", "'", ("k.A.",), ("%d.%m.%Y",))
     assert got.column("text") == "t" and got.column("patient") == "p" and got.column("site") == ""
     assert got.categories == (("Brief", "discharge summary"),) and got.skip == ("categories",)
     assert got.label("readmitted") == LabelColumn("r") and got.label("mortality") is None
@@ -41,7 +41,12 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
 def test_a_table_says_its_column_of_text_and_the_rest_is_found_out(tmp_path: Path) -> None:
     (tmp_path / "notes.toml").write_text(TABLE)
     got = read_notes(tmp_path)
-    assert (got.encoding, got.delimiter, got.nulls, got.skip) == ("", "", NULLS, ()) and not got.knows_patients
+    assert (got.encoding, got.delimiter, got.nulls, got.skip) == (
+        "",
+        "",
+        NULLS,
+        ("sections",),
+    ) and not got.knows_patients
     (tmp_path / "notes.toml").write_text('source = "mimic-iii"\npath = "/data/mimic"\n')
     assert read_notes(tmp_path).knows_patients
 
@@ -50,7 +55,7 @@ def test_a_table_says_its_column_of_text_and_the_rest_is_found_out(tmp_path: Pat
     ("text", "says"),
     [
         ("source = ", r"notes.toml"),
-        ('path = "a"', r"source is missing: one of synthetic"),
+        ('path = "a"', r"source is missing: one of mimic-iii"),
         ('source = "cvs"\npath = "a"', r"source = 'cvs' is unknown: one of .*csv"),
         ('source = "own"\npath = "a"', r"source = 'own' is unknown"),
         ('source = "csv"', r"path is missing: name the file"),
@@ -69,11 +74,19 @@ def test_a_table_says_its_column_of_text_and_the_rest_is_found_out(tmp_path: Pat
         (f'{TABLE}[labels.x]\ncolum = "c"', r"no key in \[labels.x\] 'colum', did you mean 'column'"),
         (f'{TABLE}[labels.x]\nsystem = "icd9"', r"labels.x.column is missing"),
         (f'{TABLE}[labels.x]\ncolumn = "c"\nsystem = "icd11"', r"labels.x.system = 'icd11' is unknown: one of icd9"),
+        (
+            f'{TABLE}[labels.x]\ncolumn = "c"\nsystem = "disposition"',
+            r"labels.x.system = 'disposition': 'disposition' is f",
+        ),
         (f'{TABLE}[labels.x]\ncolumn = "c"\nvalues = "J"', r"labels.x.values is a text: a table was expected"),
         (f'{TABLE}[include]\nsince = "2019"', r"include.since is a text: a day was expected, since = 2019-12-31"),
         (f'{TABLE}[include]\ncategories = "a"', r"include.categories is no list of texts"),
         (f'nulls = "NULL"\n{TABLE}', r"nulls is no list of texts: nulls = "),
-        (f'{TABLE}[vocabulary]\nicd11 = "a"', r"no key in \[vocabulary\] 'icd11'.*icd10"),
+        (f'{TABLE}[vocabulary]\nicd11 = "a"', r"no key in \[vocabulary\] 'icd11'; known are snomed, own"),
+        (
+            f'times = "DD.MM.YYYY"\n{TABLE}',
+            r"times = 'DD.MM.YYYY' is no format of strptime: %d, .* such as \"%d.%m.%Y %H",
+        ),
         (f'skip = ["category"]\n{TABLE}', r"skip: there is no step 'category', did you mean 'categories'"),
     ],
 )

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from crossward.config.data_settings import DataConfig
 from data.check.findings import Checked, Duplicates, Findings, Lengths, Part
 from data.check.judge import warnings
 
@@ -28,7 +27,7 @@ COUNTS = {"read": 1010, "kept": 1000, "empty": 10}
 
 
 def warned(counts: dict[str, int] = COUNTS, **changes: Any) -> list[str]:
-    return list(warnings(Findings(counts, [replace(WELL, **changes)]), DataConfig()))
+    return list(warnings(Findings(counts, [replace(WELL, **changes)])))
 
 
 def test_nothing_is_said_where_all_is_well() -> None:
@@ -66,5 +65,5 @@ def test_each_reason_to_look_is_said_once(changes: dict[str, Any], says: str) ->
 
 def test_several_hospitals_are_told_apart() -> None:
     south = replace(WELL, name="South", labels={"survived": 1000})
-    (found,) = warnings(Findings(COUNTS, [WELL, south]), DataConfig())
+    (found,) = warnings(Findings(COUNTS, [WELL, south]))
     assert found.startswith("South: every note has the label survived")

@@ -1,0 +1,47 @@
+"""How a file of notes is written, as its hospital states it; what is not stated is found out (``data.formats``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossward.config.notes_settings import NULLS, NotesConfig
+
+NO_VALUES = ("NA", "N/A", "None", "(null)", "nil")
+"""How people write that there is none. A label or a ward may be called so; an id, a time or a note is not."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written.
+
+    Parameters
+    ----------
+    encoding : str
+        A name that Python knows; "" = found out.
+    delimiter : str
+        One character, or "tab"; "" = found out.
+    quote : str
+        The character around fields, followed by a backslash where that escapes; "none"; "" = found out.
+    nulls : tuple[str, ...]
+        Spellings of a missing value in every column, whatever their case.
+    """
+
+    encoding: str = ""
+    delimiter: str = ""
+    quote: str = ""
+    nulls: tuple[str, ...] = NULLS
+
+    @classmethod
+    def of(cls, notes: NotesConfig) -> Form:
+        """As ``notes`` states it."""
+        return cls(notes.encoding, notes.delimiter, notes.quote, notes.nulls)
+
+    @property
+    def words(self) -> list[str]:
+        """Every spelling of a missing value in the cases that occur."""
+        return in_cases(self.nulls)
+
+
+def in_cases(words: tuple[str, ...]) -> list[str]:
+    """``words`` as they are, in lower case, in upper case and with a capital."""
+    return sorted({spelt for word in words for spelt in (word, word.lower(), word.upper(), word.capitalize())})

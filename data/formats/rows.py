@@ -1,0 +1,268 @@
+"""Falls the bytes of a CSV file into whole rows with their lines, without reading their fields.
+
+Rows of the wrong number of fields, and those in which text follows a closing quote, are reported and left out, so that
+a reader of fields sees sound rows alone. A quote opens a field only at its beginning, as Arrow has it.
+
+Not for: bytes that are not UTF-8, or another encoding that has ASCII's bytes for ASCII's characters alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from data.formats.dialect import Dialect
+
+Ints = npt.NDArray[np.int64]
+Reject = Callable[[int, str, str], None]
+WRONG_WIDTH, STRAY_QUOTE, NULS, UNDECODABLE = (
+    "wrong number of fields",
+    "text after a closing quote",
+    "a run of NUL bytes",
+    "not in the file's encoding",
+)
+MOST = 64 << 20  # bytes of a row
+_NEWLINE, _RETURN = 10, 13
+_HOLE = b"\x00" * 16  # as many NULs are a hole in the file; fewer are padding, which is no text
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Whole rows as UTF-8, and the line, from 1, on which each begins."""
+
+    data: bytes
+    lines: Ints
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Rows of a block: where each begins and ends, how many fields it has, whether text follows a closing quote."""
+
+    starts: Ints
+    ends: Ints
+    fields: Ints
+    stray: npt.NDArray[np.bool_]
+
+
+class OpenQuoteError(Exception):
+    """The bytes ended inside a quoted field that was opened on ``line``."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+class LongRowError(Exception):
+    """The row that begins on ``line`` has more than ``MOST`` bytes."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+class Splitter:
+    """Rows of one file from blocks of its bytes.
+
+    Parameters
+    ----------
+    dialect : Dialect
+        How fields are separated and quoted, how many there are, and on which line rows begin.
+    reject : callable
+        Called with line, reason and detail of a row that is left out.
+    """
+
+    def __init__(self, dialect: Dialect, reject: Reject) -> None:
+        self.dialect, self.reject = dialect, reject
+        self.line = 1  # on which the next block begins
+        self.nuls = 0
+        self._quote = ord(dialect.quote) if dialect.quote else -1
+        self._delimiter = ord(dialect.delimiter)
+        self._field = _field_pattern(dialect)
+
+    def split(self, blocks: Iterable[bytes]) -> Iterator[Rows]:
+        """The rows of the file whose bytes are ``blocks``.
+
+        Raises
+        ------
+        OpenQuoteError
+            the file ends inside a quoted field.
+        LongRowError
+            a row does not end.
+        """
+        left, enough = b"", 0
+        for block in blocks:
+            left += block
+            if len(left) < enough:  # a long row: it is looked at again when it has doubled
+                continue
+            whole = len(left)
+            rows, left = self._rows(left, last=False)
+            enough = 2 * whole if len(left) == whole else 0
+            if len(left) > MOST:
+                raise LongRowError(self.line)
+            if rows is not None:
+                yield rows
+        if left:
+            rows, left = self._rows(left, last=True)
+            if rows is not None:
+                yield rows
+
+    def _rows(self, block: bytes, last: bool) -> tuple[Rows | None, bytes]:
+        """Sound rows of ``block``, and what it has of a row that goes on."""
+        if last and block[-1] not in (_NEWLINE, _RETURN):
+            block += b"\n"
+        marks = np.frombuffer(block, np.uint8)
+        newlines = _newlines(marks, block, last)
+        found = self._quickly(marks, newlines) or self._carefully(block, last)
+        if not len(found.ends):
+            if last:
+                raise OpenQuoteError(self.line + self._open_after(block, 0))
+            return None, block
+        lines = self.line + np.searchsorted(newlines, found.starts)
+        end = int(found.ends[-1])
+        if last and end < len(block):
+            raise OpenQuoteError(self.line + self._open_after(block, end))
+        self.line += int(np.searchsorted(newlines, end))
+        return self._sound(block, found, lines), block[end:]
+
+    def _open_after(self, block: bytes, at: int) -> int:
+        """How many lines before the quote that is open where ``block``, of which a row begins at ``at``, ends."""
+        while at < len(block) and (match := self._field.match(block, at)):
+            if block[at] == self._quote and match["quoted"] is None:
+                break
+            at = match.end()
+        return len(re.findall(rb"\r\n?|\n", block[:at]))
+
+    def _quickly(self, marks: npt.NDArray[np.uint8], newlines: Ints) -> _Found | None:
+        """Rows of a block in which every quote opens, closes or is doubled; None of any other.
+
+        Then an even number of quotes stands before whatever is outside of quoted fields.
+        """
+        if self.dialect.escape:
+            return None
+        quotes = np.flatnonzero(marks == self._quote) if self.dialect.quote else np.empty(0, np.int64)
+        ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0] + 1
+        seen = quotes[: np.searchsorted(quotes, ends[-1])] if len(ends) else quotes
+        if not self._well_formed(marks, seen):
+            return None
+        if not len(ends):
+            return _Found(ends, ends, ends, ends.astype(bool))
+        delimiters = np.flatnonzero(marks == self._delimiter)
+        delimiters = delimiters[np.searchsorted(quotes, delimiters) % 2 == 0]
+        starts = np.concatenate([[0], ends[:-1]])
+        fields = np.searchsorted(delimiters, ends) - np.searchsorted(delimiters, starts) + 1
+        return _Found(starts, ends, fields, np.zeros(len(ends), bool))
+
+    def _well_formed(self, marks: npt.NDArray[np.uint8], quotes: Ints) -> bool:
+        opening, closing = quotes[::2], quotes[1::2]
+        before = marks[np.maximum(opening - 1, 0)]
+        after = marks[np.minimum(closing + 1, len(marks) - 1)]
+        allowed = (self._delimiter, _NEWLINE, _RETURN, self._quote)
+        opens = np.isin(before, allowed) | (opening == 0)
+        # a quote before an opening one has to be the half of a doubled one, not one that closed and was opened again
+        return bool(opens.all() and np.isin(after, allowed).all())
+
+    def _carefully(self, block: bytes, last: bool) -> _Found:
+        """Rows of any block, field by field."""
+        starts, ends, fields, strays = [], [], [], []
+        at = start = 0
+        count, stray = 0, False
+        while at < len(block) and (match := self._field.match(block, at)):
+            if match["quoted"] is None and block[at] == self._quote:
+                break  # open to the end of the block
+            end = match["end"]
+            if not end or (end == b"\r" and match.end() == len(block) and not last):
+                break
+            count += 1
+            stray = stray or (match["quoted"] is not None and bool(match["rest"]))
+            at = match.end()
+            if end[0] != self._delimiter:
+                starts.append(start)
+                ends.append(at)
+                fields.append(count)
+                strays.append(stray)
+                start, count, stray = at, 0, False
+        return _Found(*(np.array(one, np.int64) for one in (starts, ends, fields)), np.array(strays, bool))
+
+    def _sound(self, block: bytes, found: _Found, lines: Ints) -> Rows | None:
+        """Rows of the right width after the header, without blank lines; the others are reported."""
+        size = found.ends - found.starts
+        wanted = (lines >= self.dialect.first_line) & ~_is_blank(block, found, size, self.dialect.width)
+        bad = wanted & ((found.fields != self.dialect.width) | found.stray)
+        if self.dialect.stray_lines or b"\x00" in block:
+            bad |= wanted & self._damaged(block, found, lines)
+        for at in np.flatnonzero(bad):
+            self._report(block, found, lines, int(at))
+        keep = wanted & ~bad
+        if not keep.any():
+            return None
+        if keep.all():
+            data = block[int(found.starts[0]) : int(found.ends[-1])]
+        else:
+            data = b"".join(block[s:e] for s, e in zip(found.starts[keep], found.ends[keep], strict=True))
+        if b"\x00" in data:
+            self.nuls += data.count(0)
+            data = data.replace(b"\x00", b"")
+        return Rows(data, lines[keep])
+
+    def _damaged(self, block: bytes, found: _Found, lines: Ints) -> npt.NDArray[np.bool_]:
+        """Rows with holes, and those that are not UTF-8."""
+        rows = (block[s:e] for s, e in zip(found.starts, found.ends, strict=True))
+        return np.array([_HOLE in row or not _decodes(row) for row in rows], bool)
+
+    def _report(self, block: bytes, found: _Found, lines: Ints, at: int) -> None:
+        row = block[found.starts[at] : found.ends[at]]
+        line, fields = int(lines[at]), int(found.fields[at])
+        if _HOLE in row:
+            self.reject(line, NULS, "")
+        elif found.stray[at]:
+            self.reject(line, STRAY_QUOTE, "")
+        elif fields != self.dialect.width:
+            self.reject(line, WRONG_WIDTH, f"Expected {self.dialect.width} columns, got {fields}")
+        else:
+            self.reject(line, UNDECODABLE, "")
+
+
+def _newlines(marks: npt.NDArray[np.uint8], block: bytes, last: bool) -> Ints:
+    """Where lines end: at line feeds, and at carriage returns that none follows."""
+    newlines = np.flatnonzero(marks == _NEWLINE)
+    if b"\r" not in block:
+        return newlines
+    returns = np.flatnonzero(marks[:-1] == _RETURN)
+    alone = returns[marks[returns + 1] != _NEWLINE]
+    if last and block.endswith(b"\r"):
+        alone = np.append(alone, len(block) - 1)
+    return np.sort(np.concatenate([newlines, alone])) if len(alone) else newlines
+
+
+def _is_blank(block: bytes, found: _Found, size: Ints, width: int) -> npt.NDArray[np.bool_]:
+    """Lines of nothing, and of spaces where a row has several fields."""
+    blank = size <= 0
+    for at in np.flatnonzero((found.fields == 1) & ((size <= 2) | (width > 1))):
+        row = block[found.starts[at] : found.ends[at]]
+        blank[at] = not (row.strip() if width > 1 else row.strip(b"\r\n"))
+    return blank
+
+
+def _decodes(row: bytes) -> bool:
+    try:
+        row.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _field_pattern(dialect: Dialect) -> re.Pattern[bytes]:
+    """One field, quoted or not, with what ends it."""
+    delimiter, quote = re.escape(dialect.delimiter.encode()), re.escape(dialect.quote.encode())
+    escape, special = (rb"|\\.", rb"\\") if dialect.escape else (b"", b"")
+    quoted = rb"(?P<quoted>(?!))"
+    if dialect.quote:
+        inner = rb"[^" + quote + special + rb"]*"
+        held = rb"(?P<quoted>" + inner + rb"(?:(?:" + quote * 2 + escape + rb")" + inner + rb")*)"
+        quoted = quote + held + quote + rb"(?!" + quote + rb")"
+    rest = rb"(?P<rest>(?:[^\r\n" + delimiter + special + rb"]" + escape + rb")*)"
+    return re.compile(rb"(?:" + quoted + rb")?" + rest + rb"(?P<end>" + delimiter + rb"|\r\n|\r|\n|\Z)", re.DOTALL)
