@@ -10,15 +10,17 @@ import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from crossward.cli import profile
 from crossward.cli.common import PATH, USAGE, CommandError, RunConfig, example, failing, say
 from crossward.cli.data_lines import print_findings
-from crossward.config.data_settings import DataConfig
 from crossward.machine.text import printable
+
+if TYPE_CHECKING:
+    from crossward.config.data_settings import DataConfig
 
 
 class Form(StrEnum):
@@ -120,7 +122,7 @@ def check(
         else:
             print_findings(found, config)
         if out is not None:
-            from crossward.cli.data_page import write_page
+            from crossward.evaluation.notes_page import write_page
 
             write_page(out, found, config)
             print(f"page: {out}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """What ``crossward data check`` prints of its findings.
 
-Not for: the commands (``crossward.cli.data``) or the page (``crossward.cli.data_page``).
+Not for: the commands (``crossward.cli.data``) or the page (``crossward.evaluation.notes_page``).
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from crossward.config.data_settings import DataConfig
-
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from crossward.config.data_settings import DataConfig
     from data.check.findings import Checked, Findings, Part
 
 _MOST = 12  # names in a line
@@ -60,9 +59,11 @@ def _room(found: Findings) -> str:
 
 def lines(found: Findings) -> Iterator[str]:
     """What was read, and what the hospitals' notes are of."""
+    from data.check.reading import described
+
     read, kept = found.counts.get("read", 0), found.counts.get("kept", 0)
     yield f"{read:,} notes read, {kept:,} kept" + "".join(f", {n:,} {why}" for why, n in found.left_out.items())
-    yield from files(found)
+    yield from described(found.files)
     if found.unread:
         yield f"rows that could not be read, such as {'; '.join(found.unread)}, are listed in {found.quarantine}"
     if unused := kept - sum(one.notes for one in found.hospitals):
@@ -71,15 +72,6 @@ def lines(found: Findings) -> Iterator[str]:
         prefix = f"{one.name}: " if len(found.hospitals) > 1 else ""
         for line in _of_hospital(one):
             yield prefix + line
-
-
-def files(found: Findings) -> Iterator[str]:
-    """What the files were found to be, the first few of many."""
-    from data.check.reading import described
-
-    yield from (described(path, facts) for path, facts in list(found.files.items())[:_MOST])
-    if len(found.files) > _MOST:
-        yield f"{len(found.files) - _MOST} more files"
 
 
 def _of_hospital(one: Checked) -> Iterator[str]:

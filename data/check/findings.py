@@ -1,6 +1,7 @@
 """What a check of notes has found, as plain values.
 
-Not for: finding it (``data.check.check``) or showing it (``crossward.cli.data_lines``, ``crossward.cli.data_page``).
+Not for: finding it (``data.check.check``), or showing it (``crossward.cli.data_lines``,
+``crossward.evaluation.notes_page``).
 """
 
 from __future__ import annotations

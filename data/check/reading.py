@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-FIRST = 5  # rows that could not be read, of each hospital
+FIRST, FILES = 5, 12  # rows of each hospital that could not be read, and files, that are named
 _QUARANTINE = "quarantine.jsonl"
 
 
@@ -46,8 +46,13 @@ def _named(rows: Iterable[str]) -> list[str]:
     return out
 
 
-def described(path: str, facts: dict[str, Any]) -> str:
-    """What a file was found to be, in words."""
+def described(files: Mapping[str, dict[str, Any]]) -> list[str]:
+    """What each file was found to be, the first few of many."""
+    shown = [_described(path, facts) for path, facts in list(files.items())[:FILES]]
+    return [*shown, *([f"{len(files) - FILES} more files"] if len(files) > FILES else [])]
+
+
+def _described(path: str, facts: dict[str, Any]) -> str:
     what = [facts.get("format", ""), facts.get("compression", "")]
     if encoding := facts.get("encoding"):
         what.append(f"{encoding}{', a guess' if facts.get('encoding_known') == 'guessed' else ''}")

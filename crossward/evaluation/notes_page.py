@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from crossward.cli.data_lines import files
 from crossward.config.data_settings import DataConfig
 from crossward.machine.files import write_atomic
 from crossward.report.bars import Bar, bars_figure
 from crossward.report.document import document
 from crossward.report.parts import section, table, tile
 from crossward.report.svg import escape
-
-if TYPE_CHECKING:
-    from data.check.findings import Checked, Findings, Lengths
+from data.check.findings import Checked, Findings, Lengths
+from data.check.reading import described
+from data.lengths import BUCKETS, bucket_names
 
 _MOST = 25  # bars of a figure
 
@@ -81,7 +79,7 @@ def _read(found: Findings) -> list[Bar]:
 
 
 def _files(found: Findings) -> str:
-    items = [*files(found), *(f"not read: {row}" for row in found.unread)]
+    items = [*described(found.files), *(f"not read: {row}" for row in found.unread)]
     items += [f"all rows that were not read: {found.quarantine}"] if found.unread else []
     return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
 
@@ -111,8 +109,6 @@ def _counts(title: str, says: str, counts: Mapping[str, int]) -> str:
 
 
 def _lengths(title: str, lengths: Lengths) -> str:
-    from data.lengths import BUCKETS, bucket_names
-
     lows = (0, *BUCKETS)
     rows = [
         Bar(name, n, f"{n:,} ({n / max(lengths.measured, 1):.1%})", alert=low >= lengths.room)
