@@ -21,10 +21,11 @@ import pyarrow.csv as pacsv
 from data.errors import DataError
 from data.files import UNREADABLE, unreadable, wrong_encoding
 from data.formats.content import open_bytes
-from data.formats.dialect import NAMED, Dialect, sniff
+from data.formats.dialect import NAMED, Dialect
 from data.formats.encodings import encoding_of
 from data.formats.form import Form
 from data.formats.rows import MOST, LongRowError, OpenQuoteError, Rows, Splitter
+from data.formats.sniffing import sniff
 from data.quarantine import Intake
 from data.quoting import columns
 
@@ -105,7 +106,7 @@ def _blocks(path: Path, dialect: Dialect) -> Iterator[bytes]:
             if decoder is None:
                 yield block.removeprefix(codecs.BOM_UTF8) if first else block
             elif text := decoder.decode(block):
-                yield text.encode()
+                yield (text.removeprefix("\ufeff") if first else text).encode()
             first = False
         if decoder is not None and (text := decoder.decode(b"", final=True)):
             yield text.encode()

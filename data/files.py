@@ -1,6 +1,6 @@
 """What is wrong with a file that cannot be read or decoded, and where.
 
-Not for: what is in it (``data.csv_files``, ``data.jsonl_files``), nor finding its encoding (``data.formats.encodings``).
+Not for: what is in it (``data.csv_files``, ``data.jsonl_files``), nor its encoding (``data.formats.encodings``).
 """
 
 from __future__ import annotations

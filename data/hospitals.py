@@ -13,14 +13,13 @@ from datasets import Dataset
 
 from crossward.config.data_settings import LABEL, DataConfig
 from crossward.config.data_sources import SOURCES
-from crossward.machine.paths import absolute
 from data.cache import digest
 from data.errors import DataError
-from data.labels import given_labels
+from data.labels import as_label, given_labels
 from data.notes_file import notes_file
 from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
-from data.sources import make, public_label, separate
+from data.sources import make, place, public_label, separate
 from data.splits import Ints
 
 _COLUMNS = ["note_id", "patient_id", "time", "text", "category", "kind", "label"]
@@ -57,7 +56,7 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
     elif not given and not whole:
         raise DataError(
             f"{config.path}: the labels of {config.label_column!r} must be the same list at every hospital. "
-            f"Set data.labels to all of them, comma-separated (here: {listed(found.labels)})."
+            f"Set data.labels to all of them, comma-separated (here: {listed(found.labels, spell=as_label)})."
         )
     if len(found.labels) < 2:
         raise DataError(
@@ -83,7 +82,8 @@ def prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tupl
             "data-path in the node config"
         )
     config, names = make(config, hospitals)
-    path = Path(config.path) if SOURCES[config.source].is_url else absolute(config.path, "data.path")
+    path = place(config)
+    config = dataclasses.replace(config, path=str(path))
     notes = notes_file(path, config)
     found = plan(notes, config, hospitals)
     labels = _labels(config, found, hospitals is not None)

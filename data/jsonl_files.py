@@ -111,8 +111,8 @@ def _is_text(line: str) -> bool:
 
 
 def _fault(error: json.JSONDecodeError) -> str:
-    """What is wrong, without the character that the parser may name after a colon."""
-    return error.msg.partition(":")[0]
+    """What is wrong, without the character that the parser may name at the end."""
+    return error.msg.partition(": ")[0]
 
 
 def _objects_of_array(text: io.TextIOWrapper, intake: Intake) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -160,7 +160,8 @@ class _Window:
                     self.held += more
                     continue
                 self.at = min(error.pos, len(self.held))
-                raise self._broken(f"not JSON ({_fault(error)})") from None
+                cut = "" if more else "; was the file cut off?"
+                raise self._broken(f"not JSON ({_fault(error)}){cut}") from None
             line = self.line + self.held.count("\n", 0, self.at)
             self.at = end
             return line, value

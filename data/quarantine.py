@@ -2,7 +2,7 @@
 
 ``quarantine.jsonl`` in the cache, beside the notes, lists them; it never holds a row's text. ``reading.json`` says what
 each file was found to be: encoding, delimiter, missing values. Not for notes that a setting leaves out: those are
-counted by ``data.readers.Counts.keep``.
+counted by the readers (``data.readers``).
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from crossward.config.data_settings import DataConfig
-from crossward.config.data_sources import SOURCES
+from crossward.config.data_sources import SOURCES, TEXT_FILES
+from crossward.machine.paths import absolute
 from data.cache import stamp
 from data.errors import DataError
 from data.labels import LABELS, Label
@@ -51,7 +52,10 @@ def files(path: Path, config: DataConfig) -> list[Path]:
         return [path]
     if not SOURCES[config.source].is_folder:
         if path.is_dir():
-            raise DataError(f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file.")
+            raise DataError(
+                f"{path}: is a folder; data.source = {config.source!r} needs data.path to be one file. For a folder of "
+                f".txt files it is {TEXT_FILES!r}."
+            )
         return [path]
     found = (p for p in path.rglob("*") if not any(part.startswith(".") for part in p.relative_to(path).parts))
     return sorted(p for p in found if p.is_file())
@@ -63,6 +67,14 @@ def stamps_of(path: Path, config: DataConfig) -> list[object]:
         with no_text_of_others("the database cannot be read"):
             return [resolve_name("data.formats.sql:fingerprint")(config.notes)]
     return [stamp(file) for file in files(path, config)]
+
+
+def place(config: DataConfig) -> Path:
+    """The path of the notes, absolute; of a database a name that has no password in it."""
+    if SOURCES[config.source].is_url:
+        named: Path = resolve_name("data.formats.sql:source_path")(config.notes)
+        return named
+    return absolute(config.path, "data.path")
 
 
 def vocabularies(config: DataConfig) -> list[Path]:

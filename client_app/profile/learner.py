@@ -17,6 +17,7 @@ import numpy as np
 from client_app.profile.coding import LEAST, Coding, Ints, ProfileError, Totals
 from client_app.training.spec import LearnerSpec, site_name
 from client_app.training.trained import Trained, Vector
+from crossward.adapters.ranks import Shapes
 from crossward.config.data_settings import DataConfig
 from crossward.config.model_settings import ModelConfig
 from crossward.config.privacy_settings import LOCAL_UNITS, PATIENT, PrivacySettings
@@ -47,6 +48,7 @@ class ProfileLearner:
         self.notes, self.cells, self.coding, self.site = notes, layout, coding, site
         self.privacy, self.randomness = privacy or PrivacySettings(), randomness
         self.layout, self.sizes = shape_of(layout, coding)
+        self.shapes: Shapes = ((self.layout, self.sizes),)
         patients = len(np.unique(notes.patients))
         of_unit = patients if self.privacy.unit == PATIENT else len(notes.patients)
         self.units = of_unit if self.privacy.unit in LOCAL_UNITS else 0

@@ -37,7 +37,9 @@ class DataConfig:
     path: str = field(
         default="", metadata=_key("path", "The folder or file of notes; for own, a notes.toml.", path=PATH)
     )
-    encoding: str = field(default="utf-8", metadata=_key("encoding", "Text encoding of the files in data.path."))
+    encoding: str = field(
+        default="", metadata=_key("encoding", "Text encoding of the files in data.path; empty: found out and reported.")
+    )
     text_column: str = field(
         default="text", metadata=_key("text-column", "The column that holds the note (csv and jsonl).")
     )
@@ -56,7 +58,8 @@ class DataConfig:
         default="",
         metadata=_key(
             "labels",
-            "All labels of all hospitals, comma-separated, identical at each of them (csv and jsonl, label task).",
+            "All labels of all hospitals, comma-separated, identical at each of them (label task on a table's own "
+            "column); one with a comma in double quotes.",
         ),
     )
     partition: str = field(

@@ -70,6 +70,7 @@ def profile_run(config: RunConfig, where: str) -> RunConfig:
     return replace(
         config,
         run=replace(config.run, alone=False),
+        lora=replace(config.lora, ranks=""),
         schedule=Schedule(versions=1, local_steps=1, peak=1.0, kind=CONSTANT, warmup=0.0, server_rate=1.0),
         strategy=counting,
         encryption=replace(encryption, policy=ALL, plan=f"{MOST_FIELD_BITS - WEIGHT_BITS},{WEIGHT_BITS},0"),

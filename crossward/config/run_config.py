@@ -25,6 +25,7 @@ from crossward.config.personal_settings import PersonalSettings
 from crossward.config.privacy_checks import check_private
 from crossward.config.privacy_settings import PrivacySettings
 from crossward.config.profile_run import profile_run
+from crossward.config.ranks import check_ranks
 from crossward.config.run_settings import RunSettings, SimulationSettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError, keyed, read_settings
@@ -99,6 +100,7 @@ class RunConfig:
         if config.run.profile:
             config = profile_run(config, where)
         check_private(config, where)
+        check_ranks(config, where)
         mechanism = hospital_mechanism(config.privacy, config.strategy.min_contributors, config.schedule.versions)
         if mechanism is None:
             return config

@@ -25,7 +25,7 @@ _FIRST = (
 _REFUSED = (
     (b"%PDF", "a PDF document", "Export its text"),
     (b"{\\rtf", "a document in RTF", "Export its text"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", "Save it as .xlsx or as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old Office file, or one with a password", "Save it as .xlsx or as CSV"),
     (b"ARROW1", "an Arrow (Feather) file", "Save it as Parquet"),
     (b"Obj\x01", "an Avro file", "Save it as Parquet"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "Unpack it"),
@@ -63,7 +63,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     if found == "zip":
         return _member(path)
     opened = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}.get(found)
-    return opened(path, "rb") if opened else path.open("rb")  # type: ignore[operator, no-any-return]
+    return opened(path, "rb") if opened else path.open("rb")  # type: ignore[operator]
 
 
 def _member(path: Path) -> IO[bytes]:
@@ -73,7 +73,7 @@ def _member(path: Path) -> IO[bytes]:
         archive.close()
         what = "is encrypted" if members and members[0].flag_bits & 1 else f"holds {len(members)} files"
         raise DataError(f"{path}: is a zip archive that {what}; one file in it was expected. Unpack it.")
-    return io.BufferedReader(archive.open(members[0]), 1 << 20)  # type: ignore[arg-type, type-var]
+    return io.BufferedReader(archive.open(members[0]), 1 << 20)  # type: ignore[type-var]
 
 
 def kind(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossward.config.notes_settings import NULLS, NotesConfig
+from data.errors import DataError
 
 NO_VALUES = ("NA", "N/A", "None", "(null)", "nil")
 """How people write that there is none. A label or a ward may be called so; an id, a time or a note is not."""
@@ -35,6 +36,41 @@ class Form:
     def of(cls, notes: NotesConfig) -> Form:
         """As ``notes`` states it."""
         return cls(notes.encoding, notes.delimiter, notes.quote, notes.nulls)
+
+    @property
+    def separator(self) -> str:
+        """The stated delimiter as one character.
+
+        Raises
+        ------
+        DataError
+            it is more than one, or none of ASCII.
+        """
+        found = "\t" if self.delimiter.lower() in ("tab", "\\t") else self.delimiter
+        if len(found) != 1 or not found.isascii():
+            raise DataError(f"delimiter of the notes = {self.delimiter!r}: one character was expected, or 'tab'.")
+        return found
+
+    @property
+    def quoting(self) -> tuple[str, bool] | None:
+        """The stated quote, "" for none, and whether a backslash escapes; None where nothing is stated.
+
+        Raises
+        ------
+        DataError
+            it is something else.
+        """
+        if not self.quote:
+            return None
+        if self.quote.lower() == "none":
+            return "", False
+        quote, escape = self.quote[0], self.quote[1:]
+        if escape not in ("", "\\") or not quote.isascii() or quote.isalnum():
+            raise DataError(
+                f"quote of the notes = {self.quote!r}: one character was expected, a backslash after it where that "
+                "escapes, or 'none'."
+            )
+        return quote, bool(escape)
 
     @property
     def words(self) -> list[str]:

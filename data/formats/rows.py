@@ -19,12 +19,14 @@ from data.formats.dialect import Dialect
 
 Ints = npt.NDArray[np.int64]
 Reject = Callable[[int, str, str], None]
-WRONG_WIDTH, STRAY_QUOTE, NULS, UNDECODABLE = (
+WRONG_WIDTH, NAMES_AGAIN, STRAY_QUOTE, NULS, UNDECODABLE = (
     "wrong number of fields",
+    "the column names again",
     "text after a closing quote",
     "a run of NUL bytes",
     "not in the file's encoding",
 )
+_BACKSLASH = "a backslash stands before a quote; if it escapes, say so in notes.toml: quote = '\"\\'"
 MOST = 64 << 20  # bytes of a row
 _NEWLINE, _RETURN = 10, 13
 _HOLE = b"\x00" * 16  # as many NULs are a hole in the file; fewer are padding, which is no text
@@ -79,6 +81,7 @@ class Splitter:
         self.dialect, self.reject = dialect, reject
         self.line = 1  # on which the next block begins
         self.nuls = 0
+        self._names = b""  # the line of column names as it stands there
         self._quote = ord(dialect.quote) if dialect.quote else -1
         self._delimiter = ord(dialect.delimiter)
         self._field = _field_pattern(dialect)
@@ -185,13 +188,14 @@ class Splitter:
                 fields.append(count)
                 strays.append(stray)
                 start, count, stray = at, 0, False
-        return _Found(*(np.array(one, np.int64) for one in (starts, ends, fields)), np.array(strays, bool))
+        where = (np.array(one, np.int64) for one in (starts, ends, fields))
+        return _Found(next(where), next(where), next(where), np.array(strays, bool))
 
     def _sound(self, block: bytes, found: _Found, lines: Ints) -> Rows | None:
         """Rows of the right width after the header, without blank lines; the others are reported."""
         size = found.ends - found.starts
         wanted = (lines >= self.dialect.first_line) & ~_is_blank(block, found, size, self.dialect.width)
-        bad = wanted & ((found.fields != self.dialect.width) | found.stray)
+        bad = wanted & ((found.fields != self.dialect.width) | found.stray | self._is_names(block, found, size, lines))
         if self.dialect.stray_lines or b"\x00" in block:
             bad |= wanted & self._damaged(block, found, lines)
         for at in np.flatnonzero(bad):
@@ -208,6 +212,16 @@ class Splitter:
             data = data.replace(b"\x00", b"")
         return Rows(data, lines[keep])
 
+    def _is_names(self, block: bytes, found: _Found, size: Ints, lines: Ints) -> npt.NDArray[np.bool_]:
+        """Rows that are the line of column names, as where two files were put together."""
+        before = np.flatnonzero(lines < self.dialect.first_line)
+        if len(before):
+            self._names = block[found.starts[before[-1]] : found.ends[before[-1]]]
+        same: npt.NDArray[np.bool_] = (size == len(self._names)) & (lines >= self.dialect.first_line)
+        for at in np.flatnonzero(same):
+            same[at] = block[found.starts[at] : found.ends[at]] == self._names
+        return same
+
     def _damaged(self, block: bytes, found: _Found, lines: Ints) -> npt.NDArray[np.bool_]:
         """Rows with holes, and those that are not UTF-8."""
         rows = (block[s:e] for s, e in zip(found.starts, found.ends, strict=True))
@@ -219,7 +233,9 @@ class Splitter:
         if _HOLE in row:
             self.reject(line, NULS, "")
         elif found.stray[at]:
-            self.reject(line, STRAY_QUOTE, "")
+            self.reject(line, STRAY_QUOTE, _BACKSLASH if b"\\" + self.dialect.quote.encode() in row else "")
+        elif row == self._names:
+            self.reject(line, NAMES_AGAIN, "")
         elif fields != self.dialect.width:
             self.reject(line, WRONG_WIDTH, f"Expected {self.dialect.width} columns, got {fields}")
         else:

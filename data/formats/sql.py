@@ -60,7 +60,7 @@ def fingerprint(notes: NotesConfig) -> str:
 
 def shown(path: str) -> str:
     """The address of a database without its password."""
-    return _url(path).render_as_string(hide_password=True)
+    return str(_url(path).render_as_string(hide_password=True))
 
 
 def source_path(notes: NotesConfig) -> Path:

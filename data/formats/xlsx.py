@@ -6,10 +6,10 @@ off by Excel, and are quarantined. Texts that a workbook shares among cells are 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import openpyxl
 import pyarrow as pa
 from openpyxl.utils.escape import unescape
-from openpyxl.utils.exceptions import InvalidFileException
 
 from data.csv_files import match_columns
 from data.errors import DataError
@@ -45,32 +44,36 @@ def stream_xlsx(path: Path, wanted: Sequence[str], form: Form, intake: Intake) -
 
 def columns_of_xlsx(path: Path) -> list[str]:
     """The names in the first row that has any, of the first sheet that is not empty."""
-    book = _opened(path)
-    try:
+    with _opened(path) as book:
         for sheet in book.worksheets:
             for row in sheet.iter_rows(max_row=_NAMES_WITHIN, values_only=True):
                 if any(row):
                     return ["" if cell is None else str(cell) for cell in row]
-    finally:
-        book.close()
     return []
 
 
-def _opened(path: Path) -> Any:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The workbook, whatever its file is called; what openpyxl raises of a damaged one may be anything."""
     try:
-        with warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions that it does not read
-            return openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError):
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            try:
+                yield book
+            finally:
+                book.close()
+    except (DataError, MemoryError):
+        raise
+    except Exception:
         raise DataError(
-            f"{path}: is no whole Excel workbook, or is protected by a password. Save it again as .xlsx or as CSV."
+            f"{path}: is no whole Excel workbook. Nothing of it was used. Save it again as .xlsx or as CSV."
         ) from None
 
 
 def _rows(path: Path, wanted: Sequence[str], intake: Intake) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    book = _opened(path)
     used, first = 0, None
-    try:
+    with _opened(path) as book:
         for sheet in book.worksheets:
             rows = enumerate(sheet.iter_rows(values_only=True), 1)
             names, seen = _names(rows, wanted)
@@ -86,8 +89,6 @@ def _rows(path: Path, wanted: Sequence[str], intake: Intake) -> Iterator[tuple[i
             match_columns(str(path), first or [], wanted)
         elif used < len(book.worksheets):
             log.info("%s: %d of its %d sheets have the columns and are read", path, used, len(book.worksheets))
-    finally:
-        book.close()
 
 
 def _names(rows: Iterator[tuple[int, Sequence[Any]]], wanted: Sequence[str]) -> tuple[list[str] | None, list[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from email.message import Message
 from pathlib import Path
@@ -20,7 +21,8 @@ from data.html_text import text_of_html
 from data.readers.fhir_resources import Resource, every, text_at
 from data.text_lookup import TextLookup
 
-_HTML = ("text/html", "application/xhtml+xml")
+_PLAIN, _HTML = ("text/plain", "text/markdown"), ("text/html", "application/xhtml+xml")
+_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
 
 
 class UnreadableError(Exception):
@@ -54,16 +56,19 @@ class Texts:
     def _of_first(self, attachments: Sequence[Any]) -> str:
         """Of the forms of one document that which can be read, plain text before HTML."""
         kinds = [(_kind(one), one) for one in every(list(attachments))]
-        readable = sorted((one for one in kinds if one[0][0] in ("text/plain", *_HTML)), key=lambda k: k[0][0] in _HTML)
+        readable = sorted((one for one in kinds if one[0][0] in (*_PLAIN, *_HTML)), key=lambda k: k[0][0] in _HTML)
         if not readable:
-            found = ", ".join(sorted({name or "an unknown type" for (name, _), _ in kinds})) or "missing"
+            found = ", ".join(sorted({name or "of an unknown type" for (name, _), _ in kinds})) or "missing"
             raise UnreadableError(f"attachment is {found}")
         (kind, charset), attachment = readable[0]
         raw = self._content(attachment)
         try:
-            text = raw.decode(codec(charset or "utf-8"))
-        except (DataError, UnicodeDecodeError):
-            raise UnreadableError(f"attachment is not {charset if charset.isascii() else 'utf-8'}") from None
+            name = codec(charset)
+            text = raw.decode(name)
+        except DataError:
+            raise UnreadableError("attachment is in an unknown charset") from None
+        except UnicodeDecodeError:
+            raise UnreadableError(f"attachment is not {name.removesuffix('-sig')}") from None
         return text_of_html(text) if kind in _HTML else text
 
     def _content(self, attachment: Resource) -> bytes:
@@ -124,12 +129,12 @@ def _decoded(data: str) -> bytes:
 
 
 def _kind(attachment: Resource) -> tuple[str, str]:
-    """The media type of an attachment and its charset, both in lower case."""
+    """The media type of an attachment, "" if it is none, and its charset; both in lower case."""
     header = Message()
     header["Content-Type"] = text_at(attachment, "contentType")
     given = header["Content-Type"].partition(";")[0].strip().lower()
     charset = header.get_param("charset", "")
-    return given, charset.lower() if isinstance(charset, str) else ""
+    return given if _TYPE.fullmatch(given) else "", charset.lower() if isinstance(charset, str) else ""
 
 
 def _narrative(resource: Resource) -> str:

@@ -20,7 +20,7 @@ from data.formats.form import Form
 from data.ids import Ids, as_ids, same_ids, without_decimals
 from data.quarantine import Intake
 from data.readers.omop_labels import labels
-from data.readers.omop_tables import Tables, no_lookup
+from data.readers.omop_tables import Tables, first_of, no_lookup
 from data.readers.pieces import COLUMNS, Counts, EarlyNotes
 from data.tables import Lookup
 
@@ -59,17 +59,11 @@ def read_omop(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.T
                 "encounter_id": same_ids(piece["visit_occurrence_id"]),
                 "time": piece["time"],
                 "site": sites.get(piece, visits, as_ids(piece["person_id"], path, "person_id")),
-                "category": _first_of(classes, piece["note_source_value"], piece["note_title"]),
+                "category": first_of(classes, piece["note_source_value"], piece["note_title"]),
                 "label": label.get(visits),
                 "text": piece["note_text"],
             }
         ).select(COLUMNS)
-
-
-def _first_of(*columns: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Of each row the first value that is not empty."""
-    trimmed = [pc.utf8_trim_whitespace(column) for column in columns]
-    return pc.coalesce(*(pc.if_else(pc.equal(column, ""), None, column) for column in trimmed[:-1]), trimmed[-1])
 
 
 class _Sites:
@@ -109,4 +103,4 @@ def _care_sites(tables: Tables) -> Lookup:
     if "care_site_name" not in tables.columns("care_site"):
         return visits
     named = tables.lookup("care_site", "care_site_id", "care_site_name")
-    return visits.map(lambda ids: _first_of(named.get(as_ids(ids, tables.folder, "care_site_id")), ids))
+    return visits.map(lambda ids: first_of(named.get(as_ids(ids, tables.folder, "care_site_id")), ids))

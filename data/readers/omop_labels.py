@@ -1,7 +1,8 @@
 """What labels follow from in OMOP tables: ``labels``, by visit.
 
 Mortality: the visit's discharge says so, or DEATH has the person's death within the visit. Condition: the visit's
-primary diagnosis (CONDITION_STATUS_CONCEPT_ID), else its first row, as a code with its system.
+primary diagnosis (CONDITION_STATUS_CONCEPT_ID), else its first row, as the code of its source concept, else a source
+value that is an ICD code, else the code of its standard concept.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from crossward.config.data_sources import MORTALITY
 from data.errors import DataError
 from data.ids import as_ids, without_decimals
 from data.labels import OUTCOMES
-from data.readers.omop_tables import Tables, no_lookup
+from data.readers.omop_tables import Tables, first_of, no_lookup
 from data.tables import Lookup
 
 DIED_CONCEPTS = ("4216643",)  # Patient died
@@ -25,6 +26,8 @@ DIED_WORDS = ("expired", "died", "dead", "deceased", "death", "dead/expired", "e
 """Discharge as a source has it, in lower case: words, and the codes of UB-04's patient discharge status."""
 PRIMARY = {32903: 0, 32902: 0, 32901: 1}  # primary discharge diagnosis, primary diagnosis, primary admission diagnosis
 _OTHER = 2
+# a code of ICD-9-CM or ICD-10-CM, which CONDITION_SOURCE_VALUE mostly is, with its vocabulary or without
+_ICD = r"^(?i:(ICD-?\d+(-?CM)?)[:|])?(\d{3}(\.?\d{1,2})?|[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?)$"
 _CONDITIONS = ("ICD10CM", "ICD9CM", "ICD10", "SNOMED")
 _MOST = 400_000  # rows of conditions that are held before the first of each visit are picked
 
@@ -87,9 +90,9 @@ def _conditions(tables: Tables) -> Lookup:
     used = pc.unique(pa.chunked_array([*firsts["source_concept"].chunks, *firsts["concept"].chunks]))
     codes = tables.concepts(_CONDITIONS, used)
     of_source, of_concept = (codes.get(as_ids(firsts[name], path, name)) for name in ("source_concept", "concept"))
-    values = firsts["source_value"].combine_chunks()
-    found = pc.if_else(pc.not_equal(of_source, ""), of_source, values)
-    found = pc.if_else(pc.equal(found, ""), of_concept, found)
+    values = firsts["source_value"]
+    icd = pc.if_else(pc.match_substring_regex(values, _ICD), values, "")
+    found = first_of(of_source, icd, of_concept, values)
     return Lookup(firsts["visit"].to_numpy(), pa.chunked_array([found]) if isinstance(found, pa.Array) else found)
 
 

@@ -25,6 +25,12 @@ def no_lookup() -> Lookup:
     return Lookup(np.array([], np.int64), pa.chunked_array([], pa.string()))
 
 
+def first_of(*columns: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Of each row the first value that is not empty."""
+    trimmed = [pc.utf8_trim_whitespace(column) for column in columns]
+    return pc.coalesce(*(pc.if_else(pc.equal(column, ""), None, column) for column in trimmed[:-1]), trimmed[-1])
+
+
 class Tables:
     """An OMOP folder's tables, by lower-case names."""
 

@@ -96,13 +96,14 @@ class _Reader:
         name, record, parts = self.open.pop()
         if any(outer == self.text for outer, _, _ in self.open):
             self.open[-1][2].extend(parts)  # what is marked within a text, as protected health information is
-        if any(outer == self.text for outer, _, _ in self.open):
-            self.open[-1][2].extend(parts)  # what is marked within a text, as protected health information is
         if record.texts.get(self.text) is not None:
             self.done.append(record)
         if self.open:
             outer = self.open[-1][1]
-            outer.texts.setdefault(name, "".join(parts))
+            text = "".join(parts)
+            if name == self.text and name in outer.texts:  # texts in several parts are one note
+                text = f"{outer.texts.pop(name)}\n\n{text}"
+            outer.texts.setdefault(name, text)
 
     def _entity(self, *_: object) -> None:
         raise XmlError(self.parser.CurrentLineNumber, "declares an entity, which is not read")

@@ -67,9 +67,9 @@ def test_wrong_encoding_says_where_and_what(tmp_path: Path, name: str) -> None:
     path.write_bytes(good + row % b"a" + row % b"b")
     at = path.read_bytes().index(b"\xe9")
     source = path.suffix[1:]
-    refused(flat(path, source=source), f"byte {at} (line {2 if good else 1})", "data.encoding=cp1252")
-    hospital = load_hospital(flat(path, source=source, encoding="cp1252"))
-    assert hospital.train["text"][:] == ["café noir"]
+    refused(flat(path, source=source, encoding="utf-8"), f"byte {at} (line {2 if good else 1})", "data.encoding=cp1252")
+    for encoding in ("cp1252", ""):
+        assert load_hospital(flat(path, source=source, encoding=encoding)).train["text"][:] == ["café noir"]
     refused(flat(path, source=source, encoding="no-such"), "'no-such'", "utf-8")
 
 

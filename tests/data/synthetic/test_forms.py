@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +25,7 @@ FIELDS = ("patient_id", "encounter_id", "site", "kind", "label", "text", "time")
 
 
 @pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     """The folder of an export, made once."""
 
     @functools.cache
@@ -34,9 +34,19 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
         write([form], folder, HOSPITALS, PATIENTS, 0, 0, packing, False, _hush)
         return folder
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CROSSWARD_HOME", str(tmp_path_factory.mktemp("home")))
-        yield exported
+    return exported
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def fresh_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One for all tests here: they read the same notes again and again."""
+    monkeypatch.setenv("CROSSWARD_HOME", str(home))
+    return home
 
 
 def read(folder: Path, task: str, label: str) -> dict[str, dict[str, str]]:
