@@ -15,6 +15,7 @@ from client_app.committee.rosters import hospital_roster
 from client_app.committee.seat import Seat
 from client_app.guard.budget import TotalBudget
 from client_app.guard.demands import check_demands
+from client_app.guard.profiles import Profiles
 from client_app.guard.selection import FEWEST_HELD_OUT, Selection
 from client_app.guard.spending import RECORDS, check_records_kept
 from client_app.logs import show_log
@@ -27,6 +28,7 @@ from client_app.update.payloads import Vault
 from crossward.config.data_sources import OWN
 from crossward.config.node_config import OF_NOTES, NodeConfig
 from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.ranks import trained_rank
 from crossward.config.run_config import ON_A_NODE, RunConfig
 from crossward.config.settings import SettingsError
 from crossward.privacy.noise import SECRET
@@ -40,13 +42,16 @@ def build_hospital(context: Context, task: Task) -> Node:
     vault, keys = _keys(given, config, files)  # refuses a missing key before the model
     if selection is not None:
         selection.check()
-    learner = open_learner(LearnerSpec(config, site=given.site), files.workers)
+    if config.run.profile:
+        Profiles(files.profiles, given.max_profiles).allow(task.lineage)
+    rank = trained_rank(config.lora, given.rank) if not config.run.profile else 0
+    learner = open_learner(LearnerSpec(config, site=given.site, rank=rank), files.workers)
     limits = open_limits(config, files, task.lineage, learner, _total_budget(given))
     if selection is not None:
         selection.keep()
     fewest_held_out = 0 if selection is None else FEWEST_HELD_OUT
     held_out = HeldOutReports(files.held_out(task.lineage), lambda version: float(SECRET.normals(1)[0]))
-    return make_node(config, files, vault, learner, limits, keys, fewest_held_out, held_out)
+    return make_node(config, files, vault, learner, limits, keys, fewest_held_out, held_out, rank)
 
 
 def hospital_seat(context: Context, task: Task) -> Seat:

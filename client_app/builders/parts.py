@@ -22,6 +22,7 @@ from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
 from client_app.update.reporting import Reporting
 from client_app.update.sealer import UpdateSealer
+from crossward.adapters.ranks import Ranks
 from crossward.config.encryption_settings import SENSITIVE
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_config import RunConfig
@@ -52,6 +53,11 @@ class NodeFiles:
         return self.identity.with_suffix(".held-out") / f"{lineage}.json"
 
     @property
+    def profiles(self) -> Path:
+        """The record of the profile runs that were answered, over all lineages."""
+        return self.identity.with_suffix(".profiles")
+
+    @property
     def unopened(self) -> Path:
         """The count of what did not open, over all lineages."""
         return self.identity.with_suffix(".unopened")
@@ -61,9 +67,11 @@ def open_limits(
     config: RunConfig, files: NodeFiles, lineage: str, learner: PrivateLearner, total_budget: TotalBudget | None = None
 ) -> Limits:
     """The node's limits; where the run protects patients or notes, the learner's are read to count them."""
-    budget = None
-    if config.privacy.unit in LOCAL_UNITS:
-        budget = Budget(files.spent(lineage), config.privacy, config.schedule, learner.units, total_budget=total_budget)
+    budget, privacy = None, config.privacy
+    if privacy.unit in LOCAL_UNITS:
+        if config.run.profile:  # every unit is counted, none is sampled
+            privacy = replace(privacy, batch=learner.units)
+        budget = Budget(files.spent(lineage), privacy, config.schedule, learner.units, total_budget=total_budget)
     return Limits(config.privacy.unit, budget, files.unopened)
 
 
@@ -112,10 +120,12 @@ def make_node(
     keys: CommitteeKeys | None = None,
     fewest_held_out: int = 0,
     held_out: HeldOutReports | None = None,
+    rank: int = 0,
 ) -> Node:
     """The node that follows ``config``; it reports measures of at least ``fewest_held_out`` patients.
 
-    ``held_out`` makes the losses that it reports beside updates.
+    ``held_out`` makes the losses that it reports beside updates; ``rank`` is how many components the ``learner``
+    trains, 0 for all.
     """
     encryption, mechanism = config.encryption, config.mechanism
     if encryption.policy == SENSITIVE:
@@ -128,9 +138,10 @@ def make_node(
         load_identity(files.identity),
         config.schedule,
         config.run.seed,
-        sealer=UpdateSealer(vault, noise, config.train.error_feedback, keys),
+        sealer=UpdateSealer(vault, noise, config.train.error_feedback, keys, rank),
         limits=limits,
         reporting=Reporting(counts, config.train.loss_grid, fewest_held_out, held_out),
         cached=config.strategy.cached,
         personal=config.personal,
+        ranks=Ranks.of(learner.shapes, config.lora) if config.lora.ranks else None,
     )

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossward.cli.common import APP, PATH, USAGE, RunConfig, RunFolder, example, failing
+from crossward.machine.signals import ENDING, handled
 
 if TYPE_CHECKING:
     from crossward.launcher.options import Options
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CPUS = "CPU cores of each simulated hospital."
 _GPUS = "GPUs of each simulated hospital; may be a fraction."
 
@@ -90,7 +90,7 @@ def run(
     from crossward.launcher.options import Options
 
     app = app.resolve()
-    return _launch(
+    return launch(
         Options(
             app=app,
             runs_dir=(runs_dir or app / "runs").resolve(),
@@ -136,7 +136,7 @@ def resume(
 
     with failing(LauncherError, code=USAGE):
         settings, hospitals = begun(folder, APP)
-    return _launch(
+    return launch(
         Options(
             app=APP,
             runs_dir=folder.parent,
@@ -172,12 +172,13 @@ def _interrupt(signum: int, _: FrameType | None) -> None:
     from crossward.launcher.errors import Interrupted
 
     # From here on the clean-up runs, which takes seconds and must not be cut short by an impatient second Ctrl-C.
-    for one in _SIGNALS:
+    for one in ENDING:
         signal.signal(one, lambda *_: None)
     raise Interrupted(signum)
 
 
-def _launch(wanted: Options) -> int:
+def launch(wanted: Options) -> int:
+    """Run what is wanted to its end, also where a signal ends it; the exit code."""
     from crossward.internals.check import InternalsError
     from crossward.launcher.display import Display
     from crossward.launcher.errors import Interrupted, LauncherError
@@ -191,14 +192,13 @@ def _launch(wanted: Options) -> int:
             if unusable := trouble(os.environ):
                 raise LauncherError(unusable)
             launch = Launch(wanted, display)
-        for one in _SIGNALS:
-            signal.signal(one, _interrupt)
-        try:
-            with failing(LauncherError, InternalsError):
-                return launch.run()
-        except Interrupted as interrupted:
-            name = signal.Signals(interrupted.signum).name
-            print(f"crossward run: stopping ({name}) ...", file=sys.stderr, flush=True)
-            return 128 + interrupted.signum
-        finally:
-            launch.close()
+        with handled(_interrupt):
+            try:
+                with failing(LauncherError, InternalsError):
+                    return launch.run()
+            except Interrupted as interrupted:
+                name = signal.Signals(interrupted.signum).name
+                print(f"crossward run: stopping ({name}) ...", file=sys.stderr, flush=True)
+                return 128 + interrupted.signum
+            finally:
+                launch.close()

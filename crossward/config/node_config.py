@@ -14,7 +14,7 @@ from typing import Any
 
 from crossward.config.data_sources import OWN, SYNTHETIC
 from crossward.config.encryption_settings import ALL, POLICIES
-from crossward.config.model_settings import CORE
+from crossward.config.model_settings import CORE, MOST_RANK
 from crossward.config.notes_settings import NotesConfig
 from crossward.config.notes_toml import read_notes
 from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT
@@ -82,6 +82,16 @@ class NodeConfig:
             "help": "File of frozen bases for lora.factors = 'core'; replaces lora.bases.",
         },
     )
+    rank: int = field(
+        default=0,
+        metadata={
+            "key": "rank",
+            "help": "How many of the run's LoRA components this hospital trains, one of the run's lora.ranks, for a "
+            "smaller machine; it uses all of them (0: trains all, too).",
+            "min": 0,
+            "max": MOST_RANK,
+        },
+    )
     policy: str = field(
         default=ALL,
         metadata={
@@ -97,6 +107,16 @@ class NodeConfig:
             "help": "The smallest strategy.min-contributors that this hospital accepts: of two contributors each sees "
             "the other's update.",
             "min": 1,
+        },
+    )
+    max_profiles: int = field(
+        default=10,
+        metadata={
+            "key": "max-profiles",
+            "help": "Profile runs (run.profile) that this hospital answers in all (0: none): the differences of many "
+            "could give away small numbers that each of them hides.",
+            "min": 0,
+            "max": 1000,
         },
     )
     privacy_unit: str = field(

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from crossward.config.data_settings import DIRICHLET, EVEN
-from crossward.config.data_sources import MIMIC_III, MIMIC_IV
+from crossward.config.data_sources import MIMIC_III, MIMIC_IV, OWN, SOURCES
 from crossward.config.model_defaults import Derived, derived_defaults
 from crossward.config.model_settings import ModelConfig
+from crossward.config.notes_settings import SITE
+from crossward.config.notes_toml import FILE, read_notes
 from crossward.config.settings import SettingsError, read_settings
 from crossward.launcher.errors import LauncherError
 from crossward.machine.waiting import announced
@@ -53,7 +55,7 @@ def with_model(name: str, given: Mapping[str, Any], say: Callable[[str], None]) 
 
 
 def with_notes(path: Path | None, given: Mapping[str, Any], say: Callable[[str], None]) -> Values:
-    """``given`` for the notes in ``path`` (None: as they are): one table in any format, or MIMIC's folder.
+    """``given`` for the notes in ``path`` (None: as they are): a notes.toml, one table in any format, MIMIC's folder.
 
     Raises
     ------
@@ -76,15 +78,37 @@ def _printed(what: str, found: dict[str, Derived], given: Mapping[str, Any], say
     return {key: derived.value for key, derived in used.items()} | dict(given)
 
 
+def _described(path: Path) -> dict[str, Derived]:
+    """For a notes.toml, a folder that holds one, or a folder with one per hospital."""
+    if path.is_dir() and not (path / FILE).is_file():
+        return {"data.source": Derived(OWN, f"its folders have a {FILE}, of a hospital each")}
+    try:
+        notes = read_notes(path)
+    except SettingsError as error:
+        raise LauncherError(f"--notes: {error}") from error
+    found = {"data.source": Derived(OWN, f"as {FILE} describes them")}
+    if SOURCES[notes.source].is_flat and not notes.column(SITE):
+        found["data.partition"] = Derived(EVEN, f"{FILE} names no column of a site")
+    return found
+
+
 def _source(path: Path, given: Mapping[str, Any]) -> dict[str, Derived]:
+    if path.suffix.lower() == ".toml" or (path / FILE).is_file() or any(path.glob(f"*/{FILE}")):
+        return _described(path)
     if path.is_dir():
         if any((path / name).is_file() for name in ("NOTEEVENTS.csv", "NOTEEVENTS.csv.gz")):
             return {"data.source": Derived(MIMIC_III, "it has NOTEEVENTS")}
         if (path / "note").is_dir():
             return {"data.source": Derived(MIMIC_IV, "it has a folder note")}
-        raise LauncherError(f"--notes {path} is a folder without MIMIC's tables: name a table of notes, or its folder")
+        raise LauncherError(
+            f"--notes {path} is a folder without MIMIC's tables: name a table of notes or its folder, or describe the "
+            f"notes in a {FILE}"
+        )
     if not path.is_file():
-        raise LauncherError(f"--notes {path} is not there: expected a table of notes, or a folder of MIMIC's tables")
+        raise LauncherError(
+            f"--notes {path} is not there: expected a table of notes, a folder of MIMIC's tables, or a {FILE} that says "
+            "what it is"
+        )
     from data.formats.form import Form
     from data.formats.tables import source_and_columns
 
