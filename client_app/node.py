@@ -34,6 +34,7 @@ from client_app.training.trained import Trained, Vector, unreported
 from client_app.update.payloads import MissingKeyError, Payloads, Vault
 from client_app.update.reporting import Reporting
 from client_app.update.sealer import UpdateSealer
+from crossward.adapters.ranks import Ranks, Shapes
 from crossward.config.personal_settings import NONE, PersonalSettings
 from crossward.config.schedule import Schedule
 from crossward.encryption.plan import FieldPlan
@@ -83,9 +84,13 @@ class Learner(Protocol):
 
 
 class PrivateLearner(Learner, Protocol):
-    """A learner that can train with differential privacy; ``units`` patients or notes are protected, 0 without."""
+    """A learner that can train with differential privacy; ``units`` patients or notes are protected, 0 without.
+
+    ``shapes`` are those of the layout's blocks.
+    """
 
     units: int
+    shapes: Shapes
 
     def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:
         """Private local training from ``start`` at ``version``, with noise that nobody can draw again."""
@@ -122,7 +127,8 @@ class Node:
     beside them. With a budget in ``limits`` the ``learner`` is a :class:`PrivateLearner`. ``entered`` is when the task
     came, on ``clock``: what was done before there was a node (loading a model) is computing, no transfer.
     ``open_seconds`` is what opening the last task's records took. With ``cached`` updates, so many in a full buffer,
-    the difference to the node's own cache is sent (``client_app.cached``); 0 without.
+    the difference to the node's own cache is sent (``client_app.cached``); 0 without. ``ranks`` are the components of
+    the adapter's values where hospitals train different ones.
     """
 
     learner: Learner
@@ -138,6 +144,7 @@ class Node:
     personal: PersonalSettings | None = None
     entered: float | None = None
     cached: int = 0
+    ranks: Ranks | None = None
 
     def __post_init__(self) -> None:
         self.store = StateFolder(self.folder, self.durable)
@@ -194,6 +201,7 @@ class Node:
             privacy_unit=self.limits.privacy_unit,
             local_epsilon=cost.total if cost is not None else 0.0,
             local_epsilon_step=cost.alone if cost is not None else 0.0,
+            rank=self.sealer.rank,
             committee=sealed.committee,
             payload=sealed.payload,
             snapshot=sealed.snapshot,
@@ -240,7 +248,7 @@ class Node:
         return derived_seed(self.seed, self.learner.site, task.version, purpose)
 
     def _vector(self, state: NodeState, task: Task) -> Vector:
-        return state.copy.vector(self.learner.initial(), FieldPlan(*task.plan), self.schedule)
+        return state.copy.vector(self.learner.initial(), FieldPlan(*task.plan), self.schedule, self.ranks)
 
     def _payloads(self, task: Task) -> Payloads:
         return self.sealer.payloads(self.learner.sizes, FieldPlan(*task.plan), task.lineage)
@@ -295,6 +303,7 @@ class Node:
         rng = np.random.default_rng(self._seed(task, "round"))
         if self.cached and (cache := state.own.expected(task.accepted, plan.total_weight)) is not None:
             delta -= cache * (self.schedule.value_range(0) / plan.q_max / plan.total_weight)
+        self._confine(delta, state.residual)
         rounded = self.sealer.quantise(delta, state.residual, value_range, plan.q_max, rng)
         began, payloads, snapshot = self.clock(), self._payloads(task), None
         with payloads:
@@ -306,6 +315,12 @@ class Node:
             state.pending = None
             state.own.send(task.task, rounded.values, task.epoch)
         return _Sealed(payload, committee, snapshot, rounded.clipped, self.clock() - began)
+
+    def _confine(self, *vectors: Vector | None) -> None:
+        """Set components that this hospital does not train to zero, such as a residual's of when it trained more."""
+        for vector in vectors:
+            if self.ranks is not None and self.sealer.rank and vector is not None:
+                self.ranks.confine(vector, self.sealer.rank)
 
     def _evaluation(self, task: Task, state: NodeState, digest: str, began: float) -> Evaluation:
         models = {"global": self._vector(state, task)}

@@ -63,4 +63,5 @@ def make_strategy(
         dither=dither,
         callbacks=callbacks,
         committee=Committee(journal.lineage, encryption.stretch) if encryption.has_committee else None,
+        ranks=config.lora.hospital_ranks,
     )

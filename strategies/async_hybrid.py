@@ -31,6 +31,7 @@ from crossward.ledger import reasons
 from crossward.ledger.events import Accepted, Finished, Resumed, Started, Version
 from crossward.protocol.messages import EVALUATE, TRAIN
 from strategies.aggregation.catchup import version_name
+from strategies.aggregation.ranks import chosen_of
 from strategies.aggregation.resumption import take_up
 from strategies.aggregation.suspects import separate_suspects
 from strategies.aggregation.versions import make_version
@@ -95,6 +96,8 @@ class AsyncHybrid(Strategy):
         Under a scheme whose versions a committee of hospitals opens: what is known of it.
     callbacks : sequence of Callback (default: none)
         What sees every event as it is written, and may ask the run to stop (``strategies.callbacks``).
+    ranks : sequence of int (default: all hospitals train all components)
+        The ranks that hospitals may train (``lora.ranks``).
     """
 
     lists_at_once = 4
@@ -117,6 +120,7 @@ class AsyncHybrid(Strategy):
         dither: Dither | None = None,
         callbacks: Sequence[Callback] = (),
         committee: Committee | None = None,
+        ranks: Sequence[int] = (),
     ) -> None:
         plan.check_buffer(max(settings.buffer_size, 1))
         if withheld := missing(settings.rule.weighting, privacy_unit):
@@ -140,6 +144,7 @@ class AsyncHybrid(Strategy):
             dither or Dither(),
             callbacks,
             committee,
+            ranks=frozenset(ranks),
         )
         self.result = Result()
         self.ending = Ending(self.state, self.result, schedule.versions)
@@ -182,7 +187,8 @@ class AsyncHybrid(Strategy):
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
         needed = s.settings.min_contributors if waited else s.settings.buffer_size
         groups = (separate_suspects(s, group) for group in self.groups())
-        return next((g[: s.settings.buffer_size] for g in groups if len(g) >= needed), [])
+        most, fewest = s.settings.buffer_size, s.settings.min_contributors
+        return next((chosen for group in groups if (chosen := chosen_of(group, needed, most, fewest))), [])
 
     def groups(self) -> list[list[Accepted]]:
         """The buffer by layout and key: only updates of one can be added. Version 1 fixes which."""

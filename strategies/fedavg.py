@@ -21,6 +21,7 @@ from typing import Any
 
 from crossward.config.strategy_settings import StrategySettings
 from crossward.ledger.events import Accepted
+from strategies.aggregation.ranks import chosen_of
 from strategies.async_hybrid import AsyncHybrid
 from strategies.exchange.reception import ATTEMPTS
 from strategies.history.roster import NodeView
@@ -106,4 +107,5 @@ class FedAvg(AsyncHybrid):
         waited = s.clock.now() >= s.version_began + s.settings.max_wait
         group = max(self.groups(), key=len, default=[])
         most = s.settings.buffer_size or s.plan.total_weight // 4  # see FieldPlan.check_buffer
-        return group[:most] if (settled or waited) and len(group) >= s.settings.min_contributors else []
+        fewest = s.settings.min_contributors
+        return chosen_of(group, fewest, most, fewest) if settled or waited else []

@@ -19,6 +19,7 @@ from client_app.state.folder import NodeState, StateFolder
 from client_app.training.learner import AdaptedModel, adapted_model
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
+from crossward.adapters.ranks import Ranks
 from crossward.config.run_config import RunConfig
 from crossward.evaluation.opening import vault_of
 from crossward.evaluation.replay import open_run
@@ -87,7 +88,8 @@ class Finished:
     def vector(self, number: int) -> np.ndarray:
         """The global adapter as node ``number`` has it."""
         plan = read_config(self.folder)["plan"]
-        return self.state(number).copy.vector(self.adapted.initial, plan, self.read.schedule)
+        ranks = Ranks.of(self.adapted.layout.shapes, self.read.lora)
+        return self.state(number).copy.vector(self.adapted.initial, plan, self.read.schedule, ranks)
 
 
 class Bounded(VirtualGrid):

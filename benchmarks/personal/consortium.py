@@ -66,7 +66,7 @@ class Consortium:
     def start(self) -> Vector:
         """The global adapter."""
         one = self.learners[0]
-        return global_vector(self.run, one.initial(), one.layout, one.sizes)
+        return global_vector(self.run, one.initial(), one.layout, one.sizes, shapes=one.shapes)
 
     @property
     def steps(self) -> int:

@@ -27,6 +27,7 @@ from client_app.update.payloads import Vault
 from crossward.config.data_sources import OWN
 from crossward.config.node_config import OF_NOTES, NodeConfig
 from crossward.config.privacy_settings import NO_UNIT
+from crossward.config.ranks import trained_rank
 from crossward.config.run_config import ON_A_NODE, RunConfig
 from crossward.config.settings import SettingsError
 from crossward.privacy.noise import SECRET
@@ -40,13 +41,14 @@ def build_hospital(context: Context, task: Task) -> Node:
     vault, keys = _keys(given, config, files)  # refuses a missing key before the model
     if selection is not None:
         selection.check()
-    learner = open_learner(LearnerSpec(config, site=given.site), files.workers)
+    rank = trained_rank(config.lora, given.rank)
+    learner = open_learner(LearnerSpec(config, site=given.site, rank=rank), files.workers)
     limits = open_limits(config, files, task.lineage, learner, _total_budget(given))
     if selection is not None:
         selection.keep()
     fewest_held_out = 0 if selection is None else FEWEST_HELD_OUT
     held_out = HeldOutReports(files.held_out(task.lineage), lambda version: float(SECRET.normals(1)[0]))
-    return make_node(config, files, vault, learner, limits, keys, fewest_held_out, held_out)
+    return make_node(config, files, vault, learner, limits, keys, fewest_held_out, held_out, rank)
 
 
 def hospital_seat(context: Context, task: Task) -> Seat:

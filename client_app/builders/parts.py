@@ -22,6 +22,7 @@ from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
 from client_app.update.reporting import Reporting
 from client_app.update.sealer import UpdateSealer
+from crossward.adapters.ranks import Ranks
 from crossward.config.encryption_settings import SENSITIVE
 from crossward.config.privacy_settings import LOCAL_UNITS
 from crossward.config.run_config import RunConfig
@@ -112,10 +113,12 @@ def make_node(
     keys: CommitteeKeys | None = None,
     fewest_held_out: int = 0,
     held_out: HeldOutReports | None = None,
+    rank: int = 0,
 ) -> Node:
     """The node that follows ``config``; it reports measures of at least ``fewest_held_out`` patients.
 
-    ``held_out`` makes the losses that it reports beside updates.
+    ``held_out`` makes the losses that it reports beside updates; ``rank`` is how many components the ``learner``
+    trains, 0 for all.
     """
     encryption, mechanism = config.encryption, config.mechanism
     if encryption.policy == SENSITIVE:
@@ -128,9 +131,10 @@ def make_node(
         load_identity(files.identity),
         config.schedule,
         config.run.seed,
-        sealer=UpdateSealer(vault, noise, config.train.error_feedback, keys),
+        sealer=UpdateSealer(vault, noise, config.train.error_feedback, keys, rank),
         limits=limits,
         reporting=Reporting(counts, config.train.loss_grid, fewest_held_out, held_out),
         cached=config.strategy.cached,
         personal=config.personal,
+        ranks=Ranks.of(learner.shapes, config.lora) if config.lora.ranks else None,
     )

@@ -21,6 +21,7 @@ from client_app.update.held_out_loss import HeldOutReports, seeded_normal
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
 from crossward.config.privacy_checks import check_private
+from crossward.config.ranks import rank_in_simulation, trained_rank
 from crossward.config.run_config import RUN_CONFIG, RunConfig
 from crossward.config.settings import SettingsError
 from crossward.machine.paths import own_folder
@@ -35,10 +36,11 @@ def build_simulated(context: Context, task: Task) -> Node:
     # a hospital that pretends to be slow gets less done in its time
     seconds = config.train.local_seconds / config.simulation.slowdown(partition)
     config = replace(config, train=replace(config.train, local_seconds=seconds))
-    learner = open_learner(LearnerSpec(config, partition, partitions), files.workers)
+    rank = trained_rank(config.lora, rank_in_simulation(config.lora, partition, partitions))
+    learner = open_learner(LearnerSpec(config, partition, partitions, rank=rank), files.workers)
     held_out = HeldOutReports(files.held_out(task.lineage), seeded_normal(config.run.seed, partition))
     limits = open_limits(config, files, task.lineage, learner)
-    return make_node(config, files, vault, learner, limits, keys, held_out=held_out)
+    return make_node(config, files, vault, learner, limits, keys, held_out=held_out, rank=rank)
 
 
 def simulated_seat(context: Context, task: Task) -> Seat:

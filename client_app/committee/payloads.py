@@ -25,15 +25,24 @@ CHUNK = 1 << 20  # values of a sealed part
 
 
 class CommitteePayloads(Payloads):
-    """Payloads of one run lineage. An evaluation, which only opens, passes a :class:`Consortium` without keys."""
+    """Payloads of one run lineage. An evaluation, which only opens, passes a :class:`Consortium` without keys.
+
+    ``rank`` is how many components the hospital trains, 0 for all: its statements say so.
+    """
 
     failure_reveals = False
 
     def __init__(
-        self, sizes: Sequence[int], plan: FieldPlan, vault: Vault, lineage: str, consortium: Consortium
+        self,
+        sizes: Sequence[int],
+        plan: FieldPlan,
+        vault: Vault,
+        lineage: str,
+        consortium: Consortium,
+        rank: int = 0,
     ) -> None:
         super().__init__(sizes, plan, vault)
-        self.lineage, self.consortium = lineage, consortium
+        self.lineage, self.consortium, self.rank = lineage, consortium, rank
 
     def seal(self, values: Values) -> Payload:
         """Nothing is sealed to a committee without a task that names its keys: use :meth:`seal_for`."""
@@ -61,6 +70,7 @@ class CommitteePayloads(Payloads):
             self.plan,
             self.vault.secret(self.vault.fingerprint).committee_key(),
             (piece.gather(values) for piece in hidden),
+            self.rank,
         )
 
         def parts() -> Iterator[Part]:

@@ -21,6 +21,7 @@ from client_app.personal.result import Personal
 from client_app.training.meter import Report, log_report
 from client_app.training.spec import LearnerSpec
 from client_app.training.trained import Trained, Vector
+from crossward.adapters.ranks import Shapes
 from crossward.machine.waiting import Reminder, announced
 from crossward.protocol.measures import Measure
 
@@ -62,6 +63,7 @@ class GroupLearner:
         self.sizes: tuple[int, ...] = tuple(about["sizes"])
         self.site: str = about["site"]
         self.units: int = about["units"]
+        self.shapes: Shapes = about["shapes"]
 
     def _ask(self, what: str, arrays: Sequence[Any] = (), **facts: Any) -> frames.Frame:
         """The group's answer; logs its progress meanwhile.

@@ -137,7 +137,7 @@ class Worker:
             self.link.stage = WORKING
         match header["do"]:
             case "open":
-                return {n: getattr(learner, n) for n in ("layout", "sizes", "site", "units")}, []
+                return {n: getattr(learner, n) for n in ("layout", "sizes", "shapes", "site", "units")}, []
             case "initial":
                 return {}, [learner.initial()]
             case "sensitive":

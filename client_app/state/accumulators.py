@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from client_app.cached.mean import CachedMean
 from client_app.update.payloads import Opened, Payloads, UnopenedError
+from crossward.adapters.ranks import Ranks
 from crossward.config.schedule import Schedule
 from crossward.config.variance_reduction import NO_BLOCK
 from crossward.encryption.holder import Integers
@@ -114,21 +115,25 @@ class Accumulators:
             raise ProtocolError(f"a discarded version {head.first} does not follow version {self.version}")
         self.version, self.reverted[head.last] = head.last, True
 
-    def vector(self, initial: NDArray[np.float32], plan: FieldPlan, schedule: Schedule) -> NDArray[np.float32]:
+    def vector(
+        self, initial: NDArray[np.float32], plan: FieldPlan, schedule: Schedule, ranks: Ranks | None = None
+    ) -> NDArray[np.float32]:
         """Adapter at this version, float32 [total]: ``x0 + eta/W * sum_e unit_e * acc_e``, epochs in order.
 
-        With cached updates, what their mean moved is added.
+        With cached updates, what their mean moved is added. With ``ranks`` of hospitals, each value's sum is divided by
+        the share of hospitals that train it.
         """
         out = np.empty(initial.size, dtype=np.float32)
         for start in range(0, initial.size, _STRETCH):
-            here = slice(start, start + _STRETCH)
+            here = slice(start, min(start + _STRETCH, initial.size))
             exact = initial[here].astype(np.float64)
+            factors = 1.0 if ranks is None else ranks.factors(here)
             for epoch in sorted(self.values):
                 unit = schedule.value_range(epoch) / plan.q_max
-                exact += self.values[epoch][here] * (schedule.server_rate * unit / plan.total_weight)
+                exact += self.values[epoch][here] * (schedule.server_rate * unit / plan.total_weight) * factors
             if self.cached is not None:
                 unit = schedule.value_range(0) / plan.q_max
-                exact += self.cached.shift(here) * (schedule.server_rate * unit / plan.total_weight)
+                exact += self.cached.shift(here) * (schedule.server_rate * unit / plan.total_weight) * factors
             out[here] = exact
         return out
 

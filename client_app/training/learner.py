@@ -41,6 +41,8 @@ from crossward.adapters import (
     read_vector,
     write_vector,
 )
+from crossward.adapters.ranks import Shapes
+from crossward.adapters.slices import trained_slice
 from crossward.adapters.targets import refuse_parameters
 from crossward.config.personal_settings import NONE, PersonalSettings
 from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT, PATIENT, PrivacySettings
@@ -109,7 +111,8 @@ class LoraLearner:
     """A :class:`client_app.node.Learner` over a Hugging Face causal language model.
 
     ``team`` shares the work; ``on_progress`` gets its progress. With a unit of ``privacy`` that hospitals protect,
-    ``units`` is how many of them this one trains on, else 0.
+    ``units`` is how many of them this one trains on, else 0. With a ``rank`` above 0 it trains that many components of
+    the adapter and leaves the others as they are.
     """
 
     def __init__(
@@ -125,7 +128,9 @@ class LoraLearner:
         privacy: PrivacySettings | None = None,
         randomness: Randomness = SECRET,
         personal: PersonalSettings | None = None,
+        rank: int = 0,
     ) -> None:
+        self.rank = rank
         self.adapted, self.schedule, self.settings, self.data = adapted, schedule, settings, data
         self.privacy, self.randomness = privacy or PrivacySettings(), randomness
         self.tuning = personal or PersonalSettings()
@@ -134,6 +139,7 @@ class LoraLearner:
         self.beat: Callable[[], None] = lambda: None
         self.layout: str = adapted.layout.fingerprint
         self.sizes: tuple[int, ...] = tuple(block.size for block in adapted.layout.blocks)
+        self.shapes: Shapes = adapted.layout.shapes
         check_length(adapted.base.model, adapted.base.name, data.max_tokens)
         if self.privacy.unit in LOCAL_UNITS:  # rather than in the first step
             what = f"privacy.unit = {self.privacy.unit!r} clips each sequence's gradient, which needs linear layers"
@@ -190,7 +196,10 @@ class LoraLearner:
             if observer is not None:
                 observer(step, loss)
 
-        with torch.random.fork_rng():  # dropout draws from torch's own generator, on every process other numbers
+        with (
+            trained_slice(model, self.rank),
+            torch.random.fork_rng(),
+        ):  # dropout draws from torch's own generator, on every process other numbers
             torch.manual_seed((int(rng.spawn(1)[0].integers(2**62)) + self.team.rank) % 2**63)
             outcome = train_steps(
                 model,
@@ -234,18 +243,19 @@ class LoraLearner:
         most = p.notes_per_patient if p.unit == PATIENT else 1
         sampler = PoissonSampler(self.train_tokens, p.unit == PATIENT, p.batch, most)
         write_vector(model, layout, start)
-        private_steps(
-            model,
-            sampler,
-            GaussianMean(p.clip, noise_multiplier, p.batch, p.micro_batch),
-            steps,
-            lambda step: self.schedule.learning_rate(version, step),
-            self.settings,
-            Meter(self.site, steps, str(self.device), self.on_progress, beat=self.beat).step,
-            self.team,
-            Pace(cancelled=self.cancelled),
-            self.randomness,
-        )
+        with trained_slice(model, self.rank):
+            private_steps(
+                model,
+                sampler,
+                GaussianMean(p.clip, noise_multiplier, p.batch, p.micro_batch),
+                steps,
+                lambda step: self.schedule.learning_rate(version, step),
+                self.settings,
+                Meter(self.site, steps, str(self.device), self.on_progress, beat=self.beat).step,
+                self.team,
+                Pace(cancelled=self.cancelled),
+                self.randomness,
+            )
         public = steps * p.batch * most * self.data.max_tokens
         return Trained(read_vector(model, layout), self.units, public, 0.0, steps)
 
@@ -295,7 +305,10 @@ def local_learner(spec: LearnerSpec, team: Team = SOLO, on_progress: OnProgress 
     config = spec.config
     hospital = notes(config.data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
     sharded = config.node.sharding == FSDP and team.size > 1
-    adapted = adapted_model(config.model, config.lora, config.run.seed, sharded)
+    wanted = (config.model, config.lora, config.run.seed)  # a default that is given would be another key of the cache
+    adapted = adapted_model(*wanted, sharded=True) if sharded else adapted_model(*wanted)
+    if config.lora.ranks:
+        refuse_parameters(adapted.model.crossward_targets, "lora.ranks needs linear layers")
     return LoraLearner(
         adapted,
         hospital,
@@ -307,4 +320,5 @@ def local_learner(spec: LearnerSpec, team: Team = SOLO, on_progress: OnProgress 
         on_progress,
         config.privacy,
         personal=config.personal,
+        rank=spec.rank,
     )

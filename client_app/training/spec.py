@@ -19,13 +19,15 @@ _MODEL = ("model.", "lora.", "run.seed", "node.")
 class LearnerSpec:
     """The run config as this node follows it, and which notes are its own.
 
-    ``partition`` of ``partitions`` in a simulation, else None; ``site`` is the hospital's name, or empty.
+    ``partition`` of ``partitions`` in a simulation, else None; ``site`` is the hospital's name, or empty. ``rank`` is
+    how many components it trains, 0 for all of the run's.
     """
 
     config: RunConfig
     partition: int | None = None
     partitions: int | None = None
     site: str = ""
+    rank: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that :meth:`from_json` reads."""
@@ -34,12 +36,14 @@ class LearnerSpec:
             "partition": self.partition,
             "partitions": self.partitions,
             "site": self.site,
+            "rank": self.rank,
         }
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> LearnerSpec:
         """The spec that :meth:`to_json` wrote."""
-        return LearnerSpec(RunConfig.read(value["config"]), value["partition"], value["partitions"], value["site"])
+        config = RunConfig.read(value["config"])
+        return LearnerSpec(config, value["partition"], value["partitions"], value["site"], value["rank"])
 
     def group_key(self, code: str) -> str:
         """sha256 hex of what worker processes must have been started with: model, processes, and folder ``code``."""

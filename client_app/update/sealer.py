@@ -25,19 +25,21 @@ from crossward.protocol.messages import Task
 class UpdateSealer:
     """``vault`` seals; ``noise`` is of hospital-level privacy; without ``feedback`` residuals are dropped.
 
-    ``committee`` is what a scheme with a committee seals and opens with besides.
+    ``committee`` is what a scheme with a committee seals and opens with besides; ``rank`` is how many of the adapter's
+    components the hospital trains, 0 for all.
     """
 
     vault: Vault = field(default_factory=Vault)
     noise: HospitalNoise | None = None
     feedback: bool = True
     committee: CommitteeKeys | None = None
+    rank: int = 0
 
     def payloads(self, sizes: Sequence[int], plan: FieldPlan, lineage: str) -> Payloads:
         """Payloads of a ``lineage``'s adapter whose blocks have ``sizes`` values."""
         if self.committee is None or not self.vault.fingerprint:
             return Payloads(sizes, plan, self.vault)
-        return CommitteePayloads(sizes, plan, self.vault, lineage, self.committee)
+        return CommitteePayloads(sizes, plan, self.vault, lineage, self.committee, self.rank)
 
     def check(self, task: Task) -> None:
         """Refuse a training whose update could not be sealed, before anything is trained.

@@ -18,6 +18,7 @@ from crossward.adapters.base import BaseModel
 from crossward.adapters.core import lora_layers
 from crossward.adapters.errors import AdapterError
 from crossward.adapters.lora import factor_parameters
+from crossward.adapters.ranks import Shapes
 from crossward.adapters.targets import experts_of
 from crossward.config.model_settings import B_ONLY, BOTH, CORE, LoraSettings
 
@@ -41,6 +42,11 @@ class Layout:
     blocks: tuple[Block, ...]
     total: int
     fingerprint: str
+
+    @property
+    def shapes(self) -> Shapes:
+        """(name, shape) of every block."""
+        return tuple((block.name, block.shape) for block in self.blocks)
 
 
 def layout_of(peft_model: PeftModel, base: BaseModel, settings: LoraSettings) -> Layout:
@@ -87,5 +93,7 @@ def layout_of(peft_model: PeftModel, base: BaseModel, settings: LoraSettings) ->
         "tokenizer": base.tokenizer_digest,
         "initial": initial,
     }
+    if settings.ranks:  # nodes divide by them
+        agreed["ranks"] = sorted(settings.hospital_ranks)
     fingerprint = hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()
     return Layout(tuple(blocks), total, fingerprint)

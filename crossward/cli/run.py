@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossward.cli.common import APP, PATH, USAGE, RunConfig, RunFolder, example, failing
+from crossward.machine.signals import ENDING, handled
 
 if TYPE_CHECKING:
     from crossward.launcher.options import Options
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CPUS = "CPU cores of each simulated hospital."
 _GPUS = "GPUs of each simulated hospital; may be a fraction."
 
@@ -172,7 +172,7 @@ def _interrupt(signum: int, _: FrameType | None) -> None:
     from crossward.launcher.errors import Interrupted
 
     # From here on the clean-up runs, which takes seconds and must not be cut short by an impatient second Ctrl-C.
-    for one in _SIGNALS:
+    for one in ENDING:
         signal.signal(one, lambda *_: None)
     raise Interrupted(signum)
 
@@ -191,14 +191,13 @@ def _launch(wanted: Options) -> int:
             if unusable := trouble(os.environ):
                 raise LauncherError(unusable)
             launch = Launch(wanted, display)
-        for one in _SIGNALS:
-            signal.signal(one, _interrupt)
-        try:
-            with failing(LauncherError, InternalsError):
-                return launch.run()
-        except Interrupted as interrupted:
-            name = signal.Signals(interrupted.signum).name
-            print(f"crossward run: stopping ({name}) ...", file=sys.stderr, flush=True)
-            return 128 + interrupted.signum
-        finally:
-            launch.close()
+        with handled(_interrupt):
+            try:
+                with failing(LauncherError, InternalsError):
+                    return launch.run()
+            except Interrupted as interrupted:
+                name = signal.Signals(interrupted.signum).name
+                print(f"crossward run: stopping ({name}) ...", file=sys.stderr, flush=True)
+                return 128 + interrupted.signum
+            finally:
+                launch.close()

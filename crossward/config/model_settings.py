@@ -17,6 +17,7 @@ FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
 NO_QUANTIZATION, EIGHT_BIT, FOUR_BIT = "none", "8bit", "4bit"
 ALL_LINEAR = "all-linear"
 BOTH, B_ONLY, CORE = "both", "b", "core"
+MOST_RANK = 99_999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +127,15 @@ class LoraSettings:
         },
     )
 
+    ranks: str = field(
+        default="",
+        metadata={
+            "key": "lora.ranks",
+            "help": "Where some hospitals train fewer components: every hospital's rank, as '8,8,8,8,2,2', the highest "
+            "being lora.rank. A component's sum is divided by the hospitals that have it. Empty: all train lora.rank.",
+        },
+    )
+
     def __post_init__(self) -> None:
         if self.factors not in (BOTH, B_ONLY, CORE):
             raise SettingsError(f"lora.factors = {self.factors!r}: expected 'both', 'b' or 'core'.")
@@ -140,6 +150,11 @@ class LoraSettings:
             raise SettingsError(str(error)) from error
         if self.rank < 1:
             raise SettingsError(f"lora.rank = {self.rank}: expected at least 1.")
+        if self.ranks and max(self.hospital_ranks) != self.rank:
+            raise SettingsError(
+                f"lora.ranks = {self.ranks!r}: its highest rank is {max(self.hospital_ranks)}, expected lora.rank = "
+                f"{self.rank}. Lower lora.rank, or give the hospitals that train all of it that rank."
+            )
         if not (math.isfinite(self.alpha) and self.alpha > 0):
             raise SettingsError(f"lora.alpha = {self.alpha}: expected a finite number above 0.")
         if not 0 <= self.dropout < 1:
@@ -149,6 +164,19 @@ class LoraSettings:
                 f"lora.target-modules = {self.target_modules!r} names no module: "
                 "give 'all-linear' or a comma list such as 'q_proj,v_proj'."
             )
+
+    @property
+    def hospital_ranks(self) -> tuple[int, ...]:
+        """The rank of each hospital in ``ranks``; none where all train ``rank``."""
+        if not self.ranks:
+            return ()
+        texts = [text.strip() for text in self.ranks.split(",")]
+        if (wrong := next((text for text in texts if not re.fullmatch(r"[1-9][0-9]{0,4}", text)), None)) is not None:
+            raise SettingsError(
+                f"lora.ranks = {self.ranks!r}: {wrong!r} is no rank. Give one whole number from 1 for each hospital, "
+                "with commas between, such as '8,8,8,8,2,2'."
+            )
+        return tuple(map(int, texts))
 
     @property
     def targets(self) -> tuple[str, ...]:

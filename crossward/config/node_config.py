@@ -14,7 +14,7 @@ from typing import Any
 
 from crossward.config.data_sources import OWN, SYNTHETIC
 from crossward.config.encryption_settings import ALL, POLICIES
-from crossward.config.model_settings import CORE
+from crossward.config.model_settings import CORE, MOST_RANK
 from crossward.config.notes_settings import NotesConfig
 from crossward.config.notes_toml import read_notes
 from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT
@@ -80,6 +80,16 @@ class NodeConfig:
             "key": "bases-path",
             "path": PATH,
             "help": "File of frozen bases for lora.factors = 'core'; replaces lora.bases.",
+        },
+    )
+    rank: int = field(
+        default=0,
+        metadata={
+            "key": "rank",
+            "help": "How many of the run's LoRA components this hospital trains, one of the run's lora.ranks, for a "
+            "smaller machine; it uses all of them (0: trains all, too).",
+            "min": 0,
+            "max": MOST_RANK,
         },
     )
     policy: str = field(

@@ -24,6 +24,7 @@ from crossward.config.old_keys import OLD_RUN_KEYS, current_keys
 from crossward.config.personal_settings import PersonalSettings
 from crossward.config.privacy_checks import check_private
 from crossward.config.privacy_settings import PrivacySettings
+from crossward.config.ranks import check_ranks
 from crossward.config.run_settings import RunSettings, SimulationSettings
 from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError, keyed, read_settings
@@ -95,6 +96,7 @@ class RunConfig:
         sections: dict[str, Any] = {name: read_settings(kind, values, where) for name, kind in SECTIONS.items()}
         config = cls(**sections)
         check_private(config, where)
+        check_ranks(config, where)
         mechanism = hospital_mechanism(config.privacy, config.strategy.min_contributors, config.schedule.versions)
         if mechanism is None:
             return config

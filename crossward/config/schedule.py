@@ -26,7 +26,7 @@ class Schedule:
     """Learning-rate schedule over the whole run of ``versions`` versions."""
 
     versions: int = field(
-        default=40,
+        default=36,
         metadata={
             "key": "strategy.num-versions",
             "help": "Global versions that the run makes.",
@@ -35,7 +35,7 @@ class Schedule:
         },
     )
     local_steps: int = field(
-        default=6,
+        default=7,
         metadata={
             "key": "train.local-steps",
             "help": "Optimiser steps of one local training; with the learning rate they set the range of an update's "

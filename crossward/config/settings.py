@@ -12,6 +12,7 @@ Not for: the configuration as a whole (``crossward.config.run_config``).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -110,6 +111,12 @@ def resolve_paths(classes: Iterable[type[Any]], values: Mapping[str, Any], base:
     return out
 
 
+@functools.cache
+def _types(cls: type[Any]) -> Mapping[str, Any]:
+    """The types of a section's fields; to find them takes longer than to read the section."""
+    return get_type_hints(cls)
+
+
 def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run config") -> S:
     """Make a ``cls`` from the keys of ``values`` that its fields name; absent keys keep their default.
 
@@ -118,13 +125,13 @@ def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run con
     SettingsError
         names the key, the value, what was expected and how to set it.
     """
-    hints = get_type_hints(cls)
+    types = _types(cls)
     given: dict[str, Any] = {}
     for field in keyed(cls):
         key = field.metadata["key"]
         if key in values:
             try:
-                given[field.name] = _checked(values[key], hints[field.name], field.metadata, where)
+                given[field.name] = _checked(values[key], types[field.name], field.metadata, where)
             except PathError as error:
                 raise SettingsError(f"{where}: {error}") from error
     try:
@@ -135,7 +142,7 @@ def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run con
 
 def settings_rows(cls: type[Any]) -> list[tuple[str, Any, str, str]]:
     """(key, default, allowed values, help) of every key of a section, in order."""
-    hints = get_type_hints(cls)
+    types = _types(cls)
     return [
-        (f.metadata["key"], f.default, _describe(f.metadata, hints[f.name]), f.metadata["help"]) for f in keyed(cls)
+        (f.metadata["key"], f.default, _describe(f.metadata, types[f.name]), f.metadata["help"]) for f in keyed(cls)
     ]

@@ -6,7 +6,6 @@ Kubernetes restarts things, they restart this one, which ends everything below i
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import threading
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 
 from crossward.deploy.errors import DeployError
 from crossward.launcher.processes import ProcessTree
+from crossward.machine.signals import handled
 
 SHORTEST, LONGEST, SETTLED = 1.0, 30.0, 60.0  # seconds: first and longest pause; alive so long, pauses begin anew
 
@@ -55,15 +55,14 @@ class Keeper:
 
     def run(self) -> int:
         """Keep everything until asked to stop; 0 when it ended in order."""
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, self.stop)
-        try:
-            while not self._stopping.wait(0.2):
-                for service in self.services:
-                    self._look(service)
-                self.every()
-        finally:
-            self._end()
+        with handled(self.stop):
+            try:
+                while not self._stopping.wait(0.2):
+                    for service in self.services:
+                        self._look(service)
+                    self.every()
+            finally:
+                self._end()
         return 0
 
     def _look(self, service: Service) -> None:

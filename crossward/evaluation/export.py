@@ -109,7 +109,7 @@ def export(
     layout = adapted.layout
     sizes = tuple(block.size for block in layout.blocks)
     vault = vault_of(run, opens, adapted)
-    vector = global_vector(run, adapted.initial, layout.fingerprint, sizes, version, vault, checks)
+    vector = global_vector(run, adapted.initial, layout.fingerprint, sizes, version, vault, checks, layout.shapes)
     number = version or run.state.version
     write_folder(adapted, vector, out, Subject.of(run, adapted.base, number))
     return out

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from client_app.state.folder import StateError, StateFolder
 from client_app.state.own_adapter import OwnAdapter
 from client_app.training.learner import AdaptedModel, site_name
+from crossward.adapters.ranks import Ranks
 from crossward.encryption.identity import IdentityError, public_of, read_identity
 from crossward.evaluation.opening import layout_of_updates
 from crossward.evaluation.replay import EvaluationError, Run
@@ -106,4 +107,5 @@ def copied(run: Run, folder: Path, adapted: AdaptedModel) -> tuple[Vector, int]:
             f"{folder} holds no copy of this run's global adapter: the node took part in no version, or base model, "
             "tokenizer or LoRA settings differ. Give the consortium's key with --key FILE to open the run's own record"
         )
-    return state.copy.vector(adapted.initial, run.plan, run.config.schedule), state.copy.version
+    ranks = Ranks.of(adapted.layout.shapes, run.config.lora)
+    return state.copy.vector(adapted.initial, run.plan, run.config.schedule, ranks), state.copy.version

@@ -134,7 +134,9 @@ def _of_run(wanted: Wanted) -> Start:
     layout = adapted.layout
     sizes = tuple(block.size for block in layout.blocks)
     vault = vault_of(run, key, adapted)
-    vector = global_vector(run, adapted.initial, layout.fingerprint, sizes, wanted.version, vault, checks)
+    vector = global_vector(
+        run, adapted.initial, layout.fingerprint, sizes, wanted.version, vault, checks, layout.shapes
+    )
     return Start(config, adapted, vector, run.lineage, wanted.version or run.state.version, run)
 
 

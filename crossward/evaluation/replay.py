@@ -17,6 +17,7 @@ from client_app.committee.payloads import CommitteePayloads
 from client_app.committee.rosters import roster_of_simulation
 from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
+from crossward.adapters.ranks import Ranks, Shapes
 from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
 from crossward.encryption.committee.roster import RosterError
@@ -85,10 +86,12 @@ def global_vector(
     version: int | None = None,
     vault: Vault | None = None,
     consortium: Consortium | None = None,
+    shapes: Shapes = (),
 ) -> NDArray[np.float32]:
     """The adapter at ``version`` (default: the last), float32 [total]; ``vault`` opens what is sealed.
 
-    ``consortium`` checks what a committee opened (default: :func:`consortium_of`).
+    ``consortium`` checks what a committee opened (default: :func:`consortium_of`); ``shapes`` are the layout's, which a
+    run of hospitals with several ranks needs.
 
     Raises
     ------
@@ -100,7 +103,11 @@ def global_vector(
         raise EvaluationError(f"{run.folder} holds no version yet: no adapter to open")
     if version is not None and versions[-1].version != version:
         raise EvaluationError(f"{run.folder} has no version {version}: its last is {versions[-1].version}")
-    vault, schedule = vault or Vault(), run.config.schedule
+    vault, schedule, ranks = vault or Vault(), run.config.schedule, Ranks.of(shapes, run.config.lora)
+    if ranks is not None and len(ranks.blocks) != len(sizes):
+        raise EvaluationError(
+            f"the run has lora.ranks, {len(sizes)} blocks and {len(ranks.blocks)} shapes: give every block's"
+        )
     here = vault.layout(layout, len(sizes))
     if versions[0].layout != here:
         raise EvaluationError(
@@ -114,7 +121,7 @@ def global_vector(
                 state.version = made.version
                 continue
             _add(state, payloads, run, made, schedule.versions)
-    return state.vector(initial, run.plan, schedule)
+    return state.vector(initial, run.plan, schedule, ranks)
 
 
 def consortium_of(run: Run, path: Path | None = None) -> Consortium | None:

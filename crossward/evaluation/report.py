@@ -155,7 +155,9 @@ def evaluate(args: Wanted) -> None:
     first = learners[0]
     models: dict[str, Vector] = {"base": first.initial()}
     vault = vault_of(run, key, first.adapted)
-    models["global"] = global_vector(run, first.initial(), first.layout, first.sizes, args.version, vault, consortium)
+    models["global"] = global_vector(
+        run, first.initial(), first.layout, first.sizes, args.version, vault, consortium, first.shapes
+    )
     models |= kept_adapters(
         replace(run, config=config), [learner.hospital for learner in learners], models["global"].size
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from crossward.config.ranks import rank_in_simulation
 from crossward.config.run_config import SECTIONS, RunConfig
 from crossward.config.settings import SettingsError, resolve_paths
 from crossward.encryption.settings import field_plan
@@ -64,6 +65,7 @@ def check_size(config: RunConfig, nodes: int) -> None:
         plan.check_buffer(max(size, 1))
         if mechanism is not None:
             mechanism.shares(plan.q_max)
+        rank_in_simulation(config.lora, 0, nodes)
     except ValueError as error:
         raise SettingsError(f"--num-supernodes {nodes}: {error}") from error
 

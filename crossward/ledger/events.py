@@ -30,7 +30,7 @@ from crossward.protocol import messages
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import MODELS
 
-VERSION = 3
+VERSION = 4
 _T = TypeVar("_T")
 Shape = tuple[tuple[str, int], ...]
 """(kind, length) of every part of a payload."""
@@ -211,7 +211,8 @@ class Accepted(Outcome):
     ``version`` is the one it was trained from, ``digest`` its payload's, ``bandwidth`` in Mbit/s, ``multiplier`` =
     2**(scale epochs behind), ``loss_sum`` in nats over ``num_tokens``; with a ``loss_noise`` (standard deviation, nats
     a token) it is an estimate of the loss on held-out notes. ``clamped`` are claims out of bounds.
-    The epsilons are those of a hospital that protects its examples or patients.
+    The epsilons are those of a hospital that protects its examples or patients. ``rank`` is how many components it
+    trains, 0 for all.
     """
 
     name = "accepted"
@@ -242,6 +243,7 @@ class Accepted(Outcome):
     privacy_unit: str = sometimes("")
     local_epsilon: float | None = sometimes()
     local_epsilon_step: float | None = sometimes()
+    rank: int = sometimes(0)
     clamped: tuple[str, ...] = sometimes(())
 
     @property

@@ -129,6 +129,11 @@ UNIT = Reason(
     "it was made with privacy.unit = {got!r}, the run has {want!r}",
     "set privacy.unit of the node to the run's",
 )
+RANK = Reason(
+    "rank",
+    "it trains {rank} components, which is no rank of lora.ranks ({ranks})",
+    "set rank of its node config to one of the run's lora.ranks",
+)
 EPSILON = Reason(
     "epsilon", "it names an epsilon of {epsilon}, but no hospital protects its patients in this run", _SAME_PROGRAM
 )

@@ -150,6 +150,8 @@ class Update:
     ``loss_sum`` is 0.0 and reveals nothing, the counts are public numbers, and ``local_epsilon`` is what this hospital
     has spent so far in the lineage, with this training, which by itself costs ``local_epsilon_step``.
 
+    ``rank`` is how many of the adapter's components the hospital trains, the others being zeros; 0: all.
+
     ``committee`` is the hospital's statement on its sealed values and the sealed seeds for each member of the
     committee, by :mod:`crossward.encryption.committee.spelling`; empty under other schemes.
     """
@@ -176,6 +178,7 @@ class Update:
     privacy_unit: str = NO_UNIT
     local_epsilon: float = 0.0
     local_epsilon_step: float = 0.0
+    rank: int = 0
     committee: bytes = b""
     payload: Payload = EMPTY
     snapshot: tuple[SnapshotHead, tuple[Payload, ...]] | None = None
@@ -185,6 +188,8 @@ class Update:
     def signed_bytes(self) -> bytes:
         """What the node's Ed25519 key signs: every fact and the digests of payload and snapshot."""
         facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in _UNSIGNED}
+        if not self.rank:  # what was signed before hospitals could train fewer components
+            del facts["rank"]
         facts["protocol"] = VERSION
         facts["payload"] = self.payload.digest()
         facts["committee"] = hashlib.sha256(self.committee).hexdigest() if self.committee else ""

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
+from crossward.config.model_settings import MOST_RANK
 from crossward.config.privacy_settings import UNITS
 from crossward.config.variance_reduction import Block
 from crossward.protocol.measures import Measure
@@ -330,6 +331,8 @@ def _write_update(reply: Update, content: RecordDict) -> None:
     facts = _about_node(reply) | {_dashed(name): getattr(reply, name) for name in _UPDATE_FACTS}
     facts |= {"reply": _tag(Update), "public-key": reply.public_key, "signature": reply.signature}
     facts["committee"] = reply.committee
+    if reply.rank:
+        facts["rank"] = reply.rank
     payloads = [reply.payload]
     _put_snapshot(facts, payloads, reply.snapshot)
     facts["parts"] = _put_payload(content, payloads)
@@ -401,6 +404,7 @@ def _read_update(kind: type[Update], content: RecordDict, facts: ConfigRecord) -
     given |= {"site": _site(facts), "layout": _name(facts, "layout"), "state_hash": _name(facts, "state-hash")}
     _key(given["key"], "key")
     given |= {n: _get(metrics, _dashed(n), kind) for n, kind in _UPDATE_METRICS.items()}
+    given["rank"] = _get(facts, "rank", int) if "rank" in facts else 0
     update = kind(
         **given,
         head=_head(facts),
@@ -416,6 +420,8 @@ def _read_update(kind: type[Update], content: RecordDict, facts: ConfigRecord) -
             f"{update.steps} steps: each must be at least 1"
         )
     seconds = (update.train_seconds, update.compute_seconds, update.seal_seconds, update.open_seconds)
+    if not 0 <= update.rank <= MOST_RANK:
+        raise ProtocolError(f"'rank' is {update.rank}, expected 0 (all components) to {MOST_RANK}")
     if min(update.loss_sum, update.loss_noise, *seconds) < 0:
         raise ProtocolError("an update's loss, its noise and seconds cannot be negative")
     if update.privacy_unit not in UNITS:

@@ -31,6 +31,7 @@ from client_app.training.trained import Vector
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
 from client_app.update.sealer import UpdateSealer
+from crossward.adapters.ranks import Ranks
 from crossward.config.encryption_settings import SENSITIVE
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
@@ -106,7 +107,7 @@ class Simulated:
         """The global adapter as ``hospital`` holds it, float32 [total]."""
         node, state = self.nodes[hospital], self.strategy.state
         held = node.store.load(node.vault.layout(node.learner.layout, len(node.learner.sizes))).copy
-        return held.vector(node.learner.initial(), state.plan, state.schedule)
+        return held.vector(node.learner.initial(), state.plan, state.schedule, node.ranks)
 
 
 def simulate(
@@ -126,6 +127,7 @@ def simulate(
     dither: Dither = KNOWN,
     callbacks: Sequence[Callback] = (),
     seed: int = 0,
+    ranks: Ranks | None = None,
 ) -> Simulated:
     """Run a strategy to its end, one hospital for each learner; the same arguments give the same run.
 
@@ -159,6 +161,8 @@ def simulate(
         They see the run's events, and can stop it.
     seed : int (default: 0)
         Seeds training and rounding.
+    ranks : Ranks (default: all hospitals train all)
+        Components of the learners' adapter; its ``hospitals`` are the learners' ranks, in order.
 
     Raises
     ------
@@ -180,6 +184,7 @@ def simulate(
     journal = journal or ClockedJournal(clock)
     given: dict[str, Any] = {"clock": clock, "bandwidths": bandwidths, "budget": budget, "dither": dither}
     given |= {"callbacks": callbacks, "kinds": arithmetic(plan, encryption.policy, encryption.scheme)}
+    given["ranks"] = () if ranks is None else ranks.hospitals
     given["committee"] = Committee(journal.lineage, encryption.stretch) if encryption.has_committee else None
     strategy = (kind or strategy_class(settings.name))(settings, plan, schedule, journal, privacy_unit=unit, **given)
     with tempfile.TemporaryDirectory(prefix="crossward-simulation-") as place:
@@ -192,10 +197,12 @@ def simulate(
             folder = Path(place) / name  # of logs, and of sealing keys
             folder.mkdir()
             blocks = learner.sensitive_blocks(encryption.fraction) if encryption.policy == SENSITIVE else None
-            sealer = UpdateSealer(replace(vault, blocks=blocks), noise, committee=keys.get(name))
+            rank = 0 if ranks is None else ranks.own(len(made))
+            sealer = UpdateSealer(replace(vault, blocks=blocks), noise, committee=keys.get(name), rank=rank)
             limits = Limits(unit)
             made.append(Node(learner, folder, identity, schedule, seed, lambda: 0.0, False, sealer, limits))
             made[-1].cached = settings.cached
+            made[-1].ranks = ranks
             made[-1].store = MemoryStore()  # type: ignore[assignment]
 
         def build(context: Context, task: Task) -> Node:

@@ -225,7 +225,7 @@ def federate(
     )
     run = open_run(folder)
     vault = vault_of(run, simulated_key(read.encryption), learner.adapted)
-    vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault)
+    vector = global_vector(run, learner.initial(), learner.layout, learner.sizes, vault=vault, shapes=learner.shapes)
     if len(run.versions) != read.schedule.versions:
         raise EvaluationError(f"the run ended at version {len(run.versions)} of {read.schedule.versions}")
     watch.cost.train, watch.cost.trainings = sum(trainings), len(trainings)

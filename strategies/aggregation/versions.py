@@ -20,6 +20,7 @@ from crossward.protocol.parts import Part
 from strategies.aggregation.blocks import next_block
 from strategies.aggregation.catchup import version_name
 from strategies.aggregation.combine import combine
+from strategies.aggregation.ranks import within_share
 from strategies.aggregation.weighting import (
     Contribution,
     breadth,
@@ -139,6 +140,8 @@ def weighed(state: ServerState, chosen: list[Accepted], at: int | None = None) -
     at = state.version if at is None else at
     contributions = [_now(state, update, at) for update in chosen]
     share, weights = _weigh(state, [update.hospital for update in chosen], contributions, at)
+    if any(ranks := [update.rank for update in chosen]):  # of some components there are fewer
+        weights = within_share(weights, [c.multiplier for c in contributions], state.settings.max_share, ranks)
     return Weighed(layout, shape, key, contributions, share, weights)
 
 

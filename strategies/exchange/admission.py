@@ -37,7 +37,8 @@ class Expected:
 
     ``kinds`` are the kinds of part that the run's policy allows; with a sealed kind among them an update must be made
     under a key: ``key``, once that is fixed. ``versions`` is the run's last version,
-    ``steps`` the most that a local training makes, ``privacy_unit`` what the run protects.
+    ``steps`` the most that a local training makes, ``privacy_unit`` what the run protects, ``ranks`` those that
+    hospitals may train (none: all train all components).
     """
 
     lineage: str
@@ -53,6 +54,7 @@ class Expected:
     steps: int = 1 << 30
     max_loss: float = 100.0
     privacy_unit: str = NO_UNIT
+    ranks: frozenset[int] = frozenset()
 
 
 def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> Stated | None:  # noqa: C901 - one branch a check
@@ -64,6 +66,8 @@ def _malformed(update: Update, expected: Expected, plan: FieldPlan) -> Stated | 
         return reasons.LOSS_RANGE(loss=update.loss_sum / update.num_tokens, most=expected.max_loss)
     if update.steps > expected.steps:
         return reasons.STEPS(steps=update.steps, most=expected.steps)
+    if update.rank and update.rank not in expected.ranks:
+        return reasons.RANK(rank=update.rank, ranks=", ".join(map(str, sorted(expected.ranks))) or "none")
     if reason := _unprotected(update, expected):
         return reason
     for number, part in enumerate(update.payload):

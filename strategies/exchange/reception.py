@@ -167,6 +167,7 @@ def _refusal(state: ServerState, flight: Flight, view: NodeView, update: Update)
         state.schedule.versions,
         state.schedule.local_steps,
         privacy_unit=state.privacy_unit,
+        ranks=state.ranks,
     )
     staleness = state.version - flight.version
     limits = (staleness, state.max_staleness, multiplier(state, flight.version), multiplier_room(state))
@@ -250,6 +251,7 @@ def _accepted(state: ServerState, flight: Flight, view: NodeView, update: Update
         compute_seconds=update.compute_seconds,
         clipped=update.clipped,
         loss_noise=update.loss_noise,
+        rank=update.rank,
         **(_spent(update) if update.privacy_unit in LOCAL_UNITS else {}),
         clamped=tuple(clamped),
     )

@@ -11,6 +11,7 @@ from flwr.common import log
 
 from crossward.machine.text import printable
 from crossward.machine.waiting import Reminder
+from strategies.aggregation.ranks import missing
 from strategies.history.roster import Flight
 from strategies.history.state import ServerState
 from strategies.opening.committee import Committee
@@ -44,6 +45,7 @@ def described(state: ServerState) -> str:
     needed = state.settings.buffer_size
     waiting = len(state.free)
     buffered = f"{waiting} of {needed} updates have arrived" if needed else f"{waiting} updates have arrived"
+    buffered += missing(state.free, state.settings.min_contributors)
     ending = "" if state.stop_reason else f"; {buffered}"
     if opening := for_committee(state):
         ending = f"; {opening}"

@@ -52,7 +52,8 @@ class ServerState:
     ``committee`` opens the versions (None under schemes without one), ``openings`` are the lists that it is asked
     for, ``opened`` are those, by version, whose answers are kept until enough nodes have verified it, ``rechecks``
     those of which a node could not verify the version.
-    ``callbacks`` see every event once it is written and applied.
+    ``callbacks`` see every event once it is written and applied; ``ranks`` are those that hospitals may train, none
+    where all train all components.
 
     ``run`` is where the lineage stands; ``resumed`` whether it had begun before, ``expected`` how many hospitals there
     are at least (``strategy.min-nodes``, or as many as the lineage knew). ``stop_reason`` is why no more is
@@ -75,6 +76,7 @@ class ServerState:
     dither: Dither = field(default_factory=Dither)
     callbacks: Sequence[Callback] = ()
     committee: Committee | None = None
+    ranks: frozenset[int] = frozenset()
     openings: list[Round] = field(default_factory=list)
     opened: dict[int, Round] = field(default_factory=dict)
     rechecks: dict[int, Recheck] = field(default_factory=dict)

@@ -48,7 +48,12 @@ def _misplaced(
         return Refusal(LATE, reasons.ROSTER_CHANGED(got=said.roster[:16], want=roster.fingerprint[:16]))
     if roster.hospitals.get(said.signer) != update.public_key.hex():
         return Refusal(WRONG_KEY, reasons.SIGNER(signer=said.signer[:60]))
-    for name, got, want in (("lineage", said.lineage, state.journal.lineage), ("bits", said.bits, astuple(state.plan))):
+    facts = (
+        ("lineage", said.lineage, state.journal.lineage),
+        ("bits", said.bits, astuple(state.plan)),
+        ("rank", said.rank, update.rank),
+    )
+    for name, got, want in facts:
         if got != want:
             return Refusal(MALFORMED, reasons.FACT(name=name, got=got, want=want))
     if (said.stretch, said.update) in committee.used:

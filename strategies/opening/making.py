@@ -6,7 +6,6 @@ Not for: whom to ask what (``strategies.opening.round``), weights (``strategies.
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Iterator, Sequence
 from logging import WARNING
 
@@ -22,6 +21,7 @@ from crossward.ledger.events import Accepted, Opening, OpeningDropped, Version
 from crossward.ledger.reasons import Stated
 from crossward.protocol.messages import FAILED, LATE
 from crossward.protocol.parts import Part, PartHead, Payload
+from strategies.aggregation.ranks import within_share
 from strategies.aggregation.suspects import exclude
 from strategies.aggregation.versions import discard, finish_version, weighed
 from strategies.history.state import ServerState
@@ -54,7 +54,8 @@ def begin(state: ServerState, chosen: list[Accepted]) -> None:
     """Fix the list of ``chosen`` and their weights, behind those that are being opened, and have it asked for."""
     before = state.version + len(state.openings)
     made = weighed(state, chosen, before)
-    weights = within_share(made.weights, [c.multiplier for c in made.contributions], state.settings.max_share)
+    multipliers, ranks = [c.multiplier for c in made.contributions], [update.rank for update in chosen]
+    weights = within_share(made.weights, multipliers, state.settings.max_share, ranks)
     if (found := _round(state, chosen, weights, before + 1)) is None:
         return
     state.record(
@@ -108,19 +109,6 @@ def _round(state: ServerState, chosen: list[Accepted], weights: Sequence[int], v
     counts = tuple(length for kind, length in chosen[0].shape if kind == COMMITTEE)
     boxes = {facts.statement.signer: facts.boxes for facts in sealed}
     return Round(chosen, listed, roster, boxes, counts, chosen[0].key, state.clock.now())
-
-
-def within_share(weights: Sequence[int], multipliers: Sequence[int], most: float) -> list[int]:
-    """``weights`` lowered until none is more than ``most`` of their sum (1/K where that is more), rounded up.
-
-    Members hold every list to that, whatever was lost to rounding by multipliers.
-    """
-    out, most = list(weights), max(most, 1.0 / len(weights))
-    while True:
-        k = max(range(len(out)), key=lambda i: out[i])
-        if out[k] <= math.ceil(most * sum(out)) or out[k] <= multipliers[k]:
-            return out
-        out[k] -= multipliers[k]
 
 
 def finish(state: ServerState) -> Version | None:

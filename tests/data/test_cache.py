@@ -1,6 +1,6 @@
 """Entries are whole or absent, whoever builds them and however often at once."""
 
-import multiprocessing
+import functools
 import os
 import stat
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 
 from data import DataConfig, DataError, load_hospitals
 from data.cache import cached, digest
+from tests.at_once import at_once
 
 
 def _hospital_texts(number: int) -> list[list[str]]:
@@ -17,8 +18,7 @@ def _hospital_texts(number: int) -> list[list[str]]:
 
 
 def test_four_processes_build_the_same_at_once(fresh_home: Path) -> None:
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        found = pool.map(_hospital_texts, range(4))
+    found = at_once([functools.partial(_hospital_texts, number) for number in range(4)])
     assert found[0] == found[1] == found[2] == found[3]
     assert not [p for p in fresh_home.rglob("*") if p.name.startswith(".")]  # nothing half-built is left
 

@@ -23,6 +23,7 @@ from client_app.training.trained import Trained
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Payloads, Vault
 from client_app.update.sealer import UpdateSealer
+from crossward.adapters.ranks import Ranks
 from crossward.config.privacy_settings import HOSPITAL, NO_UNIT
 from crossward.config.schedule import Schedule
 from crossward.config.strategy_settings import StrategySettings
@@ -50,7 +51,7 @@ WIRE_FREE = 1e15  # Mbit/s: transfers take no time, so that arrivals are whole s
 class Federation:
     """``compute[i]`` seconds a task for node ``i + 1``; links cost nothing unless ``mbit`` says so.
 
-    ``noise`` is each node's by its number from 0; ``budget`` the server's.
+    ``noise`` is each node's by its number from 0; ``budget`` the server's; ``ranks`` are the nodes' in order.
     ``sent`` remembers (node, update) by task; ``starts`` and ``deltas`` what each (node, version) trained from and by.
     """
 
@@ -74,6 +75,7 @@ class Federation:
     budget: HospitalBudget | None = None
     dither: Dither = KNOWN
     callbacks: Sequence[Callback] = ()
+    ranks: Ranks | None = None
     sent: dict[int, tuple[int, Update]] = field(default_factory=dict)
     starts: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     deltas: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
@@ -99,7 +101,9 @@ class Federation:
             learner.train = self._watched(number + 1, learner.train)  # type: ignore[method-assign]
             identity, sealer, limits = self.identity(number), self.sealer(number), Limits(self.unit)
             cached = self.settings.cached
-            return Node(learner, folder, identity, schedule, 0, lambda: 0.0, False, sealer, limits, cached=cached)
+            made = Node(learner, folder, identity, schedule, 0, lambda: 0.0, False, sealer, limits, cached=cached)
+            made.ranks = self.ranks
+            return made
 
         def build_seat(context: Any, task: Any) -> Seat:
             keys = self.keys(int(context.node_config["partition-id"]))
@@ -132,6 +136,7 @@ class Federation:
             privacy_unit=self.unit,
             callbacks=self.callbacks,
             committee=self.committee,
+            ranks=self.ranks.hospitals if self.ranks is not None else (),
         )
 
     def keys(self, number: int) -> CommitteeKeys | None:
@@ -140,7 +145,11 @@ class Federation:
 
     def sealer(self, number: int) -> UpdateSealer:
         """What a node by its number from 0 seals with."""
-        return UpdateSealer(self.vault, self.noise(number))
+        return UpdateSealer(self.vault, self.noise(number), rank=self.rank(number))
+
+    def rank(self, number: int) -> int:
+        """How many components a node by its number from 0 trains, 0 for all."""
+        return self.ranks.own(number) if self.ranks is not None else 0
 
     @property
     def committee(self) -> Committee | None:

@@ -6,6 +6,7 @@ What the dithers are is decided by the committee's run (``tests.equal_dither``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from crossward.simulation.strategy import Simulated, simulate
 from crossward.simulation.toy import ToyLearner
 from crossward.simulation.virtual_grid import Speed
 from tests.equal_dither import Members, members
+from tests.toy_ranks import LOW, SlicedToy, ranks_of
 
 KEY = ConsortiumKey(Secret(bytes(range(32))))
 COMMITTEE, BFV, CLEAR = "committee", "bfv", "clear"
@@ -34,8 +36,10 @@ def run(scheme: str, policy: str, hospitals: int, versions: int, name: str, **gi
     """A run of toy hospitals; no two answer at the same moment, and links and questions take no time."""
     schedule = Schedule(versions=versions, local_steps=5, peak=0.05)
     buffer = 0 if name == "fedavg" else min(hospitals - 1, 10)
-    settings = StrategySettings(name=name, buffer_size=buffer, evaluate_every=0, **given.pop("settings", {}))
-    learners = [ToyLearner(number, schedule, examples=10 * (number % 4 + 1)) for number in range(hospitals)]
+    own = {"buffer_size": buffer, "evaluate_every": 0} | given.pop("settings", {})
+    settings = StrategySettings(name=name, **own)
+    kind = ToyLearner if (ranks := given.get("ranks")) is None else partial(SlicedToy, ranks)
+    learners = [kind(number, schedule, examples=10 * (number % 4 + 1)) for number in range(hospitals)]
     speeds = given.pop("speeds", [10.0 + 0.37 * number for number in range(hospitals)])
     vault = None if scheme == CLEAR else Vault(EncryptionSettings(policy=policy, scheme=scheme, workers=1), KEY)
     given.setdefault("plan", FieldPlan(8, 7 if hospitals < 33 else 9, 2))  # a run would choose by the scheme's bytes
@@ -89,7 +93,7 @@ def hashes(done: Simulated) -> dict[tuple[str, int], str]:
 
 
 FEW = [(n, v, name, policy) for n, v in ((4, 8), (8, 5)) for name in NAMES for policy in POLICIES]
-MANY = [(100, 3, "async-hybrid", "all"), (100, 2, "async-hybrid", "sensitive"), (100, 1, "fedavg", "all")]
+MANY = [(40, 3, "async-hybrid", "all"), (40, 2, "async-hybrid", "sensitive"), (100, 1, "fedavg", "all")]
 
 
 @pytest.mark.parametrize(("hospitals", "versions", "name", "policy"), FEW + MANY)
@@ -115,3 +119,15 @@ def test_sums_of_several_versions_travel_alike(members: Members, monkeypatch: py
     given = {"plan": FieldPlan(8, 6, 3), "speeds": [1.0, 1.13, 1.31, 9.7], "settings": {"max_staleness": 20}}
     all_three(members, monkeypatch, "all", 4, 16, "async-hybrid", **given)
     assert {1, 2, 8} <= set(travelled), travelled
+
+
+def test_hospitals_of_several_ranks_end_in_the_same_bytes(members: Members, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is opened is multiplied by public numbers alone; every version is of three that train all, or of none."""
+    ranks, given = ranks_of(4, 4, 4, 1, 1, 1), {"buffer_size": 3, "weighting": "equal"}
+    runs = all_three(members, monkeypatch, "all", 6, 4, "async-hybrid", ranks=ranks, settings=given)
+    trained = {event.task: event.rank for event in runs[0].events if isinstance(event, Accepted)}
+    found = {tuple(sorted(trained[task] for task in made.tasks)) for made in runs[0].versions}
+    assert all(ranks.count(0) in (0, 3) for ranks in found) and len(found) > 1
+    alike = run(CLEAR, "all", 6, 4, "async-hybrid", settings=given)  # of hospitals that train all
+    assert alike.vector().tobytes() != runs[0].vector().tobytes()
+    assert runs[0].vector()[~LOW].any()

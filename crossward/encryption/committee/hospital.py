@@ -49,12 +49,14 @@ def seal_update(
     plan: FieldPlan,
     secret: bytes,
     blocks: Iterable[NDArray[Any]],
+    rank: int = 0,
 ) -> SealedUpdate:
     """Quantised values, [n] of any integer type in [-q_max, q_max] for each block, sealed under fresh seeds.
 
     Each of ``blocks`` is sealed before the next is taken: beyond the sealed bytes, memory holds one of them.
     ``secret`` is the consortium's (``crossward.encryption.secret.Secret.committee_key``), ``certificates`` are the
-    committee's sealing keys of ``stretch``, by member; as many may lack as members may be absent.
+    committee's sealing keys of ``stretch``, by member; as many may lack as members may be absent. ``rank`` is how many
+    components the hospital trains, 0 for all; the values of others are zeros.
 
     Raises
     ------
@@ -88,6 +90,7 @@ def seal_update(
         tag=total % TAG_PRIME,
         seeds=tuple(seeds.commitment(subset) for subset in sorted(seeds.held)),
         boxes=(),
+        rank=rank,
     )
     boxes = seal_seeds(seeds, roster, statement, certificates)
     return SealedUpdate(replace(statement, boxes=box_digests(roster, boxes)).signed(sign), tuple(sealed), boxes)

@@ -115,6 +115,7 @@ _STATEMENT = {
     "seeds": tuple,
     "boxes": tuple,
     "signature": bytes,
+    "rank": int,
 }
 _CONSENT = {"member": str, "digest": str, "signature": bytes}
 _CERTIFICATE = {"member": str, "lineage": str, "stretch": int, "key": bytes, "signature": bytes}
@@ -124,7 +125,14 @@ def _facts(of: Any) -> list[Any]:
     return [_plain(getattr(of, f.name)) for f in fields(of)]
 
 
+def _statement_facts(statement: Statement) -> list[Any]:
+    """Of one that trains all components, the facts as they were before hospitals could train fewer."""
+    return _facts(statement) if statement.rank else _facts(statement)[:-1]
+
+
 def _statement(given: Any) -> Statement:
+    if isinstance(given, list) and len(given) == len(_STATEMENT) - 1:
+        given = [*given, 0]
     found = Statement(**_row(Statement, given, _STATEMENT))
     if len(found.bits) != 3 or any(type(n) is not int for n in found.bits):
         raise SpellingError("'bits' of a statement are not three numbers")
@@ -132,7 +140,7 @@ def _statement(given: Any) -> Statement:
 
 
 def _list_facts(version: VersionList) -> list[Any]:
-    rows = [[_facts(statement), weight] for statement, weight in version.contributions]
+    rows = [[_statement_facts(statement), weight] for statement, weight in version.contributions]
     return [version.lineage, version.version, version.epoch, version.roster, rows]
 
 
@@ -215,7 +223,7 @@ class SealedFacts:
     def to_bytes(self) -> bytes:
         """For ``Update.committee``."""
         members = sorted(self.boxes)
-        return _spell([_facts(self.statement), members], [self.boxes[member] for member in members])
+        return _spell([_statement_facts(self.statement), members], [self.boxes[member] for member in members])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SealedFacts:

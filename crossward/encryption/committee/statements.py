@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import sha256
 
+from crossward.config.model_settings import MOST_RANK
 from crossward.encryption.committee.fields import MOST_BITS
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.committee.signatures import Sign, canonical, verified
@@ -63,6 +64,8 @@ class Statement:
         SHA-256 of each committee member's box, by name; empty for a member whose sealing key was not known.
     signature : bytes
         Ed25519 over :attr:`canonical`.
+    rank : int (default: 0)
+        How many of the adapter's components the hospital trains, the fields of the others being zeros; 0: all.
     """
 
     lineage: str
@@ -77,11 +80,13 @@ class Statement:
     seeds: tuple[str, ...]
     boxes: tuple[str, ...]
     signature: bytes = b""
+    rank: int = 0
 
     @cached_property
     def canonical(self) -> bytes:
-        """What the hospital signs: every fact but the signature."""
-        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "signature"}
+        """What the hospital signs: every fact but the signature, and a rank of 0."""
+        unsigned = {"signature"} if self.rank else {"signature", "rank"}
+        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unsigned}
         return canonical("update", facts)
 
     @property
@@ -97,6 +102,13 @@ class Statement:
 def _check_boxes(where: str, statement: Statement, roster: Roster) -> None:
     if (without := statement.boxes.count("")) > roster.absent:
         raise ListError(f"{where} has no box for {without} members: of this committee {roster.absent} may be absent")
+
+
+def _check_numbers(where: str, statement: Statement) -> None:
+    if not 0 <= statement.tag < TAG_PRIME or statement.count < 1:
+        raise ListError(f"{where} has a tag or a number of fields out of range")
+    if not 0 <= statement.rank <= MOST_RANK:
+        raise ListError(f"{where} is of rank {statement.rank}: expected 0 (all components) to {MOST_RANK}")
 
 
 def box_digests(roster: Roster, boxes: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -225,7 +237,7 @@ class VersionList:
     def _check_statement(self, statement: Statement, first: Statement, roster: Roster) -> None:
         where = f"the update of {statement.signer}"
         texts = (statement.lineage, statement.roster, statement.digest, *statement.seeds, *statement.boxes)
-        numbers = (statement.stretch, statement.count, statement.tag, *statement.bits)
+        numbers = (statement.stretch, statement.count, statement.tag, statement.rank, *statement.bits)
         if not (
             all(isinstance(text, str) for text in texts)
             and all(type(number) is int for number in numbers)
@@ -244,8 +256,7 @@ class VersionList:
         if (len(statement.seeds), len(statement.boxes)) != expected:
             raise ListError(f"{where} has not one seed a subset and one box a member")
         _check_boxes(where, statement, roster)
-        if not 0 <= statement.tag < TAG_PRIME or statement.count < 1:
-            raise ListError(f"{where} has a tag or a number of fields out of range")
+        _check_numbers(where, statement)
         try:
             bits = statement.plan.field_bits
         except (PlanError, TypeError) as error:
@@ -259,10 +270,32 @@ class VersionList:
             raise ListError(f"weights {list(weights)}: expected whole numbers from 1")
         if sum(weights) > most:
             raise ListError(f"weights {list(weights)} sum to {sum(weights)}, the fields hold {most}")
+        for rank, chosen in holders([statement.rank for statement, _ in self.contributions]).items():
+            self._check_holders(rank, [self.contributions[k] for k in chosen], rules)
+
+    def _check_holders(self, rank: int, contributions: Sequence[tuple[Statement, int]], rules: Rules) -> None:
+        """Refuse what would open components of fewer hospitals than demanded, or of one above all."""
+        within = "" if len(contributions) == len(self.contributions) else f" of those that train {_components(rank)}"
+        if len(contributions) < rules.min_contributors:
+            raise ListError(
+                f"{len(contributions)} contributors train {_components(rank)}, this hospital demands "
+                f"{rules.min_contributors} or more"
+            )
+        weights = [weight for _, weight in contributions]
         cap = math.ceil(max(rules.max_share, 1 / len(weights)) * sum(weights))
         if max(weights) > cap:
-            heaviest = self.contributions[weights.index(max(weights))][0].signer
+            heaviest = contributions[weights.index(max(weights))][0].signer
             raise ListError(
-                f"{heaviest} weighs {max(weights)} of {sum(weights)}, this hospital allows {cap} (max-share "
+                f"{heaviest} weighs {max(weights)} of {sum(weights)}{within}, this hospital allows {cap} (max-share "
                 f"{rules.max_share:g})"
             )
+
+
+def holders(ranks: Sequence[int]) -> dict[int, list[int]]:
+    """Rank (0: all components) -> the positions of ``ranks`` that train as many or more, lowest rank first."""
+    order = sorted(set(ranks), key=lambda rank: rank or MOST_RANK + 1)
+    return {level: [k for k, rank in enumerate(ranks) if not rank or (level and rank >= level)] for level in order}
+
+
+def _components(rank: int) -> str:
+    return f"{rank} components" if rank else "all components"

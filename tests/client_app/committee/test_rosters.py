@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from crossward.encryption.committee.roster import RosterError
 from crossward.encryption.committee.roster_file import RosterBook, make_book
 from crossward.encryption.committee.statements import Rules
 from crossward.encryption.identity import load_identity, public_of
+from tests.at_once import at_once
 from tests.client_app.committee.consortium import identity
 
 
@@ -52,19 +53,10 @@ def test_it_is_made_anew_where_an_identity_changed_or_the_file_is_damaged(tmp_pa
 
 
 def test_all_hospitals_of_a_simulation_that_begin_at_once_have_one_roster(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    start, queue = context.Barrier(6), context.Queue()
+    def one(number: int) -> str:
+        return simulated_roster(tmp_path, 6, own(tmp_path, number)).roster.fingerprint
 
-    def one(number: int) -> None:
-        start.wait()
-        queue.put(simulated_roster(tmp_path, 6, own(tmp_path, number)).roster.fingerprint)
-
-    running = [context.Process(target=one, args=(number,)) for number in range(6)]
-    for process in running:
-        process.start()
-    found = {queue.get(timeout=60) for _ in running}
-    for process in running:
-        process.join()
+    found = set(at_once([functools.partial(one, number) for number in range(6)]))
     assert len(found) == 1
 
 

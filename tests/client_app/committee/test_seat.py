@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +19,7 @@ from crossward.encryption.committee.statements import VersionList
 from crossward.encryption.committee.stretch import Stretch
 from crossward.protocol.messages import Answered, Consented, Failure, Membership, Reply, Task
 from crossward.protocol.wire import read_reply, read_task, write_reply, write_task
+from tests.at_once import at_once
 from tests.client_app.committee.consortium import (
     LENGTH,
     SECRET,
@@ -323,22 +324,13 @@ def test_a_roster_of_others_is_declined(own: Consortium) -> None:
 
 def _in_processes(tasks: list[tuple[Callable[[Task], Reply], Task]]) -> list[Reply]:
     """Each in a process of its own, all at once."""
-    context = multiprocessing.get_context("fork")
-    start, queue = context.Barrier(len(tasks)), context.Queue()
 
-    def one(number: int, act: Callable[[Task], Reply], task: Task) -> None:
-        start.wait()
+    def one(act: Callable[[Task], Reply], task: Task) -> Reply:
         reply = act(task)
         assert reply == read_reply(write_reply(reply)) and read_task(write_task(task)) == task
-        queue.put((number, reply))
+        return reply
 
-    running = [context.Process(target=one, args=(n, act, task)) for n, (act, task) in enumerate(tasks)]
-    for process in running:
-        process.start()
-    found = dict(queue.get(timeout=60) for _ in running)
-    for process in running:
-        process.join()
-    return [found[number] for number in range(len(tasks))]
+    return at_once([functools.partial(one, act, task) for act, task in tasks])
 
 
 def test_processes_of_one_node_make_the_same_keys(tmp_path: Path) -> None:

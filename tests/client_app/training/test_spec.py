@@ -39,6 +39,7 @@ OTHER = {
     "model.revision": "v1",
     "model.device": "cpu",
     "lora.target-modules": "q_proj",
+    "lora.ranks": "8,8,8,2",
     "lora.bases": "/bases",
     "data.path": "/notes",
     "data.encoding": "latin-1",

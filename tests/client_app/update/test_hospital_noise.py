@@ -161,5 +161,5 @@ def test_the_app_gives_its_node_the_noise_and_range_that_the_run_config_asks_for
         return
     noise = node.sealer.noise
     assert noise is not None and noise.source is os.urandom
-    assert noise.mechanism == HospitalMechanism(4.0390625, 2, 1.0)
+    assert noise.mechanism == HospitalMechanism(3.828125, 2, 1.0)
     assert node.schedule.value_range(0) == pytest.approx(noise.mechanism.reach)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
-import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from crossward.adapters.bases_file import open_bases, write_bases
 from crossward.adapters.svd import GRID, top_svd
 from crossward.cli.app import main
 from crossward.cli.bases import bases
+from tests.at_once import at_once
 
 CORE = LoraSettings(rank=2, factors="core")
 
@@ -133,15 +133,6 @@ def test_a_cache_that_cannot_be_written_is_named(
     assert not getattr(base.model, "peft_config", None)
 
 
-def _attach(base: BaseModel, barrier: Any, results: Any) -> None:
-    barrier.wait()
-    try:
-        results.put(_layout(base).fingerprint)
-    except BaseException as error:  # a lost child would hang the test
-        results.put(repr(error))
-        raise
-
-
 def test_of_processes_that_start_at_once_one_computes(
     base: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,14 +145,7 @@ def test_of_processes_that_start_at_once_one_computes(
         return real(*given)
 
     monkeypatch.setattr(module, "make_bases", counted)
-    context = multiprocessing.get_context("fork")
-    barrier, results = context.Barrier(3), context.Queue()
-    children = [context.Process(target=_attach, args=(base, barrier, results)) for _ in range(3)]
-    for child in children:
-        child.start()
-    answers = {results.get(timeout=180) for _ in children}
-    for child in children:
-        child.join(180)
+    answers = set(at_once([lambda: _layout(base).fingerprint] * 3))
     assert answers == {_layout(base).fingerprint}
     assert count.read_text() == "computed\n"
 

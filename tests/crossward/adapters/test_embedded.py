@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
 import zlib
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import load_file
 
 from crossward.adapters import AdapterError, ModelConfig, load_base
 from crossward.adapters.embedded import MODEL_JSON, pack_model, unpack_model
+from tests.at_once import at_once
 
 
 @pytest.fixture
@@ -76,26 +76,13 @@ def test_a_sound_copy_is_not_written_again(fresh_home: Path) -> None:
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
 
-def _unpack(barrier: Any, results: Any) -> None:
-    barrier.wait()
-    try:
-        folder = unpack_model()
-        results.put((str(folder), len((folder / "model.safetensors").read_bytes())))
-    except BaseException as error:  # a lost child would hang the test
-        results.put((repr(error), 0))
-        raise
+def _unpack() -> tuple[str, int]:
+    folder = unpack_model()
+    return str(folder), len((folder / "model.safetensors").read_bytes())
 
 
 def test_several_processes_at_once(fresh_home: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    barrier, results = context.Barrier(4), context.Queue()
-    children = [context.Process(target=_unpack, args=(barrier, results)) for _ in range(4)]
-    for child in children:
-        child.start()
-    answers = [results.get(timeout=180) for _ in children]
-    for child in children:
-        child.join(180)
-    assert [child.exitcode for child in children] == [0] * 4
+    answers = at_once([_unpack] * 4)
     assert len(set(answers)) == 1, answers
     models = fresh_home / "cache" / "models"
     assert [entry.name for entry in models.iterdir() if entry.is_dir()] == [Path(answers[0][0]).name]

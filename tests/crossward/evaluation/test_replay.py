@@ -20,7 +20,7 @@ def replayed(finished: Any, version: int | None = None) -> np.ndarray:
     layout = finished.adapted.layout
     sizes = tuple(block.size for block in layout.blocks)
     run, vault = open_run(finished.folder), finished.vault
-    return global_vector(run, finished.adapted.initial, layout.fingerprint, sizes, version, vault)
+    return global_vector(run, finished.adapted.initial, layout.fingerprint, sizes, version, vault, None, layout.shapes)
 
 
 def test_real_nodes_end_with_one_adapter(finished: Any) -> None:
@@ -168,6 +168,20 @@ def test_a_ledger_that_was_edited_is_refused(copied: Any) -> None:
     ledger.write_text(text[:at] + text[at:].replace("weight_sum", "weight_sun", 1))
     with pytest.raises(EvaluationError, match=r"ledger\.jsonl"):
         open_run(copied.folder)
+
+
+def test_hospitals_of_several_ranks_replay_to_the_nodes_bits_too(
+    configure: Callable[..., Any], federation: Callable[..., Any], tmp_path: Path
+) -> None:
+    given = {"lora__ranks": "2,1,2", "strategy__buffer_size": 3, "train__local_steps": 1, "strategy__num_versions": 1}
+    done = federation(configure(run__state_dir=str(tmp_path / "state"), **given), tmp_path / "run")
+    run, layout = open_run(done.folder), done.adapted.layout
+    ranks = {event.site: event.rank for event in run.events if isinstance(event, Accepted)}
+    assert sorted(ranks.values()) == [0, 0, 1]
+    assert replayed(done).tobytes() == done.vector(0).tobytes() == done.vector(1).tobytes()
+    sizes = tuple(block.size for block in layout.blocks)
+    with pytest.raises(EvaluationError, match=r"the run has lora.ranks, .* blocks and 0 shapes"):
+        global_vector(run, done.adapted.initial, layout.fingerprint, sizes, vault=done.vault)
 
 
 def test_another_layout_is_refused_with_both_fingerprints(finished: Any) -> None:

@@ -72,7 +72,7 @@ class Consortium:
     def values(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
         return rng.integers(-self.plan.q_max, self.plan.q_max + 1, count)
 
-    def seal(self, name: str, *blocks: NDArray[Any]) -> SealedUpdate:
+    def seal(self, name: str, *blocks: NDArray[Any], rank: int = 0) -> SealedUpdate:
         return seal_update(
             self.roster,
             LINEAGE,
@@ -83,6 +83,7 @@ class Consortium:
             self.plan,
             SECRET,
             blocks,
+            rank,
         )
 
     def member(self, name: str, rules: Rules | None = None) -> Member:

@@ -1,0 +1,1 @@
+"""Hospitals that train lower ranks than the run's."""
