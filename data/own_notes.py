@@ -67,6 +67,15 @@ def of_hospital(config: DataConfig, partition: int | None, partitions: int | Non
     return apart[partition or 0] if apart else resolved(config)
 
 
+def share_of(
+    config: DataConfig, partition: int | None, partitions: int | None
+) -> tuple[DataConfig, int | None, int | None]:
+    """What :func:`data.load_hospital` is given for a hospital: with notes that stand apart it has all of its own."""
+    found = of_hospital(config, partition, partitions)
+    apart = SOURCES[config.source].is_described and partitions and separate(config, partitions)
+    return (found, None, None) if apart and partition is not None else (found, partition, partitions)
+
+
 def separate(config: DataConfig, hospitals: int) -> list[DataConfig]:
     """A configuration for each hospital where ``config.path`` is a folder of folders that hold a notes.toml each.
 

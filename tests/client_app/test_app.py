@@ -464,6 +464,27 @@ def test_held_out_patients_are_the_same_in_every_run_of_a_protected_hospital(
     assert "only this log shows it" in caplog.text
 
 
+def test_a_hospital_counts_its_notes_for_as_many_profiles_as_it_allows(
+    tmp_path: Path, notes: Path, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "max-profiles": 1} | key
+    task = replace(TASK, plan=(24, 8, 0))
+    profile = CSV | {"run__profile": True, "encryption__scheme": "bfv"}
+    for _ in range(2):  # a task that is asked again counts once
+        counted = answer(task, context(given, **profile))
+        assert isinstance(counted, Update) and counted.loss_sum == 0.0
+        assert (counted.num_examples, counted.num_tokens, counted.steps) == (1, 1, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("client_app.builders.hospital.open_learner", lambda *given: pytest.fail("notes were read"))
+        got = failure(replace(task, lineage="another1"), context(given, **profile))
+        assert got.kind == FAILED and "max-profiles = 1" in got.reason
+        for config, reported in (
+            (profile | {"strategy__min_contributors": 2}, "strategy.min-contributors = 2"),
+            (profile | {"encryption__policy": "none"}, "encryption.policy"),
+        ):
+            assert reported in failure(task, context(given, **config)).reason
+
+
 def test_a_deleted_state_folder_gives_a_protected_hospital_no_new_budget(
     tmp_path: Path, notes: Path, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

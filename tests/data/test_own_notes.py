@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from data import DataConfig, DataError, load_hospital
+from data.check import check_notes
+from data.own_notes import share_of
 
 NOTES = """
 source = "csv"
@@ -99,3 +101,25 @@ def test_without_a_notes_toml_nothing_is_read(tmp_path: Path) -> None:
         load_hospital(of(tmp_path))
     with pytest.raises(DataError, match=r"none is named: set notes-path"):
         load_hospital(DataConfig(source="own"))
+
+
+def test_of_hospitals_whose_notes_stand_apart_each_has_all_of_its_own(
+    tmp_path: Path, write_csv: Callable[..., Path]
+) -> None:
+    for name, patients in (("north", 8), ("south", 12)):
+        (tmp_path / name).mkdir()
+        write_csv(["t", "p"], [[f"note {i} of {name}", i] for i in range(patients)], f"{name}/letters.csv")
+        described = 'source = "csv"\npath = "letters.csv"\n[columns]\ntext = "t"\npatient = "p"\n'
+        (tmp_path / name / "notes.toml").write_text(described)
+    for number, name, patients in ((0, "north", 8), (1, "south", 12)):
+        found = load_hospital(*share_of(of(tmp_path), number, 2))
+        assert (found.name, len(found.train) + len(found.test)) == (name, patients)
+    checked = check_notes(of(tmp_path), 2)
+    assert checked.counts == {"read": 20, "kept": 20}
+    assert [(one.name, one.notes) for one in checked.hospitals] == [("north", 8), ("south", 12)]
+
+
+def test_notes_that_are_divided_stay_divided(folder: Path) -> None:
+    even = of(folder, partition="even", min_patients=2)
+    shares = [load_hospital(*share_of(even, number, 3)) for number in range(3)]
+    assert [len(one.train) + len(one.test) for one in shares] == [9, 9, 9]
