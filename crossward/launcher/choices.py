@@ -106,8 +106,8 @@ def _source(path: Path, given: Mapping[str, Any]) -> dict[str, Derived]:
         )
     if not path.is_file():
         raise LauncherError(
-            f"--notes {path} is not there: expected a table of notes, a folder of MIMIC's tables, or a {FILE} that says "
-            "what it is"
+            f"--notes {path} is not there: expected a table of notes, a folder of MIMIC's tables, or a {FILE} that "
+            "says what it is"
         )
     from data.formats.form import Form
     from data.formats.tables import source_and_columns
