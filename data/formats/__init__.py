@@ -1,4 +1,4 @@
 """File formats of notes: what a file is, how its text is encoded, how it splits into rows.
 
-Not for what columns mean.
+Not for: what columns mean (``data.readers``).
 """
