@@ -86,6 +86,14 @@ def test_a_column_that_is_missing_is_named_with_those_there(folder: Path) -> Non
         load_hospital(of(folder))
 
 
+def test_a_column_that_is_nearly_spelt_so_is_offered(folder: Path) -> None:
+    (folder / "notes.toml").write_text(NOTES.replace('"kind_of_letter"', '"kind_of_leter"'))
+    with pytest.raises(
+        DataError, match=r"has no column 'kind_of_leter'.* not shown.*; did you mean 'kind_of_letter'\?"
+    ):
+        load_hospital(of(folder))
+
+
 def test_errors_name_the_keys_of_the_file_that_is_wrong(folder: Path) -> None:
     (folder / "notes.toml").write_text(NOTES.replace('path = "letters.csv"', 'path = "gone.csv"'))
     with pytest.raises(DataError, match=r"gone.csv: no such file or folder. Set path to where .*/notes.toml\.$"):
