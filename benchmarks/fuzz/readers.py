@@ -14,7 +14,6 @@ Not for: what an error repeats of a file (``tests/data/test_quoting.py``).
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import os
@@ -143,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     began = time.perf_counter()
     tally = fuzz_readers(options.files, options.seed, progress=True)
     print(table(tally, time.perf_counter() - began))
-    write_json(options.json, dataclasses.asdict(tally))
+    write_json(options.json, vars(tally))
     return 1 if tally.wrong else 0
 
 
