@@ -49,7 +49,7 @@ def check_notes(config: DataConfig, hospitals: int | None = None, tokenizer: Any
     """
     apart = separate(config, hospitals) if hospitals is not None else []
     reading, checked = Reading(), []
-    given = [(one, None) for one in apart] or [(resolved(config), hospitals)]
+    given: list[tuple[DataConfig, int | None]] = [(one, None) for one in apart] or [(resolved(config), hospitals)]
     for one, among in given:
         prepared = prepare(one, among)
         folder, found = prepared[0], prepared[1]

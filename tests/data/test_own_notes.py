@@ -80,7 +80,19 @@ def test_a_label_is_one_that_the_hospital_names(folder: Path) -> None:
 
 def test_a_column_that_is_missing_is_named_with_those_there(folder: Path) -> None:
     (folder / "notes.toml").write_text(NOTES.replace('"letter"', '"text"'))
-    with pytest.raises(DataError, match=r"letters.csv: has no column 'text'"):
+    with pytest.raises(
+        DataError, match=r"letters.csv: has no column 'text'.* set \[columns\] to what they are.* is said"
+    ):
+        load_hospital(of(folder))
+
+
+def test_errors_name_the_keys_of_the_file_that_is_wrong(folder: Path) -> None:
+    (folder / "notes.toml").write_text(NOTES.replace('path = "letters.csv"', 'path = "gone.csv"'))
+    with pytest.raises(DataError, match=r"gone.csv: no such file or folder. Set path to where .*/notes.toml\.$"):
+        load_hospital(of(folder))
+    (folder / "notes.toml").write_text(f'encoding = "ascii"\n{NOTES}')
+    (folder / "letters.csv").write_bytes((folder / "letters.csv").read_bytes().replace(b"well", "wöhl".encode()))
+    with pytest.raises(DataError, match=r"letters.csv: byte \d+ .*not ascii. Set encoding = \"[\w-]+\" if that is"):
         load_hospital(of(folder))
 
 
