@@ -17,7 +17,7 @@ from pathlib import Path
 from crossward.machine.paths import PathError, own_folder
 from data.errors import DataError
 
-FORMAT = 5  # counts up whenever readers, cleaning, splits or tokens change what an entry holds
+FORMAT = 7  # counts up whenever readers, cleaning, splits or tokens change what an entry holds
 _DONE = "complete.json"
 
 

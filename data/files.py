@@ -1,31 +1,29 @@
-"""Opening a file of notes: plain or gzipped, in any encoding, with errors that say what is wrong with it and where.
+"""What is wrong with a file that cannot be read or decoded, and where.
 
-Not for: what is in it (``data.csv_files``, ``data.jsonl_files``).
+Not for: what is in it (``data.csv_files``, ``data.jsonl_files``), nor its encoding (``data.formats.encodings``).
 """
 
 from __future__ import annotations
 
 import codecs
 import gzip
+import lzma
+import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
 
 from data.errors import DataError
+from data.formats.content import open_bytes
 from data.quoting import cause
 
-UNREADABLE = (OSError, EOFError, zlib.error)  # what reading raises, gzipped files that are cut off or damaged included
-
-
-def open_bytes(path: Path) -> IO[bytes]:
-    """The file's content, decompressed."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+# what reading raises, compressed files that are cut off or damaged included
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def codec(encoding: str) -> str:
     """Python's name of ``encoding``; UTF-8 may begin with a byte order mark."""
     try:
-        name = codecs.lookup(encoding).name
+        name = codecs.lookup(encoding or "utf-8").name
     except LookupError:
         raise DataError(
             f"data.encoding = {encoding!r} is no known encoding: try 'utf-8', 'cp1252', 'latin-1'"
@@ -41,11 +39,18 @@ def unreadable(path: Path, error: Exception, after: str = "") -> DataError:
         why = "its compressed data end early: the file was cut off"
     elif isinstance(error, gzip.BadGzipFile | zlib.error):
         why = "it is no sound gzip file"
+    elif isinstance(error, lzma.LZMAError | zipfile.BadZipFile) or _in_bzip2(error):
+        why = "its compressed data are damaged"
     else:
         why = cause(error)
     return DataError(
         f"{path}: cannot be read{after}: {why}. Nothing of it was used. Copy or export it again, whole and readable."
     )
+
+
+def _in_bzip2(error: Exception) -> bool:
+    """Whether ``error`` is the bz2 module's, which is an OSError without a number."""
+    return type(error) is OSError and error.errno is None
 
 
 def wrong_encoding(path: Path, encoding: str) -> DataError:

@@ -13,17 +13,17 @@ from datasets import Dataset
 
 from crossward.config.data_settings import LABEL, DataConfig
 from crossward.config.data_sources import SOURCES
-from crossward.machine.paths import absolute
 from data.cache import digest
 from data.errors import DataError
-from data.labels import given_labels
+from data.labels import as_label, given_labels
 from data.notes_file import notes_file
+from data.own_notes import in_its_words
 from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
-from data.sources import make, public_label
+from data.sources import make, place, public_label, separate
 from data.splits import Ints
 
-_COLUMNS = ["note_id", "patient_id", "text", "category", "label"]
+_COLUMNS = ["note_id", "patient_id", "time", "text", "category", "kind", "label"]
 _MOST_LABELS = 200
 
 
@@ -31,9 +31,9 @@ _MOST_LABELS = 200
 class Hospital:
     """One hospital's notes.
 
-    ``train`` and ``test`` have the columns note_id, patient_id, text, category, label (all strings; label is "" for
-    the notes task) and share no patient. ``labels`` is the label task's whole vocabulary, the same at every
-    hospital, empty for the notes task.
+    ``train`` and ``test`` have the columns note_id, patient_id, time (ISO 8601), text, category (the source's own),
+    kind (the common category), label (all strings; label is "" for the notes task) and share no patient. ``labels``
+    is the label task's whole vocabulary, the same at every hospital, empty for the notes task.
     """
 
     name: str
@@ -57,7 +57,7 @@ def _labels(config: DataConfig, found: Plan, whole: bool) -> tuple[str, ...]:
     elif not given and not whole:
         raise DataError(
             f"{config.path}: the labels of {config.label_column!r} must be the same list at every hospital. "
-            f"Set data.labels to all of them, comma-separated (here: {listed(found.labels)})."
+            f"Set data.labels to all of them, comma-separated (here: {listed(found.labels, spell=as_label)})."
         )
     if len(found.labels) < 2:
         raise DataError(
@@ -83,10 +83,12 @@ def prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tupl
             "data-path in the node config"
         )
     config, names = make(config, hospitals)
-    path = absolute(config.path, "data.path")
-    notes = notes_file(path, config)
-    found = plan(notes, config, hospitals)
-    labels = _labels(config, found, hospitals is not None)
+    path = place(config)
+    config = dataclasses.replace(config, path=str(path))
+    with in_its_words(config):
+        notes = notes_file(path, config)
+        found = plan(notes, config, hospitals)
+        labels = _labels(config, found, hospitals is not None)
     found = dataclasses.replace(found, names=[names.get(name, name) for name in found.names])
     return notes, found, labels, config.name or path.name.split(".")[0]
 
@@ -108,7 +110,8 @@ def load_hospital(config: DataConfig, partition_id: int | None = None, num_parti
     """One hospital's notes.
 
     Without ``partition_id`` all notes of ``data.path`` are this hospital's (a real node); with it, hospital
-    ``partition_id`` of ``num_partitions`` that the data set is shared out to (a simulation).
+    ``partition_id`` of ``num_partitions`` that the data set is shared out to, or each of which has notes of its own
+    there (a simulation).
 
     Raises
     ------
@@ -119,11 +122,15 @@ def load_hospital(config: DataConfig, partition_id: int | None = None, num_parti
         return hospital_of(prepare(config, None), 0, True)
     if num_partitions is None or not 0 <= partition_id < num_partitions:
         raise DataError(f"there is no hospital {partition_id} of {num_partitions}: ids count from 0")
+    if own := separate(config, num_partitions):
+        return load_hospital(own[partition_id])
     return hospital_of(prepare(config, num_partitions), partition_id, False)
 
 
 @no_text_of_others("the notes cannot be read")
 def load_hospitals(config: DataConfig, num_partitions: int) -> list[Hospital]:
     """All ``num_partitions`` hospitals that a data set is shared out to, in the order of their partition ids."""
+    if own := separate(config, num_partitions):
+        return [load_hospital(one) for one in own]
     prepared = prepare(config, num_partitions)
     return [hospital_of(prepared, index, False) for index in range(num_partitions)]

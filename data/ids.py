@@ -55,8 +55,8 @@ def _plain(values: Column) -> list[str]:
     return [str(int(n)) if n == n.to_integral_value() else text for n, text in zip(numbers, texts, strict=True)]
 
 
-def as_ids(column: Column, path: Path, name: str) -> Ids:
-    """Integer ids of a text column; -1 where it is empty.
+def as_ids(column: Column, path: Path, name: str, lines: Column | None = None) -> Ids:
+    """Integer ids of a text column; -1 where it is empty. ``lines`` are those of the file, for messages.
 
     Raises
     ------
@@ -69,6 +69,18 @@ def as_ids(column: Column, path: Path, name: str) -> Ids:
         return found
     except pa.ArrowInvalid:
         bad = next((i for i, v in enumerate(ids.to_pylist()) if v and not re.fullmatch(r"-?\d{1,18}", v)), 0)
+        where = f"line {lines[bad].as_py()}" if lines is not None else f"row {bad + 1}"
         raise DataError(
-            f"{path}: column {name!r} holds something that is no whole number near row {bad + 1}."
+            f"{path}: column {name!r} holds no whole number on {where}, but {_likeness(ids[bad].as_py())}. Repair that "
+            "row, or export the file again."
         ) from None
+
+
+def _likeness(value: str) -> str:
+    """What ``value`` is like, without repeating it."""
+    if re.fullmatch(r"[+-]?\d+", value):
+        return f"a number of {len(value)} digits"
+    if re.fullmatch(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", value):
+        return "a number with decimals"
+    kind = "letters and digits" if value.isalnum() and not value.isalpha() else "letters" if value.isalpha() else ""
+    return f"a text of {len(value)} {kind or 'characters'}"

@@ -6,6 +6,7 @@ one list of chapters. Not for scoring.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 
 from crossward.config.data_settings import DataConfig
@@ -93,13 +94,26 @@ _ICD10 = {
 
 
 def given_labels(config: DataConfig) -> tuple[str, ...]:
-    """The labels of ``data.labels``, each once, as the readers write them: ``1.0`` is ``1``."""
+    """The labels of ``data.labels``, each once, as the readers write them: ``1.0`` is ``1``.
+
+    One with a comma stands in double quotes, as in a row of CSV.
+    """
     import pyarrow as pa
 
     from data.ids import without_decimals
 
-    names = without_decimals(pa.array(config.labels.split(","))).to_pylist()
+    names = without_decimals(pa.array(listed_labels(config.labels), pa.string())).to_pylist()
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def listed_labels(text: str) -> list[str]:
+    """The labels of a list separated by commas."""
+    return next(csv.reader([text], skipinitialspace=True), [])
+
+
+def as_label(name: str) -> str:
+    """``name`` as :func:`listed_labels` reads it."""
+    return '"' + name.replace('"', '""') + '"' if any(sign in name for sign in ',"') else name
 
 
 def icd_chapter(code: str, version: int) -> str:

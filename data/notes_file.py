@@ -1,11 +1,13 @@
 """Raw notes of any source -> one Arrow file of cleaned notes in the cache, written in one pass in little memory.
 
 The file (``notes.arrow``, an IPC stream for memory-mapping) has the readers' columns and ``hash``; ``counts.json``
-beside it says how many notes were read and why others were left out. Not for splits: see hospitals.py.
+beside it says how many notes were read and why others were left out, ``quarantine.jsonl`` and ``reading.json`` which
+rows could not be read and what the files are like (``data.quarantine``). Not for splits: see hospitals.py.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Iterator
@@ -19,62 +21,30 @@ from crossward.config.data_sources import SOURCES
 from data.cache import cached, digest, stamp
 from data.cleaning import clean, text_hashes
 from data.errors import DataError
-from data.labels import given_labels
-from data.quoting import SHARED, listed, no_text_of_others
+from data.filters import Filters
+from data.harmonise import Harmoniser
+from data.quarantine import write_report
+from data.quoting import listed, no_text_of_others
 from data.readers import COLUMNS, Counts
-from data.sources import files, public_label, read
+from data.sources import read, stamps_of, vocabularies
 
 log = logging.getLogger("crossward.data")
 
-SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("hash", pa.uint64())])
+SCHEMA = pa.schema([*((name, pa.string()) for name in (*COLUMNS, "kind")), ("hash", pa.uint64())])
 _REPORT_EVERY = 200_000
 # what of the configuration changes the file: not splits, partitions or tokens
 _FIELDS = (
-    "source",
-    "encoding",
-    "text_column",
-    "patient_column",
     "grouping_column",
-    "label_column",
     "task",
     "label",
     "note_types",
     "keep_discharge_summaries",
     "note_hours",
 )
-Seen = dict[str, set[str]]  # note type -> patients who have notes of it, of many some
 
 
-def drops_discharge_summaries(config: DataConfig) -> bool:
-    """Whether discharge summaries are left out because they state the outcome to be predicted."""
-    label = public_label(config) if config.task == LABEL else None
-    return label is not None and label.in_summaries and not config.keep_discharge_summaries
-
-
-def _note_types(piece: pa.Table, seen: Seen) -> None:
-    """Add the note types of ``piece`` to ``seen``, and of the patients who have each as many as matter."""
-    pairs = piece.select(["category", "patient_id"]).group_by(["category", "patient_id"]).aggregate([])
-    for category, patient in zip(pairs["category"].to_pylist(), pairs["patient_id"].to_pylist(), strict=True):
-        if len(patients := seen.setdefault(category, set())) < SHARED:
-            patients.add(patient)
-
-
-def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: Seen) -> Iterator[pa.Table]:
-    types = {kind.strip().lower() for kind in config.note_types.split(",") if kind.strip()}
-    labels = pa.array(given_labels(config), pa.string())
-    for piece in pieces:
-        kinds = pc.utf8_lower(piece["category"])
-        if types:
-            _note_types(piece, seen)
-            piece = counts.keep(piece, pc.is_in(kinds, pa.array(sorted(types), pa.string())), "of another note type")
-        if drops_discharge_summaries(config):
-            summary = pc.match_substring(pc.utf8_lower(piece["category"]), "discharge")
-            piece = counts.keep(piece, pc.invert(summary), "discharge summary, which states the outcome")
-        if config.task == LABEL:
-            piece = counts.keep(piece, pc.not_equal(piece["label"], ""), "without a label")
-            if len(labels):
-                piece = counts.keep(piece, pc.is_in(piece["label"], labels), "label not in data.labels")
-        piece = counts.keep(piece, pc.not_equal(piece["patient_id"], ""), "without a patient")
+def _kept(pieces: Iterator[pa.Table], used: Filters, counts: Counts) -> Iterator[pa.Table]:
+    for piece in map(used, pieces):
         if not piece.num_rows:
             continue
         piece = piece.combine_chunks()
@@ -87,35 +57,47 @@ def _kept(pieces: Iterator[pa.Table], config: DataConfig, counts: Counts, seen: 
 
 def _write(folder: Path, path: Path, config: DataConfig) -> None:
     counts, reported = Counts(), 0
-    seen: Seen = {}
-    pieces = read(path, config, counts)
+    harmonise, used = Harmoniser(config), Filters(config, counts)
+    pieces = harmonise(read(path, config, counts))
     with pa.OSFile(str(folder / "notes.arrow"), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
-        for piece in _kept(pieces, config, counts, seen):
+        for piece in _kept(pieces, used, counts):
             counts["kept"] += piece.num_rows
             writer.write_table(piece)
             if counts["read"] - reported >= _REPORT_EVERY:
                 reported = counts["read"]
                 log.info("%s: %d notes read, %d kept", path, counts["read"], counts["kept"])
     log.info("%s: %s", path, ", ".join(f"{number} {reason}" for reason, number in counts.items()))
+    reports = harmonise.reports()
+    for said in reports:
+        log.warning("%s: %s", path, said)
     if not counts["kept"]:
         reasons = ", ".join(f"{number} {why}" for why, number in counts.items() if why not in ("read", "kept"))
-        found = {category: len(seen[category]) for category in sorted(seen)}
-        kinds = f" Note types found: {listed(found, config.note_types.split(','))}." if seen else ""
+        found = {category: len(used.seen[category]) for category in sorted(used.seen)}
+        kinds = f" Note types found: {listed(found, config.note_types.split(','))}." if found else ""
         raise DataError(
             f"{path}: no usable note of {counts['read']} rows ({reasons or 'the file has no rows'}).{kinds} "
             "Loosen data.note-types, data.labels or data.note-hours, or check the columns named in data.*-column."
+            + "".join(f" {said}." for said in reports)
         )
     (folder / "counts.json").write_text(json.dumps(counts))
+    write_report(folder, counts.quarantined, counts.facts)
 
 
 def notes_file(path: Path, config: DataConfig) -> Path:
     """The folder of cleaned notes of ``path``, built unless it is in the cache."""
-    if not path.exists():
+    if not SOURCES[config.source].is_url and not path.exists():
         raise DataError(f"{path}: no such file or folder. Set data.path to where the {config.source} notes are.")
-    if SOURCES[config.source].is_folder and path.is_file():
+    source = SOURCES[config.source]
+    if source.is_folder and not source.may_be_file and path.is_file():
         path = path.parent
-    stamps = [stamp(p) for p in files(path, config)]
+    stamps = [*stamps_of(path, config), *map(stamp, vocabularies(config))]
     settings = {name: getattr(config, name) for name in _FIELDS}
-    key = digest("notes", stamps, settings, config.labels if config.task == LABEL else "")
+    key = digest(
+        "notes",
+        stamps,
+        dataclasses.asdict(config.notes) | {"file": ""},
+        settings,
+        config.labels if config.task == LABEL else "",
+    )
     with no_text_of_others(f"{path}: the notes cannot be read"):
         return cached("notes", key, lambda folder: _write(folder, path, config))

@@ -11,7 +11,7 @@ Not for: what may leave the hospital (``client_app.guard.refusals``); nothing of
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from traceback import walk_tb
 
@@ -40,13 +40,18 @@ def quoted(value: str, patients: int = 0, known: Iterable[str] = ()) -> str:
     return f"(a text of {len(value)} characters, not shown)"
 
 
-def listed(values: Iterable[str] | Mapping[str, int], known: Iterable[str] = (), most: int = 12) -> str:
-    """Values of a column for a message; a mapping says how many patients have each."""
+def listed(
+    values: Iterable[str] | Mapping[str, int],
+    known: Iterable[str] = (),
+    most: int = 12,
+    spell: Callable[[str], str] = str,
+) -> str:
+    """Values of a column for a message, spelt so; a mapping says how many patients have each."""
     counts = values if isinstance(values, Mapping) else dict.fromkeys(values, 0)
     known = list(known)
     open_to_all = [v for v in counts if not v.strip() or is_quotable(v, counts[v], known)]
     withheld = [len(v) for v in counts if v not in set(open_to_all)]
-    parts = [quoted(value, counts[value], known) for value in open_to_all[:most]]
+    parts = [spell(quoted(value, counts[value], known)) for value in open_to_all[:most]]
     if more := len(open_to_all) - len(parts):
         parts.append(f"{more} more")
     if withheld:

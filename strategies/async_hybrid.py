@@ -239,18 +239,20 @@ class AsyncHybrid(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Take training replies into the buffer, one at a time: each that fills it makes a version.
+        """Take training replies into the buffer, one at a time, and make the versions that they fill.
 
+        All that are there come first: how many come at once has a part in weights.
         Returns None, as the server has no adapter to return, and the newest version's metrics, or None without one.
         """
-        metrics = None
+        metrics, received = self._advance(), 0
         for message in replies:
-            metrics = self._advance() or metrics
             receive(self.state, message)
-            metrics = self._advance() or metrics
+            received += 1
             del message  # it may be as large as the adapter: gone before the next is pulled
         expire(self.state)
-        return None, self._advance() or metrics
+        for _ in range(received + 1):  # each may have filled a buffer
+            metrics = self._advance() or metrics
+        return None, metrics
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """Take evaluation replies in; the round's measures once every node has answered."""

@@ -34,7 +34,7 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
-LIMIT = 60.0  # seconds that the browser may take for an answer on a busy machine
+LIMIT = 300.0  # seconds that the browser may take for an answer on a busy machine
 
 
 def find() -> str | None:

@@ -10,7 +10,7 @@ import gc
 import importlib
 import logging
 import os
-import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,34 +24,45 @@ from client_app.training.threads import (
     share_cores,  # also tells OpenMP to wait passively, before torch is there to read it
 )
 from crossward.machine.proxies import go_direct
-from crossward.machine.signals import ENDING
+from tests.leftovers import differences, process_state, running, still_running
 
-# one process has all of its files, since they share worker groups
 GROUPS = "client_app/group/"
+# one process has all files of such a folder: they share worker groups, a laboratory, or finished runs
+TOGETHER = (GROUPS, "research/attacks/", "crossward/evaluation/")
 # what takes longest, the longest first; those that wait for processes are apart, lest they wait for one another
 LONG = (
-    GROUPS,
+    *TOGETHER,
+    "strategies/test_soak",
     "benchmarks/test_training",
     "examples/test_examples",
+    "benchmarks/test_encryption",
     "strategies/test_thousand_nodes",
-    "crossward/evaluation/test_replay",
-    "crossward/adapters/test_elsewhere",
-    "strategies/test_fuzz",
-    "crossward/evaluation/test_main",
-    "client_app/training/test_engine",
+    "strategies/test_same_adapters",
+    "crossward/simulation/test_committee",
+    "research/compare/test_work",
+    "client_app/training/test_learner",
+    "benchmarks/test_gpu",
+    "strategies/test_cached_updates",
+    "strategies/test_resume",
     "strategies/test_faults",
     "strategies/test_sealed_snapshots",
-    "benchmarks/test_gpu",
-    "strategies/test_soak",
-    "strategies/test_resume",
-    "benchmarks/test_encryption",
-    "strategies/test_membership",
-    "strategies/test_sealed",
+    "client_app/training/test_engine",
+    "crossward/cli/test_members",
+    "client_app/test_app",
+    "strategies/opening/test_availability",
+    "crossward/launcher/forecast/test_command",
     "strategies/test_budgets",
-    "strategies/test_rotation",
+    "strategies/opening/test_rosters",
+    "strategies/test_fuzz",
+    "data/test_synthetic",
+    "benchmarks/test_hospital_privacy",
+    "benchmarks/test_personal",
+    "crossward/adapters/test_elsewhere",
+    "strategies/test_sealed",
+    "strategies/test_membership",
     "crossward/privacy/test_accounting",
     "crossward/report/test_page_browser",
-    "data/test_synthetic",
+    "strategies/test_rotation",
 )
 
 gc.disable()  # until the tests are collected, see below
@@ -70,21 +81,26 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _levels() -> Iterator[None]:
-    """Commands that tests call make loggers quieter; the next module finds them as they were."""
-    loggers = [logging.getLogger(name) for name in ("flwr", "crossward", "crossward.node", "crossward.data")]
-    before = [logger.level for logger in loggers]
+def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A module leaves its process as it found it, see ``tests.leftovers``; ``GROUPS`` have processes in common."""
+    before, begun = process_state(), running()
     yield
-    for logger, level in zip(loggers, before, strict=True):
-        logger.setLevel(level)
+    left = differences(before, process_state())
+    left += [] if f"tests/{GROUPS}" in request.node.nodeid else still_running(begun)
+    assert not left, "the module leaves these behind for the next one:\n" + "\n".join(left)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _handlers() -> Iterator[None]:
-    """Nothing that a module calls leaves a handler of signals behind, which its processes would inherit."""
-    before = {one: signal.getsignal(one) for one in ENDING}
+def _put_right(_nothing_left: None) -> Iterator[None]:
+    """Commands that tests call change levels of loggers and threads of torch: the next module finds neither changed."""
+    loggers = [logging.getLogger(name) for name in ("flwr", "crossward", "crossward.node", "crossward.data")]
+    before, torch = [logger.level for logger in loggers], sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
     yield
-    assert {one: signal.getsignal(one) for one in ENDING} == before
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+    if torch and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +135,11 @@ def pytest_collection_finish() -> None:
 
 
 class _Shares(LoadFileScheduling):
-    """Files are dealt out whole, and ``GROUPS`` as if they were one."""
+    """Files are dealt out whole, and those that are ``TOGETHER`` as if they were one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return GROUPS if f"tests/{GROUPS}" in nodeid else super()._split_scope(nodeid)
+        folder = next((folder for folder in TOGETHER if f"tests/{folder}" in nodeid), "")
+        return folder or super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

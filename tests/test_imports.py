@@ -139,6 +139,7 @@ def modules(root: Path, rooms: frozenset[str] = ROOMS) -> dict[str, Path]:
     return found
 
 
+Edges = dict[str, set[str]]  # module -> what it imports
 Nodes = Callable[[ast.AST], Iterator[ast.AST]]
 
 
@@ -184,10 +185,10 @@ def by_prefix(name: ast.JoinedStr, known: dict[str, Path]) -> list[str]:
     return [module for module in known if module.startswith(package)]
 
 
-def graph(root: Path, rooms: frozenset[str] = ROOMS) -> dict[str, set[str]]:
+def graph(root: Path, rooms: frozenset[str] = ROOMS) -> Edges:
     """Module -> modules that importing it imports, packages on the way included."""
     known = modules(root, rooms)
-    out: dict[str, set[str]] = {}
+    out: Edges = {}
     for name, path in known.items():
         wanted: set[str] = set()
         for target in imports(name, path, known):
@@ -208,7 +209,7 @@ def room_of(name: str, rooms: frozenset[str] = ROOMS) -> str:
     return next((room for room in rooms if within(name, room)), "")
 
 
-def reached(start: str, edges: dict[str, set[str]]) -> dict[str, list[str]]:
+def reached(start: str, edges: Edges) -> dict[str, list[str]]:
     """Module -> a shortest chain of imports that leads to it from ``start``."""
     chains, queue = {start: [start]}, [start]
     for name in queue:
@@ -219,9 +220,9 @@ def reached(start: str, edges: dict[str, set[str]]) -> dict[str, list[str]]:
     return chains
 
 
-def breaches(root: Path, rooms: frozenset[str] = ROOMS) -> list[str]:
+def breaches(edges: Edges, rooms: frozenset[str] = ROOMS) -> list[str]:
     """Every chain of imports that the table does not allow."""
-    edges, found = graph(root, rooms), []
+    found = []
     for name in sorted(edges):
         room = room_of(name, rooms)
         for target, chain in reached(name, edges).items():
@@ -255,14 +256,19 @@ def circle(root: Path, rooms: frozenset[str]) -> list[str]:
     return []
 
 
+@pytest.fixture(scope="module")
+def edges() -> Edges:
+    return graph(ROOT)
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     rooms = ROOMS | {"crossward", "benchmarks", "scripts"}
     assert len(modules(ROOT, rooms)) > 400
     assert circle(ROOT, rooms) == []
 
 
-def test_every_import_is_one_that_the_design_allows() -> None:
-    assert breaches(ROOT) == []
+def test_every_import_is_one_that_the_design_allows(edges: Edges) -> None:
+    assert breaches(edges) == []
 
 
 def test_every_room_of_the_table_was_looked_at() -> None:
@@ -284,15 +290,13 @@ def test_every_room_of_the_table_was_looked_at() -> None:
     } <= set(names)
 
 
-def test_the_aggregator_reaches_its_own_face_and_the_node_the_holders() -> None:
-    edges = graph(ROOT)
+def test_the_aggregator_reaches_its_own_face_and_the_node_the_holders(edges: Edges) -> None:
     assert "crossward.encryption.aggregator" in reached("server_app.app", edges)
     assert "crossward.encryption.holder" in reached("client_app.node", edges)
     assert "crossward.encryption.holder" not in reached("server_app.app", edges)
 
 
-def test_what_an_aggregators_operator_starts_reaches_no_key_and_no_model() -> None:
-    edges = graph(ROOT)
+def test_what_an_aggregators_operator_starts_reaches_no_key_and_no_model(edges: Edges) -> None:
     for name in (
         "crossward.deploy.aggregator",
         "crossward.deploy.keeper",
@@ -315,16 +319,14 @@ OF_THE_COMMITTEE = {
 }
 
 
-def test_what_the_server_reaches_of_encryption_is_either_face_less_or_the_aggregators() -> None:
-    edges = graph(ROOT)
+def test_what_the_server_reaches_of_encryption_is_either_face_less_or_the_aggregators(edges: Edges) -> None:
     found = {name for name in reached("server_app.app", edges) if within(name, "crossward.encryption")}
     faces = {name for name in modules(ROOT) if within(name, "crossward.encryption.aggregator")}
     faceless = {"crossward.encryption", *(f"crossward.encryption.{n}" for n in FACELESS)}
     assert len(faces) > 2 and found - OF_THE_COMMITTEE == faceless | faces
 
 
-def test_of_the_committee_scheme_the_aggregators_side_reaches_no_holders_file() -> None:
-    edges = graph(ROOT)
+def test_of_the_committee_scheme_the_aggregators_side_reaches_no_holders_file(edges: Edges) -> None:
     sides = {name for name in edges if within(name, COMMITTEE)} - HOLDERS
     assert sides == OF_THE_COMMITTEE
     for name in sides:
@@ -332,9 +334,9 @@ def test_of_the_committee_scheme_the_aggregators_side_reaches_no_holders_file() 
     assert {f"{COMMITTEE}.masks", f"{COMMITTEE}.tags"} <= set(reached(f"{COMMITTEE}.member", edges)) & HOLDERS
 
 
-def test_no_module_that_the_server_reaches_names_a_key_or_a_decryptor() -> None:
+def test_no_module_that_the_server_reaches_names_a_key_or_a_decryptor(edges: Edges) -> None:
     """Whoever can import SEAL could make a key: what the server's modules do with it is read off their names."""
-    known, edges = modules(ROOT), graph(ROOT)
+    known = modules(ROOT)
     banned = {"Decryptor", "KeyGenerator", "SecretKey", "Encryptor", "decrypt", "secret_key", "encrypt_symmetric"}
     used = {}
     for name in set(reached("server_app.app", edges)) & set(known):
@@ -393,7 +395,7 @@ def tree(root: Path, changes: dict[str, str] | None = None) -> Path:
 
 
 def test_a_clean_tree_passes(tmp_path: Path) -> None:
-    assert breaches(tree(tmp_path)) == []
+    assert breaches(graph(tree(tmp_path))) == []
 
 
 PRIVATE_TORCH = "crossward.protocol.wire -> crossward.privacy.hospital -> torch"
@@ -489,7 +491,7 @@ PRIVATE_TORCH = "crossward.protocol.wire -> crossward.privacy.hospital -> torch"
     ],
 )
 def test_a_forbidden_import_is_found(tmp_path: Path, changes: dict[str, str], chain: str) -> None:
-    assert chain in breaches(tree(tmp_path, changes))
+    assert chain in breaches(graph(tree(tmp_path, changes)))
 
 
 def test_a_chain_through_an_outsider_is_found(tmp_path: Path) -> None:
@@ -500,7 +502,9 @@ def test_a_chain_through_an_outsider_is_found(tmp_path: Path) -> None:
             "server_app/app.py": "from crossward.launcher import lines",
         },
     )
-    assert any("crossward.encryption.holder" in chain for chain in breaches(root) if chain.startswith("server_app.app"))
+    assert any(
+        "crossward.encryption.holder" in chain for chain in breaches(graph(root)) if chain.startswith("server_app.app")
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import typer
 
 from crossward.cli.app import app
 from scripts import docs_reference
+from tests.sources import python_files
 
 ROOT = Path(__file__).parents[1]
 HIDDEN = re.compile(r"(^|/)(\.|__pycache__|runs/|build/|dist/)")
@@ -62,8 +64,7 @@ class Tree:
     def __init__(self, root: Path, generated: dict[str, str] | None = None) -> None:
         self.root = root
         self.generated = {root / GENERATED / name: text for name, text in (generated or {}).items()}
-        found = (p for p in sorted(root.rglob("*.py")) if not HIDDEN.search(p.relative_to(root).as_posix()))
-        self.files = [p for p in found if p != Path(__file__)]  # which names what is not there
+        self.files = [p for p in python_files(root) if p != Path(__file__)]  # which names what is not there
         self.packages = {p.relative_to(root).parts[0] for p in self.files if p.parent != root}
         settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
         self.keys = {key for key in keys(settings) if "." in key}
@@ -71,8 +72,12 @@ class Tree:
         self.names: dict[Path, set[str]] = {}
         self.commands = commands()
 
-    def texts(self) -> Iterator[tuple[Path, str, str]]:
+    @cached_property
+    def texts(self) -> list[tuple[Path, str, str]]:
         """(file, docstring or document, all that is said in its strings)."""
+        return list(self._texts())
+
+    def _texts(self) -> Iterator[tuple[Path, str, str]]:
         for path, tree in self.trees.items():
             message = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
             documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -130,7 +135,7 @@ class Tree:
 
     def missing(self) -> list[str]:
         """What is named and is not there, with where it is named."""
-        found = ((path, what) for path, *texts in self.texts() for what in self._missing(path, *texts))
+        found = ((path, what) for path, *texts in self.texts for what in self._missing(path, *texts))
         return sorted({f"{path.relative_to(self.root)}: {what}" for path, what in found})
 
     def _missing(self, path: Path, documented: str, message: str) -> Iterator[str]:
@@ -226,7 +231,7 @@ def test_every_command_of_the_console_script_that_is_named_exists(whole: Tree) -
 def test_the_project_was_looked_at(whole: Tree) -> None:
     tree = whole
     assert {"client_app", "strategies", "server_app", "tests", "benchmarks", "scripts", "crossward"} <= tree.packages
-    texts = {path.relative_to(ROOT).as_posix(): text for path, text, _ in tree.texts()}
+    texts = {path.relative_to(ROOT).as_posix(): text for path, text, _ in tree.texts}
     assert len(texts) > 500 and "strategies.settings" not in tree.keys
     assert {"README.md", "docs/threat-model.md", "docs/reference/configuration.md"} <= texts.keys()
     named = {name for text in texts.values() for name in TICKED.findall(text)}

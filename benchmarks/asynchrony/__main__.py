@@ -16,6 +16,7 @@ from benchmarks.asynchrony import figures as asynchrony_figures
 from benchmarks.asynchrony import rows as asynchrony_rows
 from benchmarks.asynchrony import tables as asynchrony_tables
 from benchmarks.asynchrony.config import RATES, SETTINGS, read_config, read_rates
+from benchmarks.asynchrony.kept import Kept
 from benchmarks.asynchrony.studies import SPEED, STUDIES, run_studies
 from benchmarks.asynchrony.tuning import tune
 from benchmarks.harness.command import BEGAN, parse, parser, write_json
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     """Measure, print, and write what was asked for."""
     p = parser("asynchrony", __doc__, quick="the headline's compute, AsyncHybrid and fedavg, one seed, the toy")
     p.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
-    p.add_argument("--out", type=path_argument, metavar="FOLDER", help="write drawings (SVG and PNG)")
+    p.add_argument("--out", type=path_argument, metavar="FOLDER", help="write drawings (PNG)")
     p.add_argument(
         "--config", type=path_argument, default=SETTINGS, metavar="FILE", help="settings (default: settings.toml)"
     )
@@ -41,15 +42,27 @@ def main(argv: list[str] | None = None) -> None:
         default=BFV,
         help="time to target with this scheme's bytes, and a committee's messages (default: bfv)",
     )
-    p.add_argument("--tune", action="store_true", help="search the server learning rates, write them, and stop")
+    p.add_argument(
+        "--work", type=path_argument, metavar="FOLDER", help="keep every run there, and take it from there next time"
+    )
+    p.add_argument("--kept-only", action="store_true", help="with --work: the figures of what is there, no new run")
+    p.add_argument(
+        "--tune",
+        nargs="*",
+        metavar="NAME",
+        help="search the server learning rates (those whose names begin so), write them, and stop",
+    )
     args = parse(p, argv, only=[SPEED])
+    if args.kept_only and args.work is None:
+        p.error("--kept-only shows the runs in the folder that --work names: name one")
     logging.getLogger("flwr").setLevel(logging.WARNING)
     config = read_config(args.config)
-    if args.tune:
-        tune(config, args.rates, config.toy.nodes, tiny=True)
+    kept = Kept(config, args.work, args.kept_only)
+    if args.tune is not None:
+        tune(kept, args.rates, config.toy.nodes, tiny=True, only=args.tune)
         return
     rates = read_rates(config, args.rates)
-    found = asynchrony_rows.figures(config, run_studies(config, rates, args.only, args.quick, args.scheme))
+    found = asynchrony_rows.figures(config, run_studies(kept, rates, args.only, args.quick, args.scheme))
     found |= {
         "config": asdict(config),
         "rates": rates,

@@ -9,8 +9,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from benchmarks.asynchrony.jobs import TINY
 from benchmarks.asynchrony.run import ASYNC, SYNC
-from benchmarks.asynchrony.studies import SPEED, TINY, WEIGHTING
+from benchmarks.asynchrony.studies import SPEED, WEIGHTING
 from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 
 Found = dict[str, Any]
@@ -140,18 +141,16 @@ def worst_by_weighting(found: Found) -> Any:
 
 
 def draw(found: Found, folder: Path, published: float) -> list[Path]:
-    """Write what there are figures for, as SVG and PNG; the files."""
+    """Write what there are figures for, as the documentation has them; the files."""
     folder.mkdir(parents=True, exist_ok=True)
     made = {}
     if found["curves"]:
-        made["loss-over-time"] = loss_over_time(found)
+        made["asynchrony-loss"] = loss_over_time(found)
     if found[SPEED] or found[TINY]:
-        made["ratio-by-spread"] = ratio_by_spread(found, published)
+        made["asynchrony"] = ratio_by_spread(found, published)
     if found[WEIGHTING]:
-        made["worst-by-weighting"] = worst_by_weighting(found)
-    files = []
-    for name, figure in made.items():
-        for kind in ("svg", "png"):
-            files.append(folder / f"{name}.{kind}")
-            figure.savefig(files[-1], dpi=160)
+        made["asynchrony-weighting"] = worst_by_weighting(found)
+    files = [folder / f"{name}.png" for name in made]
+    for file, figure in zip(files, made.values(), strict=True):
+        figure.savefig(file, dpi=110)
     return files

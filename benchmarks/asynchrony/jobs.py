@@ -1,14 +1,12 @@
-"""A run as plain values, made in this process or in a pool's, and what is kept of it.
+"""A run as plain values, making it, and what is kept of it.
 
-Not for: which jobs a study consists of (``benchmarks.asynchrony.studies``).
+Not for: which jobs a study consists of (``benchmarks.asynchrony.studies``), many of them
+(``benchmarks.asynchrony.kept``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
 from benchmarks.asynchrony.clock import speeds
@@ -16,12 +14,13 @@ from benchmarks.asynchrony.config import Config
 from benchmarks.asynchrony.curve import Curve
 from benchmarks.asynchrony.run import SYNC, Run
 from benchmarks.asynchrony.toy import QuadraticLearner, hospitals
-from benchmarks.harness.command import Progress
 from crossward.config.encryption_schemes import BFV
 from crossward.config.schedule import Schedule
+from crossward.config.variance_reduction import CACHED
 from crossward.config.weight_rules import FEDASYNC
-from crossward.machine.cores import cores
+from crossward.config.weightings import EQUAL
 
+TINY = "tiny"  # the study of the embedded model
 Changes = tuple[tuple[str, float], ...]
 FACTORS = ("latency", "compute_mean", "values")  # settings that a job may multiply
 
@@ -30,7 +29,8 @@ FACTORS = ("latency", "compute_mean", "values")  # settings that a job may multi
 class Job:
     """One run of the toy; 0 for ``cohort`` or ``buffer`` is the configured one.
 
-    ``changes`` multiplies settings by name; ``weighting`` replaces AsyncHybrid's; ``stop_there`` ends at the target.
+    ``changes`` multiplies settings by name; ``weighting`` replaces AsyncHybrid's; ``cached``: with cached updates;
+    ``stop_there`` ends at the target.
     """
 
     study: str
@@ -49,6 +49,18 @@ class Job:
     stop_there: bool = False
     until: float = float("inf")
     scheme: str = BFV
+    cached: bool = False
+
+    @property
+    def label(self) -> str:
+        """The strategy, as tables name it."""
+        return f"{self.strategy}, cached" if self.cached else self.strategy
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Strategy settings in place of the strategy's own."""
+        given: dict[str, Any] = {"weighting": self.weighting} if self.weighting else {}
+        return given | ({"weighting": EQUAL, "variance_reduction": CACHED} if self.cached else {})
 
 
 @dataclass
@@ -95,7 +107,6 @@ def make(config: Config, job: Job) -> Outcome:
     buffer = (job.cohort or concurrency) if job.strategy == SYNC else (job.buffer or config.strategies.buffer)
     versions = job.updates // (1 if job.strategy == FEDASYNC else buffer) + 2
     schedule = constant(toy.learning_rate, toy.local_steps, job.rate, versions, toy.value_range)
-    given: dict[str, Any] = {"weighting": job.weighting} if job.weighting else {}
     target = group.target(toy.target_share)
     curve = Run(
         job.strategy,
@@ -112,28 +123,8 @@ def make(config: Config, job: Job) -> Outcome:
         job.stop_there,
         job.until,
         job.seed,
-        given,
+        job.given,
         job.scheme,
     ).go()
     least = group.best()
     return Outcome(job, curve, target, least, curve.loss[0] - least, toy.hold_updates)
-
-
-def make_all(config: Config, jobs: Sequence[Job], what: str) -> list[Outcome]:
-    """The jobs' outcomes, in their order, on as many processes as this one may use cores."""
-    progress, workers = Progress(what, len(jobs)), cores()
-    if workers == 1 or len(jobs) < 2:
-        return list(_one_by_one(config, jobs, progress))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(make, config, job): i for i, job in enumerate(jobs)}
-        found: dict[int, Outcome] = {}
-        for future in as_completed(futures):
-            found[futures[future]] = future.result()
-            progress.one()
-    return [found[i] for i in range(len(jobs))]
-
-
-def _one_by_one(config: Config, jobs: Iterable[Job], progress: Progress) -> Iterator[Outcome]:
-    for job in jobs:
-        yield make(config, job)
-        progress.one()

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.asynchrony.config import Config
-from benchmarks.asynchrony.jobs import Job, Outcome
+from benchmarks.asynchrony.jobs import TINY, Job, Outcome
 from benchmarks.asynchrony.run import ASYNC, SYNC
-from benchmarks.asynchrony.studies import RIVALS, SENSITIVITY, SPEED, TINY, WEIGHTING
+from benchmarks.asynchrony.studies import RIVALS, SENSITIVITY, SPEED, WEIGHTING
 from benchmarks.harness.figures import Row, at_least, median_range
 
 Found = dict[str, list[Outcome]]
@@ -30,7 +30,7 @@ def _where(job: Job) -> tuple[Any, ...]:
 
 def _pairs(outcomes: Iterable[Outcome], over: str, under: str) -> dict[tuple[Any, ...], list[tuple[Outcome, Outcome]]]:
     """By nodes, spread and compute: (``over``, ``under``) outcomes of one seed."""
-    by = {(_where(o.job), o.job.seed, o.job.strategy): o for o in outcomes}
+    by = {(_where(o.job), o.job.seed, o.job.label): o for o in outcomes}
     out: dict[tuple[Any, ...], list[tuple[Outcome, Outcome]]] = {}
     for where, seed, strategy in by:
         if strategy == over and (where, seed, under) in by:
@@ -45,8 +45,8 @@ def run_rows(outcomes: list[Outcome], tail: int) -> list[Row]:
     """
     groups: dict[tuple[Any, ...], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault((*_where(outcome.job), outcome.job.strategy), []).append(outcome)
-    asynchronous = {(_where(o.job), o.job.seed): o for o in outcomes if o.job.strategy == ASYNC}
+        groups.setdefault((*_where(outcome.job), outcome.job.label), []).append(outcome)
+    asynchronous = {(_where(o.job), o.job.seed): o for o in outcomes if o.job.label == ASYNC}
     rows = []
     for (nodes, spread, compute, strategy), found in groups.items():
         reach = [outcome.reach() for outcome in found]
@@ -76,7 +76,7 @@ def weighting_rows(outcomes: list[Outcome], tail: int) -> list[Row]:
     """A row for each skew and weighting: losses at the end, means over seeds."""
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault((outcome.job.skew, outcome.job.weighting or outcome.job.strategy), []).append(outcome)
+        groups.setdefault((outcome.job.skew, outcome.job.weighting or outcome.job.label), []).append(outcome)
     rows = []
     for (skew, weighting), found in groups.items():
         ends = [o.curve.last(tail) for o in found]
@@ -109,7 +109,13 @@ def sensitivity_rows(config: Config, outcomes: list[Outcome], headline: list[Out
         said = _said(o.job, first[o.job.strategy, o.job.seed].job)
         groups.setdefault(said, {}).setdefault(o.job.seed, {})[o.job.strategy] = o
     for said, seeds in groups.items():
-        pairs = [{s: found.get(s, first[s, seed]) for s in (ASYNC, SYNC)} for seed, found in seeds.items()]
+        pairs = [
+            {s: found.get(s) or first[s, seed] for s in (ASYNC, SYNC)}
+            for seed, found in seeds.items()
+            if all((s, seed) in first for s in (ASYNC, SYNC))
+        ]
+        if not pairs:  # of an interrupted run
+            continue
         times = [(pair[SYNC].reach()[0], pair[ASYNC].reach()[0]) for pair in pairs]
         rows.append(_changed(said or "as the headline", times))
     for share in config.sensitivity.target_shares:

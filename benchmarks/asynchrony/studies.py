@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.asynchrony.config import Config
-from benchmarks.asynchrony.jobs import FACTORS, Job, Outcome, make_all
+from benchmarks.asynchrony.jobs import FACTORS, TINY, Job, Outcome
+from benchmarks.asynchrony.kept import Kept, make_all
 from benchmarks.asynchrony.run import ASYNC, STRATEGIES, SYNC
 from benchmarks.asynchrony.toy import SKEWS
 from benchmarks.harness.command import Progress
 from crossward.config.encryption_schemes import BFV, COMMITTEE
 from crossward.config.weight_rules import FEDASYNC, FEDBUFF
-from crossward.config.weightings import WEIGHTINGS
+from crossward.config.weightings import EQUAL, WEIGHTINGS
 
 Rates = dict[str, float]
-SPEED, WEIGHTING, SENSITIVITY, TINY = "speed", "weighting", "sensitivity", "tiny"
+SPEED, WEIGHTING, SENSITIVITY = "speed", "weighting", "sensitivity"
 STUDIES = (SPEED, WEIGHTING, SENSITIVITY, TINY)
 RIVAL_SEEDS = 2  # of FedBuff's and FedAsync's runs, and of settings beside the headline's: how many of the seeds
 BESIDE_SEEDS = 3
@@ -62,9 +63,9 @@ def speed_jobs(config: Config, rates: Rates, quick: bool) -> list[Job]:
 
 
 def weighting_jobs(config: Config, rates: Rates) -> list[Job]:
-    """AsyncHybrid with each weighting on each skew, FedBuff and fedavg beside it."""
+    """AsyncHybrid with each weighting and with cached updates on each skew, FedBuff and fedavg beside it."""
     w, h, out = config.weighting, config.headline, []
-    weightings = [(ASYNC, name) for name, weighting in WEIGHTINGS.items() if not weighting.fixed]
+    weightings = [(ASYNC, name) for name in WEIGHTINGS]
     for skew in SKEWS:
         for strategy, weighting in (*weightings, (FEDBUFF, ""), (SYNC, "")):
             for seed in w.seeds:
@@ -72,6 +73,7 @@ def weighting_jobs(config: Config, rates: Rates) -> list[Job]:
                     WEIGHTING, strategy, w.nodes, h.spread, h.compute, seed, rates[f"{strategy}-{h.nodes}"], w.updates
                 )
                 out.append(replace(job, skew=skew, weighting=weighting, buffer=w.buffer))
+        out += [replace(job, weighting="", cached=True) for job in out if (job.skew, job.weighting) == (skew, EQUAL)]
     return out
 
 
@@ -94,15 +96,16 @@ def sensitivity_jobs(config: Config, rates: Rates) -> list[Job]:
 
 
 def tiny_jobs(config: Config, rates: Rates) -> list[Job]:
-    """The embedded model at every spread, FedBuff and FedAsync at the headline's."""
+    """The embedded model at every spread, FedBuff, FedAsync and cached updates at the headline's."""
     t, h = config.tiny, config.headline
-    return [
+    jobs = [
         Job(TINY, strategy, t.hospitals, spread, h.compute, seed, rates[f"{strategy}-tiny"], t.updates)
         for spread in config.links.spreads
         for seed in t.seeds
         for strategy in (STRATEGIES if spread == h.spread else (ASYNC, SYNC))
         if f"{strategy}-tiny" in rates
     ]
+    return jobs + [replace(job, cached=True) for job in jobs if (job.strategy, job.spread) == (ASYNC, h.spread)]
 
 
 def fits(job: Job, scheme: str) -> bool:
@@ -110,29 +113,32 @@ def fits(job: Job, scheme: str) -> bool:
     return scheme != COMMITTEE or job.strategy != FEDASYNC
 
 
-def make_tiny(config: Config, jobs: list[Job]) -> list[Outcome]:
+def make_tiny(kept: Kept, jobs: list[Job]) -> list[Outcome]:
     """The embedded model's runs, in this process: they share one model."""
-    from benchmarks.asynchrony.tiny import TinyModel  # torch and transformers, which the toy does without
+    found, left = kept.split(jobs)
+    if left:
+        from benchmarks.asynchrony.tiny import TinyModel  # torch and transformers, which the toy does without
 
-    model, progress, out = TinyModel(config), Progress(TINY, len(jobs)), []
-    for job in jobs:
-        out.append(model.make(job))
-        progress.one()
-    return out
+        model, progress = TinyModel(kept.config), Progress(TINY, len(left))
+        for i in left:
+            found[i] = kept.keep(model.make(jobs[i]))
+            progress.one()
+    return [found[i] for i in sorted(found)]
 
 
 def run_studies(
-    config: Config, rates: Rates, only: Sequence[str], quick: bool, scheme: str = BFV
+    kept: Kept, rates: Rates, only: Sequence[str], quick: bool, scheme: str = BFV
 ) -> dict[str, list[Outcome]]:
     """The outcomes of the studies asked for, by study; time to target under ``scheme``, the others as under BFV."""
+    config = kept.config
     out: dict[str, list[Outcome]] = {}
     if SPEED in only:
         jobs = [replace(job, scheme=scheme) for job in speed_jobs(config, rates, quick) if fits(job, scheme)]
-        out[SPEED] = make_all(config, jobs, SPEED)
+        out[SPEED] = make_all(kept, jobs, SPEED)
     if WEIGHTING in only:
-        out[WEIGHTING] = make_all(config, weighting_jobs(config, rates), WEIGHTING)
+        out[WEIGHTING] = make_all(kept, weighting_jobs(config, rates), WEIGHTING)
     if SENSITIVITY in only:
-        out[SENSITIVITY] = make_all(config, sensitivity_jobs(config, rates), SENSITIVITY)
+        out[SENSITIVITY] = make_all(kept, sensitivity_jobs(config, rates), SENSITIVITY)
     if TINY in only:
-        out[TINY] = make_tiny(config, tiny_jobs(config, rates))
+        out[TINY] = make_tiny(kept, tiny_jobs(config, rates))
     return out

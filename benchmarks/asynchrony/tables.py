@@ -10,11 +10,12 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.asynchrony.jobs import TINY
 from benchmarks.asynchrony.run import SYNC
-from benchmarks.asynchrony.studies import SENSITIVITY, SPEED, TINY, WEIGHTING
+from benchmarks.asynchrony.studies import SENSITIVITY, SPEED, WEIGHTING
 from benchmarks.harness.figures import verdict
 from benchmarks.harness.tables import cell, table
-from crossward.config.weight_rules import FEDASYNC
+from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 
 Found = dict[str, Any]
 
@@ -116,8 +117,17 @@ def tables(found: Found) -> Iterator[Table]:
         yield _sensitivity(found)
 
 
+def _not_won(found: Found) -> Iterator[str]:
+    """Settings of the clock in which a rival is as quick, or nearly: fedavg, or others at 0.95 of their time."""
+    for rival, least in (("sync", 1.0), (FEDBUFF, 1 / 0.95), (FEDASYNC, 1 / 0.95)):
+        first = f"{rival}_to_async_time_"
+        times = {name: row["median"] for name, row in found["ratio_ranges"].items() if name.startswith(first)}
+        if lost := [f"{n.removeprefix(first).replace('_', ' ')} {cell(t)}" for n, t in times.items() if not t >= least]:
+            yield f"{rival} takes less than {least:.2f} times AsyncHybrid's time: {'; '.join(lost)}"
+
+
 def verdicts(found: Found) -> Iterator[str]:
-    """What is required, and every setting of the clock in which fedavg over AsyncHybrid does not come to that."""
+    """What is required, and every setting of the clock in which AsyncHybrid does not come to that, or does not win."""
     for row in found["requirements"]:
         yield f"{row['what']}: {cell(row['value'])}, required {row['limit']}: {verdict(row)}"
         limit = float(row["limit"].split()[-1])
@@ -128,3 +138,4 @@ def verdicts(found: Found) -> Iterator[str]:
         ]
         if short:
             yield f"Below {limit:g}: {'; '.join(short)}"
+    yield from _not_won(found)

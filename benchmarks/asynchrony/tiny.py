@@ -111,5 +111,6 @@ class TinyModel:
             job.stop_there,
             job.until,
             job.seed,
+            job.given,
         ).go()
         return Outcome(job, curve, target, 0.0, start, HOLD)

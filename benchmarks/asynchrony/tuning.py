@@ -10,13 +10,16 @@ Not for: measuring.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.asynchrony.config import Config
-from benchmarks.asynchrony.jobs import Job, Outcome, make
-from benchmarks.asynchrony.run import STRATEGIES, SYNC
+from benchmarks.asynchrony.jobs import TINY, Job, Outcome, make
+from benchmarks.asynchrony.kept import Kept
+from benchmarks.asynchrony.run import ASYNC, STRATEGIES
 from benchmarks.harness.command import say
+from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 from crossward.machine.files import write_atomic
 
 ALIKE = 1.03
@@ -50,39 +53,58 @@ def best_rate(
     return min(rate for rate, seconds in reached.items() if seconds <= ALIKE * min(reached.values())), tried
 
 
-def tune(config: Config, path: Path, nodes: tuple[int, ...], tiny: bool) -> None:
-    """Search, and write ``path``."""
-    lines, h = [HEAD, "[rates]"], config.headline
+def _lines(path: Path) -> dict[str, str]:
+    """The lines of ``path`` by the name of their rate."""
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return {line.partition(" = ")[0]: line for line in lines if " = " in line and not line.startswith("#")}
 
-    def search(
-        name: str, strategy: str, count: int, run: Callable[[Job], Outcome], updates: int, compute: str = h.compute
-    ) -> None:
-        grid, seeds = (
-            (config.rates.tiny_grid, config.tiny.tuning_seeds)
-            if name.endswith("tiny")
-            else (config.rates.grid, config.toy.tuning_seeds)
+
+def tune(kept: Kept, path: Path, nodes: tuple[int, ...], tiny: bool, only: Sequence[str] = ()) -> None:
+    """Search the rates whose names begin with one of ``only`` (none: all), and write ``path``; it keeps the others."""
+    config = kept.config
+    lines = _lines(path) if only else {}
+
+    def search(job: Job, name: str, run: Callable[[Job], Outcome]) -> None:
+        real = job.study == TINY
+        grid, seeds = (config.rates.tiny_grid, config.tiny.tuning_seeds) if real else (
+            config.rates.grid, config.toy.tuning_seeds)  # fmt: skip
+        rate, tried = best_rate(
+            lambda rate, seed, until: replace(job, rate=rate, seed=seed, until=until),
+            lambda job: kept.find(job) or kept.keep(run(job)),
+            grid,
+            seeds,
         )
-
-        def job(rate: float, seed: int, until: float) -> Job:
-            return Job("tuning", strategy, count, h.spread, compute, seed, rate, updates, stop_there=True, until=until)
-
-        rate, tried = best_rate(job, run, grid, seeds)
         told = ", ".join(f"{r:g}: {s:.0f}" if math.isfinite(s) else f"{r:g}: -" for r, s in sorted(tried.items()))
-        lines.append(f"{name} = {rate}  # {told}")
-        say(lines[-1])
+        lines[name] = f"{name} = {rate}  # {told}"
+        say(lines[name])
+        write_atomic(path, "\n".join([HEAD, "[rates]", *lines.values()]) + "\n")
 
-    for count in nodes:
-        for strategy in STRATEGIES:
-            search(f"{strategy}-{count}", strategy, count, lambda job: make(config, job), config.toy.updates)
-        for compute in config.task.compute if count == h.nodes else ():
-            for strategy in STRATEGIES if compute != h.compute else ():
-                if strategy != SYNC:  # whose rounds of everybody know no clock
-                    name = f"{strategy}-{count}-{compute}"
-                    search(name, strategy, count, lambda job: make(config, job), config.toy.updates, compute)
-    if tiny:
+    wanted = [(name, job) for name, job in _searches(config, nodes, tiny) if name.startswith(tuple(only) or "")]
+    for name, job in wanted:
+        if job.study != TINY:
+            search(job, name, lambda job: make(config, job))
+    if real := [(name, job) for name, job in wanted if job.study == TINY]:
         from benchmarks.asynchrony.tiny import TinyModel
 
         model = TinyModel(config)
+        for name, job in real:
+            search(job, name, model.make)
+
+
+def _searches(config: Config, nodes: tuple[int, ...], tiny: bool) -> Iterator[tuple[str, Job]]:
+    """Names of rates, and a job of each, which lacks rate and seed."""
+    h = config.headline
+    first = Job("tuning", "", h.nodes, h.spread, h.compute, 0, 0.0, config.toy.updates, stop_there=True)
+    for count in nodes:
         for strategy in STRATEGIES:
-            search(f"{strategy}-tiny", strategy, config.tiny.hospitals, model.make, config.tiny.updates)
-    write_atomic(path, "\n".join(lines) + "\n")
+            yield f"{strategy}-{count}", replace(first, strategy=strategy, nodes=count)
+        for compute in config.task.compute if count == h.nodes else ():
+            if compute != h.compute:
+                for strategy in (ASYNC, FEDBUFF, FEDASYNC):
+                    name = f"{strategy}-{count}-{compute}"
+                    yield name, replace(first, strategy=strategy, nodes=count, compute=compute)
+    if tiny:
+        t = config.tiny
+        for strategy in STRATEGIES:
+            real = replace(first, study=TINY, strategy=strategy, nodes=t.hospitals, updates=t.updates)
+            yield f"{strategy}-tiny", real

@@ -45,7 +45,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         out["ratios"] = encryption_rows.ratios(out["rows"])
     if "llama" in args.only:
         workers, share = (1, 1 / 32) if args.quick else (cores(), 1.0)
-        out["llama"] = llama_committee.measure(share) | encryption_llama.measure(args.presets, workers, share)
+        committees = llama_committee.measure(share, together=args.quick)
+        out["llama"] = committees | encryption_llama.measure(args.presets, workers, share)
     if "rounds" in args.only and "rows" in out:
         ckks = next(row for row in out["rows"] if row["name"] == "ckks-nvflare")
         out["rounds"] = encryption_sizes.rounds((ckks["up_bytes_per_value"], ckks["down_bytes_per_value"]))

@@ -145,18 +145,22 @@ ROLES: dict[str, Callable[[Roles, int], Figures]] = {
 }
 
 
-def measure(share: float) -> dict[str, list[Figures]]:
-    """Each role of each committee: seconds are medians and peaks the largest where several do the same."""
+def measure(share: float, together: bool = False) -> dict[str, list[Figures]]:
+    """Each role of each committee: seconds are medians and peaks the largest where several do the same.
+
+    ``together``: those that do the same share a process, which is quicker and no measure of their memory.
+    """
     out: dict[str, list[Figures]] = {}
     for name, (_, threshold) in SHAPES.items():
         out[name] = []
         with tempfile.TemporaryDirectory(prefix="crossward-benchmark-") as folder:
             for role in ROLES:
                 say(f"Llama-3.1-8B's adapter, {name}: {role} on 1 core")
-                turns = {"seal": CLIENTS, "answer": threshold + 1}.get(role, 1)
+                numbers = range({"seal": CLIENTS, "answer": threshold + 1}.get(role, 1))
+                turns = [tuple(numbers)] if together else [(number,) for number in numbers]
                 given = ("--name", name, "--folder", folder, "--share", share, "--role", role, "--number")
                 module = "benchmarks.encryption.llama_committee"
-                found = [fresh(module, *given, number, seconds=MOST_SECONDS) for number in range(turns)]
+                found = [row for turn in turns for row in fresh(module, *given, *turn, seconds=MOST_SECONDS)]
                 worst = {key: max(row[key] for row in found) for key in found[0]}
                 row = worst | medians(found, "seconds", "values_per_s")
                 out[name].append({"role": role, "workers": 1, **row})
@@ -164,16 +168,17 @@ def measure(share: float) -> dict[str, list[Figures]]:
 
 
 def main() -> None:
-    """One role in this process; its figures as JSON."""
+    """One role in this process, once for every number; a row of figures each, as JSON."""
     p = argparse.ArgumentParser(prog="python -m benchmarks.encryption.llama_committee", description=__doc__)
     p.add_argument("--role", choices=tuple(ROLES), required=True)
     p.add_argument("--name", choices=tuple(SHAPES), default=next(iter(SHAPES)))
     p.add_argument("--folder", type=path_argument, required=True)
-    p.add_argument("--number", type=int, default=0, help="which hospital seals or member answers")
+    p.add_argument("--number", type=int, nargs="+", default=[0], help="which hospitals seal or members answer")
     p.add_argument("--share", type=float, default=1.0, help="share of the layers")
     args = p.parse_args()
     with one_core():
-        print(json.dumps(ROLES[args.role](Roles(args.name, args.folder, args.share), args.number)))
+        roles = Roles(args.name, args.folder, args.share)
+        print(json.dumps([ROLES[args.role](roles, number) for number in args.number]))
 
 
 if __name__ == "__main__":

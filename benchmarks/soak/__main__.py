@@ -11,10 +11,12 @@ stayed flat.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness.command import parse, parser, write_json
@@ -23,15 +25,22 @@ from benchmarks.soak.run import Soak, Soaked
 from crossward.config.encryption_schemes import BFV, COMMITTEE
 
 
-def soak(versions: int, seed: int = 0, deaths: int = 25, scheme: str = COMMITTEE) -> Soaked:
-    """A soak in a folder of its own."""
+@contextlib.contextmanager
+def aside() -> Iterator[Path]:
+    """A new folder, in memory where the system has that; meanwhile nothing is logged."""
     shm, before = Path("/dev/shm"), logging.root.manager.disable  # noqa: S108 - a new folder in it
     logging.disable(logging.CRITICAL)  # hundreds of failures with their traces: who keeps them does not stay flat
     try:
         with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as folder:
-            return Soak(versions, seed, Path(folder), deaths, scheme=scheme).run()
+            yield Path(folder)
     finally:
         logging.disable(before)
+
+
+def soak(versions: int, seed: int = 0, deaths: int = 25, scheme: str = COMMITTEE) -> Soaked:
+    """A soak in a folder of its own."""
+    with aside() as folder:
+        return Soak(versions, seed, folder, deaths, scheme=scheme).run()
 
 
 def table(out: Soaked) -> str:

@@ -15,6 +15,7 @@ from client_app.committee.rosters import hospital_roster
 from client_app.committee.seat import Seat
 from client_app.guard.budget import TotalBudget
 from client_app.guard.demands import check_demands
+from client_app.guard.profiles import Profiles
 from client_app.guard.selection import FEWEST_HELD_OUT, Selection
 from client_app.guard.spending import RECORDS, check_records_kept
 from client_app.logs import show_log
@@ -24,7 +25,8 @@ from client_app.training.spec import LearnerSpec
 from client_app.update.held_out_loss import HeldOutReports
 from client_app.update.keys import hospital_key
 from client_app.update.payloads import Vault
-from crossward.config.node_config import NodeConfig
+from crossward.config.data_sources import OWN
+from crossward.config.node_config import OF_NOTES, NodeConfig
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.ranks import trained_rank
 from crossward.config.run_config import ON_A_NODE, RunConfig
@@ -40,7 +42,9 @@ def build_hospital(context: Context, task: Task) -> Node:
     vault, keys = _keys(given, config, files)  # refuses a missing key before the model
     if selection is not None:
         selection.check()
-    rank = trained_rank(config.lora, given.rank)
+    if config.run.profile:
+        Profiles(files.profiles, given.max_profiles).allow(task.lineage)
+    rank = trained_rank(config.lora, given.rank) if not config.run.profile else 0
     learner = open_learner(LearnerSpec(config, site=given.site, rank=rank), files.workers)
     limits = open_limits(config, files, task.lineage, learner, _total_budget(given))
     if selection is not None:
@@ -81,7 +85,8 @@ def _selection(given: NodeConfig, config: RunConfig, state: Path) -> Selection |
     if given.privacy_unit == NO_UNIT:
         return None
     check_records_kept(state / RECORDS)
-    its_own = ("data.patient-column",) if given.patient_column else ()
+    its_own: tuple[str, ...] = ("data.patient-column",) if given.patient_column else ()
+    its_own = OF_NOTES if config.data.source == OWN else its_own
     return Selection(state / "selection.json", config.data, its_own)
 
 

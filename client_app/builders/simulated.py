@@ -20,11 +20,13 @@ from client_app.training.spec import LearnerSpec
 from client_app.update.held_out_loss import HeldOutReports, seeded_normal
 from client_app.update.keys import simulated_key
 from client_app.update.payloads import Vault
+from crossward.config.privacy_checks import check_private
 from crossward.config.ranks import rank_in_simulation, trained_rank
-from crossward.config.run_config import RunConfig
+from crossward.config.run_config import RUN_CONFIG, RunConfig
 from crossward.config.settings import SettingsError
 from crossward.machine.paths import own_folder
 from crossward.protocol.messages import Task
+from data.own_notes import of_hospital
 
 
 def build_simulated(context: Context, task: Task) -> Node:
@@ -57,6 +59,7 @@ def _read(context: Context, task: Task) -> tuple[int, int, RunConfig, NodeFiles]
         )
     config = RunConfig.read(context.run_config)
     partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
+    check_private(replace(config, data=of_hospital(config.data, partition, partitions)), RUN_CONFIG)
     name, state = f"site-{partition}", Path(config.run.state) if config.run.state else own_folder("state")
     files = NodeFiles(state / task.lineage / name, state / "identities" / f"{name}.pem", state / "workers")
     return partition, partitions, config, files

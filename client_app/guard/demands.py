@@ -12,7 +12,7 @@ Not for: keys (``client_app.update.keys``), what goes together within one run (`
 
 from __future__ import annotations
 
-from crossward.config.data_sources import SOURCES, SYNTHETIC
+from crossward.config.data_sources import OWN, SOURCES, SYNTHETIC
 from crossward.config.encryption_settings import POLICIES
 from crossward.config.node_config import NodeConfig
 from crossward.config.privacy_settings import NO_UNIT, PATIENT
@@ -37,8 +37,31 @@ def check_demands(config: RunConfig, node: NodeConfig) -> None:
         raise _refused("strategy.min-contributors", fewest, "min-contributors", node.min_contributors, most)
     if node.privacy_unit != NO_UNIT and privacy.unit != node.privacy_unit:
         raise _refused("privacy.unit", privacy.unit, "privacy-unit", node.privacy_unit, repr(node.privacy_unit))
-    source = config.data.source
-    if node.privacy_unit != NO_UNIT and source != SYNTHETIC and not node.data_path:
+    _check_notes(config, node)
+    if not node.privacy_epsilon:
+        return
+    if not 0.0 < privacy.epsilon <= node.privacy_epsilon:  # 0 is a run without a budget
+        most = f"more than 0 and at most {node.privacy_epsilon:g}"
+        raise _refused("privacy.epsilon", privacy.epsilon, "privacy-epsilon", node.privacy_epsilon, most)
+    if privacy.delta > node.privacy_delta:
+        most = f"at most {node.privacy_delta:g}"
+        raise _refused("privacy.delta", privacy.delta, "privacy-delta", node.privacy_delta, most)
+
+
+def _check_notes(config: RunConfig, node: NodeConfig) -> None:
+    """Whose notes are read, and who a patient is: the hospital says it, not the run."""
+    privacy, source = config.privacy, config.data.source
+    if source == OWN and node.notes is None:
+        raise SettingsError(
+            "the run has data.source = 'own', what each hospital's notes.toml says, and this hospital names none: set "
+            "notes-path in its node config. Nothing was trained or sent"
+        )
+    if privacy.unit == PATIENT and source == OWN and node.notes and not node.notes.knows_patients:
+        raise SettingsError(
+            "the run has privacy.unit = 'patient', and this hospital's notes.toml names no column of patients, so that "
+            "each row would count as one: set columns.patient there. Nothing was trained or sent"
+        )
+    if node.privacy_unit != NO_UNIT and source != SYNTHETIC and not (node.data_path or node.notes_path):
         raise SettingsError(
             f"node config: privacy-unit = {node.privacy_unit!r}, but the hospital does not say which notes are "
             "protected: set data-path too. Nothing was trained or sent"
@@ -49,14 +72,6 @@ def check_demands(config: RunConfig, node: NodeConfig) -> None:
             "hospital, not the run, has to say which column names a patient: set patient-column along with "
             "privacy-unit. Nothing was trained or sent"
         )
-    if not node.privacy_epsilon:
-        return
-    if not 0.0 < privacy.epsilon <= node.privacy_epsilon:  # 0 is a run without a budget
-        most = f"more than 0 and at most {node.privacy_epsilon:g}"
-        raise _refused("privacy.epsilon", privacy.epsilon, "privacy-epsilon", node.privacy_epsilon, most)
-    if privacy.delta > node.privacy_delta:
-        most = f"at most {node.privacy_delta:g}"
-        raise _refused("privacy.delta", privacy.delta, "privacy-delta", node.privacy_delta, most)
 
 
 def _refused(key: str, value: object, own_key: str, own: object, enough: str) -> SettingsError:

@@ -27,7 +27,7 @@ from client_app.training.measuring import Table, measured, patient_rows
 from client_app.training.meter import Meter, Report, log_report
 from client_app.training.notes_trainer import NotesTrainer
 from client_app.training.sharding import before_sharding, shard
-from client_app.training.spec import LearnerSpec
+from client_app.training.spec import LearnerSpec, site_name
 from client_app.training.team import SOLO, Team
 from client_app.training.trained import Trained, Vector
 from crossward.adapters import (
@@ -48,7 +48,6 @@ from crossward.config.personal_settings import NONE, PersonalSettings
 from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT, PATIENT, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import FSDP, TrainSettings
-from crossward.machine.text import one_line
 from crossward.privacy.noise import SECRET, Randomness
 from crossward.protocol.measures import Measure
 from data import (
@@ -62,6 +61,7 @@ from data import (
     tokenise,
     train_batches,
 )
+from data.own_notes import share_of
 
 OnStep = Callable[[int, float], None]
 OnProgress = Callable[[Report], None]
@@ -92,14 +92,13 @@ def adapted_model(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bo
 
 
 @functools.lru_cache(maxsize=16)
-def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
-    """A hospital's notes, memory-mapped."""
+def _notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
     return load_hospital(data, partition, partitions)
 
 
-def site_name(name: str) -> str:
-    """``name`` as it is sent: one line of at most 200 printable characters, whatever a column of a file holds."""
-    return one_line(name, 200) or "hospital"
+def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
+    """A hospital's notes, memory-mapped; kept open for later tasks while its notes.toml says the same."""
+    return _notes(*share_of(data, partition, partitions))
 
 
 class LoraLearner:
@@ -300,7 +299,8 @@ def local_learner(spec: LearnerSpec, team: Team = SOLO, on_progress: OnProgress 
     config = spec.config
     hospital = notes(config.data, spec.partition, spec.partitions)  # bad notes are found before the model is loaded
     sharded = config.node.sharding == FSDP and team.size > 1
-    adapted = adapted_model(config.model, config.lora, config.run.seed, sharded)
+    wanted = (config.model, config.lora, config.run.seed)  # a default that is given would be another key of the cache
+    adapted = adapted_model(*wanted, sharded=True) if sharded else adapted_model(*wanted)
     if config.lora.ranks:
         refuse_parameters(adapted.model.crossward_targets, "lora.ranks needs linear layers")
     return LoraLearner(

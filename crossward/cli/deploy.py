@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from crossward.cli.common import FAILED, PATH, RunConfig, example, failing, say
+from crossward.cli.data import Form
 
 EITHER = "aggregator.toml|hospital.toml"
 
@@ -123,7 +124,9 @@ def init_hospital(
     folder: Folder,
     superlink: Annotated[str, typer.Option(metavar="HOST:PORT", help="The aggregator's address.")],
     site: Annotated[str, typer.Option(metavar="NAME", help="The name under which this hospital appears.")],
-    data: Annotated[Path, typer.Option(click_type=PATH, metavar="PATH", help="This hospital's notes.")],
+    data: Annotated[
+        Path, typer.Option(click_type=PATH, metavar="PATH", help="This hospital's notes, or its notes.toml.")
+    ],
     authority: Annotated[Path, typer.Option(click_type=PATH, metavar="ca.crt", help="From the aggregator.")],
     key: Annotated[
         Path | None,
@@ -271,6 +274,13 @@ def local(
     ] = Path("deployment"),
     hospitals: Annotated[int, typer.Option(metavar="N", help="How many.")] = 4,
     patients: Annotated[int, typer.Option(metavar="N", help="Of all hospitals together.")] = 600,
+    form: Annotated[
+        list[Form] | None,
+        typer.Option(
+            help="What the first hospital's notes are, the second's, and so on in turn; repeatable.",
+            show_default="mimic-iii",
+        ),
+    ] = None,
     run_config: RunConfig = None,
     drill: Annotated[
         list[DrillTarget] | None,
@@ -281,7 +291,7 @@ def local(
     with _operating(starts=True):
         from crossward.deploy.local import LocalDeployment
 
-        deployment = LocalDeployment(folder, hospitals, patients, say)
+        deployment = LocalDeployment(folder, hospitals, patients, say, [one.value for one in form or ()])
         return deployment.whole(run_config or [], [one.value for one in drill or ()])
 
 

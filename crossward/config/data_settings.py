@@ -10,6 +10,8 @@ from dataclasses import field
 from typing import Any
 
 from crossward.config.data_sources import MORTALITY, SOURCES, SYNTHETIC
+from crossward.config.harmonising import TEXT_STEPS
+from crossward.config.notes_settings import CATEGORY, PATIENT, SITE, TEXT, LabelColumn, NotesConfig
 from crossward.config.settings import PATH, SettingsError
 
 BY_SITE, DIRICHLET, EVEN = "site", "dirichlet", "even"
@@ -32,8 +34,12 @@ class DataConfig:
             choices=tuple(SOURCES),
         ),
     )
-    path: str = field(default="", metadata=_key("path", "The folder or file of notes.", path=PATH))
-    encoding: str = field(default="utf-8", metadata=_key("encoding", "Text encoding of the files in data.path."))
+    path: str = field(
+        default="", metadata=_key("path", "The folder or file of notes; for own, a notes.toml.", path=PATH)
+    )
+    encoding: str = field(
+        default="", metadata=_key("encoding", "Text encoding of the files in data.path; empty: found out and reported.")
+    )
     text_column: str = field(
         default="text", metadata=_key("text-column", "The column that holds the note (csv and jsonl).")
     )
@@ -52,7 +58,8 @@ class DataConfig:
         default="",
         metadata=_key(
             "labels",
-            "All labels of all hospitals, comma-separated, identical at each of them (csv and jsonl, label task).",
+            "All labels of all hospitals, comma-separated, identical at each of them (label task on a table's own "
+            "column); one with a comma in double quotes.",
         ),
     )
     partition: str = field(
@@ -80,11 +87,12 @@ class DataConfig:
         metadata=_key(
             "label",
             "The label to predict: mortality or icd-chapter on MIMIC and synthetic hospitals; in csv and jsonl the "
-            "column that holds it.",
+            "column that holds it; for own, a label of each hospital's notes.toml.",
         ),
     )
     note_types: str = field(
-        default="", metadata=_key("note-types", "Note categories to keep, comma-separated; empty: all.")
+        default="",
+        metadata=_key("note-types", "Note categories to keep, common or of the source, comma-separated; empty: all."),
     )
     keep_discharge_summaries: bool = field(
         default=False,
@@ -124,21 +132,55 @@ class DataConfig:
     seed: int = field(default=0, metadata=_key("seed", "Seed of synthetic patients, splits and partitions.", min=0))
 
     name: str = ""  # of the hospital in reports; empty: from the path or the site
+    described: NotesConfig | None = None  # what the hospital's notes.toml says, once it is read
 
     def __post_init__(self) -> None:
+        if self.task != LABEL:
+            return
         offered = SOURCES[self.source].labels
-        if self.task == LABEL and offered and self.label not in offered:
+        if self.described and SOURCES[self.source].is_flat and not self.described.label(self.label):
+            known = ", ".join(name for name, _ in self.described.labels) or "none"
+            raise SettingsError(
+                f"data.label = {self.label!r} is no label of this hospital's notes.toml (labels there: {known}): add "
+                f"[labels.{self.label}] with its column to it"
+            )
+        if offered and self.label not in offered:
             raise SettingsError(
                 f"data.label = {self.label!r} is no label of data.source = {self.source!r}: set it to one of "
                 f"{', '.join(offered)}"
             )
 
     @property
+    def notes(self) -> NotesConfig:
+        """What there is to read: as a notes.toml describes it, or as the keys of this section do."""
+        return self.described or self._by_keys()
+
+    def _by_keys(self) -> NotesConfig:
+        columns: dict[str, str] = {}
+        label: tuple[tuple[str, LabelColumn], ...] = ()
+        grouping = self.site_column
+        if SOURCES[self.source].is_flat:
+            columns = {TEXT: self.text_column, PATIENT: self.patient_column}
+            label = ((self.label, LabelColumn(self.label)),) if self.task == LABEL else ()
+            grouping = grouping or (self.label if label and self.partition == DIRICHLET else "")
+            columns[CATEGORY] = grouping
+        columns[SITE] = grouping
+        return NotesConfig(
+            self.source,
+            self.path,
+            encoding=self.encoding,
+            columns=tuple(sorted((name, column) for name, column in columns.items() if column)),
+            labels=label,
+            skip=TEXT_STEPS,
+        )
+
+    @property
     def label_column(self) -> str:
         """The column that holds the label; "" for the notes task, and where the source's tables give it."""
-        return self.label if self.task == LABEL and SOURCES[self.source].is_flat else ""
+        found = self.notes.label(self.label) if self.task == LABEL and SOURCES[self.source].is_flat else None
+        return found.column if found else ""
 
     @property
     def grouping_column(self) -> str:
         """The column that sites, or the skew of a dirichlet partition, are made by; "" for the source's own."""
-        return self.site_column or (self.label_column if self.partition == DIRICHLET else "")
+        return self.notes.column(SITE) or (self.label_column if self.partition == DIRICHLET else "")

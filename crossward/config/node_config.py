@@ -9,15 +9,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from crossward.config.data_sources import OWN, SYNTHETIC
 from crossward.config.encryption_settings import ALL, POLICIES
 from crossward.config.model_settings import CORE, MOST_RANK
+from crossward.config.notes_settings import NotesConfig
+from crossward.config.notes_toml import read_notes
 from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT
 from crossward.config.run_config import HOSPITAL_KEYS, SECTIONS, Value
 from crossward.config.settings import PATH, SettingsError, keyed, read_settings
 
 NODE_CONFIG = "node config"
+OF_NOTES = ("data.source", "data.path", "data.encoding", "data.text-column", "data.patient-column", "data.site-column")
+"""Run keys that say what notes are: a hospital with a notes.toml follows none of them."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,15 @@ class NodeConfig:
     data_path: str = field(
         default="",
         metadata={"key": "data-path", "path": PATH, "help": "This hospital's notes; replaces data.path."},
+    )
+    notes_path: str = field(
+        default="",
+        metadata={
+            "key": "notes-path",
+            "path": PATH,
+            "help": "The notes.toml that says what this hospital's notes are (source, path, columns); replaces "
+            "data-path, patient-column and what the run says of them.",
+        },
     )
     state_dir: str = field(
         default="",
@@ -94,6 +109,16 @@ class NodeConfig:
             "min": 1,
         },
     )
+    max_profiles: int = field(
+        default=10,
+        metadata={
+            "key": "max-profiles",
+            "help": "Profile runs (run.profile) that this hospital answers in all (0: none): the differences of many "
+            "could give away small numbers that each of them hides.",
+            "min": 0,
+            "max": 1000,
+        },
+    )
     privacy_unit: str = field(
         default=NO_UNIT,
         metadata={
@@ -140,8 +165,12 @@ class NodeConfig:
     )
     site: str = field(default="", metadata={"key": "site", "help": "This hospital's name in reports."})
     overrides: tuple[tuple[str, Value], ...] = ()
+    notes: NotesConfig | None = None  # what notes_path says
 
     def __post_init__(self) -> None:
+        for key, value in (("data-path", self.data_path), ("patient-column", self.patient_column)):
+            if self.notes_path and value:
+                raise ValueError(f"notes-path and {key} both say what the notes are: keep notes-path, remove {key}")
         if self.privacy_epsilon and self.privacy_unit == NO_UNIT:
             raise ValueError(
                 f"privacy-epsilon = {self.privacy_epsilon:g} bounds nothing while privacy-unit = 'none': set that "
@@ -165,7 +194,8 @@ class NodeConfig:
         Raises
         ------
         SettingsError
-            a value is not what is expected, or a key is unknown: a demand that is misspelt would demand nothing.
+            a value is not what is expected, or a key is unknown: a demand that is misspelt would demand nothing;
+            the notes.toml is missing or wrong.
         """
         known = [entry.metadata["key"] for entry in keyed(cls)]
         for key in given:
@@ -179,11 +209,19 @@ class NodeConfig:
         overrides = {key: value for key, value in given.items() if key in HOSPITAL_KEYS}
         for section in SECTIONS.values():
             read_settings(section, overrides, NODE_CONFIG)
-        return replace(read_settings(cls, given, NODE_CONFIG), overrides=tuple(sorted(overrides.items())))
+        found = read_settings(cls, given, NODE_CONFIG)
+        notes = read_notes(Path(found.notes_path)) if found.notes_path else None
+        return replace(found, overrides=tuple(sorted(overrides.items())), notes=notes)
 
     def over(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The run config's keys and values as this node follows them: what the hospital set replaces the run's."""
+        """The run config's keys and values as this node follows them: what the hospital set replaces the run's.
+
+        A run on made-up notes (data.source = synthetic, a rehearsal) stays one.
+        """
         out = {**values, **dict(self.overrides)}
+        if self.notes_path and values.get("data.source", SYNTHETIC) != SYNTHETIC:
+            out = {key: value for key, value in out.items() if key not in OF_NOTES}
+            out |= {"data.source": OWN, "data.path": self.notes_path}
         if self.data_path:
             out["data.path"] = self.data_path
         if self.patient_column:

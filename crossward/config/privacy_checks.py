@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from crossward.config.data_sources import SOURCES
 from crossward.config.model_settings import EIGHT_BIT
 from crossward.config.privacy_settings import HOSPITAL, LOCAL_UNITS, NO_UNIT, PATIENT
 from crossward.config.settings import SettingsError
@@ -88,8 +87,13 @@ def _local_engine(config: RunConfig) -> str:
 
 
 def _patients(config: RunConfig) -> str:
-    if config.privacy.unit != PATIENT or not SOURCES[config.data.source].is_flat or config.data.patient_column:
+    if config.privacy.unit != PATIENT or config.data.notes.knows_patients:
         return ""
+    if config.data.described:
+        return (
+            "privacy.unit = 'patient', and a hospital's notes.toml names no column of patients, so that each row would "
+            "count as one: set columns.patient there, or set privacy.unit to 'example', which says so"
+        )
     return (
         f"privacy.unit = 'patient' with data.source = {config.data.source!r} and no data.patient-column, where each "
         "row counts as a separate patient: a note would be protected, not a patient. Name the column in "

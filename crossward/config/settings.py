@@ -21,6 +21,7 @@ from crossward.machine.paths import PathError, absolute, checked, looks_like_pat
 
 S = TypeVar("S")
 AUTO = "auto"  # the value of a choice that is made where the run is
+_TYPES: dict[type[Any], Mapping[str, Any]] = {}
 PATH, NAME_OR_PATH = "path", "name or path"  # what a setting's metadata says under "path"
 
 
@@ -110,6 +111,13 @@ def resolve_paths(classes: Iterable[type[Any]], values: Mapping[str, Any], base:
     return out
 
 
+def _types(cls: type[Any]) -> Mapping[str, Any]:
+    """The types of a section's fields; to find them takes longer than to read the section."""
+    if cls not in _TYPES:
+        _TYPES[cls] = get_type_hints(cls)
+    return _TYPES[cls]
+
+
 def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run config") -> S:
     """Make a ``cls`` from the keys of ``values`` that its fields name; absent keys keep their default.
 
@@ -118,13 +126,13 @@ def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run con
     SettingsError
         names the key, the value, what was expected and how to set it.
     """
-    hints = get_type_hints(cls)
+    types = _types(cls)
     given: dict[str, Any] = {}
     for field in keyed(cls):
         key = field.metadata["key"]
         if key in values:
             try:
-                given[field.name] = _checked(values[key], hints[field.name], field.metadata, where)
+                given[field.name] = _checked(values[key], types[field.name], field.metadata, where)
             except PathError as error:
                 raise SettingsError(f"{where}: {error}") from error
     try:
@@ -135,7 +143,7 @@ def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run con
 
 def settings_rows(cls: type[Any]) -> list[tuple[str, Any, str, str]]:
     """(key, default, allowed values, help) of every key of a section, in order."""
-    hints = get_type_hints(cls)
+    types = _types(cls)
     return [
-        (f.metadata["key"], f.default, _describe(f.metadata, hints[f.name]), f.metadata["help"]) for f in keyed(cls)
+        (f.metadata["key"], f.default, _describe(f.metadata, types[f.name]), f.metadata["help"]) for f in keyed(cls)
     ]

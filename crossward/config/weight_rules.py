@@ -8,6 +8,7 @@ Not for: the formulas (``crossward.config.weightings``), what damping does (``st
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from crossward.config.settings import AUTO
@@ -25,17 +26,22 @@ DAMPINGS = {  # name: what it does (strategies.aggregation.weighting)
 
 @dataclass(frozen=True)
 class WeightRule:
-    """How updates are weighed: exponents a of the bandwidth, p of the staleness factor (1+s)^-p, q of the loss."""
+    """How updates are weighed: exponents a of the bandwidth, p of the staleness factor (1+s)^-p, q of the loss.
+
+    An update whose reported loss is more than ``loss_limit`` times its version's median counts for less: by the square
+    of how many times more. Infinity: losses have no part in it.
+    """
 
     weighting: str
     damping: str
     bandwidth_exponent: float = 0.5
     staleness_exponent: float = 0.5
     loss_exponent: float = 1.0
+    loss_limit: float = math.inf
 
 
 RULES = {
-    ASYNC_HYBRID: WeightRule("examples", FADING, staleness_exponent=1.0),
+    ASYNC_HYBRID: WeightRule("examples", FADING, staleness_exponent=1.0, loss_limit=3.0),
     FEDAVG: WeightRule("examples", RELATIVE),
     DP_FEDAVG: WeightRule(EQUAL, RELATIVE),
     FEDBUFF: WeightRule("examples", ABSOLUTE),

@@ -64,18 +64,31 @@ def _roster(node: dict[str, Any]) -> tuple[str, str]:
 
 
 def _notes(node: dict[str, Any]) -> tuple[str, str]:
-    path = Path(str(node.get("data-path", "")))
-    if not node.get("data-path"):
-        return WARNING, "no data-path: the run's data.path is used"
+    from crossward.config.data_sources import SOURCES
+    from crossward.config.notes_toml import read_notes
+    from crossward.config.settings import SettingsError
+
+    key = "notes-path" if node.get("notes-path") else "data-path"
+    if not node.get(key):
+        return WARNING, "no notes-path or data-path: the run's data.path is used"
+    path = Path(str(node[key]))
+    if key == "notes-path":
+        try:
+            described = read_notes(path)
+        except SettingsError as error:
+            return WRONG, str(error)
+        if SOURCES[described.source].is_url:
+            return OK, f"notes in a database, as {path} says"
+        key, path = f"{path}: path", Path(described.path)
     try:
         found = [path, *path.iterdir()] if path.is_dir() else [path]
         shut = [one for one in found if one.stat() and not os.access(one, os.R_OK)]
     except FileNotFoundError:
-        return WRONG, f"data-path: {path} does not exist"
+        return WRONG, f"{key}: {path} does not exist"
     except OSError as error:
-        return WRONG, f"data-path: {error.filename} cannot be read ({error.strerror}) by the user who runs this"
+        return WRONG, f"{key}: {error.filename} cannot be read ({error.strerror}) by the user who runs this"
     if shut:
-        return WRONG, f"data-path: {shut[0]} cannot be read by the user who runs this"
+        return WRONG, f"{key}: {shut[0]} cannot be read by the user who runs this"
     return OK, f"notes in {path}"
 
 

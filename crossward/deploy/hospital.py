@@ -56,7 +56,7 @@ port = {port}                  # for this machine's own processes, on the loopba
 
 [node-config]                  # all keys: `crossward settings`
 site = {site}
-data-path = {data}
+{notes} = {data}
 state-dir = {state}
 key-path = {key}
 roster-path = {roster}
@@ -88,8 +88,8 @@ def init_hospital(
 ) -> Path:
     """A new hospital's folder: node key, the CA's certificate, config; its identity, in the state folder.
 
-    Notes, consortium key and roster are only named, and so is the state folder without ``identity``: it may be that of
-    a container.
+    Notes (or the ``notes.toml`` that describes them), consortium key and roster are only named, and so is the state
+    folder without ``identity``: it may be that of a container.
     """
     from crossward.deploy.roster import make_identity
 
@@ -101,10 +101,11 @@ def init_hospital(
     write_new(folder / "ca.crt", authority.read_bytes())
     if line:
         write_new(folder / IDENTITY_PUBLIC, line.encode())
+    notes = "notes-path" if data.suffix.lower() == ".toml" else "data-path"
     paths = {"data": data, "state": state, "key": consortium_key, "roster": roster}
     quoted = {"site": site, **{name: str(path) for name, path in paths.items()}}
     text = {name: json.dumps(value, ensure_ascii=False) for name, value in quoted.items()}
-    write_new(folder / "hospital.toml", _TEMPLATE.format(superlink=superlink, port=port, **text).encode())
+    write_new(folder / "hospital.toml", _TEMPLATE.format(superlink=superlink, port=port, notes=notes, **text).encode())
     return folder / "hospital.toml"
 
 

@@ -20,6 +20,8 @@ from typing import IO, Any
 
 import psutil
 
+from crossward.config.data_sources import MIMIC_III, OMOP, OWN
+from crossward.config.notes_toml import FILE
 from crossward.deploy.aggregator import AggregatorConfig, healthy, init_aggregator, read_aggregator
 from crossward.deploy.drill import SERVERAPP, Drill
 from crossward.deploy.errors import DeployError
@@ -39,7 +41,7 @@ from crossward.machine.waiting import announced
 from data.synthetic.houses import HOUSES
 
 SETTINGS = (
-    "data.source=mimic-iii run.alone=false strategy.num-versions=8 strategy.evaluate-every=4 node.num-processes=1 "
+    "run.alone=false strategy.num-versions=8 strategy.evaluate-every=4 node.num-processes=1 "
     "node.threads=1 model.device=cpu strategy.buffer-size=3 strategy.min-nodes={hospitals}"
 )
 BOOKLET = "deployment.json"  # what a folder was made for
@@ -49,13 +51,16 @@ PATIENCE = 90.0  # seconds for a process to be up
 class LocalDeployment:
     """A deployment in ``folder``; keys and certificates found there are used again."""
 
-    def __init__(self, folder: Path, hospitals: int, patients: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, hospitals: int, patients: int, say: Callable[[str], None], forms: Sequence[str] = ()
+    ) -> None:
         if not 3 <= hospitals <= len(HOUSES):
             raise DeployError(
                 f"--hospitals {hospitals}: a version needs at least 3, or a member could subtract itself, and there "
                 f"are {len(HOUSES)} made-up hospitals"
             )
         self.folder, self.hospitals, self.patients, self.say = folder.resolve(), hospitals, patients, say
+        self.forms = list(forms)
         self.tree = ProcessTree()
         self.aggregator = self.folder / "aggregator" / "aggregator.toml"
         self.key = self.folder / "consortium.key"
@@ -117,25 +122,30 @@ class LocalDeployment:
 
     def _same(self) -> None:
         """A folder is for one number of hospitals and patients: who is a member, and of which notes, stays so."""
-        path, mine = self.folder / BOOKLET, {"hospitals": self.hospitals, "patients": self.patients}
+        path = self.folder / BOOKLET
+        mine: dict[str, Any] = {"hospitals": self.hospitals, "patients": self.patients}
+        mine |= {"forms": self.forms} if self.forms else {}
         if not path.exists():
             path.write_text(json.dumps(mine), encoding="utf-8")
         elif (made := _table(path)) != mine:
+            forms = "".join(f" --form {form}" for form in made.get("forms", ()))
             raise DeployError(
-                f"{self.folder} was made with --hospitals {made.get('hospitals')} --patients {made.get('patients')}: "
-                "give the same, or another --folder"
+                f"{self.folder} was made with --hospitals {made.get('hospitals')} --patients {made.get('patients')}"
+                f"{forms}: give the same, or another --folder"
             )
 
     def _notes(self) -> list[tuple[str, Path]]:
-        """Site name and folder of every hospital's notes, MIMIC-III tables of made-up patients."""
+        """Site name of every hospital, and its made-up notes: a folder of MIMIC-III tables, or a notes.toml."""
         folder = self.folder / f"notes-{self.hospitals}-{self.patients}"
         if not folder.exists():
-            args = ("--hospitals", str(self.hospitals), "--patients", str(self.patients), "--split")
+            args = ["--hospitals", str(self.hospitals), "--patients", str(self.patients), "--split"]
+            args += [word for form in self.forms for word in ("--form", form)]
+            args += ["--parquet"] if OMOP in self.forms else []
             with tempfile.TemporaryDirectory(prefix=".notes-", dir=self.folder) as draft:
                 made = Path(draft) / "notes"
-                self._crossward("data", "make", "--form", "mimic-iii", "--out", str(made), *args)
+                self._crossward("data", "make", "--out", str(made), *args)
                 made.rename(folder)
-        found = sorted(folder.iterdir())
+        found = [path / FILE if self.forms else path for path in sorted(folder.iterdir())]
         return [(house.name, path) for house, path in zip(HOUSES, found, strict=False)]
 
     def _crossward(self, *args: str, show: bool = False) -> None:
@@ -247,7 +257,8 @@ class LocalDeployment:
     def run(self, run_config: Sequence[str], drills: Sequence[str] = ()) -> Path:
         """One run to its end, resumed when a drill killed its ServerApp; its folder."""
         config = read_aggregator(self.aggregator)
-        settings = [SETTINGS.format(hospitals=self.hospitals), *run_config]
+        source = OWN if self.forms else MIMIC_III
+        settings = [f"data.source={source}", SETTINGS.format(hospitals=self.hospitals), *run_config]
         run = DeployedRun(config, settings, self.say)
         drill = Drill(self, run.folder, drills, self.say)
         run.submit()
@@ -272,7 +283,7 @@ class LocalDeployment:
         args = [str(folder), "--key", str(self.key), "--roster", str(self.roster), "--generations", "0"]
         for number in range(1, self.hospitals + 1):
             _, node = read_hospital(self.hospital(number))
-            args += ["--notes", f"{node['site']}={node['data-path']}"]
+            args += ["--notes", f"{node['site']}={node.get('notes-path') or node['data-path']}"]
         self._crossward("evaluate", *args, show=True)
 
 

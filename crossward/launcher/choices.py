@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from crossward.config.data_settings import DIRICHLET, EVEN
-from crossward.config.data_sources import CSV, JSONL, MIMIC_III, MIMIC_IV
+from crossward.config.data_sources import CSV, JSONL, MIMIC_III, MIMIC_IV, OWN, SOURCES
 from crossward.config.model_defaults import Derived, derived_defaults
 from crossward.config.model_settings import ModelConfig
+from crossward.config.notes_settings import SITE
+from crossward.config.notes_toml import FILE, read_notes
 from crossward.config.settings import SettingsError, read_settings
 from crossward.launcher.errors import LauncherError
 from crossward.machine.waiting import announced
@@ -55,7 +57,7 @@ def with_model(name: str, given: Mapping[str, Any], say: Callable[[str], None]) 
 
 
 def with_notes(path: Path | None, given: Mapping[str, Any], say: Callable[[str], None]) -> Values:
-    """``given`` for the notes in ``path`` (None: as they are): a CSV or JSONL file, also gzipped, or MIMIC's folder.
+    """``given`` for the notes in ``path`` (None: as they are): a notes.toml, a CSV or JSONL file, MIMIC's folder.
 
     Raises
     ------
@@ -78,20 +80,37 @@ def _printed(what: str, found: dict[str, Derived], given: Mapping[str, Any], say
     return {key: derived.value for key, derived in used.items()} | dict(given)
 
 
+def _described(path: Path) -> dict[str, Derived]:
+    """For a notes.toml, a folder that holds one, or a folder with one per hospital."""
+    if path.is_dir() and not (path / FILE).is_file():
+        return {"data.source": Derived(OWN, f"its folders have a {FILE}, of a hospital each")}
+    try:
+        notes = read_notes(path)
+    except SettingsError as error:
+        raise LauncherError(f"--notes: {error}") from error
+    found = {"data.source": Derived(OWN, f"as {FILE} describes them")}
+    if SOURCES[notes.source].is_flat and not notes.column(SITE):
+        found["data.partition"] = Derived(EVEN, f"{FILE} names no column of a site")
+    return found
+
+
 def _source(path: Path, given: Mapping[str, Any]) -> dict[str, Derived]:
+    if path.suffix.lower() == ".toml" or (path / FILE).is_file() or any(path.glob(f"*/{FILE}")):
+        return _described(path)
     if path.is_dir():
         if any((path / name).is_file() for name in ("NOTEEVENTS.csv", "NOTEEVENTS.csv.gz")):
             return {"data.source": Derived(MIMIC_III, "it has NOTEEVENTS")}
         if (path / "note").is_dir():
             return {"data.source": Derived(MIMIC_IV, "it has a folder note")}
         raise LauncherError(
-            f"--notes {path} is a folder without MIMIC's tables: name a .csv or .jsonl file, or its folder"
+            f"--notes {path} is a folder without MIMIC's tables: name a .csv or .jsonl file or its folder, or describe "
+            f"the notes in a {FILE}"
         )
     kind = next((kind for kind in (CSV, JSONL) if f".{kind}" in path.suffixes[-2:]), None)
     if kind is None or not path.is_file():
         raise LauncherError(
             f"--notes {path} is {'not there' if not path.exists() else 'of no known kind'}: expected a .csv or .jsonl "
-            "file, plain or .gz, or a folder of MIMIC's tables"
+            f"file, plain or .gz, a folder of MIMIC's tables, or a {FILE} that says what it is"
         )
     columns = _columns(path, kind, str(given.get("data.encoding", "utf-8")))
     return {"data.source": Derived(kind, "by its name")} | _by_columns(path, columns, given)

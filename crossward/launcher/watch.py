@@ -8,6 +8,7 @@ Not for: judging whether a completed run left what it should (`crossward.launche
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from crossward.launcher.processes import ProcessTree
 from crossward.machine.waiting import Reminder
 
 COMPLETED = "finished:completed"
+_WAITS = re.compile(r"Waiting for \d+ s: (.+)")  # what a ServerApp says while nothing happens
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class LogReader(threading.Thread):
         super().__init__(name="run-log", daemon=True)
         self._file, self._screen, self.skip = file, screen, skip
         self.lines = 0
+        self.waits_for = ""  # by the ServerApp's own word, until a line for people comes
         self.ended = threading.Event()
         self.last_news = time.monotonic()
         self._process = flower.stream_log(run_id)
@@ -61,7 +64,9 @@ class LogReader(threading.Thread):
                 self._file.write(line + "\n")
                 self._file.flush()
                 if self._screen.show(line):
-                    self.last_news = time.monotonic()
+                    self.last_news, self.waits_for = time.monotonic(), ""
+                if waits := _WAITS.search(line):
+                    self.waits_for = waits[1]
         self._process.wait()
         stream.close()
         self.ended.set()
@@ -133,7 +138,8 @@ class Watch:
                     if reader.last_news > reminder.began:
                         reminder.reset(reader.last_news)
                     if reminder.due(now):
-                        self._note(f"no output from the run for {reminder.waited(now):.0f} s: {self._doing()}")
+                        what = reader.waits_for or self._doing()
+                        self._note(f"no output from the run for {reminder.waited(now):.0f} s: {what}")
             finally:
                 reader.close()
 

@@ -116,6 +116,7 @@ class RunState:
     ``buffer`` holds accepted updates that wait, by task; ``waiting`` their nodes; ``accepted`` every hospital's last
     accepted task; ``under_way`` tasks without an outcome; ``claims`` what hospitals said of themselves; ``taken`` in
     how many versions each took part, which hospital-level privacy is paid by, and ``last_taken`` the last of them;
+    ``bases`` how many updates that were trained from a version are in versions;
     ``promise`` what that guarantees and ``epsilon`` what the hospital that took part most has spent of it.
 
     ``losses`` and ``train_losses`` are (version, nats a token) that convergence is judged by; ``reverting`` versions
@@ -148,6 +149,7 @@ class RunState:
     claims: dict[str, Claim] = field(default_factory=dict)
     taken: Counter[str] = field(default_factory=Counter)
     last_taken: dict[str, int] = field(default_factory=dict)
+    bases: Counter[int] = field(default_factory=Counter)
     promise: HospitalPrivacy | None = None
     epsilon: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
@@ -329,6 +331,7 @@ def _make(state: RunState, event: Version) -> None:
         _end_opening(state, event.version)
     state.taken.update(event.hospitals)
     state.last_taken.update(dict.fromkeys(event.hospitals, event.version))
+    state.bases.update(event.version - 1 - stale for stale in event.staleness)
     if event.hospital_epsilon is not None:
         state.epsilon = event.hospital_epsilon
 

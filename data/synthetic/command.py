@@ -1,4 +1,4 @@
-"""What ``crossward data make`` does: write made-up MIMIC tables into a folder.
+"""What ``crossward data make`` does: write made-up hospitals into a folder, each with the notes.toml that describes it.
 
 Not for: its options (``crossward.cli.data``).
 """
@@ -8,18 +8,21 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.synthetic.bulk import write_bulk
-from data.synthetic.houses import HOUSES
+from data.synthetic.forms.entries import FORMS
+from data.synthetic.forms.notes_toml import as_toml
+from data.synthetic.forms.packing import Packing
+from data.synthetic.houses import HOUSES, House
 from data.synthetic.tables import records, shares
-from data.synthetic.tables_iii import write_mimic_iii
-from data.synthetic.tables_iv import write_mimic_iv
+
+NOTES = "notes.toml"
 
 
 class MakeError(ValueError):
-    """The tables cannot be made as asked; the text says why."""
+    """The hospitals cannot be made as asked; the text says why."""
 
 
 class _Progress:
@@ -36,17 +39,19 @@ class _Progress:
 
 
 def write(
-    form: str,
+    forms: Sequence[str],
     out: Path,
     hospitals: int,
     patients: int,
     seed: int,
     megabytes: int,
-    gzip: bool,
+    packing: Packing,
     split: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Write the tables of ``patients`` of ``hospitals`` into ``out``, or ``megabytes`` of notes; ``say`` what there is.
+    """Write ``patients`` of ``hospitals`` into ``out``, or ``megabytes`` of notes; ``say`` what there is.
+
+    With ``split`` each hospital gets a folder, the first of ``forms`` the first hospital, and so on in turn.
 
     Raises
     ------
@@ -57,19 +62,31 @@ def write(
         raise MakeError(f"--hospitals {hospitals}: there are 1 to {len(HOUSES)} made-up hospitals")
     if patients < 2 * hospitals:
         raise MakeError(f"--patients {patients}: at least two for each of {hospitals} hospitals are needed")
-    if megabytes and (form != "mimic-iii" or split or gzip):
+    if len(forms) > 1 and not split:
+        raise MakeError(f"--form is given {len(forms)} times, which is for hospital by hospital: add --split")
+    if megabytes and (list(forms) != ["mimic-iii"] or split or packing is not Packing.plain):
         raise MakeError("--megabytes goes with --form mimic-iii alone, neither --split nor --gzip")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MakeError(f"--out {out} is not empty: name a folder that is empty or does not exist")
+    known = [one for one in Packing if any(one in FORMS[form].packings for form in forms)]
+    if packing not in known:
+        raise MakeError(f"--{packing} is for none of --form {', '.join(forms)}: these are written {', '.join(known)}")
     progress = _Progress()
     if megabytes:
         notes = write_bulk(out, megabytes << 20, seed, progress)
         say(f"{notes:,} notes in {out} in {time.monotonic() - progress.started:.1f} s")
         return
-    write_tables = write_mimic_iii if form == "mimic-iii" else write_mimic_iv
     sizes = shares(patients, hospitals)
     for index in range(hospitals) if split else [None]:
-        name = "" if index is None else f"{index + 1}-{re.sub(r'[^a-z]+', '-', HOUSES[index].name.lower()).strip('-')}"
+        house = HOUSES[index or 0]
+        form = FORMS[forms[(index or 0) % len(forms)]]
+        folder = out if index is None else out / f"{index + 1}-{_as_name(house)}"
+        packed = packing if packing in form.packings else Packing.plain
+        notes = form.write(records(patients, hospitals, seed, only=index), folder, packed, progress)
+        (folder / NOTES).write_text(as_toml(form.describe(house, packed)), encoding="utf-8")
         count = sum(sizes) if index is None else sizes[index]
-        notes = write_tables(records(patients, hospitals, seed, only=index), out / name, gzip, progress)
-        say(f"{notes:,} notes of {count:,} patients in {out / name}")
+        say(f"{notes:,} notes of {count:,} patients in {folder}")
+
+
+def _as_name(house: House) -> str:
+    return re.sub(r"[^a-z]+", "-", house.name.lower()).strip("-")

@@ -7,7 +7,8 @@ Not for: when a buffer is full (``strategies.async_hybrid``) or which updates en
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from crossward.config.strategy_settings import StrategySettings
@@ -56,7 +57,7 @@ def _append(
     return made
 
 
-def _now(state: ServerState, update: Accepted, at: int) -> Contribution:
+def _now(state: ServerState, update: Accepted, at: int, crowds: Mapping[int, int]) -> Contribution:
     """An update's contribution to what follows version ``at``: a rollback may have passed since it arrived."""
     return Contribution(
         update.loss_sum,
@@ -66,6 +67,7 @@ def _now(state: ServerState, update: Accepted, at: int) -> Contribution:
         at - update.version,
         multiplier(state, update.version, at),
         at + 1 - state.run.last_taken.get(update.hospital, update.version),
+        crowds[update.version],
     )
 
 
@@ -138,7 +140,8 @@ def weighed(state: ServerState, chosen: list[Accepted], at: int | None = None) -
         layout, shape, key = chosen[0].layout, chosen[0].shape, chosen[0].key
         drop_others(state, layout, shape, key)
     at = state.version if at is None else at
-    contributions = [_now(state, update, at) for update in chosen]
+    crowds = state.run.bases + Counter(update.version for update in state.buffer)
+    contributions = [_now(state, update, at, crowds) for update in chosen]
     share, weights = _weigh(state, [update.hospital for update in chosen], contributions, at)
     if any(ranks := [update.rank for update in chosen]):  # of some components there are fewer
         weights = within_share(weights, [c.multiplier for c in contributions], state.settings.max_share, ranks)

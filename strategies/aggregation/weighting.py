@@ -15,6 +15,7 @@ from crossward.config.strategy_settings import StrategySettings
 from crossward.config.weight_rules import FADING, RELATIVE
 from crossward.config.weightings import LOSS, LOSS_CAP, WEIGHTINGS, Facts
 
+CROWD_STEPS = 1.25  # full steps that the updates of one version add up to where they come at once
 _LEAST = 1e-290  # a smaller weight counts as none: beside it products lose the digits that shares need
 
 
@@ -23,6 +24,7 @@ class Contribution:
     """Public facts of one update. ``bandwidth`` in Mbit/s; ``multiplier`` = 2**(scale epochs behind).
 
     ``interval``: versions since the one that the hospital's last update is in; of a first one, since it was asked.
+    ``crowd``: how many updates trained from the same version are in versions, or wait with this one.
     """
 
     loss_sum: float
@@ -32,6 +34,7 @@ class Contribution:
     staleness: int
     multiplier: int = 1
     interval: int = 1
+    crowd: int = 1
 
     @property
     def mean_loss(self) -> float:
@@ -51,16 +54,26 @@ def breadth(buffer_size: int, hospitals: int) -> float:
 def evenness(version: int, versions: int, broad: float) -> float:
     """How far the shares of what follows ``version`` make up for how seldom hospitals take part: 0 to 1.
 
-    It grows with the part of the run's versions that is made, from :func:`breadth`. Where a version is made of few of
-    many hospitals, fresh updates bring the model forward at first and who sent them hardly matters; where it takes half
-    of them or more, it matters from the outset.
+    It grows with the square of the part of the run's versions that is made, from :func:`breadth`. Where a version is
+    made of few of many hospitals, fresh updates bring the model forward at first and who sent them hardly matters;
+    where it takes half of them or more, it matters from the outset.
     """
-    return broad + (1.0 - broad) * min(version / versions, 1.0)
+    return broad + (1.0 - broad) * min(version / versions, 1.0) ** 2
 
 
 def staleness_factor(staleness: int, exponent: float) -> float:
     """(1+s)^-p, FedBuff's polynomial (arXiv 2106.06639, Section 5)."""
     return math.pow(1 + staleness, -exponent)
+
+
+def step_factor(contribution: Contribution, settings: StrategySettings) -> float:
+    """How much of a full step an update is worth with fading damping: its staleness factor, or its part of its crowd's.
+
+    Where all hospitals take equally long, as many versions are made of one as there are buffers full of hospitals,
+    before anything new is known; by staleness alone ten of them would add up to 2.9 steps in one direction.
+    """
+    part = CROWD_STEPS * settings.buffer_size / contribution.crowd if settings.buffer_size else 1.0
+    return min(staleness_factor(contribution.staleness, settings.staleness_exponent), part)
 
 
 def shares(contributions: Sequence[Contribution], settings: StrategySettings, evenness: float = 0.0) -> list[float]:
@@ -84,12 +97,26 @@ def shares(contributions: Sequence[Contribution], settings: StrategySettings, ev
 
 
 def weights(contributions: Sequence[Contribution], settings: StrategySettings) -> list[float]:
-    """What each update is worth by the weighting alone: no staleness, and losses capped."""
+    """What each update is worth by the weighting alone: no staleness; notes that may be mere noise are held down."""
     weighting = WEIGHTINGS[settings.rule.weighting]
     if LOSS in weighting.needs:
         contributions = _capped_losses(contributions)
     known = (Facts({name: getattr(c, name) for name in weighting.needs}) for c in contributions)
-    return [weighting.weight(facts, settings) for facts in known]
+    trust = trusted(contributions, settings.rule.loss_limit if weighting.needs else math.inf)
+    return [weighting.weight(facts, settings) * part for facts, part in zip(known, trust, strict=True)]
+
+
+def trusted(contributions: Sequence[Contribution], limit: float) -> list[float]:
+    """1 for each, less where a reported loss is beyond ``limit`` times the median: (limit x median / loss)^2.
+
+    Hospitals that differ differ by less; what cannot be learnt at all is further off, and pulls for as long as the run
+    lasts. Losses that nobody reports, or that noise made negative, say nothing.
+    """
+    losses = [c.mean_loss for c in contributions]
+    median = statistics.median(losses)
+    if not (math.isfinite(limit) and median > 0):
+        return [1.0] * len(losses)
+    return [min(1.0, limit * median / loss) ** 2 if loss > 0 else 1.0 for loss in losses]
 
 
 def _capped_losses(contributions: Sequence[Contribution]) -> list[Contribution]:
@@ -120,15 +147,16 @@ def damped_total(
     Relative damping keeps the step's length and only moves it towards fresh updates; absolute damping is FedBuff's:
     each update is scaled by its own factor and nothing is renormalised. Shares s_k hold the factors f_k already, so the
     mean factor under the weights without staleness is ``1 / sum_k (s_k / f_k)``. Fading damping takes the mean under
-    the weights that have no share of staleness or intervals: steps that adapt to the delay (arXiv 2206.07638). The
-    ``broad``-er a version (:func:`breadth`), the less it is shortened.
+    the weights that have no share of staleness or intervals: steps that adapt to the delay (arXiv 2206.07638), and to
+    updates that come at once (:func:`step_factor`). The ``broad``-er a version (:func:`breadth`), the less it is
+    shortened.
     """
     damping = s.rule.damping
     if damping == RELATIVE:
         return total
     factors = [staleness_factor(c.staleness, s.staleness_exponent) for c in contributions]
     if damping == FADING:
-        mean = _mean([factor ** (1.0 - broad) for factor in factors], weights(contributions, s))
+        mean = _mean([step_factor(c, s) ** (1.0 - broad) for c in contributions], weights(contributions, s))
     else:
         mean = 1.0 / sum(w / f for w, f in zip(share, factors, strict=True))
     return max(round(total * mean), sum(c.multiplier for c in contributions))

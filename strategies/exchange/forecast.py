@@ -83,6 +83,11 @@ class Forecast:
         """A version was made ``seconds`` after the one before."""
         self._versions, self._seconds = self._versions + 1, self._seconds + seconds
 
+    @property
+    def pace(self) -> float:
+        """Mean seconds between versions over the whole session, as they come in bursts; infinity while unknown."""
+        return self._seconds / self._versions if self._versions else float("inf")
+
     def remaining(self, versions: int, since: float) -> float:
         """Seconds until ``versions`` more are made, ``since`` s after the last one; infinity while unknown.
 
@@ -90,6 +95,6 @@ class Forecast:
         """
         if not self._versions:
             return float("inf")
-        pace = self._seconds / self._versions  # over the whole session: versions come in bursts
+        pace = self.pace
         left = versions * pace - since
         return left if left > pace / 2 else max(pace / 2, since)

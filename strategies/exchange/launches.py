@@ -18,6 +18,7 @@ def launched(state: ServerState, message_id: str, flight: Flight) -> None:
     view = state.roster.nodes[flight.node]
     if flight.kind == TRAIN:
         view.trained += 1
+        view.last_version = flight.version
     state.record(
         Dispatched(
             task=flight.task,

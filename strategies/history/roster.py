@@ -37,7 +37,8 @@ class Flight:
 class NodeView:
     """What the server knows of a node.
 
-    ``held``: version it has (0 until it said otherwise); ``todo``: a kind of task it is owed before the next training,
+    ``held``: version it has (0 until it said otherwise); ``trained``: how many trainings it was asked for,
+    ``last_version`` at which version the last of them; ``todo``: a kind of task it is owed before the next training,
     ``attempts`` made at it; ``reason``: of the last failure; ``refused``: why its last update was refused, empty when
     it was not, or was only late; ``refusing``: its last answer was that it takes no part under the run's key.
     """

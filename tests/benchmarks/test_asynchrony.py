@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from benchmarks.asynchrony.clock import WireSize, computes, links, plan_for
 from benchmarks.asynchrony.config import RATES, SETTINGS, ConfigError, read_config, read_rates
 from benchmarks.asynchrony.curve import Curve
 from benchmarks.asynchrony.jobs import Job, Outcome, changed, make
+from benchmarks.asynchrony.kept import Kept
 from benchmarks.asynchrony.rows import figures, ratios
 from benchmarks.asynchrony.run import ASYNC, SYNC
+from benchmarks.asynchrony.tables import verdicts
 from benchmarks.asynchrony.toy import hospitals
-from benchmarks.asynchrony.tuning import best_rate
+from benchmarks.asynchrony.tuning import best_rate, tune
 from crossward.config.encryption_schemes import COMMITTEE
 from crossward.config.weight_rules import FEDASYNC, FEDBUFF
 from crossward.encryption.plan import FieldPlan
@@ -252,8 +255,8 @@ def test_ratios_are_medians_of_pairs_and_a_miss_is_said() -> None:
 # ---------------------------------------------------------------------- the command
 
 
-def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = settings(
+def small(tmp_path: Path) -> Path:
+    return settings(
         tmp_path,
         ("nodes = 100", "nodes = 8"),
         (r"nodes = \[100", "nodes = [8]"),
@@ -263,12 +266,16 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
         ("buffer = 10", "buffer = 4"),
         (r"spreads", "spreads = [1, 10]"),
     )
+
+
+def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = small(tmp_path)
     rates = tmp_path / "rates.toml"
     rates.write_text("[rates]\nasync-hybrid-8 = 0.8\nfedavg-8 = 2.2\n")
     file, folder = tmp_path / "figures.json", tmp_path / "drawings"
-    asynchrony.main(
-        ["--quick", "--config", str(config), "--rates", str(rates), "--json", str(file), "--out", str(folder)]
-    )
+    options = ["--quick", "--config", str(config), "--rates", str(rates), "--json", str(file)]
+    options += ["--work", str(tmp_path / "work")]
+    asynchrony.main([*options, "--out", str(folder)])
     found = json.loads(file.read_text())
     assert set(found["ratios"]) == {f"sync_to_async_{w}_spread_{s}" for w in ("time", "bytes") for s in (1, 10)}
     assert found["ratios"]["sync_to_async_time_spread_10"] > 0
@@ -279,6 +286,44 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     assert found["config"]["toy"]["updates"] == 48 and found["quick"] is True
     out = capsys.readouterr().out
     assert "required >= 3.3" in out and "full run only" in out
-    assert {path.name for path in folder.iterdir()} == {
-        f"{name}.{kind}" for name in ("loss-over-time", "ratio-by-spread") for kind in ("svg", "png")
-    }
+    assert {path.name for path in folder.iterdir()} == {"asynchrony.png", "asynchrony-loss.png"}
+    # all that was kept is there the next time; what is missing is made again
+    kept = sorted((tmp_path / "work").iterdir())
+    assert len(kept) == 4
+    for path in kept[1:]:
+        outcome = json.loads(path.read_text())
+        outcome["curve"]["seconds"] = [2 * seconds for seconds in outcome["curve"]["seconds"]]
+        path.write_text(json.dumps(outcome))
+    kept[0].unlink()
+    asynchrony.main([*options, "--kept-only"])
+    assert sorted((tmp_path / "work").iterdir()) == kept[1:], "no new run"
+    assert sum(row["seeds"] for row in json.loads(file.read_text())["speed"]) == 3
+    asynchrony.main(options)
+    assert sorted((tmp_path / "work").iterdir()) == kept
+    assert json.loads(file.read_text())["ratios"] != found["ratios"]
+
+
+def test_only_a_folder_with_runs_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        asynchrony.main(["--kept-only"])
+    assert "--kept-only shows the runs in the folder that --work names: name one" in capsys.readouterr().err
+
+
+def test_cells_that_are_not_won_are_named() -> None:
+    found = figures(CONFIG, {"speed": [outcome(ASYNC, 1, 1.0, 0.4), outcome(SYNC, 1, 1.0, 0.41)]
+                             + [outcome(rival, 1, 1.0, 0.39) for rival in (FEDBUFF, FEDASYNC)]})  # fmt: skip
+    lines = list(verdicts(found))
+    assert not any(line.startswith("sync takes") for line in lines)
+    assert "fedbuff takes less than 1.05 times AsyncHybrid's time: spread 10 0.98" in lines
+    assert any(line.startswith("fedasync takes") for line in lines)
+
+
+def test_single_rates_can_be_searched_again(tmp_path: Path) -> None:
+    path = tmp_path / "rates.toml"
+    path.write_text("# by hand\n[rates]\nfedavg-100 = 2.2  # as it was\nfedbuff-100 = 0.1\n")
+    config = read_config(small(tmp_path))
+    config = replace(config, rates=replace(config.rates, grid=(1.1, 2.2)))
+    tune(Kept(config, None), path, (8,), tiny=False, only=["fedbuff-8-10x"])
+    found = read_rates(CONFIG, path)
+    assert found.pop("fedbuff-8-10x") in (1.1, 2.2) and found == {"fedavg-100": 2.2, "fedbuff-100": 0.1}
+    assert "fedavg-100 = 2.2  # as it was" in path.read_text()

@@ -135,7 +135,7 @@ def test_a_quote_that_opens_in_a_column_that_nobody_wants_is_found_too(tmp_path:
     with pytest.raises(DataError, match="opened on line 3:"):
         list(stream_csv(path, ["text"]))
     path.write_text('"text,more\nfine,x\nfine,x\n')
-    with pytest.raises(DataError, match="has no column 'text'"):
+    with pytest.raises(DataError, match="opened on line 1: repair"):
         list(stream_csv(path, ["text"]))
     path.write_text('"text,more\n' + "fine,x\n" * 30_000)
     with pytest.raises(DataError, match=r"first line cannot be.*opened on line 1: repair"):
@@ -176,10 +176,11 @@ def test_a_jsonl_file_that_was_cut_off_inside_a_row_is_refused(tmp_path: Path) -
             list(stream_jsonl(path, NAMES))
     path.write_text('{"one": "\\ud83d", "two": 1, "three": 2}\n')  # half an emoji, as tools that count characters leave
     assert next(stream_jsonl(path, NAMES))["one"].to_pylist() == ["?"]
-    for row in ("[" * 200_000, '{"one": ' + "9" * 5000 + "}"):
-        path.write_text(f"{row}\n")
-        with pytest.raises(DataError, match="line 1: "):
-            list(stream_jsonl(path, NAMES))
+    path.write_text("[" * 200_000 + "\n")
+    with pytest.raises(DataError, match=r"line 1: not JSON \(nested too deeply\)"):
+        list(stream_jsonl(path, NAMES))
+    path.write_text('{"one": ' + "9" * 5000 + "}\n")
+    assert next(stream_jsonl(path, ["one"]))["one"].to_pylist() == ["9" * 5000]
 
 
 def test_the_first_of_two_columns_of_a_name_is_taken(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_labels_keep_what_may_be_a_code() -> None:
 def test_ids_to_join_by_are_whole_numbers(tmp_path: Path) -> None:
     assert as_ids(pa.array([*SAME, ""], pa.string()), tmp_path, "hadm_id").tolist() == [*[7] * len(SAME), -1]
     for bad in ("H7", "7.5", "9" * 30):
-        with pytest.raises(DataError, match=r"'hadm_id' holds something that is no whole number near row 2") as error:
+        with pytest.raises(DataError, match=r"'hadm_id' holds no whole number on row 2, but a ") as error:
             as_ids(pa.array(["7.0", bad], pa.string()), tmp_path, "hadm_id")
         assert bad not in str(error.value)
 

@@ -200,14 +200,6 @@ def test_a_file_without_a_header_is_named_by_what_it_lacks(tmp_path: Path) -> No
     )
 
 
-def test_another_delimiter_is_recognised(tmp_path: Path) -> None:
-    path = tmp_path / "notes.csv"
-    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        path.write_text(f"patient{sign}text\n1{sign}note\n")
-        with pytest.raises(DataError, match=f"separated by commas; here they seem to be by {name}"):
-            load_hospital(DataConfig(source="csv", path=str(path)))
-
-
 def test_what_several_patients_share_or_the_settings_name_is_repeated() -> None:
     assert not is_quotable("maybe") and not is_quotable("maybe", SHARED - 1) and is_quotable("maybe", SHARED)
     assert is_quotable("maybe", known=["Maybe "]) and is_quotable("Discharge summary") and is_quotable("SUBJECT_ID")

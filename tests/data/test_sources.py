@@ -30,7 +30,8 @@ def test_the_names_that_a_run_may_give_are_those_of_the_registry() -> None:
 
 def test_what_an_entry_names_exists() -> None:
     for source in SOURCES.values():
-        assert callable(resolve_name(f"data.readers.{source.reader}"))
+        assert source.reader or source.maker
+        assert not source.reader or callable(resolve_name(f"data.readers.{source.reader}"))
         assert not source.maker or callable(resolve_name(f"data.{source.maker}"))
 
 
@@ -97,9 +98,9 @@ def test_a_folder_may_have_columns_that_the_configuration_names(
         "import functools\n"
         "from data.jsonl_files import stream_jsonl\n"
         "from data.readers.flat import read_rows\n"
-        "def stream(path, wanted, encoding):\n"
+        "def stream(path, wanted, form, intake):\n"
         "    for file in sorted(path.glob('*.jsonl')):\n"
-        "        yield from stream_jsonl(file, wanted, encoding)\n"
+        "        yield from stream_jsonl(file, wanted, form, intake)\n"
         "read = functools.partial(read_rows, stream)\n"
     )
     notes = tmp_path / "notes"

@@ -59,7 +59,7 @@ def test_the_notebook_is_committed_without_outputs() -> None:
 
 
 def test_the_script_weighs_updates_by_its_own_formula(place: Path) -> None:
-    done = subprocess.run([sys.executable, SCRIPT], cwd=place, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, SCRIPT], cwd=place, capture_output=True, text=True, check=True, timeout=300)
     assert done.stderr == ""
     versions = re.findall(r"(?m)^version +(\d+) +([\d.]+) s  (.+)$", done.stdout)
     assert [int(number) for number, _, _ in versions] == list(range(1, 13))

@@ -121,6 +121,20 @@ def test_a_slow_node_is_asked_at_once_when_those_in_time_do_nothing_but_fail(fed
     assert any(570.0 <= at <= 590.0 for at in asked), (asked, began)
 
 
+def test_a_node_whose_updates_are_always_too_stale_is_asked_only_now_and_then(federation: Any) -> None:
+    """Node 4 takes 15 versions' time: where no more than 3 are allowed its update is refused, whenever it comes."""
+
+    def asked(most: int) -> list[float]:
+        f = run(federation(compute=(10, 10, 10, 150), versions=60, max_staleness=most))
+        assert len(f.made()) == 60
+        f.check_accounts()
+        return [at for at, node, kind in f.grid.pushed if node == 4 and kind == "train"]
+
+    seldom = asked(3)
+    assert len(seldom) == 2 and seldom[1] > 300.0, "8 x (3 + 1) versions later: it might have become faster"
+    assert len(asked(1000)) >= 4
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_run_always_ends(federation: Any, seed: int) -> None:
     """Speeds over three orders of magnitude that change, leave and fall silent; three hospitals stay sound, if slow."""

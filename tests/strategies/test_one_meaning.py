@@ -1,33 +1,29 @@
-"""One meaning of the ledger: what a live run knows of its lineage is what its lines say, after every one of them."""
+"""One meaning of the ledger: what a live run knows of its lineage is what its lines say, after every one of them.
+
+Sealed, on disk and with faults of every kind: ``tests/strategies/test_soak.py``.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flwr.app import Error, Message
 
-from benchmarks.soak.run import Soak
 from client_app.identity import sign
-from crossward.ledger.chain import encode
-from crossward.ledger.events import EVENTS, Event, Unknown
-from crossward.ledger.file import FILE_NAME
-from crossward.ledger.lines import parse, read_events, read_line
+from crossward.ledger.events import Event
+from crossward.ledger.lines import read_line
 from crossward.ledger.state import RunState, fold
 from crossward.protocol.measures import Measure
 from crossward.protocol.messages import Evaluation, Update
 from crossward.protocol.wire import read_reply, write_reply
 from crossward.simulation.toy import toy_identity
-from server_app.run_folder import RunFolder
 from strategies.async_hybrid import AsyncHybrid
 from strategies.callbacks import Callback
 from strategies.fedavg import FedAvg
-
-VERSIONS = 40
 
 
 class Compared(Callback):
@@ -101,69 +97,3 @@ def test_it_holds_of_synchronous_rounds_and_of_a_resumed_run(federation: Any, ki
     assert again.strategy.state.run == fold(map(read_line, first.journal.events())) == first.strategy.state.run
     again.start()
     assert watch.seen["resumed"] == 1 and again.strategy.state.run.sessions == 2
-
-
-# ---------------------------------------------------------------------- sealed, on disk, with faults of every kind
-
-
-class WatchedSoak(Soak):
-    """A soak whose live state is compared with the ledger's file after every event."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.compared = 0
-
-    def on_event(self, event: Event, state: RunState) -> None:
-        super().on_event(event, state)
-        path = self.folder / "run" / FILE_NAME
-        if event.name in ("started", "resumed"):
-            self._folded, self._offset = RunState(), 0
-        with path.open("rb") as file:
-            file.seek(self._offset)
-            added = file.read()
-        for raw in added.splitlines():
-            line = json.loads(raw)
-            facts = {k: v for k, v in line.items() if k not in ("seq", "time", "event", "prev", "hash")}
-            self._folded.apply(parse(line["event"], facts, line["time"]))
-        self._offset += len(added)
-        assert self._folded == state, event
-        self.compared += 1
-
-
-@pytest.fixture(scope="module")
-def soaked(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The folder and the counts of a soak with deaths, a rotated key, rollbacks, snapshots, lies and losses."""
-    folder = tmp_path_factory.mktemp("soak")
-    soak = WatchedSoak(VERSIONS, 3, folder, 8)
-    return folder, soak.run(), soak.compared
-
-
-def test_under_faults_of_every_kind_the_live_state_is_the_ledgers(soaked: Any) -> None:
-    folder, out, compared = soaked
-    lines = (folder / "run" / FILE_NAME).read_bytes().splitlines()
-    problems = [problem for problem in out.problems if " grew from " not in problem]  # the other state is no leak
-    assert problems == [] and out.sessions > 4 and compared > 0.95 * len(lines) > 500
-    assert {"snapshot", "joined", "left", "clamped claims"} <= {k for k, v in out.made.items() if v}
-
-
-def test_the_bytes_of_every_line_stay_as_they_are_when_it_is_read_and_written(soaked: Any) -> None:
-    folder, _, _ = soaked
-    kinds: Counter[str] = Counter()
-    for raw in (folder / "run" / FILE_NAME).read_bytes().splitlines():
-        line = json.loads(raw)
-        facts = {k: v for k, v in line.items() if k not in ("seq", "time", "event", "prev", "hash")}
-        event = parse(line["event"], facts, line["time"])
-        assert not isinstance(event, Unknown) and not event.more and not event.lacks
-        front = {key: line[key] for key in ("seq", "prev", "hash")}
-        assert encode({**front, "time": event.time, "event": event.name, **event.facts()}) == raw
-        kinds[event.name] += 1
-    assert len(kinds) >= 15 and set(kinds) <= set(EVENTS)
-
-
-def test_a_run_that_is_read_again_stands_where_it_stood(soaked: Any) -> None:
-    folder, _, _ = soaked
-    path: Path = folder / "run"
-    states = [fold(read_events(path / FILE_NAME))]
-    with RunFolder(path, "x", durable=False).ledger as ledger:
-        states.append(fold(parse(e.event, e.facts, e.time) for e in ledger.entries()))
-    assert states[0] == states[1] and states[0].version >= VERSIONS

@@ -31,7 +31,7 @@ from crossward.config.run_config import RunConfig
 from tests.processes import below, cmdline, kill, runs
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE = 120.0  # of a test that waits for what is to come, or for an end: no measure of either
+PATIENCE = 300.0  # of a test that waits for what is to come, or for an end: no measure of either
 TINY = {
     "model.device": "cpu",
     "lora.rank": 2,
@@ -96,9 +96,11 @@ def until(true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
 class Message:
     """A ClientApp process that has one training done, as a child of this process or of a node's of its own."""
 
-    def __init__(self, config: dict[str, Any], folder: Path, seed: int, last: bool, own_node: bool) -> None:
+    def __init__(
+        self, config: dict[str, Any], folder: Path, seed: int, last: bool, own_node: bool, env: dict[str, str]
+    ) -> None:
         script = [MESSAGE, json.dumps([config, str(folder), seed, last])]
-        env = os.environ | FOREIGN | {"PYTHONPATH": str(ROOT)}
+        env = os.environ | FOREIGN | {"PYTHONPATH": str(ROOT)} | env
         self.process = subprocess.Popen(
             [sys.executable, "-c", *([NODE] if own_node else []), *script], stdout=subprocess.PIPE, env=env, text=True
         )
@@ -188,8 +190,8 @@ class Hospital:
 
     until, read = staticmethod(until), staticmethod(read)
 
-    def __init__(self, base: Path, notes: Path) -> None:
-        self.base, self.folder, self.notes = base, base / "workers", notes
+    def __init__(self, base: Path, notes: Path, environment: dict[str, str]) -> None:
+        self.base, self.folder, self.notes, self.environment = base, base / "workers", notes, environment
         self.keeps = False  # its messages outlive a test
         self.messages: list[Message] = []
         self.learners: list[GroupLearner] = []
@@ -216,7 +218,7 @@ class Hospital:
 
     def send(self, seed: int = 0, last: bool = False, own_node: bool = False, **changes: Any) -> Message:
         """A message, in a process of its own."""
-        message = Message(self.config(**changes), self.folder, seed, last, own_node)
+        message = Message(self.config(**changes), self.folder, seed, last, own_node, self.environment)
         self.messages.append(message)
         return message
 
@@ -256,15 +258,14 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
     rows = [f'p{i},"Patient {i} was admitted with pain{", treated and sent home" * (i % 4)}."' for i in range(11)]
     notes.write_text("subject,text\n" + "\n".join(rows) + "\n")
 
+    environment = {"CROSSWARD_HOME": str(base / "home"), "TMPDIR": str(rooms)}
+
     def make() -> Hospital:
-        made.append(Hospital(base / f"node-{len(made)}", notes))
+        made.append(Hospital(base / f"node-{len(made)}", notes, environment))
         return made[-1]
 
-    make.made = made  # type: ignore[attr-defined]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CROSSWARD_HOME", str(base / "home"))
-        patch.setenv("TMPDIR", str(rooms))
-        yield make
+    make.made, make.environment = made, environment  # type: ignore[attr-defined]
+    yield make
     for hospital in made:
         hospital.hang_up()
         hospital.end_groups()
@@ -272,6 +273,15 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
         if any(str(rooms) in word for word in cmdline(process)):
             kill(process)
     shutil.rmtree(rooms)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment(hospitals: Any) -> Iterator[None]:
+    """Where groups that this process starts live; files of other folders have their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in hospitals.environment.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def mode(path: Path) -> int:
 def stranger(path: Path) -> str:
     """What a process of another user gets to hear there."""
     command = [sys.executable, "-I", "-S", "-c", STRANGER, str(path), str(NOBODY)]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=True).stdout.strip()
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True).stdout.strip()
 
 
 def test_files_and_socket_are_their_owners_alone(shared: Any) -> None:

@@ -50,7 +50,7 @@ def ask(task: Task, config: dict[str, Any], node: dict[str, Any], kind: str = TR
 def in_its_own_process(config: dict[str, Any], node: dict[str, Any]) -> tuple[Reply, list[str]]:
     """The answer, and the large libraries that its process had imported."""
     command = [sys.executable, "-c", CLIENT, __file__, json.dumps([config, node])]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=120, check=True)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=300, check=True)
     reply, heavy = pickle.loads(done.stdout)  # noqa: S301 - from our own process
     return reply, heavy
 

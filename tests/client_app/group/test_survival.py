@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 ONE = {"node__num_processes": 1}
-SOON = 60.0  # seconds in which all of a group is gone: a stall would only be noticed after 900
+SOON = 240.0  # seconds in which all of a group is gone: a stall would only be noticed after 900
 
 
 def killed_node(node: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,6 +113,21 @@ def test_who_a_patient_is_the_run_does_not_say(source: str) -> None:
     demands(run, own)
     assert own.over(run)["data.patient-column"] == "subject"
     demands(run | {"privacy.unit": EXAMPLE}, replace(own, privacy_unit=EXAMPLE, patient_column=""))
+
+
+def test_a_hospital_with_a_notes_toml_says_itself_who_a_patient_is(tmp_path: Path) -> None:
+    file, table = tmp_path / "notes.toml", 'source = "csv"\npath = "a.csv"\n[columns]\ntext = "t"\n'
+    asked = {"privacy-unit": PATIENT, "privacy-epsilon": 4.0, "notes-path": str(file)}
+    run = RUN | {"data.source": "own", "data.patient-column": "note"}
+    file.write_text(table)
+    with pytest.raises(SettingsError, match=r"names no column of patients, .*set columns.patient there. Nothing was"):
+        demands(run, NodeConfig.read(asked))
+    with pytest.raises(SettingsError, match="names no column of patients"):  # of a run alone, too
+        demands(run, NodeConfig.read({"notes-path": str(file)}))
+    file.write_text(table + 'patient = "p"\n')
+    demands(run, NodeConfig.read(asked))
+    with pytest.raises(SettingsError, match="this hospital names none: set notes-path in its node config"):
+        demands({"data.source": "own"}, NodeConfig(data_path="/notes"))
 
 
 @pytest.mark.parametrize("key", ["privacy-epsilon", "privacy-total-epsilon"])

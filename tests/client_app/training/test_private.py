@@ -240,7 +240,7 @@ class Meeting:
     """Two threads that take turns and change over only where their processes would talk to each other."""
 
     def __init__(self) -> None:
-        self.turn, self.barrier = threading.Lock(), threading.Barrier(2, timeout=180)
+        self.turn, self.barrier = threading.Lock(), threading.Barrier(2, timeout=300)
         self.given: dict[int, torch.Tensor] = {}
 
     def both(self, rank: int, tensor: torch.Tensor) -> list[torch.Tensor]:

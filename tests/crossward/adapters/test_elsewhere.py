@@ -53,7 +53,7 @@ def lines(rows: np.ndarray, shared_home: Path, tmp_path_factory: pytest.TempPath
         [sys.executable, "-c", SCRIPT, str(ids)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
         env=os.environ | threads | {"PYTHONHASHSEED": "12345", "CROSSWARD_HOME": str(shared_home)},
         cwd=Path(__file__).parents[3],

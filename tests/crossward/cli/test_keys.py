@@ -48,7 +48,7 @@ def run(*arguments: object, code: str = "", stdin: str = "") -> subprocess.Compl
     """The command in a process of its own, without a terminal."""
     command = [sys.executable, *(["-c", code] if code else ["-m", "crossward", "keys"]), *map(str, arguments)]
     return subprocess.run(
-        command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=60, start_new_session=True
+        command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=300, start_new_session=True
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,22 @@ def test_every_key_of_the_machine_is_tried_here() -> None:
 def test_bases_are_replaced_only_where_they_are_used() -> None:
     run = RUN | {"lora.factors": "both"}
     assert NodeConfig.read({"bases-path": "/own"}).over(run)["lora.bases"] == "/run/bases"
+
+
+def test_a_notes_toml_replaces_all_that_a_run_says_of_notes(tmp_path: Path) -> None:
+    file = tmp_path / "notes.toml"
+    file.write_text('source = "csv"\npath = "a.csv"\n[columns]\ntext = "t"\n')
+    own = NodeConfig.read({"notes-path": str(file)})
+    run = {"data.source": "jsonl", "data.path": "/run", "data.site-column": "x", "data.task": "label"}
+    assert own.over(run) == {"data.source": "own", "data.path": str(file), "data.task": "label"}
+    assert own.notes is not None and own.notes.path == str(tmp_path / "a.csv")
+    assert own.over({"data.source": "synthetic"}) == {"data.source": "synthetic"} and own.over({}) == {}
+    for key in ("data-path", "patient-column"):
+        with pytest.raises(SettingsError, match=f"notes-path and {key} both say .*: keep notes-path, remove {key}"):
+            NodeConfig.read({"notes-path": str(file), key: "/x"})
+    file.write_text("source = 3")
+    with pytest.raises(SettingsError, match=r"notes.toml: source is a number"):
+        NodeConfig.read({"notes-path": str(file)})
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def handshake(made: Path, authority: Path, name: str) -> str:
     thread.start()
     try:
         with (
-            socket.create_connection(listening.getsockname(), timeout=60) as raw,
+            socket.create_connection(listening.getsockname(), timeout=300) as raw,
             ssl.create_default_context(cafile=str(authority)).wrap_socket(raw, server_hostname=name) as tls,
         ):
             return str(tls.version())

@@ -21,7 +21,7 @@ def service(name: str, code: str, **more: object) -> Service:
     return Service(name, [sys.executable, "-c", code], dict(os.environ), **more)  # type: ignore[arg-type]
 
 
-def keep(services: list[Service], until: Callable[[], bool], patience: float = 60.0) -> list[str]:
+def keep(services: list[Service], until: Callable[[], bool], patience: float = 300.0) -> list[str]:
     """Run a keeper until something holds; what it said."""
     lines: list[str] = []
     deadline = time.monotonic() + patience

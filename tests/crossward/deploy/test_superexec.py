@@ -32,7 +32,7 @@ def test_it_is_flowers_whose_clientapps_are_forked(monkeypatch: pytest.MonkeyPat
 
 def test_a_forked_process_is_flowers_clientapp() -> None:
     done = subprocess.run(
-        [*COMMAND, CLIENTAPPS], input=b'["--help"]\n', cwd=ROOT, capture_output=True, timeout=60, check=True
+        [*COMMAND, CLIENTAPPS], input=b'["--help"]\n', cwd=ROOT, capture_output=True, timeout=300, check=True
     )
     assert done.stdout.startswith(b"usage: flwr-clientapp") and done.stderr == b""
 

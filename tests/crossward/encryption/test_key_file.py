@@ -280,7 +280,7 @@ def test_four_processes_that_start_at_once_share_one_key(tmp_path: Path) -> None
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    printed = [process.communicate(timeout=60)[0].split() for process in started]
+    printed = [process.communicate(timeout=300)[0].split() for process in started]
     assert all(process.returncode == 0 for process in started)
     assert len({fingerprint for fingerprint, _ in printed}) == 1
     assert sorted(made for _, made in printed) == ["False", "False", "False", "True"]

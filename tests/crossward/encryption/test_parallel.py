@@ -132,7 +132,7 @@ def test_a_worker_that_dies_is_an_error_and_leaves_nobody_behind(monkeypatch: py
         running[0].kill()
         with pytest.raises(SealingProcessError, match="killed for memory"):
             list(made)
-    gone, alive = psutil.wait_procs(running, timeout=60)
+    gone, alive = psutil.wait_procs(running, timeout=300)
     assert len(gone) == 2 and not alive
 
 
@@ -154,7 +154,7 @@ def test_a_worker_that_dies_while_it_sends_a_result_keeps_nobody_waiting(monkeyp
         with pytest.raises(SealingProcessError, match="killed for memory"):  # noqa: PT012 - a result may still arrive
             while True:
                 list(pool.seal(rows(3), 1))
-    assert not psutil.wait_procs(running, timeout=60)[1]
+    assert not psutil.wait_procs(running, timeout=300)[1]
     assert len(list(pool.seal(rows(2), 1))) == 2  # in processes of its own
     pool.__exit__()
 
@@ -182,7 +182,7 @@ def test_a_program_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, str(program)], capture_output=True, text=True, timeout=60, env=environment, check=False
+        [sys.executable, str(program)], capture_output=True, text=True, timeout=300, env=environment, check=False
     )
     assert (done.stdout.split(), done.stderr) == (["main", "4", "True"], "")
 

@@ -110,7 +110,7 @@ def test_all_else_and_what_cannot_be_forked_starts_as_ever(
 def test_each_request_has_a_process_without_this_package_in_it() -> None:
     requests = b'["--token", "a"]\n["--token", "b"]\n'
     args = [sys.executable, "-c", FORKS]
-    done = subprocess.run(args, input=requests, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(args, input=requests, cwd=ROOT, capture_output=True, timeout=300, check=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert ["over", True] in lines
     found = sorted(line for line in lines if line[0] != "over")

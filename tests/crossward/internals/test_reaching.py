@@ -9,23 +9,28 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import python_files
+
 ROOT = Path(__file__).parents[3]
 INTERNALS = "crossward/internals/"
 # a program of NVFlare's environment, which does not have this package
 ELSEWHERE = "benchmarks/nvflare_he/worker.py"
-SKIPPED = re.compile(r"(^|/)(\.|__pycache__|runs/|build/|dist/)|^tests/|^" + f"({INTERNALS}|{ELSEWHERE})")
+OTHERS = ("tests/", ELSEWHERE)
 PUBLIC_FLOWER = {"flwr", "flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.serverapp.strategy", "flwr.common.log"}
 DOCUMENTED = {"_replace", "_asdict", "_fields", "_make", "_exit"}  # of named tuples, and os._exit
 VARIABLES = re.compile(r"(FLWR_PRIVATE_|FLWR_LOCAL_|TORCH_DISABLE_)\w+")
 IMPORTERS = ("import_module", "__import__", "run_module", "find_spec")
 
 
-def files(root: Path) -> dict[str, ast.Module]:
-    """Path below ``root`` -> what is in it, of every file that must not use internals."""
-    names = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*.py"))}
-    return {
-        name: ast.parse(path.read_text(encoding="utf-8")) for name, path in names.items() if not SKIPPED.search(name)
-    }
+def parsed(root: Path) -> dict[str, ast.Module]:
+    """Path below ``root`` -> what is in it, of every file but tests."""
+    names = {path.relative_to(root).as_posix(): path for path in python_files(root)}
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in names.items() if not name.startswith(OTHERS)}
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, ast.Module]:
+    return parsed(ROOT)
 
 
 def private(name: object) -> bool:
@@ -116,9 +121,9 @@ def by_function(function: str, first: ast.expr, second: ast.expr, foreign: set[s
             yield f"changes {ast.unparse(first)}"
 
 
-def found(root: Path) -> list[str]:
-    """``file:line what`` of every use of another package's internals outside ``crossward.internals``."""
-    trees = files(root)
+def found(trees: dict[str, ast.Module], besides: str = INTERNALS) -> list[str]:
+    """``file:line what`` of every use of another package's internals in files that are not ``besides``."""
+    trees = {name: tree for name, tree in trees.items() if not name.startswith(besides)}
     ours = {name.split("/")[0].removesuffix(".py") for name in trees} | {"crossward", "tests"}
     known = {name for tree in trees.values() for name in defined(tree)}
     return [
@@ -128,14 +133,13 @@ def found(root: Path) -> list[str]:
     ]
 
 
-def test_internals_of_other_packages_are_used_in_one_place() -> None:
-    assert len(files(ROOT)) > 200
-    assert found(ROOT) == []
+def test_internals_of_other_packages_are_used_in_one_place(project: dict[str, ast.Module]) -> None:
+    assert len(project) > 200
+    assert found(project) == []
 
 
-def test_the_internals_themselves_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{__name__}.SKIPPED", re.compile(r"(^|/)(\.|__pycache__)|^tests/"))
-    files_with = {line.split(":")[0] for line in found(ROOT)}
+def test_the_internals_themselves_would_be_found(project: dict[str, ast.Module]) -> None:
+    files_with = {line.split(":")[0] for line in found(project, besides="nothing")}
     assert files_with >= {INTERNALS + f"{name}.py" for name in ("python", "uvicorn", "bitsandbytes", "flower")}
 
 
@@ -165,7 +169,8 @@ def test_the_internals_themselves_would_be_found(monkeypatch: pytest.MonkeyPatch
 def test_a_use_of_internals_is_found(tmp_path: Path, text: str, what: str) -> None:
     (tmp_path / "room").mkdir()
     (tmp_path / "room" / "module.py").write_text(text)
-    assert any(what in line for line in found(tmp_path)), found(tmp_path)
+    lines = found(parsed(tmp_path))
+    assert any(what in line for line in lines), lines
 
 
 def test_what_is_public_or_ours_passes(tmp_path: Path) -> None:
@@ -178,4 +183,4 @@ def test_what_is_public_or_ours_passes(tmp_path: Path) -> None:
     )
     (tmp_path / "crossward" / "internals").mkdir(parents=True)
     (tmp_path / "crossward" / "internals" / "torch.py").write_text("import torch\ntorch.compile = None\n")
-    assert found(tmp_path) == []
+    assert found(parsed(tmp_path)) == []

@@ -66,6 +66,24 @@ def test_folders_of_mimic_are_told_apart(tmp_path: Path) -> None:
     assert with_notes(tmp_path, {}, print)["data.source"] == "mimic-iii"
 
 
+def test_a_notes_toml_says_it_itself(tmp_path: Path) -> None:
+    (tmp_path / "NOTEEVENTS.csv").touch()
+    file, table = tmp_path / "notes.toml", 'source = "csv"\npath = "a.csv"\n[columns]\ntext = "t"\n'
+    file.write_text(table)
+    for path in (file, tmp_path):
+        found = with_notes(path, {}, print)
+        assert found == {"data.source": "own", "data.partition": "even", "data.path": str(path)}
+    file.write_text(f'{table}site = "w"\n')
+    assert "data.partition" not in with_notes(file, {}, print)
+    (tmp_path / "all" / "one").mkdir(parents=True)
+    (tmp_path / "all" / "one" / "notes.toml").write_text("source = 3")
+    assert (
+        with_notes(tmp_path / "all", {}, print)["data.source"] == "own"
+    )  # each is read later, with its hospital's name
+    with pytest.raises(LauncherError, match=r"--notes: .*notes.toml: source is a number"):
+        with_notes(tmp_path / "all" / "one", {}, print)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [

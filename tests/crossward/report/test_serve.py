@@ -44,7 +44,7 @@ def serving(folder: Path, exact: Any = None) -> Iterator[int]:
 
 
 def ask(port: int, path: str = "/", method: str = "GET", host: str | None = None) -> tuple[int, dict[str, str], str]:
-    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    connection = http.client.HTTPConnection(HOST, port, timeout=300)
     try:
         connection.putrequest(method, path, skip_host=True)
         connection.putheader("Host", f"{HOST}:{port}" if host is None else host)

@@ -1,0 +1,1 @@
+"""File formats of notes: what a file is, how its text is encoded, how it splits into rows. Not for: columns' meaning."""
