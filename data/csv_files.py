@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import codecs
 import csv
-import re
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
 from data.errors import DataError
 from data.files import UNREADABLE, unreadable, wrong_encoding
 from data.formats.content import open_bytes
 from data.formats.dialect import NAMED, Dialect
 from data.formats.encodings import encoding_of
+from data.formats.fields import fields_of
 from data.formats.form import Form
-from data.formats.rows import MOST, LongRowError, OpenQuoteError, Rows, Splitter
+from data.formats.rows import MOST, LongRowError, OpenQuoteError, Splitter
 from data.formats.sniffing import sniff
 from data.quarantine import Intake
 from data.quoting import columns
+
+log = logging.getLogger("crossward.data")
 
 BLOCK = 4 << 20  # bytes that are read at once
 LINE = "#line"  # the column of a piece that says on which line of the file a row begins
@@ -128,6 +129,7 @@ def stream_csv(
     intake, form = intake or Intake(path), _form(form)
     dialect = _dialect(path, wanted, form)
     places = match_columns(str(path), dialect.names, wanted)
+    _warn_of_doubles(path, dialect, wanted)
     intake.note(
         encoding=dialect.encoding.name,
         encoding_known=dialect.encoding.known,
@@ -140,7 +142,8 @@ def stream_csv(
     try:
         for rows in splitter.split(_blocks(path, dialect)):
             intake.good += len(rows.lines)
-            yield _table(rows, dialect, places, form, intake)
+            fields = fields_of(rows, dialect, places, form, intake)
+            yield pa.table({**fields, LINE: pa.array(rows.lines.astype(np.int64))})
     except OpenQuoteError as error:
         raise _cut_off(path, error.line) from None
     except LongRowError as error:
@@ -157,57 +160,15 @@ def stream_csv(
     intake.done()
 
 
+def _warn_of_doubles(path: Path, dialect: Dialect, wanted: Sequence[str]) -> None:
+    known = [name.strip().lower() for name in dialect.names]
+    for name in wanted:
+        if (count := known.count(name.lower())) > 1:
+            log.warning("%s: has %d columns %r; the first is read", path, count, name)
+
+
 def _cut_off(path: Path, line: int) -> DataError:
     return DataError(
         f"{path}: the file ends inside a quoted field that was opened on line {line}: it was cut off, or that quote is "
         "never closed. Nothing of it was used. Export it again, or repair that row."
-    )
-
-
-def _table(rows: Rows, dialect: Dialect, places: dict[str, int], form: Form, intake: Intake) -> pa.Table:
-    """The wanted fields of sound rows."""
-    # columns go by their position: a name may occur twice, or be a note
-    picked = list(dict.fromkeys(f"f{at}" for at in places.values()))
-    data = _without_escaped_nulls(rows.data, dialect) if dialect.escape else rows.data
-    try:
-        table = pacsv.read_csv(
-            pa.BufferReader(data),
-            read_options=pacsv.ReadOptions(block_size=len(data) + 1, use_threads=False, autogenerate_column_names=True),
-            parse_options=pacsv.ParseOptions(
-                delimiter=dialect.delimiter,
-                quote_char=dialect.quote or False,
-                escape_char="\\" if dialect.escape else False,
-                newlines_in_values=True,
-            ),
-            convert_options=pacsv.ConvertOptions(
-                include_columns=picked,
-                column_types=dict.fromkeys(picked, pa.string()),
-                null_values=form.words,
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        if "UTF8" in str(error).upper().replace("-", ""):
-            raise wrong_encoding(intake.path, form.encoding or "utf-8") from None
-        raise _misread(intake.path, rows) from None
-    if table.num_rows != len(rows.lines):
-        raise _misread(intake.path, rows)
-    filled = {}
-    for name, at in places.items():
-        column = table[f"f{at}"]
-        intake.missing(name, column.null_count)
-        filled[name] = pc.fill_null(column, "") if column.null_count else column
-    return pa.table({**filled, LINE: pa.array(rows.lines.astype(np.int64))})
-
-
-def _without_escaped_nulls(data: bytes, dialect: Dialect) -> bytes:
-    r"""Fields that are ``\N`` alone, which Arrow would read as an escaped N, as empty ones."""
-    delimiter = re.escape(dialect.delimiter.encode())
-    return re.sub(rb"(^|[\r\n" + delimiter + rb"])\\N(?=[\r\n" + delimiter + rb"])", rb"\1", data)
-
-
-def _misread(path: Path, rows: Rows) -> DataError:
-    return DataError(
-        f"{path}: rows from line {rows.lines[0]} to {rows.lines[-1]} cannot be told apart. Repair or export it again."
     )

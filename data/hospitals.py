@@ -17,6 +17,7 @@ from data.cache import digest
 from data.errors import DataError
 from data.labels import as_label, given_labels
 from data.notes_file import notes_file
+from data.own_notes import in_its_words
 from data.plan import Plan, plan
 from data.quoting import listed, no_text_of_others
 from data.sources import make, place, public_label, separate
@@ -84,9 +85,10 @@ def prepare(config: DataConfig, hospitals: int | None) -> tuple[Path, Plan, tupl
     config, names = make(config, hospitals)
     path = place(config)
     config = dataclasses.replace(config, path=str(path))
-    notes = notes_file(path, config)
-    found = plan(notes, config, hospitals)
-    labels = _labels(config, found, hospitals is not None)
+    with in_its_words(config):
+        notes = notes_file(path, config)
+        found = plan(notes, config, hospitals)
+        labels = _labels(config, found, hospitals is not None)
     found = dataclasses.replace(found, names=[names.get(name, name) for name in found.names])
     return notes, found, labels, config.name or path.name.split(".")[0]
 

@@ -5,7 +5,10 @@ Not for: reading that file (``crossward.config.notes_toml``).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from crossward.config.data_settings import DataConfig
@@ -13,6 +16,18 @@ from crossward.config.data_sources import SOURCES
 from crossward.config.notes_toml import FILE, read_notes
 from crossward.config.settings import SettingsError
 from data.errors import DataError
+
+_OWN = {
+    "data.source": "source",
+    "data.path": "path",
+    "data.encoding": "encoding",
+    "data.text-column": "columns.text",
+    "data.patient-column": "columns.patient",
+    "data.site-column": "columns.site",
+    "data.*-column": "[columns]",
+}
+"""Run keys -> the keys of a notes.toml that say the same."""
+_KEY = re.compile(rf"({'|'.join(map(re.escape, _OWN))})(?:=([\w./-]*\w))?(?![\w-])")
 
 
 def make(config: DataConfig, hospitals: int | None) -> tuple[DataConfig, dict[str, str]]:
@@ -52,6 +67,15 @@ def of_hospital(config: DataConfig, partition: int | None, partitions: int | Non
     return apart[partition or 0] if apart else resolved(config)
 
 
+def share_of(
+    config: DataConfig, partition: int | None, partitions: int | None
+) -> tuple[DataConfig, int | None, int | None]:
+    """What :func:`data.load_hospital` is given for a hospital: with notes that stand apart it has all of its own."""
+    found = of_hospital(config, partition, partitions)
+    apart = SOURCES[config.source].is_described and partitions and separate(config, partitions)
+    return (found, None, None) if apart and partition is not None else (found, partition, partitions)
+
+
 def separate(config: DataConfig, hospitals: int) -> list[DataConfig]:
     """A configuration for each hospital where ``config.path`` is a folder of folders that hold a notes.toml each.
 
@@ -79,3 +103,16 @@ def described(config: DataConfig, path: Path) -> DataConfig:
         return dataclasses.replace(config, source=notes.source, path=notes.path, described=notes)
     except SettingsError as error:
         raise DataError(str(error)) from error
+
+
+@contextlib.contextmanager
+def in_its_words(config: DataConfig) -> Iterator[None]:
+    """Errors name the keys of the hospital's notes.toml, where there is one, in place of the run's."""
+    try:
+        yield
+    except DataError as error:
+        said = str(error)
+        reworded = _KEY.sub(lambda found: _OWN[found[1]] + (f' = "{found[2]}"' if found[2] else ""), said)
+        if config.described is None or reworded == said:
+            raise
+        raise DataError(f"{reworded} This is said in {config.described.file}.") from error

@@ -97,6 +97,8 @@ class Intake:
             raise self._refusal(f"{self.bad} of {self.good + self.bad} rows cannot be read")
         if self.sink is not None:
             self.sink.facts[str(self.path)] = self.facts
+        if unusual := _unusual(self.facts):
+            log.info("%s: is read as %s", self.path, ", ".join(unusual))
         if missing := self.facts.get("missing"):
             words = ", ".join(f"{count} in {name!r}" for name, count in missing.items())
             log.info("%s: values that stand for a missing one: %s", self.path, words)
@@ -108,6 +110,17 @@ class Intake:
             f"{self.path}: {what}; the first is {first}. Nothing of the file was used. Repair or export it again"
             f"{_advice(self.first, self.facts)}."
         )
+
+
+def _unusual(facts: Mapping[str, Any]) -> list[str]:
+    """What of the findings is worth a line: all but plain UTF-8 with commas and double quotes."""
+    found = [f"packed by {facts['compression']}"] if facts.get("compression") else []
+    if facts.get("encoding", "utf-8") not in ("utf-8", "utf-8-sig"):
+        found.append(f"{facts['encoding']} ({facts['encoding_known']})")
+    if "delimiter" in facts and (facts["delimiter"], facts["quote"], facts["escape"]) != ("commas", '"', False):
+        quote = f"quoted by {facts['quote']}" if facts["quote"] else "without quotes"
+        found.append(f"separated by {facts['delimiter']}, {quote}{', with escapes' if facts['escape'] else ''}")
+    return found
 
 
 def _advice(first: BadRow, facts: Mapping[str, Any]) -> str:

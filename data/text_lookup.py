@@ -18,9 +18,12 @@ from data.tables import Lookup
 
 def hashes(ids: Iterable[str]) -> npt.NDArray[np.int64]:
     """63 bits for each id, -1 for an empty one."""
-    blake = hashlib.blake2b
-    found = (int.from_bytes(blake(i.encode(), digest_size=8).digest(), "little") >> 1 if i else -1 for i in ids)
-    return np.fromiter(found, np.int64)
+    return np.fromiter((_hash(one) if one else -1 for one in ids), np.int64)
+
+
+def _hash(text: str) -> int:
+    raw = text.encode("utf-8", "surrogatepass")  # half a character is an id as well
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little") >> 1
 
 
 class TextLookup:
@@ -34,6 +37,7 @@ class TextLookup:
     def add(self, key: str, value: str) -> None:
         """Note the value of an id; nothing is added once something was looked up."""
         self._ids.append(int(hashes([key])[0]))
+        value = value.encode("utf-8", "replace").decode()  # half a character is none that Arrow takes
         self._codes.append(self._values.setdefault(value, len(self._values)))
 
     def get(self, keys: Iterable[str]) -> pa.Array:

@@ -130,6 +130,18 @@ def _room(frame: Frame, config: DataConfig) -> int:
     return config.max_tokens - around
 
 
+def note_room(tokenizer: Any, config: DataConfig, labels: Sequence[str]) -> int:
+    """How many tokens of a note fit into one sequence, with what goes around it.
+
+    Raises
+    ------
+    DataError
+        the label task's question and answers leave none.
+    """
+    frame = make_frame(tokenizer, config, labels)
+    return _room(frame, config) if config.task == LABEL else config.max_tokens - len(frame.start) - len(frame.stop)
+
+
 def _middle_cut(ids: list[int], room: int) -> list[int]:
     """At most ``room`` tokens: the first and the last, which say most of a note."""
     return ids if len(ids) <= room else ids[: room - room // 2] + ids[len(ids) - room // 2 :]

@@ -21,6 +21,19 @@ patient patient_id patientid patient_no mrn person person_id subject case case_i
 admission admission_id stay age ward unit site hospital department service specialty type kind label labels class target
 outcome result mortality died death readmission code
 """
+# of the tables of the OMOP Common Data Model 5.4 that are read
+_OMOP = """
+gender_concept_id year_of_birth month_of_birth day_of_birth birth_datetime race_concept_id ethnicity_concept_id
+location_id provider_id care_site_id care_site_name person_source_value visit_occurrence_id visit_concept_id
+visit_start_date visit_start_datetime visit_end_date visit_end_datetime visit_type_concept_id visit_source_value
+visit_source_concept_id discharged_to_concept_id discharged_to_source_value preceding_visit_occurrence_id
+condition_occurrence_id condition_concept_id condition_start_date condition_start_datetime condition_type_concept_id
+condition_status_concept_id condition_source_value condition_source_concept_id condition_status_source_value note_date
+note_datetime note_type_concept_id note_class_concept_id note_title note_source_value encoding_concept_id
+language_concept_id visit_detail_id note_event_id note_event_field_concept_id death_date death_datetime
+death_type_concept_id cause_concept_id concept_id concept_name domain_id vocabulary_id concept_class_id
+standard_concept concept_code
+"""
 NOTE_TYPES = (
     "discharge summary",
     "physician",
@@ -59,6 +72,7 @@ _YEARS = ("2008 - 2010", "2011 - 2013", "2014 - 2016", "2017 - 2019", "2020 - 20
 PUBLIC = frozenset(
     {
         *_COLUMNS.split(),
+        *_OMOP.split(),
         *_UNITS.split(),
         *NOTE_TYPES,
         *CATEGORIES,

@@ -54,13 +54,14 @@ def main(grid: Grid, context: Context) -> None:
         if mechanism is not None:
             mechanism.shares(plan.q_max)  # refuses too few bits before there is a run folder
         folder = RunFolder.create(Path(run.folder) if run.folder else None, given, plan)
-    progress = Progress(folder.path, schedule.versions, rounding=rounding(config.train.loss_grid))
+    progress = Progress(folder.path, schedule.versions, rounding=rounding(config.train.loss_grid), counts=run.profile)
     callbacks.append(progress)
     try:
         dither = run_dither(folder.lineage, bool(run.resume))
         strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither, callbacks=callbacks)
         strategy.start(SimulatedLinks(whole_replies(grid), clock, bandwidths), num_rounds=schedule.versions)
-        progress.say(reported_table(strategy.state.run.measures))
+        if not run.profile:
+            progress.say(reported_table(strategy.state.run.measures))
         made = [event for event in read_events(folder.path / FILE_NAME) if isinstance(event, Version)]
         if strategy.state.key:
             progress.say(

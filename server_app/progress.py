@@ -33,14 +33,22 @@ TRAINING_LOSS, ESTIMATED_LOSS = "training loss {:.3f}", "estimated held-out loss
 
 
 class Progress(Callback):
-    """Prints events. ``rounding``: how hospitals round the loss they report."""
+    """Prints events.
+
+    ``rounding``: how hospitals round the loss they report; ``counts``: they count notes and report none.
+    """
 
     def __init__(
-        self, folder: Path, versions: int, clock: Callable[[], float] = time.monotonic, rounding: str = ""
+        self,
+        folder: Path,
+        versions: int,
+        clock: Callable[[], float] = time.monotonic,
+        rounding: str = "",
+        counts: bool = False,
     ) -> None:
         self.console = Console(width=None if Console().is_terminal else 140)
         self.versions, self.clock, self.began = versions, clock, clock()
-        self.rounding = rounding
+        self.rounding, self.counts = rounding, counts
         self.console.print(f"Run folder: {folder}", highlight=False, soft_wrap=True)
 
     def say(self, what: RenderableType) -> None:
@@ -114,7 +122,9 @@ class Progress(Callback):
 
     def _fit(self, made: events.Version, state: RunState) -> Iterator[str]:
         """What a version's line says of how well the model fits, or of what that cost."""
-        if made.hospital_epsilon is not None:
+        if self.counts:
+            yield "the hospitals' counts, added up"
+        elif made.hospital_epsilon is not None:
             yield f"hospital epsilon {made.hospital_epsilon:.3g}"
         elif made.train_loss is None:
             yield "training losses withheld"
@@ -129,6 +139,8 @@ class Progress(Callback):
         """An update's loss or, where that is withheld, what the hospital has spent."""
         if update.local_epsilon is not None:
             return f"{update.privacy_unit}-level epsilon {update.local_epsilon:.3g}"
+        if self.counts:
+            return "counts"
         loss = update.loss_sum / update.num_tokens
         if update.loss_noise:
             return ESTIMATED_LOSS.format(loss, update.loss_noise)

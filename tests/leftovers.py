@@ -24,7 +24,8 @@ import psutil
 from tests.processes import cmdline, runs
 
 PYTEST, PYTEST_TIMEOUT = "PYTEST_CURRENT_TEST", signal.SIGALRM
-LOGGERS = ("", "flwr", "crossward", "transformers", "torch", "asyncio")
+LOGGERS = ("", "flwr", "crossward", "asyncio")
+LIBRARIES = ("TORCH", "TRITON_", "KMP_")  # what they set when they are first imported
 HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # which stay as long as their process
 PATIENCE = 60.0  # seconds for threads and processes that are ending to have ended
 
@@ -45,7 +46,8 @@ def process_state() -> dict[str, Any]:
         "logging disabled": logging.root.manager.disable,
     }
     found |= {f"handler of {one.name}": signal.getsignal(one) for one in signal.Signals if one != PYTEST_TIMEOUT}
-    found |= {f"variable {name}": value for name, value in os.environ.items() if name != PYTEST}
+    ours = {name: value for name, value in os.environ.items() if name != PYTEST and not name.startswith(LIBRARIES)}
+    found |= {f"variable {name}": value for name, value in ours.items()}
     for name in LOGGERS:
         logger = logging.getLogger(name)
         found[f"logger {name or 'root'}"] = (logger.level, logger.propagate, logger.disabled, tuple(logger.handlers))
@@ -59,6 +61,7 @@ def _umask() -> int:
 
 
 def _torch() -> dict[str, Any]:
+    """Nothing before it is imported: it begins as it finds its environment."""
     torch = sys.modules.get("torch")
     if torch is None:
         return {}
@@ -84,9 +87,9 @@ def running() -> set[Any]:
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """One line for each thing that is another one than before."""
-    nothing = "nothing"
-    changed = [name for name in {**before, **after} if before.get(name, nothing) != after.get(name, nothing)]
-    return [f"{name}: was {before.get(name, nothing)!r}, is {after.get(name, nothing)!r}" for name in sorted(changed)]
+    names = {name for name in {**before, **after} if name.startswith("variable ")} | (before.keys() & after.keys())
+    was, now = ({name: found.get(name, "nothing") for name in sorted(names)} for found in (before, after))
+    return [f"{name}: was {was[name]!r}, is {now[name]!r}" for name in was if was[name] != now[name]]
 
 
 def still_running(before: set[Any]) -> list[str]:

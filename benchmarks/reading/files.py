@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,19 +13,42 @@ import pyarrow.parquet as pq
 from benchmarks.harness.command import say
 
 CSV, JSONL, PARQUET = "NOTEEVENTS.csv", "NOTEEVENTS.jsonl", "NOTEEVENTS.parquet"
+_ONCE = 100  # megabytes
+_IDS = re.compile(rb"(?m)^(\d+),(\d+),(\d*),")
 _COLUMNS = ("SUBJECT_ID", "HADM_ID", "CATEGORY", "TEXT")
 
 
 def written(megabytes: int) -> Path:
-    """The folder of a MIMIC-III release of about ``megabytes`` of notes; beside it, in a folder, the other formats."""
+    """The folder of a MIMIC-III release of about ``megabytes`` of notes.
+
+    Of more than ``_ONCE`` the rest are copies under ids of other patients and admissions, which is quicker.
+    """
     from data.cache import cached, digest
     from data.synthetic.bulk import write_bulk
 
     def build(folder: Path) -> None:
-        say(f"writing {megabytes} MB of made-up notes")
-        write_bulk(folder, megabytes << 20, seed=0)
+        once = min(megabytes, _ONCE)
+        say(f"writing {once} MB of made-up notes, {max(1, megabytes // once)} times")
+        write_bulk(folder, once << 20, seed=0)
+        for path in sorted(folder.iterdir()):
+            _repeat(path, megabytes // once)
 
-    return cached("benchmark", digest("reading", megabytes), build)
+    return cached("benchmark", digest("reading", megabytes, _ONCE), build)
+
+
+def _repeat(path: Path, times: int) -> None:
+    """Append copies of a table's rows, ``times`` in all."""
+    rows = path.read_bytes().partition(b"\n")[2]
+    with path.open("ab") as file:
+        for copy in range(1, times):
+            file.write(_IDS.sub(partial(_others, copy), rows))
+
+
+def _others(copy: int, ids: re.Match[bytes]) -> bytes:
+    """Number, patient and admission of a row, of another of each."""
+    row, subject, hadm = ids.groups()
+    admission = b"%d" % (int(hadm) + copy * 1_000_000_000) if hadm else b""
+    return b"%d,%d,%s," % (int(row) + copy * 10_000_000, int(subject) + copy * 100_000_000, admission)
 
 
 def converted(release: Path, megabytes: int) -> dict[str, Path]:

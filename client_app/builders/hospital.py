@@ -15,6 +15,7 @@ from client_app.committee.rosters import hospital_roster
 from client_app.committee.seat import Seat
 from client_app.guard.budget import TotalBudget
 from client_app.guard.demands import check_demands
+from client_app.guard.profiles import Profiles
 from client_app.guard.selection import FEWEST_HELD_OUT, Selection
 from client_app.guard.spending import RECORDS, check_records_kept
 from client_app.logs import show_log
@@ -41,7 +42,9 @@ def build_hospital(context: Context, task: Task) -> Node:
     vault, keys = _keys(given, config, files)  # refuses a missing key before the model
     if selection is not None:
         selection.check()
-    rank = trained_rank(config.lora, given.rank)
+    if config.run.profile:
+        Profiles(files.profiles, given.max_profiles).allow(task.lineage)
+    rank = trained_rank(config.lora, given.rank) if not config.run.profile else 0
     learner = open_learner(LearnerSpec(config, site=given.site, rank=rank), files.workers)
     limits = open_limits(config, files, task.lineage, learner, _total_budget(given))
     if selection is not None:

@@ -53,6 +53,11 @@ class NodeFiles:
         return self.identity.with_suffix(".held-out") / f"{lineage}.json"
 
     @property
+    def profiles(self) -> Path:
+        """The record of the profile runs that were answered, over all lineages."""
+        return self.identity.with_suffix(".profiles")
+
+    @property
     def unopened(self) -> Path:
         """The count of what did not open, over all lineages."""
         return self.identity.with_suffix(".unopened")
@@ -62,9 +67,11 @@ def open_limits(
     config: RunConfig, files: NodeFiles, lineage: str, learner: PrivateLearner, total_budget: TotalBudget | None = None
 ) -> Limits:
     """The node's limits; where the run protects patients or notes, the learner's are read to count them."""
-    budget = None
-    if config.privacy.unit in LOCAL_UNITS:
-        budget = Budget(files.spent(lineage), config.privacy, config.schedule, learner.units, total_budget=total_budget)
+    budget, privacy = None, config.privacy
+    if privacy.unit in LOCAL_UNITS:
+        if config.run.profile:  # every unit is counted, none is sampled
+            privacy = replace(privacy, batch=learner.units)
+        budget = Budget(files.spent(lineage), privacy, config.schedule, learner.units, total_budget=total_budget)
     return Limits(config.privacy.unit, budget, files.unopened)
 
 

@@ -16,7 +16,11 @@ from crossward.config.train_settings import IN_PROCESS
 
 
 def open_learner(spec: LearnerSpec, folder: Path) -> PrivateLearner:
-    """The learner that ``spec`` describes; a worker group is found, or started, in ``folder``."""
+    """The learner that ``spec`` describes; a worker group is found or started in ``folder``, unless it only counts."""
+    if spec.config.run.profile:
+        from client_app.profile.learner import profile_learner
+
+        return profile_learner(spec)
     settings = spec.config.node
     simulated = spec.partition is not None
     if settings.engine == IN_PROCESS or (settings.engine == AUTO and simulated):

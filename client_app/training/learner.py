@@ -27,7 +27,7 @@ from client_app.training.measuring import Table, measured, patient_rows
 from client_app.training.meter import Meter, Report, log_report
 from client_app.training.notes_trainer import NotesTrainer
 from client_app.training.sharding import before_sharding, shard
-from client_app.training.spec import LearnerSpec
+from client_app.training.spec import LearnerSpec, site_name
 from client_app.training.team import SOLO, Team
 from client_app.training.trained import Trained, Vector
 from crossward.adapters import (
@@ -48,7 +48,6 @@ from crossward.config.personal_settings import NONE, PersonalSettings
 from crossward.config.privacy_settings import LOCAL_UNITS, NO_UNIT, PATIENT, PrivacySettings
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import FSDP, TrainSettings
-from crossward.machine.text import one_line
 from crossward.privacy.noise import SECRET, Randomness
 from crossward.protocol.measures import Measure
 from data import (
@@ -62,7 +61,7 @@ from data import (
     tokenise,
     train_batches,
 )
-from data.own_notes import of_hospital
+from data.own_notes import share_of
 
 OnStep = Callable[[int, float], None]
 OnProgress = Callable[[Report], None]
@@ -99,12 +98,7 @@ def _notes(data: DataConfig, partition: int | None, partitions: int | None) -> H
 
 def notes(data: DataConfig, partition: int | None, partitions: int | None) -> Hospital:
     """A hospital's notes, memory-mapped; kept open for later tasks while its notes.toml says the same."""
-    return _notes(of_hospital(data, partition, partitions), partition, partitions)
-
-
-def site_name(name: str) -> str:
-    """``name`` as it is sent: one line of at most 200 printable characters, whatever a column of a file holds."""
-    return one_line(name, 200) or "hospital"
+    return _notes(*share_of(data, partition, partitions))
 
 
 class LoraLearner:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossward.config.run_config import RunConfig
+from crossward.machine.text import one_line
 
 _MODEL = ("model.", "lora.", "run.seed", "node.")
 
@@ -49,3 +50,8 @@ class LearnerSpec:
         """sha256 hex of what worker processes must have been started with: model, processes, and folder ``code``."""
         kept = [(key, value) for key, value in sorted(self.config.by_key().items()) if key.startswith(_MODEL)]
         return hashlib.sha256(json.dumps([code, kept]).encode()).hexdigest()
+
+
+def site_name(name: str) -> str:
+    """``name`` as it is sent: one line of at most 200 printable characters, whatever a column of a file holds."""
+    return one_line(name, 200) or "hospital"

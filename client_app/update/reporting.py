@@ -46,6 +46,8 @@ class Reporting:
         Where a budget is kept for the privacy unit ``protected``, the measures of the adapters trained here without
         noise, alone and personal, are not reported: they would reveal something of the patients trained on.
         """
+        if not found:
+            return {}
         held_out = found["global"]
         if self.fewest_held_out and held_out.patients < self.fewest_held_out:
             logger.info(

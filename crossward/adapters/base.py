@@ -13,19 +13,19 @@ from typing import Any, cast
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from crossward.adapters.digests import base_digest, tokenizer_digest
 from crossward.adapters.errors import AdapterError, LocalFilesError
 from crossward.adapters.find import find_model
 from crossward.adapters.limits import check_vocabulary
+from crossward.adapters.tokenizers import read_tokenizer
 from crossward.config.model_settings import BFLOAT16, EIGHT_BIT, FLOAT16, FLOAT32, FOUR_BIT, ModelConfig
 from crossward.config.settings import AUTO
 
 WIDE = 512
 """Hidden size from which bfloat16 is faster on CPUs that have instructions for it: with 576 it trains 2 times and
 measures 2.6 times as fast as float32, with 128 it is 2.4 times slower."""
-PADDING = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]", "<|pad|>")
 
 
 @dataclass(frozen=True)
@@ -141,27 +141,6 @@ def _load_model(config: ModelConfig, folder: Path, device: torch.device) -> Any:
     return model.eval()
 
 
-def _load_tokenizer(folder: Path, rows: int) -> Any:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except Exception as error:  # as for the model: any kind of exception for a bad folder
-        raise LocalFilesError(
-            f"the tokenizer in {folder} cannot be loaded: {type(error).__name__}: {error}. "
-            "The folder needs tokenizer.json, or the vocabulary files of its kind."
-        ) from error
-    if len(tokenizer) == 0:
-        raise LocalFilesError(f"{folder} holds a model but no tokenizer: it needs tokenizer.json or vocabulary files.")
-    if tokenizer.pad_token_id is None:
-        # An existing token, so that the embeddings keep their size. Padding is masked, whatever its id.
-        vocabulary = tokenizer.get_vocab()
-        reserved = next((token for token in PADDING if token in vocabulary), None)
-        tokenizer.pad_token = (
-            reserved or tokenizer.unk_token or tokenizer.eos_token or min(vocabulary, key=vocabulary.__getitem__)
-        )
-    check_vocabulary(folder, tokenizer, rows)
-    return tokenizer
-
-
 def load_base(config: ModelConfig) -> BaseModel:
     """Load the base model that ``config`` names, without touching the network if it lies on this machine.
 
@@ -177,7 +156,8 @@ def load_base(config: ModelConfig) -> BaseModel:
     folder, source = find_model(config)
     device = _device(config)
     model = _load_model(config, folder, device)
-    tokenizer = _load_tokenizer(folder, model.get_input_embeddings().weight.shape[0])
+    tokenizer = read_tokenizer(folder)
+    check_vocabulary(folder, tokenizer, model.get_input_embeddings().weight.shape[0])
     return BaseModel(
         model=model,
         tokenizer=tokenizer,

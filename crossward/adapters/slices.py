@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.nn.functional import linear, pad
@@ -29,7 +29,9 @@ class _Slice(torch.nn.Module):
         super().__init__()
         rows, columns = own.shape
         like = {"bias": False, "device": own.device, "dtype": own.dtype}
-        self.own: Any = torch.nn.utils.skip_init(torch.nn.Linear, columns, rows, **like)  # draws no random numbers
+        self.own: Any = cast(Any, torch.nn.utils).skip_init(
+            torch.nn.Linear, columns, rows, **like
+        )  # draws no random numbers
         with torch.no_grad():
             self.own.weight.copy_(own)
         self.register_buffer("rest", rest.detach())
@@ -86,14 +88,13 @@ def trained_slice(peft_model: Any, rank: int) -> Iterator[None]:
 
     Afterwards the model is as before, with what these components became.
     """
-    swapped: list[tuple[Any, str, torch.nn.Module, _Slice]] = []
-    for _, layer in lora_layers(peft_model) if rank else ():
-        for holder, name, kind in _factors(layer):
-            whole = _module(holder, name)
-            made = kind(whole.weight, rank)
-            swapped.append((holder, name, whole, made))
-            _put(holder, name, made)
+    swapped: list[tuple[Any, str, Any, _Slice]] = []
     try:
+        for _, layer in lora_layers(peft_model) if rank else ():
+            for holder, name, kind in _factors(layer):
+                whole = _module(holder, name)
+                swapped.append((holder, name, whole, kind(whole.weight, rank)))
+                _put(holder, name, swapped[-1][3])
         yield
     finally:
         with torch.no_grad():

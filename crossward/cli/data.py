@@ -6,6 +6,7 @@ Not for: reading notes (``data``).
 from __future__ import annotations
 
 import json as json_
+import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossward.cli import profile
 from crossward.cli.common import PATH, USAGE, CommandError, RunConfig, example, failing, say
+from crossward.cli.data_lines import print_findings
+from crossward.machine.text import printable
 
 if TYPE_CHECKING:
-    from data.check import Findings, Part
+    from crossward.config.data_settings import DataConfig
 
 
 class Form(StrEnum):
@@ -68,11 +72,21 @@ def make(
     return 0
 
 
-@data.command(epilog=example("crossward data check notes.csv --run-config 'data.source=csv data.text-column=note'"))
+@data.command(
+    epilog=example(
+        "crossward data check notes.csv --run-config 'data.source=csv data.text-column=note' --out notes.html",
+        "Exit codes: 0 the notes can be used (warnings are no failure), 1 they cannot, 2 wrong settings.",
+    )
+)
 def check(
     path: Annotated[
         Path | None,
-        typer.Argument(click_type=PATH, metavar="[PATH]", help="The notes, in place of data.path.", show_default=False),
+        typer.Argument(
+            click_type=PATH,
+            metavar="[PATH]",
+            help="A notes.toml, or the notes in place of data.path.",
+            show_default=False,
+        ),
     ] = None,
     run_config: RunConfig = None,
     hospital: Annotated[
@@ -82,26 +96,63 @@ def check(
     hospitals: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Partition the notes across N simulated hospitals.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(click_type=PATH, metavar="FILE.html", help="Write the findings as a page, too.")
+    ] = None,
+    examples: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Show N training notes, on a terminal only.", show_default=False)
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
-    """Read a hospital's notes and show what was read, kept and held out. Prints no note.
-
-    Exits with 0 where the notes can be used, with 1 and the reason where they cannot.
-    """
+    """Read a hospital's notes and show what a run would get: counts, lengths in tokens, repetitions. Prints no note."""
     with failing(*_settings_errors(), code=USAGE):
-        config = _config(path, run_config or [], hospital)
+        run = _config(path, run_config or [], hospital)
+        if examples and not sys.stdout.isatty():
+            raise CommandError("--examples shows notes on a terminal alone, and the output goes elsewhere", USAGE)
+    config = run.data
     if config.source == "synthetic" and hospitals is None:
         hospitals = 4
     from data.check import check_notes
     from data.errors import DataError
 
-    with failing(DataError):
-        found = check_notes(config, hospitals)
-    if json:
-        say(json_.dumps(found.to_json(), indent=2))
-    else:
-        _print(found, config)
+    with failing(DataError, OSError):
+        found = check_notes(config, hospitals, _tokenizer(run.model))
+        if json:
+            say(json_.dumps(found.to_json(), indent=2))
+        else:
+            print_findings(found, config)
+        if out is not None:
+            from crossward.evaluation.notes_page import write_page
+
+            write_page(out, found, config)
+            print(f"page: {out}", file=sys.stderr)
+        if examples:
+            _show(config, hospitals, examples)
     return 0
+
+
+def _tokenizer(model: Any) -> Any:
+    """The model's tokenizer; None, with a line that says why, where it cannot be had: all else can be checked."""
+    from crossward.adapters.errors import AdapterError
+    from crossward.adapters.lazy_imports import no_collection
+
+    with no_collection():
+        from crossward.adapters.tokenizers import load_tokenizer
+    try:
+        return load_tokenizer(model)
+    except AdapterError as error:
+        print(f"lengths in tokens are not measured: {error}", file=sys.stderr)
+        return None
+
+
+def _show(config: DataConfig, hospitals: int | None, count: int) -> None:
+    """Notes on the terminal that this process has, past anything that keeps its output."""
+    from data.check.examples import examples
+
+    for one in examples(config, hospitals, count):
+        label = f", label {one.label}" if one.label else ""
+        say(f"\n--- {printable(one.hospital)}: {printable(one.category) or 'no category'}{printable(label)}")
+        say("\n".join(printable(line) for line in one.text.split("\n")))
 
 
 def _settings_errors() -> tuple[type[Exception], ...]:
@@ -114,6 +165,7 @@ def _settings_errors() -> tuple[type[Exception], ...]:
 
 
 def _config(path: Path | None, run_config: list[str], hospital: Path | None) -> Any:
+    from crossward.config.data_sources import OWN
     from crossward.config.node_config import NodeConfig
     from crossward.config.run_config import DEFAULTS, ON_A_NODE, RUN_CONFIG, SECTIONS
     from crossward.config.run_config import RunConfig as Config
@@ -126,49 +178,22 @@ def _config(path: Path | None, run_config: list[str], hospital: Path | None) -> 
         from crossward.deploy.hospital import read_hospital
 
         node = NodeConfig.read(read_hospital(hospital)[1])
+        if node.notes_path:
+            values = {"data.source": OWN} | values
         values, name = node.over(values), node.site
     if path is not None:
-        values |= {"data.path": str(path)}
-    config = replace(Config.read(values, ON_A_NODE if hospital else RUN_CONFIG).data, name=name)
-    if config.path and config.source == "synthetic":
+        values |= {"data.path": str(path)} | ({"data.source": OWN} if path.suffix == ".toml" else {})
+    config = Config.read(values, ON_A_NODE if hospital else RUN_CONFIG)
+    if config.data.path and config.data.source == "synthetic":
         raise CommandError(
-            "data.source is not set: name the format of the notes, for example --run-config data.source=csv (see "
-            "`crossward settings data.source`)",
+            "data.source is not set: give a notes.toml that describes the notes, or name their format, for example "
+            "--run-config data.source=csv (see `crossward settings data.source`)",
             USAGE,
         )
-    return config
-
-
-def _print(found: Findings, config: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if Console().is_terminal else 120, highlight=False)
-    read, kept = found.counts.get("read", 0), found.counts.get("kept", 0)
-    left = {why: number for why, number in found.counts.items() if why not in ("read", "kept")}
-    table = Table(title=f"Notes of {config.path or 'the made-up hospitals'} (data.source = {config.source})")
-    for name in ("hospital", "part", "notes", "patients", "median", "95 %", "longest"):
-        table.add_column(name, justify="left" if name in ("hospital", "part") else "right")
-    for one in found.hospitals:
-        table.add_row(one.name, "training", *_cells(one.train))
-        table.add_row("", "held out", *_cells(one.test))
-    table.caption = "lengths in characters"
-    console.print(table)
-    console.print(f"{read:,} notes read, {kept:,} kept" + "".join(f", {n:,} {why}" for why, n in left.items()))
-    if unused := kept - sum(one.train.notes + one.test.notes for one in found.hospitals):
-        console.print(f"{unused:,} of those kept are not used: repeated word for word, without a site, or too many")
-    for one in found.hospitals:
-        if one.labels:
-            shown = ", ".join(f"{label} {number:,}" for label, number in one.labels.items())
-            console.print(f"labels of {one.name}: {shown}", markup=False)
-    if config.source in ("csv", "jsonl") and not config.patient_column:
-        console.print("data.patient-column is not set: every row counts as a separate patient.")
-
-
-def _cells(part: Part) -> list[str]:
-    return [f"{n:,}" for n in (part.notes, part.patients, part.median, part.p95, part.longest)]
+    return replace(config, data=replace(config.data, name=name))
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    app.add_typer(data, name="data", help="Generate synthetic notes, or check a hospital's own.")
+    profile.add_to(data)
+    app.add_typer(data, name="data", help="Look at notes before training, or generate synthetic ones.")

@@ -90,7 +90,7 @@ def run(
     from crossward.launcher.options import Options
 
     app = app.resolve()
-    return _launch(
+    return launch(
         Options(
             app=app,
             runs_dir=(runs_dir or app / "runs").resolve(),
@@ -136,7 +136,7 @@ def resume(
 
     with failing(LauncherError, code=USAGE):
         settings, hospitals = begun(folder, APP)
-    return _launch(
+    return launch(
         Options(
             app=APP,
             runs_dir=folder.parent,
@@ -177,7 +177,8 @@ def _interrupt(signum: int, _: FrameType | None) -> None:
     raise Interrupted(signum)
 
 
-def _launch(wanted: Options) -> int:
+def launch(wanted: Options) -> int:
+    """Run what is wanted to its end, also where a signal ends it; the exit code."""
     from crossward.internals.check import InternalsError
     from crossward.launcher.display import Display
     from crossward.launcher.errors import Interrupted, LauncherError

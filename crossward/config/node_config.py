@@ -109,6 +109,16 @@ class NodeConfig:
             "min": 1,
         },
     )
+    max_profiles: int = field(
+        default=10,
+        metadata={
+            "key": "max-profiles",
+            "help": "Profile runs (run.profile) that this hospital answers in all (0: none): the differences of many "
+            "could give away small numbers that each of them hides.",
+            "min": 0,
+            "max": 1000,
+        },
+    )
     privacy_unit: str = field(
         default=NO_UNIT,
         metadata={

@@ -66,6 +66,11 @@ class _Reader:
     def notes(self) -> NotesConfig:
         _known(self.path, "key", self.given, KEYS)
         source = self._one_of("source", tuple(name for name, entry in SOURCES.items() if not entry.maker))
+        if bool(self.text("query")) != SOURCES[source].is_url:
+            what = (
+                "is missing: the SQL that yields the notes" if SOURCES[source].is_url else "is for databases: remove it"
+            )
+            raise NotesError(f"{self.path}: query {what}")
         include = self._table("include", ("categories", "since", "until"))
         return NotesConfig(
             source=source,

@@ -24,6 +24,7 @@ from crossward.config.old_keys import OLD_RUN_KEYS, current_keys
 from crossward.config.personal_settings import PersonalSettings
 from crossward.config.privacy_checks import check_private
 from crossward.config.privacy_settings import PrivacySettings
+from crossward.config.profile_run import profile_run
 from crossward.config.ranks import check_ranks
 from crossward.config.run_settings import RunSettings, SimulationSettings
 from crossward.config.schedule import Schedule
@@ -62,6 +63,7 @@ HOSPITAL_KEYS = tuple(field.metadata["key"] for field in _FIELDS if field.metada
 class RunConfig:
     """A run's settings by section.
 
+    Of a profile run (``run.profile``) it is what that follows (``crossward.config.profile_run``).
     ``schedule`` has the keys of strategy and train that server and nodes must agree on, its value range as the run's
     privacy has it; ``mechanism`` is the noise of hospital-level privacy, None without it.
     """
@@ -95,6 +97,8 @@ class RunConfig:
                 raise SettingsError(f"{where}: {unknown_key(key)}")
         sections: dict[str, Any] = {name: read_settings(kind, values, where) for name, kind in SECTIONS.items()}
         config = cls(**sections)
+        if config.run.profile:
+            config = profile_run(config, where)
         check_private(config, where)
         check_ranks(config, where)
         mechanism = hospital_mechanism(config.privacy, config.strategy.min_contributors, config.schedule.versions)

@@ -55,6 +55,14 @@ class RunSettings:
             "without noise; with privacy.unit example or patient their measures stay there too.",
         },
     )
+    profile: bool = field(
+        default=False,
+        metadata={
+            "key": "run.profile",
+            "help": "Train nothing: add up how many notes the hospitals have of each category, label and length, "
+            "encrypted as updates are (`crossward data profile`). strategy.min-nodes is how many hospitals there are.",
+        },
+    )
     state: str = field(
         default="",
         metadata={
@@ -77,6 +85,11 @@ class RunSettings:
 def simulation_keys() -> Path:
     """Folder of the consortium keys that simulations make for themselves."""
     return home() / "keys"
+
+
+def launched_here(folder: Path) -> bool:
+    """Whether a launcher on this machine made the run in ``folder``: a simulation, with all hospitals' notes here."""
+    return folder.is_dir() and any(LAUNCHER_LOG.fullmatch(path.name) for path in folder.iterdir())
 
 
 def _numbers(key: str, text: str) -> tuple[float, ...]:

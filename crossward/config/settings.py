@@ -12,7 +12,6 @@ Not for: the configuration as a whole (``crossward.config.run_config``).
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from crossward.machine.paths import PathError, absolute, checked, looks_like_pat
 
 S = TypeVar("S")
 AUTO = "auto"  # the value of a choice that is made where the run is
+_TYPES: dict[type[Any], Mapping[str, Any]] = {}
 PATH, NAME_OR_PATH = "path", "name or path"  # what a setting's metadata says under "path"
 
 
@@ -111,10 +111,11 @@ def resolve_paths(classes: Iterable[type[Any]], values: Mapping[str, Any], base:
     return out
 
 
-@functools.cache
 def _types(cls: type[Any]) -> Mapping[str, Any]:
     """The types of a section's fields; to find them takes longer than to read the section."""
-    return get_type_hints(cls)
+    if cls not in _TYPES:
+        _TYPES[cls] = get_type_hints(cls)
+    return _TYPES[cls]
 
 
 def read_settings(cls: type[S], values: Mapping[str, Any], where: str = "run config") -> S:

@@ -12,7 +12,8 @@ import numpy as np
 from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
-from client_app.training.learner import LoraLearner, site_name
+from client_app.training.learner import LoraLearner
+from client_app.training.spec import site_name
 from crossward.evaluation.joining import names_of
 from crossward.evaluation.node_state import FILES, belongs, folder_of, kept
 from crossward.evaluation.replay import Run

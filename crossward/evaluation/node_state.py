@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from client_app.state.folder import StateError, StateFolder
 from client_app.state.own_adapter import OwnAdapter
-from client_app.training.learner import AdaptedModel, site_name
+from client_app.training.learner import AdaptedModel
+from client_app.training.spec import site_name
 from crossward.adapters.ranks import Ranks
 from crossward.encryption.identity import IdentityError, public_of, read_identity
 from crossward.evaluation.opening import layout_of_updates

@@ -30,18 +30,19 @@ def consortium_key(run: Run, path: Path | None, passphrase: Path | None) -> Cons
     settings = run.config.encryption
     if settings.policy == NONE:
         return None
+    what = f"the profile of {run.folder}" if run.config.run.profile else f"the adapter of {run.folder}"
     needed = sorted({made.key for made in run.versions if made.key})
     under = f"sealed under key {', '.join(needed)}" if needed else "sealed"
     if path is None:
         raise EvaluationError(
-            f"the adapter of {run.folder} is {under}: give the consortium's key file with --key FILE (a simulation's "
+            f"{what} is {under}: give the consortium's key file with --key FILE (a simulation's "
             "is keys/simulation.key in CROSSWARD_HOME, ~/.crossward unless set)"
         )
     key = load_key(path, read_passphrase(passphrase) if passphrase is not None else None)
     missing = [fingerprint for fingerprint in needed if key.find(fingerprint) is None]
     if missing:
         raise EvaluationError(
-            f"the adapter of {run.folder} is {under}; {path} holds key {key.fingerprint} and not {', '.join(missing)}: "
+            f"{what} is {under}; {path} holds key {key.fingerprint} and not {', '.join(missing)}: "
             "give the key file that the run was made with, or one rotated from it"
         )
     return key

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from client_app.personal.result import Personal
 from client_app.seeds import derived_seed
-from client_app.training.learner import AdaptedModel, LoraLearner, adapted_model, site_name
+from client_app.training.learner import AdaptedModel, LoraLearner, adapted_model
+from client_app.training.spec import site_name
 from client_app.training.threads import share_cores
 from crossward.adapters import load_adapter, read_vector
 from crossward.adapters.files import CONFIG as ADAPTER

@@ -22,6 +22,7 @@ from client_app.training.measuring import Table, measured
 from client_app.training.threads import share_cores
 from crossward.config.data_settings import LABEL
 from crossward.config.run_config import SECTIONS, RunConfig
+from crossward.config.run_settings import launched_here
 from crossward.config.settings import resolve_paths
 from crossward.evaluation.collect import centralised, kept_adapters, save_vector, total_steps
 from crossward.evaluation.export import CARD, write_folder
@@ -30,6 +31,7 @@ from crossward.evaluation.joining import joinings, total
 from crossward.evaluation.labels import label_scores
 from crossward.evaluation.model_card import Subject, model_card
 from crossward.evaluation.opening import consortium_key, vault_of
+from crossward.evaluation.profile import counted_profile, keep
 from crossward.evaluation.replay import EvaluationError, Run, consortium_of, global_vector, open_run
 from crossward.evaluation.scores_table import scores_table
 from crossward.machine.files import write_atomic
@@ -214,4 +216,6 @@ def evaluate(args: Wanted) -> None:
                 console.print(f"  {name:>7}: {text[name]!r}", highlight=False, markup=False, soft_wrap=True)
     path = run.folder / EVALUATION
     write_atomic(path, json.dumps(out, indent=2) + "\n")
+    if launched_here(run.folder) and not args.notes:
+        keep(run.folder, counted_profile([one.hospital for one in learners], first.adapted.base.tokenizer, config))
     console.print(f"\nPEFT adapter: {folder}\nFigures:      {path}", highlight=False, soft_wrap=True)

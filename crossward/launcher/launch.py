@@ -155,6 +155,11 @@ class Launch:
         return code
 
     @property
+    def _counts(self) -> bool:
+        """Whether this is a profile run, which trains nothing."""
+        return self._settings is not None and self._settings.run.profile
+
+    @property
     def _run_config(self) -> str:
         """What Flower is given of the run config."""
         return to_toml(self._overrides)
@@ -170,7 +175,7 @@ class Launch:
                 self._say(line)
 
             held_out = read_notes(self._settings, self.options.num_supernodes, say)
-            if self._settings.model.name != EMBEDDED or self.options.dry_run:
+            if not self._counts and (self._settings.model.name != EMBEDDED or self.options.dry_run):
                 self._fit(self._settings, held_out, say)
         return lines
 
@@ -205,7 +210,8 @@ class Launch:
             self._run_id = flower.run(options.app, run_config, self._federation)
         show: Callable[[str], bool | None] = (lambda _: False) if options.quiet else self._say
         if self._display is not None:
-            show = self._display.of_run(self.folder, ours=self._ours, resumed=self._resumed)
+            lines = self._ours and not self._counts  # the log of a profile run is short, and has no losses
+            show = self._display.of_run(self.folder, ours=lines, resumed=self._resumed)
         try:
             return Watch(flower, self._tree, self._run_id, self.log, Screen(show), self._say).follow()
         finally:
@@ -263,6 +269,8 @@ class Launch:
     def _outline(self, config: RunConfig) -> str:
         """The run in a line."""
         used, unit = config.encryption, config.privacy.unit
+        if config.run.profile:
+            return f"{self.options.num_supernodes} simulated hospitals count their notes, encrypted ({used.scheme})"
         return (
             f"{self.options.num_supernodes} simulated hospitals, {config.schedule.versions} versions, "
             f"{config.strategy.name}, model {config.model.name}, "
@@ -278,6 +286,9 @@ class Launch:
         folder = shlex.quote(str(self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder))
         command = _command(here)
         key = "".join(f" {word}" for word in map(shlex.quote, self._key([])))
+        if self._counts:
+            self._say(f"Report:       {self.folder / REPORT}\n\nNext:\n  {command} data profile {folder}{key}")
+            return
         self._say(
             f"Report:       {self.folder / REPORT}\n\n"
             "Next:\n"
@@ -295,7 +306,8 @@ class Launch:
             self._say("this app has no evaluation command: evaluation skipped")
             return 0
         # In the caller's directory, from which its arguments name files; a data.py lying there is not imported.
-        args = [sys.executable, "-P", "-m", "crossward", "evaluate", str(self.folder)]
+        command = ["data", "profile"] if self._counts else ["evaluate"]
+        args = [sys.executable, "-P", "-m", "crossward", *command, str(self.folder)]
         args += shlex.split(self.options.evaluation_args)
         args += self._key(args)
         self._say(f"evaluation: {shlex.join(args[3:])}")

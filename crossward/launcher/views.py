@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from crossward.config.run_settings import LAUNCHER_LOG
+from crossward.config.run_settings import launched_here
 from crossward.report.reported_loss import ExactLoss
 
 NO_LOSSES = (
@@ -33,7 +33,7 @@ def local_losses(folder: Path, say: Callable[[str], None]) -> ExactLoss | None:
 
     ``folder`` need not hold a run.
     """
-    if not (folder.is_dir() and any(LAUNCHER_LOG.fullmatch(path.name) for path in folder.iterdir())):
+    if not launched_here(folder):
         return None
     if (found := exact_losses(folder)) is None:
         say(NO_LOSSES)

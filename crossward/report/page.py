@@ -18,28 +18,42 @@ from crossward.ledger.file import FILE_NAME
 from crossward.ledger.lines import read_events
 from crossward.machine.files import write_atomic
 from crossward.protocol.messages import ACCEPTED
-from crossward.report import cost
 from crossward.report.adapter_figures import perplexity_figure
+from crossward.report.common_sections import activity_section, committee_section, footer, troubles_section
+from crossward.report.document import document
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
 from crossward.report.history import History, read_history
 from crossward.report.joining.figures import Joining, evaluated
 from crossward.report.joining.section import joining_section
 from crossward.report.loss_figures import epsilon_figure, estimate_figure, loss_figure, train_figure
-from crossward.report.parts import committee, measures, sealed, section, settings, state, tiles, trend, troubles
+from crossward.report.parts import measures, section, state, tiles, trend
 from crossward.report.privacy_figures import hospital_section
+from crossward.report.profile.figures import Profile, profiled
+from crossward.report.profile.page import profile_page
+from crossward.report.profile.section import profile_section
 from crossward.report.reported_loss import ExactLoss, rounding
-from crossward.report.style import STYLE
 from crossward.report.svg import count, escape
-from crossward.report.timeline import shares_figure, timeline_figure
+from crossward.report.timeline import shares_figure
 from server_app.run_folder import read_config
 
 NAME = "report.html"
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def page(history: History, config: dict[str, Any], lineage: str, folder: str, joinings: Sequence[Joining] = ()) -> str:
-    """The page: well-formed HTML that is XML too; ``joinings`` are what an evaluation has found."""
+def page(
+    history: History,
+    config: dict[str, Any],
+    lineage: str,
+    folder: str,
+    joinings: Sequence[Joining] = (),
+    profile: Profile | None = None,
+) -> str:
+    """The page: well-formed HTML that is XML too.
+
+    ``joinings`` are what an evaluation has found, ``profile`` what the hospitals' notes are of, where that is known.
+    """
     run = RunConfig.stored(config)
+    if run.run.profile:
+        return profile_page(history, config, lineage, folder, profile)
     half = len(history.hospitals) <= 8 and len(history.versions) <= 8
     width = 548.0 if half else 1120.0
     pair = ('<div class="pair">', "</div>") if half else ("", "")
@@ -74,14 +88,7 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str, jo
         _training(history, run.train.loss_grid),
         *_spent(history, run.privacy),
         joining_section(joinings) if joinings else _at_home(history),
-        section(
-            "Activity of every hospital, and when versions were made",
-            "A lane a hospital; a vertical line, or a tick above, is a version. Computing is as long as the hospital "
-            "reports, placed in the middle of its round trip; a failed task does not report how long it "
-            "computed.",
-            timeline_figure(history),
-            "No task was sent.",
-        ),
+        activity_section(history),
         section(
             "How every hospital spent its time",
             "Parts of the time that the server ran. In a simulation the rest of a round trip is also waiting for the "
@@ -96,29 +103,18 @@ def page(history: History, config: dict[str, Any], lineage: str, folder: str, jo
             bytes_figure(history),
             "Nothing was transferred.",
         ),
-        *_committee(history),
+        *([profile_section(profile)] if profile is not None else []),
+        *committee_section(history),
         section(
             "Held-out measures",
             "Perplexity, and next-token accuracy below it, each with its 95 % interval by patient.",
             measures(history),
             "No hospital has measured its held-out notes yet.",
         ),
-        section(
-            "Failures and refusals",
-            "Every outcome other than an accepted update has a reason in the ledger. Clamped: what a hospital reported "
-            "with an accepted update was out of bounds and was limited to them.",
-            troubles(history),
-            "Nothing failed and nothing was refused.",
-        ),
-        f"<footer>Lineage {escape(lineage)}. {sealed(history)} Drawn from {FILE_NAME}. {settings(config)}</footer>",
+        troubles_section(history),
+        footer(history, config, lineage),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}"/>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f"<title>Crossward run {escape(lineage[:8])}</title><style>{STYLE}</style></head>"
-        f"<body><main>{''.join(body)}</main></body></html>\n"
-    )
+    return document(f"Crossward run {lineage[:8]}", "".join(body))
 
 
 def _estimates(history: History) -> list[str]:
@@ -167,21 +163,6 @@ def _training(history: History, grid: float) -> str:
     return section(title, says, train_figure(history), withheld if unit else "No update was accepted.")
 
 
-def _committee(history: History) -> list[str]:
-    """Who opened the versions, in a run that a committee opens."""
-    if (met := history.committee) is None:
-        return []
-    took = cost.typical(made.latency for made in history.versions)
-    title = f"A committee of {len(met.members)} hospitals opens every version"
-    latency = f" Opening one took {took} (median)." if took is not None else ""
-    says = (
-        f"{met.quorum} members consent to a version's list of updates, then {met.openers} send their shares; together "
-        f"they open the sum and no update.{latency} Roster {met.roster}, revision {met.revision}: compare it with what "
-        "“crossward members show” prints at a hospital."
-    )
-    return [section(title, says, committee(history))]
-
-
 def _spent(history: History, privacy: PrivacySettings) -> list[str]:
     """What hospitals spent of their privacy budgets, in a run that has any."""
     if not history.privacy_unit:
@@ -217,7 +198,8 @@ def draw_page(folder: Path, exact: ExactLoss | None = None) -> str:
     began = read_config(folder)
     config = began["config"]
     history = read_history(read_events(folder / FILE_NAME), rounding(RunConfig.stored(config).train.loss_grid), exact)
-    return page(history, config, began["lineage"], folder.name, evaluated(folder, history.last))
+    joinings = evaluated(folder, history.last)
+    return page(history, config, began["lineage"], folder.name, joinings, profiled(folder))
 
 
 def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:

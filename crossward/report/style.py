@@ -14,6 +14,7 @@ font:15px/1.5 system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 main{max-width:1220px;margin:0 auto;padding:30px 20px 40px}
 h1{font-size:28px;line-height:1.2;margin:0;letter-spacing:-.015em}
 h2{font-size:19px;line-height:1.3;margin:0 0 4px;letter-spacing:-.01em}
+h3{font-size:15px;line-height:1.3;margin:16px 0 4px}
 p{margin:0 0 14px;color:#566472;max-width:110ch} header{margin:0 0 20px}
 header p{margin:6px 0 0;overflow-wrap:anywhere}
 .title{display:flex;flex-wrap:wrap;align-items:center;gap:8px 16px}

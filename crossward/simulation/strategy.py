@@ -188,7 +188,7 @@ def simulate(
     given["committee"] = Committee(journal.lineage, encryption.stretch) if encryption.has_committee else None
     strategy = (kind or strategy_class(settings.name))(settings, plan, schedule, journal, privacy_unit=unit, **given)
     with tempfile.TemporaryDirectory(prefix="crossward-simulation-") as place:
-        made, identities = [], {f"site-{number}": toy_identity(number + 1) for number in range(count)}
+        made, identities = list[Node](), {f"site-{number}": toy_identity(number + 1) for number in range(count)}
         keys: dict[str, CommitteeKeys] = {}
         if encryption.has_committee:
             rules = Rules(settings.min_contributors, settings.max_share)

@@ -1,1 +1,1 @@
-"""File formats of notes: what a file is, how its text is encoded, how it falls into rows. Not for what columns mean."""
+"""File formats of notes: what a file is, how its text is encoded, how rows are told apart. Not for columns of notes."""

@@ -22,7 +22,8 @@ class Form:
     delimiter : str
         One character, or "tab"; "" = found out.
     quote : str
-        The character around fields, followed by a backslash where that escapes; "none"; "" = found out.
+        The character around fields, followed by a backslash where that escapes; a backslash alone where databases
+        write fields without quotes; "none"; "" = found out.
     nulls : tuple[str, ...]
         Spellings of a missing value in every column, whatever their case.
     """
@@ -64,6 +65,8 @@ class Form:
             return None
         if self.quote.lower() == "none":
             return "", False
+        if self.quote == "\\":
+            return "", True
         quote, escape = self.quote[0], self.quote[1:]
         if escape not in ("", "\\") or not quote.isascii() or quote.isalnum():
             raise DataError(

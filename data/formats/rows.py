@@ -1,4 +1,4 @@
-"""Falls the bytes of a CSV file into whole rows with their lines, without reading their fields.
+"""Splits the bytes of a CSV file into whole rows with their lines, without reading their fields.
 
 Rows of the wrong number of fields, and those in which text follows a closing quote, are reported and left out, so that
 a reader of fields sees sound rows alone. A quote opens a field only at its beginning, as Arrow has it.
@@ -8,7 +8,6 @@ Not for: bytes that are not UTF-8, or another encoding that has ASCII's bytes fo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data.formats.dialect import Dialect
+from data.formats.scan import Found, Ints, Scanner, newlines_of
 
-Ints = npt.NDArray[np.int64]
 Reject = Callable[[int, str, str], None]
 WRONG_WIDTH, NAMES_AGAIN, STRAY_QUOTE, NULS, UNDECODABLE = (
     "wrong number of fields",
@@ -28,7 +27,6 @@ WRONG_WIDTH, NAMES_AGAIN, STRAY_QUOTE, NULS, UNDECODABLE = (
 )
 _BACKSLASH = "a backslash stands before a quote; if it escapes, say so in notes.toml: quote = '\"\\'"
 MOST = 64 << 20  # bytes of a row
-_NEWLINE, _RETURN = 10, 13
 _HOLE = b"\x00" * 16  # as many NULs are a hole in the file; fewer are padding, which is no text
 
 
@@ -38,16 +36,6 @@ class Rows:
 
     data: bytes
     lines: Ints
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Rows of a block: where each begins and ends, how many fields it has, whether text follows a closing quote."""
-
-    starts: Ints
-    ends: Ints
-    fields: Ints
-    stray: npt.NDArray[np.bool_]
 
 
 class OpenQuoteError(Exception):
@@ -82,9 +70,7 @@ class Splitter:
         self.line = 1  # on which the next block begins
         self.nuls = 0
         self._names = b""  # the line of column names as it stands there
-        self._quote = ord(dialect.quote) if dialect.quote else -1
-        self._delimiter = ord(dialect.delimiter)
-        self._field = _field_pattern(dialect)
+        self._scanner = Scanner(dialect)
 
     def split(self, blocks: Iterable[bytes]) -> Iterator[Rows]:
         """The rows of the file whose bytes are ``blocks``.
@@ -115,83 +101,22 @@ class Splitter:
 
     def _rows(self, block: bytes, last: bool) -> tuple[Rows | None, bytes]:
         """Sound rows of ``block``, and what it has of a row that goes on."""
-        if last and block[-1] not in (_NEWLINE, _RETURN):
+        if last and not block.endswith((b"\n", b"\r")):
             block += b"\n"
-        marks = np.frombuffer(block, np.uint8)
-        newlines = _newlines(marks, block, last)
-        found = self._quickly(marks, newlines) or self._carefully(block, last)
+        newlines = newlines_of(block, last)
+        found = self._scanner.rows(block, newlines, last)
         if not len(found.ends):
             if last:
-                raise OpenQuoteError(self.line + self._open_after(block, 0))
+                raise OpenQuoteError(self.line + self._scanner.lines_to_open_quote(block, 0))
             return None, block
         lines = self.line + np.searchsorted(newlines, found.starts)
         end = int(found.ends[-1])
         if last and end < len(block):
-            raise OpenQuoteError(self.line + self._open_after(block, end))
+            raise OpenQuoteError(self.line + self._scanner.lines_to_open_quote(block, end))
         self.line += int(np.searchsorted(newlines, end))
         return self._sound(block, found, lines), block[end:]
 
-    def _open_after(self, block: bytes, at: int) -> int:
-        """How many lines before the quote that is open where ``block``, of which a row begins at ``at``, ends."""
-        while at < len(block) and (match := self._field.match(block, at)):
-            if block[at] == self._quote and match["quoted"] is None:
-                break
-            at = match.end()
-        return len(re.findall(rb"\r\n?|\n", block[:at]))
-
-    def _quickly(self, marks: npt.NDArray[np.uint8], newlines: Ints) -> _Found | None:
-        """Rows of a block in which every quote opens, closes or is doubled; None of any other.
-
-        Then an even number of quotes stands before whatever is outside of quoted fields.
-        """
-        if self.dialect.escape:
-            return None
-        quotes = np.flatnonzero(marks == self._quote) if self.dialect.quote else np.empty(0, np.int64)
-        ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0] + 1
-        seen = quotes[: np.searchsorted(quotes, ends[-1])] if len(ends) else quotes
-        if not self._well_formed(marks, seen):
-            return None
-        if not len(ends):
-            return _Found(ends, ends, ends, ends.astype(bool))
-        delimiters = np.flatnonzero(marks == self._delimiter)
-        delimiters = delimiters[np.searchsorted(quotes, delimiters) % 2 == 0]
-        starts = np.concatenate([[0], ends[:-1]])
-        fields = np.searchsorted(delimiters, ends) - np.searchsorted(delimiters, starts) + 1
-        return _Found(starts, ends, fields, np.zeros(len(ends), bool))
-
-    def _well_formed(self, marks: npt.NDArray[np.uint8], quotes: Ints) -> bool:
-        opening, closing = quotes[::2], quotes[1::2]
-        before = marks[np.maximum(opening - 1, 0)]
-        after = marks[np.minimum(closing + 1, len(marks) - 1)]
-        allowed = (self._delimiter, _NEWLINE, _RETURN, self._quote)
-        opens = np.isin(before, allowed) | (opening == 0)
-        # a quote before an opening one has to be the half of a doubled one, not one that closed and was opened again
-        return bool(opens.all() and np.isin(after, allowed).all())
-
-    def _carefully(self, block: bytes, last: bool) -> _Found:
-        """Rows of any block, field by field."""
-        starts, ends, fields, strays = [], [], [], []
-        at = start = 0
-        count, stray = 0, False
-        while at < len(block) and (match := self._field.match(block, at)):
-            if match["quoted"] is None and block[at] == self._quote:
-                break  # open to the end of the block
-            end = match["end"]
-            if not end or (end == b"\r" and match.end() == len(block) and not last):
-                break
-            count += 1
-            stray = stray or (match["quoted"] is not None and bool(match["rest"]))
-            at = match.end()
-            if end[0] != self._delimiter:
-                starts.append(start)
-                ends.append(at)
-                fields.append(count)
-                strays.append(stray)
-                start, count, stray = at, 0, False
-        where = (np.array(one, np.int64) for one in (starts, ends, fields))
-        return _Found(next(where), next(where), next(where), np.array(strays, bool))
-
-    def _sound(self, block: bytes, found: _Found, lines: Ints) -> Rows | None:
+    def _sound(self, block: bytes, found: Found, lines: Ints) -> Rows | None:
         """Rows of the right width after the header, without blank lines; the others are reported."""
         size = found.ends - found.starts
         wanted = (lines >= self.dialect.first_line) & ~_is_blank(block, found, size, self.dialect.width)
@@ -212,7 +137,7 @@ class Splitter:
             data = data.replace(b"\x00", b"")
         return Rows(data, lines[keep])
 
-    def _is_names(self, block: bytes, found: _Found, size: Ints, lines: Ints) -> npt.NDArray[np.bool_]:
+    def _is_names(self, block: bytes, found: Found, size: Ints, lines: Ints) -> npt.NDArray[np.bool_]:
         """Rows that are the line of column names, as where two files were put together."""
         before = np.flatnonzero(lines < self.dialect.first_line)
         if len(before):
@@ -222,12 +147,12 @@ class Splitter:
             same[at] = block[found.starts[at] : found.ends[at]] == self._names
         return same
 
-    def _damaged(self, block: bytes, found: _Found, lines: Ints) -> npt.NDArray[np.bool_]:
+    def _damaged(self, block: bytes, found: Found, lines: Ints) -> npt.NDArray[np.bool_]:
         """Rows with holes, and those that are not UTF-8."""
         rows = (block[s:e] for s, e in zip(found.starts, found.ends, strict=True))
         return np.array([_HOLE in row or not _decodes(row) for row in rows], bool)
 
-    def _report(self, block: bytes, found: _Found, lines: Ints, at: int) -> None:
+    def _report(self, block: bytes, found: Found, lines: Ints, at: int) -> None:
         row = block[found.starts[at] : found.ends[at]]
         line, fields = int(lines[at]), int(found.fields[at])
         if _HOLE in row:
@@ -242,19 +167,7 @@ class Splitter:
             self.reject(line, UNDECODABLE, "")
 
 
-def _newlines(marks: npt.NDArray[np.uint8], block: bytes, last: bool) -> Ints:
-    """Where lines end: at line feeds, and at carriage returns that none follows."""
-    newlines = np.flatnonzero(marks == _NEWLINE)
-    if b"\r" not in block:
-        return newlines
-    returns = np.flatnonzero(marks[:-1] == _RETURN)
-    alone = returns[marks[returns + 1] != _NEWLINE]
-    if last and block.endswith(b"\r"):
-        alone = np.append(alone, len(block) - 1)
-    return np.sort(np.concatenate([newlines, alone])) if len(alone) else newlines
-
-
-def _is_blank(block: bytes, found: _Found, size: Ints, width: int) -> npt.NDArray[np.bool_]:
+def _is_blank(block: bytes, found: Found, size: Ints, width: int) -> npt.NDArray[np.bool_]:
     """Lines of nothing, and of spaces where a row has several fields."""
     blank = size <= 0
     for at in np.flatnonzero((found.fields == 1) & ((size <= 2) | (width > 1))):
@@ -269,16 +182,3 @@ def _decodes(row: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _field_pattern(dialect: Dialect) -> re.Pattern[bytes]:
-    """One field, quoted or not, with what ends it."""
-    delimiter, quote = re.escape(dialect.delimiter.encode()), re.escape(dialect.quote.encode())
-    escape, special = (rb"|\\.", rb"\\") if dialect.escape else (b"", b"")
-    quoted = rb"(?P<quoted>(?!))"
-    if dialect.quote:
-        inner = rb"[^" + quote + special + rb"]*"
-        held = rb"(?P<quoted>" + inner + rb"(?:(?:" + quote * 2 + escape + rb")" + inner + rb")*)"
-        quoted = quote + held + quote + rb"(?!" + quote + rb")"
-    rest = rb"(?P<rest>(?:[^\r\n" + delimiter + special + rb"]" + escape + rb")*)"
-    return re.compile(rb"(?:" + quoted + rb")?" + rest + rb"(?P<end>" + delimiter + rb"|\r\n|\r|\n|\Z)", re.DOTALL)

@@ -12,6 +12,7 @@ import csv
 import dataclasses
 import io
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from data.formats.form import Form
 _QUOTES = ('"', "'")
 _SAMPLE = 1 << 20  # bytes
 _ROWS = 200  # that are looked at, or all of the sample where backslashes may escape
+_DATABASE = re.compile(r"(?m)(?:^|\t)\\N(?:\t|\r?$)")  # a missing value as PostgreSQL and MySQL write it without quotes
+_QUOTED = re.compile(r"(?m)(?:^|\t)[\"']")
 _ALIKE = 0.9  # share of rows that have to be as wide as the column names
 
 
@@ -139,6 +142,10 @@ def sniff(path: Path, wanted: Sequence[str] = (), form: Form | None = None) -> D
 def _trials(text: str, whole: bool, delimiters: Sequence[str], form: Form) -> Iterator[_Trial]:
     """The sample read in every way that is possible; by single quotes only where fields are wrapped in them."""
     for delimiter in delimiters:
+        if delimiter == "\t" and not form.quote and _DATABASE.search(text) and not _QUOTED.search(text):
+            if trial := _tried(text, whole, delimiter, "", True):
+                yield trial
+            continue
         misquoted = bool(form.quote)
         for quote, escape in _quotes(form, text):
             if quote == "'" and not misquoted:

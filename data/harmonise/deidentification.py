@@ -21,21 +21,24 @@ from crossward.config.data_settings import DataConfig
 MARK = "___"
 _REMOVED = "redacted removed deleted masked withheld phi pii deidentified de-identified anonymized anonymised anon"
 _WHO = (
-    "person name names patient doctor physician provider nurse staff clinician hcw relative family first last middle "
-    "surname initials username user signature organization organisation institution hospital facility clinic employer "
-    "nrp profession"
+    "person name names patient patientname doctor doctorname physician provider nurse clinician hcw relative family "
+    "surname initials username user signature organization organisation institution hospital hospitalname facility "
+    "clinic employer nrp profession"
 )
-_WHERE = "location address street city town state county country zip zipcode postcode place room ward unit gpe"
+_WHERE = "location address street city town country county state zip zipcode postcode room ward gpe"
 _WHAT = (
-    "date time datetime date_time year month day dob birth birthdate age phone telephone fax pager email email_address "
-    "url website ip ip_address phone_number us_ssn ssn mrn id ids identifier number num account account_number "
-    "medical_record record license us_driver_license us_passport passport us_bank_number credit_card iban_code crypto "
-    "medical_license device serial vehicle biometric contact"
+    "date time datetime date_time dob birthdate age phone telephone fax pager email email_address url website ip "
+    "ip_address phone_number ssn us_ssn us_itin us_passport us_driver_license us_bank_number uk_nhs es_nif es_nie "
+    "it_fiscal_code sg_nric_fin au_abn au_acn au_tfn au_medicare in_pan in_aadhaar pl_pesel mrn medicalrecord "
+    "medical_record id ids identifier idnum alphanumericid account account_number license medical_license passport "
+    "credit_card iban_code crypto device serial vehicle biometric contact"
 )
 WORDS = frozenset(" ".join((_REMOVED, _WHO, _WHERE, _WHAT)).split())
 """Words that marks are made of, in lower case."""
+_BESIDE = frozenset(("first", "last", "middle", "number", "num", "code", "record", "medical", "day", "month", "year"))
+"""Words of marks beside another."""
 _HEADINGS = frozenset(
-    ("patient", "family", "hospital", "location", "time", "date", "age", "profession", "room", "unit", "contact")
+    ("patient", "family", "hospital", "location", "time", "date", "age", "profession", "room", "ward", "contact")
 )
 
 _BRACKETED = re.compile(
@@ -49,9 +52,10 @@ _DEID = re.compile(
 _INLINE = re.compile(r"<PHI\b[^<>\n]{0,80}/>|<PHI\b[^<>\n]{0,80}>[^<>]{0,200}</PHI>", re.IGNORECASE)
 _MIMIC = re.compile(r"\[\*\*[^\]]*\*\*\]")
 _CROSSED = re.compile(r"(?<![\w/.-])(?:X{4,}|x{4,}|(?:X{1,5}[-/.]){1,4}X{1,5}|(?:x{2,4}/){1,2}x{2,4})(?![\w/-])")
-_CANDIDATE = r"\[|<|\{\{|\*\*|XX|X[-/.]X|xx"
+_CANDIDATE = r"\[|<|\{\{|\*\*|XX|xx"
 
 
+_JOINED = re.compile("[-_]")
 _GLUE = re.compile(r"[\s#,:./_-]+")
 
 
@@ -60,8 +64,10 @@ def _is_mark(words: str) -> bool:
     if _GLUE.sub("", "".join(parts)) != _GLUE.sub("", words):
         return False
     named = [part for part in parts if part[0].isalpha()]
-    known = [part.lower() in WORDS or all(one in WORDS for one in re.split("[-_]", part.lower())) for part in named]
-    if not named or not all(known):
+    lower = [
+        one for part in named for one in ([part.lower()] if part.lower() in WORDS else _JOINED.split(part.lower()))
+    ]
+    if not any(word in WORDS for word in lower) or not all(word in WORDS or word in _BESIDE for word in lower):
         return False
     return all(part.isupper() for part in named) or (len(named) > 1 and all(part[0].isupper() for part in named))
 
@@ -72,8 +78,8 @@ def _bracket(found: re.Match[str]) -> str:
         return found[0]
     text, (start, end) = found.string, found.span()
     alone = (start == 0 or text[start - 1] == "\n") and (end == len(text) or text[end] in "\r\n")
-    if alone and words.lower() in _HEADINGS:
-        return found[0]
+    if alone and set(re.findall("[a-z]+", words.lower())) <= _HEADINGS:
+        return found[0]  # it may be a heading
     return MARK
 
 
@@ -83,9 +89,15 @@ def _crossed(found: re.Match[str]) -> str:
 
 def marked(text: str) -> str:
     """``text`` with one mark for whatever was removed from it."""
-    for pattern in (_MIMIC, _INLINE, _DEID):
-        text = pattern.sub(MARK, text)
-    return _CROSSED.sub(_crossed, _BRACKETED.sub(_bracket, text))
+    if "[**" in text:
+        text = _MIMIC.sub(MARK, text)
+    if "<" in text:
+        text = _INLINE.sub(MARK, text)
+    if "**" in text:
+        text = _DEID.sub(MARK, text)
+    if "[" in text or "<" in text or "{{" in text:
+        text = _BRACKETED.sub(_bracket, text)
+    return _CROSSED.sub(_crossed, text) if "XX" in text or "xx" in text else text
 
 
 class Step:

@@ -16,7 +16,7 @@ from crossward.config.data_settings import DataConfig
 from crossward.config.notes_settings import SITE
 from data.errors import DataError
 from data.ids import same_ids
-from data.readers.fhir_resources import Resource, at, codes, moment, name_in, text_at, words
+from data.readers.fhir_resources import Resource, at, codes, moment, name_in, plain, text_at, words
 from data.readers.fhir_tables import Encounters, Export
 from data.readers.fhir_texts import Texts, UnreadableError
 from data.readers.pieces import COLUMNS, Counts, is_early
@@ -86,7 +86,7 @@ def _joined(piece: pa.Table, encounters: Encounters, config: DataConfig, counts:
     """``piece`` with what is known of its encounters."""
     names = piece["encounter_id"].to_pylist()
     if config.note_hours and encounters.label:
-        charted = [f"{when:%Y-%m-%dT%H:%M:%S}" if (when := moment(t)) else "" for t in piece["time"].to_pylist()]
+        charted = [plain(moment(time)) for time in piece["time"].to_pylist()]
         early = is_early(encounters.starts.get(names), pa.array(charted, pa.string()), config.note_hours, path)
         piece = counts.keep(piece, early, "charted too late")
         names = piece["encounter_id"].to_pylist()

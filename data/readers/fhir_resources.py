@@ -76,9 +76,14 @@ def moment(text: str) -> dt.datetime | None:
         text += "-01" if len(text) == 7 else "-01-01"
     try:
         found = dt.datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
+
+
+def plain(when: dt.datetime | None) -> str:
+    """A moment without its time zone; "" for none."""
+    return when.replace(tzinfo=None, microsecond=0).isoformat() if when else ""
 
 
 def within(text: str, period: Any) -> bool:

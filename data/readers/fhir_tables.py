@@ -12,11 +12,23 @@ from data.errors import DataError
 from data.files import UNREADABLE, unreadable
 from data.formats.content import open_bytes
 from data.labels import OUTCOMES
-from data.readers.fhir_resources import CONDITIONS, Resource, at, codes, every, moment, name_in, text_at, within, words
+from data.readers.fhir_resources import (
+    CONDITIONS,
+    Resource,
+    at,
+    codes,
+    every,
+    moment,
+    name_in,
+    plain,
+    text_at,
+    within,
+    words,
+)
 from data.readers.fhir_texts import Report, lines
 from data.text_lookup import TextLookup
 
-_ENDINGS = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
+_ENDINGS = (".ndjson", ".ndjson.gz")
 _WRONG = ("entered-in-error", "refuted")
 _DIED = ("exp", "expired", "died", "dead", "deceased", "20", "40", "41", "42")
 _SITES = ("serviceProvider.display", "serviceProvider.reference")  # where no other path is configured
@@ -32,6 +44,8 @@ class Export:
             first = next((resource for _, resource in self._lines(path, _ignore)), None)
             if first is not None:
                 self.files[first["resourceType"]].append(path)
+            elif path.stat().st_size:
+                raise DataError(f"{path}: no line of it is a FHIR resource. Export it again, or remove it from there.")
 
     def stream(self, kind: str, report: Report) -> Iterator[tuple[Path, int, Resource]]:
         """The resources of a type with their files and lines; a line that is no resource is reported."""
@@ -88,8 +102,8 @@ class Encounters:
         for _, _, encounter in export.stream("Encounter", _refuse):
             name = text_at(encounter, "id")
             self.sites.add(name, text_at(encounter, *([site] if site else _SITES)))
-            if start := moment(text_at(encounter, "period.start")):
-                self.starts.add(name, f"{start:%Y-%m-%dT%H:%M:%S}")
+            if start := plain(moment(text_at(encounter, "period.start"))):
+                self.starts.add(name, start)
             if deaths is not None:
                 self.labels.add(name, OUTCOMES[_died(encounter, deaths)])
             elif codes_of is not None:

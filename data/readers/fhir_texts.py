@@ -81,12 +81,12 @@ class Texts:
             return self._binary(name)
         if "://" in url and not url.startswith("file://"):
             raise UnreadableError("attachment is elsewhere: its url is no file of the export")
-        path = (self.folder / url.removeprefix("file://")).resolve()
-        if not path.is_relative_to(self.folder):
-            raise UnreadableError("attachment is elsewhere: its url is no file of the export")
         try:
-            return path.read_bytes()
-        except OSError:
+            path = (self.folder / url.removeprefix("file://")).resolve()
+            if path.is_relative_to(self.folder):
+                return path.read_bytes()
+            raise UnreadableError("attachment is elsewhere: its url is no file of the export")
+        except (OSError, ValueError):
             raise UnreadableError("attachment is missing: there is no file of its url") from None
 
     def _binary(self, name: str) -> bytes:

@@ -7,6 +7,8 @@ folder. Without one, a file's patient is the folder that it is in, or the number
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,10 +34,11 @@ _MISSING, _OUTSIDE, _ENCODING = "the file is missing", "the file is not in the f
 def read_text_files(folder: Path, config: DataConfig, counts: Counts) -> Iterator[pa.Table]:
     """Pieces of the notes of a folder of text files."""
     manifest = find_table(folder, MANIFEST)
+    folder = manifest.parent if manifest else folder
     listed = _listed(manifest, config) if manifest else _named(folder)
     rows, broken, number, used = Rows(), 0, 0, set[Path]()
     for number, row in enumerate(listed, 1):
-        path = (folder / row.pop("file")).resolve()
+        path = Path(os.path.normpath(folder / row.pop("file")))
         text, why = _text(path, folder, config.notes.encoding)
         used.add(path)
         if why:
@@ -93,13 +96,17 @@ def _is_text(path: Path) -> bool:
 
 def _text(path: Path, folder: Path, encoding: str) -> tuple[str, str]:
     """The text of a file, or why there is none."""
-    if not path.is_relative_to(folder.resolve()):
+    if not path.is_relative_to(os.path.normpath(folder)):
         return "", _OUTSIDE
     try:
-        return path.read_bytes().decode(encoding_of(path, encoding).name), ""
+        raw = path.read_bytes()
+        if not encoding:
+            with contextlib.suppress(UnicodeDecodeError):  # as most files are
+                return raw.decode("utf-8-sig"), ""
+        return raw.decode(encoding_of(path, encoding).name), ""
     except (UnicodeDecodeError, DataError):
         return "", _ENCODING.format(encoding or "in one encoding")
-    except (FileNotFoundError, IsADirectoryError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):  # a name may hold what no name can
         return "", _MISSING
     except OSError as error:
         return "", f"the file cannot be read: {cause(error)}"
@@ -107,5 +114,5 @@ def _text(path: Path, folder: Path, encoding: str) -> tuple[str, str]:
 
 def _count_others(folder: Path, used: set[Path], counts: Counts) -> None:
     """Count the text files that the manifest does not name: they are notes that nobody described."""
-    if others := sum(1 for path in folder.rglob("*") if _is_text(path) and path.resolve() not in used):
+    if others := sum(1 for path in folder.rglob("*") if _is_text(path) and Path(os.path.normpath(path)) not in used):
         counts.update({"read": others, "not in the manifest": others})

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.parsers import expat
 
+from data.errors import DataError
 from data.formats.content import open_bytes
 
 _PIECE = 1 << 16
@@ -58,6 +59,10 @@ def records(path: Path, text: str) -> Iterator[Record]:
         reader.parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise XmlError(error.lineno, f"not well-formed ({expat.ErrorString(error.code)})") from None
+    except DataError:
+        raise
+    except (LookupError, ValueError):  # several bytes a character, other than those of Unicode
+        raise XmlError(1, "in an encoding that is not read") from None
     yield from reader.take()
 
 

@@ -245,28 +245,26 @@ def test_no_run_trains_on_patients_whom_it_protects_less_than_their_hospital_dem
 
 
 def test_a_hospital_with_a_notes_toml_reads_by_it_whatever_the_run_says_of_columns(
-    tmp_path: Path, key: dict[str, str], caplog: Any
+    tmp_path: Path, key: dict[str, str]
 ) -> None:
-    rows = [f"p{i};Patient {i} was admitted with pain number {i}." for i in range(12)]
-    (tmp_path / "a.csv").write_text("who,said\n" + "\n".join(rows).replace(";", ",") + "\n")
+    rows = [f"p{i},Patient {i} was admitted with pain number {i}.\n" for i in range(12)]
+    (tmp_path / "a.csv").write_text("who,said\n" + "".join(rows))
     described = tmp_path / "notes.toml"
-    described.write_text('source = "csv"\npath = "a.csv"\n[columns]\ntext = "said"\npatient = "who"\n')
+    table = 'source = "csv"\npath = "a.csv"\n[columns]\ntext = "said"\n'
+    described.write_text(f'{table}patient = "who"\n')
     given = {"notes-path": str(described), "state-dir": str(tmp_path / "state")} | key
-    for number, run in enumerate(
-        ({"data__source": "own"}, CSV | {"data__text_column": "who", "data__path": "/none"}), 1
-    ):
-        assert isinstance(answer(replace(TASK, lineage=f"lineage{number}"), context(given, **run)), Update)
-    described.write_text(described.read_text().replace('"said"', '"Frau Meier"'))
-    reason = failure(replace(TASK, lineage="lineage3"), context(given, data__source="own")).reason
+    run = CSV | {"data__text_column": "who", "data__path": "/none"}
+    assert isinstance(answer(TASK, context(given, **run)), Update)
+    other = replace(TASK, lineage="another1")
+    described.write_text(table.replace("said", "Frau Meier"))
+    reason = failure(other, context(given, data__source="own")).reason
     assert "only in the hospital's own log" in reason and "Meier" not in reason
-    described.write_text('source = "csv"\npath = "a.csv"\n[columns]\ntext = "said"\n')
-    run = PRIVATE | {"data__source": "own", "data__path": str(described), "data__partition": "even"}
-    simulated = {"run__state_dir": str(tmp_path)} | run
-    assert "names no column of patients" in failure(TASK, context(**simulated)).reason
-    assert isinstance(answer(TASK, context(**simulated | {"privacy__unit": "example"})), Update)
     described.write_text("columns = 3")
-    reason = failure(replace(TASK, lineage="lineage4"), context(given, data__source="own")).reason
+    reason = failure(other, context(given, data__source="own")).reason
     assert reason.startswith("NotesError") and "only in the hospital's own log" in reason
+    described.write_text(table)
+    simulated = PRIVATE | {"data__source": "own", "data__path": str(described), "run__state_dir": str(tmp_path)}
+    assert "names no column of patients" in failure(TASK, context(**simulated)).reason
 
 
 def test_the_loss_is_told_to_a_grid_that_the_hospital_may_widen(
@@ -462,6 +460,27 @@ def test_held_out_patients_are_the_same_in_every_run_of_a_protected_hospital(
         reported = answer(replace(TASK, steps=1), few, kind)
         assert isinstance(reported, Evaluation) and not reported.measures
     assert "only this log shows it" in caplog.text
+
+
+def test_a_hospital_counts_its_notes_for_as_many_profiles_as_it_allows(
+    tmp_path: Path, notes: Path, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"data-path": str(notes), "state-dir": str(tmp_path / "state"), "max-profiles": 1} | key
+    task = replace(TASK, plan=(24, 8, 0))
+    profile = CSV | {"run__profile": True, "encryption__scheme": "bfv"}
+    for _ in range(2):  # a task that is asked again counts once
+        counted = answer(task, context(given, **profile))
+        assert isinstance(counted, Update) and counted.loss_sum == 0.0
+        assert (counted.num_examples, counted.num_tokens, counted.steps) == (1, 1, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("client_app.builders.hospital.open_learner", lambda *given: pytest.fail("notes were read"))
+        got = failure(replace(task, lineage="another1"), context(given, **profile))
+        assert got.kind == FAILED and "max-profiles = 1" in got.reason
+        for config, reported in (
+            (profile | {"strategy__min_contributors": 2}, "strategy.min-contributors = 2"),
+            (profile | {"encryption__policy": "none"}, "encryption.policy"),
+        ):
+            assert reported in failure(task, context(given, **config)).reason
 
 
 def test_a_deleted_state_folder_gives_a_protected_hospital_no_new_budget(

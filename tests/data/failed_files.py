@@ -138,6 +138,13 @@ CASES: dict[str, Case] = {
         "n.csv", b'patient,text\nP1,"in C:\\"\nP2,"D:\\"\n', [("P1", "in C:\\"), ("P2", "D:\\")],
         facts={"escape": False},
     ),
+    "as PostgreSQL copies": Case(
+        "n.tsv", b'patient\ttext\tward\nP1\ta\\nb, \\\\n "c\t\\N\n\\N\tx\tA\n', [("P1", 'a\nb, \\n "c')],
+        counts={"without a patient": 1}, facts={"quote": "", "missing": {"patient": 1}},
+    ),
+    "as MySQL writes into a file": Case(
+        "n.tsv", b"patient\ttext\tward\nP1\ta\\\nb\\\tc \\\\\t\\N\n", [("P1", "a\nb c \\")], facts={"escape": True}
+    ),
     # other delimiters and quotes
     "semicolons": Case("n.csv", csv(delimiter=";").encode(), TWO, facts={"delimiter": "semicolons"}),
     "tabs": Case("n.tsv", csv(delimiter="\t").encode(), TWO, facts={"delimiter": "tabs"}),

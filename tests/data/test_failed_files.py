@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import logging
 from pathlib import Path
@@ -89,3 +90,15 @@ def test_the_labels_that_a_message_proposes_can_be_pasted(tmp_path: Path) -> Non
     proposed = str(error.value).partition("(here: ")[2].removesuffix(").")
     found = load_hospital(dataclasses.replace(config, labels=proposed))
     assert found.labels == ("Asthma, mild", 'a "sure" case', "none") and len(found.train) + len(found.test) == 40
+
+
+def test_what_a_file_is_found_to_be_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    (path := tmp_path / "notes.csv").write_bytes(gzip.compress("text;id;text\n'Öl; x';1;y\n'é';2;z\n".encode("cp1252")))
+    read(path, Case("", b"", settings={"patient_column": "id"}))
+    assert f"{path}: is read as packed by gzip, cp1252 (guessed), separated by semicolons, quoted by '" in caplog.text
+    assert f"{path}: has 2 columns 'text'; the first is read" in caplog.text
+    caplog.clear()
+    path.write_text("text,id\na,1\n")
+    read(path, Case("", b"", settings={"patient_column": "id"}))
+    assert "is read as" not in caplog.text

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from data import DataConfig, DataError, load_hospital
+from data.check import check_notes
+from data.own_notes import share_of
 
 NOTES = """
 source = "csv"
@@ -78,7 +80,19 @@ def test_a_label_is_one_that_the_hospital_names(folder: Path) -> None:
 
 def test_a_column_that_is_missing_is_named_with_those_there(folder: Path) -> None:
     (folder / "notes.toml").write_text(NOTES.replace('"letter"', '"text"'))
-    with pytest.raises(DataError, match=r"letters.csv: has no column 'text'"):
+    with pytest.raises(
+        DataError, match=r"letters.csv: has no column 'text'.* set \[columns\] to what they are.* is said"
+    ):
+        load_hospital(of(folder))
+
+
+def test_errors_name_the_keys_of_the_file_that_is_wrong(folder: Path) -> None:
+    (folder / "notes.toml").write_text(NOTES.replace('path = "letters.csv"', 'path = "gone.csv"'))
+    with pytest.raises(DataError, match=r"gone.csv: no such file or folder. Set path to where .*/notes.toml\.$"):
+        load_hospital(of(folder))
+    (folder / "notes.toml").write_text(f'encoding = "ascii"\n{NOTES}')
+    (folder / "letters.csv").write_bytes((folder / "letters.csv").read_bytes().replace(b"well", "wöhl".encode()))
+    with pytest.raises(DataError, match=r"letters.csv: byte \d+ .*not ascii. Set encoding = \"[\w-]+\" if that is"):
         load_hospital(of(folder))
 
 
@@ -87,3 +101,25 @@ def test_without_a_notes_toml_nothing_is_read(tmp_path: Path) -> None:
         load_hospital(of(tmp_path))
     with pytest.raises(DataError, match=r"none is named: set notes-path"):
         load_hospital(DataConfig(source="own"))
+
+
+def test_of_hospitals_whose_notes_stand_apart_each_has_all_of_its_own(
+    tmp_path: Path, write_csv: Callable[..., Path]
+) -> None:
+    for name, patients in (("north", 8), ("south", 12)):
+        (tmp_path / name).mkdir()
+        write_csv(["t", "p"], [[f"note {i} of {name}", i] for i in range(patients)], f"{name}/letters.csv")
+        described = 'source = "csv"\npath = "letters.csv"\n[columns]\ntext = "t"\npatient = "p"\n'
+        (tmp_path / name / "notes.toml").write_text(described)
+    for number, name, patients in ((0, "north", 8), (1, "south", 12)):
+        found = load_hospital(*share_of(of(tmp_path), number, 2))
+        assert (found.name, len(found.train) + len(found.test)) == (name, patients)
+    checked = check_notes(of(tmp_path), 2)
+    assert checked.counts == {"read": 20, "kept": 20}
+    assert [(one.name, one.notes) for one in checked.hospitals] == [("north", 8), ("south", 12)]
+
+
+def test_notes_that_are_divided_stay_divided(folder: Path) -> None:
+    even = of(folder, partition="even", min_patients=2)
+    shares = [load_hospital(*share_of(even, number, 3)) for number in range(3)]
+    assert [len(one.train) + len(one.test) for one in shares] == [9, 9, 9]

@@ -139,3 +139,11 @@ def test_what_a_committee_did_is_said_in_words(capsys: pytest.CaptureFixture[str
     assert "north (North) answered wrongly for version 4 (subsets 0, 2 of the committee)" in liar
     assert corrected.endswith("version 4 could not be verified and was made again of the answers of east, west")
     assert dropped.endswith("version 5 is not opened, and its updates are lost: it was ?[2J rolled back")
+
+
+def test_a_profile_run_names_counts_and_no_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Shown(Path("/runs/x"), 1, clock=lambda: 0.0, counts=True)
+    progress.show(UPDATE)
+    progress.show(VERSION | {"version": 1})
+    shown = capsys.readouterr().out
+    assert "counts, 0 kB" in shown and "version 1/1: the hospitals' counts, added up" in shown and "loss" not in shown

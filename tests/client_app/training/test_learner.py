@@ -14,9 +14,10 @@ from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
 from client_app.personal.split import by_patient
 from client_app.personal.trainer import Given
 from client_app.training import learner as module
-from client_app.training.learner import LoraLearner, adapted_model, site_name
+from client_app.training.learner import LoraLearner, adapted_model
 from client_app.training.loop import TrainingError, train_steps
 from client_app.training.notes_trainer import NotesTrainer
+from client_app.training.spec import site_name
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig, read_vector
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import TrainSettings

@@ -81,6 +81,11 @@ def test_a_table_says_its_column_of_text_and_the_rest_is_found_out(tmp_path: Pat
         (f'{TABLE}[labels.x]\ncolumn = "c"\nvalues = "J"', r"labels.x.values is a text: a table was expected"),
         (f'{TABLE}[include]\nsince = "2019"', r"include.since is a text: a day was expected, since = 2019-12-31"),
         (f'{TABLE}[include]\ncategories = "a"', r"include.categories is no list of texts"),
+        (f'query = "select"\n{TABLE}', r"query is for databases: remove it"),
+        (
+            'source = "sql"\npath = "sqlite:///a"\n[columns]\ntext = "t"',
+            r"query is missing: the SQL that yields the notes",
+        ),
         (f'nulls = "NULL"\n{TABLE}', r"nulls is no list of texts: nulls = "),
         (f'{TABLE}[vocabulary]\nicd11 = "a"', r"no key in \[vocabulary\] 'icd11'; known are snomed, own"),
         (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from crossward.config.notes_settings import NotesConfig
+from crossward.config.privacy_checks import check_private
 from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
 
@@ -59,6 +62,16 @@ def test_what_does_not_is_refused_by_its_keys(change: dict[str, Any], keys: list
     with pytest.raises(SettingsError) as caught:
         RunConfig.read(SOUND | change)
     assert all(key in str(caught.value) for key in keys), caught.value
+
+
+def test_patients_need_a_column_of_what_a_hospital_describes() -> None:
+    config = RunConfig.read(SOUND | {"data.source": "own"})
+    for columns, unit in (((("patient", "p"),), "patient"), ((), "example")):
+        notes = NotesConfig("csv", "/a", columns=columns)
+        private = replace(config.privacy, unit=unit)
+        check_private(replace(config, privacy=private, data=replace(config.data, described=notes)), "here")
+    with pytest.raises(SettingsError, match=r"names no column of patients.*set columns\.patient"):
+        check_private(replace(config, data=replace(config.data, described=NotesConfig("csv", "/a"))), "here")
 
 
 def test_the_default_weighting_reads_nothing_that_a_unit_withholds() -> None:

@@ -175,6 +175,19 @@ def test_each_trouble_is_named_and_the_rest_still_looked_at(file: Path, tmp_path
     )
 
 
+def test_the_notes_that_a_notes_toml_names_are_looked_at(file: Path, tmp_path: Path) -> None:
+    described = tmp_path / "notes.toml"
+    file.write_text(file.read_text().replace("data-path =", f'notes-path = "{described}"\n#'))
+    assert found(file)["notes"] == found(file)["node config"]
+    assert found(file)["notes"][0] == WRONG and "notes.toml: no such file" in found(file)["notes"][1]
+    described.write_text('source = "mimic-iii"\npath = "notes"\n')
+    assert found(file)["notes"] == (OK, f"notes in {tmp_path / 'notes'}") and found(file)["node config"][0] == OK
+    described.write_text('source = "mimic-iii"\npath = "gone"\n')
+    assert found(file)["notes"] == (WRONG, f"{described}: path: {tmp_path / 'gone'} does not exist")
+    described.write_text('source = "sql"\npath = "sqlite:///a.db"\nquery = "q"\n[columns]\ntext = "t"\n')
+    assert found(file)["notes"] == (OK, f"notes in a database, as {described} says")
+
+
 def test_the_roster_is_there_complete_and_has_this_hospital_in_it(file: Path, tmp_path: Path) -> None:
     roster = tmp_path / "roster.json"
     book = RosterBook.load(roster)

@@ -47,6 +47,15 @@ def test_what_is_made_reads_back(file: Path, tmp_path: Path) -> None:
         init_hospital(file.parent, "x:1", "y", tmp_path, config.authority, tmp_path)
 
 
+def test_notes_may_be_named_by_what_describes_them(file: Path, tmp_path: Path) -> None:
+    authority = tmp_path / "ca" / "ca.crt"
+    made = init_hospital(tmp_path / "b", "x:1", "B", tmp_path / "notes.toml", authority, tmp_path / "consortium.key")
+    node = read_hospital(made)[1]
+    assert node["notes-path"] == str(tmp_path / "notes.toml") and "data-path" not in node
+    made.write_text(made.read_text().replace(str(tmp_path / "notes.toml"), "../notes.toml"))
+    assert read_hospital(made)[1]["notes-path"] == str(tmp_path / "notes.toml")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

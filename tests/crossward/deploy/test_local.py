@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from crossward.config.notes_toml import read_notes
 from crossward.deploy.aggregator import init_aggregator
 from crossward.deploy.errors import DeployError
 from crossward.deploy.hospital import init_hospital, read_hospital
@@ -15,6 +16,8 @@ from crossward.deploy.local import LocalDeployment
 from crossward.encryption.committee.roster_file import RosterBook
 from crossward.encryption.identity import public_of, read_identity
 from crossward.machine.ports import free_ports
+
+FORMS = ("mimic-iii", "omop", "fhir", "csv")
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def test_the_hospitals_have_a_roster_that_all_have_signed(tmp_path: Path) -> Non
     said: list[str] = []
 
     def prepared() -> LocalDeployment:
-        local = LocalDeployment(tmp_path / "deployment", 4, 40, said.append)
+        local = LocalDeployment(tmp_path / "deployment", 4, 40, said.append, FORMS)
         local.prepare()
         assert local._lock is not None
         local._lock.close()
@@ -50,6 +53,13 @@ def test_the_hospitals_have_a_roster_that_all_have_signed(tmp_path: Path) -> Non
         key = read_identity(Path(node["state-dir"]) / "identity.pem")
         assert node["roster-path"] == str(local.roster) and book.roster.name_of(public_of(key)) == node["site"]
     assert said == [f"{local.roster}: signed with the keys of all 4 hospitals, which one user holds here"]
+    for number, form in enumerate(FORMS, 1):  # as in the simulation of several sources
+        assert read_notes(Path(read_hospital(local.hospital(number))[1]["notes-path"])).source == form
+    other = LocalDeployment(local.folder, 4, 40, said.append)
+    with pytest.raises(DeployError, match="was made with --hospitals 4 --patients 40 --form mimic-iii --form omop"):
+        other.prepare()
+    assert other._lock is not None
+    other._lock.close()
     before = local.roster.read_bytes()
     prepared()
     assert local.roster.read_bytes() == before and len(said) == 1

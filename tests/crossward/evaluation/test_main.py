@@ -26,6 +26,7 @@ from crossward.evaluation.node_state import folder_of
 from crossward.evaluation.replay import EvaluationError, open_run
 from crossward.evaluation.report import gap_closed, overrides
 from crossward.protocol.measures import Measure
+from crossward.report.profile.figures import profiled
 from crossward.report.rows import with_totals
 
 # peft 0.21 asks transformers 5 for a property under its old name
@@ -186,7 +187,10 @@ def test_an_evaluation_prints_its_table_and_replaces_the_file_whole(
     copied: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (copied.folder / "evaluation.json").write_text("stale")
+    (copied.folder / "launcher.log").touch()  # all hospitals' notes are on this machine: they are counted, too
     assert main([str(copied.folder), "--generations", "0"]) == 0
+    profile = profiled(copied.folder)
+    assert profile is not None and profile.hospitals == 3 and not profile.sealed and profile.whole("notes") > 0
     output = capsys.readouterr()
     text = " ".join(output.out.split())
     assert "untuned" in text and "elsewhere" in text and "all hospitals" in text and ": at home " in text
@@ -203,6 +207,7 @@ def test_an_earlier_version_other_notes_and_another_folder(
     assert main([*args, "--set", "data.synthetic-patients=16", "--sites", "2"]) == 0
     found = strict((copied.folder / "evaluation.json").read_text())
     assert found["version"] == 1 and len({row["site"] for row in found["rows"]}) == 3
+    assert profiled(copied.folder) is None
     assert (tmp_path / "peft" / "adapter_config.json").exists() and "version 1 of" in capsys.readouterr().out
 
 

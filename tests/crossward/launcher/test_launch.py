@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -33,7 +34,7 @@ OPTIONS = Options(app=Path("/app"), runs_dir=Path("/runs"))
 def test_options_become_absolute_and_default_to_this_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     asked: list[Options] = []
-    monkeypatch.setattr("crossward.cli.run._launch", lambda wanted: asked.append(wanted) or 7)
+    monkeypatch.setattr("crossward.cli.run.launch", lambda wanted: asked.append(wanted) or 7)
 
     def options(words: list[str]) -> Options:
         assert main(["run", *words]) == 7
@@ -289,3 +290,31 @@ def test_the_next_commands_can_be_pasted(tmp_path: Path, monkeypatch: pytest.Mon
     assert _command(tmp_path / "elsewhere") == f"'{script}'"
     monkeypatch.setenv("PATH", str(script.parent))
     assert _command(tmp_path) == "crossward"
+
+
+def test_a_profile_of_simulated_hospitals_is_a_run_of_them_all_that_is_opened_at_its_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Options] = []
+    monkeypatch.setattr("crossward.cli.run.launch", lambda wanted: asked.append(wanted) or 0)
+    assert main(["data", "profile", "--num-supernodes", "5", "--run-config", "data.seed=3"]) == 0
+    (wanted,) = asked
+    assert wanted.num_supernodes == 5 and wanted.evaluate
+    said: list[str] = []
+    launch = Launch(replace(wanted, runs_dir=tmp_path), said.append)
+    settings = launch._settings
+    assert settings is not None and settings.run.profile and settings.strategy.buffer_size == 5
+    assert settings.data.seed == 3
+    assert launch._outline(settings) == "5 simulated hospitals count their notes, encrypted (committee)"
+    started: list[list[str]] = []
+
+    def start(args: list[str], **_: object) -> object:
+        started.append(args)
+        return SimpleNamespace(wait=lambda: 0)
+
+    monkeypatch.setattr(launch._tree, "start", start)
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(flush=lambda: None, fileno=lambda: 1))
+    assert launch._evaluate() == 0
+    assert started[0][4:7] == ["data", "profile", str(launch.folder)] and "--key" in started[0]
+    launch._next()
+    assert "data profile" in said[-1] and "export" not in said[-1]

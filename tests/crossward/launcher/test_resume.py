@@ -46,7 +46,7 @@ def test_keys_of_an_earlier_version_are_those_of_this_one(run: Path) -> None:
 
 def test_the_command_starts_with_them(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Options] = []
-    monkeypatch.setattr("crossward.cli.run._launch", lambda wanted: asked.append(wanted) or 0)
+    monkeypatch.setattr("crossward.cli.run.launch", lambda wanted: asked.append(wanted) or 0)
     assert main(["resume", str(run), "--run-config", "encryption.workers=2"]) == 0
     (found,) = asked
     assert found.num_supernodes == 3 and found.run_config == ("encryption.workers=2",)
@@ -63,7 +63,7 @@ def test_what_holds_no_run_is_refused(tmp_path: Path, run: Path) -> None:
 
 def test_callbacks_become_a_setting_of_the_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Options] = []
-    monkeypatch.setattr("crossward.cli.run._launch", lambda wanted: asked.append(wanted) or 0)
+    monkeypatch.setattr("crossward.cli.run.launch", lambda wanted: asked.append(wanted) or 0)
     assert main(["run", "--callback", "mine:Patience", "--callback", "mine:Curve"]) == 0
     assert main(["resume", str(run), "--callback", "mine:Patience"]) == 0
     assert [one.run_config for one in asked] == [

@@ -28,6 +28,11 @@ MARKS = [
     "<PHONE_NUMBER>",
     "<LOCATION-1>",
     "<US_SSN>",
+    "<IT_FISCAL_CODE>",
+    "[PHONE NUMBER]",
+    "[LAST NAME]",
+    "[MEDICAL RECORD NUMBER: ID 7]",
+    "<MEDICALRECORD>",
     "<<NAME>>",
     "{{PATIENT}}",
     "{{DATE_1}}",
@@ -63,6 +68,11 @@ TEXTS = [
     "**Allergies**",
     "*** CRITICAL RESULT ***",
     "[CV/RESP]",
+    "[DAY 3]",
+    "[US]",
+    "[UNIT 5]",
+    "[FIRST]",
+    "<NUMBER>",
     "[HOSPITAL COURSE]",
     "vitals < DATE of birth > unknown",
     "array[NAME_OF_ARRAY]",
@@ -82,7 +92,10 @@ def test_text_is_not_eaten(text: str) -> None:
 
 
 def test_a_heading_in_brackets_is_no_mark_and_a_signature_is() -> None:
-    assert marked("[PATIENT]\nwas well\n[TIME]\n[NAME]\r\n") == f"[PATIENT]\nwas well\n[TIME]\n{MARK}\r\n"
+    assert (
+        marked("[PATIENT]\nwas well\n[TIME]\n[ROOM 3]\n[NAME]\r\n")
+        == f"[PATIENT]\nwas well\n[TIME]\n[ROOM 3]\n{MARK}\r\n"
+    )
 
 
 def test_made_up_notes_have_marks_of_mimic_alone() -> None:

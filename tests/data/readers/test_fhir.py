@@ -227,6 +227,7 @@ def test_a_site_is_a_path_in_the_encounter(tmp_path: Path) -> None:
             {"task": "label", "label": "icd-chapter"},
             "holds no Condition .* Export Condition as well",
         ),
+        ({"DocumentReference": "{}", "other": "not\nJSON"}, {}, "other.ndjson: no line of it is a FHIR resource"),
         ({"DocumentReference": "{}", "Encounter": "{}\n{"}, {}, "Encounter.ndjson: line 2: no JSON. Repair"),
     ],
 )

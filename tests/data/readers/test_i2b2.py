@@ -79,6 +79,7 @@ OUTSIDE = '<!DOCTYPE r [<!ENTITY a SYSTEM "{}">]><r><TEXT>&a;</TEXT></r>'
         (f"<r>\n<TEXT>{SECRET}", 2, r"not well-formed (no element found)"),
         (f"<r>\n<TEXT>{SECRET} & more</TEXT></r>", 2, "not well-formed (not well-formed (invalid token))"),
         (f"{SECRET}", 1, "not well-formed (syntax error)"),
+        ('<?xml version="1.0" encoding="gb18030"?><r><TEXT>x</TEXT></r>', 1, "in an encoding that is not read"),
         (f"<r>{'<a>' * 200}", 1, "more than 100 elements in each other"),
         ("<!DOCTYPE r SYSTEM 'http://127.0.0.1:9/r.dtd'><r><TEXT>&a;</TEXT></r>", 0, ""),
     ],
