@@ -39,6 +39,11 @@ def _rate(rates: Rates, job: Job) -> float:
     return rates.get(f"{job.strategy}-{job.nodes}-{job.compute}", job.rate)
 
 
+def _cached(rates: Rates, job: Job, size: str) -> Job:
+    """``job`` with cached updates, which nothing shortens for staleness: at a rate of their own if one was found."""
+    return replace(job, weighting="", cached=True, rate=rates.get(f"cached-{size}", job.rate))
+
+
 def speed_jobs(config: Config, rates: Rates, quick: bool) -> list[Job]:
     """Time to target: every strategy, spread and compute; ``quick``: AsyncHybrid and fedavg, one compute."""
     toy, h, out = config.toy, config.headline, []
@@ -73,7 +78,7 @@ def weighting_jobs(config: Config, rates: Rates) -> list[Job]:
                     WEIGHTING, strategy, w.nodes, h.spread, h.compute, seed, rates[f"{strategy}-{h.nodes}"], w.updates
                 )
                 out.append(replace(job, skew=skew, weighting=weighting, buffer=w.buffer))
-        out += [replace(job, weighting="", cached=True) for job in out if (job.skew, job.weighting) == (skew, EQUAL)]
+        out += [_cached(rates, job, str(h.nodes)) for job in out if (job.skew, job.weighting) == (skew, EQUAL)]
     return out
 
 
@@ -105,7 +110,7 @@ def tiny_jobs(config: Config, rates: Rates) -> list[Job]:
         for strategy in (STRATEGIES if spread == h.spread else (ASYNC, SYNC))
         if f"{strategy}-tiny" in rates
     ]
-    return jobs + [replace(job, cached=True) for job in jobs if (job.strategy, job.spread) == (ASYNC, h.spread)]
+    return jobs + [_cached(rates, job, TINY) for job in jobs if (job.strategy, job.spread) == (ASYNC, h.spread)]
 
 
 def fits(job: Job, scheme: str) -> bool:

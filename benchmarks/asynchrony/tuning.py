@@ -103,8 +103,10 @@ def _searches(config: Config, nodes: tuple[int, ...], tiny: bool) -> Iterator[tu
                 for strategy in (ASYNC, FEDBUFF, FEDASYNC):
                     name = f"{strategy}-{count}-{compute}"
                     yield name, replace(first, strategy=strategy, nodes=count, compute=compute)
+    yield f"cached-{h.nodes}", replace(first, strategy=ASYNC, cached=True)
     if tiny:
         t = config.tiny
         for strategy in STRATEGIES:
             real = replace(first, study=TINY, strategy=strategy, nodes=t.hospitals, updates=t.updates)
             yield f"{strategy}-tiny", real
+        yield "cached-tiny", replace(real, strategy=ASYNC, cached=True)
