@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import difflib
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -69,6 +70,13 @@ def _advice(path: Path, form: Form) -> str:
     return "Add a line of column names, or export the file again with one."
 
 
+def _nearest(missing: Sequence[str], names: Sequence[str]) -> str:
+    """A name that is nearly one that was asked for, and so no note."""
+    found = (difflib.get_close_matches(name, names, 1, 0.8) for name in missing)
+    near = [repr(close[0].strip()) for close in found if close]
+    return f"; did you mean {', '.join(near)}?" if near else ""
+
+
 def match_columns(where: str, names: Sequence[str], wanted: Sequence[str]) -> dict[str, int]:
     """Wanted column -> its position in ``names``; case and outer spaces do not matter, the first of two is taken."""
     places = {name.strip().lower(): at for at, name in reversed(list(enumerate(names)))}
@@ -76,8 +84,8 @@ def match_columns(where: str, names: Sequence[str], wanted: Sequence[str]) -> di
     if missing:
         raise DataError(
             f"{where}: has no column {', '.join(map(repr, missing))}; in place of names of columns there are "
-            f"{columns(names, wanted)}. A line of column names was expected: does the file have one? Rename them, or "
-            "set data.*-column to what they are."
+            f"{columns(names, wanted)}{_nearest(missing, names)}. A line of column names was expected: does the file "
+            "have one? Rename them, or set data.*-column to what they are."
         )
     return {name: places[name.lower()] for name in wanted}
 

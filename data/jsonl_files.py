@@ -6,6 +6,7 @@ told apart. Not for CSV: see ``data.csv_files``.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -51,16 +52,42 @@ def stream_json(
     return _stream(_objects_of_array, path, wanted, form, intake)
 
 
+def columns_of_lines(path: Path, form: Form) -> list[str]:
+    """The keys of the first object of a file with one a line."""
+    return _keys(_objects_of_lines, path, form)
+
+
+def columns_of_array(path: Path, form: Form) -> list[str]:
+    """The keys of the first object of an array."""
+    return _keys(_objects_of_array, path, form)
+
+
+def _keys(objects: Any, path: Path, form: Form) -> list[str]:
+    try:
+        with _opened(path, form, Intake(path)) as text:
+            return list(next(objects(text, Intake(path)), (0, {}))[1])
+    except UnicodeDecodeError:
+        raise wrong_encoding(path, form.encoding or "utf-8") from None
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+
+
+@contextlib.contextmanager
+def _opened(path: Path, form: Form, intake: Intake) -> Iterator[io.TextIOWrapper]:
+    encoding = encoding_of(path, form.encoding)
+    intake.note(encoding=encoding.name, encoding_known=encoding.known)
+    errors = "surrogateescape" if encoding.stray_lines else "strict"
+    with open_bytes(path) as raw, io.TextIOWrapper(raw, encoding=encoding.name, errors=errors) as text:
+        yield text
+
+
 def _stream(
     objects: Any, path: Path, wanted: Sequence[str], form: Form | str, intake: Intake | None
 ) -> Iterator[pa.Table]:
     form = Form(encoding=form) if isinstance(form, str) else form
     intake = intake or Intake(path)
     try:
-        encoding = encoding_of(path, form.encoding)
-        intake.note(encoding=encoding.name, encoding_known=encoding.known)
-        errors = "surrogateescape" if encoding.stray_lines else "strict"
-        with open_bytes(path) as raw, io.TextIOWrapper(raw, encoding=encoding.name, errors=errors) as text:
+        with _opened(path, form, intake) as text:
             yield from gathered(objects(text, intake), wanted, form, intake)
     except UnicodeDecodeError:
         raise wrong_encoding(path, form.encoding or "utf-8") from None

@@ -70,7 +70,7 @@ class Intake:
         self.bad += 1
         self.first = self.first or BadRow(self.path.name, line, why, detail)
         if self.sink is None:
-            raise self._refusal("one row cannot be read")
+            raise self._refusal("a row cannot be read")
         if self.bad >= _EARLY and self.bad > self.good:
             raise self._refusal(f"{self.bad} of the first {self.bad + self.good} rows cannot be read")
         self.sink.quarantine(self.path, line, why, detail)

@@ -16,8 +16,8 @@ LOW = np.array([True] * 2 + [False] * 6 + [True, False, False, False] * 2)  # th
 
 
 def ranks_of(*hospitals: int) -> Ranks:
-    """Of hospitals that train so many of four components."""
-    made = Ranks.of(SHAPES, LoraSettings(rank=4, ranks=",".join(map(str, hospitals))))
+    """Of hospitals that train so many of four components; sums are divided."""
+    made = Ranks.of(SHAPES, LoraSettings(rank=4, ranks=",".join(map(str, hospitals)), divided=True))
     assert made is not None
     return made
 

@@ -3,8 +3,8 @@
     python -m benchmarks.ranks [--rank 8] [--low 2] [--seeds 3] [--cases NAME ...] [--json FILE] [--quick]
 
 Six hospitals train one adapter; two of them, with the fewest notes and the slowest machines, train the first ``--low``
-components. Compared are: all at the rank, all at the lower one, sums that are divided by all instead of by the
-hospitals that train a component (zeros count), hospitals that only say that they train fewer (versions are composed as
+components. Compared are: all at the rank, all at the lower one, sums that are divided by the hospitals that train a
+component (else zeros count), hospitals that only say that they train fewer (versions are composed as
 for them), slices that are trained as if there were no other components, and a run without the two. Losses are of
 held-out notes of all six hospitals.
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from client_app.training.learner import LoraLearner, adapted_model, notes
 from client_app.training.threads import share_cores
@@ -39,7 +38,7 @@ class Case:
 
     about: str
     ranks: tuple[int, ...]
-    divided: bool = True
+    divided: bool = False
     whole: bool = True
     sliced: bool = True
 
@@ -51,22 +50,14 @@ def cases(hospitals: int, rank: int, low: int) -> dict[str, Case]:
         "high": Case(f"all train rank {rank}", (rank,) * hospitals),
         "low": Case(f"all train rank {low} of {low}", (low,) * hospitals),
         "mixed": Case(f"two train rank {low} of {rank}", mixed),
-        "padded": Case("the same, sums not divided", mixed, divided=False),
-        "composed": Case("all train all, in versions as of 'padded'", mixed, divided=False, sliced=False),
+        "divided": Case("the same, sums divided by who trains a component", mixed, divided=True),
+        "composed": Case("all train all, in versions as of 'mixed'", mixed, sliced=False),
         "blind": Case("the same, other components left out", mixed, whole=False),
         "without": Case("the two do not take part", (rank,) * (hospitals - 2)),
     }
 
 
-class Undivided(Ranks):
-    """Sums are divided by all hospitals: zeros of those that do not train a component count."""
-
-    def factors(self, place: slice) -> NDArray[np.float64]:
-        """Ones."""
-        return np.ones(place.stop - place.start)
-
-
-class Unsliced(Undivided):
+class Unsliced(Ranks):
     """Hospitals only say that they train fewer components."""
 
     def confine(self, values: Vector, rank: int) -> None:
@@ -102,7 +93,7 @@ def make(case: Case, hospitals: int, given: tuple[str, ...], seed: int) -> Row:
     rank, varied = max(case.ranks), len(set(case.ranks)) > 1
     lora = replace(config.lora, rank=rank, alpha=config.lora.alpha * rank / config.lora.rank)  # the same alpha / rank
     if varied:
-        lora = replace(lora, ranks=",".join(map(str, case.ranks)))
+        lora = replace(lora, ranks=",".join(map(str, case.ranks)), divided=case.divided)
     share_cores(config.node.threads)
     adapted = adapted_model(config.model, lora, config.run.seed)
     learners = [
@@ -113,8 +104,8 @@ def make(case: Case, hospitals: int, given: tuple[str, ...], seed: int) -> Row:
         for number, own in enumerate((*case.ranks, *(rank,) * (hospitals - len(case.ranks))))
     ]  # fmt: skip
     ranks = Ranks.of(adapted.layout.shapes, lora)
-    if ranks is not None and not case.divided:
-        ranks = (Undivided if case.sliced else Unsliced)(ranks.blocks, ranks.hospitals)
+    if ranks is not None and not case.sliced:
+        ranks = Unsliced(ranks.blocks, ranks.hospitals)
     for learner in learners if not case.whole else ():
         learner.alone_in = ranks
     taking = learners[: len(case.ranks)]

@@ -13,28 +13,24 @@ from __future__ import annotations
 import numpy as np
 
 from client_app.personal.result import GLOBAL, PERSONAL, Personal
-from client_app.personal.split import Ints, by_patient
+from client_app.personal.split import Ints
 from client_app.personal.trainer import Given, Trainer
 from client_app.training.trained import Vector
 from crossward.config.personal_settings import FINE_TUNE
 
 SHARES = (1.0, 0.75, 0.5, 0.25)
-MANY = 100  # training patients, of whom a tenth are not missed
-VALIDATION_TOKENS = 8  # a training's tokens by those of one measurement
 
 
 def fine_tune(trainer: Trainer, given: Given) -> Personal:
     """A personal adapter by training on for ``given.steps`` steps, twice where the hospital has few patients."""
-    many = len(np.unique(trainer.patients)) >= MANY
-    tokens = given.steps * trainer.step_tokens // VALIDATION_TOKENS
-    split = by_patient(trainer.patients, trainer.lengths, 0.1 if many else 0.2, tokens, given.seed)
+    split = trainer.split
     if split is None:
         return Personal(blend(given.start, trainer.tune(given), 0.5), FINE_TUNE, given.steps, 0.5)
     trained = trainer.tune(given, split.fit)
     share, validation = best_share(trainer, given.start, trained, split.validation)
     if share == 0.0:
         return Personal(given.start, FINE_TUNE, 0, 0.0, validation)
-    if not many:
+    if not split.many:
         trained = trainer.tune(given)
     return Personal(blend(given.start, trained, share), FINE_TUNE, given.steps, share, validation)
 

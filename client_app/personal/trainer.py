@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from client_app.personal.split import Ints
+from client_app.personal.split import Ints, Split
 from client_app.training.trained import Vector
 
 
@@ -31,16 +31,8 @@ class Trainer(Protocol):
     """A hospital's model and training notes. Notes are chosen by their positions, int64."""
 
     @property
-    def patients(self) -> Ints:
-        """The patient of each training note, int64 [notes]."""
-
-    @property
-    def lengths(self) -> Ints:
-        """The tokens of each training note, int64 [notes]."""
-
-    @property
-    def step_tokens(self) -> int:
-        """The most tokens that a step trains on."""
+    def split(self) -> Split | None:
+        """Those that decide how far to train, and the others; None where a single patient cannot be spared."""
 
     def tune(self, given: Given, among: Ints | None = None) -> Vector:
         """The adapter after ``given.steps`` steps from ``given.start`` on the notes ``among`` (None: all of them)."""

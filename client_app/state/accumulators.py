@@ -120,14 +120,13 @@ class Accumulators:
     ) -> NDArray[np.float32]:
         """Adapter at this version, float32 [total]: ``x0 + eta/W * sum_e unit_e * acc_e``, epochs in order.
 
-        With cached updates, what their mean moved is added. With ``ranks`` of hospitals, each value's sum is divided by
-        the share of hospitals that train it.
+        With cached updates, what their mean moved is added. With ``ranks`` of hospitals, sums are divided as those say.
         """
         out = np.empty(initial.size, dtype=np.float32)
         for start in range(0, initial.size, _STRETCH):
             here = slice(start, min(start + _STRETCH, initial.size))
             exact = initial[here].astype(np.float64)
-            factors = 1.0 if ranks is None else ranks.factors(here)
+            factors = 1.0 if ranks is None or not ranks.divided else ranks.factors(here)
             for epoch in sorted(self.values):
                 unit = schedule.value_range(epoch) / plan.q_max
                 exact += self.values[epoch][here] * (schedule.server_rate * unit / plan.total_weight) * factors

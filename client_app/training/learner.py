@@ -18,8 +18,9 @@ import torch
 
 from client_app.personal.methods import PERSONAL_METHODS
 from client_app.personal.result import Personal
-from client_app.personal.split import Ints
+from client_app.personal.split import Ints, Split, validation_split
 from client_app.personal.trainer import Given
+from client_app.seeds import derived_seed
 from client_app.training.head import pass_tokens
 from client_app.training.held_out_sample import HeldOutSample, budget
 from client_app.training.loop import NO_LIMIT, Pace, TrainingError, train_steps
@@ -153,6 +154,22 @@ class LoraLearner:
             tokens = budget(self.settings, self.schedule.local_steps, self.data.max_tokens)
         return HeldOutSample.draw(self.test_tokens, tokens, self.settings.evaluation_tokens, self.data.seed)
 
+    @functools.cached_property
+    def split(self) -> Split | None:
+        """Training notes that decide how far the personal adapter is trained, and the others; None of one patient."""
+        tokens, schedule = self.train_tokens, self.schedule
+        steps = self.tuning.steps or schedule.versions * schedule.local_steps
+        trained = steps * self.settings.batch_size * self.settings.accumulation * self.data.max_tokens
+        seed = derived_seed(self.data.seed, self.site, 0, "validation")  # the same in every version, and afterwards
+        return validation_split(tokens.patients, np.diff(tokens.offsets), trained, seed)
+
+    @property
+    def shared(self) -> Ints | None:
+        """Training notes that the global adapter is trained on; None: all of them."""
+        if self.tuning.method == NONE or self.split is None or self.split.many:
+            return None
+        return self.split.fit
+
     def initial(self) -> Vector:
         """The seeded LoRA factors, float32 [total]."""
         return self.adapted.initial
@@ -205,7 +222,7 @@ class LoraLearner:
                 self.team,
                 pace,
             )
-        examples = len(self.train_tokens)
+        examples = len(self.train_tokens) if among is None else len(among)
         return Trained(read_vector(model, layout), examples, outcome.tokens, outcome.loss_sum, outcome.steps)
 
     @property
@@ -221,7 +238,7 @@ class LoraLearner:
         write_vector(self.adapted.model, self.adapted.layout, start)
         held_out = tuple(self.held_out_sample.losses(self.adapted.model, self.settings.precision).tolist())
         pace = Pace(self.settings.local_seconds, self.cancelled)
-        trained = self.fit(start, self.schedule.local_steps, self.schedule, version, seed, pace)
+        trained = self.fit(start, self.schedule.local_steps, self.schedule, version, seed, pace, among=self.shared)
         return replace(trained, held_out=held_out)
 
     def train_private(self, start: Vector, version: int, noise_multiplier: float) -> Trained:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from client_app.personal.split import Ints
 from client_app.personal.trainer import Given
 from client_app.training.loop import Pace
@@ -26,9 +24,7 @@ class NotesTrainer:
 
     def __init__(self, learner: LoraLearner, observer: Callable[[int, float], None] | None = None) -> None:
         self.learner, self.observer = learner, observer
-        self.patients: Ints = learner.train_tokens.patients
-        self.lengths: Ints = np.diff(learner.train_tokens.offsets)
-        self.step_tokens = learner.settings.batch_size * learner.settings.accumulation * learner.data.max_tokens
+        self.split = learner.split
 
     def tune(self, given: Given, among: Ints | None = None) -> Vector:
         """A whole schedule of the run's form."""

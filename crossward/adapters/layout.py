@@ -94,6 +94,6 @@ def layout_of(peft_model: PeftModel, base: BaseModel, settings: LoraSettings) ->
         "initial": initial,
     }
     if settings.ranks:  # nodes divide by them
-        agreed["ranks"] = sorted(settings.hospital_ranks)
+        agreed["ranks"] = [settings.divided, *sorted(settings.hospital_ranks)]
     fingerprint = hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()
     return Layout(tuple(blocks), total, fingerprint)

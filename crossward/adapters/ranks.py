@@ -2,9 +2,9 @@
 
 Component j is row j of every A and column j of every B; of a core [r, r] the values whose row or column is j and
 neither is beyond it. A hospital of rank k trains components 0 to k-1, a *slice* of every block, and sends zeros for the
-others. A sum over all hospitals would then move component j by only the share n_j / N of hospitals that train it, so
-every node multiplies what was opened by N / n_j. The factors follow from the run config alone and are the same for all
-versions: they apply to sums of any versions, and the integers, their sums and their hashes are as without ranks.
+others. A sum over all hospitals then moves component j by only the share n_j / N of hospitals that train it. Divided by
+it, every node multiplies what was opened by N / n_j. The factors follow from the run config alone and are the same for
+all versions: they apply to sums of any versions, and the integers, their sums and their hashes are as without ranks.
 
 Not for: training a slice (``crossward.adapters.slices``).
 """
@@ -29,11 +29,13 @@ _STRETCH = 1 << 20
 class Ranks:
     """Components of the values of an adapter of ``blocks``: (factor, rows, columns) each; ``hospitals`` are the ranks.
 
-    A place is a slice of the adapter's vector.
+    ``divided``: sums are divided by the share of hospitals that train a component. A place is a slice of the adapter's
+    vector.
     """
 
     blocks: tuple[tuple[str, int, int], ...]
     hospitals: tuple[int, ...]
+    divided: bool = False
 
     @classmethod
     def of(cls, shapes: Shapes, settings: LoraSettings) -> Ranks | None:
@@ -56,7 +58,7 @@ class Ranks:
                     "Leave lora.ranks empty, or name linear layers in lora.target-modules."
                 )
             blocks.append((factor, int(shape[0]), int(shape[1])))
-        return cls(tuple(blocks), settings.hospital_ranks)
+        return cls(tuple(blocks), settings.hospital_ranks, settings.divided)
 
     def own(self, hospital: int) -> int:
         """The rank of ``hospital`` by its place; 0 where it trains all components."""
@@ -77,7 +79,9 @@ class Ranks:
         return out
 
     def factors(self, place: slice) -> NDArray[np.float64]:
-        """``N / n_j`` of each value in ``place``, float64."""
+        """What each value in ``place`` of an opened sum is multiplied by, float64: ``N / n_j``, or 1 undivided."""
+        if not self.divided:
+            return np.ones(place.stop - place.start)
         ranks = np.array(self.hospitals)
         held = (ranks[:, None] > np.arange(ranks.max())[None, :]).sum(0)
         return np.asarray((len(ranks) / held)[self.components(place)], dtype=np.float64)

@@ -132,7 +132,15 @@ class LoraSettings:
         metadata={
             "key": "lora.ranks",
             "help": "Where some hospitals train fewer components: every hospital's rank, as '8,8,8,8,2,2', the highest "
-            "being lora.rank. A component's sum is divided by the hospitals that have it. Empty: all train lora.rank.",
+            "being lora.rank. Empty: all train lora.rank.",
+        },
+    )
+    divided: bool = field(
+        default=False,
+        metadata={
+            "key": "lora.divided",
+            "help": "With lora.ranks: divide a component's sum by the share of hospitals that train it, instead of "
+            "counting the others' zeros.",
         },
     )
 
@@ -159,6 +167,8 @@ class LoraSettings:
             raise SettingsError(f"lora.alpha = {self.alpha}: expected a finite number above 0.")
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"lora.dropout = {self.dropout}: expected at least 0 and below 1.")
+        if self.divided and not self.ranks:
+            raise SettingsError("lora.divided is for hospitals of several ranks: set lora.ranks, or leave it false.")
         if not self.targets:
             raise SettingsError(
                 f"lora.target-modules = {self.target_modules!r} names no module: "

@@ -86,8 +86,8 @@ class NodeConfig:
         default=0,
         metadata={
             "key": "rank",
-            "help": "How many of the run's LoRA components this hospital trains, one of the run's lora.ranks, for a "
-            "smaller machine; it uses all of them (0: trains all, too).",
+            "help": "How many of the run's LoRA components this hospital trains: a rank that the run lists, 0 for all. "
+            "Whatever it trains, it uses all of them.",
             "min": 0,
             "max": MOST_RANK,
         },

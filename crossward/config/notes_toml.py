@@ -112,7 +112,8 @@ class _Reader:
     def _one_of(self, key: str, choices: tuple[str, ...]) -> str:
         value = self.text(key)
         if value not in choices:
-            raise NotesError(f"{self.path}: {key} {_instead(value)}: one of {', '.join(choices)} was expected")
+            what = f"= {value!r} is unknown" if value else "is missing"
+            raise NotesError(f"{self.path}: {key} {what}: one of {', '.join(choices)} was expected")
         return value
 
     def _place(self, value: str, key: str, is_url: bool = False) -> str:
@@ -180,7 +181,7 @@ class _Reader:
             raise NotesError(f'{self.path}: {where}.column is missing: name the column that holds it, column = "..."')
         if system and system not in SYSTEMS:
             raise NotesError(
-                f"{self.path}: {where}.system {_instead(system)}: one of {', '.join(SYSTEMS)} was expected"
+                f"{self.path}: {where}.system = {system!r} is unknown: one of {', '.join(SYSTEMS)} was expected"
             )
         if system and (system == DISPOSITION) != (name == MORTALITY):
             raise NotesError(
@@ -233,10 +234,6 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 def _kind(value: object) -> str:
     names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a table"}
     return names.get(type(value), f"a {type(value).__name__}")
-
-
-def _instead(value: str) -> str:
-    return f"= {value!r} is unknown" if value else "is missing"
 
 
 def _text(path: Path, key: str, value: Any) -> str:

@@ -109,6 +109,10 @@ def global_vector(
             f"the run has lora.ranks, {len(sizes)} blocks and {len(ranks.blocks)} shapes: give every block's"
         )
     here = vault.layout(layout, len(sizes))
+    if versions[0].layout != here and run.config.run.profile:
+        raise EvaluationError(
+            f"{run.folder} is a profile run, which trained nothing: `crossward data profile {run.folder}` opens it"
+        )
     if versions[0].layout != here:
         raise EvaluationError(
             f"the run's adapter layout is {versions[0].layout[:12]}, the model here gives {here[:12]}: base model, "

@@ -7,15 +7,12 @@ Not for: the table of defaults by size (``crossward.config.model_defaults``).
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from crossward.config.data_settings import DIRICHLET, EVEN
-from crossward.config.data_sources import CSV, JSONL, MIMIC_III, MIMIC_IV, OWN, SOURCES
+from crossward.config.data_sources import MIMIC_III, MIMIC_IV, OWN, SOURCES
 from crossward.config.model_defaults import Derived, derived_defaults
 from crossward.config.model_settings import ModelConfig
 from crossward.config.notes_settings import SITE
@@ -23,6 +20,7 @@ from crossward.config.notes_toml import FILE, read_notes
 from crossward.config.settings import SettingsError, read_settings
 from crossward.launcher.errors import LauncherError
 from crossward.machine.waiting import announced
+from data import DataError
 
 TEXT_COLUMNS = ("text", "note", "note_text", "transcription", "report", "content", "body")
 PATIENT_COLUMNS = ("patient", "patient_id", "subject_id", "person_id")
@@ -57,7 +55,7 @@ def with_model(name: str, given: Mapping[str, Any], say: Callable[[str], None]) 
 
 
 def with_notes(path: Path | None, given: Mapping[str, Any], say: Callable[[str], None]) -> Values:
-    """``given`` for the notes in ``path`` (None: as they are): a notes.toml, a CSV or JSONL file, MIMIC's folder.
+    """``given`` for the notes in ``path`` (None: as they are): a notes.toml, one table in any format, MIMIC's folder.
 
     Raises
     ------
@@ -103,17 +101,22 @@ def _source(path: Path, given: Mapping[str, Any]) -> dict[str, Derived]:
         if (path / "note").is_dir():
             return {"data.source": Derived(MIMIC_IV, "it has a folder note")}
         raise LauncherError(
-            f"--notes {path} is a folder without MIMIC's tables: name a .csv or .jsonl file or its folder, or describe "
-            f"the notes in a {FILE}"
+            f"--notes {path} is a folder without MIMIC's tables: name a table of notes or its folder, or describe the "
+            f"notes in a {FILE}"
         )
-    kind = next((kind for kind in (CSV, JSONL) if f".{kind}" in path.suffixes[-2:]), None)
-    if kind is None or not path.is_file():
+    if not path.is_file():
         raise LauncherError(
-            f"--notes {path} is {'not there' if not path.exists() else 'of no known kind'}: expected a .csv or .jsonl "
-            f"file, plain or .gz, a folder of MIMIC's tables, or a {FILE} that says what it is"
+            f"--notes {path} is not there: expected a table of notes, a folder of MIMIC's tables, or a {FILE} that "
+            "says what it is"
         )
-    columns = _columns(path, kind, str(given.get("data.encoding", "utf-8")))
-    return {"data.source": Derived(kind, "by its name")} | _by_columns(path, columns, given)
+    from data.formats.form import Form
+    from data.formats.tables import source_and_columns
+
+    try:
+        source, columns = source_and_columns(path, Form(encoding=str(given.get("data.encoding", ""))))
+    except DataError as error:
+        raise LauncherError(f"--notes {error}") from error
+    return {"data.source": Derived(source, "by its content")} | _by_columns(path, columns, given)
 
 
 def _by_columns(path: Path, columns: list[str], given: Mapping[str, Any]) -> dict[str, Derived]:
@@ -125,7 +128,11 @@ def _by_columns(path: Path, columns: list[str], given: Mapping[str, Any]) -> dic
     if text := first(TEXT_COLUMNS):
         found["data.text-column"] = Derived(text, "a usual name for the note")
     elif "data.text-column" not in given:
-        raise LauncherError(f"--notes {path}: which column holds the notes? Set data.text-column to one of {columns}")
+        from data.quoting import columns as shown  # a file without a line of names has a note there
+
+        raise LauncherError(
+            f"--notes {path}: which column holds the notes? Set data.text-column to one of the {shown(columns)}"
+        )
     if patient := first(PATIENT_COLUMNS):
         found["data.patient-column"] = Derived(patient, "a usual name for the patient")
     site = given.get("data.site-column") or first(SITE_COLUMNS)
@@ -135,25 +142,3 @@ def _by_columns(path: Path, columns: list[str], given: Mapping[str, Any]) -> dic
     else:
         found["data.partition"] = Derived(EVEN, "no column names a site")
     return found
-
-
-def _columns(path: Path, kind: str, encoding: str) -> list[str]:
-    """The names of the columns of ``path``; nothing else of it is ever shown."""
-    try:
-        with _opened(path, encoding) as file:
-            if kind == CSV:
-                return next(csv.reader(file), [])
-            row = json.loads(file.readline() or "{}")
-            return list(row) if isinstance(row, dict) else []
-    except (OSError, EOFError, LookupError, UnicodeDecodeError, ValueError, csv.Error) as error:
-        raise LauncherError(
-            f"--notes {path}: its first line cannot be read ({type(error).__name__}): expected UTF-8 text, or another "
-            "data.encoding"
-        ) from error
-
-
-def _opened(path: Path, encoding: str) -> TextIO:
-    encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding=encoding, newline="")
-    return path.open(encoding=encoding, newline="")

@@ -1,1 +1,4 @@
-"""File formats of notes: what a file is, how its text is encoded, how rows are told apart. Not for columns of notes."""
+"""File formats of notes: what a file is, how its text is encoded, how it splits into rows.
+
+Not for: what columns mean (``data.readers``).
+"""

@@ -82,5 +82,6 @@ class Form:
 
 
 def in_cases(words: tuple[str, ...]) -> list[str]:
-    """``words`` as they are, in lower case, in upper case and with a capital."""
-    return sorted({spelt for word in words for spelt in (word, word.lower(), word.upper(), word.capitalize())})
+    """``words`` as they are, in lower and upper case, and with a capital; but Nan, unlike NaN, is a name."""
+    capitals = {word.capitalize() for word in words if word.isupper() or word.istitle()}
+    return sorted({spelt for word in words for spelt in (word, word.lower(), word.upper())} | capitals)

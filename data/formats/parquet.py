@@ -48,7 +48,7 @@ def stream_parquet(path: Path, wanted: Sequence[str], form: Form, intake: Intake
         raise unreadable(path, error) from None
 
 
-def columns_of_parquet(path: Path) -> list[str]:
+def columns_of_parquet(path: Path, _: Form) -> list[str]:
     """The names of its columns."""
     try:
         return list(pq.read_schema(path).names)

@@ -12,6 +12,7 @@ from pkgutil import resolve_name
 
 import pyarrow as pa
 
+from crossward.config.data_sources import CSV
 from data.csv_files import header
 from data.errors import DataError
 from data.files import UNREADABLE, unreadable
@@ -27,6 +28,12 @@ STREAMS = {
     ARRAY: "jsonl_files:stream_json",
     PARQUET: "formats.parquet:stream_parquet",
     XLSX: "formats.xlsx:stream_xlsx",
+}
+COLUMNS = {
+    LINES: "jsonl_files:columns_of_lines",
+    ARRAY: "jsonl_files:columns_of_array",
+    PARQUET: "formats.parquet:columns_of_parquet",
+    XLSX: "formats.xlsx:columns_of_xlsx",
 }
 _NAMES = {
     TEXT: "delimited text",
@@ -76,11 +83,20 @@ def table_kind(path: Path, expected: str = "") -> str:
 
 
 def table_columns(path: Path, form: Form) -> list[str]:
-    """The names of the columns of a table of columns: text, Parquet or a workbook."""
-    found = table_kind(path)
-    if found in (LINES, ARRAY):
-        return []
-    if found in _WITHOUT_LINES:
-        names: list[str] = resolve_name(f"data.formats.{found}:columns_of_{found}")(path)
-        return names
-    return header(path, form)
+    """The names of a table's columns; of JSON those of the first object."""
+    return source_and_columns(path, form)[1]
+
+
+def source_and_columns(path: Path, form: Form) -> tuple[str, list[str]]:
+    """The name of the source that reads ``path``, and the names of its columns.
+
+    Raises
+    ------
+    DataError
+        the file cannot be read.
+    """
+    found = table_kind(path, LINES if ".jsonl" in path.suffixes else "")
+    if found == TEXT:
+        return CSV, header(path, form)
+    names: list[str] = resolve_name(f"data.{COLUMNS[found]}")(path, form)
+    return found, names

@@ -42,7 +42,7 @@ def stream_xlsx(path: Path, wanted: Sequence[str], form: Form, intake: Intake) -
     yield from gathered(_rows(path, wanted, intake), wanted, form, intake)
 
 
-def columns_of_xlsx(path: Path) -> list[str]:
+def columns_of_xlsx(path: Path, _: Form) -> list[str]:
     """The names in the first row that has any, of the first sheet that is not empty."""
     with _opened(path) as book:
         for sheet in book.worksheets:

@@ -22,6 +22,7 @@ class Step:
     """Adds ``kind`` to a piece."""
 
     def __init__(self, config: DataConfig) -> None:
+        self.described = config.described is not None
         self.own = {own.strip().lower(): common for own, common in config.notes.categories}
         self.translated = Translated(self._common)
 
@@ -38,6 +39,6 @@ class Step:
         return piece.append_column("kind", self.translated(piece["category"], piece["patient_id"]))
 
     def report(self) -> str:
-        """What no mapping knows."""
-        unknown = self.translated.unknown()
+        """What no mapping knows; nothing where there is no notes.toml to map it in."""
+        unknown = self.translated.unknown() if self.described else ""
         return f"{unknown} have a category of no common kind: map it in [categories]" if unknown else ""

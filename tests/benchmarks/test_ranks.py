@@ -1,20 +1,18 @@
-"""The study of lower ranks: what is compared, how it is summed up, and that only "padded" sums are not divided."""
+"""The study of lower ranks: what is compared, and how it is summed up."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from benchmarks.ranks.__main__ import summary
-from benchmarks.ranks.study import Undivided, cases
-from tests.toy_ranks import ranks_of
+from benchmarks.ranks.study import cases
 
 
 def test_two_of_six_hospitals_have_the_lower_rank() -> None:
     known = cases(6, 8, 2)
-    assert known["mixed"].ranks == known["padded"].ranks == known["blind"].ranks == (8, 8, 8, 8, 2, 2)
+    assert known["mixed"].ranks == known["divided"].ranks == known["blind"].ranks == (8, 8, 8, 8, 2, 2)
     assert known["high"].ranks == (8,) * 6 and known["low"].ranks == (2,) * 6 and len(known["without"].ranks) == 4
-    assert [name for name, case in known.items() if not case.divided] == ["padded", "composed"]
+    assert [name for name, case in known.items() if case.divided] == ["divided"]
     assert [name for name, case in known.items() if not case.whole] == ["blind"]
 
 
@@ -27,10 +25,3 @@ def test_a_summary_compares_runs_of_one_seed() -> None:
     assert (high["against"], high["seeds"]) == (0.0, 2)
     assert mixed["against"] == pytest.approx(0.375) and (mixed["least"], mixed["most"]) == (0.25, 0.5)
     assert mixed["full"] == pytest.approx(2.375) and mixed["lower"] == mixed["worst"] == pytest.approx(3.375)
-
-
-def test_padded_sums_are_left_as_they_are() -> None:
-    ranks = ranks_of(4, 4, 1)
-    padded = Undivided(ranks.blocks, ranks.hospitals)
-    assert np.all(padded.factors(slice(3, 16)) == 1.0) and padded.factors(slice(3, 16)).shape == (13,)
-    assert ranks.factors(slice(0, 16)).max() == 1.5

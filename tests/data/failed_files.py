@@ -110,6 +110,9 @@ CASES: dict[str, Case] = {
         [("P2", "b")],
         counts={"empty": 1, "without a patient": 2},
     ),
+    "what is no null word": Case(
+        "n.csv", b"patient,text,ward\nNan,Null findings.,NA\nn1,Nan,None\n", [("Nan", "Null findings."), ("n1", "Nan")]
+    ),
     # text that is not text
     "an object as text": Case(
         "n.jsonl", json_lines({"patient": 1, "text": {"section": "HPI", "body": "x"}}),

@@ -71,6 +71,19 @@ def test_a_changed_mapping_is_another_reading(folder: Path) -> None:
     assert len({*(found := load_hospital(of(folder))).train["patient_id"], *found.test["patient_id"]}) == 3
 
 
+def test_a_changed_table_of_codes_is_another_reading(folder: Path) -> None:
+    """As is any file that says what notes mean."""
+    text = NOTES.replace('readmitted = "readm30"', '[labels.icd-chapter]\ncolumn = "readm30"\nsystem = "own"')
+    (folder / "notes.toml").write_text(f'{text}\n[vocabulary]\nown = "codes.csv"\n')
+    run = of(folder, task="label", label="icd-chapter")
+    with pytest.raises(DataError, match=r"codes.csv: no such file. \[vocabulary\] of .*notes.toml names it"):
+        load_hospital(run)
+    for chapter in ("infection", "circulatory"):
+        (folder / "codes.csv").write_text(f"code,chapter\nyes,{chapter}\nno,skin\n")
+        found = load_hospital(run)
+        assert {*found.train["label"], *found.test["label"]} == {chapter, "skin"}
+
+
 def test_a_label_is_one_that_the_hospital_names(folder: Path) -> None:
     found = load_hospital(of(folder, task="label", label="readmitted", labels="no,yes"))
     assert found.labels == ("no", "yes") and set(found.train["label"]) == {"no", "yes"}
@@ -82,6 +95,14 @@ def test_a_column_that_is_missing_is_named_with_those_there(folder: Path) -> Non
     (folder / "notes.toml").write_text(NOTES.replace('"letter"', '"text"'))
     with pytest.raises(
         DataError, match=r"letters.csv: has no column 'text'.* set \[columns\] to what they are.* is said"
+    ):
+        load_hospital(of(folder))
+
+
+def test_a_column_that_is_nearly_spelt_so_is_offered(folder: Path) -> None:
+    (folder / "notes.toml").write_text(NOTES.replace('"kind_of_letter"', '"kind_of_leter"'))
+    with pytest.raises(
+        DataError, match=r"has no column 'kind_of_leter'.* not shown.*; did you mean 'kind_of_letter'\?"
     ):
         load_hospital(of(folder))
 

@@ -15,6 +15,7 @@ from crossward.protocol.messages import MALFORMED
 from server_app.run_folder import RunFolder
 from strategies.fedavg import FedAvg
 from strategies.history.state import RunError
+from tests.strategies import test_hospital_level as hospital_level
 from tests.strategies.conftest import PLAN
 from tests.toy_ranks import LOW, SlicedToy, ranks_of
 
@@ -75,6 +76,15 @@ def test_a_hospital_sends_zeros_of_what_it_does_not_train(federation: Any) -> No
         assert bool(values[~LOW].any()) != low
         seen.add(low)
     assert seen == {True, False}
+
+
+def test_noise_for_a_whole_hospital_covers_components_that_it_does_not_train(federation: Any) -> None:
+    """Those that train few would otherwise leave their part of the others' noise out."""
+    given = {"noise": hospital_level.fixed(), "budget": hospital_level.budget(), "plan": hospital_level.PLAN}
+    f = run(federation, weighting="equal", schedule=hospital_level.schedule(4), **given)
+    assert len(f.made()) == 4 and checked(f)
+    low = [f.opened(update.payload, 1, update.key) for node, update in f.sent.values() if node > 4]
+    assert low and all(values[~LOW].any() for values in low)
 
 
 def test_what_few_train_waits_for_more_of_them(federation: Any) -> None:

@@ -21,7 +21,7 @@ def profile_page(history: History, config: dict[str, Any], lineage: str, folder:
     body = [
         f'<header><div class="title"><h1>Crossward profile {escape(lineage[:8])}</h1>{state(history)}</div>',
         f"<p>{escape(folder)}</p></header>",
-        profile_section(profile) if profile is not None else unopened_section(folder),
+        profile_section(profile) if profile is not None else unopened_section(),
         activity_section(history),
         *committee_section(history),
         troubles_section(history),

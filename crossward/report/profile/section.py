@@ -40,14 +40,14 @@ def profile_section(profile: Profile) -> str:
     return section(TITLE, says(profile) + legend, f"<ul>{lines}</ul>{figures}")
 
 
-def unopened_section(folder: str) -> str:
+def unopened_section() -> str:
     """The card of a profile run that nobody has opened here."""
     return section(
         TITLE,
         "",
         "",
         "The sums are sealed. Whoever holds the consortium's key opens them: "
-        f"crossward data profile {folder} --key FILE",
+        "crossward data profile RUN_FOLDER --key FILE",
     )
 
 

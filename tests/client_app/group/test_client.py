@@ -16,7 +16,7 @@ from client_app.training.meter import Report
 from client_app.training.spec import LearnerSpec
 from crossward.config.run_config import RunConfig
 
-ABOUT = {"layout": "x", "sizes": [1], "site": "North", "units": 0}
+ABOUT = {"layout": "x", "sizes": [1], "shapes": [["x", [1]]], "site": "North", "units": 0}
 
 
 def test_a_wait_for_the_worker_group_is_said(

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from client_app.personal.fine_tune import MANY, fine_tune
+from client_app.personal.fine_tune import fine_tune
 from client_app.personal.methods import PERSONAL_METHODS
 from client_app.personal.result import Personal
-from client_app.personal.split import Ints
+from client_app.personal.split import MANY, Ints, Split, validation_split
 from client_app.personal.trainer import Given
 from client_app.training.trained import Vector
 from crossward.config.personal_settings import METHODS, NONE
@@ -26,15 +26,10 @@ class Line:
     best: float
     count: int = 20
     trained_on: list[int] = field(default_factory=list)
-    step_tokens: int = 100
 
     @property
-    def patients(self) -> Ints:
-        return np.arange(self.count)
-
-    @property
-    def lengths(self) -> Ints:
-        return np.full(self.count, 10)
+    def split(self) -> Split | None:
+        return validation_split(np.arange(self.count), np.full(self.count, 10), 1000, 3)
 
     def tune(self, given: Given, among: Ints | None = None) -> Vector:
         self.trained_on.append(self.count if among is None else len(among))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from client_app.builders.parts import NodeFiles, open_limits
+from client_app.guard.budget import BudgetError
 from client_app.guard.demands import check_demands
 from client_app.profile.coding import Coding, ProfileError
 from client_app.profile.learner import ProfileLearner, comparison, sensitivity
@@ -150,6 +153,18 @@ def test_private_counts_have_the_noise_of_the_budget_and_few_notes_of_a_patient(
         noise = normal * 100.0 * sensitivity(LAYOUT, private)
         expected = np.rint(exact + noise).astype(np.int64) if normal > 3 else np.zeros_like(exact)
         assert (stated(normal) == CODING.encode(expected)).all()
+
+
+def test_a_private_profile_is_accounted_as_one_release_of_everybody(tmp_path: Path) -> None:
+    private = config(privacy__unit="patient", privacy__epsilon=1.0, strategy__min_nodes=3)
+    (one,) = learners(300)
+    one = ProfileLearner(one.notes, LAYOUT, CODING, "North", private.privacy)
+    limits = open_limits(private, NodeFiles(tmp_path / "run", tmp_path / "identity.pem", tmp_path), "run", one)
+    assert limits.budget is not None and limits.budget.rate == 1.0
+    cost = limits.spend()
+    assert cost is not None and 0.99 < cost.total <= 1.0 and cost.alone == cost.total
+    with pytest.raises(BudgetError):
+        limits.spend()
 
 
 def test_sensitivity_bounds_what_one_patient_changes() -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
 
-from client_app.personal.split import by_patient
 from client_app.personal.trainer import Given
 from client_app.training import learner as module
 from client_app.training.learner import LoraLearner, adapted_model
@@ -19,6 +18,7 @@ from client_app.training.loop import TrainingError, train_steps
 from client_app.training.notes_trainer import NotesTrainer
 from client_app.training.spec import site_name
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig, read_vector
+from crossward.config.personal_settings import PersonalSettings
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import TrainSettings
 from crossward.evaluation.labels import label_scores, scores
@@ -125,6 +125,7 @@ def test_a_neighbour_that_diverged_leaves_nothing_either(make: Make) -> None:
 
 def test_training_is_the_schedules_steps_over_the_hospitals_batches(make: Make) -> None:
     learner = make(0)
+    learner.tuning = PersonalSettings(method="none")  # nobody is set aside for a personal adapter
     got = learner.train(learner.initial(), 1, 5)
     learner.evaluate({"reset": learner.initial()})
     batches = train_batches(learner.train_tokens, 4, rng(5))
@@ -164,6 +165,7 @@ def test_training_alone_runs_through_a_whole_schedule(make: Make) -> None:
     got = learner.alone(learner.initial(), 4, 1, lambda step, loss: received.append(step))
     assert received == [0, 1, 2, 3]
     whole = make(0, schedule=replace(SCHEDULE, versions=1, local_steps=4))
+    whole.tuning = PersonalSettings(method="none")
     assert whole.train(whole.initial(), 0, 1).vector.tobytes() == got.tobytes()
 
 
@@ -183,13 +185,27 @@ def test_a_personal_adapter_goes_on_from_the_global_one_and_gains_on_patients_it
 def test_the_validation_patients_are_not_trained_on(make: Make) -> None:
     learner = make(0)
     trainer = NotesTrainer(learner)
-    split = by_patient(trainer.patients, trainer.lengths, 0.2, 10**6, 0)
-    assert split is not None
+    split = trainer.split
+    assert split is not None and not split.many
     given = Given(learner.initial(), None, 8, SCHEDULE.peak, 0)
     fitted, memorised = trainer.tune(given, split.fit), trainer.tune(given, split.validation)
     assert trainer.loss(memorised, split.validation) < trainer.loss(fitted, split.validation)
     assert trainer.loss(memorised, split.fit) > trainer.loss(fitted, split.fit)
     assert trainer.tune(given).tobytes() == learner.alone(learner.initial(), 8, 0).tobytes()
+
+
+def test_where_patients_are_few_the_global_adapter_does_not_know_those_that_validate(make: Make) -> None:
+    learner, own = make(0), make(0)
+    own.tuning = PersonalSettings(method="none")
+    split = learner.split
+    assert split is not None and own.shared is None and learner.shared is split.fit
+    got, of_all = learner.train(learner.initial(), 0, 1), own.train(own.initial(), 0, 1)
+    fitted = own.fit(own.initial(), SCHEDULE.local_steps, SCHEDULE, 0, 1, among=split.fit)
+    assert got.vector.tobytes() == fitted.vector.tobytes() != of_all.vector.tobytes()
+    assert (got.num_examples, of_all.num_examples) == (len(split.fit), len(split.fit) + len(split.validation))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("client_app.personal.split.MANY", 2)
+        assert make(0).shared is None  # of many patients it knows hardly one by heart
 
 
 def test_training_lowers_the_held_out_loss(make: Make) -> None:

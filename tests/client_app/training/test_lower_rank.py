@@ -111,9 +111,10 @@ def test_its_node_says_so_and_divides(hospital: Hospital, tmp_path: Path) -> Non
 
 def test_ranks_are_part_of_what_nodes_agree_on() -> None:
     """Nodes that divide differently would not hold the same adapter."""
-    some = {ranks: adapted_model(CONFIG.model, replace(CONFIG.lora, ranks=ranks), 0) for ranks in ("", "2,2,2,1")}
-    assert len({adapted.layout.fingerprint for adapted in some.values()}) == 2
-    assert some[""].layout.blocks == some["2,2,2,1"].layout.blocks
+    given = ({"ranks": ""}, {"ranks": "2,2,2,1"}, {"ranks": "2,2,2,1", "divided": True})
+    layouts = [adapted_model(CONFIG.model, replace(CONFIG.lora, **one), 0).layout for one in given]
+    assert len({layout.fingerprint for layout in layouts}) == 3
+    assert layouts[0].blocks == layouts[1].blocks == layouts[2].blocks
 
 
 def test_another_process_makes_the_same_learner(own_home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ def alone_in_a_group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSWARD_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("GLOO_SOCKET_IFNAME", "lo")
+        patch.setattr(sys, "excepthook", sys.excepthook)  # torch puts its own there
         store = tmp_path_factory.mktemp("group") / "store"
         dist.init_process_group("gloo", init_method=f"file://{store}", rank=0, world_size=1)
         yield

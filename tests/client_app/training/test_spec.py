@@ -64,6 +64,7 @@ NEEDS = {  # keys that do not go without others
     "strategy.min-contributors": {"strategy.buffer-size": 4},
     "strategy.variance-reduction": {"strategy.weighting": "equal"},
     "strategy.rollback-ratio": {"strategy.rollback-ratio": 2.0},
+    "lora.divided": {"lora.ranks": "8,8,8,2"},
     "node.sharding": {"node.engine": "worker-group"},
 }
 

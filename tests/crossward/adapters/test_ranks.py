@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from crossward.adapters import ranks as module
 from crossward.adapters.ranks import Ranks
 from crossward.config.model_settings import LoraSettings
 
-SETTINGS = LoraSettings(rank=3, ranks="3,3,1,2")
+SETTINGS = LoraSettings(rank=3, ranks="3,3,1,2", divided=True)
 SHAPES = (("x.q.lora_A.weight", (3, 2)), ("x.q.lora_B.weight", (2, 3)), ("x.q.lora_core.weight", (3, 3)))
 COMPONENTS = [0, 0, 1, 1, 2, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 1, 1, 2, 2, 2, 2]
 
@@ -36,6 +38,11 @@ def test_a_sum_is_divided_by_the_hospitals_that_have_the_component() -> None:
     found = ranks().factors(slice(0, 21))
     assert found.dtype == np.float64
     assert found.tolist() == [[1.0, 4 / 3, 2.0][component] for component in COMPONENTS]
+
+
+def test_a_sum_is_left_as_it_is_unless_the_run_divides() -> None:
+    made = Ranks.of(SHAPES, replace(SETTINGS, divided=False))
+    assert made is not None and made.factors(slice(3, 21)).tolist() == [1.0] * 18
 
 
 def test_what_a_hospital_does_not_train_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:

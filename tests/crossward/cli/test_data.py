@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,21 @@ from xml.etree import ElementTree
 
 import pytest
 
+from crossward.adapters.tokenizers import load_tokenizer
 from crossward.cli.app import main
 
 SECRET = "Mrs Quill has a rash"
 CONFIG = "data.source=csv data.text-column=note data.patient-column=who"
 
 
+once_loaded = functools.lru_cache(load_tokenizer)
+
+
 @pytest.fixture(autouse=True)
 def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Twelve patients with two notes each, an empty note and a note without a patient."""
     monkeypatch.setenv("CROSSWARD_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("crossward.adapters.tokenizers.load_tokenizer", once_loaded)
     path = tmp_path / "notes.csv"
     rows = [f"{SECRET} {i} {j},{i},{'yes' if i % 3 else 'no'}" for i in range(12) for j in range(2)]
     path.write_text("note,who,outcome\n" + "\n".join([*rows, ",3,yes", f"{SECRET},,no"]) + "\n")

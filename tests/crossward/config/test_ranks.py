@@ -24,6 +24,12 @@ def test_what_is_no_rank_is_named(ranks: str) -> None:
         LoraSettings(rank=8, ranks=ranks)
 
 
+def test_there_is_nothing_to_divide_without_ranks() -> None:
+    assert RunConfig.read({"lora.ranks": "8,8,8,2", "lora.divided": True}).lora.divided
+    with pytest.raises(SettingsError, match=r"lora.divided is for hospitals of several ranks: set lora.ranks"):
+        RunConfig.read({"lora.divided": True})
+
+
 @pytest.mark.parametrize("ranks", ["4,4,4,2", "16,16,16,8"])
 def test_the_highest_is_the_runs(ranks: str) -> None:
     with pytest.raises(SettingsError, match=r"its highest rank is .*, expected lora.rank = 8"):

@@ -99,6 +99,11 @@ def test_a_run_that_trained_is_no_profile(finished: Any) -> None:
         opened_profile(open_run(finished.folder), None, None, None)
 
 
+def test_a_profile_is_no_adapter(folder: Path, key: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(folder), "--out", str(folder / "adapter"), "--key", str(key)]) == 1
+    assert "is a profile run, which trained nothing" in capsys.readouterr().err
+
+
 def test_a_record_that_was_changed_is_refused(made: Any, folder: Path, key: Path) -> None:
     path = folder / "versions" / "000001.payload"
     data = bytearray(path.read_bytes())

@@ -173,7 +173,8 @@ def test_a_ledger_that_was_edited_is_refused(copied: Any) -> None:
 def test_hospitals_of_several_ranks_replay_to_the_nodes_bits_too(
     configure: Callable[..., Any], federation: Callable[..., Any], tmp_path: Path
 ) -> None:
-    given = {"lora__ranks": "2,1,2", "strategy__buffer_size": 3, "train__local_steps": 1, "strategy__num_versions": 1}
+    given = {"lora__ranks": "2,1,2", "lora__divided": True, "strategy__buffer_size": 3}
+    given |= {"train__local_steps": 1, "strategy__num_versions": 1}
     done = federation(configure(run__state_dir=str(tmp_path / "state"), **given), tmp_path / "run")
     run, layout = open_run(done.folder), done.adapted.layout
     ranks = {event.site: event.rank for event in run.events if isinstance(event, Accepted)}

@@ -45,6 +45,8 @@ def test_two_models_or_files_are_refused(tmp_path: Path) -> None:
         ("a.csv", "id,Transcription,medical_specialty", {"data.text-column": "Transcription", "data.source": "csv"}),
         ("a.csv.gz", "note,subject_id", {"data.partition": "even", "data.patient-column": "subject_id"}),
         ("a.jsonl", '{"text": "secret", "ward": "x"}', {"data.source": "jsonl", "data.site-column": "ward"}),
+        ("a.json", '[{"text": "secret", "ward": "x"}]', {"data.source": "json", "data.site-column": "ward"}),
+        ("a.txt", "ward;text", {"data.source": "csv", "data.text-column": "text"}),
     ],
 )
 def test_columns_of_usual_names_are_found(tmp_path: Path, name: str, first: str, wanted: dict[str, str]) -> None:
@@ -87,11 +89,16 @@ def test_a_notes_toml_says_it_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
-        ("a.csv", b"what,who\n", r"which column holds the notes\? Set data.text-column to one of \['what', 'who'\]"),
-        ("a.csv", b"\xff\xfe\x00", "its first line cannot be read"),
-        ("a.jsonl", b"{'secret'}\n", r"its first line cannot be read \(JSONDecodeError\)"),
-        ("a.csv.gz", b"text\n", "its first line cannot be read"),
-        ("a.txt", b"text\n", "of no known kind"),
+        (
+            "a.csv",
+            b"what,title\n",
+            r"which column holds the notes\? Set data.text-column to one of the 2 fields \(title",
+        ),
+        ("a.csv", b"7,the secret\n", r"which column holds the notes\?.*not shown, of up to"),
+        ("a.csv", b"\xff\xfe\x00", "byte 0"),
+        ("a.jsonl", b"{'secret'}\n", r"line 1: not JSON \(character 1"),
+        ("a.csv.gz", b"text\n", "no sound gzip file"),
+        ("a.pdf", b"%PDF-1.4\n", "is a PDF document, not a table"),
     ],
 )
 def test_what_cannot_be_seen_is_asked_for(tmp_path: Path, name: str, data: bytes, says: str) -> None:

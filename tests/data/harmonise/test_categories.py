@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from crossward.config.data_settings import DataConfig
 from crossward.config.harmonising import CATEGORIES
 from data.harmonise.categories import Step
 from data.harmonise.document_types import LOINC, WORDS
@@ -45,6 +46,8 @@ def test_a_hospitals_own_mapping_comes_first_and_what_nobody_knows_is_named(piec
     assert step(piece(category=given))["kind"].to_pylist() == ["discharge summary", "other", "progress", *[""] * 7]
     said = step.report()
     assert "7 notes (Aktenvermerk, 1 not shown" in said and "Meier" not in said and "[categories]" in said
+    plain = Step(DataConfig(source="csv"))  # where a column of sites may stand for categories
+    assert plain(piece(category=["Ward 3"]))["kind"].to_pylist() == [""] and plain.report() == ""
 
 
 def test_tables_hold_common_categories_only() -> None:

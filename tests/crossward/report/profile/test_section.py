@@ -51,7 +51,7 @@ def test_the_card_shows_every_cell_that_has_notes_and_marks_what_is_rare_among_h
     assert "therapy" not in card and card.count(ALERT) == 1
     assert "noise" not in card and "deviation 12.5" in profile_section(replace(FOUND, deviation=12.5))
     assert "simulated hospitals" in profile_section(replace(FOUND, sealed=False))
-    assert "crossward data profile runs/&lt;x&gt; --key FILE" in unopened_section("runs/<x>")
+    assert "crossward data profile RUN_FOLDER --key FILE" in unopened_section()
 
 
 def test_the_terminal_shows_the_same() -> None:
