@@ -47,3 +47,6 @@ class PersonalSettings:
             "hospital": True,
         },
     )
+
+
+NOT_PERSONAL = PersonalSettings(method=NONE)  # nobody is set aside to validate one

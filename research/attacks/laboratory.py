@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from client_app.training.learner import AdaptedModel, LoraLearner, adapted_model
 from client_app.training.losses import summed_loss
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
+from crossward.config.personal_settings import NOT_PERSONAL
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import TrainSettings
 from data import DataConfig, Hospital, load_hospitals
@@ -217,7 +218,13 @@ class Laboratory:
         schedule = dataclasses.replace(self.schedule, local_steps=setting.steps)
         settings = TrainSettings(batch_size=setting.batch, precision="no")
         learner = LoraLearner(
-            self.adapted, self.hospitals[hospital], self.data, schedule, settings, on_progress=lambda _: None
+            self.adapted,
+            self.hospitals[hospital],
+            self.data,
+            schedule,
+            settings,
+            on_progress=lambda _: None,
+            personal=NOT_PERSONAL,
         )
         learner.train_tokens = notes
         return learner

@@ -39,6 +39,7 @@ from client_app.update.payloads import Payloads, Vault
 from client_app.update.quantise import quantise
 from crossward.config.encryption_schemes import BFV
 from crossward.config.encryption_settings import EncryptionSettings
+from crossward.config.personal_settings import NOT_PERSONAL
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import TrainSettings
 from crossward.encryption.key_format import ConsortiumKey
@@ -97,7 +98,9 @@ class Workbench:
         self.schedule = Schedule(versions=1, local_steps=steps)
         settings = TrainSettings()
         self.batch, self.grid = settings.batch_size, settings.loss_grid
-        self.learner = LoraLearner(bench.adapted, bench.sites[0].hospital, data, self.schedule, settings)
+        self.learner = LoraLearner(
+            bench.adapted, bench.sites[0].hospital, data, self.schedule, settings, personal=NOT_PERSONAL
+        )
         self.learner.on_progress = lambda report: None
         lengths = np.diff(self.tokens.offsets)
         count = len(self.tokens.patient_ids)

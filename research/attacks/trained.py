@@ -26,6 +26,7 @@ from client_app.training.learner import AdaptedModel, LoraLearner, adapted_model
 from client_app.training.losses import to_device, token_losses
 from client_app.training.trained import Vector
 from crossward.adapters import LoraSettings, ModelConfig, write_vector
+from crossward.config.personal_settings import NOT_PERSONAL
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import TrainSettings
 from data import DataConfig, Hospital, TokenDataset, load_hospitals, test_batches
@@ -200,7 +201,8 @@ class Bench:
 
     def learner(self, hospital: Hospital, tokens: TokenDataset | None = None, setting: str = DEFAULT) -> LoraLearner:
         """A hospital's learner in a setting, which trains on ``tokens`` (default: the hospital's own)."""
-        learner = LoraLearner(self.adapted, hospital, self.data, self.schedules[setting], TrainSettings())
+        schedule = self.schedules[setting]
+        learner = LoraLearner(self.adapted, hospital, self.data, schedule, TrainSettings(), personal=NOT_PERSONAL)
         learner.on_progress = lambda report: None
         if tokens is not None:
             learner.train_tokens = tokens

@@ -18,7 +18,7 @@ from client_app.training.loop import TrainingError, train_steps
 from client_app.training.notes_trainer import NotesTrainer
 from client_app.training.spec import site_name
 from crossward.adapters import AdapterError, LoraSettings, ModelConfig, read_vector
-from crossward.config.personal_settings import PersonalSettings
+from crossward.config.personal_settings import NOT_PERSONAL
 from crossward.config.schedule import Schedule
 from crossward.config.train_settings import TrainSettings
 from crossward.evaluation.labels import label_scores, scores
@@ -125,7 +125,7 @@ def test_a_neighbour_that_diverged_leaves_nothing_either(make: Make) -> None:
 
 def test_training_is_the_schedules_steps_over_the_hospitals_batches(make: Make) -> None:
     learner = make(0)
-    learner.tuning = PersonalSettings(method="none")  # nobody is set aside for a personal adapter
+    learner.tuning = NOT_PERSONAL  # nobody is set aside for a personal adapter
     got = learner.train(learner.initial(), 1, 5)
     learner.evaluate({"reset": learner.initial()})
     batches = train_batches(learner.train_tokens, 4, rng(5))
@@ -165,7 +165,7 @@ def test_training_alone_runs_through_a_whole_schedule(make: Make) -> None:
     got = learner.alone(learner.initial(), 4, 1, lambda step, loss: received.append(step))
     assert received == [0, 1, 2, 3]
     whole = make(0, schedule=replace(SCHEDULE, versions=1, local_steps=4))
-    whole.tuning = PersonalSettings(method="none")
+    whole.tuning = NOT_PERSONAL
     assert whole.train(whole.initial(), 0, 1).vector.tobytes() == got.tobytes()
 
 
@@ -196,7 +196,7 @@ def test_the_validation_patients_are_not_trained_on(make: Make) -> None:
 
 def test_where_patients_are_few_the_global_adapter_does_not_know_those_that_validate(make: Make) -> None:
     learner, own = make(0), make(0)
-    own.tuning = PersonalSettings(method="none")
+    own.tuning = NOT_PERSONAL
     split = learner.split
     assert split is not None and own.shared is None and learner.shared is split.fit
     got, of_all = learner.train(learner.initial(), 0, 1), own.train(own.initial(), 0, 1)

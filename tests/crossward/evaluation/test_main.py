@@ -264,7 +264,7 @@ def test_a_real_hospital_measures_what_it_kept_on_its_own_notes(
     args += [word for pair in sets for word in ("--set", pair)]
     assert main([*args, "--state-dir", str(state)]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "Ward: at home the personal adapter is " in text and "elsewhere the" not in text
+    assert "Ward: at home the " in text and "elsewhere the" not in text
     (found,) = strict((copied.folder / "evaluation.json").read_text())["joining"].values()
     assert set(found["home"]["adapters"]) == {"base", "global", "alone", "personal"} and found["elsewhere"] is None
     assert main(args) == 0, "the first simulated hospital's adapters are not the ward's"

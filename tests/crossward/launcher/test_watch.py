@@ -132,5 +132,6 @@ def test_silence_is_mentioned(log: Path) -> None:
     _, shown = follow(flower, [0], log, silence_s=0.1, status_every_s=0.7)  # a line that people do not see is no news
     assert any("waiting for Flower to start its ServerApp" in line for line in shown)
     own = b"INFO :      Waiting for 15 s: 1 task under way (Ridgeway: train.alone 15 s)\n"
-    _, shown = follow(FakeFlower(["running", "finished:completed"], open_=True, log=own), [1], log, silence_s=0.1)
+    flower = FakeFlower(["running", "finished:completed"], open_=True, log=own)
+    _, shown = follow(flower, [1], log, silence_s=0.1, status_every_s=0.7)
     assert any(line.endswith("s: 1 task under way (Ridgeway: train.alone 15 s)") for line in shown)
