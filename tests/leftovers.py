@@ -26,6 +26,13 @@ from tests.processes import cmdline, runs
 PYTEST, PYTEST_TIMEOUT = "PYTEST_CURRENT_TEST", signal.SIGALRM
 LOGGERS = ("", "flwr", "crossward", "asyncio")
 LIBRARIES = ("TORCH", "TRITON_", "KMP_")  # what they set when they are first imported
+# Likewise, and with these values alone: whichever module is the first to import the library, they stay, as it does.
+FIRST_IMPORT = {
+    ("RAY_CLIENT_MODE", "0"),  # ray: its client's mode has been read
+    ("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0"),  # flwr.simulation: ray does not start its workers by uv
+    ("BROWSER_USE_SETUP_LOGGING", "false"),  # flwr's task process: browser-use leaves loggers alone
+}
+RAY_WORKER, RAY_LIBRARIES = "ray._private.worker", "/ray/thirdparty_files"
 HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # which stay as long as their process
 PATIENCE = 60.0  # seconds for threads and processes that are ending to have ended
 
@@ -39,19 +46,29 @@ def process_state() -> dict[str, Any]:
         "locale": locale.setlocale(locale.LC_ALL),
         "time zone": time.tzname,
         "recursion limit": sys.getrecursionlimit(),
-        "exception hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook),
-        "import path": tuple(sys.path),
+        "exception hooks": (_excepthook(), threading.excepthook, sys.unraisablehook),
+        "import path": tuple(place for place in sys.path if not place.endswith(RAY_LIBRARIES)),
         "arguments": tuple(sys.argv),
         "numpy's errors": tuple(np.geterr().items()),
         "logging disabled": logging.root.manager.disable,
     }
     found |= {f"handler of {one.name}": signal.getsignal(one) for one in signal.Signals if one != PYTEST_TIMEOUT}
-    ours = {name: value for name, value in os.environ.items() if name != PYTEST and not name.startswith(LIBRARIES)}
-    found |= {f"variable {name}": value for name, value in ours.items()}
+    found |= {f"variable {name}": value for name, value in os.environ.items() if _of_ours(name, value)}
     for name in LOGGERS:
         logger = logging.getLogger(name)
         found[f"logger {name or 'root'}"] = (logger.level, logger.propagate, logger.disabled, tuple(logger.handlers))
     return found | _torch()
+
+
+def _of_ours(name: str, value: str) -> bool:
+    """Whether a variable is not one of pytest's or of those that libraries set when they are first imported."""
+    return name != PYTEST and not name.startswith(LIBRARIES) and (name, value) not in FIRST_IMPORT
+
+
+def _excepthook() -> Any:
+    """The hook for exceptions; of ray's, which its first import sets, the one that it calls in turn."""
+    ray = sys.modules.get(RAY_WORKER)
+    return ray.normal_excepthook if ray and sys.excepthook is ray.custom_excepthook else sys.excepthook
 
 
 def _umask() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +20,23 @@ import torch
 
 from tests.leftovers import differences, process_state, running, still_running
 
+ROOT = Path(__file__).parents[1]
 KINDS = ("handler of SIGUSR1", "umask", "socket timeout", "numpy's errors", "logger crossward", "torch's default type")
 KINDS += ("variable CROSSWARD_LEFT", "working directory", "import path")
+IMPORTS = """
+import flwr.common.logger  # which every process of the suite has
+from tests.leftovers import differences, process_state, running, still_running
+before, begun = process_state(), running()
+import os, sys
+import flwr.simulation.app, flwr.supercore.task_process.connector.browser_use, ray
+assert sys.excepthook.__module__ == "ray._private.worker" and "RAY_CLIENT_MODE" in os.environ
+assert "RAY_ENABLE_UV_RUN_RUNTIME_ENV" in os.environ and "BROWSER_USE_SETUP_LOGGING" in os.environ
+print(differences(before, process_state()) + still_running(begun))
+sys.excepthook = print
+os.environ["RAY_CLIENT_MODE"], os.environ["RAY_ADDRESS"] = "1", "here"
+sys.path.insert(0, "/left")
+print([found.split(":")[0] for found in differences(before, process_state())])
+"""
 
 
 @contextmanager
@@ -66,6 +83,15 @@ def test_each_kind_is_named_and_gone_when_it_is_put_right(kind: str, monkeypatch
         (found,) = differences(before, process_state())
         assert found.startswith(f"{kind}: was ")
     assert differences(before, process_state()) == []
+
+
+def test_a_first_import_of_a_library_leaves_nothing_that_counts_and_hides_nothing_that_does() -> None:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "BROWSER_USE_"))}
+    command = [sys.executable, "-c", IMPORTS]
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True, timeout=300)
+    imported, left_behind = map(ast.literal_eval, done.stdout.splitlines())
+    assert imported == []
+    assert left_behind == ["exception hooks", "import path", "variable RAY_ADDRESS", "variable RAY_CLIENT_MODE"]
 
 
 def test_a_thread_and_a_process_that_run_on_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reading.__main__ import check, summary
+from benchmarks.reading.__main__ import check, one, summary
 from benchmarks.reading.files import CSV, converted
 from benchmarks.reading.ways import WAYS, run
 
@@ -22,13 +22,15 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_all_ways_read_the_same_of_every_format(release: Path) -> None:
-    rows = [summary(way, path, [run(way, path)] * 2) for path in converted(release, 1).values() for way in WAYS]
+    """In this process, whose memory is not that of a way: it holds whatever tests before this one have imported."""
+    tries = [(way, path) for path in converted(release, 1).values() for way in WAYS]
+    rows = [summary(way, path, [{**run(way, path), "peak_mb": 0.0}] * 2) for way, path in tries]
     assert len(rows) == 9 and {row["rows"] for row in rows} == {50} and not check(rows)
     rows[4]["rows"] = 49
     assert "read different rows" in check(rows)[0]
 
 
 def test_too_much_memory_is_noticed(release: Path) -> None:
-    row = summary("ours", release / CSV, [run("ours", release / CSV)])
-    assert not check([row])
+    row = summary("ours", release / CSV, [one("ours", release / CSV)])
+    assert not check([row]) and row["peak_mb"] > 1
     assert "are above 600 MB" in check([{**row, "peak_mb": 601.0}])[0]
