@@ -33,7 +33,7 @@ from crossward.encryption.dither import KNOWN
 from crossward.encryption.plan import FieldPlan
 from crossward.evaluation.replay import open_run
 from crossward.ledger import reasons
-from crossward.ledger.events import Accepted, Duplicate, Event, Outcome, Refused, Version
+from crossward.ledger.events import Accepted, Duplicate, Event, Outcome, Refused, Resumed, Version
 from crossward.ledger.file import LedgerError
 from crossward.ledger.reasons import reason_of
 from crossward.ledger.state import RunState
@@ -210,6 +210,8 @@ class Soak(Callback):
         return NEW.fingerprint
 
     def on_event(self, event: Event, state: RunState) -> None:
+        if isinstance(event, Resumed):  # a server that was killed just after a line had shown it to nobody
+            self._accepted.update(state.buffer)
         if isinstance(event, Accepted):
             self._accepted.add(event.task)
         unasked = isinstance(event, Refused) and (reason_of(event.reason) in OWN or event.task in self._accepted)
