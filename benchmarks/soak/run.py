@@ -20,6 +20,7 @@ from benchmarks.soak import members as soak_members
 from benchmarks.soak.checks import Checks
 from benchmarks.soak.consortium import MOST_HOSPITALS, NEW, STRETCH, shared
 from benchmarks.soak.hospitals import DIMENSION, Books, SoakGrid, SoakHospital
+from benchmarks.soak.members import LIE
 from benchmarks.soak.memory import Memory
 from benchmarks.soak.server import LOSSES, Deaths, FaultyFolder, Killed, lose
 from benchmarks.soak.trouble import Faults
@@ -220,6 +221,8 @@ class Soak(Callback):
         if isinstance(event, Version) and self.strategy is not None:
             elsewhere = [*self.grid.on_their_way(), *self.faults.replies]
             self.memory.observe(event.version, self.strategy.state, elsewhere)
+            if not self._may_die() and event.version % 4 == 0 and not state.liars:
+                self.faults.due.add(LIE)  # a server that lives finds out who lied
 
     # ------------------------------------------------------------------ afterwards
 
