@@ -32,6 +32,8 @@ from crossward.protocol.messages import ANSWER, CONSENT, MEMBERSHIP, TRAIN, Answ
 from crossward.protocol.parts import Part, Payload, join
 from crossward.protocol.wire import read_reply, write_reply, write_task
 
+LIE = "member signs a wrong share"
+
 fault = functools.partial(any_fault, scheme=COMMITTEE)
 
 
@@ -227,7 +229,7 @@ def _tag(answer: Answer, call: Call) -> Answer:
     return replace(answer, tag=(answer.tag + call.rng.randint(1, TAG_PRIME - 1)) % TAG_PRIME)
 
 
-@fault("member signs a wrong share", ANSWER, untrue=True)
+@fault(LIE, ANSWER, untrue=True)
 def _(call: Call) -> Outcomes:
     return _lie(call.rng.choice((_flipped, _noise, _tag)))(call)
 

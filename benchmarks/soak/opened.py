@@ -14,7 +14,7 @@ from benchmarks.soak.consortium import UNTRUE, Shared, name_of
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.committee.spelling import Proof
 from crossward.evaluation.replay import Run
-from crossward.ledger.events import Corrected, Liar, Version
+from crossward.ledger.events import Accepted, Corrected, Dispatched, Event, Liar, Measured, Resumed, Version
 
 Records = Mapping[str, Mapping[str, frozenset[str]]]  # member -> list -> its updates
 
@@ -71,7 +71,10 @@ def unrecorded(versions: Mapping[int, Proof], found: Records, shared: Shared) ->
 
 
 def liars(run: Run, versions: Mapping[int, Proof], lies: Iterable[tuple[str, tuple[int, ...]]]) -> list[str]:
-    """Honest members that are called liars; lies in a record that nobody is named for."""
+    """Honest members that are called liars; lies in a record that nobody is named for.
+
+    Nobody is where the server died before two hospitals had verified the record made anew: the answers went with it.
+    """
     named = [event for event in run.events if isinstance(event, Liar)]
     wrong = [f"{event.member} is called a liar at version {event.version}" for event in named if event.member != UNTRUE]
     lied = {digest for digest, _ in lies}
@@ -80,6 +83,24 @@ def liars(run: Run, versions: Mapping[int, Proof], lies: Iterable[tuple[str, tup
     corrected = {event.version for event in run.events if isinstance(event, Corrected)}
     for number, proof in versions.items():
         used = UNTRUE in made[number].openers and proof.lists[0].digest in lied
-        if used and number in corrected and not run.state.versions[number].discarded and number not in settled:
+        if not used or number not in corrected or run.state.versions[number].discarded or number in settled:
+            continue
+        if not _forgotten(run.events, number):
             wrong.append(f"{UNTRUE} lied about version {number} and is not named")
     return wrong
+
+
+def _forgotten(events: Iterable[Event], number: int) -> bool:
+    """Whether the server died before two hospitals had verified what version ``number`` was last made anew of."""
+    anew, over, sent, verified = False, False, set[int](), set[str]()
+    for event in events:
+        if isinstance(event, Corrected) and event.version == number:
+            anew, over, sent, verified = True, False, set(), set()
+        elif isinstance(event, Resumed) and anew and not over:
+            return True
+        elif isinstance(event, Dispatched):
+            sent.add(event.task)
+            over = len(verified) >= 2  # it went on after their replies
+        elif isinstance(event, (Accepted, Measured)) and event.version >= number and event.task in sent:
+            verified.add(event.hospital)
+    return False

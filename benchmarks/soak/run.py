@@ -20,6 +20,7 @@ from benchmarks.soak import members as soak_members
 from benchmarks.soak.checks import Checks
 from benchmarks.soak.consortium import MOST_HOSPITALS, NEW, STRETCH, shared
 from benchmarks.soak.hospitals import DIMENSION, Books, SoakGrid, SoakHospital
+from benchmarks.soak.members import LIE
 from benchmarks.soak.memory import Memory
 from benchmarks.soak.server import LOSSES, Deaths, FaultyFolder, Killed, lose
 from benchmarks.soak.trouble import Faults
@@ -33,7 +34,7 @@ from crossward.encryption.dither import KNOWN
 from crossward.encryption.plan import FieldPlan
 from crossward.evaluation.replay import open_run
 from crossward.ledger import reasons
-from crossward.ledger.events import Accepted, Duplicate, Event, Outcome, Refused, Version
+from crossward.ledger.events import Accepted, Duplicate, Event, Outcome, Refused, Resumed, Version
 from crossward.ledger.file import LedgerError
 from crossward.ledger.reasons import reason_of
 from crossward.ledger.state import RunState
@@ -210,6 +211,8 @@ class Soak(Callback):
         return NEW.fingerprint
 
     def on_event(self, event: Event, state: RunState) -> None:
+        if isinstance(event, Resumed):  # a server that was killed just after a line had shown it to nobody
+            self._accepted.update(state.buffer)
         if isinstance(event, Accepted):
             self._accepted.add(event.task)
         unasked = isinstance(event, Refused) and (reason_of(event.reason) in OWN or event.task in self._accepted)
@@ -218,6 +221,8 @@ class Soak(Callback):
         if isinstance(event, Version) and self.strategy is not None:
             elsewhere = [*self.grid.on_their_way(), *self.faults.replies]
             self.memory.observe(event.version, self.strategy.state, elsewhere)
+            if not self._may_die() and event.version % 4 == 0 and not state.liars:
+                self.faults.due.add(LIE)  # a server that lives finds out who lied
 
     # ------------------------------------------------------------------ afterwards
 

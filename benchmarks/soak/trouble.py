@@ -101,8 +101,9 @@ class Faults:
     """Draws faults from a seed and counts them; those of the committee's questions from a bag of their own.
 
     ``forged`` are tasks whose reply nobody's key vouches for, ``lies`` the lists and subsets for which the untrue
-    member signed a wrong share, ``jumped`` versions of whose evaluation one hospital lied, ``allowed`` what a member
-    did that it must not, ``asked`` the last questions that each member answered.
+    member signed a wrong share, ``due`` the names of faults that come as soon as they fit a message, ``jumped``
+    versions of whose evaluation one hospital lied, ``allowed`` what a member did that it must not, ``asked`` the last
+    questions that each member answered.
     """
 
     rng: random.Random
@@ -116,6 +117,7 @@ class Faults:
     replies: deque[RecordDict] = field(default_factory=lambda: deque(maxlen=6))
     backups: dict[int, Path] = field(default_factory=dict)
     lies: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    due: set[str] = field(default_factory=set)
     jumped: set[int] = field(default_factory=set)
     allowed: list[str] = field(default_factory=list)
     asked: dict[int, deque[tuple[Task, bytes]]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=2)))
@@ -154,6 +156,10 @@ class Faults:
             (hospital.vault, hospital.book), hospital.keys_due = hospital.keys_due, None
 
     def _draw(self, message_type: str, task: Task, hospital: SoakHospital) -> Kind | None:
+        for kind in FAULTS if self.due and not hospital.repair else ():
+            if kind.name in self.due and self._fits(kind, message_type, task, hospital):
+                self.due.remove(kind.name)
+                return kind
         if hospital.repair or self.rng.random() >= (self.rate if message_type == TRAIN else self.rate / 3):
             return None
         committee = message_type in QUESTIONS and self.rng.random() < 0.7
@@ -163,9 +169,13 @@ class Faults:
             bag += [kind for kind in kinds if self.counts[kind.name] < kind.most]
             self.rng.shuffle(bag)
         for kind in bag:
-            fits = kind.on in ("", message_type) and not (task.last and kind.on == EVALUATE)
-            fits &= not kind.untrue or name_of(hospital.number) == UNTRUE
-            if fits and not (kind.wipes and hospital.number < SPARED):
+            if self._fits(kind, message_type, task, hospital):
                 bag.remove(kind)
                 return kind
         return None
+
+    @staticmethod
+    def _fits(kind: Kind, message_type: str, task: Task, hospital: SoakHospital) -> bool:
+        fits = kind.on in ("", message_type) and not (task.last and kind.on == EVALUATE)
+        fits &= not kind.untrue or name_of(hospital.number) == UNTRUE
+        return fits and not (kind.wipes and hospital.number < SPARED)

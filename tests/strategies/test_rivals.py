@@ -37,7 +37,7 @@ def test_a_strategy_brings_its_rule_and_settings_replace_parts_of_it(name: str) 
         values |= {"strategy.buffer-size": 1, "strategy.min-contributors": 1}
     assert read_settings(StrategySettings, values).rule == RULES[name]
     values |= {"strategy.weighting": "corrected", "strategy.exponents": "0,2,3"}
-    expected = WeightRule("corrected", RULES[name].damping, 0.0, 2.0, 3.0)
+    expected = WeightRule("corrected", RULES[name].damping, 0.0, 2.0, 3.0, RULES[name].loss_limit)
     assert read_settings(StrategySettings, values).rule == expected
 
 
