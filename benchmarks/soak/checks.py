@@ -130,11 +130,15 @@ class Checks:
         return wrong + opened.unrecorded(proofs, found, self.shared) + opened.liars(self.run, proofs, lies)
 
     def arrived(self) -> list[SoakHospital]:
-        """Hospitals that answered from the last version, and whose state the ledger does not call another."""
+        """Hospitals that answered from the last version, whose state the ledger does not call another.
+
+        Whoever's disk was damaged after that, and still waits for somebody to look after it, is none of them.
+        """
         sites = {event.site for event in self.events(Measured) if event.version == self.version}
         reported = [event for event in self.events(Disagreement) if event.version == self.version]
         disagreeing = {name for event in reported for name in (*event.hospitals, f"node-{event.node}")}
-        return [h for h in self.hospitals if f"toy-{h.number}" in sites and not disagreeing & self.names[h.number]]
+        sound = [h for h in self.hospitals if f"toy-{h.number}" in sites and not h.repair]
+        return [h for h in sound if not disagreeing & self.names[h.number]]
 
     def replay(self) -> list[str]:
         """Hospitals at the last version whose integers or floats are not those of the replayed ledger."""

@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.soak import faults as soak_faults
 from benchmarks.soak import lies as soak_lies
 from benchmarks.soak import members as soak_members
+from benchmarks.soak.chance import drawn_from
 from benchmarks.soak.checks import Checks
 from benchmarks.soak.consortium import MOST_HOSPITALS, NEW, STRETCH, shared
 from benchmarks.soak.hospitals import DIMENSION, Books, SoakGrid, SoakHospital
@@ -141,7 +142,11 @@ class Soak(Callback):
     # ------------------------------------------------------------------ the run
 
     def run(self) -> Soaked:
-        """Soak, check, and count."""
+        """Soak, check, and count; the same again with the same seed."""
+        with drawn_from(random.Random(self.out.seed + 2)):
+            return self._run()
+
+    def _run(self) -> Soaked:
         began = time.perf_counter()
         run_folder = self.folder / "run"
         folder = FaultyFolder.create(run_folder, self.config, PLAN, durable=False)
