@@ -35,7 +35,11 @@ def settings_classes() -> dict[str, type[Any]]:
                 warnings.simplefilter("ignore")
                 module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
             for name, thing in vars(module).items():
-                own = dataclasses.is_dataclass(thing) and getattr(thing, "__module__", "") == module.__name__
+                own = (
+                    isinstance(thing, type)
+                    and dataclasses.is_dataclass(thing)
+                    and getattr(thing, "__module__", "") == module.__name__
+                )
                 if own and any("key" in f.metadata for f in dataclasses.fields(thing)):
                     found[name] = thing  # type: ignore[assignment]
     return found
