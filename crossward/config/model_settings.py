@@ -161,7 +161,7 @@ class LoraSettings:
         if self.ranks and max(self.hospital_ranks) != self.rank:
             raise SettingsError(
                 f"lora.ranks = {self.ranks!r}: its highest rank is {max(self.hospital_ranks)}, expected lora.rank = "
-                f"{self.rank}. Lower lora.rank, or give the hospitals that train all of it that rank."
+                f"{self.rank}. Set lora.rank to that, or the highest of lora.ranks to {self.rank}."
             )
         if not (math.isfinite(self.alpha) and self.alpha > 0):
             raise SettingsError(f"lora.alpha = {self.alpha}: expected a finite number above 0.")

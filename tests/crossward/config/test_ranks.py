@@ -32,7 +32,7 @@ def test_there_is_nothing_to_divide_without_ranks() -> None:
 
 @pytest.mark.parametrize("ranks", ["4,4,4,2", "16,16,16,8"])
 def test_the_highest_is_the_runs(ranks: str) -> None:
-    with pytest.raises(SettingsError, match=r"its highest rank is .*, expected lora.rank = 8"):
+    with pytest.raises(SettingsError, match=r"its highest rank is .*, expected lora.rank = 8. Set lora.rank"):
         LoraSettings(rank=8, ranks=ranks)
 
 
