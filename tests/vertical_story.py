@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -169,7 +169,7 @@ def score(
 
 
 @pytest.fixture
-def vertical_story(tmp_path: Path) -> Callable[..., VerticalStory]:
+def vertical_story(tmp_path: Path) -> Iterator[Callable[..., VerticalStory]]:
     """Makes run folders of vertical runs."""
     made: list[VerticalStory] = []
 
@@ -177,4 +177,6 @@ def vertical_story(tmp_path: Path) -> Callable[..., VerticalStory]:
         made.append(VerticalStory(tmp_path / f"run-{len(made)}", *args, **config))
         return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        one.ledger.close()
