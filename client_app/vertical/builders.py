@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from data.party import PartyData
+from data.party.own import load_own, read_party
+from data.party.simulated import load_simulated, party_of
 from flwr.app import Context
 
 from client_app.committee.rosters import hospital_roster, simulated_roster
@@ -28,9 +31,6 @@ from crossward.encryption.identity import load_identity
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.machine.paths import own_folder
 from crossward.protocol.vertical.messages import Work
-from data.party import PartyData
-from data.party.own import load_own, read_party
-from data.party.simulated import load_simulated, party_of
 
 
 def build_party(context: Context, work: Work) -> Party:

@@ -70,7 +70,9 @@ class PartyKeys:
         public = self.identity.public_key().public_bytes_raw()
         one = Introduction(self.name, public, self.roster.fingerprint, self.sealing.public, holds, outcome)
         signature = self.identity.sign(one.signed_bytes(self.lineage))
-        return Introduction(*(getattr(one, name) for name in ("name", "public_key", "roster", "key", "holds")), outcome, signature)
+        return Introduction(
+            *(getattr(one, name) for name in ("name", "public_key", "roster", "key", "holds")), outcome, signature
+        )
 
     def check(self, one: Introduction) -> Introduction:
         """The introduction of another party, if the roster knows its identity and it signed this.

@@ -26,12 +26,13 @@ REPRESENT, COMBINE, APPROACH, FINISH, DISTIL = "represent", "combine", "approach
 ACTIONS = (HELLO, BLIND, RAISE, MATCH, PIN, REPRESENT, COMBINE, APPROACH, FINISH, DISTIL)
 
 # What envelopes hold.
-DECLARED, SET, POSITIONS = "declared", "set", "positions"
+DECLARED, SET, RECEIPTS, POSITIONS, DIGEST = "declared", "set", "receipts", "positions", "digest"
 EMBEDDINGS, TARGETS, PREDICTIONS = "embeddings", "targets", "predictions"
 INPUTS: dict[str, tuple[str, ...]] = {
-    RAISE: (DECLARED, SET),
-    MATCH: (DECLARED, SET),
+    RAISE: (DECLARED, SET, RECEIPTS),
+    MATCH: (DECLARED, SET, RECEIPTS),
     PIN: (POSITIONS,),
+    REPRESENT: (DIGEST,),
     COMBINE: (EMBEDDINGS,),
     APPROACH: (TARGETS,),
     FINISH: (EMBEDDINGS,),
