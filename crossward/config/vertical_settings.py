@@ -16,6 +16,10 @@ PROTECTIONS = (SEALED, NOISED, ENCRYPTED)
 class VerticalSettings:
     """Keys under ``vertical.``."""
 
+    parties: int = field(
+        default=3,
+        metadata={"key": "vertical.parties", "help": "How many parties take part.", "min": 2, "max": 64},
+    )
     exchanges: int = field(
         default=3,
         metadata={
