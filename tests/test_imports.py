@@ -97,6 +97,7 @@ HOLDERS = {
         f"crossward.encryption.{name}"
         for name in (
             "holder",
+            "forward",
             "parallel",
             "secret",
             "bfv_key",
