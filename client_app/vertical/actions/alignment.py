@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from crossward.alignment.given import Given
+from crossward.alignment.identifiers import Normalisation
 from crossward.alignment.psi import Party as Aligner
 from crossward.alignment.receipts import Receipt
 from crossward.alignment.ring import Declared, Ring
@@ -37,8 +38,9 @@ def _aligner(party: Party, turn: Turn) -> Aligner:
 
 
 def _given(party: Party) -> Given:
-    rules = party.data.rules
-    return Given(party.data.patients, party.keys.pepper, rules, padding=max(party.config.vertical.padding, 1))
+    settings = party.config.vertical
+    rules = Normalisation(prefixes=tuple(filter(None, map(str.strip, settings.prefixes.split(",")))))
+    return Given(party.data.patients, party.keys.pepper, rules, padding=max(settings.padding, 1))
 
 
 def blind(party: Party, turn: Turn) -> None:
