@@ -16,14 +16,27 @@ from flwr.clientapp import ClientApp
 from client_app.vertical.actions import ACTIONS
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
-from client_app.vertical.party import Action, Party
+from client_app.vertical.party import Action, Party, Turn
 from crossward.config.run_config import RunConfig
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.identity import public_of
 from crossward.encryption.secret import Secret
 from crossward.ledger.events import Event
 from crossward.ledger.vertical_state import VerticalState
-from crossward.protocol.vertical.messages import FAILED, REFUSED, Answer, NotDone, Work
+from crossward.protocol.vertical.messages import (
+    APPROACH,
+    COMBINE,
+    EMBEDDINGS,
+    FAILED,
+    FINISH,
+    PREDICTIONS,
+    REFUSED,
+    REPRESENT,
+    TARGETS,
+    Answer,
+    NotDone,
+    Work,
+)
 from crossward.protocol.vertical.wire import read_work, write_answer
 from crossward.simulation.virtual_grid import Fault, Speed, VirtualClock, VirtualGrid, VirtualNode
 from data.party import PartyData
@@ -53,6 +66,22 @@ def table(name: str, numbers: Iterable[int], seed: int = 3) -> PartyData:
 def own_tables() -> dict[str, PartyData]:
     """A table for each party: the common patients and a few of its own."""
     return {name: table(name, [*COMMON, *OWN[name]]) for name in NAMES}
+
+
+def passing(party: Party, turn: Turn) -> None:
+    """An action that trains nothing: sends what its step's kind of envelope is, and keeps what it got."""
+    kinds = {one.kind for one in turn.work.inbox}
+    got = {kind: sorted(turn.mail.opened(turn.work.inbox, kind)) for kind in sorted(kinds)}
+    turn.facts["got"] = repr(got)
+    if turn.work.action in SENT:
+        kind = SENT[turn.work.action]
+        for other in turn.others if party.has_outcome else (turn.holder,):
+            turn.mail.send(other, kind, [f"{party.keys.name} {turn.work.step}".encode(), b"second"])
+
+
+SENT = {REPRESENT: EMBEDDINGS, APPROACH: EMBEDDINGS, COMBINE: TARGETS, FINISH: PREDICTIONS}
+PASSING: dict[str, Action] = dict.fromkeys(ACTIONS, passing)
+"""Actions for tests of what is between parties."""
 
 
 @dataclass
