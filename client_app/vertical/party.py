@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from data.party import PartyData
-
 from client_app.vertical.envelopes import Mail
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
@@ -23,6 +21,7 @@ from client_app.vertical.records import StepRecords
 from crossward.config.run_config import RunConfig
 from crossward.machine.files import write_atomic
 from crossward.protocol.vertical.messages import HELLO, Answer, Done, Facts, Introduction, Work
+from data.party import PartyData
 
 PINNED = "data.sha256"
 

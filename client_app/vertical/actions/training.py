@@ -22,6 +22,7 @@ from client_app.vertical.learning.exchange import targets
 from client_app.vertical.learning.metrics import metrics
 from client_app.vertical.learning.splits import Split
 from client_app.vertical.learning.top import JointModel, TopSettings
+from client_app.vertical.models import Owner
 from client_app.vertical.party import Party, Turn
 from client_app.vertical.protection import protected
 from crossward.protocol.vertical.messages import EMBEDDINGS, PREDICTIONS, TARGETS, Facts
@@ -42,7 +43,7 @@ def represent(party: Party, turn: Turn) -> None:
 
 def _send(party: Party, turn: Turn, embeddings: Floats) -> None:
     """Send the label holder embeddings of the common patients, protected as the run asks."""
-    released = protected(party, embeddings, turn.facts)
+    released = protected(party, turn, embeddings, turn.facts)
     turn.mail.send(turn.holder, EMBEDDINGS, [to_bytes(released)])
 
 
@@ -121,7 +122,7 @@ def blocks_of(
     return Blocks.scatter(patients, [Part(rows, sent[name]) if name in sent else nobody for name in others])
 
 
-def kept_blocks(party: Party, others: tuple[str, ...]) -> Blocks:
+def kept_blocks(party: Owner, others: tuple[str, ...]) -> Blocks:
     """The blocks that the label holder trained on last."""
     sent = load(party.folder / BLOCKS, "the embeddings of the other parties")
     return blocks_of(sent, others, common_rows(party), len(party.data.patients), party.config.vertical.dim)
