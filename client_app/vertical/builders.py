@@ -50,7 +50,7 @@ def _simulated(context: Context, work: Work) -> Party:
     key = simulated_key(config.encryption)
     keys = _keys(identity_path(state, number), lambda _: simulated_parties(state, names), key, folder, work.lineage)
     load = functools.partial(load_simulated, config, number, parties)
-    return Party(keys, config, folder, load, what.holds, what.has_outcome, ACTIONS)
+    return Party(keys, config, folder, load, what.holds, what.has_outcome, ACTIONS, (number, parties))
 
 
 def _real(context: Context, work: Work) -> Party:
