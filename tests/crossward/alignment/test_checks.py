@@ -208,9 +208,7 @@ def test_receipts_whose_ends_do_not_meet(tmp_path: Path) -> None:
         with pytest.raises(AlignmentError, match=f"no receipt from {one.party} for the set of {one.origin}"):
             check_receipts(ring, declared, rest, returned)
         changed = dataclasses.replace(one, received="0" * 64)
-        with pytest.raises(
-            AlignmentError, match=rf"the set of {one.origin} changed between \w+ and {one.party}"
-        ):
+        with pytest.raises(AlignmentError, match=rf"the set of {one.origin} changed between \w+ and {one.party}"):
             check_receipts(ring, declared, [*rest, changed], returned)
     with pytest.raises(AlignmentError, match="the set of heart changed between laboratory and heart"):
         check_receipts(ring, declared, receipts, "0" * 64)
