@@ -9,25 +9,24 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from crossward.encryption.forward.keys import SCHEMA, WIDTH, ForwardPublic, framed
+from crossward.encryption.forward.frames import SCHEMA, WIDTH, array, framed, integer, other_version, string
+from crossward.encryption.forward.keys import ForwardPublic
 from crossward.encryption.forward.library import ForwardError, heu
 
-_CELL = b"\xda\x01\x0d\x91"  # a msgpack string of 269 bytes, with an array of one number in it
+_ONE_NUMBER = b"\x91"  # an array of one
+_CELL = b"\xda" + (len(_ONE_NUMBER) + 3 + WIDTH + len(SCHEMA)).to_bytes(2, "big") + _ONE_NUMBER
 
 
 def to_bytes(ciphertexts: Any) -> bytes:
     """A matrix of the library's ciphertexts, ``WIDTH`` bytes each."""
-    written = ciphertexts.serialize()
-    count, at, out = ciphertexts.size, _header(ciphertexts.rows, ciphertexts.cols), []
-    position = len(at)
-    for _ in range(count):
-        size = int.from_bytes(written[position + 1 : position + 3], "big")
-        cell = written[position + 3 : position + 3 + size]
-        length = int.from_bytes(cell[2:4], "big")
-        if cell[:2] != b"\x91\xda" or cell[4 + length :] != SCHEMA or length > WIDTH:
-            raise ForwardError("sf-heu writes ciphertexts in another form than version 0.5.2b0 does; install that one")
-        out.append(cell[4 : 4 + length].ljust(WIDTH, b"\0"))
-        position += 3 + size
+    written, out = ciphertexts.serialize(), []
+    position = len(_header(ciphertexts.rows, ciphertexts.cols))
+    for _ in range(ciphertexts.size):
+        cell, position = string(written, position)
+        number, end = string(cell, len(_ONE_NUMBER))
+        if cell[end:] != SCHEMA or len(number) > WIDTH:
+            raise other_version()
+        out.append(number.ljust(WIDTH, b"\0"))
     return b"".join(out)
 
 
@@ -58,20 +57,4 @@ def from_bytes(public: ForwardPublic, data: bytes, rows: int, columns: int, what
 
 
 def _header(rows: int, columns: int) -> bytes:
-    return b"\x94" + _integer(rows) + _integer(columns) + b"\x02" + _array(rows * columns)
-
-
-def _integer(value: int) -> bytes:
-    """msgpack's shortest form."""
-    if value < 1 << 7:
-        return bytes([value])
-    for marker, size in ((b"\xcc", 1), (b"\xcd", 2), (b"\xce", 4)):
-        if value < 1 << (8 * size):
-            return marker + value.to_bytes(size, "big")
-    raise ForwardError(f"a matrix of ciphertexts with a side of {value} is too large")
-
-
-def _array(count: int) -> bytes:
-    if count < 16:
-        return bytes([0x90 | count])
-    return b"\xdc" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdd" + count.to_bytes(4, "big")
+    return b"\x94" + integer(rows) + integer(columns) + b"\x02" + array(rows * columns)

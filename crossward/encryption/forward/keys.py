@@ -19,23 +19,17 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from crossward.encryption.forward.frames import SCHEMA, WIDTH, framed, other_version, string
 from crossward.encryption.forward.library import ForwardError, heu
 from crossward.encryption.forward.plan import CAPACITY
 
 BITS = 2048
-WIDTH = 257  # bytes of a number below n, which has at most 2,055 bits
 PUBLIC_BYTES = 3 * WIDTH
 SECRET_BYTES = 7 * WIDTH
 SHORT = 110  # bits of the library's randomness
-SCHEMA = (1).to_bytes(8, "little")  # the library's index of Okamoto-Uchiyama
 _CAPACITY = b"\xcd" + CAPACITY.to_bytes(2, "big")  # as the library writes it; some of its keys have room for a bit more
 _ZEROS_ONLY = b"\x0a"  # tables for plaintexts of 10 bits: these keys encrypt nothing but zero
 SEALING, SENDING = 2, 3  # times SHORT bits of randomness
-
-
-def framed(number: int) -> bytes:
-    """A number as the library writes it: a msgpack string of fixed length, little-endian."""
-    return b"\xda\x01\x01" + number.to_bytes(WIDTH, "little")
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ class ForwardKey:
         kit = heu("numpy").setup(heu("phe").SchemaType.OU, BITS)
         numbers, rest = _numbers(kit.public_key().serialize())
         if rest[:1] + rest[3:] != _CAPACITY[:1] + SCHEMA or rest[1:3] < _CAPACITY[1:]:
-            raise ForwardError("sf-heu writes keys in another form than version 0.5.2b0 does; install that version")
+            raise other_version()
         return cls(ForwardPublic(b"".join(n.to_bytes(WIDTH, "little") for n in numbers)), kit.secret_key().serialize())
 
     @functools.cached_property
@@ -131,7 +125,6 @@ def _numbers(written: bytes) -> tuple[list[int], bytes]:
     """The three numbers of a public key that the library wrote, and the bytes behind them."""
     found, at = [], 1
     for _ in range(3):
-        length = int.from_bytes(written[at + 1 : at + 3], "big")
-        found.append(int.from_bytes(written[at + 3 : at + 3 + length], "little"))
-        at += 3 + length
+        number, at = string(written, at)
+        found.append(int.from_bytes(number, "little"))
     return found, written[at:]

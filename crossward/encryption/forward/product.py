@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossward.encryption.forward import cells
+from crossward.encryption.forward.bit_planes import BitPlanes
 from crossward.encryption.forward.keys import SENDING, ForwardKey, ForwardPublic
 from crossward.encryption.forward.library import ForwardError
 from crossward.encryption.forward.plan import ProductPlan
@@ -70,11 +71,11 @@ def multiply(public: ForwardPublic, plan: ProductPlan, sealed: bytes, right: Arr
     """
     whole = plan.right.encode(_shaped(right, (plan.inner, plan.columns), "weights"), "weights")
     found = cells.from_bytes(public, sealed, plan.groups, plan.inner, "sealed embeddings")
-    kit, mask = public.kit(), Mask(secrets.token_bytes(plan.groups * plan.slots * plan.columns * _mask_bytes(plan)))
-    evaluator = kit.evaluator()
-    product = evaluator.matmul(found, kit.array(whole.astype(object)))
+    mask = Mask(secrets.token_bytes(plan.groups * plan.slots * plan.columns * _mask_bytes(plan)))
     blinding = public.encrypt(_packed(plan, mask.values(plan) + plan.value_bound), SENDING)
-    return cells.to_bytes(evaluator.add(product, blinding)), mask
+    evaluator, weights = public.kit().evaluator(), BitPlanes(whole, plan.right)
+    products = (evaluator.add(weights.times(evaluator, found[g, :]), blinding[g, :]) for g in range(plan.groups))
+    return b"".join(cells.to_bytes(product) for product in products), mask
 
 
 def open_masked(key: ForwardKey, plan: ProductPlan, masked: bytes) -> bytes:
@@ -86,7 +87,7 @@ def open_masked(key: ForwardKey, plan: ProductPlan, masked: bytes) -> bytes:
         ``masked`` is no such message, or a number lies beyond what the plan allows: somebody multiplied other numbers
         than agreed, possibly to find the secret key. Stop working with that party.
     """
-    found = key.decrypt(cells.from_bytes(key.public, masked, plan.groups, plan.columns, "masked products"))
+    found = key.decrypt(cells.from_bytes(key.public, masked, plan.groups * plan.columns, 1, "masked products"))
     limit = 1 << (plan.slots * plan.slot_bits)
     numbers = found.reshape(-1).tolist()
     if any(not 0 <= number < limit for number in numbers):

@@ -17,7 +17,8 @@ pytest.importorskip("heu", reason="sf-heu has a build for Python 3.11 only")
 from crossward.encryption.forward import cells
 from crossward.encryption.forward.disclosure import Disclosure
 from crossward.encryption.forward.fixed_point import FixedPoint
-from crossward.encryption.forward.keys import SEALING, SENDING, WIDTH, ForwardKey, ForwardPublic, _kits
+from crossward.encryption.forward.frames import WIDTH
+from crossward.encryption.forward.keys import SEALING, SENDING, ForwardKey, ForwardPublic, _kits
 from crossward.encryption.forward.library import ForwardError, heu
 from crossward.encryption.forward.plan import CAPACITY, GUARD, ProductPlan
 from crossward.encryption.forward.product import Mask, multiply, open_masked, seal, unmask
@@ -203,6 +204,15 @@ def test_bytes_that_are_no_ciphertexts_are_refused(
     sealed = spoil(seal(key.public, PLAN, matrices[0]), key.public.numbers[0])
     with pytest.raises(ForwardError, match=message):
         multiply(key.public, PLAN, sealed, matrices[1])
+
+
+def test_ciphertexts_are_read_back_whatever_their_size(key: ForwardKey) -> None:
+    """One in a thousand is short enough for the library to write it in another form."""
+    n = key.public.numbers[0]
+    numbers = [n - 2, 3, 3**20, 1 << 1800, (1 << 2040) + 1, 3 << 2038, *(3**i for i in range(900, 1270, 10))]
+    data = b"".join(number.to_bytes(WIDTH, "little") for number in numbers)
+    assert cells.to_bytes(cells.from_bytes(key.public, data, len(numbers), 1, "")) == data
+    assert cells.to_bytes(cells.from_bytes(key.public, data * 20, 20, len(numbers), "")) == data * 20
 
 
 def test_wrong_shapes_values_and_keys_are_refused(key: ForwardKey, matrices: tuple[np.ndarray, np.ndarray]) -> None:
