@@ -1,7 +1,7 @@
 """What people see of a run by its scenario: the page and the live view. ``VIEWS`` has an entry for each.
 
-Not for: what is on a page (``crossward.report.page``) or in a live view
-(``crossward.report.watch.command``).
+Not for: what is on a page (``crossward.report.page``, ``crossward.report.vertical.page``) or in a live view
+(``crossward.report.watch.command``, ``crossward.report.vertical.watch``).
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossward.config.scenarios import HORIZONTAL
+from crossward.config.scenarios import HORIZONTAL, TRANSFER, VERTICAL
 from crossward.report import page
 from crossward.report.document import write_page
 from crossward.report.reported_loss import ExactLoss
+from crossward.report.vertical.page import draw_vertical_page
+from crossward.report.vertical.watch import VerticalFollower
 from crossward.report.watch.command import Follower
 from crossward.report.watch.follow import LedgerFollower
 
@@ -32,7 +34,8 @@ class Views:
 
 
 _HORIZONTAL = Views(page.draw_page, lambda folder, exact: Follower(folder, exact=exact))
-VIEWS: dict[str, Views] = {HORIZONTAL: _HORIZONTAL}
+_VERTICAL = Views(lambda folder, _: draw_vertical_page(folder), lambda folder, _: VerticalFollower(folder))
+VIEWS: dict[str, Views] = {HORIZONTAL: _HORIZONTAL, VERTICAL: _VERTICAL, TRANSFER: _VERTICAL}
 
 
 def scenario_of(folder: Path) -> str:

@@ -3,7 +3,7 @@
 In a terminal the view follows the run until it has finished or Ctrl-C; otherwise, or where asked for, it is printed
 once as plain text.
 
-Not for: what a line means or how it is drawn (``crossward.report.watch.command``).
+Not for: what a line means or how it is drawn (``crossward.report.watch.command``, ``crossward.report.vertical.watch``).
 """
 
 from __future__ import annotations
