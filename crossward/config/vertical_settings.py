@@ -160,3 +160,8 @@ class VerticalSettings:
                 f"vertical.epsilon = {self.epsilon:g} adds no noise with vertical.protection = {self.protection!r}: "
                 f"set that to {NOISED!r}, or remove vertical.epsilon"
             )
+        if self.protection == ENCRYPTED and not self.exchanges:
+            raise ValueError(
+                f"vertical.exchanges = 0 with vertical.protection = {ENCRYPTED!r} would give the label holder no "
+                "product: set it to 1 or more"
+            )

@@ -166,7 +166,7 @@ class Measuring:
 
 
 def closed(rows: list[Measured]) -> float | None:
-    """How much of the way in AUROC from the better side alone to ``central`` the joint model goes; None where unknown."""
+    """How much of the way in AUROC from the better side alone to "central" the joint model goes; None: unknown."""
     on = {one.model: one.found.auroc for one in rows if one.where == COMMON}
     joint, central = on.get(JOINT), on.get(CENTRAL)
     sides = [on[name] for name in MODELS if on.get(name) is not None]

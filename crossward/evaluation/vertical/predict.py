@@ -108,8 +108,9 @@ def predict(opened: Opened, kind: str, without: Sequence[str] = ()) -> Predicted
     owner, patients = opened.owner, len(opened.owner.data.patients)
     path = owner.folder / _FILES[kind]
     if kind == JOINT and not opened.is_holder:
-        raise EvaluationError(f"{owner.name} is not the label holder, which has the joint model: use --model
-        {DISTILLED}")
+        raise EvaluationError(
+            f"{owner.name} is not the label holder, which has the joint model: use --model {DISTILLED}"
+        )
     if not path.exists():
         raise EvaluationError(
             f"{owner.name} has no {kind} model of this run (it would be {path}): the run ended before it was made, or "
@@ -145,8 +146,6 @@ def write(predicted: Predicted, path: Path) -> None:
     buffer = io.StringIO()
     rows = csv.writer(buffer, lineterminator="\n")
     rows.writerow(["patient", "probability", "other_parties"])
-    for patient, probability, others in zip(
-        predicted.patients, predicted.probabilities, predicted.others, strict=True
-    ):
+    for patient, probability, others in zip(predicted.patients, predicted.probabilities, predicted.others, strict=True):
         rows.writerow([patient, f"{probability:.4f}", others])
     write_atomic(path, buffer.getvalue(), private=True)

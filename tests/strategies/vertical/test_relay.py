@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flwr.app import Message
 
+from client_app.vertical import models
+from client_app.vertical.actions.alignment import common_rows
 from crossward.config.run_config import RunConfig
 from crossward.ledger.lines import read_line
 from crossward.ledger.vertical_events import PartyAbsent, StepDone, StepFailed
@@ -204,3 +207,26 @@ def test_exactly_one_party_has_the_outcome(tmp_path: Path, without: tuple[str, .
         data["clinic"] = replace(data["clinic"], outcome=outcome[: len(data["clinic"].patients)])
     with pytest.raises(RunError, match=said):
         passing(tmp_path, data=data).run()
+
+
+def test_encrypted_forward_trains_on_products_that_the_label_holder_alone_sees(tmp_path: Path) -> None:
+    journal = MemoryJournal("lineage")
+    settings = {"vertical.protection": "encrypted-forward", "vertical.distil": False}
+    state = Consortium(tmp_path, settings=settings).run(journal)
+    found = state.reported("finish")["hospital"]
+    assert float(found["auroc"]) > 0.8 > float(found["alone auroc"])
+    holder, clinic = tmp_path / "lineage" / "hospital", tmp_path / "lineage" / "clinic"
+    assert not (holder / "forward.key").exists() and (clinic / "forward.key").stat().st_mode & 0o077 == 0
+    with np.load(holder / "blocks.npz") as products, np.load(holder / "products-1.npz") as exact:
+        assert products["clinic"].shape == (120, 2)
+        party = Consortium(tmp_path, settings=settings).party("clinic", "lineage")
+        made = models.bottom(party)
+        h = made.embed(common_rows(party)).astype(np.float64)
+        reached = np.linalg.lstsq(h, exact["clinic"], rcond=None)[1]  # the products are of the embeddings, exactly
+    assert np.sqrt(reached / 120).max() < 1e-3
+
+
+def test_encrypted_forward_stops_before_its_products_tell_the_embeddings(tmp_path: Path) -> None:
+    settings = {"vertical.protection": "encrypted-forward", "vertical.exchanges": 2}
+    with pytest.raises(RunError, match="would open 4 of 4 dimensions of the embeddings, and 2 are allowed"):
+        Consortium(tmp_path, settings=settings).run()
