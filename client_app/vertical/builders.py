@@ -15,11 +15,11 @@ from flwr.app import Context
 from client_app.committee.rosters import hospital_roster
 from client_app.logs import show_log
 from client_app.update.keys import hospital_key, simulated_key
-from client_app.vertical.actions import ACTIONS
 from client_app.vertical.demands import check_demands
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
 from client_app.vertical.party import Party
+from client_app.vertical.registry import ACTIONS
 from client_app.vertical.rosters import identity_path, simulated_parties
 from client_app.vertical.simulated import load_simulated, names_of, party_folder, party_of, state_root
 from crossward.config.node_config import NodeConfig
