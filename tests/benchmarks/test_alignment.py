@@ -6,6 +6,7 @@ OpenMined's is no dependency: a script in its place answers as ``benchmarks.alig
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ from benchmarks.alignment.__main__ import main
 
 SIZE = ["--size", "60", "--rounds", "1"]
 ROUND = {name: {"cpu": {"blind": 0.5, "raise": 0.25}, "cpu_s": 0.75, "bytes": 6000} for name in ("raw", "compressed")}
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def stand_in(folder: Path, script: str) -> list[str]:
