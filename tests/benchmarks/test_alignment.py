@@ -58,7 +58,9 @@ def test_without_an_interpreter_it_says_how_to_make_one(tmp_path: Path, capsys: 
 
 
 def test_ours_is_measured_and_theirs_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = [{"name": "1 thread", "points_a_second": 1.0}]  # processes that start take a second
+    lock = [
+        {"name": "1 thread", "points_a_second": 1.0, "best": 1.0, "cores": 1.0}
+    ]  # processes that start take a second
     monkeypatch.setattr("benchmarks.alignment.__main__.speeds", lambda points, workers, rounds: lock)
     script = f"echo '{{\"openmined-psi\": \"2\"}}'; while read line; do echo '{json.dumps(ROUND)}'; done"
     file = tmp_path / "found.json"
