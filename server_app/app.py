@@ -1,37 +1,25 @@
-"""The ServerApp: run config -> strategy -> run folder.
+"""The ServerApp: from a run config to the run of its scenario.
 
-Not for: what happens in a run (``strategies``) or how it is kept (``server_app.run_folder``).
+Not for: what happens in a run (``server_app.horizontal``, ``server_app.vertical``).
 """
 
 from __future__ import annotations
 
-from logging import WARNING
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 from flwr.app import Context
-from flwr.common import log
 from flwr.serverapp import Grid, ServerApp
 
 from crossward.config.run_config import RunConfig
-from crossward.encryption.settings import field_plan
-from crossward.internals.flower_grid import whole_replies
-from crossward.ledger.events import Version
-from crossward.ledger.file import FILE_NAME
-from crossward.ledger.lines import read_events
-from crossward.report import cost
-from crossward.report.joining.table import reported_table
-from crossward.report.page import write_report
-from crossward.report.reported_loss import rounding
-from server_app.dither_key import run_dither
-from server_app.progress import Progress
-from server_app.run_folder import RunFolder, read_config
-from server_app.simulated_links import SimulatedLinks
-from server_app.strategy import make_strategy
-from strategies.callbacks import load_callbacks
-from strategies.exchange.bandwidth import Bandwidths
-from strategies.exchange.clock import SystemClock
-from strategies.exchange.membership import wait_for_nodes
+from crossward.config.scenarios import HORIZONTAL, TRANSFER, VERTICAL
+from server_app import horizontal, vertical
 
+RUNS: dict[str, Callable[[Grid, dict[str, Any], RunConfig], None]] = {
+    HORIZONTAL: horizontal.run,
+    VERTICAL: vertical.run,
+    TRANSFER: vertical.run,
+}
 app = ServerApp()
 
 
@@ -40,56 +28,4 @@ def main(grid: Grid, context: Context) -> None:
     """Run one lineage to its end, or from where it stopped to its end."""
     given = dict(context.run_config)
     config = RunConfig.read(given)
-    run, settings, schedule, mechanism = config.run, config.strategy, config.schedule, config.mechanism
-    callbacks = load_callbacks(run.callbacks)
-    clock, bandwidths = SystemClock(), Bandwidths()
-    nodes = wait_for_nodes(grid, settings, clock)
-    if run.resume:
-        folder = RunFolder.resume(Path(run.resume), given)
-        plan = read_config(folder.path)["plan"]
-    else:
-        plan = field_plan(
-            config.encryption, nodes, settings.buffer_size or nodes, mechanism is not None, settings.fine_weight(nodes)
-        )
-        if mechanism is not None:
-            mechanism.shares(plan.q_max)  # refuses too few bits before there is a run folder
-        folder = RunFolder.create(Path(run.folder) if run.folder else None, given, plan)
-    progress = Progress(folder.path, schedule.versions, rounding=rounding(config.train.loss_grid), counts=run.profile)
-    callbacks.append(progress)
-    try:
-        dither = run_dither(folder.lineage, bool(run.resume))
-        strategy = make_strategy(config, plan, folder, clock, bandwidths, dither=dither, callbacks=callbacks)
-        strategy.start(SimulatedLinks(whole_replies(grid), clock, bandwidths), num_rounds=schedule.versions)
-        if not run.profile:
-            progress.say(reported_table(strategy.state.run.measures))
-        made = [event for event in read_events(folder.path / FILE_NAME) if isinstance(event, Version)]
-        if strategy.state.key:
-            progress.say(
-                f"Sealed under key {strategy.state.key}, which this server does not hold. Sealing, adding and opening: "
-                f"{cost.typical_share(made):.1%} of a version's time (median)"
-            )
-        met, took = strategy.state.run.committee, cost.typical(map(cost.latency, made))
-        if met is not None and took is not None:
-            progress.say(
-                f"Opened by a committee of {len(met.members)} hospitals, {met.openers} at a time, which took {took} "
-                f"(median). Roster {met.roster[:16]}, revision {met.revision}: hospitals compare it with "
-                "`crossward members show`"
-            )
-        _report(folder.path, progress)
-        folder.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
-        progress.say(f"Run folder: {folder.path}")
-    finally:
-        folder.close()
-
-
-def _report(folder: Path, progress: Progress) -> None:
-    """The report is for people: a run whose report cannot be drawn is a run all the same."""
-    try:
-        progress.say(f"Report: {write_report(folder)}")
-    except Exception as error:
-        log(
-            WARNING,
-            "No report was written (%s: %s); `crossward report` tries again",
-            type(error).__name__,
-            error,
-        )
+    RUNS[config.run.scenario](grid, given, config)

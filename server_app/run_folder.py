@@ -61,8 +61,11 @@ class RunFolder:
         self._checked: set[str] = set()
 
     @classmethod
-    def create(cls, path: Path | None, config: Facts, plan: FieldPlan, durable: bool = True) -> Self:
-        """A new run folder at ``path``, or in ``runs/`` of :func:`crossward.machine.paths.home`."""
+    def create(cls, path: Path | None, config: Facts, plan: FieldPlan | None, durable: bool = True) -> Self:
+        """A new run folder at ``path``, or in ``runs/`` of :func:`crossward.machine.paths.home`.
+
+        ``plan`` is None of a run that adds nothing up.
+        """
         lineage = secrets.token_hex(8)
         if path is None:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -79,7 +82,10 @@ class RunFolder:
                     "does not exist"
                 )
             (path / "config.json").write_text(
-                json.dumps({"lineage": lineage, "plan": astuple(plan), "config": config}, indent=2) + "\n"
+                json.dumps(
+                    {"lineage": lineage, "plan": astuple(plan) if plan is not None else (), "config": config}, indent=2
+                )
+                + "\n"
             )
         except OSError as error:
             raise RunFolderError(f"the run folder {path} cannot be created: {error}") from error
@@ -227,7 +233,7 @@ def read_config(path: Path) -> Facts:
     """
     try:
         found = json.loads((path / "config.json").read_text())
-        plan = FieldPlan(*(int(bits) for bits in found["plan"]))
+        plan = FieldPlan(*(int(bits) for bits in found["plan"])) if found["plan"] else None
         return {"lineage": str(found["lineage"]), "plan": plan, "config": dict(found["config"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(

@@ -69,7 +69,12 @@ def run(
     model: Model = "",
     notes: Notes = None,
     dry_run: DryRun = False,
-    num_supernodes: Annotated[int, typer.Option(min=1, metavar="N", help="Simulated hospitals.")] = 4,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", show_default=False, help="horizontal, vertical or transfer (run.scenario).")
+    ] = "",
+    num_supernodes: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Simulated hospitals (default: 4; of a vertical run 3).")
+    ] = None,
     cpus_per_client: CpusPerClient = 1,
     gpus_per_client: GpusPerClient = 0.0,
     cpus: Cpus = None,
@@ -94,11 +99,11 @@ def run(
         Options(
             app=app,
             runs_dir=(runs_dir or app / "runs").resolve(),
-            run_config=_with_callbacks(run_config, callback),
+            run_config=(*_with_callbacks(run_config, callback), *([f"run.scenario={scenario!r}"] if scenario else ())),
             model=model,
             notes=notes,
             dry_run=dry_run,
-            num_supernodes=num_supernodes,
+            num_supernodes=num_supernodes or 0,
             cpus_per_client=cpus_per_client,
             gpus_per_client=gpus_per_client,
             cpus=cpus or 0,
@@ -142,7 +147,7 @@ def resume(
             runs_dir=folder.parent,
             run_config=_with_callbacks(run_config, callback),
             resumed=settings,
-            num_supernodes=num_supernodes or hospitals or 4,
+            num_supernodes=num_supernodes or hospitals,
             cpus_per_client=cpus_per_client,
             gpus_per_client=gpus_per_client,
             cpus=cpus or 0,

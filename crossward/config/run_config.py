@@ -31,6 +31,7 @@ from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError, keyed, read_settings
 from crossward.config.strategy_settings import StrategySettings
 from crossward.config.train_settings import EngineSettings, TrainSettings
+from crossward.config.vertical_settings import VerticalSettings
 
 if TYPE_CHECKING:
     from crossward.privacy.hospital import HospitalMechanism
@@ -51,6 +52,7 @@ SECTIONS: dict[str, type[Any]] = {
     "encryption": EncryptionSettings,
     "privacy": PrivacySettings,
     "personal": PersonalSettings,
+    "vertical": VerticalSettings,
     "simulation": SimulationSettings,
 }
 _FIELDS = [field for section in SECTIONS.values() for field in keyed(section)]
@@ -79,6 +81,7 @@ class RunConfig:
     encryption: EncryptionSettings
     privacy: PrivacySettings
     personal: PersonalSettings
+    vertical: VerticalSettings
     simulation: SimulationSettings
     mechanism: HospitalMechanism | None = None
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crossward.config.scenarios import HORIZONTAL, SCENARIOS
 from crossward.config.settings import PATH
 from crossward.machine.paths import home
 
@@ -22,6 +23,14 @@ class RunSettings:
     seed: int = field(
         default=0,
         metadata={"key": "run.seed", "help": "Seed of all randomness that is not secret.", "min": 0},
+    )
+    scenario: str = field(
+        default=HORIZONTAL,
+        metadata={
+            "key": "run.scenario",
+            "help": "; ".join(f"{name!r}: {one.about}" for name, one in SCENARIOS.items()) + ".",
+            "choices": tuple(SCENARIOS),
+        },
     )
     folder: str = field(
         default="",

@@ -64,6 +64,10 @@ class Secret:
         """What tags and pads of the committee scheme derive from (``crossward.encryption.committee``)."""
         return self._derive("committee", 32)
 
+    def alignment_key(self) -> bytes:
+        """What patients' identifiers are peppered with before parties are aligned (``crossward.alignment``)."""
+        return self._derive("alignment", 32)
+
     def __repr__(self) -> str:
         return f"Secret({self.fingerprint})"
 

@@ -16,6 +16,8 @@ from crossward.launcher.overrides import Value
 class Options:
     """What was asked for; paths are absolute. ``resumed``: settings of the run to resume, under ``run_config``.
 
+    ``num_supernodes`` 0: as many as the scenario has.
+
     ``model`` and ``notes`` decide what ``run_config`` leaves open. A ``dry_run`` ends before anything is started.
     """
 
@@ -26,7 +28,7 @@ class Options:
     notes: Path | None = None
     dry_run: bool = False
     resumed: dict[str, Value] = field(default_factory=dict)
-    num_supernodes: int = 4
+    num_supernodes: int = 0
     cpus_per_client: int = 1
     gpus_per_client: float = 0.0
     cpus: int = 0

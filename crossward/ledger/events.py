@@ -37,11 +37,12 @@ Shape = tuple[tuple[str, int], ...]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
-def _event(kind: type[_T]) -> type[_T]:
+def event(kind: type[_T]) -> type[_T]:
+    """Make a class of facts an event: a frozen dataclass with keywords alone."""
     return dataclass(frozen=True, kw_only=True)(kind)
 
 
-@_event
+@event
 class Event:
     """A line. ``time`` in seconds since 1970, 0.0 before it is written; ``more`` are facts unknown to this version.
 
@@ -68,7 +69,7 @@ class Event:
         return {}
 
 
-@_event
+@event
 class Unknown(Event):
     """A line of an event that this version does not know; its facts are in ``more``."""
 
@@ -82,7 +83,7 @@ class Unknown(Event):
 # ---------------------------------------------------------------------- a run and its members
 
 
-@_event
+@event
 class Session(Event):
     """A process takes up the run at ``version``; ``last`` is the run's last one."""
 
@@ -91,21 +92,21 @@ class Session(Event):
     last: int
 
 
-@_event
+@event
 class Started(Session):
     """A run begins."""
 
     name = "started"
 
 
-@_event
+@event
 class Resumed(Session):
     """A run goes on; its nodes join anew."""
 
     name = "resumed"
 
 
-@_event
+@event
 class Finished(Event):
     """A run has ended at ``version``."""
 
@@ -114,7 +115,7 @@ class Finished(Event):
     reason: str
 
 
-@_event
+@event
 class Repaired(Event):
     """A torn last line was set aside."""
 
@@ -124,7 +125,7 @@ class Repaired(Event):
     kept_in: str
 
 
-@_event
+@event
 class HospitalPrivacy(Event):
     """What a run with hospital-level privacy guarantees (``HospitalBudget.promise``)."""
 
@@ -143,7 +144,7 @@ class HospitalPrivacy(Event):
     alone_epsilon: tuple[float | None, ...] = newer((None, None))
 
 
-@_event
+@event
 class Joined(Event):
     """A node has connected."""
 
@@ -151,7 +152,7 @@ class Joined(Event):
     node: str
 
 
-@_event
+@event
 class Left(Event):
     """A node has disconnected."""
 
@@ -160,7 +161,7 @@ class Left(Event):
     hospital: str = sometimes("")
 
 
-@_event
+@event
 class Excluded(Event):
     """A hospital contributed to every one of ``versions`` versions that did not open, and gets no more tasks."""
 
@@ -169,7 +170,7 @@ class Excluded(Event):
     versions: int
 
 
-@_event
+@event
 class Disagreement(Event):
     """``hospitals`` hold another state of ``version`` than the others."""
 
@@ -182,7 +183,7 @@ class Disagreement(Event):
 # ---------------------------------------------------------------------- tasks and their outcomes
 
 
-@_event
+@event
 class Dispatched(Event):
     """A task was sent: ``bytes`` of records and of what a committee adds, and ``deadline_seconds`` to answer."""
 
@@ -196,7 +197,7 @@ class Dispatched(Event):
     deadline_seconds: float | None = newer(None)
 
 
-@_event
+@event
 class Outcome(Event):
     """What became of a task; -1 for a reply to none."""
 
@@ -204,7 +205,7 @@ class Outcome(Event):
     node: str
 
 
-@_event
+@event
 class Accepted(Outcome):
     """An update waits for its version; its payload lies in the run folder under :attr:`payload`.
 
@@ -257,7 +258,7 @@ class Accepted(Outcome):
         return None if self.privacy_unit or not self.num_tokens else self.loss_sum / self.num_tokens
 
 
-@_event
+@event
 class Measured(Outcome):
     """A node evaluated ``version``: by model (``base``, ``global``, ``own``) its held-out measure."""
 
@@ -285,7 +286,7 @@ class Measured(Outcome):
         return {"measures": out}
 
 
-@_event
+@event
 class Refused(Outcome):
     """A task without a result, for ``reason``: a text of ``crossward.ledger.reasons``, or a node's own words."""
 
@@ -295,63 +296,63 @@ class Refused(Outcome):
     reason: str
 
 
-@_event
+@event
 class Failed(Refused):
     """The node could not do it, did not answer, or the server lost it."""
 
     name = messages.FAILED
 
 
-@_event
+@event
 class Behind(Refused):
     """The node lacks versions that the task counted on."""
 
     name = messages.BEHIND
 
 
-@_event
+@event
 class Late(Refused):
     """The update came too late to be added."""
 
     name = messages.LATE
 
 
-@_event
+@event
 class Malformed(Refused):
     """The reply is not what the task asked for."""
 
     name = messages.MALFORMED
 
 
-@_event
+@event
 class WrongKey(Refused):
     """The reply was made under another key."""
 
     name = messages.WRONG_KEY
 
 
-@_event
+@event
 class WrongLayout(Refused):
     """The update is of another adapter layout."""
 
     name = messages.WRONG_LAYOUT
 
 
-@_event
+@event
 class Duplicate(Refused):
     """A second reply, or a second update of a hospital."""
 
     name = messages.DUPLICATE
 
 
-@_event
+@event
 class OverBudget(Refused):
     """The hospital's privacy budget does not allow the training."""
 
     name = messages.BUDGET
 
 
-@_event
+@event
 class Declined(Refused):
     """A committee member does not open a version list, or did not understand it."""
 
@@ -361,7 +362,7 @@ class Declined(Refused):
 # ---------------------------------------------------------------------- a committee that opens versions
 
 
-@_event
+@event
 class CommitteeMet(Event):
     """The hospitals' roster in force from here on; the aggregator learnt it from its members and checked signatures.
 
@@ -377,7 +378,7 @@ class CommitteeMet(Event):
     openers: int
 
 
-@_event
+@event
 class Opening(Event):
     """The committee is asked to open the list ``digest``: ``tasks``' updates with ``weights``, as version ``version``.
 
@@ -392,7 +393,7 @@ class Opening(Event):
     weights: tuple[int, ...]
 
 
-@_event
+@event
 class OpeningDropped(Event):
     """A list is not opened after all: its ``tasks``' updates are lost, their hospitals keep what they left over.
 
@@ -406,7 +407,7 @@ class OpeningDropped(Event):
     reason: str
 
 
-@_event
+@event
 class Assisted(Outcome):
     """A node answered a question for the committee's sake, as ``member`` of the roster, after ``seconds``.
 
@@ -423,7 +424,7 @@ class Assisted(Outcome):
     compute_seconds: float = sometimes(0.0)
 
 
-@_event
+@event
 class Liar(Event):
     """A committee member's signed answer for ``version`` is not what the others that hold the same seeds say."""
 
@@ -433,7 +434,7 @@ class Liar(Event):
     subsets: tuple[int, ...]
 
 
-@_event
+@event
 class Corrected(Event):
     """The record of ``version``, which nobody could verify, was made again of other members' answers."""
 
@@ -446,7 +447,7 @@ class Corrected(Event):
 # ---------------------------------------------------------------------- versions
 
 
-@_event
+@event
 class Version(Event):
     """A version was made of ``tasks``' updates; ``reverts`` is the version that it subtracts, if it does.
 
@@ -491,7 +492,7 @@ class Version(Event):
     member_seconds: float | None = sometimes()
 
 
-@_event
+@event
 class Discarded(Event):
     """A version opens at no node and is discarded."""
 
@@ -502,7 +503,7 @@ class Discarded(Event):
     reason: str
 
 
-@_event
+@event
 class Evaluated(Event):
     """An evaluation round is over: the plain mean ``loss``, nats a token, and the ``judged`` one that decides.
 
@@ -519,7 +520,7 @@ class Evaluated(Event):
     clamped: tuple[str, ...] = sometimes(())
 
 
-@_event
+@event
 class Snapshot(Event):
     """A snapshot of ``version`` is confirmed: a payload with a digest for each of its scale epochs."""
 
@@ -531,7 +532,7 @@ class Snapshot(Event):
     cached: tuple[int, ...] = sometimes(())
 
 
-@_event
+@event
 class SnapshotDropped(Event):
     """The confirmed snapshot does not match and is used no more."""
 

@@ -13,6 +13,9 @@ from typing import Any
 from crossward.ledger.chain import Entry, LedgerError, read_entries
 from crossward.ledger.events import EVENTS, Event, Unknown
 from crossward.ledger.facts import facts_of
+from crossward.ledger.vertical_events import VERTICAL_EVENTS
+
+KNOWN: Mapping[str, type[Event]] = {**EVENTS, **VERTICAL_EVENTS}
 
 
 class EventError(LedgerError):
@@ -27,7 +30,7 @@ def parse(name: str, facts: Mapping[str, Any], time: float = 0.0) -> Event:
     EventError
         the facts are not the event's.
     """
-    kind = EVENTS.get(name)
+    kind = KNOWN.get(name)
     if kind is None:
         return Unknown(name=name, time=time, more=dict(facts))
     found: dict[str, Any] = {}

@@ -42,13 +42,14 @@ from crossward.protocol.parts import PartHead, Payload, ProtocolError, concatena
 FACTS, INDEX, PAYLOAD, METRICS = "facts", "index", "payload", "metrics"
 T = TypeVar("T")
 R = TypeVar("R", bound=Reply)
-_LINEAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")  # nodes name folders by it
+LINEAGE = re.compile(r"[0-9A-Za-z_-]{1,64}")  # nodes name folders by it
 _LONGEST = 4000  # characters of a text in a reply of facts alone
 _HEAD = tuple(name for name in RecordHead._fields if name != "block")
 _KEY = re.compile(r"([0-9a-f]{16})?")  # a key's fingerprint, or none
 
 
-def _get(facts: ConfigRecord | MetricRecord, key: str, kind: type[T]) -> T:
+def get(facts: ConfigRecord | MetricRecord, key: str, kind: type[T]) -> T:
+    """The value of ``key``, of exactly that type (an integer may stand for a float); else a ProtocolError."""
     if key not in facts:
         raise ProtocolError(f"the message lacks '{key}'")
     value: Any = facts[key]
@@ -61,8 +62,9 @@ def _get(facts: ConfigRecord | MetricRecord, key: str, kind: type[T]) -> T:
     return value
 
 
-def _list(facts: ConfigRecord, key: str, kind: type[T]) -> list[T]:
-    value = _get(facts, key, list)
+def list_of(facts: ConfigRecord, key: str, kind: type[T]) -> list[T]:
+    """The list under ``key``, whose items are all of that type; else a ProtocolError."""
+    value = get(facts, key, list)
     if any(type(item) is not kind for item in value):
         raise ProtocolError(f"'{key}' holds something other than {kind.__name__}")
     return cast(list[T], value)
@@ -99,8 +101,8 @@ def _take_payload(content: RecordDict, parts: list[int]) -> list[Payload]:
     arrays = record_of(content, PAYLOAD, ArrayRecord)
     if index is None or arrays is None or "bytes" not in arrays:
         raise ProtocolError(f"the message lacks its '{INDEX}' or '{PAYLOAD}' record")
-    kinds, lengths = _list(index, "kind", str), _list(index, "length", int)
-    bits, sizes = _list(index, "bits", int), _list(index, "size", int)
+    kinds, lengths = list_of(index, "kind", str), list_of(index, "length", int)
+    bits, sizes = list_of(index, "bits", int), list_of(index, "size", int)
     if not len(kinds) == len(lengths) == len(bits) == len(sizes):
         raise ProtocolError("the index's columns differ in length")
     heads = tuple(PartHead(*row) for row in zip(kinds, lengths, bits, sizes, strict=True))
@@ -124,9 +126,9 @@ def _put_snapshot(
 
 
 def _take_snapshot(facts: ConfigRecord, payloads: list[Payload]) -> tuple[SnapshotHead, tuple[Payload, ...]] | None:
-    version, epochs = _get(facts, "snapshot-version", int), _list(facts, "snapshot-epochs", int)
-    key = _key(_get(facts, "snapshot-key", str), "snapshot-key")
-    cached = tuple(_list(facts, "snapshot-cached", int))
+    version, epochs = get(facts, "snapshot-version", int), list_of(facts, "snapshot-epochs", int)
+    key = _key(get(facts, "snapshot-key", str), "snapshot-key")
+    cached = tuple(list_of(facts, "snapshot-cached", int))
     if version < 0:
         if epochs or payloads:
             raise ProtocolError("the message carries payloads that it does not name")
@@ -144,14 +146,14 @@ def _key(fingerprint: str, name: str) -> str:
 
 def _name(facts: ConfigRecord, key: str) -> str:
     """A fingerprint or hash, which goes into ledgers: at most 128 printable ASCII characters."""
-    name = _get(facts, key, str)
+    name = get(facts, key, str)
     if len(name) > 128 or not (name.isascii() and name.isprintable()):
         raise ProtocolError(f"'{key}' has {len(name)} characters, expected at most 128 printable ASCII ones")
     return name
 
 
 def _head(facts: ConfigRecord) -> Head:
-    return Head(_get(facts, "head-seq", int), _name(facts, "head-hash"))
+    return Head(get(facts, "head-seq", int), _name(facts, "head-hash"))
 
 
 def content_size(content: RecordDict) -> int:
@@ -198,7 +200,7 @@ def write_task(task: Task) -> RecordDict:
 
 def _site(facts: ConfigRecord) -> str:
     """A hospital's name, which others will print: 1 to 200 printable characters."""
-    site = _get(facts, "site", str)
+    site = get(facts, "site", str)
     if not (1 <= len(site) <= 200 and site.isprintable()):
         raise ProtocolError(f"'site' has {len(site)} characters, expected 1 to 200 printable ones")
     return site
@@ -208,7 +210,7 @@ def _facts(content: RecordDict) -> ConfigRecord:
     facts = record_of(content, FACTS, ConfigRecord)
     if facts is None:
         raise ProtocolError(f"the message has no '{FACTS}' record")
-    spoken = _get(facts, "protocol", int)
+    spoken = get(facts, "protocol", int)
     if spoken != VERSION:
         raise ProtocolError(
             f"the message speaks protocol {spoken}, this side {VERSION}: use one release of Crossward everywhere"
@@ -219,44 +221,44 @@ def _facts(content: RecordDict) -> ConfigRecord:
 def read_task(content: RecordDict) -> Task:
     """Undo :func:`write_task`, checking everything."""
     facts = _facts(content)
-    if not _LINEAGE.fullmatch(_get(facts, "lineage", str)):
+    if not LINEAGE.fullmatch(get(facts, "lineage", str)):
         raise ProtocolError("'lineage' is not 1 to 64 letters, digits, '-' or '_'")
     columns: list[list[Any]] = [
-        _list(facts, f"record-{name}", str if name in ("key", "proof") else int) for name in _HEAD
+        list_of(facts, f"record-{name}", str if name in ("key", "proof") else int) for name in _HEAD
     ]
-    blocks = [_list(facts, f"block-{name}", int) for name in Block._fields]
+    blocks = [list_of(facts, f"block-{name}", int) for name in Block._fields]
     if len({len(column) for column in columns + blocks}) != 1:
         raise ProtocolError("the records' columns differ in length")
     rows = zip(zip(*columns, strict=True), zip(*blocks, strict=True), strict=True)
     heads = [RecordHead(*row)._replace(block=Block(*block)) for row, block in rows]
     for head in heads:
         _key(head.key, "record-key")
-    included = [_list(facts, f"included-{name}", int) for name in Included._fields]
+    included = [list_of(facts, f"included-{name}", int) for name in Included._fields]
     if len({len(column) for column in included}) != 1:
         raise ProtocolError("the included updates' columns differ in length")
-    payloads = _take_payload(content, _list(facts, "parts", int))
+    payloads = _take_payload(content, list_of(facts, "parts", int))
     if len(payloads) < len(heads):
         raise ProtocolError(f"{len(heads)} records are named but {len(payloads)} payloads came")
-    plan = _list(facts, "plan", int)
+    plan = list_of(facts, "plan", int)
     if len(plan) != 3:
         raise ProtocolError(f"'plan' has {len(plan)} numbers, expected value, weight and guard bits")
     return Task(
         plan=(plan[0], plan[1], plan[2]),
-        lineage=_get(facts, "lineage", str),
-        task=_get(facts, "task", int),
-        version=_get(facts, "version", int),
-        epoch=_get(facts, "epoch", int),
-        from_version=_get(facts, "from-version", int),
-        versions=_get(facts, "versions", int),
+        lineage=get(facts, "lineage", str),
+        task=get(facts, "task", int),
+        version=get(facts, "version", int),
+        epoch=get(facts, "epoch", int),
+        from_version=get(facts, "from-version", int),
+        versions=get(facts, "versions", int),
         head=_head(facts),
-        accepted=tuple(_list(facts, "accepted", int)),
-        want_snapshot=_get(facts, "want-snapshot", bool),
-        state_hash=_get(facts, "state-hash", str),
-        steps=_get(facts, "steps", int),
-        last=_get(facts, "last", bool),
-        key=_key(_get(facts, "key", str), "key"),
-        refused=_get(facts, "refused", str),
-        committee=_get(facts, "committee", bytes),
+        accepted=tuple(list_of(facts, "accepted", int)),
+        want_snapshot=get(facts, "want-snapshot", bool),
+        state_hash=get(facts, "state-hash", str),
+        steps=get(facts, "steps", int),
+        last=get(facts, "last", bool),
+        key=_key(get(facts, "key", str), "key"),
+        refused=get(facts, "refused", str),
+        committee=get(facts, "committee", bytes),
         included=tuple(Included(*row) for row in zip(*included, strict=True)),
         records=tuple(zip(heads, payloads[: len(heads)], strict=True)),
         snapshot=_take_snapshot(facts, payloads[len(heads) :]),
@@ -356,7 +358,7 @@ def write_reply(reply: Reply) -> RecordDict:
 
 def _read_flat(kind: type[R], content: RecordDict, facts: ConfigRecord) -> R:
     hints = get_type_hints(kind)
-    given: dict[str, Any] = {f.name: _get(facts, _dashed(f.name), hints[f.name]) for f in fields(kind)}
+    given: dict[str, Any] = {f.name: get(facts, _dashed(f.name), hints[f.name]) for f in fields(kind)}
     given |= {name: value[:_LONGEST] for name, value in given.items() if isinstance(value, str)}
     return kind(**given)
 
@@ -376,43 +378,43 @@ def _metrics(content: RecordDict) -> MetricRecord:
 
 
 def _read_evaluation(kind: type[Evaluation], content: RecordDict, facts: ConfigRecord) -> Evaluation:
-    metrics, models = _metrics(content), _list(facts, "models", str)
+    metrics, models = _metrics(content), list_of(facts, "models", str)
     if not set(models) <= set(MODELS):
         raise ProtocolError(f"measures of other models than {', '.join(MODELS)}")
     names = [f.name for f in fields(Measure)]
-    measures = {m: Measure(*(_get(metrics, f"{m}-{_dashed(n)}", float) for n in names)) for m in models}
+    measures = {m: Measure(*(get(metrics, f"{m}-{_dashed(n)}", float) for n in names)) for m in models}
     for model, measure in measures.items():
         if min(measure.as_dict().values()) < 0 or measure.tokens < 1 or measure.correct > measure.tokens:
             raise ProtocolError(f"the measures of '{model}' are out of range: {measure}")
     return kind(
-        _get(facts, "lineage", str),
-        _get(facts, "task", int),
-        _get(facts, "version", int),
+        get(facts, "lineage", str),
+        get(facts, "task", int),
+        get(facts, "version", int),
         _site(facts),
         _name(facts, "state-hash"),
         _head(facts),
-        _get(metrics, "seconds", float),
+        get(metrics, "seconds", float),
         measures,
     )
 
 
 def _read_update(kind: type[Update], content: RecordDict, facts: ConfigRecord) -> Update:
-    metrics, payloads = _metrics(content), _take_payload(content, _list(facts, "parts", int))
+    metrics, payloads = _metrics(content), _take_payload(content, list_of(facts, "parts", int))
     if not payloads:
         raise ProtocolError("an update without a payload")
-    given: dict[str, Any] = {n: _get(facts, _dashed(n), kind) for n, kind in _UPDATE_FACTS.items()}
+    given: dict[str, Any] = {n: get(facts, _dashed(n), kind) for n, kind in _UPDATE_FACTS.items()}
     given |= {"site": _site(facts), "layout": _name(facts, "layout"), "state_hash": _name(facts, "state-hash")}
     _key(given["key"], "key")
-    given |= {n: _get(metrics, _dashed(n), kind) for n, kind in _UPDATE_METRICS.items()}
-    given["rank"] = _get(facts, "rank", int) if "rank" in facts else 0
+    given |= {n: get(metrics, _dashed(n), kind) for n, kind in _UPDATE_METRICS.items()}
+    given["rank"] = get(facts, "rank", int) if "rank" in facts else 0
     update = kind(
         **given,
         head=_head(facts),
-        committee=_get(facts, "committee", bytes),
+        committee=get(facts, "committee", bytes),
         payload=payloads[0],
         snapshot=_take_snapshot(facts, payloads[1:]),
-        public_key=_get(facts, "public-key", bytes),
-        signature=_get(facts, "signature", bytes),
+        public_key=get(facts, "public-key", bytes),
+        signature=get(facts, "signature", bytes),
     )
     if update.num_examples < 1 or update.num_tokens < 1 or update.steps < 1:
         raise ProtocolError(
@@ -435,17 +437,17 @@ def _read_update(kind: type[Update], content: RecordDict, facts: ConfigRecord) -
 
 
 def _read_answered(kind: type[Answered], content: RecordDict, facts: ConfigRecord) -> Answered:
-    common = _get(facts, "lineage", str), _get(facts, "task", int)
+    common = get(facts, "lineage", str), get(facts, "task", int)
     index = record_of(content, INDEX, ConfigRecord)
-    parts = len(_list(index, "kind", str)) if index is not None else 0
+    parts = len(list_of(index, "kind", str)) if index is not None else 0
     payload = _take_payload(content, [parts])[0]
-    return kind(*common, _get(facts, "facts", bytes), payload, _get(facts, "seconds", float))
+    return kind(*common, get(facts, "facts", bytes), payload, get(facts, "seconds", float))
 
 
 def read_reply(content: RecordDict) -> Reply:
     """Undo :func:`write_reply`, checking everything."""
     facts = _facts(content)
-    what = _get(facts, "reply", str)
+    what = get(facts, "reply", str)
     for kind in (Failure, *(kind.reply for kind in KINDS.values())):
         if what == _tag(kind):
             _, read = _CODECS.get(kind, _FLAT)

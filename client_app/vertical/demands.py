@@ -1,0 +1,33 @@
+"""What a party requires of every vertical run; it refuses any that asks for less, before data are read.
+
+Not for: hospitals' demands of horizontal runs (``client_app.guard.demands``).
+"""
+
+from __future__ import annotations
+
+from crossward.config.node_config import NodeConfig
+from crossward.config.run_config import RunConfig
+from crossward.config.settings import SettingsError
+from crossward.config.vertical_settings import NOISED
+
+
+def check_demands(config: RunConfig, node: NodeConfig) -> None:
+    """Refuse a run whose embeddings would say more than this party allows.
+
+    Raises
+    ------
+    SettingsError
+        names the run's value, the party's, and where to change which.
+    """
+    vertical = config.vertical
+    if node.privacy_epsilon and not (vertical.protection == NOISED and vertical.epsilon <= node.privacy_epsilon):
+        raise SettingsError(
+            f"the run has vertical.protection = {vertical.protection!r} and vertical.epsilon = {vertical.epsilon:g}, "
+            f"this party takes part with {NOISED!r} and at most {node.privacy_epsilon:g} (node config: "
+            "privacy-epsilon): nothing was read or sent"
+        )
+    if config.privacy.delta > node.privacy_delta:
+        raise SettingsError(
+            f"the run has privacy.delta = {config.privacy.delta:g}, this party accepts at most {node.privacy_delta:g} "
+            "(node config: privacy-delta): nothing was read or sent"
+        )

@@ -1,0 +1,1 @@
+"""Vertical and transfer runs at the aggregator: a program of steps, and envelopes relayed unopened."""
