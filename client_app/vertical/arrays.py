@@ -72,6 +72,6 @@ def load(path: Path, what: str) -> State:
             return {name: found[name] for name in found.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise PartyError(
-            f"{what} cannot be read from {path} ({type(error).__name__}): this party's state folder must last as long as "
-            "the run"
+            f"{what} cannot be read from {path} ({type(error).__name__}): this party's state folder must last as long "
+            "as the run"
         ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,26 @@ from client_app.vertical.learning.splits import Split, split
 from client_app.vertical.learning.top import JointModel, TopSettings
 from crossward.adapters.base import BaseModel, load_base
 from crossward.config.run_config import RunConfig
-
-if TYPE_CHECKING:
-    from client_app.vertical.party import Party
+from data.party import PartyData
 
 BOTTOM, JOINT, ALONE, STUDENT = "bottom.npz", "joint.npz", "alone.npz", "student.npz"
 CHOICES = ExchangeSettings()
+
+
+class Owner(Protocol):
+    """Whose models they are: a party in a run, or whoever opens its folder afterwards."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the party keeps its state of the run."""
+
+    @property
+    def data(self) -> PartyData:
+        """What the party has."""
 
 
 def bottom_settings(config: RunConfig) -> BottomSettings:
@@ -41,7 +55,7 @@ def _base(config: RunConfig) -> BaseModel:
     return load_base(config.model)
 
 
-def new_bottom(party: Party) -> Bottom:
+def new_bottom(party: Owner) -> Bottom:
     """The party's bottom as it begins, the same at every call."""
     config, data = party.config, party.data
     base = _base(config) if data.notes is not None else None
@@ -49,20 +63,20 @@ def new_bottom(party: Party) -> Bottom:
     return open_bottom(data, opening)
 
 
-def bottom(party: Party) -> Bottom:
+def bottom(party: Owner) -> Bottom:
     """The party's bottom as it was last saved."""
     found = new_bottom(party)
     found.load(load(party.folder / BOTTOM, "this party's bottom model"))
     return found
 
 
-def keep_bottom(party: Party, one: Bottom) -> None:
+def keep_bottom(party: Owner, one: Bottom) -> None:
     """Save it, in the place of the one before."""
     save(party.folder / BOTTOM, one.state())
 
 
-def joint(party: Party, widths: tuple[int, ...], path: Path) -> JointModel:
-    """A joint model over this label holder's bottom: as it was saved in ``path``, or new from the represented bottom."""
+def joint(party: Owner, widths: tuple[int, ...], path: Path) -> JointModel:
+    """A joint model over this label holder's bottom: as it was saved in ``path``, or new of the represented bottom."""
     if path.exists():
         found = JointModel(new_bottom(party), widths, TopSettings(), party.config.run.seed)
         found.load(load(path, "the joint model"))
@@ -70,13 +84,13 @@ def joint(party: Party, widths: tuple[int, ...], path: Path) -> JointModel:
     return JointModel(bottom(party), widths, TopSettings(), party.config.run.seed)
 
 
-def parts_of(party: Party) -> Split:
+def parts_of(party: Owner) -> Split:
     """Which of the label holder's patients train, stop the training, and are held out."""
     share = party.config.vertical.held_out
     return split(party.data.patients, party.config.run.seed, validation=share, test=share)
 
 
-def outcomes(party: Party) -> NDArray[np.float32]:
+def outcomes(party: Owner) -> NDArray[np.float32]:
     """The label holder's outcomes, float32 [patients]."""
     outcome = party.data.outcome
     assert outcome is not None  # noqa: S101 - this is the label holder

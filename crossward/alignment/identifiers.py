@@ -67,7 +67,8 @@ class Normalisation:
             return found.strip()
         if found.isalnum():
             return found
-        return "".join(c for c in found if unicodedata.category(c)[0] in "LMN")
+        kept = "".join(c for c in found if unicodedata.category(c)[0] in "LMN")
+        return unicodedata.normalize("NFKC", kept)  # a mark may have met its letter
 
 
 @dataclass(frozen=True)

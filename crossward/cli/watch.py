@@ -1,4 +1,4 @@
-"""``crossward watch`` and ``crossward report``: what a run's hospitals are doing, and its report.
+"""``crossward watch`` and ``crossward report``: what a run's hospitals or parties are doing, and its report.
 
 Not for: how either is drawn (``crossward.report``) or served (``crossward.report.serve``).
 """
@@ -26,7 +26,7 @@ def watch(
         typer.Option(min=0, max=65535, metavar="N", help="Port of the page, 0 for a free one (default: 0)."),
     ] = None,
 ) -> int:
-    """Show what every hospital of a run is doing, until the run has finished.
+    """Show what every hospital or party of a run is doing, until the run has finished.
 
     A simulated run is shown with exact training losses. Other users of this machine can open the page of --serve.
     """
@@ -45,9 +45,10 @@ def watch(
 
             serve_report(folder, exact, port or 0, say)
         else:
-            from crossward.report.watch.command import show
+            from crossward.report.views import views_of
+            from crossward.report.watch.follow import show
 
-            show(folder, exact, once)
+            show(views_of(folder).follow(folder, exact), once)
     except (LedgerError, OSError) as error:
         raise CommandError(clean(error, 500)) from error
     return 0
@@ -58,7 +59,7 @@ def report(folder: RunFolder) -> int:
     from crossward.config.settings import SettingsError
     from crossward.launcher.views import local_losses
     from crossward.ledger.file import LedgerError
-    from crossward.report.page import write_report
+    from crossward.report.views import write_report
     from server_app.run_folder import RunFolderError
 
     with failing(RunFolderError, LedgerError, SettingsError, OSError):

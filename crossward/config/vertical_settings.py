@@ -97,6 +97,14 @@ class VerticalSettings:
             "min": 1,
         },
     )
+    prefixes: str = field(
+        default="MRN",
+        metadata={
+            "key": "vertical.prefixes",
+            "help": "What may stand in front of a patient's identifier at some parties and is left out before they are "
+            "compared, as are case, separators and leading zeros; several with commas.",
+        },
+    )
     held_out: float = field(
         default=0.2,
         metadata={
@@ -151,4 +159,9 @@ class VerticalSettings:
             raise ValueError(
                 f"vertical.epsilon = {self.epsilon:g} adds no noise with vertical.protection = {self.protection!r}: "
                 f"set that to {NOISED!r}, or remove vertical.epsilon"
+            )
+        if self.protection == ENCRYPTED and not self.exchanges:
+            raise ValueError(
+                f"vertical.exchanges = 0 with vertical.protection = {ENCRYPTED!r} would give the label holder no "
+                "product: set it to 1 or more"
             )

@@ -181,6 +181,7 @@ class Launch:
         """Read the notes, and try the model unless it is the embedded one; what was said of them."""
         lines: list[str] = []
         if self._settings is not None:
+
             def say(line: str) -> None:
                 lines.append(line)
                 self._say(line)

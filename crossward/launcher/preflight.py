@@ -130,7 +130,7 @@ def read_parties(config: RunConfig, nodes: int, say: Callable[[str], None]) -> i
     LauncherError
         they cannot be made.
     """
-    from data.party.simulated import load_simulated, party_of
+    from client_app.vertical.simulated import load_simulated, party_of
 
     try:
         with announced(say, "making the patients of the simulated parties"):
@@ -138,6 +138,6 @@ def read_parties(config: RunConfig, nodes: int, say: Callable[[str], None]) -> i
     except (DataError, PathError) as error:
         raise LauncherError(f"the parties' data: {error}") from error
     for party, data in found:
-        outcome = ", and the outcome" if data.outcome is not None else ""
+        outcome = ", and the outcome" if party.has_outcome else ""
         say(f"{party.name}: {len(data.patients)} patients, {party.holds}{outcome}")
     return 0

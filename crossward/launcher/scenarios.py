@@ -1,6 +1,7 @@
 """What a launch does differently by scenario: ``LAUNCHES``.
 
-Not for: a launch from start to end (``crossward.launcher.launch``), what scenarios are (``crossward.config.scenarios``).
+Not for: a launch from start to end (``crossward.launcher.launch``), what scenarios are
+(``crossward.config.scenarios``).
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _vertical(config: RunConfig, nodes: int) -> str:
 
 
 def _check_vertical(config: RunConfig, nodes: int) -> None:
-    from data.party.simulated import check_parties
+    from client_app.vertical.simulated import check_parties
 
     check_parties(nodes)
 

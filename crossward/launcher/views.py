@@ -3,7 +3,7 @@
 What a node keeps is looked for only where a launcher on this machine made the run: an aggregator's views import
 nothing of a node.
 
-Not for: drawing (``crossward.report.watch.command``, ``crossward.report.page``).
+Not for: drawing (``crossward.report.views``).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def draw_report(folder: Path) -> str:
 
     The ServerApp has drawn one already: a run whose report cannot be drawn anew is a run all the same.
     """
-    from crossward.report.page import NAME
+    from crossward.report.document import NAME
 
     if not (folder / NAME).exists() or (exact := exact_losses(folder)) is None:
         return ""
@@ -54,13 +54,13 @@ def draw_report(folder: Path) -> str:
 
 def redraw_report(folder: Path) -> str:
     """Draw a run's report, if it has one, again after an evaluation; returns as :func:`draw_report` does."""
-    from crossward.report.page import NAME
+    from crossward.report.document import NAME
 
     return _drawn(folder, local_losses(folder, lambda _: None)) if (folder / NAME).exists() else ""
 
 
 def _drawn(folder: Path, exact: ExactLoss | None) -> str:
-    from crossward.report.page import write_report
+    from crossward.report.views import write_report
 
     try:
         write_report(folder, exact)

@@ -75,7 +75,7 @@ def staleness_figure(history: History, width: float = FIGURE) -> str:
     bottom = top + row * len(lanes)
     pen = Drawing(width, bottom + 64, "staleness by version and hospital")
     columns = {m.number: left + cell * i for i, m in enumerate(made)}
-    lanes_named(pen, history, len(lanes), top, row, left + cell * len(made))
+    lanes_named(pen, history.hospitals[: len(lanes)], top, row, left + cell * len(made))
     gap = 1.0 if cell > 4 else 0.0
     for stale in sorted({stale for m in made for stale in m.staleness.values()}):
         where = [(columns[m.number], top + row * lane) for m in made for lane, s in m.staleness.items() if s == stale]

@@ -1,9 +1,10 @@
-"""``report.html`` of a run folder: one page for people, whole in itself, drawn from the ledger.
+"""``report.html`` of a run whose hospitals have notes of different patients: one page for people, whole in itself.
 
 No scripts, nothing loaded from anywhere. Site names and reasons come from nodes and are shown as text, whatever they
 hold.
 
-Not for: machines (``ledger.jsonl``, ``metrics.jsonl``) or opening the adapter (``crossward.evaluation``).
+Not for: machines (``ledger.jsonl``, ``metrics.jsonl``), opening the adapter (``crossward.evaluation``), runs of other
+kinds (``crossward.report.views``).
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from crossward.config.privacy_settings import PrivacySettings
 from crossward.config.run_config import RunConfig
 from crossward.ledger.file import FILE_NAME
 from crossward.ledger.lines import read_events
-from crossward.machine.files import write_atomic
 from crossward.protocol.messages import ACCEPTED
 from crossward.report.adapter_figures import perplexity_figure
 from crossward.report.common_sections import activity_section, committee_section, footer, troubles_section
-from crossward.report.document import document
+from crossward.report.document import document, write_page
 from crossward.report.figures import bytes_figure, staleness_figure, weight_figure
 from crossward.report.history import History, read_history
 from crossward.report.joining.figures import Joining, evaluated
@@ -35,8 +35,6 @@ from crossward.report.reported_loss import ExactLoss, rounding
 from crossward.report.svg import count, escape
 from crossward.report.timeline import shares_figure
 from server_app.run_folder import read_config
-
-NAME = "report.html"
 
 
 def page(
@@ -204,5 +202,4 @@ def draw_page(folder: Path, exact: ExactLoss | None = None) -> str:
 
 def write_report(folder: Path, exact: ExactLoss | None = None) -> Path:
     """Write :func:`draw_page`'s page into the run folder as ``report.html``; its path. Raises as it does."""
-    write_atomic(folder / NAME, draw_page(folder, exact), durable=False)
-    return folder / NAME
+    return write_page(folder, draw_page(folder, exact))

@@ -4,7 +4,7 @@ It serves one page to this machine and nothing else: no file is opened by a name
 this machine as its host, so that a foreign page, whose name was made to point here, cannot read it.
 
 Not for: reaching it from another machine (forward the port over SSH), or what the page shows
-(``crossward.report.page``).
+(``crossward.report.views``).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 
 from crossward.config.settings import SettingsError
 from crossward.ledger.file import FILE_NAME, LedgerError
-from crossward.report.page import draw_page
 from crossward.report.reported_loss import ExactLoss
 from crossward.report.svg import clean
+from crossward.report.views import draw_page
 from server_app.run_folder import RunFolderError
 
 HOST, NAMES = "127.0.0.1", frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -45,7 +45,7 @@ class LivePage:
         self._text = ""
 
     def __call__(self) -> str:
-        """The page now; raises as :func:`crossward.report.page.draw_page` does."""
+        """The page now; raises as :func:`crossward.report.views.draw_page` does."""
         with self._mutex:
             found = (self.folder / FILE_NAME).stat()
             if (stamp := (found.st_size, found.st_mtime_ns)) != self._stamp:

@@ -25,7 +25,7 @@ from crossward.report.activity import (
     merged,
     shares,
 )
-from crossward.report.axes import FIGURE, NAMES, lane_height, lanes_named
+from crossward.report.axes import FIGURE, NAMES, lane_height, lanes_named, legend
 from crossward.report.history import LOST, UNDER_WAY, History, Span
 from crossward.report.palette import ALERT, INK, MUTED, ink_on
 from crossward.report.svg import Drawing, box, clean, dash, duration, number, scale, thinned, time_ticks
@@ -100,20 +100,6 @@ def _versions(pen: Drawing, history: History, top: float, bottom: float, right: 
         pen.text(x(moment) + (4 if after else -4), top - 23, "resumed", "start" if after else "end", ALERT, 11)
 
 
-def _legend(pen: Drawing, entries: Iterable[tuple[str, float, str]], y: float) -> float:
-    """Bars as in a lane, each with its words; the next line's ``y``. As many a line as fit."""
-    place = NAMES
-    for colour, part, says in entries:
-        wide = 44 + 6.9 * len(says)
-        if place > NAMES and place + wide > FIGURE:
-            place, y = NAMES, y + 20
-        tall = 14 * part / 0.72
-        pen.path(box(place, y - 4 - tall / 2, 16, tall), colour)
-        pen.text(place + 22, y, says)
-        place += wide
-    return y + 20
-
-
 def timeline_figure(history: History) -> str:
     """Every task of every hospital over the time that the server ran."""
     lanes = min(len(history.hospitals), _LANES)
@@ -126,14 +112,14 @@ def timeline_figure(history: History) -> str:
     for tick in time_ticks(history.running):
         pen.line(x(tick), top, x(tick), bottom)
         pen.text(min(x(tick), FIGURE - 24), bottom + 17, duration(tick), "middle", MUTED, 11)
-    lanes_named(pen, history, lanes, top, row, right)
+    lanes_named(pen, history.hospitals[:lanes], top, row, right)
     _bars(pen, history, lanes, top, row, right)
     _versions(pen, history, top, bottom, right)
     shown = {what for lane in range(lanes) for what in intervals(s for s in history.spans if s.hospital == lane)}
     if left_out := len(history.hospitals) - lanes:
         pen.text(10, bottom + 44, clean(f"and {left_out} more hospitals"), colour=MUTED)
     order = (TRAINING, EVALUATING, TRANSFER, WAITING, UNDER_WAY, LATE, REFUSED, FAILED, BEHIND, LOST)
-    pen.height = _legend(pen, [LOOKS[what] for what in order if what in shown], bottom + 44)
+    pen.height = legend(pen, [LOOKS[what] for what in order if what in shown], bottom + 44)
     pen.height -= 10
     return pen.markup()
 
@@ -147,7 +133,7 @@ def shares_figure(history: History) -> str:
     right, top, row = FIGURE - 18.0, 12.0, lane_height(lanes)
     bottom = top + row * lanes
     pen = Drawing(FIGURE, 0, "how every hospital spent its time")
-    lanes_named(pen, history, lanes, top, row, right)
+    lanes_named(pen, history.hospitals[:lanes], top, row, right)
     order = (TRAINING, EVALUATING, TRANSFER, WAITING, UNDER_WAY, LATE, REFUSED, FAILED, BEHIND, LOST, IDLE)
     colours = {what: LOOKS[what][0] for what in LOOKS} | {IDLE: IDLES[0]}
     says = {what: LOOKS[what][2] for what in LOOKS} | {IDLE: IDLES[1]}
@@ -173,5 +159,5 @@ def shares_figure(history: History) -> str:
         place = NAMES + (right - NAMES) * share / 100
         pen.text(min(place, FIGURE - 20), bottom + 17, f"{share} %", "middle", MUTED, 11)
     shown = {what for parts in spent for what, part in parts.items() if part > 0}
-    pen.height = _legend(pen, [(colours[what], 0.72, says[what]) for what in order if what in shown], bottom + 44) - 10
+    pen.height = legend(pen, [(colours[what], 0.72, says[what]) for what in order if what in shown], bottom + 44) - 10
     return pen.markup()

@@ -6,7 +6,7 @@ public facts by the turn. It is a function of what is on disk: done again after 
 
 from __future__ import annotations
 
-from client_app.vertical.actions import alignment, training, transfer
+from client_app.vertical.actions import alignment, encrypted, finishing, training, transfer
 from client_app.vertical.party import Action
 from crossward.protocol.vertical import messages
 
@@ -18,6 +18,10 @@ ACTIONS: dict[str, Action] = {
     messages.REPRESENT: training.represent,
     messages.COMBINE: training.combine,
     messages.APPROACH: training.approach,
-    messages.FINISH: training.finish,
+    messages.SEAL: encrypted.represent,
+    messages.GRADIENT: encrypted.gradient,
+    messages.OPEN: encrypted.open_products,
+    messages.FORWARD: encrypted.forward,
+    messages.FINISH: finishing.finish,
     messages.DISTIL: transfer.distil,
 }

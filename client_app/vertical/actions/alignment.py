@@ -13,14 +13,16 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from crossward.alignment.given import Given
-from crossward.alignment.psi import Party as Aligner
-from crossward.alignment.receipts import Receipt
-from crossward.alignment.ring import Declared, Ring
 from numpy.typing import NDArray
 
 from client_app.vertical.errors import PartyError
+from client_app.vertical.models import Owner
 from client_app.vertical.party import Party, Turn
+from crossward.alignment.given import Given
+from crossward.alignment.identifiers import Normalisation
+from crossward.alignment.psi import Party as Aligner
+from crossward.alignment.receipts import Receipt
+from crossward.alignment.ring import Declared, Ring
 from crossward.machine.files import write_atomic
 from crossward.protocol.vertical.messages import DECLARED, DIGEST, POSITIONS, RECEIPTS, SET
 
@@ -37,8 +39,9 @@ def _aligner(party: Party, turn: Turn) -> Aligner:
 
 
 def _given(party: Party) -> Given:
-    rules = party.data.rules
-    return Given(party.data.patients, party.keys.pepper, rules, padding=max(party.config.vertical.padding, 1))
+    settings = party.config.vertical
+    rules = Normalisation(prefixes=tuple(filter(None, map(str.strip, settings.prefixes.split(",")))))
+    return Given(party.data.patients, party.keys.pepper, rules, padding=max(settings.padding, 1))
 
 
 def blind(party: Party, turn: Turn) -> None:
@@ -134,12 +137,12 @@ def check_same(party: Party, turn: Turn) -> None:
     found = turn.mail.opened(turn.work.inbox, DIGEST)
     if other := sorted(name for name in turn.others if found.get(name) != [own]):
         raise PartyError(
-            f"{', '.join(other)} did not send this party's digest of the common patients: a set was changed, or another "
-            "party's data have changed during the alignment. Nothing was sent; start a new run"
+            f"{', '.join(other)} did not send this party's digest of the common patients: a set was changed, or "
+            "another party's data have changed during the alignment. Nothing was sent; start a new run"
         )
 
 
-def common_rows(party: Party) -> NDArray[np.int64]:
+def common_rows(party: Owner) -> NDArray[np.int64]:
     """The party's rows of the common patients, int64 [common], in the order that all parties share; -1: a decoy.
 
     Raises

@@ -21,10 +21,11 @@ from client_app.vertical.learning.blocks import Blocks, Part
 from client_app.vertical.learning.exchange import targets
 from client_app.vertical.learning.metrics import metrics
 from client_app.vertical.learning.splits import Split
-from client_app.vertical.learning.top import JointModel, TopSettings
+from client_app.vertical.learning.top import JointModel
+from client_app.vertical.models import Owner
 from client_app.vertical.party import Party, Turn
 from client_app.vertical.protection import protected
-from crossward.protocol.vertical.messages import EMBEDDINGS, PREDICTIONS, TARGETS, Facts
+from crossward.protocol.vertical.messages import EMBEDDINGS, TARGETS, Facts
 
 BLOCKS = "blocks.npz"
 
@@ -42,14 +43,14 @@ def represent(party: Party, turn: Turn) -> None:
 
 def _send(party: Party, turn: Turn, embeddings: Floats) -> None:
     """Send the label holder embeddings of the common patients, protected as the run asks."""
-    released = protected(party, embeddings, turn.facts)
+    released = protected(party, turn, embeddings, turn.facts)
     turn.mail.send(turn.holder, EMBEDDINGS, [to_bytes(released)])
 
 
 def combine(party: Party, turn: Turn) -> None:
     """Train the joint model on the embeddings that there are, and return to each party where its should move."""
-    blocks, names = _blocks(party, turn)
-    joint, labels, parts = _trained(party, turn, blocks)
+    blocks, names = received(party, turn)
+    joint, labels, parts = trained(party, turn, blocks)
     rows = common_rows(party)
     train = parts.within(rows).train
     place = _places(rows, len(joint.own))
@@ -57,7 +58,7 @@ def combine(party: Party, turn: Turn) -> None:
         if len(part.rows):
             positions = place[part.rows].astype(np.float32)[:, None]
             turn.mail.send(name, TARGETS, [to_bytes(positions), to_bytes(part.embeddings)])
-    turn.facts |= _measured(joint, blocks, labels, parts.within(rows).validation, "validation ")
+    turn.facts |= measured(joint, blocks, labels, parts.within(rows).validation, "validation ")
 
 
 def approach(party: Party, turn: Turn) -> None:
@@ -77,26 +78,8 @@ def approach(party: Party, turn: Turn) -> None:
     _send(party, turn, own.embed(rows))
 
 
-def finish(party: Party, turn: Turn) -> None:
-    """Train the joint model to its end, and one on own data alone; measure both; send predictions to learn from."""
-    blocks, _ = _blocks(party, turn)
-    joint, labels, parts = _trained(party, turn, blocks)
-    alone = JointModel(models.bottom(party), (), TopSettings(), party.config.run.seed)
-    none = Blocks.scatter(len(alone.own), [])
-    alone.train(none, labels, parts, party.config.run.seed)
-    save(party.folder / models.ALONE, alone.state())
-    rows = common_rows(party)
-    held = parts.within(rows).test
-    turn.facts |= _measured(joint, blocks, labels, held, "") | _measured(alone, none, labels, held, "alone ")
-    if party.config.vertical.distil:
-        said = joint.predict(blocks, rows).astype(np.float32)
-        said[np.isin(rows, parts.test)] = np.nan  # who is held out teaches no student
-        save(party.folder / "predictions.npz", {"predictions": said})
-        for other in turn.others:
-            turn.mail.send(other, PREDICTIONS, [to_bytes(said[:, None])])
-
-
-def _trained(party: Party, turn: Turn, blocks: Blocks) -> tuple[JointModel, NDArray[np.float32], Split]:
+def trained(party: Party, turn: Turn, blocks: Blocks) -> tuple[JointModel, NDArray[np.float32], Split]:
+    """The joint model, trained on from where it was, with the outcomes and who trains, stops and is held out."""
     path, labels, parts = party.folder / models.JOINT, models.outcomes(party), models.parts_of(party)
     joint = models.joint(party, blocks.widths, path)
     joint.train(blocks, labels, parts, party.config.run.seed + turn.work.step)
@@ -104,7 +87,7 @@ def _trained(party: Party, turn: Turn, blocks: Blocks) -> tuple[JointModel, NDAr
     return joint, labels, parts
 
 
-def _blocks(party: Party, turn: Turn) -> tuple[Blocks, tuple[str, ...]]:
+def received(party: Party, turn: Turn) -> tuple[Blocks, tuple[str, ...]]:
     """The embeddings of each other party, the newest there are; of a party that never sent any, none."""
     rows, dim, own = common_rows(party), party.config.vertical.dim, models.new_bottom(party)
     found = turn.mail.opened(turn.work.inbox, EMBEDDINGS)
@@ -121,10 +104,11 @@ def blocks_of(
     return Blocks.scatter(patients, [Part(rows, sent[name]) if name in sent else nobody for name in others])
 
 
-def kept_blocks(party: Party, others: tuple[str, ...]) -> Blocks:
+def kept_blocks(party: Owner, others: tuple[str, ...]) -> Blocks:
     """The blocks that the label holder trained on last."""
     sent = load(party.folder / BLOCKS, "the embeddings of the other parties")
-    return blocks_of(sent, others, common_rows(party), len(party.data.patients), party.config.vertical.dim)
+    dim = next((len(one[0]) for one in sent.values() if len(one)), party.config.vertical.dim)
+    return blocks_of(sent, others, common_rows(party), len(party.data.patients), dim)
 
 
 def _places(rows: NDArray[np.int64], patients: int) -> NDArray[np.int64]:
@@ -133,9 +117,10 @@ def _places(rows: NDArray[np.int64], patients: int) -> NDArray[np.int64]:
     return place
 
 
-def _measured(
+def measured(
     model: JointModel, blocks: Blocks, labels: NDArray[np.float32], rows: NDArray[np.int64], prefix: str
 ) -> Facts:
+    """How well a model predicts for ``rows``, as facts to report under names after ``prefix``."""
     found = metrics(labels[rows].astype(np.int64), model.predict(blocks, rows))
     facts: Facts = {f"{prefix}patients": found.patients}
     for name in ("auroc", "auprc", "brier", "calibration_error"):

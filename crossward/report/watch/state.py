@@ -3,7 +3,7 @@
 A row belongs to a hospital, known by the identity that signed its updates; a node that has not answered yet has a row
 of its own. The ledger does not say how long a failed node is left in peace: it pauses until it is asked again.
 
-Not for: reading the file (``crossward.report.watch.command``), drawing (``crossward.report.watch.view``), a run's whole
+Not for: reading the file (``crossward.report.watch.follow``), drawing (``crossward.report.watch.view``), a run's whole
 history (``crossward.report.history``).
 """
 
@@ -21,6 +21,7 @@ from crossward.protocol.messages import KINDS
 from crossward.report import cost
 from crossward.report.reported_loss import ExactLoss
 from crossward.report.svg import clean
+from crossward.report.watch.follow import NOTES
 from crossward.report.watch.row import (
     ABSENT,
     CLAMPED,
@@ -49,7 +50,7 @@ NOTABLE = (
     events.Liar,
     events.Corrected,
 )
-NAME, REASON, NOTES, PACES = 64, 200, 6, 7  # most characters of two, most notes, versions that give the pace
+NAME, REASON, PACES = 64, 200, 7  # most characters of two, versions that give the pace
 NODE = "node-"  # what a hospital's name begins with while its identity is unknown
 
 

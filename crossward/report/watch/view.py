@@ -3,7 +3,7 @@
 Every row is one line whatever a node calls itself, so that 30 hospitals fit; columns go as the terminal gets narrower.
 
 Not for: what a line means (``crossward.report.watch.state``) or following the file
-(``crossward.report.watch.command``).
+(``crossward.report.watch.follow``).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from crossward.ledger.events import Event
 from crossward.ledger.explain import committee_text
 from crossward.report.names import labels
 from crossward.report.svg import clean, count, duration, size
+from crossward.report.watch.follow import WIDTH
 from crossward.report.watch.row import ABSENT, EXCLUDED, LEFT, PAUSING, SPENT, WAITING, Row
 from crossward.report.watch.state import REASON, WatchState
 
-WIDTH = 160  # of plain text
 LONG_QUIET = 60.0  # seconds without a line after which the view says so
 SPACIOUS = 120  # from this width on columns stand two apart
 LEGIBLE = 18  # characters that a hospital's name, or its state, is given before columns go

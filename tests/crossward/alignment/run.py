@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from crossward.alignment import Aligned, Declared, Given, Normalisation, Party, Receipt, Ring
+from crossward.alignment.messages import Batch
+from crossward.alignment.points import POINT_BYTES, keyed
+from crossward.alignment.sets import POINT, PointSet
 
 PEPPER = bytes(range(32))
 RULES = Normalisation(prefixes=("MRN",))
@@ -60,3 +65,13 @@ def align(folder: Path, ring: Ring, given: Mapping[str, Given]) -> dict[str, Ali
     sides = parties(folder, ring)
     positions = sides[ring.label_holder].compare(exchange(sides, ring, given))
     return {name: side.accept(given[name], positions[name]) for name, side in sides.items()}
+
+
+def forged(folder: Path, origin: str, points: bytes, lineage: str = "run-1") -> tuple[Declared, list[bytes]]:
+    """What a dishonest ``origin`` declares and sends for points of its choice."""
+    one = PointSet(folder, len(points) // POINT_BYTES, 4)
+    one.write_all(np.frombuffer(points, POINT))
+    digest = one.digest(lineage, origin, 1)
+    pepper = keyed(PEPPER, b"same pepper", lineage)[:32].hex()
+    messages = [Batch(lineage, origin, 1, n, one.size, digest, data).encode() for n, data in enumerate(one.all())]
+    return Declared(origin, one.size, digest, RULES.fingerprint(), pepper), messages

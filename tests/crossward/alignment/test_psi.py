@@ -18,7 +18,7 @@ from tests.crossward.alignment.run import NAMES, PEPPER, align, declare, exchang
 SETS = st.lists(st.sets(st.integers(1, 9), min_size=1, max_size=5), min_size=2, max_size=4)
 
 
-@settings(max_examples=12)
+@settings(max_examples=9)
 @drawn(SETS, st.integers(0, 3), st.sampled_from([1, 3, 8]))
 def test_it_is_the_plain_intersection(sets: list[set[int]], holder: int, padding: int) -> None:
     ring, given = ring_of(len(sets), holder), given_of(*sets, padding=padding)

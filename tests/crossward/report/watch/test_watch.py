@@ -28,7 +28,7 @@ from crossward.ledger.file import FILE_NAME, Ledger
 from crossward.ledger.lines import parse, read_events
 from crossward.protocol.messages import OUTCOMES
 from crossward.report.names import fitted
-from crossward.report.watch import command as watch
+from crossward.report.watch import follow
 from crossward.report.watch.command import Follower
 from crossward.report.watch.row import (
     ABSENT,
@@ -432,8 +432,8 @@ def test_only_what_is_new_is_read_and_a_torn_last_line_waits(
     one = story()
     one.start()
     parsed: list[bytes] = []
-    original = watch.checked
-    monkeypatch.setattr(watch, "checked", lambda raw, *rest: parsed.append(raw) or original(raw, *rest))
+    original = follow.checked
+    monkeypatch.setattr(follow, "checked", lambda raw, *rest: parsed.append(raw) or original(raw, *rest))
     follower = Follower(one.path, lambda: one.now)
     follower.refresh()
     follower.refresh()
@@ -643,10 +643,10 @@ def test_in_a_terminal_the_view_follows_the_run_to_its_end(
     one = story()
     one.start()
     steps = iter([lambda: one.ask(0, 0), lambda: one.accept(0, 1, 0), lambda: one.record("finished", reason="enough")])
-    monkeypatch.setattr(watch.time, "sleep", lambda seconds: next(steps)())
+    monkeypatch.setattr(follow.time, "sleep", lambda seconds: next(steps)())
     follower, out = Follower(one.path, lambda: one.now), io.StringIO()
     follower.refresh()
-    watch._follow(follower, Console(file=out, width=100, height=40, force_terminal=True))
+    follow._follow(follower, Console(file=out, width=100, height=40, force_terminal=True))
     output = out.getvalue()
     assert output.index("training") < output.index(WAITING) < output.index("finished: enough")
 
@@ -660,7 +660,7 @@ def test_ctrl_c_ends_quietly(
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(watch.time, "sleep", interrupted)
+    monkeypatch.setattr(follow.time, "sleep", interrupted)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main(["watch", str(one.path)]) == 0
     assert "Traceback" not in (captured := capsys.readouterr()).err and "version 0 of 4" in captured.out

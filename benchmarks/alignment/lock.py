@@ -1,0 +1,43 @@
+"""Whether threads share the work of raising points, or the interpreter's lock keeps them from it; beside processes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from crossward.alignment.points import raised, random_points
+from crossward.internals.python import PoolContext
+
+SECRET = (7**80 % 2**250).to_bytes(32, "little")
+LENGTH = 32
+
+
+def _alone(points: bytes) -> bytes:
+    return raised(points, SECRET, 1)
+
+
+def speeds(points: int, workers: int, rounds: int) -> list[dict[str, Any]]:
+    """Points a second (wall) of one thread, ``workers`` threads and as many processes, in turns; medians.
+
+    Processes are started, and their libraries loaded, before the clock; points and results travel through pipes.
+    """
+    data = random_points(bytes(32), points)
+    share = -(-points // workers) * LENGTH
+    parts = [data[at : at + share] for at in range(0, len(data), share)]
+    samples: dict[str, list[float]] = {}
+    with ProcessPoolExecutor(workers, mp_context=PoolContext()) as pool:
+        list(pool.map(_alone, [data[:LENGTH]] * 4 * workers))
+        ways: dict[str, Callable[[], bytes]] = {
+            "1 thread": lambda: raised(data, SECRET, 1),
+            f"{workers} threads": lambda: raised(data, SECRET, workers),
+            f"{workers} processes": lambda: b"".join(pool.map(_alone, parts)),
+        }
+        for _ in range(rounds):
+            for name, way in ways.items():
+                began = time.perf_counter()
+                way()
+                samples.setdefault(name, []).append(points / (time.perf_counter() - began))
+    return [{"name": name, "points_a_second": statistics.median(found)} for name, found in samples.items()]
