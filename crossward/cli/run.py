@@ -69,9 +69,7 @@ def run(
     model: Model = "",
     notes: Notes = None,
     dry_run: DryRun = False,
-    scenario: Annotated[
-        str, typer.Option(metavar="NAME", show_default=False, help="Or vertical, or transfer.")
-    ] = "",
+    scenario: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="Or vertical, or transfer.")] = "",
     num_supernodes: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Simulated hospitals (4), or parties (3).")
     ] = None,
