@@ -1,5 +1,6 @@
 # make run     simulate a federated run and evaluate it     RUN_CONFIG="key=value ..."  ARGS="--num-supernodes 8 ..."
 # make run-mixed  the same with four hospitals of four sources: MIMIC-III, OMOP in Parquet, a FHIR export, a German CSV
+# make run-vertical  two hospitals and a laboratory with other features of the same patients: a run, its evaluation
 # make deploy-local   a SuperLink and four SuperNodes on this machine, a run, its evaluation   ARGS="--drill superlink"
 # make test    ruff, mypy and pytest                        PYTEST_ARGS="-k ledger ..."
 # make test-fast  the rooms that start no runtime and train no model, without their longest files: under a minute
@@ -42,7 +43,7 @@ export GOMP_SPINCOUNT ?= 0
 export OPENBLAS_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run run-mixed deploy-local compare test test-fast test-deployment test-comparison test-real test-latest docs lint install install-dev lock clean
+.PHONY: run run-mixed run-vertical deploy-local compare test test-fast test-deployment test-comparison test-real test-latest docs lint install install-dev lock clean
 
 run: install
 	@.venv/bin/crossward run --run-config "$$RUN_CONFIG" $(ARGS)
@@ -54,6 +55,9 @@ run-mixed: install
 	@test -d $(MIXED) || { rm -rf $(MIXED).draft && .venv/bin/crossward data make $(FORMS) --split --parquet \
 	--out $(MIXED).draft && mv $(MIXED).draft $(MIXED); }
 	@.venv/bin/crossward run --run-config "data.source=own data.path=$(MIXED) $$RUN_CONFIG" $(ARGS)
+
+run-vertical: install
+	@.venv/bin/crossward run --scenario vertical --run-config "$$RUN_CONFIG" $(ARGS)
 
 # ARGS="--form mimic-iii --form omop --form fhir --form csv" deploys the hospitals of run-mixed
 deploy-local: install

@@ -1,6 +1,6 @@
-"""The ClientApp: which builder makes this node, and the handlers.
+"""The ClientApp: which builder makes this node, and the handlers, of each scenario's messages.
 
-Not for: what a handler does (``client_app.node``).
+Not for: what a handler does (``client_app.node``, ``client_app.vertical.party``).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from crossward.config.run_settings import SimulationSettings
 from crossward.config.settings import read_settings
 from crossward.protocol.messages import TRAIN, Task
 from crossward.protocol.simulated import SimulatedSpeed, write_simulated_speed
+from crossward.protocol.vertical.messages import STEP
 
 
 def build(context: Context, task: Task) -> Node:
@@ -41,3 +42,11 @@ def add_simulated_speed(reply: Message, context: Context, seconds: float) -> Non
 
 
 app = make_app(build, add_simulated_speed, build_seat)
+
+
+@app.train(STEP.partition(".")[2])
+def party_step(message: Message, context: Context) -> Message:
+    """A step of a vertical run."""
+    from client_app.vertical.handlers import respond  # its rooms import what horizontal runs need not
+
+    return respond(message, context)

@@ -5,6 +5,7 @@ Not for: what happens in a run (``strategies.vertical``) or how it is kept (``se
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def open_folder(given: dict[str, Any], config: RunConfig) -> RunFolder:
 def run(grid: Grid, given: dict[str, Any], config: RunConfig, clock: Clock | None = None) -> None:
     """Run one lineage to its end, or from where it stopped to its end; ``given`` is what ``config`` was read from."""
     clock = clock or SystemClock()
-    parties = wait_for_nodes(grid, config.strategy, clock)
+    parties = config.vertical.parties
+    wait_for_nodes(grid, replace(config.strategy, min_nodes=parties), clock)
     folder = open_folder(given, config)
     progress = VerticalProgress(folder.path, program(config.vertical, parties))
     try:

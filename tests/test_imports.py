@@ -24,6 +24,7 @@ ROOMS = frozenset(
                 "internals",
                 "config",
                 "adapters",
+                "alignment",
                 "encryption",
                 "privacy",
                 "protocol",
@@ -55,7 +56,7 @@ def rooms(*names: str) -> set[str]:
     return {MACHINE, *(f"crossward.{name}" for name in names)}
 
 
-OF_A_NODE = internals("accelerate", "bitsandbytes", "datasets", "python", "torch")
+OF_A_NODE = internals("accelerate", "bitsandbytes", "datasets", "python", "rbcl", "torch")
 OF_A_SERVER = {*rooms("protocol", "config", "encryption"), *ACCOUNTING, *internals("flower", "flower_grid", "python")}
 # room -> what its modules may import of ours, and through any chain (a package stands for all of its modules, and a
 # module for itself and the packages that it is in)
@@ -64,17 +65,23 @@ MAY_IMPORT = {
     "crossward.internals": {"crossward.internals"},
     "crossward.config": {*rooms("config"), *ACCOUNTING},
     "data": {"data", *rooms("config"), *internals("datasets")},
-    "crossward.adapters": {*rooms("adapters", "config"), *internals("bitsandbytes")},
+    "crossward.adapters": {*rooms("adapters", "config"), *internals("bitsandbytes", "torch")},
+    "crossward.alignment": {*rooms("alignment", "config"), *internals("rbcl")},
     "crossward.encryption": {*rooms("encryption", "config"), *internals("python")},
     "crossward.privacy": rooms("privacy"),
     "crossward.protocol": {*rooms("protocol", "config"), *ACCOUNTING},
     "crossward.ledger": {*rooms("ledger", "protocol", "config"), *ACCOUNTING},
-    "client_app": {"client_app", "data", *rooms("adapters", "privacy", "protocol", "config", "encryption"), *OF_A_NODE},
+    "client_app": {
+        "client_app",
+        "data",
+        *rooms("adapters", "alignment", "privacy", "protocol", "config", "encryption"),
+        *OF_A_NODE,
+    },
     "strategies": {"strategies", *rooms("ledger", "protocol", "config", "encryption"), *ACCOUNTING},
     "crossward.report": {*rooms("report", "ledger"), "strategies", "server_app", *OF_A_SERVER},
     "server_app": {*rooms("report", "ledger"), "strategies", "server_app", *OF_A_SERVER},
     "crossward.simulation": {
-        *rooms("simulation", "adapters", "privacy", "ledger"),
+        *rooms("simulation", "adapters", "alignment", "privacy", "ledger"),
         "client_app",
         "data",
         "strategies",
@@ -83,20 +90,24 @@ MAY_IMPORT = {
         *OF_A_SERVER,
     },
 }
-# what makes, holds or uses a secret: the holders' side of encryption
+# what makes, holds or uses a secret: alignment, and the holders' side of encryption
 HOLDERS = {
-    f"crossward.encryption.{name}"
-    for name in (
-        "holder",
-        "parallel",
-        "secret",
-        "bfv_key",
-        "key_file",
-        "key_format",
-        "snapshot",
-        "identity",
-        *(f"committee.{n}" for n in ("boxes", "masks", "tags", "stretch", "member", "hospital", "records")),
-    )
+    "crossward.alignment",
+    *(
+        f"crossward.encryption.{name}"
+        for name in (
+            "holder",
+            "forward",
+            "parallel",
+            "secret",
+            "bfv_key",
+            "key_file",
+            "key_format",
+            "snapshot",
+            "identity",
+            *(f"committee.{n}" for n in ("boxes", "masks", "tags", "stretch", "member", "hospital", "records")),
+        )
+    ),
 }
 # what makes noise: who could draw it anew, or ahead, is not to be near a sum
 SAMPLERS = {"crossward.privacy.discrete"}
@@ -380,6 +391,8 @@ CLEAN = {
     "crossward/internals/__init__.py": "",
     "crossward/internals/bitsandbytes.py": "TORCH.require('torch:compile')",
     "crossward/adapters/__init__.py": "import torch",
+    "crossward/alignment/__init__.py": "from crossward.alignment.psi import Party",
+    "crossward/alignment/psi.py": "",
     "crossward/privacy/__init__.py": "",
     "crossward/privacy/hospital.py": "import numpy",
     "crossward/privacy/discrete.py": "import numpy",
@@ -432,6 +445,15 @@ PRIVATE_TORCH = "crossward.protocol.wire -> crossward.privacy.hospital -> torch"
         (
             {"crossward/encryption/__init__.py": "from crossward.encryption import holder"},
             "strategies.aggregation.combine -> crossward.encryption -> crossward.encryption.holder",
+        ),
+        ({"server_app/app.py": "from crossward import alignment"}, "server_app.app -> crossward.alignment"),
+        (
+            {"strategies/aggregation/combine.py": "from crossward.alignment.psi import Party"},
+            "strategies.aggregation.combine -> crossward.alignment.psi",
+        ),
+        (
+            {"crossward/alignment/psi.py": "from crossward.encryption import holder"},
+            "crossward.alignment.psi -> crossward.encryption.holder",
         ),
         ({"crossward/protocol/wire.py": "import data.notes"}, "crossward.protocol.wire -> data"),
         (

@@ -12,25 +12,25 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context
 
-from client_app.committee.rosters import hospital_roster, simulated_roster
+from client_app.committee.rosters import hospital_roster
 from client_app.logs import show_log
 from client_app.update.keys import hospital_key, simulated_key
-from client_app.vertical.actions import ACTIONS
 from client_app.vertical.demands import check_demands
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
 from client_app.vertical.party import Party
+from client_app.vertical.registry import ACTIONS
+from client_app.vertical.rosters import identity_path, simulated_parties
+from client_app.vertical.simulated import load_simulated, names_of, party_folder, party_of, state_root
 from crossward.config.node_config import NodeConfig
+from crossward.config.party_toml import read_party_toml
 from crossward.config.run_config import ON_A_NODE, RunConfig
 from crossward.config.settings import SettingsError
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.identity import load_identity
 from crossward.encryption.key_format import ConsortiumKey
-from crossward.machine.paths import own_folder
 from crossward.protocol.vertical.messages import Work
-from data.party import PartyData
-from data.party.own import load_own, read_party
-from data.party.simulated import load_simulated, party_of
+from data.party.reading import load_party
 
 
 def build_party(context: Context, work: Work) -> Party:
@@ -44,22 +44,15 @@ def build_party(context: Context, work: Work) -> Party:
     return (_simulated if "partition-id" in context.node_config else _real)(context, work)
 
 
-@functools.lru_cache(maxsize=4)
-def _simulation(config: RunConfig, partition: int, partitions: int) -> PartyData:
-    return load_simulated(config, partition, partitions)
-
-
 def _simulated(context: Context, work: Work) -> Party:
     node, config = dict(context.node_config), RunConfig.read(context.run_config)
-    partition, partitions = int(node["partition-id"]), int(node["num-partitions"])
-    state = Path(config.run.state) if config.run.state else own_folder("state")
-    identity, name = state / "identities" / f"site-{partition}.pem", f"site-{partition}"
+    number, parties = int(node["partition-id"]), int(node["num-partitions"])
+    what, state = party_of(number, parties), state_root(config)
+    folder, names = party_folder(state, work.lineage, number), names_of(parties)
     key = simulated_key(config.encryption)
-    folder = state / work.lineage / name
-    keys = _keys(identity, lambda own: simulated_roster(state, partitions, own).roster, key, folder, work.lineage)
-    what = party_of(partition, partitions)
-    load = functools.partial(_simulation, config, partition, partitions)
-    return Party(keys, config, folder, load, what.holds, what.outcome, ACTIONS)
+    keys = _keys(identity_path(state, number), lambda _: simulated_parties(state, names), key, folder, work.lineage)
+    load = functools.partial(load_simulated, config, number, parties)
+    return Party(keys, config, folder, load, what.holds, what.has_outcome, ACTIONS, (number, parties), what.prefix)
 
 
 def _real(context: Context, work: Work) -> Party:
@@ -67,20 +60,23 @@ def _real(context: Context, work: Work) -> Party:
     given = NodeConfig.read(dict(context.node_config))
     if not given.state_dir:
         raise SettingsError(
-            'node config: state-dir is missing. Start the SuperNode with --node-config \'state-dir="/var/lib/crossward" '
-            'party-path="..."\''
+            "node config: state-dir is missing. Start the SuperNode with --node-config "
+            '\'state-dir="/var/lib/crossward" party-path="..."\''
         )
     if not given.party_path:
         raise SettingsError(
-            "node config: party-path is missing: the run has parties with other features of the same patients, and this "
-            "one does not say what it has. Write a party.toml and name it with party-path"
+            "node config: party-path is missing: the run has parties with other features of the same patients, and "
+            "this one does not say what it has. Write a party.toml and name it with party-path"
         )
     config, state = RunConfig.read(given.over(context.run_config), ON_A_NODE), Path(given.state_dir)
     check_demands(config, given)
-    party, folder = read_party(Path(given.party_path)), state / work.lineage
+    path, folder = Path(given.party_path), state / work.lineage
+    party = read_party_toml(path)
     key = hospital_key(config.encryption, given)
     keys = _keys(state / "identity.pem", lambda own: hospital_roster(given).roster, key, folder, work.lineage)
-    return Party(keys, config, folder, lambda: load_own(party, config), party.holds, party.has_outcome, ACTIONS)
+    load = functools.partial(load_party, path)
+    has_outcome = party.outcome is not None
+    return Party(keys, config, folder, load, party.features, has_outcome, ACTIONS, prefix=party.prefix)
 
 
 def _keys(

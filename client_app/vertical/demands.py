@@ -23,8 +23,8 @@ def check_demands(config: RunConfig, node: NodeConfig) -> None:
     if node.privacy_epsilon and not (vertical.protection == NOISED and vertical.epsilon <= node.privacy_epsilon):
         raise SettingsError(
             f"the run has vertical.protection = {vertical.protection!r} and vertical.epsilon = {vertical.epsilon:g}, "
-            f"this party takes part with {NOISED!r} and at most {node.privacy_epsilon:g} (node config: privacy-epsilon):"
-            " nothing was read or sent"
+            f"this party takes part with {NOISED!r} and at most {node.privacy_epsilon:g} (node config: "
+            "privacy-epsilon): nothing was read or sent"
         )
     if config.privacy.delta > node.privacy_delta:
         raise SettingsError(

@@ -8,6 +8,7 @@ Not for: where the files are (``client_app.vertical.builders``).
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 from dataclasses import dataclass, field
@@ -69,8 +70,7 @@ class PartyKeys:
         """This party's signed introduction."""
         public = self.identity.public_key().public_bytes_raw()
         one = Introduction(self.name, public, self.roster.fingerprint, self.sealing.public, holds, outcome)
-        signature = self.identity.sign(one.signed_bytes(self.lineage))
-        return Introduction(*(getattr(one, name) for name in ("name", "public_key", "roster", "key", "holds")), outcome, signature)
+        return dataclasses.replace(one, signature=self.identity.sign(one.signed_bytes(self.lineage)))
 
     def check(self, one: Introduction) -> Introduction:
         """The introduction of another party, if the roster knows its identity and it signed this.
@@ -82,8 +82,8 @@ class PartyKeys:
         """
         if one.roster != self.roster.fingerprint:
             raise PartyError(
-                f"{one.name!r} follows roster {one.roster[:16]}, this party roster {self.roster.fingerprint[:16]}: point "
-                "roster-path at the newest file at each"
+                f"{one.name!r} follows roster {one.roster[:16]}, this party roster {self.roster.fingerprint[:16]}: "
+                "point roster-path at the newest file at each"
             )
         known = self.roster.hospitals.get(one.name)
         if known is None or known != one.public_key.hex():

@@ -8,6 +8,7 @@ Not for: what is done in a step (``client_app.vertical.actions``), Flower's reco
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from crossward.machine.files import write_atomic
 from crossward.protocol.vertical.messages import HELLO, Answer, Done, Facts, Introduction, Work
 from data.party import PartyData
 
-PINNED = "data.sha256"
+PINNED, DESCRIBED = "data.sha256", "party.json"
 
 
 @dataclass
@@ -53,7 +54,8 @@ class Party:
     """A party of the run ``config``, whose files of the lineage are in ``folder``.
 
     ``load`` reads its data; ``describe`` says what it holds without reading them: the kind of features, and whether it
-    has the outcome. ``actions`` has a function for each step.
+    has the outcome. ``actions`` has a function for each step. In a simulation ``simulated`` is its number and that
+    of all.
     """
 
     keys: PartyKeys
@@ -63,6 +65,8 @@ class Party:
     holds: str
     has_outcome: bool
     actions: dict[str, Action]
+    simulated: tuple[int, int] | None = None
+    prefix: str = ""
     clock: Callable[[], float] = time.perf_counter
 
     @cached_property
@@ -135,9 +139,24 @@ class Party:
             )
         if sum(one.outcome for one in work.parties) != 1:
             raise PartyError("the aggregator names no party, or several, that have the outcome")
+        self._describe(work)
         path = self.folder / "parties"
         text = "\n".join(sorted(one.signed_bytes(work.lineage).decode() for one in work.parties)) + "\n"
         if not path.exists():
             write_atomic(path, text)
         elif path.read_text() != text:
             raise PartyError("the aggregator names other parties than before in this run: start a new one")
+
+    def _describe(self, work: Work) -> None:
+        """Write what whoever opens this folder later has to know of the run."""
+        path = self.folder / DESCRIBED
+        if not path.exists():
+            facts = {
+                "lineage": work.lineage,
+                "party": self.keys.name,
+                "parties": [one.name for one in work.parties],
+                "holder": next(one.name for one in work.parties if one.outcome),
+                "simulated": self.simulated,
+                "config": self.config.by_key(),
+            }
+            write_atomic(path, json.dumps(facts, indent=1) + "\n", private=True)

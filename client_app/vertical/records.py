@@ -50,7 +50,9 @@ class StepRecords:
             start, out = 8 + size, []
             for sender, receiver, kind, made, number, length, signature in head["envelopes"]:
                 out.append(
-                    Envelope(sender, receiver, kind, made, number, data[start : start + length], bytes.fromhex(signature))
+                    Envelope(
+                        sender, receiver, kind, made, number, data[start : start + length], bytes.fromhex(signature)
+                    )
                 )
                 start += length
             if start != len(data):
@@ -67,9 +69,7 @@ class StepRecords:
 
     def keep(self, done: Done, action: str, round_: int) -> None:
         """Write the record of a step."""
-        rows = [
-            [e.sender, e.receiver, e.kind, e.step, e.number, len(e.data), e.signature.hex()] for e in done.outbox
-        ]
+        rows = [[e.sender, e.receiver, e.kind, e.step, e.number, len(e.data), e.signature.hex()] for e in done.outbox]
         head = {"format": _FORMAT, "action": action, "round": round_, "facts": done.facts, "envelopes": rows}
         text = json.dumps(head).encode()
         self.folder.mkdir(parents=True, exist_ok=True)

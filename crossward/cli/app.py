@@ -24,6 +24,7 @@ from crossward.cli import (
     ledger,
     members,
     personalise,
+    predict,
     research,
     run,
     settings,
@@ -44,7 +45,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=example('crossward run --run-config "strategy.num-versions=6"', EXIT_CODES),
 )
-for module in (run, evaluate, personalise, watch, ledger, keys, members, data, bases, settings, deploy, research):
+for module in (
+    run,
+    evaluate,
+    personalise,
+    predict,
+    watch,
+    ledger,
+    keys,
+    members,
+    data,
+    bases,
+    settings,
+    deploy,
+    research,
+):
     module.add_to(app)
 
 

@@ -83,6 +83,15 @@ def evaluate(
 ) -> int:
     """Measure a run's adapters on held-out notes; write the global one as a PEFT folder."""
     with failing_evaluation():
+        from crossward.evaluation.vertical.opened import is_vertical
+
+        if is_vertical(folder):
+            from rich.console import Console
+
+            from crossward.evaluation.vertical.report import evaluate_vertical
+
+            evaluate_vertical(folder, state_dir, say, Console(width=None if Console().is_terminal else 160))
+            return 0
         from crossward.evaluation.report import Wanted, evaluate
         from crossward.launcher.views import redraw_report
 

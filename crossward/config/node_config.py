@@ -46,6 +46,14 @@ class NodeConfig:
             "data-path, patient-column and what the run says of them.",
         },
     )
+    party_path: str = field(
+        default="",
+        metadata={
+            "key": "party-path",
+            "path": PATH,
+            "help": "This party's party.toml: what it has of its patients; required by vertical and transfer runs.",
+        },
+    )
     state_dir: str = field(
         default="",
         metadata={"key": "state-dir", "path": PATH, "help": "Folder for this node's state and identity; required."},

@@ -16,6 +16,10 @@ PROTECTIONS = (SEALED, NOISED, ENCRYPTED)
 class VerticalSettings:
     """Keys under ``vertical.``."""
 
+    parties: int = field(
+        default=3,
+        metadata={"key": "vertical.parties", "help": "How many parties take part.", "min": 2, "max": 64},
+    )
     exchanges: int = field(
         default=3,
         metadata={
@@ -147,4 +151,9 @@ class VerticalSettings:
             raise ValueError(
                 f"vertical.epsilon = {self.epsilon:g} adds no noise with vertical.protection = {self.protection!r}: "
                 f"set that to {NOISED!r}, or remove vertical.epsilon"
+            )
+        if self.protection == ENCRYPTED and not self.exchanges:
+            raise ValueError(
+                f"vertical.exchanges = 0 with vertical.protection = {ENCRYPTED!r} would give the label holder no "
+                "product: set it to 1 or more"
             )

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crossward.config.encryption_schemes import simulation_key_name
 from crossward.config.encryption_settings import NONE
 from crossward.config.model_settings import EMBEDDED
-from crossward.config.privacy_settings import NO_UNIT
 from crossward.config.run_config import RunConfig
 from crossward.config.run_settings import simulation_keys
 from crossward.config.scenarios import HORIZONTAL
@@ -43,7 +43,11 @@ from crossward.machine.cores import cores
 from crossward.machine.paths import absolute
 from crossward.machine.waiting import announced
 
+if TYPE_CHECKING:
+    from crossward.launcher.scenarios import ScenarioLaunch
+
 MARKER, LOG, REPORT = "result.json", "launcher.log", "report.html"
+SCENARIO_KEY = "run.scenario"
 FOLDER_KEY, RESUME_KEY, TIMEOUT_KEY = "run.folder", "run.resume", "strategy.task-timeout"
 TAIL_LINES = 40
 
@@ -89,6 +93,7 @@ class Launch:
         self._kept: set[int] = set()
         self._ours = options.app == Path(__file__).resolve().parents[2]
         self._settings: RunConfig | None = None  # of this app
+        self._scenario: ScenarioLaunch | None = None
         defaults = app_defaults(options.app)
         overrides = options.resumed | read_overrides(options.run_config, defaults)
         if options.offline:  # this process looks for the model as well
@@ -99,14 +104,21 @@ class Launch:
                 check_run,
                 resolved,
             )
+            from crossward.launcher.scenarios import LAUNCHES
 
             model = str(resolved({"model.name": options.model})["model.name"]) if options.model else ""
             overrides = with_model(model, with_notes(options.notes, resolved(overrides), say), say)
-            self._settings = check_run(defaults | overrides, options.num_supernodes)
+            scenario = str(resolved(overrides).get(SCENARIO_KEY, HORIZONTAL))
+            self._scenario = LAUNCHES.get(scenario, LAUNCHES[HORIZONTAL])  # another is refused as a setting
+            if not options.num_supernodes:
+                self.options = options = replace(options, num_supernodes=self._scenario.nodes)
+            overrides = self._scenario.own(options.num_supernodes) | overrides
+            self._settings = check_run(defaults | overrides, options.num_supernodes, self._scenario.check)
         else:
             if options.model or options.notes or options.dry_run:
                 raise LauncherError("--model, --notes and --dry-run are for this app, not for another --app")
             overrides = absolute_texts(overrides)
+            self.options = options = replace(options, num_supernodes=options.num_supernodes or 4)
         if FOLDER_KEY not in defaults:
             raise LauncherError(f"{options.app}/pyproject.toml: [tool.flwr.app.config] lacks {FOLDER_KEY}")
         self._resumed = bool(overrides.get(RESUME_KEY))
@@ -139,7 +151,7 @@ class Launch:
         before = stamp(self.folder / MARKER)
         self._say(f"run folder: {self.folder}")
         if self._settings is not None:
-            self._say(self._outline(self._settings))
+            self._say(self._scenario.outline(self._settings, self.options.num_supernodes) if self._scenario else "")
         ending = self._simulate()
         words = tail(self.log, TAIL_LINES)
         self.close()
@@ -168,14 +180,15 @@ class Launch:
         """Read the notes, and try the model unless it is the embedded one; what was said of them."""
         lines: list[str] = []
         if self._settings is not None:
-            from crossward.launcher.preflight import read_notes
 
             def say(line: str) -> None:
                 lines.append(line)
                 self._say(line)
 
-            held_out = read_notes(self._settings, self.options.num_supernodes, say)
-            if not self._counts and (self._settings.model.name != EMBEDDED or self.options.dry_run):
+            scenario = self._scenario
+            held_out = scenario.read(self._settings, self.options.num_supernodes, say) if scenario else 0
+            forecasts = scenario is not None and scenario.forecasts and not self._counts
+            if forecasts and (self._settings.model.name != EMBEDDED or self.options.dry_run):
                 self._fit(self._settings, held_out, say)
         return lines
 
@@ -267,18 +280,6 @@ class Launch:
             return []
         return ["--key", str(simulation_keys() / simulation_key_name(encryption.scheme))]
 
-    def _outline(self, config: RunConfig) -> str:
-        """The run in a line."""
-        used, unit = config.encryption, config.privacy.unit
-        if config.run.profile:
-            return f"{self.options.num_supernodes} simulated hospitals count their notes, encrypted ({used.scheme})"
-        return (
-            f"{self.options.num_supernodes} simulated hospitals, {config.schedule.versions} versions, "
-            f"{config.strategy.name}, model {config.model.name}, "
-            + (f"updates encrypted ({used.scheme}, {used.policy})" if used.policy != NONE else "no encryption")
-            + (f", {unit}-level privacy" if unit != NO_UNIT else "")
-        )
-
     def _next(self) -> None:
         """What one may want to do with the run."""
         if not self._ours:
@@ -290,14 +291,11 @@ class Launch:
         if self._counts:
             self._say(f"Report:       {self.folder / REPORT}\n\nNext:\n  {command} data profile {folder}{key}")
             return
-        self._say(
-            f"Report:       {self.folder / REPORT}\n\n"
-            "Next:\n"
-            f"  {command} watch {folder} --serve   # the report as a web page\n"
-            f"  {command} report {folder}          # redraw it\n"
-            f"  {command} export {folder} --out adapter{key}\n"
-            f"  {command} evaluate {folder} --centralised{key}"
-        )
+        lines = [
+            line.format(command=command, folder=folder, key=key)
+            for line in (self._scenario.following if self._scenario else ())
+        ]
+        self._say("\n".join([f"Report:       {self.folder / REPORT}", "", "Next:", *(f"  {line}" for line in lines)]))
 
     def _evaluate(self) -> int:
         if not self.options.evaluate:

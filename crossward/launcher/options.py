@@ -16,6 +16,8 @@ from crossward.launcher.overrides import Value
 class Options:
     """What was asked for; paths are absolute. ``resumed``: settings of the run to resume, under ``run_config``.
 
+    ``num_supernodes`` 0: as many as the scenario has.
+
     ``model`` and ``notes`` decide what ``run_config`` leaves open. A ``dry_run`` ends before anything is started.
     """
 

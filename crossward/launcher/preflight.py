@@ -30,8 +30,10 @@ def resolved(overrides: Mapping[str, Any]) -> dict[str, Any]:
         raise LauncherError(f"run config: {error}") from error
 
 
-def check_run(values: Mapping[str, Any], nodes: int) -> RunConfig:
+def check_run(values: Mapping[str, Any], nodes: int, check: Callable[[RunConfig, int], None]) -> RunConfig:
     """The run config of ``values``; everything that it and ``nodes`` decide is checked, and that named files exist.
+
+    ``check`` is the scenario's (``crossward.launcher.scenarios``).
 
     Raises
     ------
@@ -41,7 +43,7 @@ def check_run(values: Mapping[str, Any], nodes: int) -> RunConfig:
     try:
         home()
         config = RunConfig.read(values)
-        check_size(config, nodes)
+        check(config, nodes)
         load_callbacks(config.run.callbacks)
     except (SettingsError, PathError, CallbackError) as error:
         raise LauncherError(str(error)) from error
@@ -118,3 +120,24 @@ def read_notes(config: RunConfig, nodes: int, say: Callable[[str], None]) -> int
         logger.propagate = propagates
     say("notes: " + ", ".join(f"{one.name} {len(one.train) + len(one.test)}" for one in hospitals))
     return sum(len(one.test) for one in hospitals)
+
+
+def read_parties(config: RunConfig, nodes: int, say: Callable[[str], None]) -> int:
+    """Make the simulated parties' data as each of them will; returns 0, as their patients are held out later.
+
+    Raises
+    ------
+    LauncherError
+        they cannot be made.
+    """
+    from client_app.vertical.simulated import load_simulated, party_of
+
+    try:
+        with announced(say, "making the patients of the simulated parties"):
+            found = [(party_of(number, nodes), load_simulated(config, number, nodes)) for number in range(nodes)]
+    except (DataError, PathError) as error:
+        raise LauncherError(f"the parties' data: {error}") from error
+    for party, data in found:
+        outcome = ", and the outcome" if party.has_outcome else ""
+        say(f"{party.name}: {len(data.patients)} patients, {party.holds}{outcome}")
+    return 0

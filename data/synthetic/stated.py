@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import random
 
+from data.synthetic.houses import House
 from data.synthetic.tables import Note, Record
 
 CONDITIONS = ("good", "fair", "guarded", "critical")
@@ -28,8 +29,9 @@ def _line(record: Record, rng: random.Random) -> str:
     return f"Here for: {problem.text}. Condition: {condition}."
 
 
-def _cased(line: str, record: Record) -> str:
-    return {"lower": line.lower(), "upper": line.upper()}.get(record.house.case, line)
+def cased(line: str, house: House) -> str:
+    """``line`` in the letters that ``house`` writes."""
+    return {"lower": line.lower(), "upper": line.upper()}.get(house.case, line)
 
 
 def stated(record: Record, seed: int) -> Record:
@@ -39,6 +41,6 @@ def stated(record: Record, seed: int) -> Record:
     notes: list[Note] = []
     for note in record.notes:
         if note.text not in lines:
-            lines[note.text] = _cased(_line(record, rng), record)
+            lines[note.text] = cased(_line(record, rng), record.house)
         notes.append(dataclasses.replace(note, text=f"{note.text}\n{lines[note.text]}"))
     return dataclasses.replace(record, notes=tuple(notes))

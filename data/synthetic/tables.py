@@ -17,12 +17,17 @@ from data.synthetic.patients import Stay, dies, make_stays
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """A note of a stay: ``error`` marks one that was entered in error (ISERROR)."""
+    """A note of a stay: ``error`` marks one that was entered in error (ISERROR).
+
+    ``mentioned`` findings and events are in its text, ``grave`` of them grave ones.
+    """
 
     category: str
     charted: dt.datetime
     text: str
     error: bool = False
+    grave: int = 0
+    mentioned: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +58,7 @@ def _notes(house: House, stay: Stay, rng: random.Random) -> tuple[tuple[Note, ..
         charted = stay.admitted + dt.timedelta(minutes=round(length * share / 60))
         written = write_note(house, stay, category, rng)
         grave, mentioned = grave + written.grave, mentioned + written.mentioned
-        found.append(Note(category, charted, written.text))
+        found.append(Note(category, charted, written.text, False, written.grave, written.mentioned))
         if rng.random() < 0.015:  # entered in error, or filed twice
             found.append(dataclasses.replace(found[-1], error=True))
         elif rng.random() < 0.02:

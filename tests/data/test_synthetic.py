@@ -77,7 +77,7 @@ def test_notes_are_the_same_as_ever_whatever_becomes_of_the_patients() -> None:
 
 def test_what_a_house_asks_for_exists() -> None:
     assert sorted(path.stem for path in FOLDER.iterdir()) == sorted(
-        ["general", "words", "heart", "medicine", "trauma", "newborn", "nerves", "cancer", "kidney", "mind"]
+        ["general", "items", "words", "heart", "medicine", "trauma", "newborn", "nerves", "cancer", "kidney", "mind"]
     )
     for house in HOUSES:
         assert set(house.ward.drugs) <= DRUGS.keys() and set(house.ward.labs) <= LABS.keys()

@@ -20,21 +20,33 @@ from crossward.protocol.messages import Head
 VERSION = 1
 STEP = "train.vertical"  # Flower's type of these messages
 
-# What a party is asked to do: ``client_app.vertical.actions`` has a function for each.
+# What a party is asked to do: ``client_app.vertical.registry`` has a function for each.
 HELLO, BLIND, RAISE, MATCH, PIN = "hello", "blind", "raise", "match", "pin"
 REPRESENT, COMBINE, APPROACH, FINISH, DISTIL = "represent", "combine", "approach", "finish", "distil"
-ACTIONS = (HELLO, BLIND, RAISE, MATCH, PIN, REPRESENT, COMBINE, APPROACH, FINISH, DISTIL)
+SEAL, GRADIENT, OPEN, FORWARD = "seal", "gradient", "open", "forward"  # of encrypted forward
+ACTIONS = (
+    *(HELLO, BLIND, RAISE, MATCH, PIN),
+    *(REPRESENT, COMBINE, APPROACH, FINISH, DISTIL),
+    *(SEAL, GRADIENT, OPEN, FORWARD),
+)
 
 # What envelopes hold.
-DECLARED, SET, POSITIONS = "declared", "set", "positions"
+DECLARED, SET, RECEIPTS, POSITIONS, DIGEST = "declared", "set", "receipts", "positions", "digest"
 EMBEDDINGS, TARGETS, PREDICTIONS = "embeddings", "targets", "predictions"
+SEALED, MASKED_GRADIENT, OPENED_GRADIENT = "sealed-embeddings", "masked-gradient", "opened-gradient"
+MASKED_PRODUCT, OPENED_PRODUCT = "masked-product", "opened-product"
 INPUTS: dict[str, tuple[str, ...]] = {
-    RAISE: (DECLARED, SET),
-    MATCH: (DECLARED, SET),
+    RAISE: (DECLARED, SET, RECEIPTS),
+    MATCH: (DECLARED, SET, RECEIPTS),
     PIN: (POSITIONS,),
+    REPRESENT: (DIGEST,),
+    SEAL: (DIGEST,),
     COMBINE: (EMBEDDINGS,),
     APPROACH: (TARGETS,),
-    FINISH: (EMBEDDINGS,),
+    GRADIENT: (SEALED, OPENED_PRODUCT),
+    OPEN: (MASKED_GRADIENT, MASKED_PRODUCT),
+    FORWARD: (OPENED_GRADIENT,),
+    FINISH: (EMBEDDINGS, OPENED_PRODUCT),
     DISTIL: (PREDICTIONS,),
 }
 """The kinds of envelopes that a party gets with a step: those that were made in the step before."""

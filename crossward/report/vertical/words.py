@@ -19,11 +19,15 @@ from crossward.protocol.vertical.messages import (
     COMBINE,
     DISTIL,
     FINISH,
+    FORWARD,
+    GRADIENT,
     HELLO,
     MATCH,
+    OPEN,
     PIN,
     RAISE,
     REPRESENT,
+    SEAL,
 )
 
 REASON = 300  # most characters of a reason
@@ -64,6 +68,26 @@ WORDS: dict[str, Words] = {
         "representations improved, exchange {round}",
         "improves its representations, exchange {round}",
         "improved its representations, exchange {round}",
+    ),
+    SEAL: Words(
+        "representations learnt and encrypted",
+        "learns representations of its patients and encrypts them",
+        "learnt representations of its patients and encrypted them",
+    ),
+    GRADIENT: Words(
+        "joint model, exchange {round}",
+        "trains the joint model and multiplies encrypted embeddings, exchange {round}",
+        "trained the joint model and multiplied encrypted embeddings, exchange {round}",
+    ),
+    OPEN: Words(
+        "masked products opened, exchange {round}",
+        "opens masked products, exchange {round}",
+        "opened masked products, exchange {round}",
+    ),
+    FORWARD: Words(
+        "encrypted forward, exchange {round}",
+        "multiplies encrypted embeddings by its weights, exchange {round}",
+        "multiplied encrypted embeddings by its weights, exchange {round}",
     ),
     FINISH: Words("joint model finished", "finishes the joint model", "finished the joint model"),
     DISTIL: Words(

@@ -1,0 +1,1 @@
+"""What encrypted forward costs beside the clear product."""

@@ -1,0 +1,77 @@
+"""Arrays as bytes, in envelopes and files, without pickle: numpy's own formats, read with types and shapes checked.
+
+Not for: which arrays there are (``client_app.vertical.learning``).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client_app.vertical.errors import PartyError
+from crossward.machine.files import write_atomic
+
+State = dict[str, NDArray[Any]]
+Floats = NDArray[np.float32]
+
+
+def to_bytes(array: NDArray[Any]) -> bytes:
+    """An array in numpy's format."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def from_bytes(data: bytes, what: str, shape: tuple[int | None, int]) -> Floats:
+    """An array float32 of ``shape`` that another party sent; None: of any length.
+
+    Raises
+    ------
+    PartyError
+        it is something else, or holds values that are not finite (but NaN where ``shape`` has one column).
+    """
+    try:
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise PartyError(f"{what} are no array ({type(error).__name__})") from None
+    if isinstance(array, np.ndarray) and array.ndim == 2 and shape[0] is None:
+        shape = (len(array), shape[1])
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.shape != shape:
+        found = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else "several arrays"
+        raise PartyError(
+            f"{what} are {found}, expected float32 {list(shape)}: run one release and one config everywhere"
+        )
+    if np.isinf(array).any() or (shape[1] > 1 and np.isnan(array).any()):
+        raise PartyError(f"{what} hold values that are not finite")
+    return array
+
+
+def save(path: Path, state: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays, whole or not at all, readable by this party alone."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **state)  # type: ignore[arg-type]
+    write_atomic(path, buffer.getvalue(), private=True)
+
+
+def load(path: Path, what: str) -> State:
+    """Named arrays that :func:`save` wrote.
+
+    Raises
+    ------
+    PartyError
+        the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise PartyError(
+            f"{what} cannot be read from {path} ({type(error).__name__}): this party's state folder must last as long "
+            "as the run"
+        ) from error

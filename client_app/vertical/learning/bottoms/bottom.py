@@ -1,0 +1,186 @@
+"""What every bottom model is: an encoder over a party's own features, whose output is bounded.
+
+A kind of bottom says what the encoder reads (``inputs``) and how it learns without labels (``represent``).
+
+Not for: labels (``client_app.vertical.learning.top``, ``client_app.vertical.learning.distil``).
+"""
+
+from __future__ import annotations
+
+import abc
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from client_app.vertical.learning.arrays import Array, Floats, Ints, LearningError, State, load_module, module_state
+from client_app.vertical.learning.fitting import Fit, FitSettings, fit
+
+WITHIN = 0.9  # of the patients have embeddings that clipping leaves as they are
+
+
+@dataclass(frozen=True)
+class BottomSettings:
+    """``dim`` values an embedding, each of L2 norm ``clip`` at most; ``hidden`` units of an encoder's middle layer."""
+
+    dim: int = 16
+    clip: float = 1.0
+    hidden: int = 64
+    dropout: float = 0.1
+    represent: FitSettings = field(default_factory=lambda: FitSettings(epochs=30, batch=128))
+    approach: FitSettings = field(default_factory=lambda: FitSettings(epochs=10, batch=64))
+
+
+class Bounded(torch.nn.Module):
+    """An ``encoder`` whose output [b, dim] is centred, scaled and clipped to L2 norm ``clip``, with gradients."""
+
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, encoder: torch.nn.Module, settings: BottomSettings) -> None:
+        super().__init__()
+        self.encoder, self.clip = encoder, settings.clip
+        self.register_buffer("shift", torch.zeros(settings.dim))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Inputs as the encoder takes them, to float32 [b, dim]."""
+        moved: torch.Tensor = (self.encoder(*inputs) - self.shift) * self.scale
+        norms = moved.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        bounded: torch.Tensor = moved * (self.clip / norms).clamp(max=1.0)
+        return bounded
+
+    @torch.no_grad()
+    def settle(self, raw: torch.Tensor) -> None:
+        """Centre and scale such that of the encoder's outputs ``raw`` [n, dim] the share :data:`WITHIN` is not cut."""
+        self.shift.copy_(raw.mean(0))
+        reach = torch.quantile((raw - self.shift).norm(dim=1), WITHIN)
+        self.scale.copy_(self.clip / reach.clamp_min(1e-6))
+
+
+class Bottom(abc.ABC):
+    """A bottom model and the patients it is for; rows are positions among them, int64."""
+
+    kind: str
+
+    def __init__(self, patients: int, encoder: torch.nn.Module, settings: BottomSettings) -> None:
+        self.patients, self.settings, self.dim = patients, settings, settings.dim
+        self.module: torch.nn.Module = Bounded(encoder, settings).eval()
+
+    def __len__(self) -> int:
+        return self.patients
+
+    @property
+    def encoder(self) -> Any:
+        """The module behind what scales and clips."""
+        return self.module.encoder
+
+    @abc.abstractmethod
+    def inputs(self, rows: Ints) -> tuple[torch.Tensor, ...]:
+        """What the encoder reads of ``rows``."""
+
+    @abc.abstractmethod
+    def represent(self, seed: int) -> None:
+        """Learn a representation of all patients without any label."""
+
+    def forward(self, rows: Ints) -> torch.Tensor:
+        """Embeddings of ``rows`` with gradients, float32 [n, dim]."""
+        embedded: torch.Tensor = self.module(*self.inputs(rows))
+        return embedded
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Centre, scale and clip what the encoder now makes of all patients."""
+        self.module.eval()
+        bounded: Any = self.module
+        everyone = np.arange(self.patients, dtype=np.int64)
+        bounded.settle(torch.cat([self.encoder(*self.inputs(part)) for part in parts(everyone)]))
+
+    @torch.no_grad()
+    def embed(self, rows: Ints) -> Floats:
+        """Embeddings of ``rows``, float32 [n, dim], each of L2 norm ``settings.clip`` at most."""
+        self.module.eval()
+        if not len(rows):
+            return np.zeros((0, self.dim), np.float32)
+        return torch.cat([self.forward(part) for part in parts(rows)]).numpy()
+
+    def approach(self, rows: Ints, targets: Floats, seed: int) -> Fit:
+        """Local steps towards the ``targets`` float32 [n, dim] that the label holder returned for ``rows``.
+
+        Raises
+        ------
+        LearningError
+            targets of another shape, or that are not finite.
+        """
+        wanted = checked(targets, len(rows), self.dim, "targets")
+        place = np.full(self.patients, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+
+        def loss(part: Ints) -> torch.Tensor:
+            return (self.forward(part) - wanted[place[part]]).square().sum(1).mean() / self.settings.clip**2
+
+        return fit(self.module, loss, rows, self.settings.approach, seed)
+
+    def twin(self) -> Self:
+        """Another bottom over the same patients, with weights of its own that start as these are."""
+        made = copy.copy(self)
+        made.module = copy.deepcopy(self.module)
+        return made
+
+    def fitted(self) -> State:
+        """What else than weights was learnt, such as moments, as named arrays."""
+        return {}
+
+    def take(self, state: Mapping[str, Array], prefix: str) -> None:
+        """Take over what :meth:`fitted` gave, its names after ``prefix``."""
+        del state, prefix  # of a bottom that fits nothing
+
+    def state(self) -> State:
+        """All that is learnt, as named arrays."""
+        fitted = {f"fitted.{name}": array for name, array in self.fitted().items()}
+        return module_state(self.module, "encoder.") | fitted
+
+    def load(self, state: Mapping[str, Array]) -> None:
+        """Take over what :meth:`state` of a bottom with the same settings gave, perhaps over other patients.
+
+        Raises
+        ------
+        LearningError
+            it is of a bottom of another kind, size or other features.
+        """
+        self.take(state, "fitted.")
+        load_module(self.module, state, "encoder.")
+
+
+def parts(rows: Ints, size: int = 512) -> list[Ints]:
+    """``rows`` in order, in parts of at most ``size``."""
+    return [rows[first : first + size] for first in range(0, len(rows), size)]
+
+
+def checked(values: Floats, rows: int, dim: int, what: str) -> torch.Tensor:
+    """Values of another party as float32 [rows, dim]; LearningError for another shape, and for NaN or infinity."""
+    array = np.asarray(values)
+    if array.shape != (rows, dim):
+        raise LearningError(f"{what} have shape {list(array.shape)}, expected {[rows, dim]}: a row for each patient.")
+    if array.dtype != np.float32 or not np.isfinite(array).all():
+        raise LearningError(f"{what} are to be float32 and finite; they are {array.dtype} or hold NaN or infinity.")
+    return torch.from_numpy(np.array(array))
+
+
+def whitened(inputs: torch.Tensor, dim: int, least: float = 1e-3) -> tuple[torch.Tensor, torch.Tensor]:
+    """Principal components, each scaled to variance 1: weight float32 [dim, d] and bias [dim] of a linear layer.
+
+    Components with a variance below ``least`` of the first's are scaled as if they had that; where ``inputs`` [n, d]
+    has fewer than ``dim`` components the rest is zero.
+    """
+    mean = inputs.mean(0)
+    _, values, directions = torch.linalg.svd((inputs - mean).double(), full_matrices=False)
+    deviations = (values / max(1, len(inputs) - 1) ** 0.5)[:dim]
+    largest = deviations[0].clamp_min(1e-12) if len(deviations) else torch.ones(())
+    scaled = directions[:dim] / deviations.clamp_min(largest * least**0.5)[:, None]
+    weight = torch.zeros(dim, inputs.shape[1])
+    weight[: len(scaled)] = scaled.float()
+    return weight, -(weight @ mean)
