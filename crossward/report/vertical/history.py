@@ -235,11 +235,10 @@ def _unnamed(node: str) -> str:
 
 
 def _steps(settings: VerticalSettings | None, planned: int) -> tuple[Step, ...]:
-    """The program of a run of ``planned`` steps: with each party it has one step more."""
+    """The program that ``settings`` give, if it has ``planned`` steps."""
     if settings is None:
         return ()
-    parties = planned - len(program(settings, 2)) + 2
-    found = program(settings, parties) if parties >= 2 else ()
+    found = program(settings, settings.parties)
     return found if len(found) == planned else ()
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crossward.ledger.events import Joined, Resumed
-from crossward.report.vertical.history import DONE, LOST, UNDER_WAY
+from crossward.report.vertical.history import DONE, LOST, UNDER_WAY, VerticalHistory
 from crossward.report.vertical.waiting import waited_for, waits
+from strategies.history.journal import MemoryJournal
+from tests.vertical_runs import PASSING, Consortium
 from tests.vertical_story import NAMES
 
 HEART, LAB, MILLBROOK = NAMES
@@ -29,14 +32,13 @@ def test_a_whole_run_has_every_step_of_every_party(vertical_story: Story) -> Non
     assert history.running == pytest.approx(one.now - 1000.0)
 
 
-def test_steps_are_known_from_the_number_of_them_alone(vertical_story: Story) -> None:
+def test_steps_are_known_from_the_settings_where_there_are_as_many(vertical_story: Story) -> None:
     one = vertical_story(("A", "B"), ("notes", "labs"), **{"vertical.exchanges": 0, "vertical.distil": False})
     one.start()
     assert one.history().steps == one.steps and len(one.steps) == 7
-    foreign = one.history()
-    foreign.settings = None
-    foreign(Resumed(version=0, lineage="ab" * 8, last=7))
-    assert foreign.steps == ()
+    found = one.history()
+    found(Resumed(version=0, lineage="ab" * 8, last=8))  # as another version of the program may have it
+    assert found.steps == () and found.planned == 8 and found.missing(3) == []
 
 
 def test_who_is_done_waits_for_whom_is_at_work(vertical_story: Story) -> None:
@@ -134,3 +136,16 @@ def test_a_failure_before_the_parties_have_met_is_of_a_node(vertical_story: Stor
     two.nodes[""] = two.nodes[HEART]
     two.fail(two.steps[0], "", two.ask(two.steps[0], ""), "failed", "no roster")
     assert [(t.party, t.what) for t in two.history().troubles] == [("node …0000", "failed")]
+
+
+def test_it_is_the_relays_own_run(tmp_path: Path) -> None:
+    consortium = Consortium(tmp_path, actions=PASSING)
+    history, journal = VerticalHistory(consortium.config.vertical), MemoryJournal("lineage")
+    state = consortium.run(journal, observers=[lambda event, _: history(event)])
+    assert history.state == state and history.finished == "all steps are done" and not history.troubles
+    assert history.done == history.planned == len(history.steps) == len(history.ended)
+    assert (
+        sum(traffic.bytes for traffic in history.sent.values()) == sum(done.bytes for done in state.done.values()) > 0
+    )
+    spans = {(span.step, span.party) for span in history.spans if span.step}
+    assert spans == state.done.keys() and {span.outcome for span in history.spans} == {DONE}

@@ -123,7 +123,7 @@ ENCRYPTED = {"vertical.protection": "encrypted-forward"}
             "Protection “sealed” : Embeddings are sealed to the label holder, which sees them as they are",
             "epsilon",
         ),
-        (NOISED, "each party spends at most epsilon 8 (delta 1e-05)", "as they are"),
+        (NOISED, "party spends at most epsilon 8 (delta 1e-05)", "as they are"),
         (NOISED, "random points to multiples of 100", "as they are"),
         (ENCRYPTED, "never an embedding", "as they are"),
         ({"vertical.cardinality-only": True}, "only the number of common patients was found out", "Protection"),

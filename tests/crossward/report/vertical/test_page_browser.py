@@ -9,10 +9,9 @@ from crossward.ledger.events import Resumed
 from crossward.report.vertical.results import FIGURE_NAME
 from crossward.report.vertical.timeline import LOOKS, lanes_of
 from tests.browser import Browser
-from tests.crossward.report.test_page_browser import browser, colours_of, examined
+from tests.crossward.report.test_page_browser import colours_of, examined
 from tests.vertical_story import score
 
-__all__ = ["browser"]
 FIGURES = ["steps of every party over time", "bytes from party to party", FIGURE_NAME]
 NAMES = ("St. Brigid's Hospital of the whole Region", "北の病院 Laboratory", "Millbrook", "Île-de-Groix")
 Story = Callable[..., Any]
