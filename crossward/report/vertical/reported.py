@@ -1,6 +1,6 @@
-"""What parties report of the models that a run ends with, before it is evaluated: rows, and a table for a terminal.
+"""What the label holder reports of the joint model beside its own, before the run is evaluated.
 
-Not for: models compared on the same patients (``crossward.report.vertical.scores``).
+Not for: models compared on the same patients, with intervals (``crossward.report.vertical.scores``).
 """
 
 from __future__ import annotations
@@ -14,29 +14,34 @@ from rich.table import Table
 from crossward.ledger.file import FILE_NAME
 from crossward.ledger.lines import read_events
 from crossward.ledger.vertical_state import VerticalState, fold_vertical
-from crossward.protocol.vertical.messages import DISTIL, FINISH
+from crossward.protocol.vertical.messages import FINISH
 from crossward.report.svg import clean
-from crossward.report.vertical.words import figure, title
+from crossward.report.vertical.words import figure
 
-LAST = (FINISH, DISTIL)  # the steps whose facts are of models
+ALONE = "alone "  # how the names of figures of the label holder's own model begin
+HEAD = ("reported by", "", "joint model", "own features alone")
 
 
 def reported_rows(state: VerticalState) -> list[tuple[str, str, str, str]]:
-    """(party, step, fact, value) of all that was reported in the last steps."""
+    """(party, figure, of the joint model, of the party's own) of all that was reported of the finished model."""
     return [
-        (clean(party, 64), title(action, 0), clean(name.replace("_", " "), 64), clean(figure(str(value)), 64))
-        for action in LAST
-        for party, facts in state.reported(action).items()
-        for name, value in facts.items()
+        (clean(party, 64), clean(name.replace("_", " "), 64), _value(facts.get(name)), _value(facts.get(ALONE + name)))
+        for party, facts in state.reported(FINISH).items()
+        for name in dict.fromkeys(name.removeprefix(ALONE) for name in facts)
     ]
+
+
+def _value(value: float | str | None) -> str:
+    return "-" if value is None else clean(figure(str(value)), 64)
 
 
 def vertical_reported(folder: Path) -> Table:
     """The rows of the run in ``folder`` for a terminal."""
-    table = Table(title="As the parties report it", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("party", "step", "reported"):
-        table.add_column(heading)
-    table.add_column("", justify="right", no_wrap=True)
+    table = Table(
+        title="As the label holder reports it, on its held-out common patients", box=SIMPLE_HEAD, pad_edge=False
+    )
+    for number, heading in enumerate(HEAD):
+        table.add_column(heading, justify="right" if number > 1 else "left")
     for row in reported_rows(fold_vertical(read_events(folder / FILE_NAME))):
         table.add_row(*map(escape, row))
     return table

@@ -15,7 +15,7 @@ from crossward.report.palette import INK, MUTED
 from crossward.report.parts import section, table
 from crossward.report.svg import Drawing, escape, scale, ticks
 from crossward.report.vertical.history import VerticalHistory
-from crossward.report.vertical.reported import reported_rows
+from crossward.report.vertical.reported import HEAD, reported_rows
 from crossward.report.vertical.scores import (
     CENTRAL,
     DISTILLED,
@@ -53,14 +53,15 @@ def results_section(history: VerticalHistory, folder: Path) -> str:
 
 def _reported_section(history: VerticalHistory) -> str:
     rows = [
-        f"<tr><td>{escape(party)}</td><td>{escape(step)}</td><td>{escape(name)}</td>"
-        f'<td class="n">{escape(value)}</td></tr>'
-        for party, step, name, value in reported_rows(history.state)
+        f'<tr><td>{escape(party)}</td><td>{escape(name)}</td><td class="n">{escape(joint)}</td>'
+        f'<td class="n">{escape(own)}</td></tr>'
+        for party, name, joint, own in reported_rows(history.state)
     ]
     return section(
         TITLE,
-        "As the parties report it. An evaluation compares all models on the same patients, with intervals.",
-        table(["party", "step", "reported", ""], rows, [3]) if rows else "",
+        "As the label holder reports it, on its held-out common patients. An evaluation compares all models on "
+        "the same patients, with intervals: without, a difference may be chance.",
+        table(HEAD, rows, [2, 3]) if rows else "",
         "The joint model is not finished yet.",
     )
 

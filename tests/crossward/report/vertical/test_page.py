@@ -38,7 +38,7 @@ def test_a_whole_run(vertical_story: Story) -> None:
     steps = card(page, "Steps")
     assert "each: common patients 980" in steps and "joint model, exchange 2 label holder done" in steps
     assert "Laboratory 1400 980 70 %" in card(page, "Common patients")
-    assert "Harbour Heart joint model finished alone auroc 0.79" in card(page, "What joining brought each party")
+    assert "Harbour Heart auroc 0.8413 0.79 Harbour Heart auprc 0.51 -" in card(page, "What joining brought each party")
     assert "Nothing failed, and no party was away." in text
     parties = card(page, "Parties")
     assert "notes, outcome" in parties and "while Millbrook worked" in parties
