@@ -61,10 +61,6 @@ class Traffic:
     count: int = 0
     bytes: int = 0
 
-    def add(self, size: int) -> None:
-        """Count one more."""
-        self.count, self.bytes = self.count + 1, self.bytes + size
-
 
 @dataclass
 class VerticalHistory:
@@ -171,8 +167,7 @@ class VerticalHistory:
         self.owners.clear()
         self.present.clear()
         self.sessions.append(max(event.time - self._paused - self.began, 0.0))
-        self.planned = event.last
-        self.steps = _steps(self.settings, event.last)
+        self.planned, self.steps = event.last, _steps(self.settings, event.last)
 
     def _ask(self, event: StepAsked, at: float) -> None:
         earlier = {task: span for task, span in self._open.items() if span.node == event.node}
@@ -193,19 +188,20 @@ class VerticalHistory:
 
     def _finish(self, event: StepDone, at: float) -> None:
         for receiver, kind, size in zip(event.receivers, event.kinds, event.sizes, strict=True):
-            self.sent.setdefault((event.party, receiver), Traffic()).add(size)
-            self.kinds.setdefault(kind, Traffic()).add(size)
+            for found in (
+                self.sent.setdefault((event.party, receiver), Traffic()),
+                self.kinds.setdefault(kind, Traffic()),
+            ):
+                found.count, found.bytes = found.count + 1, found.bytes + size
         if (span := self._open.pop(event.task, None)) is not None:
             span.end, span.outcome, span.sent = at, DONE, event.bytes
             span.worked = min(max(event.worked, 0.0), at - span.start)
         self._settle(event.step, at)
 
     def _fail(self, event: StepFailed, at: float) -> None:
-        span = self._open.get(event.task)
-        if span is not None:
-            self._close({event.task: span}, event.kind, at)
+        self._close({task: span for task, span in self._open.items() if task == event.task}, event.kind, at)
         party = event.party or self.owners.get(event.node, "")
-        self._trouble(at, party or _unnamed(event.node), event.kind, event.step, event.action, event.reason)
+        self._trouble(at, party or unnamed(event.node), event.kind, event.step, event.action, event.reason)
 
     def _left(self, event: Left, at: float) -> None:
         self.present.pop(event.node, None)
@@ -213,8 +209,9 @@ class VerticalHistory:
         owner = self.owners.pop(event.node, "")
         party = event.hospital or owner
         if party and party not in self.owners.values():  # else it came back at another node before
-            step, action = (next(iter(lost.values())).step, next(iter(lost.values())).action) if lost else (-1, "")
-            self._trouble(at, party, event.name, step, action, "")
+            at_work = next(iter(lost.values()), None)
+            where = (at_work.step, at_work.action) if at_work is not None else (-1, "")
+            self._trouble(at, party, event.name, *where, "")
         self._close(lost, LOST, at)
 
     def _settle(self, step: int, at: float) -> None:
@@ -230,7 +227,8 @@ class VerticalHistory:
         self.troubles.append(Trouble(at, party, what, step, action, reason))
 
 
-def _unnamed(node: str) -> str:
+def unnamed(node: str) -> str:
+    """What a node is called before it has introduced itself."""
     return f"node …{node[-4:]}"
 
 

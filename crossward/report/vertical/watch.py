@@ -26,7 +26,7 @@ from crossward.config.vertical_settings import VerticalSettings
 from crossward.ledger.events import Event
 from crossward.report.names import labels
 from crossward.report.svg import clean, duration, size
-from crossward.report.vertical.history import DONE, UNDER_WAY, Span, Trouble, VerticalHistory
+from crossward.report.vertical.history import DONE, UNDER_WAY, Span, Trouble, VerticalHistory, unnamed
 from crossward.report.vertical.troubles import SAYS
 from crossward.report.vertical.words import doing, listed, reason_line, title
 from crossward.report.watch.follow import NOTES, WIDTH, LedgerFollower
@@ -136,7 +136,7 @@ def rows(history: VerticalHistory, now: float) -> list[Row]:
     if history.parties:
         return [_row(history, party, moment) for party in history.parties]
     return [
-        Row(f"node …{node[-4:]}", "introduces itself", max(moment - since, 0.0), "-", 0, 0, 0)
+        Row(unnamed(node), "introduces itself", max(moment - since, 0.0), "-", 0, 0, 0)
         for node, since in history.present.items()
     ]
 
