@@ -106,7 +106,16 @@ class Consortium:
         folder = self.root / lineage / name
         keys = PartyKeys(self.identities[name], self.roster, self.secret, folder, lineage)
         data = self.data[name]
-        return Party(keys, self.config, folder, lambda: data, "a table", data.outcome is not None, dict(self.actions))
+        return Party(
+            keys,
+            self.config,
+            folder,
+            lambda: data,
+            "a table",
+            data.outcome is not None,
+            dict(self.actions),
+            prefix="MRN" if name == HOLDER else "",
+        )
 
     def app(self, name: str) -> ClientApp:
         """The party's ClientApp."""
