@@ -19,7 +19,7 @@ from client_app.vertical.demands import check_demands
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
 from client_app.vertical.party import Party
-from client_app.vertical.registry import ACTIONS
+from client_app.vertical.registry import action_of
 from client_app.vertical.rosters import identity_path, simulated_parties
 from client_app.vertical.simulated import load_simulated, names_of, party_folder, party_of, state_root
 from crossward.config.node_config import NodeConfig
@@ -52,7 +52,7 @@ def _simulated(context: Context, work: Work) -> Party:
     key = simulated_key(config.encryption)
     keys = _keys(identity_path(state, number), lambda _: simulated_parties(state, names), key, folder, work.lineage)
     load = functools.partial(load_simulated, config, number, parties)
-    return Party(keys, config, folder, load, what.holds, what.has_outcome, ACTIONS, (number, parties), what.prefix)
+    return Party(keys, config, folder, load, what.holds, what.has_outcome, action_of, (number, parties), what.prefix)
 
 
 def _real(context: Context, work: Work) -> Party:
@@ -76,7 +76,7 @@ def _real(context: Context, work: Work) -> Party:
     keys = _keys(state / "identity.pem", lambda own: hospital_roster(given).roster, key, folder, work.lineage)
     load = functools.partial(load_party, path)
     has_outcome = party.outcome is not None
-    return Party(keys, config, folder, load, party.features, has_outcome, ACTIONS, prefix=party.prefix)
+    return Party(keys, config, folder, load, party.features, has_outcome, action_of, prefix=party.prefix)
 
 
 def _keys(
