@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client_app.vertical.actions import ACTIONS
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
 from client_app.vertical.party import Action, Party, Turn
+from client_app.vertical.registry import ACTIONS
 from crossward.config.run_config import RunConfig
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.identity import public_of
@@ -106,9 +106,7 @@ class Consortium:
         folder = self.root / lineage / name
         keys = PartyKeys(self.identities[name], self.roster, self.secret, folder, lineage)
         data = self.data[name]
-        return Party(
-            keys, self.config, folder, lambda: data, "a table", data.outcome is not None, dict(self.actions)
-        )
+        return Party(keys, self.config, folder, lambda: data, "a table", data.outcome is not None, dict(self.actions))
 
     def app(self, name: str) -> ClientApp:
         """The party's ClientApp."""

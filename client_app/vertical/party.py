@@ -66,6 +66,7 @@ class Party:
     has_outcome: bool
     actions: dict[str, Action]
     simulated: tuple[int, int] | None = None
+    prefix: str = ""
     clock: Callable[[], float] = time.perf_counter
 
     @cached_property

@@ -13,7 +13,8 @@ from typing import Any
 
 NETWORK, AGGREGATOR, HOSPITAL, RELEASED = "network", "aggregator", "another hospital", "released adapter"
 MEMBER, COALITION = "a member of a version", "aggregator with keys of the committee"
-VIEWS = (NETWORK, AGGREGATOR, COALITION, MEMBER, HOSPITAL, RELEASED)
+LABEL_HOLDER, PARTY, KEY_HOLDER = "the label holder", "a party without outcomes", "the key holder"
+VIEWS = (NETWORK, AGGREGATOR, COALITION, MEMBER, HOSPITAL, RELEASED, LABEL_HOLDER, PARTY, KEY_HOLDER)
 SEPARATION, KNOWN, INFERRED = "separation", "known", "inferred"
 
 

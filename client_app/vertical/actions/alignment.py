@@ -39,9 +39,9 @@ def _aligner(party: Party, turn: Turn) -> Aligner:
 
 
 def _given(party: Party) -> Given:
-    settings = party.config.vertical
-    rules = Normalisation(prefixes=tuple(filter(None, map(str.strip, settings.prefixes.split(",")))))
-    return Given(party.data.patients, party.keys.pepper, rules, padding=max(settings.padding, 1))
+    own = Normalisation(prefixes=(party.prefix,) if party.prefix else ())
+    patients = tuple(map(own, party.data.patients))  # what is left is spelt as at every party
+    return Given(patients, party.keys.pepper, padding=max(party.config.vertical.padding, 1))
 
 
 def blind(party: Party, turn: Turn) -> None:

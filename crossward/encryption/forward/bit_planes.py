@@ -1,9 +1,8 @@
 """Weighted sums of ciphertexts by their weights' bits: additions alone, where the library would take powers.
 
 With W' = W + L >= 0, L the largest weight, and its bits W'_b: ``c W = sum_b 2^b (c W'_b) - L sum_j c_j``. ``c W'_b``
-adds
-the ciphertexts whose weight has bit b, and the sum over b is Horner's. The library's own product takes a power for each
-weight, and an inverse for each negative one: by 16 bits 140 microseconds where the additions here take 10.
+adds the ciphertexts whose weight has bit b, and the sum over b is Horner's. The library's own product takes a power for
+each weight, and an inverse for each negative one: by 16 bits 140 microseconds where the additions here take 10.
 """
 
 from __future__ import annotations

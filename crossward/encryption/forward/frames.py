@@ -7,9 +7,11 @@ from crossward.encryption.forward.library import ForwardError
 WIDTH = 257  # bytes of a number below n, which has at most 2,055 bits
 SCHEMA = (1).to_bytes(8, "little")  # the library's index of Okamoto-Uchiyama, behind every object
 _LENGTHS = {0xD9: 1, 0xDA: 2, 0xDB: 4}  # marker of a string: bytes of its length
-other_version = ForwardError(
-    "sf-heu writes its objects in another form than version 0.5.2b0 does; install that version"
-)
+
+
+def other_version() -> ForwardError:
+    """What to raise where the library writes anything else than what is known of it."""
+    return ForwardError("sf-heu writes its objects in another form than version 0.5.2b0 does; install that version")
 
 
 def framed(number: int) -> bytes:
