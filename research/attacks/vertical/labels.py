@@ -15,7 +15,6 @@ Not for: predictions that distillation sends on purpose.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -24,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from client_app.vertical.learning.exchange import BATCH, ROW
 from crossward.privacy.embeddings import EmbeddingNoise
+from crossward.privacy.labels import RandomisedResponse
 from research.attacks.scores import PARTY, Score
 from research.attacks.vertical.consortium import CLIP, LABORATORY, Consortium, Run, Sender
 from research.attacks.vertical.scoring import control, ranked
@@ -60,8 +60,7 @@ def _runs(lab: Consortium, say: Callable[[str], None]) -> list[tuple[str, Run]]:
     epsilon, draw = lab.size.epsilons[0], lab.rng("labels, noise")
     noise = EmbeddingNoise.calibrated(CLIP, epsilon, DELTA, lab.size.exchanges)
     noised: Sender = lambda h: noise(h, draw.standard_normal)  # noqa: E731 - a sender in one line
-    flips = draw.random(lab.size.patients) < 1 / (1 + math.exp(RANDOMISED))
-    randomised = np.where(flips, 1 - lab.labels, lab.labels).astype(np.float32)
+    randomised = RandomisedResponse(RANDOMISED)(lab.labels, draw.random).astype(np.float32)
     found = []
     for method, sender, labels in (
         ("targets of equal length", None, None),
