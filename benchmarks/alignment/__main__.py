@@ -142,7 +142,12 @@ def table(found: dict[str, Any]) -> Iterator[RenderableType]:
     yield table_of(
         f"raising points, {found['workers']} cores",
         found["lock"],
-        {"": ("name", ""), "points / s": ("points_a_second", ",.0f")},
+        {
+            "": ("name", ""),
+            "points / s": ("points_a_second", ",.0f"),
+            "best": ("best", ",.0f"),
+            "cores used": ("cores", ".2f"),
+        },
     )
     if large := found.get("large"):
         yield (

@@ -1,7 +1,7 @@
 """OpenMined's private set intersection, run by an interpreter that has it: one intersection, step by step.
 
-Started by :mod:`benchmarks.alignment`, never imported: its interpreter has ``openmined-psi``, whose protobuf this
-project's Flower does not go with. Messages are serialised and parsed, as they would travel. The client learns which of
+Started by :mod:`benchmarks.alignment`, never imported: its interpreter has ``openmined-psi``, which pins one release of
+protobuf, and not this project. Messages are serialised and parsed, as they would travel. The client learns which of
 its elements are common; the server learns nothing.
 """
 

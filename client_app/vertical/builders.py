@@ -15,20 +15,22 @@ from flwr.app import Context
 from client_app.committee.rosters import hospital_roster
 from client_app.logs import show_log
 from client_app.update.keys import hospital_key, simulated_key
-from client_app.vertical.actions import ACTIONS
 from client_app.vertical.demands import check_demands
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
 from client_app.vertical.party import Party
+from client_app.vertical.registry import action_of
 from client_app.vertical.rosters import identity_path, simulated_parties
 from client_app.vertical.simulated import load_simulated, names_of, party_folder, party_of, state_root
 from crossward.config.node_config import NodeConfig
+from crossward.config.party_toml import read_party_toml
 from crossward.config.run_config import ON_A_NODE, RunConfig
 from crossward.config.settings import SettingsError
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.identity import load_identity
 from crossward.encryption.key_format import ConsortiumKey
 from crossward.protocol.vertical.messages import Work
+from data.party.reading import load_party
 
 
 def build_party(context: Context, work: Work) -> Party:
@@ -50,13 +52,10 @@ def _simulated(context: Context, work: Work) -> Party:
     key = simulated_key(config.encryption)
     keys = _keys(identity_path(state, number), lambda _: simulated_parties(state, names), key, folder, work.lineage)
     load = functools.partial(load_simulated, config, number, parties)
-    return Party(keys, config, folder, load, what.holds, what.has_outcome, ACTIONS, (number, parties))
+    return Party(keys, config, folder, load, what.holds, what.has_outcome, action_of, (number, parties), what.prefix)
 
 
 def _real(context: Context, work: Work) -> Party:
-    from crossward.config.party_toml import read_party
-    from data.party.reading import load_party
-
     show_log()
     given = NodeConfig.read(dict(context.node_config))
     if not given.state_dir:
@@ -71,10 +70,13 @@ def _real(context: Context, work: Work) -> Party:
         )
     config, state = RunConfig.read(given.over(context.run_config), ON_A_NODE), Path(given.state_dir)
     check_demands(config, given)
-    party, folder = read_party(Path(given.party_path)), state / work.lineage
+    path, folder = Path(given.party_path), state / work.lineage
+    party = read_party_toml(path)
     key = hospital_key(config.encryption, given)
     keys = _keys(state / "identity.pem", lambda own: hospital_roster(given).roster, key, folder, work.lineage)
-    return Party(keys, config, folder, lambda: load_party(party), party.holds, party.has_outcome, ACTIONS)
+    load = functools.partial(load_party, path)
+    has_outcome = party.outcome is not None
+    return Party(keys, config, folder, load, party.features, has_outcome, action_of, prefix=party.prefix)
 
 
 def _keys(

@@ -13,18 +13,24 @@ from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
 from crossward.machine.paths import own_folder
 from data.party import PartyData
-from data.party.simulated import PARTIES, simulated_party
+from data.party.simulated import simulated_party
+from data.synthetic.parties import PARTIES, PREFIX
 
 
 class SimulatedParty(NamedTuple):
-    """A party's name, the kind of features it ``holds``, and whether it has the outcome."""
+    """A party's name, the kind of features it ``holds``, whether it has the outcome, what precedes its identifiers."""
 
     name: str
     holds: str
     has_outcome: bool = False
+    prefix: str = ""
 
 
-_PARTIES = tuple(map(SimulatedParty, PARTIES, ("notes", "vital signs", "laboratory values"), (True, False, False)))
+_PARTIES = (
+    SimulatedParty(PARTIES[0].name, "notes", True, PREFIX),
+    SimulatedParty(PARTIES[1].name, "vital signs"),
+    SimulatedParty(PARTIES[2].name, "laboratory values"),
+)
 _OF_TWO = (0, 2)  # of two parties: notes and the outcome at one, laboratory values at the other
 
 

@@ -128,6 +128,8 @@ class Party:
     def messages(self, origin: str) -> Iterator[bytes]:
         """The set of ``origin`` in batches, for ``ring.next(origin, name)``."""
         one = self._own.points() if origin == self.name else self._raised(origin)
+        if not one.complete():
+            raise AlignmentError(f"{self.name} has not raised the set of {origin} yet")
         hop, digest = self._hops(origin), self._digest(one, origin)
         for number, points in enumerate(one.all()):
             yield Batch(self.ring.lineage, origin, hop, number, one.size, digest, points).encode()

@@ -23,7 +23,7 @@ def bases(
     rank: Annotated[int, typer.Option(help="As lora.rank.")] = 8,
     target_modules: Annotated[str, typer.Option(help="As lora.target-modules.")] = "all-linear",
 ) -> int:
-    """Compute the frozen bases of lora.factors = 'core' into a file, which every node gets as lora.bases.
+    """Compute the frozen bases of lora.factors = 'core' into a file, for every node.
 
     `crossward settings model` and `crossward settings lora` say what the options may be.
     """

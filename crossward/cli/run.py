@@ -69,11 +69,9 @@ def run(
     model: Model = "",
     notes: Notes = None,
     dry_run: DryRun = False,
-    scenario: Annotated[
-        str, typer.Option(metavar="NAME", show_default=False, help="horizontal, vertical or transfer (run.scenario).")
-    ] = "",
+    scenario: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="Or vertical, or transfer.")] = "",
     num_supernodes: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Simulated hospitals (default: 4; of a vertical run 3).")
+        int | None, typer.Option(min=1, metavar="N", help="Simulated hospitals (4), or parties (3).")
     ] = None,
     cpus_per_client: CpusPerClient = 1,
     gpus_per_client: GpusPerClient = 0.0,

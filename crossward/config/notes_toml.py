@@ -18,26 +18,21 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from crossward.config.data_sources import MORTALITY, SOURCES
 from crossward.config.harmonising import CATEGORIES, DISPOSITION, STEPS, SYSTEMS, VOCABULARIES
 from crossward.config.notes_settings import COMMON_FIELDS, SITE, TEXT, LabelColumn, NotesConfig
-from crossward.config.settings import SettingsError
-from crossward.machine.paths import PathError, absolute
+from crossward.config.toml_values import OwnFileError, Pairs, TomlValues, kind, nearest
 from crossward.machine.text import TextError, read_toml
 
 FILE = "notes.toml"
-Pairs = tuple[tuple[str, str], ...]
 
 
-class NotesError(SettingsError):
-    """A notes.toml is missing or wrong; what it says stays in the hospital's own log."""
-
-    tellable = False
+class NotesError(OwnFileError):
+    """A notes.toml is missing or wrong."""
 
 
 def read_notes(path: Path) -> NotesConfig:
@@ -52,39 +47,37 @@ def read_notes(path: Path) -> NotesConfig:
     if not path.is_file():
         raise NotesError(f"{path}: no such file. A {FILE} was expected, which says what this hospital's notes are")
     try:
-        return _Reader(path, read_toml(path)).notes()
+        return _Reader(path, read_toml(path), NotesError).notes()
     except TextError as error:
         raise NotesError(str(error)) from None
 
 
-class _Reader:
+class _Reader(TomlValues):
     """One file's values, each taken once and checked; what is left over is unknown."""
 
-    def __init__(self, path: Path, given: Mapping[str, Any]) -> None:
-        self.path, self.given = path, given
-
     def notes(self) -> NotesConfig:
-        _known(self.path, "key", self.given, KEYS)
-        source = self._one_of("source", tuple(name for name, entry in SOURCES.items() if not entry.maker))
-        if bool(self.text("query")) != SOURCES[source].is_url:
+        self.known("key", self.given, KEYS)
+        names = tuple(name for name, entry in SOURCES.items() if not entry.maker)
+        source = self.one_of("source", self.given.get("source", ""), names)
+        if bool(self._said("query")) != SOURCES[source].is_url:
             what = (
                 "is missing: the SQL that yields the notes" if SOURCES[source].is_url else "is for databases: remove it"
             )
-            raise NotesError(f"{self.path}: query {what}")
-        include = self._table("include", ("categories", "since", "until"))
+            raise self.wrong(f"query {what}")
+        include = self.table("include", ("categories", "since", "until"))
         return NotesConfig(
             source=source,
-            path=self._place(self.text("path"), "path", SOURCES[source].is_url),
-            query=self.text("query"),
-            encoding=self.text("encoding"),
-            delimiter=self.text("delimiter"),
-            quote=self.text("quote"),
-            **({"nulls": self._texts("nulls")} if "nulls" in self.given else {}),
+            path=self._path(self._said("path"), SOURCES[source].is_url),
+            query=self._said("query"),
+            encoding=self._said("encoding"),
+            delimiter=self._said("delimiter"),
+            quote=self._said("quote"),
+            **({"nulls": self.texts("nulls", self.given["nulls"])} if "nulls" in self.given else {}),
             columns=self._columns(source),
-            times=self._times(),
+            times=self.formats("times"),
             categories=self._categories(),
             labels=self._labels(source),
-            include=_texts(self.path, "include.categories", include.get("categories", [])),
+            include=self.texts("include.categories", include.get("categories", [])),
             since=self._day("since", include),
             until=self._day("until", include),
             vocabulary=self._vocabulary(),
@@ -92,58 +85,20 @@ class _Reader:
             file=str(self.path),
         )
 
-    def text(self, key: str) -> str:
-        return _text(self.path, key, self.given.get(key, ""))
+    def _said(self, key: str) -> str:
+        return self.text(key, self.given.get(key, ""))
 
-    def _texts(self, key: str) -> tuple[str, ...]:
-        return _texts(self.path, key, self.given.get(key, []))
-
-    def _times(self) -> tuple[str, ...]:
-        found = self.given.get("times", [])
-        formats = (found,) if isinstance(found, str) else self._texts("times")
-        for stated in formats:
-            if "%" not in stated:
-                raise NotesError(
-                    f"{self.path}: times = {stated!r} is no format of strptime: %d, %m, %Y, %H, %M and the like were "
-                    'expected, such as "%d.%m.%Y %H:%M"'
-                )
-        return formats
-
-    def _one_of(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self.text(key)
-        if value not in choices:
-            what = f"= {value!r} is unknown" if value else "is missing"
-            raise NotesError(f"{self.path}: {key} {what}: one of {', '.join(choices)} was expected")
-        return value
-
-    def _place(self, value: str, key: str, is_url: bool = False) -> str:
+    def _path(self, value: str, is_url: bool) -> str:
         if not value:
-            raise NotesError(f"{self.path}: {key} is missing: name the file or folder of the notes")
-        if is_url:
-            return value
-        try:
-            return str(absolute(value, key, self.path.absolute().parent))
-        except PathError as error:
-            raise NotesError(f"{self.path}: {error}") from None
-
-    def _table(self, key: str, known: Iterable[str] | None = None) -> dict[str, Any]:
-        found = self.given.get(key, {})
-        if not isinstance(found, dict):
-            raise NotesError(f"{self.path}: {key} is {_kind(found)}: a table was expected, [{key}]")
-        if known is not None:
-            _known(self.path, f"key in [{key}]", found, known)
-        return found
-
-    def _pairs(self, key: str, known: Iterable[str] | None = None) -> Pairs:
-        table = self._table(key, known)
-        return tuple(sorted((name, _text(self.path, f"{key}.{name}", value)) for name, value in table.items()))
+            raise self.wrong("path is missing: name the file or folder of the notes")
+        return value if is_url else self.place(value, "path")
 
     def _columns(self, source: str) -> Pairs:
-        pairs = self._pairs("columns", COMMON_FIELDS)
+        pairs = self.pairs("columns", COMMON_FIELDS)
         own = [name for name, _ in pairs if name != SITE]
         if not SOURCES[source].is_flat and own:
-            raise NotesError(
-                f"{self.path}: columns.{own[0]}: the tables of source = {source!r} have columns of their own, of which "
+            raise self.wrong(
+                f"columns.{own[0]}: the tables of source = {source!r} have columns of their own, of which "
                 f"only {SITE} is chosen: remove it"
             )
         if SOURCES[source].is_flat and not SOURCES[source].text and TEXT not in dict(pairs):
@@ -151,20 +106,20 @@ class _Reader:
         return pairs
 
     def _categories(self) -> Pairs:
-        pairs = self._pairs("categories")
+        pairs = self.pairs("categories")
         for own, common in pairs:
             if common not in CATEGORIES:
-                raise NotesError(
-                    f"{self.path}: categories.{own!r} = {common!r} is no common category"
-                    f"{_nearest(common, CATEGORIES)}; known are {', '.join(CATEGORIES)}"
+                raise self.wrong(
+                    f"categories.{own!r} = {common!r} is no common category"
+                    f"{nearest(common, CATEGORIES)}; known are {', '.join(CATEGORIES)}"
                 )
         return pairs
 
     def _labels(self, source: str) -> tuple[tuple[str, LabelColumn], ...]:
-        found = self._table("labels")
+        found = self.table("labels")
         if found and not SOURCES[source].is_flat:
-            raise NotesError(
-                f"{self.path}: [labels]: the tables of source = {source!r} give labels of their own "
+            raise self.wrong(
+                f"[labels]: the tables of source = {source!r} give labels of their own "
                 f"({', '.join(SOURCES[source].labels)}): remove it"
             )
         return tuple(sorted((name, self._label(name, value)) for name, value in found.items()))
@@ -174,24 +129,22 @@ class _Reader:
         if isinstance(given, str):
             return LabelColumn(given)
         if not isinstance(given, dict):
-            raise NotesError(f"{self.path}: {where} is {_kind(given)}: a column or a table [{where}] was expected")
-        _known(self.path, f"key in [{where}]", given, ("column", "system", "values"))
-        column, system = (_text(self.path, f"{where}.{key}", given.get(key, "")) for key in ("column", "system"))
+            raise self.wrong(f"{where} is {kind(given)}: a column or a table [{where}] was expected")
+        self.known(f"key in [{where}]", given, ("column", "system", "values"))
+        column, system = (self.text(f"{where}.{key}", given.get(key, "")) for key in ("column", "system"))
         if not column:
             raise NotesError(f'{self.path}: {where}.column is missing: name the column that holds it, column = "..."')
         if system and system not in SYSTEMS:
-            raise NotesError(
-                f"{self.path}: {where}.system = {system!r} is unknown: one of {', '.join(SYSTEMS)} was expected"
-            )
+            raise self.wrong(f"{where}.system = {system!r} is unknown: one of {', '.join(SYSTEMS)} was expected")
         if system and (system == DISPOSITION) != (name == MORTALITY):
-            raise NotesError(
-                f"{self.path}: {where}.system = {system!r}: {DISPOSITION!r} is for {MORTALITY}, the others are for "
+            raise self.wrong(
+                f"{where}.system = {system!r}: {DISPOSITION!r} is for {MORTALITY}, the others are for "
                 "codes of conditions: remove it"
             )
         values = given.get("values", {})
         if not isinstance(values, dict):
-            raise NotesError(f'{self.path}: {where}.values is {_kind(values)}: a table was expected, {{ J = "yes" }}')
-        pairs = ((own, _text(self.path, f"{where}.values.{own}", value)) for own, value in values.items())
+            raise NotesError(f'{self.path}: {where}.values is {kind(values)}: a table was expected, {{ J = "yes" }}')
+        pairs = ((own, self.text(f"{where}.values.{own}", value)) for own, value in values.items())
         return LabelColumn(column, system, tuple(sorted(pairs)))
 
     def _day(self, key: str, table: Mapping[str, Any]) -> str:
@@ -200,49 +153,18 @@ class _Reader:
             return value.isoformat()
         if value == "":
             return ""
-        raise NotesError(f"{self.path}: include.{key} is {_kind(value)}: a day was expected, {key} = 2019-12-31")
+        raise self.wrong(f"include.{key} is {kind(value)}: a day was expected, {key} = 2019-12-31")
 
     def _vocabulary(self) -> Pairs:
-        pairs = self._pairs("vocabulary", VOCABULARIES)
-        return tuple((name, self._place(value, f"vocabulary.{name}")) for name, value in pairs)
+        pairs = self.pairs("vocabulary", VOCABULARIES)
+        return tuple((name, self.place(value, f"vocabulary.{name}")) for name, value in pairs)
 
     def _skipped(self) -> tuple[str, ...]:
-        found = self._texts("skip")
+        found = self.texts("skip", self.given["skip"])
         for name in found:
             if name not in STEPS:
-                raise NotesError(
-                    f"{self.path}: skip: there is no step {name!r}{_nearest(name, STEPS)}; known are {', '.join(STEPS)}"
-                )
+                raise self.wrong(f"skip: there is no step {name!r}{nearest(name, STEPS)}; known are {', '.join(STEPS)}")
         return found
 
 
 KEYS = tuple(entry.name for entry in dataclasses.fields(NotesConfig) if entry.name != "file")
-
-
-def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) -> None:
-    known = list(known)
-    for key in given:
-        if key not in known:
-            raise NotesError(f"{path}: there is no {what} {key!r}{_nearest(key, known)}; known are {', '.join(known)}")
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), list(known), 1)
-    return f", did you mean {near[0]!r}?" if near else ""
-
-
-def _kind(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a table"}
-    return names.get(type(value), f"a {type(value).__name__}")
-
-
-def _text(path: Path, key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise NotesError(f'{path}: {key} is {_kind(value)}: a text was expected, {key.rpartition(".")[2]} = "..."')
-    return value
-
-
-def _texts(path: Path, key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise NotesError(f'{path}: {key} is no list of texts: {key.rpartition(".")[2]} = ["...", "..."] was expected')
-    return tuple(value)

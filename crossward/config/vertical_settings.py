@@ -97,14 +97,6 @@ class VerticalSettings:
             "min": 1,
         },
     )
-    prefixes: str = field(
-        default="MRN",
-        metadata={
-            "key": "vertical.prefixes",
-            "help": "What may stand in front of a patient's identifier at some parties and is left out before they are "
-            "compared, as are case, separators and leading zeros; several with commas.",
-        },
-    )
     held_out: float = field(
         default=0.2,
         metadata={

@@ -28,7 +28,7 @@ class Options:
     notes: Path | None = None
     dry_run: bool = False
     resumed: dict[str, Value] = field(default_factory=dict)
-    num_supernodes: int = 0
+    num_supernodes: int = 4
     cpus_per_client: int = 1
     gpus_per_client: float = 0.0
     cpus: int = 0

@@ -9,9 +9,11 @@ import gzip
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data.synthetic.tables import Record
+
+R = TypeVar("R", bound=Record)
 
 
 class Tables:
@@ -44,21 +46,24 @@ class Tables:
 
 def write_tables(
     headers: Mapping[str, str],
-    add_patient: Callable[[Tables, list[Record]], None],
-    add_stay: Callable[[Tables, Record], int],
-    found: Iterable[Record],
+    add_patient: Callable[[Tables, list[R]], None],
+    add_stay: Callable[[Tables, R], int],
+    found: Iterable[R],
     folder: Path,
     compress: bool = False,
     progress: Callable[[int], None] | None = None,
+    begin: Callable[[Tables], None] | None = None,
 ) -> int:
     """Write ``found`` patient by patient into ``folder``; returns how many notes were written.
 
     ``add_patient`` gets all stays of a patient, ``add_stay`` each and returns its number of notes; ``progress`` is
-    called with the number of notes so far after each stay.
+    called with the number of notes so far after each stay; ``begin`` writes what is of no patient.
     """
     notes = 0
     with contextlib.ExitStack() as stack:
         tables = Tables(folder, headers, ".csv.gz" if compress else ".csv", stack)
+        if begin:
+            begin(tables)
         for _, group in itertools.groupby(found, lambda record: record.stay.subject):
             stays = list(group)
             add_patient(tables, stays)

@@ -20,14 +20,16 @@ HEADERS = {
 }
 
 
-def _add_patient(tables: Tables, stays: list[Record]) -> None:
+def add_patient(tables: Tables, stays: list[Record]) -> None:
+    """Write what is of a patient."""
     stay = stays[-1].stay
     tables.add_numbered(
         "PATIENTS", stay.subject, stay.sex, stay.born, stay.death, stay.death, "", int(stay.died)
     )  # fmt: skip
 
 
-def _add_stay(tables: Tables, record: Record) -> int:
+def add_stay(tables: Tables, record: Record) -> int:
+    """Write a stay; returns the number of its notes."""
     house, stay = record.house, record.stay
     left = "DEAD/EXPIRED" if stay.died else ("HOME", "REHAB", "SNF")[stay.hadm // 10 % 3]
     kind = "NEWBORN" if house.age[0] == 0 else "EMERGENCY"
@@ -58,4 +60,4 @@ def _add_stay(tables: Tables, record: Record) -> int:
     return len(record.notes)
 
 
-write_mimic_iii = functools.partial(write_tables, HEADERS, _add_patient, _add_stay)
+write_mimic_iii = functools.partial(write_tables, HEADERS, add_patient, add_stay)

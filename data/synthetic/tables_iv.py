@@ -27,13 +27,15 @@ _MARK = re.compile(r"\[\*\*.*?\*\*\]")
 _YEARS = ("2008 - 2010", "2011 - 2013", "2014 - 2016", "2017 - 2019", "2020 - 2022")
 
 
-def _add_patient(tables: Tables, stays: list[Record]) -> None:
+def add_patient(tables: Tables, stays: list[Record]) -> None:
+    """Write what is of a patient."""
     stay = stays[0].stay
     years = _YEARS[stay.subject // 8 % len(_YEARS)]
     tables.add("hosp/patients", stay.subject, stay.sex, f"{stay.age:.0f}", stay.admitted.year, years, "")
 
 
-def _add_stay(tables: Tables, record: Record) -> int:
+def add_stay(tables: Tables, record: Record) -> int:
+    """Write a stay; returns the number of its notes."""
     house, stay = record.house, record.stay
     tables.add(
         "hosp/admissions", stay.subject, stay.hadm, stay.admitted, stay.discharged, stay.death, "EW EMER.", "P1234",
@@ -61,4 +63,4 @@ def _add_stay(tables: Tables, record: Record) -> int:
     return written
 
 
-write_mimic_iv = functools.partial(write_tables, HEADERS, _add_patient, _add_stay)
+write_mimic_iv = functools.partial(write_tables, HEADERS, add_patient, add_stay)

@@ -10,6 +10,7 @@ import pytest
 from flwr.app import Context, RecordDict
 
 import server_app.app
+import server_app.horizontal
 from crossward.config.schedule import Schedule
 from crossward.config.settings import read_settings
 from crossward.ledger.explain import explain
@@ -38,7 +39,7 @@ class AfterTwo(Callback):
 
 def serve(config: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clock = VirtualClock()
-    monkeypatch.setattr(server_app.app, "SystemClock", lambda: clock)
+    monkeypatch.setattr(server_app.horizontal, "SystemClock", lambda: clock)
     app = toy_app(folder / "nodes", read_settings(Schedule, config))
     nodes = {i + 1: VirtualNode(app, toy_context(i), Speed(compute=1.0 + i)) for i in range(4)}
     context = Context(1, 1, {}, RecordDict(), {**config, "run.folder": str(folder / "run")})

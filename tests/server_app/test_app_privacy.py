@@ -16,6 +16,7 @@ pytest.importorskip("flwr.serverapp")
 from flwr.app import Context, RecordDict
 
 import server_app.app
+import server_app.horizontal
 from client_app.update.hospital_noise import HospitalNoise
 from client_app.update.payloads import Vault
 from crossward.config.encryption_schemes import BFV
@@ -44,7 +45,7 @@ CONFIG: dict[str, Any] = {
 
 def serve(config: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clock = VirtualClock()
-    monkeypatch.setattr(server_app.app, "SystemClock", lambda: clock)
+    monkeypatch.setattr(server_app.horizontal, "SystemClock", lambda: clock)
     read = RunConfig.read(config)
     mechanism = read.mechanism
     vault = Vault()

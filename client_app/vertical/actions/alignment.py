@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client_app.vertical.errors import PartyError
-from client_app.vertical.models import Owner
+from client_app.vertical.owner import Owner
 from client_app.vertical.party import Party, Turn
 from crossward.alignment.given import Given
 from crossward.alignment.identifiers import Normalisation
@@ -39,9 +39,9 @@ def _aligner(party: Party, turn: Turn) -> Aligner:
 
 
 def _given(party: Party) -> Given:
-    settings = party.config.vertical
-    rules = Normalisation(prefixes=tuple(filter(None, map(str.strip, settings.prefixes.split(",")))))
-    return Given(party.data.patients, party.keys.pepper, rules, padding=max(settings.padding, 1))
+    own = Normalisation(prefixes=(party.prefix,) if party.prefix else ())
+    patients = tuple(map(own, party.data.patients))  # what is left is spelt as at every party
+    return Given(patients, party.keys.pepper, padding=max(party.config.vertical.padding, 1))
 
 
 def blind(party: Party, turn: Turn) -> None:

@@ -29,7 +29,6 @@ from client_app.vertical.learning.blocks import Blocks
 from client_app.vertical.learning.top import JointModel, TopSettings
 from client_app.vertical.party import DESCRIBED
 from client_app.vertical.simulated import load_simulated
-from crossward.config.party_toml import read_party
 from crossward.config.run_config import RunConfig
 from crossward.evaluation.replay import EvaluationError
 from crossward.evaluation.vertical.opened import PartyFolder, is_vertical, open_vertical
@@ -89,7 +88,7 @@ def open_folder(folder: Path, party: str, party_path: Path | None, state: Path |
             "the run folder of a simulation with --party NAME, or state-dir/LINEAGE of a party"
         ) from error
     if party_path is not None:
-        data: PartyData = load_party(read_party(party_path))
+        data: PartyData = load_party(party_path)
     elif simulated is not None:
         data = load_simulated(config, int(simulated[0]), int(simulated[1]))
     else:

@@ -20,7 +20,7 @@ from crossward.protocol.messages import Head
 VERSION = 1
 STEP = "train.vertical"  # Flower's type of these messages
 
-# What a party is asked to do: ``client_app.vertical.actions`` has a function for each.
+# What a party is asked to do: ``client_app.vertical.registry`` has a function for each.
 HELLO, BLIND, RAISE, MATCH, PIN = "hello", "blind", "raise", "match", "pin"
 REPRESENT, COMBINE, APPROACH, FINISH, DISTIL = "represent", "combine", "approach", "finish", "distil"
 SEAL, GRADIENT, OPEN, FORWARD = "seal", "gradient", "open", "forward"  # of encrypted forward

@@ -40,34 +40,34 @@ class Draw:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
-    """A stay with its values in the order of their times."""
+class Measured(Record):
+    """A stay with its values in the order of their times, and what decided how it ended."""
 
-    record: Record
     factors: Factors
     labs: tuple[Draw, ...]
     vitals: tuple[Draw, ...]
 
 
-def with_values(found: Iterable[Record], seed: int) -> Iterator[Measured]:
+def with_values(found: Iterable[Record], seed: int, labs: bool = True, vitals: bool = True) -> Iterator[Measured]:
     """``found``, patient by patient, with values, a last line in notes, and death by all of it.
 
-    The notes' text before that line is as it was, and so is everything else about a stay; only its last can end in
-    death. Values of a stay depend on the seed and the stay alone.
+    The notes' text before that line is as it was, and so is everything else about a stay; only a patient's last can end
+    in death. What a stay gets depends on the seed and the stay alone, with or without ``labs`` and ``vitals``.
     """
     for _, group in itertools.groupby(found, lambda record: record.stay.subject):
         stays = list(group)
         for record in stays:
-            rng = random.Random(f"{seed}/{record.stay.hadm}/values")
+            stream = f"{seed}/{record.stay.hadm}"
+            rng = random.Random(f"{stream}/factors")
             factors = draw(record, rng)
             died = dies(factors, rng) and record is stays[-1]
-            changed = dataclasses.replace(
-                record,
-                stay=dataclasses.replace(record.stay, died=died),
-                notes=_said(record, factors, random.Random(f"{seed}/{record.stay.hadm}/said")),
-            )
-            labs, vitals = (tuple(_series(record, kind, factors, rng)) for kind in (ITEMS.labs, ITEMS.vitals))
-            yield Measured(changed, factors, labs, vitals)
+            stay = dataclasses.replace(record.stay, died=died)
+            notes = _said(record, factors, random.Random(f"{stream}/said"))
+            drawn = {
+                "labs": _series(record, ITEMS.labs, factors, random.Random(f"{stream}/labs")) if labs else (),
+                "vitals": _series(record, ITEMS.vitals, factors, random.Random(f"{stream}/vitals")) if vitals else (),
+            }
+            yield Measured(record.house, stay, notes, factors, **drawn)
 
 
 def _said(record: Record, factors: Factors, rng: random.Random) -> tuple[Note, ...]:
@@ -81,14 +81,14 @@ def _said(record: Record, factors: Factors, rng: random.Random) -> tuple[Note, .
     return tuple(notes)
 
 
-def _series(record: Record, items: Sequence[Item], factors: Factors, rng: random.Random) -> list[Draw]:
+def _series(record: Record, items: Sequence[Item], factors: Factors, rng: random.Random) -> tuple[Draw, ...]:
     draws: list[Draw] = []
     for item in items:
         factor = float(getattr(factors, item.factor))
         odds = math.log((item.ordered + 1e-9) / (1 - item.ordered + 1e-9)) + 0.4 * factor  # the ill are measured more
         if rng.random() < 1 / (1 + math.exp(-odds)):
             draws += _of_item(record, item, factor, rng)
-    return sorted(draws, key=lambda one: one.time)
+    return tuple(sorted(draws, key=lambda one: one.time))
 
 
 def _of_item(record: Record, item: Item, factor: float, rng: random.Random) -> Iterator[Draw]:

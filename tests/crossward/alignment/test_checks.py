@@ -172,6 +172,8 @@ def test_steps_out_of_turn(tmp_path: Path) -> None:
     declare(sides, given)
     with pytest.raises(AlignmentError, match="the set of heart has not arrived at vitals yet"):
         sides["vitals"].raise_set("heart")
+    with pytest.raises(AlignmentError, match="vitals has not raised the set of heart yet"):
+        next(sides["vitals"].messages("heart"))
     with pytest.raises(AlignmentError, match="heart does not raise its own set twice"):
         sides["heart"].raise_set("heart")
     with pytest.raises(AlignmentError, match="the set of heart has not arrived at heart yet"):

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 LINES, COLUMNS = 40, 100
 WANTED = {
     *("run", "resume", "evaluate", "export", "watch", "report", "ledger", "keys", "members", "deploy", "data", "bases"),
-    *("compare", "attack", "settings", "personalise"),
+    *("compare", "attack", "settings", "personalise", "predict"),
 }
 
 

@@ -84,6 +84,7 @@ PATHS = (
     (NodeConfig, "passphrase-path"),
     (NodeConfig, "roster-path"),
     (NodeConfig, "bases-path"),
+    (NodeConfig, "party-path"),
 )
 
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from crossward.cli.app import main
+from crossward.config.scenarios import HORIZONTAL
 from crossward.launcher.control import reason
 from crossward.launcher.environment import command, environment, make_home
 from crossward.launcher.errors import LauncherError
@@ -25,6 +26,7 @@ from crossward.launcher.flower import Flower, tail
 from crossward.launcher.launch import Launch, _command, renewed, run_name, stamp
 from crossward.launcher.options import Options, clients_at_once, federation
 from crossward.launcher.processes import ProcessTree
+from crossward.launcher.scenarios import LAUNCHES
 from crossward.launcher.watch import Ending
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -305,7 +307,7 @@ def test_a_profile_of_simulated_hospitals_is_a_run_of_them_all_that_is_opened_at
     settings = launch._settings
     assert settings is not None and settings.run.profile and settings.strategy.buffer_size == 5
     assert settings.data.seed == 3
-    assert launch._outline(settings) == "5 simulated hospitals count their notes, encrypted (committee)"
+    assert LAUNCHES[HORIZONTAL].outline(settings, 5) == "5 simulated hospitals count their notes, encrypted (committee)"
     started: list[list[str]] = []
 
     def start(args: list[str], **_: object) -> object:

@@ -76,11 +76,14 @@ def locked_for(python: str, *files: str) -> dict[str, str]:
     return found
 
 
-def unmet(requirements: Iterable[str], versions: dict[str, str], extra: str = "") -> list[str]:
+OLDER_ALONE = {"sf-heu"}  # has no build for 3.12: encrypted forward says so there
+
+
+def unmet(requirements: Iterable[str], versions: dict[str, str], python: str = PYTHONS[0]) -> list[str]:
     found = []
     for text in requirements:
         one = Requirement(text)
-        if one.marker is None or one.marker.evaluate({"extra": extra}):
+        if one.marker is None or one.marker.evaluate({"extra": "", "python_version": python}):
             version = versions.get(canonical(one.name))
             if version is None or not one.specifier.contains(version, prereleases=True):
                 found.append(f"{text}: {version}")
@@ -92,14 +95,17 @@ def test_the_lock_fits_the_ranges(python: str) -> None:
     torch = locked_for(python, TORCH_PINS)["torch"]
     assert f"torch=={torch}" == TORCH
     run = locked_for(python, RUN) | {"torch": torch}
-    assert not unmet([*RANGES, *PYPROJECT["build-system"]["requires"]], run), "pyproject.toml changed: `make lock`"
+    assert not unmet([*RANGES, *PYPROJECT["build-system"]["requires"]], run, python), (
+        "pyproject.toml changed: `make lock`"
+    )
     assert not unmet(EXTRAS["dev"], locked_for(python, RUN, DEV)), "pyproject.toml changed: `make lock`"
     assert not unmet(EXTRAS["docs"], locked_for(python, RUN, DOCS)), "pyproject.toml changed: `make lock`"
 
 
 @pytest.mark.parametrize("file", [DEV, DOCS])
 def test_both_pythons_have_the_same_versions(file: str) -> None:
-    assert locked_for("3.11", RUN, file) == locked_for("3.12", RUN, file)
+    older, newer = locked_for("3.11", RUN, file), locked_for("3.12", RUN, file)
+    assert {name: version for name, version in older.items() if name not in OLDER_ALONE} == newer
 
 
 def test_every_locked_package_has_hashes_and_no_gpu_library_is_among_them() -> None:

@@ -1,4 +1,4 @@
-"""The relay of vertical runs: real parties on the virtual clock, faults, restarts, and envelopes that it cannot open."""
+"""The relay of vertical runs: real parties on the virtual clock, faults, restarts, envelopes that it cannot open."""
 
 from __future__ import annotations
 
@@ -179,12 +179,12 @@ def test_data_that_changed_since_the_alignment_are_refused(tmp_path: Path) -> No
         return do()
 
     made.act = act
-    with pytest.raises(RunError, match="laboratory cannot do step 6 .*data have changed since the run aligned"):
+    with pytest.raises(RunError, match=r"laboratory cannot do step 6 .*data have changed since the run aligned"):
         made.run()
 
 
 def test_too_large_a_set_and_too_few_common_patients_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="hospital has 160 identifiers .* 150 at most"):
+    with pytest.raises(RunError, match=r"hospital has 160 identifiers .* 150 at most"):
         Consortium(tmp_path / "large", settings={"vertical.most-patients": 150}).run()
     few = own_tables() | {"clinic": table("clinic", [*range(100, 110), *range(600, 700)])}
     with pytest.raises(RunError, match="have 10 patients in common, fewer than 20"):
