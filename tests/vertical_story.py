@@ -146,7 +146,7 @@ class VerticalStory:
         return text, ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>\n"))
 
     def evaluated(self, *rows: Facts) -> None:
-        (self.path / "evaluation.json").write_text(json.dumps(rows))
+        (self.path / "evaluation.json").write_text(json.dumps({"scenario": "vertical", "rows": rows}))
 
 
 def _facts(action: str, number: int) -> Facts:

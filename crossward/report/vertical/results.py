@@ -71,7 +71,8 @@ def _colour(history: VerticalHistory, score: Score) -> str:
 
 
 def _name(score: Score) -> str:
-    return f"{score.model}, {score.party}" if score.party else f"{score.model} alone" if score.alone else score.model
+    name = f"{score.model} alone" if score.alone else score.model
+    return f"{name}, {score.party}" if score.party else name
 
 
 def scores_figure(history: VerticalHistory, scores: Sequence[Score]) -> str:

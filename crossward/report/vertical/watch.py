@@ -64,8 +64,14 @@ class VerticalFollower(LedgerFollower[VerticalHistory]):
         super().__init__(folder, clock, seen)
 
     def fresh(self) -> VerticalHistory:
-        """The state of a run without events."""
+        """The state of a run without events, whose folder need not be there yet."""
         return VerticalHistory(settings_in(self.folder))
+
+    def read(self) -> None:
+        """Take in the whole lines that were added; the run's settings are there with the first."""
+        if self.state.settings is None:
+            self.state.settings = settings_in(self.folder)
+        super().read()
 
     def draw(self, width: int = WIDTH, room: int = 0) -> RenderableType:
         """The view now, ``width`` characters wide, with at most ``room`` parties (default: all)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +25,13 @@ def test_every_scenario_has_a_view() -> None:
     assert RUN_VIEWS.keys() == SCENARIOS.keys()
 
 
-def test_a_step_is_a_line_once_all_have_done_it(vertical_story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_step_is_a_line_once_all_have_done_it(
+    vertical_story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show = Display().of_run(tmp_path / "run-0", ours=True, resumed=False, scenario=VERTICAL)
+    assert not show("before there is a run folder")
     one = vertical_story()
-    show = Display().of_run(one.path, ours=True, resumed=False, scenario=VERTICAL)
+    assert one.path == tmp_path / "run-0"
     one.start()
     one.meet()
     step = one.steps[1]

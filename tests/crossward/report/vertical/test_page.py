@@ -55,7 +55,7 @@ def test_an_evaluated_run_says_what_joining_brought(vertical_story: Story) -> No
     _, page = one.page()
     found = card(page, "What joining brought each party")
     assert (
-        "Laboratory (labs): AUROC 0.700 alone and 0.840 by" in found
+        "Laboratory (labs): its features alone, with the outcomes that it lacks, reach AUROC 0.700" in found
         and "joint held-out common patients 196 0.840" in found
     )
     assert "AUROC and AUPRC by model" in figures(page)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from client_app.vertical.learning.metrics import Metrics
+from crossward.evaluation.vertical.measure import COMMON, Measured
 from crossward.ledger.vertical_events import PartiesMet
 from crossward.report.vertical.scores import Level, Score, ScoresError, owner, read_scores, sentences, verdict
 from tests.vertical_story import HOLDS, NAMES, score
@@ -15,13 +17,25 @@ from tests.vertical_story import HOLDS, NAMES, score
 MET = PartiesMet(parties=NAMES, holds=HOLDS, holder=NAMES[0], roster="", introductions=())
 
 
+LAB = "Laboratory (labs): its features alone, with the outcomes that it lacks, reach AUROC 0.700, the joint model 0.840"
+
+
 def read(folder: Path, *rows: Any) -> list[Score]:
-    (folder / "evaluation.json").write_text(json.dumps(rows))
+    (folder / "evaluation.json").write_text(json.dumps({"rows": rows}))
     return read_scores(folder)
 
 
-def test_no_evaluation_is_no_score(tmp_path: Path) -> None:
+def test_no_evaluation_is_no_score_and_neither_is_a_row_without_figures(tmp_path: Path) -> None:
     assert read_scores(tmp_path) == []
+    assert read(tmp_path, score("labs", 0.7) | {"auroc": None, "auprc": None}) == []
+
+
+def test_rows_are_as_an_evaluation_writes_them(tmp_path: Path) -> None:
+    found = Metrics(60, 30, 0.8, (0.7, 0.9), 0.7, (0.6, 0.8), 0.1, 0.05)
+    rows = [Measured(model, party, COMMON, found).row() for model, party in (("labs", "Laboratory"), ("joint", "all"))]
+    labs, joint = read(tmp_path, *rows)
+    assert (labs.party, joint.party, joint.patients, joint.where) == ("Laboratory", "", 60, COMMON)
+    assert labs.auroc == Level(0.8, 0.7, 0.9) and labs.auprc == Level(0.7, 0.6, 0.8)
 
 
 def test_joining_is_said_to_help_only_where_intervals_are_apart(tmp_path: Path) -> None:
@@ -32,8 +46,8 @@ def test_joining_is_said_to_help_only_where_intervals_are_apart(tmp_path: Path) 
         "(notes) 0.800 [0.770, 0.830], and one model of all data in one place 0.850 [0.820, 0.880]: joining closes "
         "80 % of that gap."
     )
-    assert heart.startswith("Harbour Heart (notes): AUROC 0.800 alone and 0.840 by the joint model (+0.040)")
-    assert "shows no difference" in heart and "joining helps" in lab and lab.startswith("Laboratory (labs)")
+    assert heart.startswith("Harbour Heart (notes): AUROC 0.800 alone, the joint model 0.840 (+0.040)")
+    assert "shows no difference" in heart and "joining helps" in lab and lab.startswith(LAB)
     assert "joining harms" in sentences(read(tmp_path, score("labs", 0.8), score("joint", 0.7)), MET)[1]
 
 
@@ -73,14 +87,18 @@ def test_a_verdict_needs_intervals_that_do_not_overlap() -> None:
     ("text", "says"),
     [
         ("{", "is not JSON"),
-        ('{"version": 3}', "is no list of rows"),
-        ("[3]", "row 1: int, expected fields by name"),
-        ('[{"model": "labs"}]', "row 1: 'where' is missing or no text"),
-        ('[{"model": "labs", "where": "x", "patients": -1}]', "row 1: 'patients' is missing or no count"),
-        ('[{"model": "labs", "where": "x", "patients": 1}]', "row 1: 'auroc' is missing or not from 0 to 1"),
-        ('[{"model": "a", "where": "x", "patients": 1, "auroc": 0.5, "auprc": NaN}]', "row 1: 'auprc' is missing or"),
+        ('{"version": 3}', "has no list of rows"),
+        ("[]", "has no list of rows"),
+        ('{"rows": [3]}', "row 1: int, expected fields by name"),
+        ('{"rows": [{"model": "labs"}]}', "row 1: 'where' is missing or no text"),
+        ('{"rows": [{"model": "labs", "where": "x", "patients": -1}]}', "row 1: 'patients' is missing or no count"),
+        ('{"rows": [{"model": "labs", "where": "x", "patients": 1}]}', "row 1: 'auroc' is missing or not from 0 to 1"),
         (
-            '[{"model": "a", "where": "x", "patients": 1, "auroc": 0.5, "auroc_low": -1, "auprc": 0.5}]',
+            '{"rows": [{"model": "a", "where": "x", "patients": 1, "auroc": 0.5, "auprc": NaN}]}',
+            "row 1: 'auprc' is missing or",
+        ),
+        (
+            '{"rows": [{"model": "a", "where": "x", "patients": 1, "auroc": 0.5, "auroc_low": -1, "auprc": 0.5}]}',
             "row 1: 'auroc_low' is missing or not from 0 to 1",
         ),
     ],
