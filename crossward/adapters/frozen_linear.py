@@ -42,9 +42,9 @@ def _vendor(file: Path) -> str:
 
 
 def freeze_linears(model: torch.nn.Module) -> None:
-    """Make every plain linear layer of ``model`` a :class:`FrozenLinear`, in place."""
+    """Make every frozen plain linear layer of ``model`` a :class:`FrozenLinear`, in place."""
     for module in model.modules():
-        if type(module) is torch.nn.Linear:
+        if type(module) is torch.nn.Linear and not any(p.requires_grad for p in module.parameters()):
             module.__class__ = FrozenLinear
 
 

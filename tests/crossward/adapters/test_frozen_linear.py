@@ -83,13 +83,14 @@ def test_what_onednn_is_not_meant_for_is_left_to_torch(products: list[torch.Size
     assert products == [(5, 48)]  # the control
 
 
-def test_only_plain_linear_layers_are_changed() -> None:
+def test_only_plain_linear_layers_that_are_frozen_are_changed() -> None:
     class Router(torch.nn.Linear):
         pass
 
-    model = torch.nn.Sequential(Router(2, 2), torch.nn.Linear(2, 2), torch.nn.Embedding(2, 2))
+    layers = (Router(2, 2), torch.nn.Linear(2, 2), torch.nn.Embedding(2, 2))
+    model = torch.nn.Sequential(*layers).requires_grad_(False).append(torch.nn.Linear(2, 2))
     freeze_linears(model)
-    assert [type(module) for module in model] == [Router, FrozenLinear, torch.nn.Embedding]
+    assert [type(module) for module in model] == [Router, FrozenLinear, torch.nn.Embedding, torch.nn.Linear]
 
 
 @pytest.mark.parametrize(
