@@ -64,7 +64,7 @@ MAY_IMPORT = {
     "crossward.internals": {"crossward.internals"},
     "crossward.config": {*rooms("config"), *ACCOUNTING},
     "data": {"data", *rooms("config"), *internals("datasets")},
-    "crossward.adapters": {*rooms("adapters", "config"), *internals("bitsandbytes", "torch")},
+    "crossward.adapters": {*rooms("adapters", "config"), *internals("bitsandbytes")},
     "crossward.encryption": {*rooms("encryption", "config"), *internals("python")},
     "crossward.privacy": rooms("privacy"),
     "crossward.protocol": {*rooms("protocol", "config"), *ACCOUNTING},

@@ -42,7 +42,6 @@ from crossward.adapters import (
     read_vector,
     write_vector,
 )
-from crossward.adapters.frozen_linear import freeze_linears, onednn_is_faster
 from crossward.adapters.ranks import Shapes
 from crossward.adapters.slices import trained_slice
 from crossward.adapters.targets import refuse_parameters
@@ -90,8 +89,6 @@ def adapted_model(model: ModelConfig, lora: LoraSettings, seed: int, sharded: bo
     if sharded:
         refuse_parameters(peft_model.crossward_targets, "node.sharding = 'fsdp' needs linear layers")
         shard(peft_model, model.device)
-    elif onednn_is_faster():
-        freeze_linears(peft_model)
     return AdaptedModel(base, peft_model, layout, initial, sharded)
 
 
