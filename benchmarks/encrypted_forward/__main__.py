@@ -2,9 +2,9 @@
 
     python -m benchmarks.encrypted_forward [--patients 250 1000] [--width 32] [--columns 4 8] [--quick] [--json FILE]
 
-Every row is one product, all three roles in this process; weights and embeddings have 16 bits. Seconds are a processor's,
-so that other work on the machine does not count. "slots": rows a ciphertext; the last row of each size has one
-(``packing off``), as EFLS has it.
+Every row is one product, all three roles in this process; weights and embeddings have 16 bits. Seconds are a
+processor's, so that other work on the machine does not count. "slots": rows a ciphertext; the last row of each size has
+one (``packing off``), as EFLS has it.
 
 Not for: what it hides (``tests/crossward/encryption/forward``, ``crossward attack``).
 """

@@ -5,8 +5,8 @@ direction (``crossward attack --scenario vertical --only labels``), whatever its
 noised. If all that is returned is computed from randomised labels alone, models that were trained on the way included,
 it is epsilon-differentially private in each patient's outcome (label privacy, arXiv 2102.06062), by post-processing.
 
-Labels are randomised **once** and kept: every further draw of the same labels costs epsilon again. Neighbouring data sets
-differ in one patient's outcome; that it is a training patient, and its features, are not what this protects.
+Labels are randomised **once** and kept: every further draw of the same labels costs epsilon again. Neighbouring data
+sets differ in one patient's outcome; that it is a training patient, and its features, are not what this protects.
 
 Not for: features (``crossward.privacy.embeddings``).
 """
