@@ -36,7 +36,7 @@ LONG = (
     "benchmarks/test_training",
     "examples/test_examples",
     "benchmarks/test_encryption",
-    "strategies/test_thousand_nodes",
+    "strategies/test_many_hospitals",
     "strategies/test_same_adapters",
     "crossward/simulation/test_committee",
     "research/compare/test_work",

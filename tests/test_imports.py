@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "crossward.internals": {"crossward.internals"},
     "crossward.config": {*rooms("config"), *ACCOUNTING},
     "data": {"data", *rooms("config"), *internals("datasets")},
-    "crossward.adapters": {*rooms("adapters", "config"), *internals("bitsandbytes", "torch")},
+    "crossward.adapters": {*rooms("adapters", "config"), *internals("bitsandbytes")},
     "crossward.alignment": {*rooms("alignment", "config"), *internals("rbcl")},
     "crossward.encryption": {*rooms("encryption", "config"), *internals("python")},
     "crossward.privacy": rooms("privacy"),

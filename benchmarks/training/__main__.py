@@ -38,7 +38,9 @@ def _messages(args: argparse.Namespace, folder: Path, notes: Path) -> dict[str, 
     with ExitStack() as ends:
         at_once = 2 if args.quick else 1
         found, hospital = training_messages.measure(folder / "messages", notes, args.steps, nexts, at_once, ends)
-        ranks = training_ranks.measure(folder / "ranks", hospital, args.steps, 0 if args.quick else args.lifetimes)
+        ranks: dict[str, Any] = {"rows": [], "pairs": {}, "processes_left": 0}
+        if not args.quick:  # it takes two processes more, each of which imports torch
+            ranks = training_ranks.measure(folder / "ranks", hospital, args.steps, args.lifetimes)
         left = found["processes_left"] + ranks["processes_left"] + hospital.leave()
     rows, pairs = found["rows"] + ranks["rows"], found["pairs"] | ranks["pairs"]
     return found | ranks | {"rows": rows, "pairs": pairs, "processes_left": left}

@@ -18,7 +18,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from crossward.adapters.digests import base_digest, tokenizer_digest
 from crossward.adapters.errors import AdapterError, LocalFilesError
 from crossward.adapters.find import find_model
-from crossward.adapters.frozen_linear import freeze_linears, onednn_is_faster
 from crossward.adapters.limits import check_vocabulary
 from crossward.adapters.tokenizers import read_tokenizer
 from crossward.config.model_settings import BFLOAT16, EIGHT_BIT, FLOAT16, FLOAT32, FOUR_BIT, ModelConfig
@@ -157,8 +156,6 @@ def load_base(config: ModelConfig) -> BaseModel:
     folder, source = find_model(config)
     device = _device(config)
     model = _load_model(config, folder, device)
-    if onednn_is_faster():
-        freeze_linears(model)
     tokenizer = read_tokenizer(folder)
     check_vocabulary(folder, tokenizer, model.get_input_embeddings().weight.shape[0])
     return BaseModel(

@@ -24,10 +24,9 @@ from transformers.pytorch_utils import Conv1D
 
 from crossward.adapters.core import PREFIX, lora_layers
 from crossward.adapters.errors import AdapterError
-from crossward.adapters.frozen_linear import FrozenLinear
 from crossward.config.model_settings import ALL_LINEAR
 
-_PLAIN = (torch.nn.Linear.forward, FrozenLinear.forward, Conv1D.forward)
+_PLAIN = (torch.nn.Linear.forward, Conv1D.forward)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Normalisation:
     def fingerprint(self) -> str:
         """64 hexadecimal digits that are the same where the rules are."""
         rules = asdict(self) | {"prefixes": sorted({self._spelt(prefix) for prefix in self.prefixes})}
-        return hashlib.sha256(json.dumps(["crossward identifiers 1", rules], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(["identifiers of an alignment 1", rules], sort_keys=True).encode()).hexdigest()
 
     def __call__(self, identifier: str) -> str:
         """The identifier's one spelling; empty where nothing of it is left."""

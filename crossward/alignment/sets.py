@@ -83,7 +83,7 @@ class PointSet:
 
     def digest(self, lineage: str, origin: str, hop: int) -> str:
         """SHA-256 of the points and of what they are: 64 hexadecimal digits."""
-        what = json.dumps(["crossward alignment set 1", lineage, origin, hop, self.size]).encode()
+        what = json.dumps(["set of an alignment 1", lineage, origin, hop, self.size]).encode()
         found = hashlib.sha256(len(what).to_bytes(4, "big") + what)
         for data in self.all():
             found.update(data)

@@ -6,12 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
+from benchmarks.training import ranks
 from benchmarks.training.node import write_notes
 from benchmarks.training.tables import check_losses, requirements
+from client_app.training.spec import LearnerSpec
+from client_app.training.trained import Trained
 
 ROOT = Path(__file__).resolve().parents[2]
 Found = dict[str, Any]
@@ -56,12 +61,61 @@ def test_only_the_process_that_trains_imports_torch(ran: tuple[Found, str]) -> N
     assert reported["in-process", "first"] == 1
 
 
-def test_two_processes_train_what_one_does_and_none_is_left_behind(ran: tuple[Found, str]) -> None:
-    one, two = of(ran[0], "ranks")
-    assert (one["processes"], two["processes"]) == (1, 2)
-    assert one["tokens_per_second"] > 0 < two["tokens_per_second"]
-    assert one["loss"] == pytest.approx(two["loss"], rel=1e-5) and 0 < ran[0]["adapters_apart"] < 1e-2
-    assert ran[0]["processes_left"] == 0
+def test_no_process_is_left_behind(ran: tuple[Found, str]) -> None:
+    assert ran[0]["processes_left"] == 0 and of(ran[0], "ranks") == []
+
+
+class Ranks:
+    """A worker group that trains by a tenth of its processes' number; what it was asked is in ``asked``."""
+
+    asked: ClassVar[list[tuple[str, int, Any]]] = []
+
+    def __init__(self, spec: LearnerSpec, folder: Path) -> None:
+        self.count = spec.config.node.processes
+        assert folder.name == f"workers-{self.count}" and spec.config.train.batch_size == ranks.BATCH
+
+    def initial(self) -> Any:
+        return np.zeros(4, np.float32)
+
+    def train(self, start: Any, version: int, seed: int) -> Trained:
+        self.asked.append(("train", self.count, seed))
+        return Trained(start + np.float32(1 + self.count / 10), 8, 400, 800.0 + self.count, 2)
+
+    def close(self, last: bool) -> None:
+        self.asked.append(("close", self.count, last))
+
+
+def test_one_process_and_two_take_turns_and_their_adapters_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That two train what one does: ``tests/client_app/group/test_ranks.py``."""
+    monkeypatch.setattr(Ranks, "asked", [])
+    monkeypatch.setattr(ranks, "GroupLearner", Ranks)
+    monkeypatch.setattr(ranks, "members", lambda folder: [folder.name])
+    monkeypatch.setattr(ranks, "still_there", lambda group: {"workers-2": 3}[group[0]])
+
+    def here(module: str, wanted: Found, file: Path) -> tuple[float, float, Found]:
+        assert module == ranks.__name__ and not file.exists()
+        workers = [str(tmp_path / f"workers-{count}") for count in ranks.COUNTS]
+        assert wanted["workers"] == [str(tmp_path), str(tmp_path / "ranks" / "workers")]
+        return 0.0, 1.0, ranks.train(wanted | {"workers": workers})
+
+    monkeypatch.setattr(ranks, "run_process", here)
+    hospital: Any = SimpleNamespace(
+        home=str(tmp_path),
+        workers=tmp_path,
+        node_config={"data-path": str(tmp_path / "notes.csv")},
+        run_config={"model.device": "cpu"},
+    )
+    found = ranks.measure(tmp_path / "ranks", hospital, 2, 2)
+    assert [what[:2] for what in Ranks.asked] == [
+        *(("train", count) for count in (2, 1, 1, 2, 2, 1)), ("close", 1), ("close", 2),
+    ]  # fmt: skip
+    assert [last for what, _, last in Ranks.asked if what == "close"] == [False, True]
+    assert [(row["processes"], row["loss"]) for row in found["rows"]] == [(1, 801 / 400), (2, 802 / 400)]
+    assert all(row["tokens_per_second"] > 0 for row in found["rows"])
+    assert len(found["pairs"]["two_processes_to_one"]) == 2  # the first turn is not counted
+    assert found["adapters_apart"] == pytest.approx(0.1 / 1.1) and found["processes_left"] == 3
 
 
 def test_the_tables_name_what_was_compared(ran: tuple[Found, str]) -> None:

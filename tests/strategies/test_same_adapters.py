@@ -93,7 +93,7 @@ def hashes(done: Simulated) -> dict[tuple[str, int], str]:
 
 
 FEW = [(n, v, name, policy) for n, v in ((4, 8), (8, 5)) for name in NAMES for policy in POLICIES]
-MANY = [(40, 3, "async-hybrid", "all"), (40, 2, "async-hybrid", "sensitive"), (100, 1, "fedavg", "all")]
+MANY = [(40, 3, "async-hybrid", "all"), (40, 2, "async-hybrid", "sensitive"), (40, 1, "fedavg", "all")]
 
 
 @pytest.mark.parametrize(("hospitals", "versions", "name", "policy"), FEW + MANY)

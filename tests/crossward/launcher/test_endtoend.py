@@ -1,7 +1,8 @@
-"""Real launches of a tiny Flower app, all at once: exit codes tell the truth, nothing disturbs anything, nothing stays.
+"""Real launches of a tiny Flower app, at once: exit codes tell the truth, nothing disturbs anything, nothing stays.
 
-Three launchers run side by side, so this is also the test that they do not share a port, a home or a Ray cluster. One
-whose run finishes is ``tests/test_run_endtoend.py``.
+Two launchers run side by side, so this is also the test that they do not share a port, a home or a Ray cluster. One
+whose run finishes is ``tests/test_run_endtoend.py``; what follows from a run that failed is in ``test_launch`` and
+``test_watch``, and with a real one in ``make test-deployment``.
 """
 
 from __future__ import annotations
@@ -92,19 +93,23 @@ def home() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """The tiny app's folder."""
+    folder = tmp_path / "an app"
+    (folder / "toy").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(PROJECT)
+    (folder / "toy" / "__init__.py").touch()
+    (folder / "toy" / "apps.py").write_text(APPS)
+    return folder
+
+
 @pytest.mark.endtoend
 @pytest.mark.timeout(900)  # the limits below are shorter, and say more
-def test_launches_side_by_side_end_truthfully_and_leave_nothing_behind(tmp_path: Path, home: Path) -> None:
-    app = tmp_path / "an app"
-    (app / "toy").mkdir(parents=True)
-    (app / "pyproject.toml").write_text(PROJECT)
-    (app / "toy" / "__init__.py").touch()
-    (app / "toy" / "apps.py").write_text(APPS)
-
-    raising = Launcher(app, "raise", tmp_path / "raising", home)
+def test_launches_side_by_side_end_truthfully_and_leave_nothing_behind(app: Path, tmp_path: Path, home: Path) -> None:
     stopped = Launcher(app, "wait", tmp_path / "stopped", home)
     crashed = Launcher(app, "wait", tmp_path / "crashed", home)
-    everyone = (raising, stopped, crashed)
+    everyone = (stopped, crashed)
     started: set[psutil.Process] = set()
     try:
         crashed.until_up()
@@ -120,10 +125,17 @@ def test_launches_side_by_side_end_truthfully_and_leave_nothing_behind(tmp_path:
             one.process.wait()
     texts = "\n".join(one.text() for one in everyone)
 
-    assert codes == [1, 128 + signal.SIGINT, 1], texts
-    assert "ValueError: toy: on purpose" in raising.text() and "finished:failed" in raising.text()
+    assert codes == [128 + signal.SIGINT, 1], texts
     assert "was killed or crashed" in crashed.text() and "full log: " in crashed.text()
     assert "stopping (SIGINT)" in stopped.text() and "Traceback" not in stopped.text()
     assert "Flower" not in stopped.text()
-    assert len(started) > 10 and not [p for p in started if runs(p)]
+    assert len(started) >= 8 and not [p for p in started if runs(p)]
+    assert not list(home.iterdir())
+
+
+@pytest.mark.deployment
+def test_a_run_whose_server_raises_ends_with_its_error(app: Path, tmp_path: Path, home: Path) -> None:
+    raising = Launcher(app, "raise", tmp_path / "raising", home)
+    assert raising.process.wait(240) == 1
+    assert "ValueError: toy: on purpose" in raising.text() and "finished:failed" in raising.text()
     assert not list(home.iterdir())

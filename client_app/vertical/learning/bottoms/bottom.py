@@ -18,7 +18,9 @@ import torch
 
 from client_app.vertical.learning.arrays import Array, Floats, Ints, LearningError, State, load_module, module_state
 from client_app.vertical.learning.fitting import Fit, FitSettings, fit
+from client_app.vertical.learning.seeding import seeded
 
+STOPPING = 0.25  # of the patients who have targets
 WITHIN = 0.9  # of the patients have embeddings that clipping leaves as they are
 
 
@@ -31,7 +33,7 @@ class BottomSettings:
     hidden: int = 64
     dropout: float = 0.1
     represent: FitSettings = field(default_factory=lambda: FitSettings(epochs=30, batch=128))
-    approach: FitSettings = field(default_factory=lambda: FitSettings(epochs=10, batch=64))
+    approach: FitSettings = field(default_factory=lambda: FitSettings(epochs=10, learning_rate=1e-3, patience=2))
 
 
 class Bounded(torch.nn.Module):
@@ -110,6 +112,10 @@ class Bottom(abc.ABC):
     def approach(self, rows: Ints, targets: Floats, seed: int) -> Fit:
         """Local steps towards the ``targets`` float32 [n, dim] that the label holder returned for ``rows``.
 
+        Some of the rows only tell when to stop: embeddings move as far as targets can be told from features of patients
+        whose targets were not learnt, else those of training patients would give their labels away to the top model,
+        and no other patient's.
+
         Raises
         ------
         LearningError
@@ -118,11 +124,18 @@ class Bottom(abc.ABC):
         wanted = checked(targets, len(rows), self.dim, "targets")
         place = np.full(self.patients, -1, np.int64)
         place[rows] = np.arange(len(rows))
+        drawn = np.random.default_rng(seed).permutation(rows)
+        stop, learnt = np.split(drawn, [round(STOPPING * len(rows))])
 
         def loss(part: Ints) -> torch.Tensor:
             return (self.forward(part) - wanted[place[part]]).square().sum(1).mean() / self.settings.clip**2
 
-        return fit(self.module, loss, rows, self.settings.approach, seed)
+        @torch.no_grad()
+        def score() -> float:
+            return float(loss(stop))
+
+        with seeded(seed):
+            return fit(self.module, loss, learnt, self.settings.approach, seed, score if len(stop) else None)
 
     def twin(self) -> Self:
         """Another bottom over the same patients, with weights of its own that start as these are."""

@@ -10,8 +10,10 @@ Not for: the language model itself (``client_app.vertical.learning.bottoms.hidde
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from client_app.vertical.learning.bottoms.hidden_states import (
     segments_of,
     train_language,
 )
+from client_app.vertical.learning.bottoms.kept import kept_segments, key_of
 from client_app.vertical.learning.fitting import fit
 from client_app.vertical.learning.seeding import seeded
 from crossward.adapters.base import BaseModel
@@ -85,6 +88,7 @@ class NotesBottom(Bottom):
         *,
         lora: LoraSettings | None = None,
         language: LanguageSettings | None = None,
+        keep: Path | None = None,
     ) -> None:
         hidden = base.model.get_input_embeddings().weight.shape[1]
         with seeded(seed):
@@ -92,9 +96,14 @@ class NotesBottom(Bottom):
         super().__init__(len(notes), encoder, settings)
         self.base, self.lora, self.seed = base, lora or LoraSettings(), seed
         self.language = language or LanguageSettings()
-        self.windows = Windows.of(notes, base.tokenizer, self.language)
+        self.notes, self.keep = tuple(notes), keep
         self.factors = np.zeros(0, np.float32)  # none: the base model as it is
         self._segments: Segments | None = None
+
+    @functools.cached_property
+    def windows(self) -> Windows:
+        """The notes as tokens."""
+        return Windows.of(self.notes, self.base.tokenizer, self.language)
 
     @contextlib.contextmanager
     def _adapted(self) -> Iterator[Any]:
@@ -108,12 +117,18 @@ class NotesBottom(Bottom):
             detach_lora(model)
 
     def segments(self) -> Segments:
-        """Hidden states of all patients, computed when they are first needed."""
+        """Hidden states of all patients, computed when they are first needed, or read from the folder ``keep``."""
         if self._segments is None:
-            with self._adapted() as model:
-                body = model.get_base_model().base_model
-                self._segments = segments_of(body, self.windows, self.patients, self.language)
+            base, read = self.base, self.language
+            reading = (read.max_tokens, read.patient_tokens, read.segment)
+            factors = (self.lora, self.seed, self.factors.tobytes())
+            key = key_of(self.notes, base.digest, base.tokenizer_digest, reading, factors)
+            self._segments = kept_segments(self.keep, key, self._computed)
         return self._segments
+
+    def _computed(self) -> Segments:
+        with self._adapted() as model:
+            return segments_of(model.get_base_model().base_model, self.windows, self.patients, self.language)
 
     def inputs(self, rows: Ints) -> tuple[torch.Tensor, ...]:
         """Hidden states and mask of ``rows``."""

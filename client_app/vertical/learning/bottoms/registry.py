@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from client_app.vertical.learning.arrays import Doubles, LearningError
@@ -37,13 +38,17 @@ class Features(Protocol):
 
 @dataclass(frozen=True)
 class Opening:
-    """All that a bottom is made with: settings, a seed for its first weights, and for notes the base model."""
+    """All that a bottom is made with: settings, and a seed for its first weights.
+
+    For notes also the base model, and the folder in which the party keeps their hidden states (None: in memory alone).
+    """
 
     bottom: BottomSettings = field(default_factory=BottomSettings)
     language: LanguageSettings = field(default_factory=LanguageSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     base: BaseModel | None = None
     seed: int = 0
+    keep: Path | None = None
 
 
 def _table(features: Features, opening: Opening) -> Bottom:
@@ -58,7 +63,13 @@ def _notes(features: Features, opening: Opening) -> Bottom:
     if opening.base is None:
         raise LearningError("a bottom of kind 'notes' needs a base model: load the one that model.name says.")
     return NotesBottom(
-        features.notes, opening.bottom, opening.base, opening.seed, lora=opening.lora, language=opening.language
+        features.notes,
+        opening.bottom,
+        opening.base,
+        opening.seed,
+        lora=opening.lora,
+        language=opening.language,
+        keep=opening.keep,
     )
 
 

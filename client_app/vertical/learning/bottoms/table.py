@@ -128,9 +128,15 @@ def _check(values: Doubles, names: Sequence[str]) -> None:
 
 
 def _moments(values: Doubles) -> tuple[Doubles, Doubles]:
-    """Mean and standard deviation of each column's known values; 0 and 1 of a column without any, or a constant one."""
-    known = ~np.isnan(values)
-    count = np.maximum(known.sum(0), 1)
-    mean = np.where(known, values, 0.0).sum(0) / count
-    deviation = np.sqrt(np.where(known, (values - mean) ** 2, 0.0).sum(0) / count)
-    return mean, np.where(deviation > 0, deviation, 1.0)
+    """Mean and standard deviation of each column's known values within their 1st and 99th percentile.
+
+    0 and 1 of a column without any; a deviation of 1 where it would be 0. One value that was typed wrong does not move
+    all others together.
+    """
+    mean, deviation = np.zeros(values.shape[1]), np.ones(values.shape[1])
+    for number, column in enumerate(values.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            usual = np.clip(known, *np.quantile(known, [0.01, 0.99]))
+            mean[number], deviation[number] = usual.mean(), usual.std() or 1.0
+    return mean, deviation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from client_app.vertical.learning.arrays import LearningError
 from client_app.vertical.learning.bottoms import BottomSettings, Opening, open_bottom
 from client_app.vertical.learning.bottoms.hidden_states import LanguageSettings, Windows
+from client_app.vertical.learning.bottoms.kept import FILE
 from client_app.vertical.learning.bottoms.notes import NotesBottom
 from client_app.vertical.learning.fitting import FitSettings
 from crossward.adapters.base import BaseModel, load_base
@@ -120,3 +122,22 @@ def test_notes_without_a_base_model_and_notes_that_are_all_empty_are_refused(bas
         open_bottom(party(), Opening())
     with pytest.raises(LearningError, match="empty after tokenising"):
         opened(base, ("", "")).represent(seed=0)
+
+
+def test_a_party_that_is_started_anew_reads_its_notes_once(base: BaseModel, tmp_path: Path) -> None:
+    passes: list[int] = []
+    hook = base.model.base_model.register_forward_pre_hook(lambda *_: passes.append(1))
+
+    def embedded(notes: tuple[str, ...]) -> np.ndarray:
+        opening = Opening(bottom=SMALL, language=READ, lora=LORA, base=base, keep=tmp_path)
+        return open_bottom(party(notes), opening).embed(np.arange(len(notes)))
+
+    try:
+        first, count = embedded(TEXTS[:4]), len(passes)
+        assert np.array_equal(embedded(TEXTS[:4]), first) and len(passes) == count > 0
+        (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:300])  # damaged
+        assert np.array_equal(embedded(TEXTS[:4]), first) and len(passes) == 2 * count
+        assert not np.array_equal(embedded(TEXTS[9:13]), first) and len(passes) == 3 * count  # other notes
+    finally:
+        hook.remove()
+    assert (tmp_path / FILE).stat().st_mode & 0o77 == 0

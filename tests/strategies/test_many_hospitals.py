@@ -1,4 +1,7 @@
-"""1,000 hospitals, 200 versions: seconds, and the last updates cost what the first did."""
+"""500 hospitals, 200 versions: the last updates cost what the first did.
+
+1,000 hospitals, and what they gain: ``python -m benchmarks.asynchrony``.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from strategies.aggregation.combine import combine
 from strategies.async_hybrid import AsyncHybrid
 from strategies.history.journal import Facts, MemoryJournal
 
-NODES, VERSIONS, BUFFER = 1000, 200, 10
+NODES, VERSIONS, BUFFER = 500, 200, 5
 
 
 class Costs(MemoryJournal):
@@ -66,7 +69,7 @@ def costs() -> Iterator[tuple[Costs, AsyncHybrid]]:
         i + 1: VirtualNode(app, toy_context(i), Speed((1000, 300, 100, 20)[i % 4], 0.05, (10, 10, 15, 40)[i % 4]))
         for i in range(NODES)
     }
-    settings = StrategySettings(buffer_size=BUFFER, concurrency=100, evaluate_every=0)
+    settings = StrategySettings(buffer_size=BUFFER, concurrency=50, evaluate_every=0)
     plan = field_plan(EncryptionSettings(scheme=BFV), NODES, BUFFER)
     strategy = AsyncHybrid(settings, plan, schedule, journal, clock=clock)
     with pytest.MonkeyPatch.context() as patch:
