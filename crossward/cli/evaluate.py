@@ -91,9 +91,9 @@ def evaluate(
             from crossward.evaluation.vertical.report import evaluate_vertical
 
             evaluate_vertical(folder, state_dir, say, Console(width=None if Console().is_terminal else 160))
+            _redraw(folder)
             return 0
         from crossward.evaluation.report import Wanted, evaluate
-        from crossward.launcher.views import redraw_report
 
         evaluate(
             Wanted(
@@ -111,9 +111,16 @@ def evaluate(
                 at_home=at_home,
             )
         )
-        if problem := redraw_report(folder):
-            say(f"the report could not be redrawn with the evaluation's figures: {problem}")
+        _redraw(folder)
     return 0
+
+
+def _redraw(folder: Path) -> None:
+    """Draw the run's report again, with what the evaluation has found."""
+    from crossward.launcher.views import redraw_report
+
+    if problem := redraw_report(folder):
+        say(f"the report could not be redrawn with the evaluation's figures: {problem}")
 
 
 def export(

@@ -1,6 +1,6 @@
 """The part of the page that says who could see what: the aggregator, the label holder, the others.
 
-Not for: what each protection rests on (``docs/threat-model.md``, ``docs/alignment.md``).
+Not for: what each protection rests on (``docs/vertical.md``, ``docs/alignment.md``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from crossward.report.vertical.history import VerticalHistory
 from crossward.report.vertical.words import figure, listed
 
 EPSILON = "epsilon"  # what parties report of their noise
-DOCS = "docs/threat-model.md and docs/alignment.md"
+DOCS = "docs/vertical.md, docs/alignment.md and docs/threat-model.md"
 PROTECTIONS = {
     SEALED: "Embeddings are sealed to the label holder, which sees them as they are: nothing but "
     "what an embedding leaves out hides a patient from it.",
