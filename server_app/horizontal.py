@@ -5,11 +5,9 @@ Not for: what happens in a run (``strategies``) or how it is kept (``server_app.
 
 from __future__ import annotations
 
-from logging import WARNING
 from pathlib import Path
 from typing import Any
 
-from flwr.common import log
 from flwr.serverapp import Grid
 
 from crossward.config.run_config import RunConfig
@@ -24,6 +22,7 @@ from crossward.report.page import write_report
 from crossward.report.reported_loss import rounding
 from server_app.dither_key import run_dither
 from server_app.progress import Progress
+from server_app.report import report
 from server_app.run_folder import RunFolder, read_config
 from server_app.simulated_links import SimulatedLinks
 from server_app.strategy import make_strategy
@@ -70,21 +69,8 @@ def run(grid: Grid, given: dict[str, Any], config: RunConfig) -> None:
                 f"(median). Roster {met.roster[:16]}, revision {met.revision}: hospitals compare it with "
                 "`crossward members show`"
             )
-        _report(folder.path, progress)
+        report(folder.path, write_report, progress.say)
         folder.finish({"version": strategy.state.version, "reason": strategy.state.stop_reason})
         progress.say(f"Run folder: {folder.path}")
     finally:
         folder.close()
-
-
-def _report(folder: Path, progress: Progress) -> None:
-    """The report is for people: a run whose report cannot be drawn is a run all the same."""
-    try:
-        progress.say(f"Report: {write_report(folder)}")
-    except Exception as error:
-        log(
-            WARNING,
-            "No report was written (%s: %s); `crossward report` tries again",
-            type(error).__name__,
-            error,
-        )

@@ -13,6 +13,8 @@ from flwr.serverapp import Grid
 
 from crossward.config.run_config import RunConfig
 from crossward.internals.flower_grid import whole_replies
+from crossward.report.vertical.page import write_vertical_report
+from server_app.report import report
 from server_app.run_folder import RunFolder
 from server_app.vertical_progress import VerticalProgress
 from strategies.exchange.clock import Clock, SystemClock
@@ -39,6 +41,7 @@ def run(grid: Grid, given: dict[str, Any], config: RunConfig, clock: Clock | Non
         relay = Relay(parties, config.vertical, config.strategy, folder, clock, [progress.on_event])
         state = relay.start(whole_replies(grid))
         progress.close(state)
+        report(folder.path, write_vertical_report, progress.say)
         folder.finish({"version": len(relay.steps), "reason": state.finished})
         progress.say(f"Run folder: {folder.path}")
     finally:

@@ -15,7 +15,7 @@ from flwr.clientapp import ClientApp
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
 from client_app.vertical.party import Action, Party, Turn
-from client_app.vertical.registry import ACTIONS
+from client_app.vertical.registry import ACTIONS, action_of
 from crossward.config.run_config import RunConfig
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.identity import public_of
@@ -92,7 +92,7 @@ class Consortium:
     root: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
     data: dict[str, PartyData] = field(default_factory=own_tables)
-    actions: Mapping[str, Action] = field(default_factory=lambda: ACTIONS)
+    actions: Mapping[str, Action] | None = None
     act: Callable[[str, Work, Callable[[], Answer]], Answer] = lambda name, work, do: do()
 
     def __post_init__(self) -> None:
@@ -106,7 +106,16 @@ class Consortium:
         folder = self.root / lineage / name
         keys = PartyKeys(self.identities[name], self.roster, self.secret, folder, lineage)
         data = self.data[name]
-        return Party(keys, self.config, folder, lambda: data, "a table", data.outcome is not None, dict(self.actions))
+        return Party(
+            keys,
+            self.config,
+            folder,
+            lambda: data,
+            "a table",
+            data.outcome is not None,
+            self.actions.__getitem__ if self.actions is not None else action_of,
+            prefix="MRN" if name == HOLDER else "",
+        )
 
     def app(self, name: str) -> ClientApp:
         """The party's ClientApp."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -35,7 +35,7 @@ class VerticalStory:
     def __init__(self, path: Path, names: Sequence[str] = NAMES, holds: Sequence[str] = HOLDS, **config: Any) -> None:
         self.path, self.names, self.holds, self.now, self.task = path, tuple(names), tuple(holds), 1000.0, 0
         path.mkdir(parents=True)
-        given = {"run.scenario": "vertical", "vertical.exchanges": 2} | config
+        given = {"run.scenario": "vertical", "vertical.exchanges": 2, "vertical.parties": len(names)} | config
         (path / "config.json").write_text(json.dumps({"lineage": "ab" * 8, "plan": [], "config": given}))
         self.settings = RunConfig.stored(given).vertical
         self.steps = program(self.settings, len(names))
@@ -146,7 +146,7 @@ class VerticalStory:
         return text, ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>\n"))
 
     def evaluated(self, *rows: Facts) -> None:
-        (self.path / "evaluation.json").write_text(json.dumps(rows))
+        (self.path / "evaluation.json").write_text(json.dumps({"scenario": "vertical", "rows": rows}))
 
 
 def _facts(action: str, number: int) -> Facts:
@@ -154,7 +154,7 @@ def _facts(action: str, number: int) -> Facts:
         return {"declared patients": 1500 - 100 * number}
     if action == PIN:
         return {"common patients": 980}
-    return {"auroc": 0.84125, "auprc": 0.51, "patients": 196, "alone_auroc": 0.79} if action == FINISH else {}
+    return {"auroc": 0.84125, "auprc": 0.51, "patients": 196, "alone auroc": 0.79} if action == FINISH else {}
 
 
 def score(
@@ -169,7 +169,7 @@ def score(
 
 
 @pytest.fixture
-def vertical_story(tmp_path: Path) -> Callable[..., VerticalStory]:
+def vertical_story(tmp_path: Path) -> Iterator[Callable[..., VerticalStory]]:
     """Makes run folders of vertical runs."""
     made: list[VerticalStory] = []
 
@@ -177,4 +177,6 @@ def vertical_story(tmp_path: Path) -> Callable[..., VerticalStory]:
         made.append(VerticalStory(tmp_path / f"run-{len(made)}", *args, **config))
         return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        one.ledger.close()

@@ -13,9 +13,9 @@ from client_app.builders.parts import NodeFiles, committee_keys, make_node, make
 from client_app.committee.keys import CommitteeKeys
 from client_app.committee.rosters import hospital_roster
 from client_app.committee.seat import Seat
+from client_app.guard.answered import PROFILES, Answered
 from client_app.guard.budget import TotalBudget
 from client_app.guard.demands import check_demands
-from client_app.guard.profiles import Profiles
 from client_app.guard.selection import FEWEST_HELD_OUT, Selection
 from client_app.guard.spending import RECORDS, check_records_kept
 from client_app.logs import show_log
@@ -43,7 +43,7 @@ def build_hospital(context: Context, task: Task) -> Node:
     if selection is not None:
         selection.check()
     if config.run.profile:
-        Profiles(files.profiles, given.max_profiles).allow(task.lineage)
+        Answered(files.profiles, given.max_profiles, PROFILES).allow(task.lineage)
     rank = trained_rank(config.lora, given.rank) if not config.run.profile else 0
     learner = open_learner(LearnerSpec(config, site=given.site, rank=rank), files.workers)
     limits = open_limits(config, files, task.lineage, learner, _total_budget(given))

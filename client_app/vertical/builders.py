@@ -13,13 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context
 
 from client_app.committee.rosters import hospital_roster
+from client_app.guard.answered import ALIGNMENTS, Answered
 from client_app.logs import show_log
 from client_app.update.keys import hospital_key, simulated_key
 from client_app.vertical.demands import check_demands
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
 from client_app.vertical.party import Party
-from client_app.vertical.registry import ACTIONS
+from client_app.vertical.registry import action_of
 from client_app.vertical.rosters import identity_path, simulated_parties
 from client_app.vertical.simulated import load_simulated, names_of, party_folder, party_of, state_root
 from crossward.config.node_config import NodeConfig
@@ -29,7 +30,7 @@ from crossward.config.settings import SettingsError
 from crossward.encryption.committee.roster import Roster
 from crossward.encryption.identity import load_identity
 from crossward.encryption.key_format import ConsortiumKey
-from crossward.protocol.vertical.messages import Work
+from crossward.protocol.vertical.messages import HELLO, Work
 from data.party.reading import load_party
 
 
@@ -52,7 +53,7 @@ def _simulated(context: Context, work: Work) -> Party:
     key = simulated_key(config.encryption)
     keys = _keys(identity_path(state, number), lambda _: simulated_parties(state, names), key, folder, work.lineage)
     load = functools.partial(load_simulated, config, number, parties)
-    return Party(keys, config, folder, load, what.holds, what.has_outcome, ACTIONS, (number, parties), what.prefix)
+    return Party(keys, config, folder, load, what.holds, what.has_outcome, action_of, (number, parties), what.prefix)
 
 
 def _real(context: Context, work: Work) -> Party:
@@ -70,13 +71,16 @@ def _real(context: Context, work: Work) -> Party:
         )
     config, state = RunConfig.read(given.over(context.run_config), ON_A_NODE), Path(given.state_dir)
     check_demands(config, given)
+    identity = state / "identity.pem"
+    if work.action != HELLO:
+        Answered(identity.with_suffix(".alignments"), given.max_alignments, ALIGNMENTS).allow(work.lineage)
     path, folder = Path(given.party_path), state / work.lineage
     party = read_party_toml(path)
     key = hospital_key(config.encryption, given)
-    keys = _keys(state / "identity.pem", lambda own: hospital_roster(given).roster, key, folder, work.lineage)
+    keys = _keys(identity, lambda own: hospital_roster(given).roster, key, folder, work.lineage)
     load = functools.partial(load_party, path)
     has_outcome = party.outcome is not None
-    return Party(keys, config, folder, load, party.features, has_outcome, ACTIONS, prefix=party.prefix)
+    return Party(keys, config, folder, load, party.features, has_outcome, action_of, prefix=party.prefix)
 
 
 def _keys(

@@ -31,3 +31,8 @@ def check_demands(config: RunConfig, node: NodeConfig) -> None:
             f"the run has privacy.delta = {config.privacy.delta:g}, this party accepts at most {node.privacy_delta:g} "
             "(node config: privacy-delta): nothing was read or sent"
         )
+    if node.most_patients and vertical.most_patients > node.most_patients:
+        raise SettingsError(
+            f"the run has vertical.most-patients = {vertical.most_patients}, this party accepts at most "
+            f"{node.most_patients} (node config: most-patients): nothing was read or sent"
+        )

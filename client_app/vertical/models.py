@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,28 +19,12 @@ from client_app.vertical.learning.bottoms.registry import Opening, open_bottom
 from client_app.vertical.learning.exchange import ExchangeSettings
 from client_app.vertical.learning.splits import Split, split
 from client_app.vertical.learning.top import JointModel, TopSettings
+from client_app.vertical.owner import Owner
 from crossward.adapters.base import BaseModel, load_base
 from crossward.config.run_config import RunConfig
-from data.party import PartyData
 
 BOTTOM, JOINT, ALONE, STUDENT = "bottom.npz", "joint.npz", "alone.npz", "student.npz"
 CHOICES = ExchangeSettings()
-
-
-class Owner(Protocol):
-    """Whose models they are: a party in a run, or whoever opens its folder afterwards."""
-
-    @property
-    def config(self) -> RunConfig:
-        """The run's."""
-
-    @property
-    def folder(self) -> Path:
-        """Where the party keeps its state of the run."""
-
-    @property
-    def data(self) -> PartyData:
-        """What the party has."""
 
 
 def bottom_settings(config: RunConfig) -> BottomSettings:

@@ -54,7 +54,7 @@ class Party:
     """A party of the run ``config``, whose files of the lineage are in ``folder``.
 
     ``load`` reads its data; ``describe`` says what it holds without reading them: the kind of features, and whether it
-    has the outcome. ``actions`` has a function for each step. In a simulation ``simulated`` is its number and that
+    has the outcome. ``action_of`` gives the function for a step. In a simulation ``simulated`` is its number and that
     of all.
     """
 
@@ -64,7 +64,7 @@ class Party:
     load: Callable[[], PartyData]
     holds: str
     has_outcome: bool
-    actions: dict[str, Action]
+    action_of: Callable[[str], Action]
     simulated: tuple[int, int] | None = None
     prefix: str = ""
     clock: Callable[[], float] = time.perf_counter
@@ -113,7 +113,7 @@ class Party:
             return Done(work.lineage, work.task, work.step, self.keys.name, self.clock() - began, facts, outbox)
         self._check_parties(work)
         turn = Turn(work, Mail(self.keys, work.parties, work.step))
-        self.actions[work.action](self, turn)
+        self.action_of(work.action)(self, turn)
         done = Done(
             work.lineage,
             work.task,

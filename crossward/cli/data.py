@@ -53,6 +53,9 @@ def make(
     gzip: Annotated[bool, typer.Option("--gzip", help="Write gzipped files.")] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write Parquet (omop).")] = False,
     split: Annotated[bool, typer.Option("--split", help="One folder for each hospital.")] = False,
+    labs: Annotated[
+        bool, typer.Option("--labs", help="Laboratory values and vital signs, too, on which deaths depend (MIMIC).")
+    ] = False,
 ) -> int:
     """Write made-up hospitals, as the systems of real ones export notes.
 
@@ -68,7 +71,26 @@ def make(
     packing = Packing.gzip if gzip else Packing.parquet if parquet else Packing.plain
     forms = [one.value for one in form or [Form.mimic_iii]]
     with failing(MakeError, code=USAGE):
-        write(forms, out, hospitals, patients, seed, megabytes, packing, split, say)
+        write(forms, out, hospitals, patients, seed, megabytes, packing, split, say, labs)
+    return 0
+
+
+@data.command(epilog=example("crossward data parties --out /tmp/parties --patients 1200 --overlap 0.2"))
+def parties(
+    out: Annotated[Path, typer.Option(click_type=PATH, metavar="FOLDER", help="The folder to write into.")],
+    patients: Annotated[int, typer.Option(metavar="N", help="Of all parties together.")] = 600,
+    overlap: Annotated[float, typer.Option(metavar="SHARE", help="Of the patients, at every party.")] = 0.5,
+    seed: Annotated[int, typer.Option(metavar="N", help="Random seed.")] = 0,
+) -> int:
+    """Write made-up parties that hold different features of the same patients, each with its party.toml.
+
+    A hospital with notes and outcomes, one with vital signs, and a laboratory. Patients that are not at every party are
+    at one.
+    """
+    from data.synthetic.command import MakeError, write_parties
+
+    with failing(MakeError, code=USAGE):
+        write_parties(out, patients, overlap, seed, say)
     return 0
 
 

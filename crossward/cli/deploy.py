@@ -281,6 +281,9 @@ def local(
             show_default="mimic-iii",
         ),
     ] = None,
+    parties: Annotated[
+        bool, typer.Option("--parties", help="Three parties with other features of the same patients instead.")
+    ] = False,
     run_config: RunConfig = None,
     drill: Annotated[
         list[DrillTarget] | None,
@@ -291,7 +294,12 @@ def local(
     with _operating(starts=True):
         from crossward.deploy.local import LocalDeployment
 
-        deployment = LocalDeployment(folder, hospitals, patients, say, [one.value for one in form or ()])
+        if parties:
+            from crossward.deploy.parties import LocalParties
+
+            deployment: LocalDeployment = LocalParties(folder, patients, say)
+        else:
+            deployment = LocalDeployment(folder, hospitals, patients, say, [one.value for one in form or ()])
         return deployment.whole(run_config or [], [one.value for one in drill or ()])
 
 

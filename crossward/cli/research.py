@@ -111,6 +111,9 @@ def attack(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Random seed of patients, victims and noise.")] = 0,
     rank: Annotated[int, typer.Option(metavar="R", help="LoRA's rank.")] = 8,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="Runs that are attacked: 'horizontal' or 'vertical'.")
+    ] = "horizontal",
 ) -> int:
     """Attack updates, sums and adapters, and measure what every observer gains over guessing.
 
@@ -121,7 +124,7 @@ def attack(
     from research.attacks.suite import attack as attack_all
 
     with failing(AttackError, OSError, code=USAGE):
-        return attack_all(only, quick, json, figures, seed, rank)
+        return attack_all(only, quick, json, figures, seed, rank, scenario=scenario)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -127,6 +127,25 @@ class NodeConfig:
             "max": 1000,
         },
     )
+    max_alignments: int = field(
+        default=10,
+        metadata={
+            "key": "max-alignments",
+            "help": "Vertical and transfer runs that this party aligns its patients in, in all (0: none): each says "
+            "which of another party's identifiers are patients here.",
+            "min": 0,
+            "max": 100_000,
+        },
+    )
+    most_patients: int = field(
+        default=0,
+        metadata={
+            "key": "most-patients",
+            "help": "The largest vertical.most-patients that this party accepts, so that no other tries out a list of "
+            "guesses (0: any).",
+            "min": 0,
+        },
+    )
     privacy_unit: str = field(
         default=NO_UNIT,
         metadata={

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from crossward.config.node_config import NodeConfig
+from crossward.config.party_toml import FILE as PARTY
 from crossward.config.settings import path_keys
 from crossward.deploy.addresses import parted
 from crossward.deploy.awaiting import WaitReporter
@@ -101,7 +102,8 @@ def init_hospital(
     write_new(folder / "ca.crt", authority.read_bytes())
     if line:
         write_new(folder / IDENTITY_PUBLIC, line.encode())
-    notes = "notes-path" if data.suffix.lower() == ".toml" else "data-path"
+    described = {PARTY: "party-path"}.get(data.name, "notes-path")
+    notes = described if data.suffix.lower() == ".toml" else "data-path"
     paths = {"data": data, "state": state, "key": consortium_key, "roster": roster}
     quoted = {"site": site, **{name: str(path) for name, path in paths.items()}}
     text = {name: json.dumps(value, ensure_ascii=False) for name, value in quoted.items()}

@@ -51,6 +51,8 @@ PATIENCE = 90.0  # seconds for a process to be up
 class LocalDeployment:
     """A deployment in ``folder``; keys and certificates found there are used again."""
 
+    drill: type[Drill] = Drill
+
     def __init__(
         self, folder: Path, hospitals: int, patients: int, say: Callable[[str], None], forms: Sequence[str] = ()
     ) -> None:
@@ -240,6 +242,7 @@ class LocalDeployment:
     def whole(self, run_config: Sequence[str], drills: Sequence[str]) -> int:
         """Prepare, start, run (with drills), evaluate, stop; 0 when all of it went well."""
         began = time.monotonic()
+        self.check(drills)
         self.prepare()
         self.say(f"deployment in {self.folder}: {self.hospitals} hospitals, one aggregator")
         try:
@@ -254,13 +257,19 @@ class LocalDeployment:
         self.say(f"done in {time.monotonic() - began:.0f} s; the run: {folder}")
         return 0
 
+    def settings(self) -> list[str]:
+        """What every run of the deployment has."""
+        return [f"data.source={OWN if self.forms else MIMIC_III}", SETTINGS.format(hospitals=self.hospitals)]
+
+    def check(self, drills: Sequence[str]) -> None:
+        """Refuse drills of what there is not; here there is everything."""
+
     def run(self, run_config: Sequence[str], drills: Sequence[str] = ()) -> Path:
         """One run to its end, resumed when a drill killed its ServerApp; its folder."""
         config = read_aggregator(self.aggregator)
-        source = OWN if self.forms else MIMIC_III
-        settings = [f"data.source={source}", SETTINGS.format(hospitals=self.hospitals), *run_config]
+        settings = [*self.settings(), *run_config]
         run = DeployedRun(config, settings, self.say)
-        drill = Drill(self, run.folder, drills, self.say)
+        drill = self.drill(self, run.folder, drills, self.say)
         run.submit()
         drill.start()
         try:

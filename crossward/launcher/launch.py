@@ -39,7 +39,6 @@ from crossward.launcher.overrides import Value, absolute_texts, app_defaults, re
 from crossward.launcher.processes import ProcessTree
 from crossward.launcher.views import draw_report
 from crossward.launcher.watch import Ending, Watch
-from crossward.ledger.file import FILE_NAME
 from crossward.machine.cores import cores
 from crossward.machine.paths import absolute
 from crossward.machine.waiting import announced
@@ -225,7 +224,8 @@ class Launch:
         show: Callable[[str], bool | None] = (lambda _: False) if options.quiet else self._say
         if self._display is not None:
             lines = self._ours and not self._counts  # the log of a profile run is short, and has no losses
-            show = self._display.of_run(self.folder, ours=lines, resumed=self._resumed)
+            scenario = self._settings.run.scenario if self._settings is not None else HORIZONTAL
+            show = self._display.of_run(self.folder, ours=lines, resumed=self._resumed, scenario=scenario)
         try:
             return Watch(flower, self._tree, self._run_id, self.log, Screen(show), self._say).follow()
         finally:
@@ -322,8 +322,6 @@ class Launch:
     def _measures(self) -> None:
         """The table that the hospitals reported, where no evaluation prints its own."""
         if self._ours and self._display is not None:
-            from crossward.ledger.lines import read_events
-            from crossward.ledger.state import fold
-            from crossward.report.joining.table import reported_table
+            from crossward.report.views import views_of
 
-            self._display.print(reported_table(fold(read_events(self.folder / FILE_NAME)).measures))
+            self._display.print(views_of(self.folder).reported(self.folder))

@@ -7,7 +7,7 @@ Not for: a launch from start to end (``crossward.launcher.launch``), what scenar
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crossward.config.encryption_settings import NONE
@@ -80,6 +80,7 @@ def _check_vertical(config: RunConfig, nodes: int) -> None:
     check_parties(nodes)
 
 
+FEW = {"vertical.overlap": 0.05, "vertical.exchanges": 0}  # what a transfer run tries, where the user does not say
 _VERTICAL = ScenarioLaunch(
     3,
     _check_vertical,
@@ -108,5 +109,5 @@ LAUNCHES: dict[str, ScenarioLaunch] = {
         ),
     ),
     VERTICAL: _VERTICAL,
-    TRANSFER: _VERTICAL,
+    TRANSFER: replace(_VERTICAL, own=lambda nodes: {"vertical.parties": nodes, **FEW}),
 }

@@ -11,11 +11,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from data.errors import DataError
 from data.synthetic.bulk import write_bulk
 from data.synthetic.forms.entries import FORMS
 from data.synthetic.forms.notes_toml import as_toml
 from data.synthetic.forms.packing import Packing
 from data.synthetic.houses import HOUSES, House
+from data.synthetic.measured.values import with_values
+from data.synthetic.parties import PARTIES, members, write_party
 from data.synthetic.tables import records, shares
 
 NOTES = "notes.toml"
@@ -48,10 +51,12 @@ def write(
     packing: Packing,
     split: bool,
     say: Callable[[str], None],
+    labs: bool = False,
 ) -> None:
     """Write ``patients`` of ``hospitals`` into ``out``, or ``megabytes`` of notes; ``say`` what there is.
 
-    With ``split`` each hospital gets a folder, the first of ``forms`` the first hospital, and so on in turn.
+    With ``split`` each hospital gets a folder, the first of ``forms`` the first hospital, and so on in turn. With
+    ``labs`` there are laboratory values and vital signs as well, on which it depends who dies.
 
     Raises
     ------
@@ -66,11 +71,15 @@ def write(
         raise MakeError(f"--form is given {len(forms)} times, which is for hospital by hospital: add --split")
     if megabytes and (list(forms) != ["mimic-iii"] or split or packing is not Packing.plain):
         raise MakeError("--megabytes goes with --form mimic-iii alone, neither --split nor --gzip")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MakeError(f"--out {out} is not empty: name a folder that is empty or does not exist")
+    _must_be_empty(out)
     known = [one for one in Packing if any(one in FORMS[form].packings for form in forms)]
     if packing not in known:
         raise MakeError(f"--{packing} is for none of --form {', '.join(forms)}: these are written {', '.join(known)}")
+    if labs and (without := [form for form in forms if not FORMS[form].measured]):
+        able = ", ".join(name for name, form in FORMS.items() if form.measured)
+        raise MakeError(f"--labs: --form {without[0]} has no laboratory values; use one of {able}")
+    if labs and megabytes:
+        raise MakeError("--labs goes with --patients, not with --megabytes")
     progress = _Progress()
     if megabytes:
         notes = write_bulk(out, megabytes << 20, seed, progress)
@@ -82,10 +91,34 @@ def write(
         form = FORMS[forms[(index or 0) % len(forms)]]
         folder = out if index is None else out / f"{index + 1}-{_as_name(house)}"
         packed = packing if packing in form.packings else Packing.plain
-        notes = form.write(records(patients, hospitals, seed, only=index), folder, packed, progress)
+        found = records(patients, hospitals, seed, only=index)
+        notes = form.write(with_values(found, seed) if labs else found, folder, packed, progress, labs)
         (folder / NOTES).write_text(as_toml(form.describe(house, packed)), encoding="utf-8")
         count = sum(sizes) if index is None else sizes[index]
         say(f"{notes:,} notes of {count:,} patients in {folder}")
+
+
+def write_parties(out: Path, patients: int, overlap: float, seed: int, say: Callable[[str], None]) -> None:
+    """Write the made-up parties that hold different features of ``patients`` patients, a folder each, into ``out``.
+
+    Raises
+    ------
+    MakeError
+        there are too few patients for such an overlap, or ``out`` holds something.
+    """
+    _must_be_empty(out)
+    try:
+        for at, party in enumerate(PARTIES):
+            folder = out / party.folder
+            write_party(at, folder, patients, overlap, seed)
+            say(f"{party.name}: {len(members(patients, overlap, seed).of[at]):,} patients in {folder}")
+    except DataError as error:
+        raise MakeError(str(error)) from error
+
+
+def _must_be_empty(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MakeError(f"--out {out} is not empty: name a folder that is empty or does not exist")
 
 
 def _as_name(house: House) -> str:

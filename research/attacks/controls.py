@@ -15,6 +15,7 @@ from research.attacks.margins import RECOVERED
 from research.attacks.planted import SPACE
 from research.attacks.scores import KNOWN, RELEASED, SEPARATION, Score, Separation
 from research.attacks.trained import LONG
+from research.attacks.vertical.scoring import CONTROL as OF_VERTICAL
 
 # Fixed before any result.
 LEAST_AUC = 0.9
@@ -31,7 +32,7 @@ def broken(scores: Sequence[Score]) -> dict[str, str]:
     Tokens: every row of the control; adapters: the long training without privacy.
     """
     plain = [s for s in scores if s.view == RELEASED and s.method == "fl" and s.setting.startswith(LONG)]
-    out = {}
+    out = _vertical(scores)
     controls = [s for s in scores if CONTROL in s.note]
     if low := [s for s in controls if s.value < RECOVERED]:
         message = ", ".join(f"{s.attack} {s.metric} {s.value:.3f}" for s in low)
@@ -55,4 +56,15 @@ def broken(scores: Sequence[Score]) -> dict[str, str]:
                 f"{row.bits_before:.2f} bits were left; at least {LEAST_EXACT} of the values and at most "
                 f"{MOST_BITS_LEFT} of the bits are expected"
             )
+    return out
+
+
+def _vertical(scores: Sequence[Score]) -> dict[str, str]:
+    """As :func:`broken`, of the scores of vertical runs that say in their note what they must reach."""
+    out = {}
+    for row in (s for s in scores if s.note.startswith(OF_VERTICAL)):
+        least = float(row.note.partition("=")[2])
+        if row.value < least:
+            name = f"{row.attack}, {row.metric}, {row.method}"
+            out[name] = f"{row.value:.3f} was reached; at least {least:g} is expected"
     return out

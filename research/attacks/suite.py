@@ -15,18 +15,20 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import pkgutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from research.attacks.scores import VIEWS, Score
 
 if TYPE_CHECKING:
-    from research.attacks.laboratory import Laboratory
     from research.attacks.sizes import Size
+    from research.attacks.vertical.consortium import VerticalSize
 
-Run = Callable[["Laboratory", Callable[[str], None]], list[Score]]
+Run = Callable[[Any, Callable[[str], None]], list[Score]]
 REGISTRY = {  # module and function
     "recovery": "research.attacks.recovery:run",
     "coalition": "research.attacks.coalition:run",
@@ -38,26 +40,52 @@ REGISTRY = {  # module and function
     "held-out": "research.attacks.memory:held_out",
     "canaries": "research.attacks.memory:canaries",
 }
+VERTICAL = {
+    "inversion": "research.attacks.vertical.inversion:run",
+    "labels": "research.attacks.vertical.labels:run",
+    "intersection": "research.attacks.vertical.intersection:run",
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The attacks on one kind of run, where they are made (``laboratory``: a module and class), and at which sizes."""
+
+    attacks: dict[str, str]
+    laboratory: str
+    sizes: str
+
+    def size(self, quick: bool) -> Any:
+        """The laboratory's, from the module that ``sizes`` names."""
+        return getattr(importlib.import_module(self.sizes), "QUICK" if quick else "FULL")
+
+
+SCENARIOS = {
+    "horizontal": Scenario(REGISTRY, "research.attacks.laboratory:Laboratory", "research.attacks.sizes"),
+    "vertical": Scenario(
+        VERTICAL, "research.attacks.vertical.consortium:Consortium", "research.attacks.vertical.consortium"
+    ),
+}
 
 
 class AttackError(RuntimeError):
     """The suite cannot run as asked; the message says why."""
 
 
-def chosen(only: str) -> list[tuple[str, Run]]:
-    """The attacks asked for.
+def chosen(only: str, registry: dict[str, str] = REGISTRY) -> list[tuple[str, Run]]:
+    """The attacks asked for, of those that ``registry`` has.
 
     Raises
     ------
     AttackError
         a name is not in the registry.
     """
-    names = [name.strip() for name in only.split(",") if name.strip()] or list(REGISTRY)
+    names = [name.strip() for name in only.split(",") if name.strip()] or list(registry)
     out: list[tuple[str, Run]] = []
     for name in names:
-        if name not in REGISTRY:
-            raise AttackError(f"--only: there is no attack {name!r}; expected some of {', '.join(REGISTRY)}")
-        module, _, function = REGISTRY[name].partition(":")
+        if name not in registry:
+            raise AttackError(f"--only: there is no attack {name!r}; expected some of {', '.join(registry)}")
+        module, _, function = registry[name].partition(":")
         out.append((name, getattr(importlib.import_module(module), function)))
     return out
 
@@ -79,7 +107,7 @@ def table(scores: Sequence[Score], view: str) -> Any:
 
 
 def measure(
-    lab: Laboratory, attacks: Sequence[tuple[str, Run]], console: Any, keep: Callable[[list[Score]], None]
+    lab: Any, attacks: Sequence[tuple[str, Run]], console: Any, keep: Callable[[list[Score]], None]
 ) -> list[Score]:
     """Every attack's scores, with what is going on told on ``console``; ``keep`` gets them after every attack."""
     scores: list[Score] = []
@@ -98,6 +126,12 @@ def measure(
     return scores
 
 
+def made(kind: Scenario, size: Any, seed: int, rank: int) -> Any:
+    """The laboratory of a scenario; vertical runs have no rank of their own."""
+    laboratory = pkgutil.resolve_name(kind.laboratory)
+    return laboratory(size, seed, rank) if kind.attacks is REGISTRY else laboratory(size, seed)
+
+
 def attack(  # noqa: C901 - a recipe, read from top to bottom
     only: str = "",
     quick: bool = False,
@@ -105,7 +139,8 @@ def attack(  # noqa: C901 - a recipe, read from top to bottom
     figures: Path | None = None,
     seed: int = 0,
     rank: int = 8,
-    size: Size | None = None,
+    size: Size | VerticalSize | None = None,
+    scenario: str = "horizontal",
 ) -> int:
     """Run the suite; 0 when everything asked for was done, 1 when an attack did not reach its positive control.
 
@@ -121,25 +156,25 @@ def attack(  # noqa: C901 - a recipe, read from top to bottom
     from rich.console import Console
 
     console = Console(width=None if Console().is_terminal else 160)
-    attacks = chosen(only)
+    if scenario not in SCENARIOS:
+        raise AttackError(f"--scenario: there is none {scenario!r}; expected one of {', '.join(SCENARIOS)}")
+    kind = SCENARIOS[scenario]
+    attacks = chosen(only, kind.attacks)
     if json_file:  # before the long work
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.touch()
     if figures:
         figures.mkdir(parents=True, exist_ok=True)
-    from research.attacks.laboratory import Laboratory
-    from research.attacks.sizes import FULL, QUICK
-
-    size = size or (QUICK if quick else FULL)
+    size = size or kind.size(quick)
     try:
-        lab = Laboratory(size, seed, rank)
+        lab = made(kind, size, seed, rank)
     except ValueError as error:
         raise AttackError(str(error)) from error
     from research.attacks.controls import broken
 
     def keep(scores: list[Score]) -> None:
         if json_file:
-            settings = {"seed": seed, "rank": rank, "size": dataclasses.asdict(size)}
+            settings = {"scenario": scenario, "seed": seed, "rank": rank, "size": dataclasses.asdict(size)}
             content = {"scores": [s.to_json() for s in scores], "settings": settings}
             json_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The steps of a vertical run, in order. Adding one is an entry here and a function in ``client_app.vertical.registry``.
+"""The steps of a vertical run, in order. Adding one is an entry here and one in ``client_app.vertical.registry``.
 
 Not for: asking parties and passing envelopes on (``strategies.vertical.relay``).
 """

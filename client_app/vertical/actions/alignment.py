@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client_app.vertical.errors import PartyError
-from client_app.vertical.models import Owner
+from client_app.vertical.owner import Owner
 from client_app.vertical.party import Party, Turn
 from crossward.alignment.given import Given
 from crossward.alignment.identifiers import Normalisation

@@ -28,7 +28,7 @@ from client_app.vertical.arrays import load, save
 from client_app.vertical.errors import PartyError
 from client_app.vertical.learning.blocks import Blocks, Part
 from client_app.vertical.learning.top import JointModel, TopSettings
-from client_app.vertical.models import Owner
+from client_app.vertical.owner import Owner
 from client_app.vertical.party import Party, Turn
 from crossward.encryption.forward.disclosure import Disclosure
 from crossward.encryption.forward.fixed_point import FixedPoint

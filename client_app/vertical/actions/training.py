@@ -22,7 +22,7 @@ from client_app.vertical.learning.exchange import targets
 from client_app.vertical.learning.metrics import metrics
 from client_app.vertical.learning.splits import Split
 from client_app.vertical.learning.top import JointModel
-from client_app.vertical.models import Owner
+from client_app.vertical.owner import Owner
 from client_app.vertical.party import Party, Turn
 from client_app.vertical.protection import protected
 from crossward.protocol.vertical.messages import EMBEDDINGS, TARGETS, Facts

@@ -178,10 +178,11 @@ class VerticalHistory:
         earlier = {task: span for task, span in self._open.items() if span.node == event.node}
         self._close(earlier, DONE, at)  # its introduction, which has no line of its own
         if event.party:
+            if event.node not in self.owners:
+                for span in self.spans:
+                    if span.node == event.node and not span.party:
+                        span.party = event.party
             self.owners[event.node] = event.party
-            for span in self.spans:
-                if span.node == event.node and not span.party:
-                    span.party = event.party
         span = Span(event.node, event.party, event.step, event.action, event.round, at, at, event.bytes)
         self.spans.append(span)
         self._open[event.task] = span
@@ -234,11 +235,10 @@ def _unnamed(node: str) -> str:
 
 
 def _steps(settings: VerticalSettings | None, planned: int) -> tuple[Step, ...]:
-    """The program of a run of ``planned`` steps: with each party it has one step more."""
+    """The program that ``settings`` give, if it has ``planned`` steps."""
     if settings is None:
         return ()
-    parties = planned - len(program(settings, 2)) + 2
-    found = program(settings, parties) if parties >= 2 else ()
+    found = program(settings, settings.parties)
     return found if len(found) == planned else ()
 
 

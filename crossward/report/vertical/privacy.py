@@ -1,24 +1,26 @@
 """The part of the page that says who could see what: the aggregator, the label holder, the others.
 
-Not for: what each protection rests on (``docs/threat-model.md``).
+Not for: what each protection rests on (``docs/threat-model.md``, ``docs/alignment.md``).
 """
 
 from __future__ import annotations
 
 from crossward.config.vertical_settings import ENCRYPTED, NOISED, SEALED, VerticalSettings
+from crossward.protocol.vertical.messages import APPROACH, REPRESENT
 from crossward.report.parts import section
 from crossward.report.svg import count, escape, size
 from crossward.report.vertical.history import VerticalHistory
-from crossward.report.vertical.words import listed
+from crossward.report.vertical.words import figure, listed
 
-DOCS = "docs/threat-model.md"
+EPSILON = "epsilon"  # what parties report of their noise
+DOCS = "docs/threat-model.md and docs/alignment.md"
 PROTECTIONS = {
     SEALED: "Embeddings are sealed to the label holder, which sees them as they are: nothing but "
     "what an embedding leaves out hides a patient from it.",
     NOISED: "Embeddings are clipped to length {clip:g} and noised before they are sealed to the label holder: each "
     "party spends at most epsilon {epsilon:g} (delta {delta:g}) for a patient in the whole run.",
-    ENCRYPTED: "Embeddings are encrypted under a key that the label holder lacks: it sees their products with its "
-    "weights only, never an embedding.",
+    ENCRYPTED: "Embeddings are encrypted under their party's own key: the label holder sees their products with its "
+    "weights, fewer than an embedding has values, and gradients summed over patients; never an embedding.",
 }
 """What the label holder sees of embeddings, by ``vertical.protection``."""
 
@@ -38,6 +40,8 @@ def privacy_section(history: VerticalHistory, settings: VerticalSettings, delta:
         protection = PROTECTIONS.get(settings.protection, settings.protection)
         protection = protection.format(clip=settings.clip, epsilon=settings.epsilon, delta=delta)
         lines.append((f"Protection “{settings.protection}”", protection))
+        if spent := _spent(history):
+            lines.append(("Epsilon spent by now, as each party reports", spent))
     items = "".join(f"<li><b>{escape(name)}</b>: {escape(text)}</li>" for name, text in lines)
     return section(
         "Who could see what",
@@ -59,6 +63,11 @@ def _saw(history: VerticalHistory) -> str:
         f"who takes part, under which roster and with which kinds of features; sizes and times of "
         f"{count(envelopes, 'sealed envelope')} ({sizes}){facts}."
     )
+
+
+def _spent(history: VerticalHistory) -> str:
+    reported = {**history.state.reported(REPRESENT), **history.state.reported(APPROACH)}
+    return ", ".join(f"{party} {figure(str(facts[EPSILON]))}" for party, facts in reported.items() if EPSILON in facts)
 
 
 def _alignment(settings: VerticalSettings) -> str:

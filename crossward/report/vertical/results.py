@@ -7,15 +7,15 @@ Not for: reading scores, or the words (``crossward.report.vertical.scores``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crossward.protocol.vertical.messages import DISTIL, FINISH
 from crossward.report.axes import FIGURE
 from crossward.report.palette import INK, MUTED
 from crossward.report.parts import section, table
 from crossward.report.svg import Drawing, escape, scale, ticks
 from crossward.report.vertical.history import VerticalHistory
+from crossward.report.vertical.reported import reported_rows
 from crossward.report.vertical.scores import (
     CENTRAL,
     DISTILLED,
@@ -28,7 +28,6 @@ from crossward.report.vertical.scores import (
     sentences,
 )
 from crossward.report.vertical.timeline import lanes_of
-from crossward.report.vertical.words import figure
 
 TITLE = "What joining brought each party"
 FIGURE_NAME = "AUROC and AUPRC by model"
@@ -53,18 +52,15 @@ def results_section(history: VerticalHistory, folder: Path) -> str:
 
 
 def _reported_section(history: VerticalHistory) -> str:
-    found = {action: history.state.reported(action) for action in (FINISH, DISTIL)}
     rows = [
-        f"<tr><td>{escape(party)}</td><td>{escape(name.replace('_', ' '))}</td>"
-        f'<td class="n">{escape(figure(str(value)), 60)}</td></tr>'
-        for reported in found.values()
-        for party, facts in reported.items()
-        for name, value in facts.items()
+        f"<tr><td>{escape(party)}</td><td>{escape(step)}</td><td>{escape(name)}</td>"
+        f'<td class="n">{escape(value)}</td></tr>'
+        for party, step, name, value in reported_rows(history.state)
     ]
     return section(
         TITLE,
-        "As the parties report it; `crossward evaluate` compares all models on the same patients, with intervals.",
-        table(["party", "reported", ""], rows, [2]) if rows else "",
+        "As the parties report it. An evaluation compares all models on the same patients, with intervals.",
+        table(["party", "step", "reported", ""], rows, [3]) if rows else "",
         "The joint model is not finished yet.",
     )
 
@@ -75,7 +71,8 @@ def _colour(history: VerticalHistory, score: Score) -> str:
 
 
 def _name(score: Score) -> str:
-    return f"{score.model}, {score.party}" if score.party else f"{score.model} alone" if score.alone else score.model
+    name = f"{score.model} alone" if score.alone else score.model
+    return f"{name}, {score.party}" if score.party else name
 
 
 def scores_figure(history: VerticalHistory, scores: Sequence[Score]) -> str:
@@ -128,12 +125,11 @@ def _range(levels: Sequence[Level]) -> tuple[float, float]:
     return max(low - room, 0.0), min(high + room, 1.0 + room)
 
 
-def _mark(pen: Drawing, level: Level, x: object, y: float, colour: str, name: str) -> None:
-    at = x  # a scale of the plot
-    start, end = (at(value) for value in _ends(level))  # type: ignore[operator]
+def _mark(pen: Drawing, level: Level, x: Callable[[float], float], y: float, colour: str, name: str) -> None:
+    start, end = (x(value) for value in _ends(level))
     if end > start:
         pen.line(start, y, end, y, colour, 2)
-    pen.circle(at(level.value), y, 4.5, colour, title=f"{name}: {level.text()}")  # type: ignore[operator]
+    pen.circle(x(level.value), y, 4.5, colour, title=f"{name}: {level.text()}")
     pen.text(end + 9, y + 4, f"{level.value:.3f}", colour=colour, size=11)
 
 

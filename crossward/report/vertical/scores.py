@@ -1,9 +1,10 @@
 """How well models of a vertical run predict, as an evaluation has written them into the run folder, and in words.
 
-``evaluation.json`` is a list of rows: ``model``, ``where`` (whose patients), ``patients``, ``auroc`` and ``auprc``,
-each with ``_low`` and ``_high`` ends of a 95 % interval if known, and ``party`` where a model is one party's.
+``evaluation.json`` has ``rows``: ``model``, ``party`` (whose features, or who predicts), ``where`` (whose patients),
+``patients``, ``auroc`` and ``auprc``, each with ``_low`` and ``_high`` ends of a 95 % interval. Figures are null where
+patients have one outcome alone.
 
-Not for: evaluating, or drawing scores (``crossward.report.vertical.results``).
+Not for: evaluating (``crossward.evaluation.vertical``), or drawing scores (``crossward.report.vertical.results``).
 """
 
 from __future__ import annotations
@@ -68,25 +69,27 @@ class Score:
 
 
 def read_scores(folder: Path) -> list[Score]:
-    """The scores of the run in ``folder``; none where it was not evaluated.
+    """The scores of the run in ``folder`` that have figures; none where it was not evaluated.
 
     Raises
     ------
     ScoresError
-        the file is not a list of rows as above.
+        the file does not have such rows.
     """
     try:
-        rows = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+        found = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
     except OSError:
         return []
     except ValueError as error:
         raise ScoresError(f"{EVALUATION} is not JSON ({error}): evaluate the run again") from error
+    rows = found.get("rows") if isinstance(found, dict) else None
     if not isinstance(rows, list):
-        raise ScoresError(f"{EVALUATION} is no list of rows: evaluate the run again")
-    return [_score(row, f"{EVALUATION}, row {number}") for number, row in enumerate(rows, 1)]
+        raise ScoresError(f"{EVALUATION} has no list of rows: evaluate the run again")
+    scores = [_score(row, f"{EVALUATION}, row {number}") for number, row in enumerate(rows, 1)]
+    return [score for score in scores if score is not None]
 
 
-def _score(row: Any, where: str) -> Score:
+def _score(row: Any, where: str) -> Score | None:
     if not isinstance(row, dict):
         raise ScoresError(f"{where}: {type(row).__name__}, expected fields by name: evaluate the run again")
     texts = {}
@@ -97,7 +100,11 @@ def _score(row: Any, where: str) -> Score:
     patients = row.get("patients")
     if not isinstance(patients, int) or patients < 0:
         raise ScoresError(f"{where}: 'patients' is missing or no count: evaluate the run again")
+    if all(row.get(name, 0) is None for name in ("auroc", "auprc")):
+        return None
     auroc, auprc = (_level(row, name, where) for name in ("auroc", "auprc"))
+    if texts["model"] in (JOINT, CENTRAL):  # of all parties
+        texts["party"] = ""
     return Score(
         clean(texts["model"], _NAME), clean(texts["where"], _NAME), patients, auroc, auprc, clean(texts["party"], _NAME)
     )
@@ -145,7 +152,8 @@ def sentences(scores: Sequence[Score], met: PartiesMet | None) -> list[str]:
     found = [text for where in dict.fromkeys(one.where for one in scores) if (text := _together(scores, where))]
     for alone in scores:
         if alone.alone and (joint := _of(scores, JOINT, alone.where)) is not None:
-            found.append(_against(alone, joint, owner(alone, met)))
+            party = owner(alone, met)
+            found.append(_against(alone, joint, party, met is None or party in ("", met.holder)))
     return found + [_distilled(one, scores, met) for one in scores if one.model == DISTILLED]
 
 
@@ -168,10 +176,15 @@ def _together(scores: Sequence[Score], where: str) -> str:
     return f"{text}: joining closes {100 * (joint.auroc.value - best.auroc.value) / ahead:.0f} % of that gap."
 
 
-def _against(alone: Score, joint: Score, party: str) -> str:
+def _against(alone: Score, joint: Score, party: str, has_outcome: bool) -> str:
     name = f"{party} ({alone.model})" if party else f"Who has {alone.model}"
+    by = (
+        "AUROC {:.3f} alone"
+        if has_outcome
+        else "its features alone, with the outcomes that it lacks, reach AUROC {:.3f}"
+    )
     gain = joint.auroc.value - alone.auroc.value
-    shown = f"{name}: AUROC {alone.auroc.value:.3f} alone and {joint.auroc.value:.3f} by the joint model ({gain:+.3f})"
+    shown = f"{name}: {by.format(alone.auroc.value)}, the joint model {joint.auroc.value:.3f} ({gain:+.3f})"
     return f"{shown}; {_CLAIMS.get(verdict(joint.auroc, alone.auroc), _UNKNOWN)}."
 
 

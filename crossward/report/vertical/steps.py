@@ -60,7 +60,7 @@ def _row(history: VerticalHistory, step: Step) -> str:
         f"<td>{escape(_state(history, step, spans))}</td>",
         f'<td class="n">{_took(history, step, spans)}</td>',
         f"<td>{_slowest(done)}</td>",
-        f"<td>{escape(_reported(history, step), _MOST)}</td>",
+        f"<td>{escape(reported(history, step), _MOST)}</td>",
     ]
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -93,11 +93,12 @@ def _slowest(done: list[Span]) -> str:
     return f"{escape(party)} <small>+{duration(last - before)}</small>" if last > before else "at once"
 
 
-def _reported(history: VerticalHistory, step: Step) -> str:
+def reported(history: VerticalHistory, step: Step) -> str:
+    """What parties reported with a step: once where it is the same, empty where it is nothing."""
     said = {}
     for party in history.parties:
         if (done := history.state.done.get((step.number, party))) is not None and done.facts_named:
             said[party] = ", ".join(facts(done))
-    if len(set(said.values())) == 1 and len(said) > 1:
+    if len(set(said.values())) == 1 and len(said) == len(history.parties):
         return f"each: {next(iter(said.values()))}"
     return "; ".join(f"{party}: {text}" for party, text in said.items())

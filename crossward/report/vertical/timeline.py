@@ -12,7 +12,7 @@ from crossward.report.names import labels
 from crossward.report.palette import ALERT, INK, MUTED, colours
 from crossward.report.svg import Drawing, clean, dash, duration, scale, time_ticks
 from crossward.report.vertical.history import DONE, LOST, UNDER_WAY, Span, VerticalHistory
-from crossward.report.vertical.waiting import waits
+from crossward.report.vertical.waiting import Wait, waits
 from crossward.report.vertical.words import listed, title
 
 WORKING, SENDING, WAITING, AWAY = "working", "sending", "waiting", "away"
@@ -51,21 +51,24 @@ def timeline_figure(history: VerticalHistory) -> str:
         pen.line(x(tick), top, x(tick), bottom)
         pen.text(min(x(tick), FIGURE - 24), bottom + 17, duration(tick), "middle", MUTED, 11)
     lanes_named(pen, lanes, top, row, right)
-    shown = {look for lane in range(len(lanes)) for look in _lane(pen, history, lane, top + row * (lane + 0.5), row)}
+    found, shown = waits(history), set[str]()
+    for lane, party in enumerate(history.parties[: len(lanes)]):
+        mine = [wait for wait in found if wait.party == party]
+        shown |= _lane(pen, history, party, mine, top + row * (lane + 0.5), row)
     _steps(pen, history, top, bottom, right)
     pen.height = legend(pen, [LOOKS[what] for what in LOOKS if what in shown], bottom + 44) - 10
     return pen.markup()
 
 
-def _lane(pen: Drawing, history: VerticalHistory, lane: int, middle: float, row: float) -> set[str]:
+def _lane(
+    pen: Drawing, history: VerticalHistory, party: str, waited: list[Wait], middle: float, row: float
+) -> set[str]:
     """Draw a party's bars; what was drawn."""
-    party, x = history.parties[lane], scale(0, history.running, NAMES, FIGURE - 18.0)
+    x = scale(0, history.running, NAMES, FIGURE - 18.0)
     bars: list[tuple[str, float, float, str]] = []
-    for wait in waits(history):
-        if wait.party == party:
-            who = listed(sorted(wait.others)) or "the server"
-            says = "disconnected" if wait.away else f"waits for {who}"
-            bars.append((AWAY if wait.away else WAITING, wait.start, wait.end, f"{says}, {duration(wait.seconds)}"))
+    for wait in waited:
+        says = "disconnected" if wait.away else f"waits for {listed(sorted(wait.others)) or 'the server'}"
+        bars.append((AWAY if wait.away else WAITING, wait.start, wait.end, f"{says}, {duration(wait.seconds)}"))
     for span in history.spans:
         if span.party == party:
             bars += _bars(span)

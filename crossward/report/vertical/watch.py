@@ -64,8 +64,14 @@ class VerticalFollower(LedgerFollower[VerticalHistory]):
         super().__init__(folder, clock, seen)
 
     def fresh(self) -> VerticalHistory:
-        """The state of a run without events."""
+        """The state of a run without events, whose folder need not be there yet."""
         return VerticalHistory(settings_in(self.folder))
+
+    def read(self) -> None:
+        """Take in the whole lines that were added; the run's settings are there with the first."""
+        if self.state.settings is None:
+            self.state.settings = settings_in(self.folder)
+        super().read()
 
     def draw(self, width: int = WIDTH, room: int = 0) -> RenderableType:
         """The view now, ``width`` characters wide, with at most ``room`` parties (default: all)."""
@@ -172,8 +178,8 @@ def table(found: list[Row], width: int = WIDTH) -> Table:
     headings = ("since", "failures", "sent", "received")[: 4 if wide else 2]
     taken = sum(max(len(heading), *(len(row[i]) for row in numbers), 0) + 2 for i, heading in enumerate(headings))
     room = max(width - taken - 6, 30)
-    name = min(max(map(cell_len, names), default=5), _NAME, room // 3)
-    state = min(max(map(cell_len, states), default=5), (room - name) * 3 // 5)
+    name = min(max([5, *map(cell_len, names)]), _NAME, room // 3)
+    state = min(max([5, *map(cell_len, states)]), (room - name) * 3 // 5)
     drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     drawn.add_column("party", no_wrap=True, width=name)
     drawn.add_column("state", no_wrap=True, overflow="ellipsis", width=state)

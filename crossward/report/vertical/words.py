@@ -75,7 +75,7 @@ WORDS: dict[str, Words] = {
         "learnt representations of its patients and encrypted them",
     ),
     GRADIENT: Words(
-        "joint model, exchange {round}",
+        "encrypted gradients, exchange {round}",
         "trains the joint model and multiplies encrypted embeddings, exchange {round}",
         "trained the joint model and multiplied encrypted embeddings, exchange {round}",
     ),

@@ -30,17 +30,26 @@ class Form:
         What ``writer`` can write.
     describe : Callable
         (house of the first patient, packing) -> what notes.toml beside the export says, so that it can be read at once.
+    measured : str
+        As ``writer``, for records with laboratory values and vital signs; empty where the form has none.
     """
 
     writer: str
     packings: tuple[Packing, ...]
     describe: Callable[[House, Packing], dict[str, Any]]
+    measured: str = ""
 
     def write(
-        self, found: Iterable[Record], folder: Path, packing: Packing, progress: Callable[[int], None] | None = None
+        self,
+        found: Iterable[Record],
+        folder: Path,
+        packing: Packing,
+        progress: Callable[[int], None] | None = None,
+        measured: bool = False,
     ) -> int:
-        """Write ``found`` into ``folder``; returns the number of notes."""
-        written: int = resolve_name(f"data.synthetic.forms.{self.writer}")(found, folder, packing, progress)
+        """Write ``found`` into ``folder``, with its values if they are ``measured``; returns the number of notes."""
+        writer = self.measured if measured else self.writer
+        written: int = resolve_name(f"data.synthetic.forms.{writer}")(found, folder, packing, progress)
         return written
 
 
@@ -51,8 +60,8 @@ def _tables_of(source: str) -> Callable[[House, Packing], dict[str, Any]]:
 _PLAIN, _CSV = (Packing.plain,), (Packing.plain, Packing.gzip)
 
 FORMS: dict[str, Form] = {
-    "mimic-iii": Form("mimic:write_iii", _CSV, _tables_of(MIMIC_III)),
-    "mimic-iv": Form("mimic:write_iv", _CSV, _tables_of(MIMIC_IV)),
+    "mimic-iii": Form("mimic:write_iii", _CSV, _tables_of(MIMIC_III), "mimic:write_measured_iii"),
+    "mimic-iv": Form("mimic:write_iv", _CSV, _tables_of(MIMIC_IV), "mimic:write_measured_iv"),
     "omop": Form("omop:write_omop", tuple(Packing), _tables_of(OMOP)),
     "fhir": Form("fhir:write_fhir", _CSV, _tables_of(FHIR)),
     "i2b2": Form("i2b2:write_i2b2", _PLAIN, i2b2.describe),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crossward.alignment import Given, Party, Ring
+from crossward.alignment import Given, Party, Receipt, Ring
 from research.attacks.scores import PARTY, Score
 from research.attacks.vertical.consortium import Consortium
 from research.attacks.vertical.scoring import control, ranked
@@ -26,7 +26,7 @@ _PEPPER = bytes(range(32))
 def run(lab: Consortium, say: Callable[[str], None]) -> list[Score]:
     """All scores of membership."""
     rng, size = lab.rng("intersection"), lab.size
-    people = np.array([f"P{i:06d}" for i in rng.permutation(4 * size.set_size)])
+    people = [f"P{i:06d}" for i in rng.permutation(2 * (size.set_size + size.targets))]
     asked = people[: size.targets]
     inside = asked[: size.targets // 2]
     patients = [*inside, *people[size.targets : size.targets + size.set_size]]
@@ -39,7 +39,7 @@ def run(lab: Consortium, say: Callable[[str], None]) -> list[Score]:
     softened = np.isin(asked, common(patients, asked, decoys)).astype(np.float64)
     say("cardinality")
     size_alone = np.full(len(asked), float(cardinality(patients, asked)))
-    few = asked[:: max(1, len(asked) // 8)]
+    few = asked[:: max(1, len(asked) // 6)]
     differences = np.array([float(cardinality(patients, [person])) for person in few])
     of_few = np.isin(few, inside).astype(np.float64)
     name, metric = "membership by intersection", "AUC"
@@ -69,7 +69,7 @@ def cardinality(victim: Sequence[str], attacker: Sequence[str]) -> int:
         return sides[ATTACKER].cardinality(receipts)
 
 
-def _exchanged(folder: Path, ring: Ring, given: dict[str, Given]) -> tuple[dict[str, Party], list]:
+def _exchanged(folder: Path, ring: Ring, given: dict[str, Given]) -> tuple[dict[str, Party], list[Receipt]]:
     sides = {name: Party(folder / name, ring, name, threads=1) for name in ring.parties}
     declared = [side.prepare(given[name]) for name, side in sides.items()]
     for side in sides.values():

@@ -1,8 +1,8 @@
-"""Embedding inversion: from what an observer sees of a patient's embedding to features, words and the name in the notes.
+"""Embedding inversion: from what is seen of a patient's embedding to features, words and the name in the notes.
 
 The attacker holds both the features and what it sees of the *known* patients (an insider's or a leaked table), fits a
-ridge regression from one to the other, with the penalty chosen on them, and applies it to the victims. A learned attack of
-this kind is what inversion of text embeddings comes down to (arXiv 2310.06816) where the vocabulary is small.
+ridge regression from one to the other, with the penalty chosen on them, and applies it to the victims. A learned attack
+of this kind is what inversion of text embeddings (arXiv 2310.06816) comes to where the vocabulary is small.
 
 Not for: what is seen (``views``).
 """
@@ -10,13 +10,14 @@ Not for: what is seen (``views``).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 
 from research.attacks.margins import SPANS, TOKENS
-from research.attacks.scores import Score
+from research.attacks.scores import LABEL_HOLDER, Score
 from research.attacks.vertical.consortium import LABORATORY, NAMES, WARD, Consortium
 from research.attacks.vertical.scoring import FEATURES, control, share
 from research.attacks.vertical.views import Guise, guises
@@ -37,12 +38,15 @@ def regressed(seen: Floats, known: NDArray[np.int64], values: Floats, victims: N
 
 def run(lab: Consortium, say: Callable[[str], None]) -> list[Score]:
     """All scores of inversion."""
-    found = []
+    say("control")
+    wide = Guise(LABEL_HOLDER, f"clear, {lab.size.wide} values", lambda h: h.astype(np.float64), control=True)
+    seen = wide.see(lab.wide_embeddings)
+    found = [words(lab, wide, seen), names(lab, wide, seen)]
     for guise in guises(lab):
         say(guise.method)
         found.append(features(lab, guise))
         seen = guise.see(lab.embeddings[WARD])
-        found += [words(lab, guise, seen), names(lab, guise, seen)]
+        found += [words(lab, replace(guise, control=False), seen), names(lab, replace(guise, control=False), seen)]
     return found
 
 

@@ -1,13 +1,14 @@
 """Label inference: what a party without outcomes learns of them from what the label holder returns.
 
 *Norm* (arXiv 2102.08504): gradients of the rarer class are longer. *Direction* (the same): gradients of one class point
-one way, so a cosine with those of a few patients whose outcome is known tells the others'. *Completion* (USENIX Security
-2022, "Label inference attacks against vertical federated learning"): the bottom model that the run trained, with a head
-of the attacker's own, fitted on a few known outcomes.
+one way, so a cosine with those of a few patients whose outcome is known tells the others'. *Completion* ("Label
+inference attacks against vertical federated learning", USENIX Security 2022): the bottom model that the run trained,
+with a head of the attacker's own, fitted on a few known outcomes.
 
-The guess of direction and completion is the same attack on the party's own embeddings before any exchange: what it
-could do alone. A one-shot run returns nothing, so there the attack *is* the guess; an encrypted forward returns masked
-numbers.
+Norm and direction are measured on what the first exchange returns, and as a control on what an untrained joint model
+would. The guess of direction and completion is the same attack on the party's own embeddings before any exchange: what
+it could do alone. A one-shot run returns nothing, so there the attack *is* the guess; an encrypted forward returns
+masked numbers.
 
 Not for: predictions that distillation sends on purpose.
 """
@@ -22,85 +23,98 @@ from sklearn.linear_model import LogisticRegression
 
 from client_app.vertical.learning.exchange import BATCH, ROW
 from crossward.privacy.embeddings import EmbeddingNoise
+from crossward.privacy.labels import RandomisedResponse
 from research.attacks.scores import PARTY, Score
-from research.attacks.vertical.consortium import CLIP, LABORATORY, Consortium, Exchanged
+from research.attacks.vertical.consortium import CLIP, LABORATORY, Consortium, Run, Sender
 from research.attacks.vertical.scoring import control, ranked
 from research.attacks.vertical.views import DELTA
 
 Floats = NDArray[np.float64]
 KNOWN = 20  # outcomes that the attacker knows
 LEAST = 0.8  # AUC of the controls, fixed before any result
+RANDOMISED = 1.0  # label epsilon of randomised response
+NAME = "label inference"
 
 
 def run(lab: Consortium, say: Callable[[str], None]) -> list[Score]:
     """All scores of label inference."""
-    found = []
-    noise = EmbeddingNoise.calibrated(CLIP, lab.size.epsilons[0], DELTA, lab.size.exchanges)
-    draw = lab.rng("labels, noise")
-    runs = (
-        ("gradients with their norms", BATCH, None),
-        ("targets of equal length (the default)", ROW, None),
-        (f"the same, noised, epsilon {lab.size.epsilons[0]:g}", ROW, lambda h: noise(h, draw.standard_normal)),
-    )
-    for method, norm, noised in runs:
-        say(method)
-        found += of_run(lab, method, lab.run(norm, noised), lab.trained)
-    say("nothing returned")
+    say("gradients")
+    clear, skewed = lab.run(BATCH), lab.run(BATCH, balance=False)
+    found = [
+        direction_score(lab, "gradients of an untrained model", clear.returned[0], control(LEAST)),
+        norm_score(lab, "gradients with their norms, classes not balanced", skewed, control(LEAST)),
+        norm_score(lab, "gradients with their norms", clear),
+        direction_score(lab, "gradients with their norms", clear.returned[1]),
+    ]
+    for method, made in _runs(lab, say):
+        found += [
+            norm_score(lab, method, made),
+            direction_score(lab, method, made.returned[1]),
+            completion_score(lab, method, made),
+        ]
     return found + nothing_returned(lab)
 
 
-def of_run(lab: Consortium, method: str, exchanged: list[Exchanged], trained: NDArray[np.float32]) -> list[Score]:
-    """The three attacks on one run."""
-    clear = method.startswith("gradients")
-    rows = lab.split.train
-    labels, own = lab.labels[rows].astype(np.float64), lab.embeddings[LABORATORY][rows].astype(np.float64)
-    first = exchanged[0]
-    gradients = first.embeddings[LABORATORY][rows].astype(np.float64) - first.targets[LABORATORY]
-    constant, note = np.zeros(len(rows)), control(LEAST) if clear else ""
-    lengths = np.round(np.linalg.norm(gradients, axis=1), 5)  # equal up to float32's rounding
-    scores = [ranked("label inference", PARTY, method, "norm, AUC", lengths, labels, constant)]
+def _runs(lab: Consortium, say: Callable[[str], None]) -> list[tuple[str, Run]]:
+    """The default exchange, with noised embeddings, and with randomised labels."""
+    epsilon, draw = lab.size.epsilons[0], lab.rng("labels, noise")
+    noise = EmbeddingNoise.calibrated(CLIP, epsilon, DELTA, lab.size.exchanges)
+    noised: Sender = lambda h: noise(h, draw.standard_normal)  # noqa: E731 - a sender in one line
+    randomised = RandomisedResponse(RANDOMISED)(lab.labels, draw.random).astype(np.float32)
+    found = []
+    for method, sender, labels in (
+        ("targets of equal length", None, None),
+        (f"embeddings noised, epsilon {epsilon:g}", noised, None),
+        (f"labels randomised, label epsilon {RANDOMISED:g}", None, randomised),
+    ):
+        say(method)
+        found.append((method, lab.run(ROW, sender, labels)))
+    return found
+
+
+def _victims(lab: Consortium) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+    """Labels of training patients, and among them the places of those known to the attacker and of the others."""
+    labels = lab.labels[lab.split.train].astype(np.float64)
     known, rest = seeds(lab, labels)
-    scores.append(
-        ranked(
-            "label inference",
-            PARTY,
-            method,
-            "direction, AUC",
-            *_of(rest, towards(gradients, labels, known), labels),
-            towards(own, labels, known)[rest],
-            note,
-        )  # fmt: skip
-    )
-    after = trained[rows].astype(np.float64)
-    scores.append(
-        ranked(
-            "label inference",
-            PARTY,
-            method,
-            "completion, AUC",
-            *_of(rest, completed(after, labels, known), labels),
-            completed(own, labels, known)[rest],
-        )  # fmt: skip
-    )
-    return scores
+    return labels, known, rest
+
+
+def _own(lab: Consortium) -> Floats:
+    return lab.embeddings[LABORATORY][lab.split.train].astype(np.float64)
+
+
+def norm_score(lab: Consortium, method: str, made: Run, note: str = "") -> Score:
+    """How well lengths of what the first exchange returned rank labels."""
+    labels, _, rest = _victims(lab)
+    lengths = np.round(np.linalg.norm(made.returned[1], axis=1), 4)[rest]  # equal up to float32's rounding
+    return ranked(NAME, PARTY, method, "norm, AUC", lengths.astype(np.float64), labels[rest], np.zeros(len(rest)), note)
+
+
+def direction_score(lab: Consortium, method: str, returned: NDArray[np.float32], note: str = "") -> Score:
+    """How well directions of what was returned rank labels, against those of the party's own embeddings."""
+    labels, known, rest = _victims(lab)
+    scores, guess = towards(returned.astype(np.float64), labels, known), towards(_own(lab), labels, known)
+    return ranked(NAME, PARTY, method, "direction, AUC", scores[rest], labels[rest], guess[rest], note)
+
+
+def completion_score(lab: Consortium, method: str, made: Run) -> Score:
+    """How well a head on the trained embeddings ranks labels, against one on those before the run."""
+    labels, known, rest = _victims(lab)
+    after = made.trained[lab.split.train].astype(np.float64)
+    scores, guess = completed(after, labels, known), completed(_own(lab), labels, known)
+    return ranked(NAME, PARTY, method, "completion, AUC", scores[rest], labels[rest], guess[rest])
 
 
 def nothing_returned(lab: Consortium) -> list[Score]:
     """One-shot runs return nothing, and an encrypted forward masked numbers, uniform whatever the label."""
-    rows = lab.split.train
-    labels, own = lab.labels[rows].astype(np.float64), lab.embeddings[LABORATORY][rows].astype(np.float64)
-    known, rest = seeds(lab, labels)
-    guess = towards(own, labels, known)[rest]
-    one_shot = ranked(
-        "label inference", PARTY, "one-shot", "direction, AUC", *_of(rest, towards(own, labels, known), labels), guess
-    )
-    masked = lab.rng("labels, masks").random((len(rows), own.shape[1])) - 0.5
-    constant = np.zeros(len(rest))
-    hidden = ranked(
-        "label inference", PARTY, "encrypted forward (masked)", "direction, AUC",
-        *_of(rest, towards(masked, labels, known), labels), constant,
-    )  # fmt: skip
-    return [one_shot, hidden]
+    labels, known, rest = _victims(lab)
+    own = towards(_own(lab), labels, known)[rest]
+    masked = towards(lab.rng("labels, masks").random((len(labels), lab.size.dim)) - 0.5, labels, known)[rest]
+    metric, zero = "direction, AUC", np.zeros(len(rest))
+    return [
+        ranked(NAME, PARTY, "one-shot", metric, own, labels[rest], own),
+        ranked(NAME, PARTY, "encrypted forward (masked)", metric, masked, labels[rest], zero),
+    ]
 
 
 def seeds(lab: Consortium, labels: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -122,7 +136,3 @@ def completed(vectors: Floats, labels: Floats, known: NDArray[np.int64]) -> Floa
     scaled = vectors / (vectors.std(axis=0) + 1e-12)
     fitted = LogisticRegression(C=0.1, max_iter=1000).fit(scaled[known], labels[known])
     return np.asarray(fitted.decision_function(scaled), dtype=np.float64)
-
-
-def _of(rest: NDArray[np.int64], scores: Floats, labels: Floats) -> tuple[Floats, Floats]:
-    return scores[rest], labels[rest]

@@ -60,13 +60,14 @@ def _averaged(noise: EmbeddingNoise, releases: int, lab: Consortium) -> Callable
     rng = lab.rng("noise", f"{noise.noise_multiplier}", f"{releases}")
 
     def see(h: NDArray[np.float32]) -> Floats:
-        return np.mean([noise(h, rng.standard_normal).astype(np.float64) for _ in range(releases)], axis=0)
+        sent = [noise(h, rng.standard_normal).astype(np.float64) for _ in range(releases)]
+        return np.asarray(np.mean(sent, axis=0), dtype=np.float64)
 
     return see
 
 
 def _times(weights: Floats) -> Callable[[NDArray[np.float32]], Floats]:
-    return lambda h: h.astype(np.float64) @ weights
+    return lambda h: np.asarray(h.astype(np.float64) @ weights)
 
 
 def _masked(weights: Floats, rng: np.random.Generator) -> Callable[[NDArray[np.float32]], Floats]:
@@ -74,7 +75,7 @@ def _masked(weights: Floats, rng: np.random.Generator) -> Callable[[NDArray[np.f
 
     def see(h: NDArray[np.float32]) -> Floats:
         left, right = FixedPoint(CLIP), FixedPoint(1.0)
-        plan = ProductPlan(left, right, *h.shape, weights.shape[1])
+        plan = ProductPlan(left, right, h.shape[0], h.shape[1], weights.shape[1])
         product = left.encode(h, "h") @ right.encode(weights, "W")
         digits = rng.integers(0, 1 << 32, (3, *product.shape)).astype(object)
         mask = (digits[0] << 64 | digits[1] << 32 | digits[2]) & ((1 << plan.mask_bits) - 1)

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from crossward.config.notes_toml import read_notes
+from crossward.config.party_toml import read_party_toml
 from crossward.deploy.aggregator import init_aggregator
 from crossward.deploy.errors import DeployError
 from crossward.deploy.hospital import init_hospital, read_hospital
 from crossward.deploy.local import LocalDeployment
+from crossward.deploy.parties import LocalParties
 from crossward.encryption.committee.roster_file import RosterBook
 from crossward.encryption.identity import public_of, read_identity
 from crossward.machine.ports import free_ports
@@ -80,3 +82,17 @@ def test_a_port_that_is_taken_names_who_needs_it(local: LocalDeployment, monkeyp
         needs = rf"^port {port} on 127\.0\.0\.1 is taken by .*{who} needs it: stop"
         with socket.create_server(("127.0.0.1", port)), pytest.raises(DeployError, match=needs):
             local.start()
+
+
+def test_parties_say_what_they_have_in_a_party_toml(tmp_path: Path) -> None:
+    local = LocalParties(tmp_path / "deployment", 60, lambda _: None)
+    local.prepare()
+    for number, name in enumerate(("Harbour Heart", "Millbrook", "Laboratory"), 1):
+        _, node = read_hospital(local.hospital(number))
+        assert node["site"] == name and "data-path" not in node
+        assert (read_party_toml(Path(node["party-path"])).outcome is not None) == (number == 1)
+    assert "run.scenario=vertical" in local.settings()[0]
+    with pytest.raises(DeployError, match="a vertical run has no committee"):
+        local.check(["member"])
+    assert local._lock is not None
+    local._lock.close()

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from client_app.training.log import FILE_NAME
-from crossward.launcher.display import Display, RunView, _Terminal
+from crossward.launcher.display import Display, _Terminal
+from crossward.launcher.horizontal_view import HorizontalView
 
 LOG = "[   9.0 s] version 1/4: weights North 30 (staleness 0), South 10 (staleness 0)"
 
@@ -141,7 +142,7 @@ def test_on_a_terminal_a_bar_shows_how_far_the_run_is(recorded: Any) -> None:
     with Display() as display:
         display.console = _Terminal(file=out, force_terminal=True, width=100, highlight=False)
         show = display.of_run(recorded.path, ours=True, resumed=False)
-        assert isinstance(show, RunView)
+        assert isinstance(show, HorizontalView)
         make_version(recorded, 1, [3.0, 2.0, 4.0])
         show(LOG)
         assert display._progress is not None and display._progress.tasks[0].completed == 1

@@ -95,7 +95,9 @@ def test_the_lock_fits_the_ranges(python: str) -> None:
     torch = locked_for(python, TORCH_PINS)["torch"]
     assert f"torch=={torch}" == TORCH
     run = locked_for(python, RUN) | {"torch": torch}
-    assert not unmet([*RANGES, *PYPROJECT["build-system"]["requires"]], run, python), "pyproject.toml changed: `make lock`"
+    assert not unmet([*RANGES, *PYPROJECT["build-system"]["requires"]], run, python), (
+        "pyproject.toml changed: `make lock`"
+    )
     assert not unmet(EXTRAS["dev"], locked_for(python, RUN, DEV)), "pyproject.toml changed: `make lock`"
     assert not unmet(EXTRAS["docs"], locked_for(python, RUN, DOCS)), "pyproject.toml changed: `make lock`"
 

@@ -223,12 +223,12 @@ def test_no_plotting_library_is_imported() -> None:
 def test_a_report_that_fails_does_not_fail_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with warnings.catch_warnings():  # what Flower's dependencies deprecate is no error of ours
         warnings.simplefilter("ignore")
-        from server_app import app
+        from server_app.report import report
     shown: list[str] = []
     logger = logging.getLogger("flwr")
     logger.addHandler(caplog.handler)
     try:
-        app._report(tmp_path, type("Quiet", (), {"say": shown.append})())
+        report(tmp_path, write_report, shown.append)
     finally:
         logger.removeHandler(caplog.handler)
     assert not shown and "No report was written (RunFolderError" in caplog.text

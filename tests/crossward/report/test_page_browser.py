@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crossward.report.timeline import LOOKS
-from tests.browser import Browser, find
+from tests.browser import Browser
 from tests.crossward.report.joining.test_section import FIGURE, evaluation, joining
 
 FIGURES = [
@@ -64,19 +64,6 @@ EXAMINE = """(() => {
   }
   return [names, faults];
 })()"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find()
-    if program is None:
-        pytest.skip("no Chromium: apt-get install chromium, or set CHROME to the program of one")
-    try:
-        one = Browser(program, tmp_path_factory.mktemp("browser") / "profile")
-    except RuntimeError as error:  # as Ubuntu's placeholder for a snap
-        pytest.skip(f"{error}; set CHROME to a Chromium that does")
-    yield one
-    one.close()
 
 
 def complaints(browser: Browser) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from crossward.ledger.file import LedgerError
 from crossward.report.page import draw_page
 from crossward.report.serve import HOST, REFRESH, make_server, serve_report
-from tests.browser import Browser, find
+from tests.browser import Browser
 from tests.crossward.report.test_page_browser import EXAMINE, FIGURES, complaints
 
 
@@ -154,19 +154,6 @@ def test_ctrl_c_ends_it_quietly(recorded: Any, monkeypatch: pytest.MonkeyPatch) 
 
 
 # ---------------------------------------------------------------------- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find()
-    if program is None:
-        pytest.skip("no Chromium: apt-get install chromium, or set CHROME to the program of one")
-    try:
-        one = Browser(program, tmp_path_factory.mktemp("browser") / "profile")
-    except RuntimeError as error:  # as Ubuntu's placeholder for a snap
-        pytest.skip(f"{error}; set CHROME to a Chromium that does")
-    yield one
-    one.close()
 
 
 def test_a_browser_shows_it_and_loads_it_again_by_itself(browser: Browser, recorded: Any, port: int) -> None:
