@@ -51,7 +51,7 @@ def metrics(outcomes: NDArray[np.integer], probabilities: Doubles, seed: int = 0
     if positive in (0, count):
         return Metrics(count, positive, None, None, None, None, brier, error)
     rng, sampled = np.random.default_rng(seed), []
-    for _ in range(draws):
+    while len(sampled) < draws:  # both classes have a patient: a draw with both comes soon
         drawn = rng.integers(count, size=count)
         if 0 < labels[drawn].sum() < count:
             sampled.append(_areas(labels[drawn], probabilities[drawn]))

@@ -16,11 +16,19 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from client_app.vertical.learning.arrays import Array, Floats, Ints, LearningError, State, load_module, module_state
-from client_app.vertical.learning.fitting import Fit, FitSettings, fit
-from client_app.vertical.learning.seeding import seeded
+from client_app.vertical.learning.arrays import (
+    Array,
+    Floats,
+    Ints,
+    LearningError,
+    State,
+    load_module,
+    module_state,
+    taken,
+)
+from client_app.vertical.learning.bottoms.local_fit import local_fit
+from client_app.vertical.learning.fitting import FitSettings
 
-STOPPING = 0.25  # of the patients who have targets
 WITHIN = 0.9  # of the patients have embeddings that clipping leaves as they are
 
 
@@ -33,7 +41,6 @@ class BottomSettings:
     hidden: int = 64
     dropout: float = 0.1
     represent: FitSettings = field(default_factory=lambda: FitSettings(epochs=30, batch=128))
-    approach: FitSettings = field(default_factory=lambda: FitSettings(epochs=10, learning_rate=1e-3, patience=2))
 
 
 class Bounded(torch.nn.Module):
@@ -50,7 +57,11 @@ class Bounded(torch.nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Inputs as the encoder takes them, to float32 [b, dim]."""
-        moved: torch.Tensor = (self.encoder(*inputs) - self.shift) * self.scale
+        return self.bound(self.encoder(*inputs))
+
+    def bound(self, raw: torch.Tensor) -> torch.Tensor:
+        """The encoder's output float32 [b, dim], centred, scaled and clipped."""
+        moved: torch.Tensor = (raw - self.shift) * self.scale
         norms = moved.norm(dim=1, keepdim=True).clamp_min(1e-12)
         bounded: torch.Tensor = moved * (self.clip / norms).clamp(max=1.0)
         return bounded
@@ -71,18 +82,24 @@ class Bottom(abc.ABC):
     def __init__(self, patients: int, encoder: torch.nn.Module, settings: BottomSettings) -> None:
         self.patients, self.settings, self.dim = patients, settings, settings.dim
         self.module: torch.nn.Module = Bounded(encoder, settings).eval()
+        self.offsets = torch.zeros(patients, settings.dim)
+        """What is added to the encoder's output for patients who had targets: each moves by a fit to others."""
 
     def __len__(self) -> int:
         return self.patients
 
     @property
     def encoder(self) -> Any:
-        """The module behind what scales and clips."""
+        """The module behind what scales and clips: ``features`` [b, f] of its inputs, and a linear layer ``last``."""
         return self.module.encoder
 
     @abc.abstractmethod
     def inputs(self, rows: Ints) -> tuple[torch.Tensor, ...]:
         """What the encoder reads of ``rows``."""
+
+    @abc.abstractmethod
+    def digest(self) -> bytes:
+        """SHA-256 of what there is of the patients."""
 
     @abc.abstractmethod
     def represent(self, seed: int) -> None:
@@ -107,35 +124,33 @@ class Bottom(abc.ABC):
         self.module.eval()
         if not len(rows):
             return np.zeros((0, self.dim), np.float32)
-        return torch.cat([self.forward(part) for part in parts(rows)]).numpy()
+        bounded: Any = self.module
+        found = [bounded.bound(self.encoder(*self.inputs(part)) + self.offsets[part]) for part in parts(rows)]
+        return torch.cat(found).numpy()
 
-    def approach(self, rows: Ints, targets: Floats, seed: int) -> Fit:
-        """Local steps towards the ``targets`` float32 [n, dim] that the label holder returned for ``rows``.
+    @torch.no_grad()
+    def approach(self, rows: Ints, targets: Floats, seed: int) -> float:
+        """Move embeddings towards the ``targets`` float32 [n, dim] that the label holder returned for ``rows``.
 
-        Some of the rows only tell when to stop: embeddings move as far as targets can be told from features of patients
-        whose targets were not learnt, else those of training patients would give their labels away to the top model,
-        and no other patient's.
+        As far as they can be told from features of other patients (``client_app.vertical.learning.bottoms.local_fit``):
+        the share of the wanted moves' squares, 0 to 1, which is returned.
 
         Raises
         ------
         LearningError
             targets of another shape, or that are not finite.
         """
-        wanted = checked(targets, len(rows), self.dim, "targets")
-        place = np.full(self.patients, -1, np.int64)
-        place[rows] = np.arange(len(rows))
-        drawn = np.random.default_rng(seed).permutation(rows)
-        stop, learnt = np.split(drawn, [round(STOPPING * len(rows))])
-
-        def loss(part: Ints) -> torch.Tensor:
-            return (self.forward(part) - wanted[place[part]]).square().sum(1).mean() / self.settings.clip**2
-
-        @torch.no_grad()
-        def score() -> float:
-            return float(loss(stop))
-
-        with seeded(seed):
-            return fit(self.module, loss, learnt, self.settings.approach, seed, score if len(stop) else None)
+        wanted = checked(targets, len(rows), self.dim, "targets").numpy() - self.embed(rows)
+        features = torch.cat([self.encoder.features(*self.inputs(part)) for part in parts(rows)])
+        bounded: Any = self.module
+        done = local_fit(features.double().numpy(), wanted / float(bounded.scale), seed)
+        last = self.encoder.last
+        last.weight += torch.from_numpy(done.weight.T).float()
+        last.bias += torch.from_numpy(done.bias).float()
+        by_all = features.double().numpy() @ done.weight + done.bias
+        self.offsets = self.offsets.clone()
+        self.offsets[rows] += torch.from_numpy(done.left_out - by_all).float()
+        return done.explained
 
     def twin(self) -> Self:
         """Another bottom over the same patients, with weights of its own that start as these are."""
@@ -144,12 +159,14 @@ class Bottom(abc.ABC):
         return made
 
     def fitted(self) -> State:
-        """What else than weights was learnt, such as moments, as named arrays."""
-        return {}
+        """What else than weights was learnt, as named arrays; offsets are of patients with this digest alone."""
+        return {"offsets": self.offsets.numpy().copy(), "digest": np.frombuffer(self.digest(), np.uint8).copy()}
 
     def take(self, state: Mapping[str, Array], prefix: str) -> None:
         """Take over what :meth:`fitted` gave, its names after ``prefix``."""
-        del state, prefix  # of a bottom that fits nothing
+        same = taken(state, f"{prefix}digest").tobytes() == self.digest()
+        offsets = taken(state, f"{prefix}offsets") if same else np.zeros((self.patients, self.dim), np.float32)
+        self.offsets = torch.from_numpy(np.array(offsets, np.float32))
 
     def state(self) -> State:
         """All that is learnt, as named arrays."""

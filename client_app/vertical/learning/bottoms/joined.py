@@ -6,12 +6,14 @@ Not for: embeddings of other parties (``client_app.vertical.learning.blocks``).
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 
-from client_app.vertical.learning.arrays import Array, Ints, LearningError, State
-from client_app.vertical.learning.bottoms.bottom import Bottom
+from client_app.vertical.learning.arrays import Array, Floats, Ints, LearningError, State
+from client_app.vertical.learning.bottoms.bottom import Bottom, checked
 
 
 class SideBySide(torch.nn.Module):
@@ -44,13 +46,32 @@ class Joined(Bottom):
         first = bottoms[0].settings
         settings = dataclasses.replace(first, dim=sum(bottom.dim for bottom in bottoms))
         super().__init__(len(bottoms[0]), torch.nn.Identity(), settings)
-        self.bottoms = tuple(bottoms)
+        self.bottoms, self.share = tuple(bottoms), len(bottoms) ** 0.5
         counts = [len(bottom.inputs(some)) for bottom in bottoms]
         self.module = SideBySide([bottom.module for bottom in bottoms], counts).eval()
 
     def inputs(self, rows: Ints) -> tuple[torch.Tensor, ...]:
         """The inputs of all bottoms, one after the other."""
         return tuple(one for bottom in self.bottoms for one in bottom.inputs(rows))
+
+    def embed(self, rows: Ints) -> Floats:
+        """Embeddings of all bottoms, one after the other, float32 [n, sum of dims]."""
+        return np.concatenate([bottom.embed(rows) for bottom in self.bottoms], 1) / np.float32(self.share)
+
+    def approach(self, rows: Ints, targets: Floats, seed: int) -> float:
+        """Each bottom towards its part of the targets; the mean of the shares that they explain."""
+        wanted = checked(targets, len(rows), self.dim, "targets").numpy() * np.float32(self.share)
+        ends = np.cumsum([bottom.dim for bottom in self.bottoms])[:-1]
+        each = zip(self.bottoms, np.split(wanted, ends, axis=1), strict=True)
+        return float(np.mean([bottom.approach(rows, part, seed) for bottom, part in each]))
+
+    def twin(self) -> Joined:
+        """Twins of all bottoms side by side."""
+        return Joined([bottom.twin() for bottom in self.bottoms])
+
+    def digest(self) -> bytes:
+        """Of all bottoms' digests."""
+        return hashlib.sha256(b"".join(bottom.digest() for bottom in self.bottoms)).digest()
 
     def represent(self, seed: int) -> None:
         """Each by itself."""

@@ -58,19 +58,21 @@ class NotesEncoder(torch.nn.Module):
         )
         self.values = torch.nn.Linear(hidden, settings.hidden)
         self.dropout = torch.nn.Dropout(settings.dropout)
-        self.linear = torch.nn.Linear(hidden, settings.dim)
-        self.project = torch.nn.Linear(HEADS * settings.hidden, settings.dim, bias=False)
-        torch.nn.init.zeros_(self.project.weight)
+        self.last = torch.nn.Linear(hidden + HEADS * settings.hidden, settings.dim)
 
-    def forward(self, states: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """States float32 [b, s, h] and mask bool [b, s] to float32 [b, dim]."""
+    def features(self, states: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """States float32 [b, s, h] and mask bool [b, s] to their mean and what is attended to, float32 [b, f]."""
         mask = there[:, :, None]
         standard = ((states - self.shift) * self.scale) * mask
         mean = standard.sum(1) / mask.sum(1).clamp_min(1)
         weights = self.scores(standard).masked_fill(~mask, float("-inf")).softmax(1)
         values = torch.nn.functional.gelu(self.values(self.dropout(standard)))
         attended = torch.einsum("bsk,bsv->bkv", weights, values).flatten(1)
-        embedded: torch.Tensor = self.linear(mean) + self.project(self.dropout(attended))
+        return torch.cat([mean, self.dropout(attended)], 1)
+
+    def forward(self, states: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """States float32 [b, s, h] and mask bool [b, s] to float32 [b, dim]."""
+        embedded: torch.Tensor = self.last(self.features(states, there))
         return embedded
 
 
@@ -134,6 +136,10 @@ class NotesBottom(Bottom):
         """Hidden states and mask of ``rows``."""
         return self.segments().padded(rows)
 
+    def digest(self) -> bytes:
+        """Of the notes."""
+        return bytes.fromhex(key_of(self.notes))
+
     def represent(self, seed: int) -> None:
         """Next-token steps on the factors, then the projection."""
         if self.language.steps:
@@ -157,8 +163,9 @@ class NotesBottom(Bottom):
         means = torch.diff(sums, dim=0, prepend=torch.zeros(1, sums.shape[1], dtype=sums.dtype))
         means = (means / torch.from_numpy(np.diff(segments.offsets))[:, None]).float()
         weight, bias = whitened(means, self.dim)
-        encoder.linear.weight.copy_(weight)
-        encoder.linear.bias.copy_(bias)
+        encoder.last.weight.zero_()
+        encoder.last.weight[:, : weight.shape[1]] = weight
+        encoder.last.bias.copy_(bias)
 
     def _from_words(self, seed: int) -> None:
         """Tell from a patient's embedding which tokens the patient's notes have."""
@@ -185,10 +192,11 @@ class NotesBottom(Bottom):
 
     def fitted(self) -> State:
         """The LoRA factors as one vector, float32 [0] where there are none."""
-        return {"factors": self.factors}
+        return super().fitted() | {"factors": self.factors}
 
     def take(self, state: Mapping[str, Array], prefix: str) -> None:
         """The hidden states are computed anew where the factors are others."""
+        super().take(state, prefix)
         factors = taken(state, f"{prefix}factors")
         if not np.array_equal(factors, self.factors):
             self.factors, self._segments = factors, None

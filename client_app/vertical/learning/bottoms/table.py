@@ -8,6 +8,7 @@ Not for: reading tables.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
@@ -29,17 +30,19 @@ class TableEncoder(torch.nn.Module):
 
     def __init__(self, features: int, settings: BottomSettings) -> None:
         super().__init__()
-        self.linear = torch.nn.Linear(2 * features, settings.dim)
-        last = torch.nn.Linear(settings.hidden, settings.dim)
-        torch.nn.init.zeros_(last.weight)
         self.network = torch.nn.Sequential(
-            torch.nn.Linear(2 * features, settings.hidden), torch.nn.GELU(), torch.nn.Dropout(settings.dropout), last
+            torch.nn.Linear(2 * features, settings.hidden), torch.nn.GELU(), torch.nn.Dropout(settings.dropout)
         )
+        self.last = torch.nn.Linear(2 * features + settings.hidden, settings.dim)
+
+    def features(self, values: torch.Tensor, missing: torch.Tensor) -> torch.Tensor:
+        """Values and indicators, float32 [b, f] each, and what the network makes of them, float32 [b, 2 f + hidden]."""
+        both = torch.cat([values, missing], 1)
+        return torch.cat([both, self.network(both)], 1)
 
     def forward(self, values: torch.Tensor, missing: torch.Tensor) -> torch.Tensor:
         """Values and indicators, float32 [b, f] each, to float32 [b, dim]."""
-        both = torch.cat([values, missing], 1)
-        embedded: torch.Tensor = self.linear(both) + self.network(both)
+        embedded: torch.Tensor = self.last(self.features(values, missing))
         return embedded
 
 
@@ -67,13 +70,18 @@ class TableBottom(Bottom):
         """Standardised values and indicators of ``rows``, float32 [n, features] each."""
         return self._values[rows], self._missing[rows]
 
+    def digest(self) -> bytes:
+        """Of the values as they were given."""
+        return hashlib.sha256(np.ascontiguousarray(self.values).tobytes()).digest()
+
     def represent(self, seed: int) -> None:
         """Principal components first, then masked-feature reconstruction."""
         encoder = self.encoder
         weight, bias = whitened(torch.cat([self._values, self._missing], 1), self.dim)
         with torch.no_grad():
-            encoder.linear.weight.copy_(weight)
-            encoder.linear.bias.copy_(bias)
+            encoder.last.weight.zero_()
+            encoder.last.weight[:, : weight.shape[1]] = weight
+            encoder.last.bias.copy_(bias)
         with seeded(seed):
             decoder = torch.nn.Sequential(
                 torch.nn.Linear(self.dim, self.settings.hidden),
@@ -100,7 +108,7 @@ class TableBottom(Bottom):
     def fitted(self) -> State:
         """The moments that values are standardised by, float64 [features], and the features' names."""
         names = np.frombuffer(json.dumps(self.names).encode(), np.uint8).copy()
-        return {"mean": self.mean, "deviation": self.deviation, "names": names}
+        return super().fitted() | {"mean": self.mean, "deviation": self.deviation, "names": names}
 
     def take(self, state: Mapping[str, Array], prefix: str) -> None:
         """Raises LearningError where the features are others, or in another order."""
@@ -112,6 +120,7 @@ class TableBottom(Bottom):
                 + (f"the first that differs is {other!r}. " if other else "")
                 + "Give a table with the same features in the same order."
             )
+        super().take(state, prefix)
         self.mean, self.deviation = taken(state, f"{prefix}mean"), taken(state, f"{prefix}deviation")
         self._fill()
 

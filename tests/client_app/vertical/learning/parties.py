@@ -13,9 +13,7 @@ from client_app.vertical.learning.bottoms import Bottom, BottomSettings, Opening
 from client_app.vertical.learning.fitting import FitSettings
 
 PATIENTS = 300
-QUICK = BottomSettings(
-    dim=4, hidden=16, represent=FitSettings(epochs=2), approach=FitSettings(epochs=15, learning_rate=1e-2)
-)
+QUICK = BottomSettings(dim=4, hidden=16, represent=FitSettings(epochs=2))
 
 
 def features(values: NDArray[np.float64]) -> Any:

@@ -42,15 +42,47 @@ def test_a_representation_holds_the_values() -> None:
     assert (left.var(0) / values.var(0)).max() < 0.2
 
 
-def test_local_steps_approach_the_targets_and_leave_no_gradient_in_others() -> None:
-    bottom = opened(tables()[1])
-    before, other = bottom.embed(EVERYONE), opened(tables()[1])
-    rows = EVERYONE[::2]
-    targets = np.roll(before[rows], 1, axis=1)
-    bottom.approach(rows, targets, seed=1)
-    near = np.square(bottom.embed(rows) - targets).sum(1).mean()
-    assert near < 0.8 * np.square(before[rows] - targets).sum(1).mean()
+def test_embeddings_approach_targets_that_can_be_told_from_features_of_other_patients_too() -> None:
+    bottom, other = opened(tables()[1]), opened(tables()[1])
+    before = bottom.embed(EVERYONE)
+    targets = np.roll(before, 1, axis=1)
+    rows, unseen = EVERYONE[::2], EVERYONE[1::2]
+    assert bottom.approach(rows, targets[rows], seed=1) > 0.5
+    for some in (rows, unseen):
+        far = np.square(before[some] - targets[some]).sum(1).mean()
+        assert np.square(bottom.embed(some) - targets[some]).sum(1).mean() < 0.5 * far
     assert np.array_equal(other.embed(EVERYONE), before)
+
+
+def test_a_target_moves_other_patients_alone_so_that_no_embedding_holds_its_own_label() -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.integers(2, size=PATIENTS)
+    sign = np.zeros((PATIENTS, QUICK.dim), np.float32)
+    sign[:, 0] = np.where(labels == 1, 0.4, -0.4)  # labels that no feature tells
+
+    def told(moved: np.ndarray) -> float:
+        return float(abs(np.corrcoef(moved[:, 0], labels)[0, 1])) if moved[:, 0].std() > 1e-6 else 0.0
+
+    bottom = opened(tables()[1])
+    before = bottom.embed(EVERYONE)
+    bottom.approach(EVERYONE, before + sign, seed=0)
+    assert told(bottom.embed(EVERYONE) - before) < 0.2
+    features = bottom.encoder.features(*bottom.inputs(EVERYONE)).detach().double().numpy()
+    own = np.c_[features, np.ones(PATIENTS)]
+    fitted = own @ np.linalg.lstsq(own, sign.astype(np.float64), rcond=None)[0]
+    assert told(fitted) > 0.25  # the control: a fit to the patient's own target
+
+
+def test_offsets_of_patients_with_targets_are_theirs_alone() -> None:
+    first = opened(tables()[1])
+    first.approach(EVERYONE, np.roll(first.embed(EVERYONE), 1, axis=1), seed=0)
+    again = open_bottom(tables()[1], Opening(bottom=QUICK))
+    again.load(first.state())
+    assert np.array_equal(again.embed(EVERYONE), first.embed(EVERYONE))
+    values = tables()[1].values[::-1].copy()
+    turned = open_bottom(features(values), Opening(bottom=QUICK))
+    turned.load(first.state())
+    assert not turned.offsets.any() and first.offsets.any()
 
 
 @pytest.mark.parametrize(
