@@ -10,7 +10,7 @@ of groups. There is no remainder: groups differ in size, and an empty one counts
 into consecutive groups would not do, for without one of them all later groups would shift. The privacy unit is a
 patient, whose gradient is zeroed (:mod:`crossward.privacy.accounting`).
 
-What EFLS's own code does instead (``efl/privacy/dp_optimizer.py``), each shown in this module's tests:
+What EFLS's own code does instead (its module ``dp_optimizer``), each shown in this module's tests:
 
 - it takes the sensitivity for C, so that its noise is half of what its accountant's epsilon needs;
 - where the micro-batches do not divide a batch, it silently makes as many micro-batches as there are examples;
