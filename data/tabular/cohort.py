@@ -22,7 +22,7 @@ from data.readers.pieces import Counts
 from data.tables import needed_table
 from data.tabular.outcomes import happened
 from data.tabular.rows import Rows
-from data.tabular.texts import NO_TIME, Ints, seconds
+from data.tabular.texts import NO_TIME, Ints, by_value, seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Stays:
 
     def places(self, column: pa.ChunkedArray) -> Ints:
         """The place of each patient of ``column``, -1 of one who is not in the cohort."""
-        found = pc.fill_null(pc.index_in(same_ids(column), self.keys), -1)
+        found = by_value(column, lambda names: pc.fill_null(pc.index_in(same_ids(names), self.keys), -1))
         return found.to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
 

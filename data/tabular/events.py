@@ -31,7 +31,7 @@ from data.tabular.cohort import Stays, read_cohort
 from data.tabular.kept import patients_with
 from data.tabular.rows import Rows, Unreported
 from data.tabular.summaries import Summaries
-from data.tabular.texts import NO_TIME, Floats, Ints, numbers, seconds
+from data.tabular.texts import NO_TIME, Floats, Ints, by_value, numbers, seconds
 
 _MOST_ITEMS = 20_000  # different ones that are counted to find the most frequent
 
@@ -136,9 +136,9 @@ class _Events:
     def _of_use(self, rows: Rows, piece: pa.Table, items: tuple[str, ...]) -> pa.Table:
         known = self.stays.places(piece[self.column[PATIENT]]) >= 0
         piece = rows.keep(piece, known, "of a patient outside the cohort")
-        names = without_decimals(piece[self.column[ITEM]])
+        names = by_value(piece[self.column[ITEM]], without_decimals)
         used = pc.is_in(names, pa.array(items, pa.string())) if items else pc.not_equal(names, "")
-        return rows.keep(piece, used.to_numpy(), "of an item that is not used")
+        return rows.keep(piece, used.to_numpy(zero_copy_only=False), "of an item that is not used")
 
     def _in_window(self, rows: Rows, piece: pa.Table) -> _Values | None:
         formats = self.config.times
@@ -155,9 +155,9 @@ class _Events:
             return None
         unit = self.column.get(UNIT, "")
         units = pc.utf8_trim_whitespace(piece[unit]) if unit else pa.chunked_array([[""] * piece.num_rows], pa.string())
-        names = without_decimals(piece[self.column[ITEM]])
+        names = by_value(piece[self.column[ITEM]], without_decimals)
         kept = np.flatnonzero(inside)[there]
-        return _Values(at[kept], names.combine_chunks(), times[kept], values[there], units.combine_chunks())
+        return _Values(at[kept], names, times[kept], values[there], units.combine_chunks())
 
 
 def _groups(items: pa.Array, units: pa.Array) -> Iterator[tuple[str, str, Ints]]:

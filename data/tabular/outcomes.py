@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from crossward.config.notes_settings import LabelColumn
 from crossward.config.party_settings import Outcome
 from data.errors import DataError
-from data.harmonise.outcomes import Outcomes
+from data.harmonise.outcomes import FLAGS, WORDS
 from data.labels import OUTCOMES
 from data.quoting import listed
 
@@ -27,7 +26,7 @@ def happened(values: Sequence[str], outcome: Outcome, where: str) -> npt.NDArray
         a value says neither; all say the same.
     """
     counted = Counter(value.strip() for value in values)
-    meaning = {value: _meaning(value, outcome, reader) for reader in [_words(outcome, where)] for value in counted}
+    meaning = {value: _meaning(value, outcome) for value in counted}
     if unknown := {value: counted[value] for value, found in meaning.items() if found is None}:
         raise DataError(
             f"{where}: column {outcome.column!r} of the outcome holds values that say neither yes nor no "
@@ -42,14 +41,12 @@ def happened(values: Sequence[str], outcome: Outcome, where: str) -> npt.NDArray
     return found
 
 
-def _words(outcome: Outcome, where: str) -> Outcomes:
-    return Outcomes(LabelColumn(outcome.column), where)
-
-
-def _meaning(value: str, outcome: Outcome, words: Outcomes) -> int | None:
+def _meaning(value: str, outcome: Outcome) -> int | None:
+    """None where it is not known. Codes of dispositions are not: as numbers they could be anything."""
     if not value:
         return UNKNOWN
     if outcome.positive:
         return int(value in outcome.positive)
-    found = words(value)
+    word = "-".join(value.lower().split())
+    found = WORDS.get(word) or FLAGS.get(word)
     return None if found is None else OUTCOMES.index(found)

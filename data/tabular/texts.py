@@ -6,6 +6,7 @@ What cannot be read is missing, and a mask says which: the caller counts it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,22 @@ def seconds(column: Column, formats: tuple[str, ...] = (), *, end_of_day: bool =
     ISO 8601 to the second, whose offset is not looked at, or ``formats`` of ``strptime``. A day without a time is its
     beginning, or its end with ``end_of_day``.
     """
-    texts = pc.utf8_trim_whitespace(_plain(column))
+    coded = _plain(column).dictionary_encode()  # many values have the same time
+    texts = pc.utf8_trim_whitespace(coded.dictionary)
     found = np.full(len(texts), NO_TIME)
     for stated in (*formats, ""):
         times, is_day = _in_format(texts, stated)
         fresh = ~pc.is_null(times).to_numpy(zero_copy_only=False) & (found == NO_TIME)
         values = pc.fill_null(pc.cast(times, pa.int64()), 0).to_numpy(zero_copy_only=False)
         found[fresh] = (values + np.where(is_day & end_of_day, _DAY - 1, 0))[fresh]
-    return found
+    places: Ints = coded.indices.to_numpy().astype(np.int64)
+    return found[places]
+
+
+def by_value(column: Column, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """``column`` with its values changed; ``change`` is given each distinct one once."""
+    coded = _plain(column).dictionary_encode()
+    return _plain(change(coded.dictionary)).take(coded.indices)
 
 
 def _in_format(texts: pa.Array, stated: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:

@@ -53,7 +53,12 @@ def process(*args: str, code: str = "", cwd: Path | None = None, **env: str) -> 
 def test_every_command_that_is_promised_exists() -> None:
     assert {path[0] for path in ALL if path} == WANTED
     assert {path[1] for path in ALL if path[:1] == ("ledger",) and len(path) == 2} == {"verify", "show"}
-    assert {path[1] for path in ALL if path[:1] == ("data",) and len(path) == 2} == {"make", "check", "profile"}
+    assert {path[1] for path in ALL if path[:1] == ("data",) and len(path) == 2} == {
+        "make",
+        "check",
+        "parties",
+        "profile",
+    }
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
