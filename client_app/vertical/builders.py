@@ -70,16 +70,16 @@ def _real(context: Context, work: Work) -> Party:
             "this one does not say what it has. Write a party.toml and name it with party-path"
         )
     config, state = RunConfig.read(given.over(context.run_config), ON_A_NODE), Path(given.state_dir)
-    check_demands(config, given)
+    path, folder = Path(given.party_path), state / work.lineage
+    party = read_party_toml(path)
+    has_outcome = party.outcome is not None
+    check_demands(config, given, has_outcome)
     identity = state / "identity.pem"
     if work.action != HELLO:
         Answered(identity.with_suffix(".alignments"), given.max_alignments, ALIGNMENTS).allow(work.lineage)
-    path, folder = Path(given.party_path), state / work.lineage
-    party = read_party_toml(path)
     key = hospital_key(config.encryption, given)
     keys = _keys(identity, lambda own: hospital_roster(given).roster, key, folder, work.lineage)
     load = functools.partial(load_party, path)
-    has_outcome = party.outcome is not None
     return Party(keys, config, folder, load, party.features, has_outcome, action_of, prefix=party.prefix)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from crossward.config.node_config import NodeConfig
 from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
-from crossward.config.vertical_settings import NOISED
+from crossward.config.vertical_settings import ENCRYPTED, NOISED, VerticalSettings
 
 
-def check_demands(config: RunConfig, node: NodeConfig) -> None:
+def check_demands(config: RunConfig, node: NodeConfig, has_outcome: bool = False) -> None:
     """Refuse a run whose embeddings would say more than this party allows.
 
     Raises
@@ -36,3 +36,16 @@ def check_demands(config: RunConfig, node: NodeConfig) -> None:
             f"the run has vertical.most-patients = {vertical.most_patients}, this party accepts at most "
             f"{node.most_patients} (node config: most-patients): nothing was read or sent"
         )
+    enough = not node.label_epsilon or 0 < vertical.label_epsilon <= node.label_epsilon
+    if has_outcome and tells_outcomes(vertical) and not enough:
+        raise SettingsError(
+            "the run returns targets or predictions to the other parties, which tell them outcomes, with "
+            f"vertical.label-epsilon = {vertical.label_epsilon:g}; this party accepts more than 0 and at most "
+            f"{node.label_epsilon:g} (node config: label-epsilon): set it, or vertical.exchanges = 0 and "
+            "vertical.distil = false. Nothing was read or sent"
+        )
+
+
+def tells_outcomes(vertical: VerticalSettings) -> bool:
+    """Whether what the label holder returns in such a run depends on single patients' outcomes."""
+    return vertical.distil or (vertical.exchanges > 0 and vertical.protection != ENCRYPTED)

@@ -157,6 +157,7 @@ class Party:
                 "parties": [one.name for one in work.parties],
                 "holder": next(one.name for one in work.parties if one.outcome),
                 "simulated": self.simulated,
+                "features": self.data.names,
                 "config": self.config.by_key(),
             }
             write_atomic(path, json.dumps(facts, indent=1) + "\n", private=True)

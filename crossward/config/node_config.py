@@ -146,6 +146,15 @@ class NodeConfig:
             "min": 0,
         },
     )
+    label_epsilon: float = field(
+        default=0.0,
+        metadata={
+            "key": "label-epsilon",
+            "help": "At a party with the outcome: the largest vertical.label-epsilon of a run whose label holder "
+            "returns targets or predictions to the others (0: any, and none).",
+            "min": 0.0,
+        },
+    )
     privacy_unit: str = field(
         default=NO_UNIT,
         metadata={

@@ -21,10 +21,11 @@ class VerticalSettings:
         metadata={"key": "vertical.parties", "help": "How many parties take part.", "min": 2, "max": 64},
     )
     exchanges: int = field(
-        default=3,
+        default=0,
         metadata={
             "key": "vertical.exchanges",
-            "help": "How often parties improve their representations by what the label holder returns; 0: one-shot.",
+            "help": "How often parties improve their representations by what the label holder returns, which tells "
+            "them training patients' outcomes; 0: one-shot. With 'encrypted-forward', how often products are opened.",
             "min": 0,
             "max": 50,
         },
@@ -71,6 +72,16 @@ class VerticalSettings:
             "help": "Patient-level epsilon of all embeddings that a party sends in the run, at privacy.delta; with "
             "protection 'noised'.",
             "min": 0.0,
+        },
+    )
+    label_epsilon: float = field(
+        default=0.0,
+        metadata={
+            "key": "vertical.label-epsilon",
+            "help": "Epsilon of each patient's outcome in all that the label holder returns, targets and predictions, "
+            "which then follow from randomised outcomes; 0: from the outcomes themselves.",
+            "min": 0.0,
+            "max": 30.0,
         },
     )
     cardinality_only: bool = field(

@@ -65,7 +65,7 @@ def represent(party: Party, turn: Turn) -> None:
     check_same(party, turn)
     own = models.new_bottom(party)
     own.represent(party.config.run.seed)
-    models.keep_bottom(party, own)
+    models.keep_bottom(party, own, turn.work.step)
     turn.facts["own patients"] = len(own)
     if party.has_outcome:
         return
@@ -84,7 +84,7 @@ def gradient(party: Party, turn: Turn) -> None:
         _keep_products(party, turn, exchange - 1)
     rows, parts, labels = common_rows(party), models.parts_of(party), models.outcomes(party)
     blocks = _blocks(party, turn.others, exchange - 1)
-    joint = JointModel(models.bottom(party), blocks.widths, TopSettings(), party.config.run.seed)
+    joint = JointModel(models.bottom(party, turn.work.step), blocks.widths, TopSettings(), party.config.run.seed)
     joint.train(blocks, labels, parts, party.config.run.seed + turn.work.step)
     unexplained = np.zeros((len(rows), COLUMNS))
     train = np.isin(rows, parts.train)
@@ -101,6 +101,7 @@ def open_products(party: Party, turn: Turn) -> None:
     key = _own_key(party)
     spent = (turn.work.round - 1) * COLUMNS
     Disclosure(party.config.vertical.dim, spent=spent).after(COLUMNS)
+    Disclosure(len(common_rows(party)), spent=spent).after(COLUMNS)  # of the gradients, which are products of h^T
     for kind, answer in ((MASKED_GRADIENT, OPENED_GRADIENT), (MASKED_PRODUCT, OPENED_PRODUCT)):
         found = turn.mail.opened(turn.work.inbox, kind)
         if set(found) - {turn.holder}:

@@ -1,6 +1,6 @@
 """The step in which the label holder finishes the joint model and one of its own features alone, and measures both.
 
-Files in its folder: ``joint.npz``, ``alone.npz``, and ``predictions.npz`` for those who learn from them.
+Files in its folder: the models ``joint`` and ``alone``, and ``predictions.npz`` for those who learn from them.
 
 Not for: what the model is trained on, which depends on the run's protection (the modules beside this one).
 """
@@ -33,15 +33,16 @@ def finish(party: Party, turn: Turn) -> None:
     """Train the joint model to its end, and one on own data alone; measure both; send predictions to learn from."""
     blocks = BLOCKS_BY_PROTECTION[party.config.vertical.protection](party, turn)
     joint, labels, parts = trained(party, turn, blocks)
-    alone = JointModel(models.bottom(party), (), TopSettings(), party.config.run.seed)
+    alone = JointModel(models.bottom(party, turn.work.step), (), TopSettings(), party.config.run.seed)
     none = Blocks.scatter(len(alone.own), [])
     alone.train(none, labels, parts, party.config.run.seed)
-    save(party.folder / models.ALONE, alone.state())
+    save(models.path_of(party, models.ALONE, turn.work.step), alone.state())
     rows = common_rows(party)
     held = parts.within(rows).test
     turn.facts |= measured(joint, blocks, labels, held, "") | measured(alone, none, labels, held, "alone ")
     if party.config.vertical.distil:
-        said = joint.predict(blocks, rows).astype(np.float32)
+        shown = trained(party, turn, blocks, models.SHOWN)[0] if party.config.vertical.label_epsilon else joint
+        said = shown.predict(blocks, rows).astype(np.float32)
         said[np.isin(rows, parts.test)] = np.nan  # who is held out teaches no student
         save(party.folder / "predictions.npz", {"predictions": said})
         for other in turn.others:

@@ -35,7 +35,7 @@ def represent(party: Party, turn: Turn) -> None:
     check_same(party, turn)
     own = models.new_bottom(party)
     own.represent(party.config.run.seed)
-    models.keep_bottom(party, own)
+    models.keep_bottom(party, own, turn.work.step)
     turn.facts["own patients"] = len(own)
     if not party.has_outcome:
         _send(party, turn, own.embed(common_rows(party)))
@@ -50,7 +50,8 @@ def _send(party: Party, turn: Turn, embeddings: Floats) -> None:
 def combine(party: Party, turn: Turn) -> None:
     """Train the joint model on the embeddings that there are, and return to each party where its should move."""
     blocks, names = received(party, turn)
-    joint, labels, parts = trained(party, turn, blocks)
+    which = models.SHOWN if party.config.vertical.label_epsilon else models.JOINT
+    joint, labels, parts = trained(party, turn, blocks, which)
     rows = common_rows(party)
     train = parts.within(rows).train
     place = _places(rows, len(joint.own))
@@ -64,7 +65,7 @@ def combine(party: Party, turn: Turn) -> None:
 def approach(party: Party, turn: Turn) -> None:
     """Take local steps towards the label holder's targets, and send new embeddings."""
     found = turn.mail.opened(turn.work.inbox, TARGETS)
-    rows, own = common_rows(party), models.bottom(party)
+    rows, own = common_rows(party), models.bottom(party, turn.work.step)
     if set(found) - {turn.holder}:
         raise PartyError("targets of embeddings from a party that has no outcome")
     for positions, wanted in [found[turn.holder]] if turn.holder in found else []:
@@ -74,16 +75,22 @@ def approach(party: Party, turn: Turn) -> None:
             raise PartyError("targets for patients who are not in common, or twice for one")
         own.approach(rows[at], from_bytes(wanted, "targets", (count, own.dim)), party.config.run.seed + turn.work.round)
         turn.facts["patients moved"] = count
-    models.keep_bottom(party, own)
+    models.keep_bottom(party, own, turn.work.step)
     _send(party, turn, own.embed(rows))
 
 
-def trained(party: Party, turn: Turn, blocks: Blocks) -> tuple[JointModel, NDArray[np.float32], Split]:
-    """The joint model, trained on from where it was, with the outcomes and who trains, stops and is held out."""
-    path, labels, parts = party.folder / models.JOINT, models.outcomes(party), models.parts_of(party)
-    joint = models.joint(party, blocks.widths, path)
-    joint.train(blocks, labels, parts, party.config.run.seed + turn.work.step)
-    save(path, joint.state())
+def trained(
+    party: Party, turn: Turn, blocks: Blocks, which: str = models.JOINT
+) -> tuple[JointModel, NDArray[np.float32], Split]:
+    """A joint model, trained on from where it was, with the outcomes and who trains, stops and is held out.
+
+    ``which``: the one that stays at the label holder, or the one that is trained on what outcomes it shows.
+    """
+    step, parts = turn.work.step, models.parts_of(party)
+    labels = models.shown_outcomes(party) if which == models.SHOWN else models.outcomes(party)
+    joint = models.joint(party, blocks.widths, which, step)
+    joint.train(blocks, labels, parts, party.config.run.seed + step)
+    save(models.path_of(party, which, step), joint.state())
     return joint, labels, parts
 
 

@@ -1,4 +1,4 @@
-"""The step in which every party gets a model that predicts alone, for all of its patients (``student.npz``).
+"""The step in which every party gets a model that predicts alone, for all of its patients (``student``).
 
 Not for: the joint model (``client_app.vertical.actions.training``).
 """
@@ -23,13 +23,13 @@ def distil(party: Party, turn: Turn) -> None:
     rows, seed = common_rows(party), party.config.run.seed
     said = _said(party, turn, len(rows))
     taught = ~np.isnan(said)
-    own = models.bottom(party)
+    own = models.bottom(party, turn.work.step)
     student = Student(own, TopSettings(), seed)
     outcome = party.data.outcome if party.has_outcome else None
     labels = soft_labels(len(own), rows[taught], said[taught].astype(np.float64), outcome)
     split = _known(models.parts_of(party)) if party.has_outcome else student_split(rows[taught], seed)
     student.train(labels, split, seed)
-    save(party.folder / models.STUDENT, student.model.state())
+    save(models.path_of(party, models.STUDENT, turn.work.step), student.model.state())
     turn.facts["own patients"] = len(own)
     turn.facts["patients learnt from"] = len(split.train) + len(split.validation)
 

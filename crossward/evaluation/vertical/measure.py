@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from client_app.vertical import models
 from client_app.vertical.actions.alignment import common_rows
 from client_app.vertical.actions.training import kept_blocks
-from client_app.vertical.arrays import load
 from client_app.vertical.learning.blocks import Blocks
 from client_app.vertical.learning.bottoms.bottom import Bottom
 from client_app.vertical.learning.metrics import Metrics, metrics
@@ -84,30 +83,24 @@ class Measuring:
         for number in range(len(self.parties)):
             if number != self.at:
                 yield self._side(number)
-        joint = models.joint(self.holder, self._blocks().widths, self.holder.folder / models.JOINT)
+        joint = models.joint(self.holder, self._blocks().widths)
         yield self._measured(JOINT, joint, self._blocks(), self.held.test, COMMON)
         yield self._central()
         outside = np.setdiff1d(self.parts.test, common_rows(self.holder))
-        if (self.holder.folder / models.STUDENT).exists() and len(outside):
-            student = self._kept(self.holder, models.STUDENT)
+        if models.has(self.holder, models.STUDENT) and len(outside):
+            student = models.alone(self.holder, models.STUDENT)
             yield self._measured(DISTILLED, student, self._none(), outside, OUTSIDE)
             yield self._measured(MODELS[self.places[self.at]], self._alone(), self._none(), outside, OUTSIDE)
         for number, party in enumerate(self.parties):
-            if number != self.at and (party.folder / models.STUDENT).exists():
+            if number != self.at and models.has(party, models.STUDENT):
                 rows = np.setdiff1d(np.arange(len(party.data.patients)), common_rows(party))
                 if len(rows):
-                    yield self._measured(DISTILLED, self._kept(party, models.STUDENT), None, rows, OUTSIDE, number)
+                    yield self._measured(DISTILLED, models.alone(party, models.STUDENT), None, rows, OUTSIDE, number)
 
     # ------------------------------------------------------------------ models
 
-    def _kept(self, party: PartyFolder, name: str) -> JointModel:
-        """A model of one party's features, as it was saved."""
-        found = JointModel(models.new_bottom(party), (), TopSettings(), self.seed)
-        found.load(load(party.folder / name, f"the model {name} of {party.name}"))
-        return found
-
     def _alone(self) -> JointModel:
-        return self._kept(self.holder, models.ALONE)
+        return models.alone(self.holder, models.ALONE)
 
     def _none(self) -> Blocks:
         return Blocks.scatter(len(self.holder.data.patients), [])

@@ -22,11 +22,9 @@ from numpy.typing import NDArray
 
 from client_app.vertical import models
 from client_app.vertical.actions.training import kept_blocks
-from client_app.vertical.arrays import load
 from client_app.vertical.errors import PartyError
 from client_app.vertical.learning.arrays import LearningError
 from client_app.vertical.learning.blocks import Blocks
-from client_app.vertical.learning.top import JointModel, TopSettings
 from client_app.vertical.party import DESCRIBED
 from client_app.vertical.simulated import load_simulated
 from crossward.config.run_config import RunConfig
@@ -38,7 +36,7 @@ from data.party.reading import load_party
 
 JOINT, DISTILLED, ALONE = "joint", "distilled", "alone"
 KINDS = (JOINT, DISTILLED, ALONE)
-_FILES = {JOINT: models.JOINT, DISTILLED: models.STUDENT, ALONE: models.ALONE}
+_MODELS = {JOINT: models.JOINT, DISTILLED: models.STUDENT, ALONE: models.ALONE}
 
 
 @dataclass(frozen=True)
@@ -81,19 +79,39 @@ def open_folder(folder: Path, party: str, party_path: Path | None, state: Path |
         facts = json.loads((folder / DESCRIBED).read_text("utf-8"))
         config, name, holder = RunConfig.stored(facts["config"]), str(facts["party"]), str(facts["holder"])
         others = tuple(str(one) for one in facts["parties"] if one != holder)
-        simulated = facts["simulated"]
+        simulated, features = facts["simulated"], tuple(map(str, facts["features"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvaluationError(
             f"{folder} is neither a vertical run's folder nor a party's state of one ({type(error).__name__}): give "
             "the run folder of a simulation with --party NAME, or state-dir/LINEAGE of a party"
         ) from error
     if party_path is not None:
-        data: PartyData = load_party(party_path)
+        data = _in_order(load_party(party_path), features)
     elif simulated is not None:
         data = load_simulated(config, int(simulated[0]), int(simulated[1]))
     else:
         raise EvaluationError("name the party.toml of the patients to predict for with --party-path")
     return Opened(PartyFolder(name, config, folder, data), others, name == holder)
+
+
+def _in_order(data: PartyData, features: tuple[str, ...]) -> PartyData:
+    """Patients with the features that the models know, in their order: NaN where a table lacks one, others left out.
+
+    Raises
+    ------
+    EvaluationError
+        the table has none of them.
+    """
+    if data.values is None or data.names == features:
+        return data
+    at = {name: column for column, name in enumerate(data.names)}
+    if not any(name in at for name in features):
+        raise EvaluationError(
+            f"the table has none of the {len(features)} features that this party's models know, such as "
+            f"{features[0]!r}: name the same columns or items in the party.toml as in the run"
+        )
+    columns = [data.values[:, at[name]] if name in at else np.full(len(data.patients), np.nan) for name in features]
+    return PartyData(data.patients, np.stack(columns, 1), features, data.notes, data.outcome)
 
 
 def predict(opened: Opened, kind: str, without: Sequence[str] = ()) -> Predicted:
@@ -105,26 +123,24 @@ def predict(opened: Opened, kind: str, without: Sequence[str] = ()) -> Predicted
         the party has no such model, or the patients are not those of the run.
     """
     owner, patients = opened.owner, len(opened.owner.data.patients)
-    path = owner.folder / _FILES[kind]
     if kind == JOINT and not opened.is_holder:
         raise EvaluationError(
             f"{owner.name} is not the label holder, which has the joint model: use --model {DISTILLED}"
         )
-    if not path.exists():
+    if not models.has(owner, _MODELS[kind]):
         raise EvaluationError(
-            f"{owner.name} has no {kind} model of this run (it would be {path}): the run ended before it was made, or "
+            f"{owner.name} has no {kind} model of this run in {owner.folder}: the run ended before it was made, or "
             "vertical.distil was false"
         )
     if unknown := sorted(set(without) - set(opened.others)):
         raise EvaluationError(f"--without {', '.join(unknown)}: the other parties are {', '.join(opened.others)}")
     try:
         blocks = _blocks(opened, without) if kind == JOINT else Blocks.scatter(patients, [])
-        model = JointModel(models.new_bottom(owner), blocks.widths, TopSettings(), owner.config.run.seed)
-        model.load(load(path, f"the {kind} model"))
+        model = models.joint(owner, blocks.widths) if kind == JOINT else models.alone(owner, _MODELS[kind])
         rows = np.arange(patients, dtype=np.int64)
         return Predicted(owner.data.patients, model.predict(blocks, rows), blocks.present.sum(axis=1).astype(np.int64))
     except (LearningError, PartyError) as error:
-        raise EvaluationError(f"{path}: {error}") from error
+        raise EvaluationError(f"{owner.folder}: {error}") from error
 
 
 def _blocks(opened: Opened, without: Sequence[str]) -> Blocks:

@@ -38,3 +38,27 @@ def test_a_run_within_the_demands_is_taken_part_in(node: dict[str, Any], run: di
 def test_a_run_that_asks_for_less_is_refused(node: dict[str, Any], run: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         check_demands(RunConfig.read(run), NodeConfig.read(node))
+
+
+SHOWN = {"vertical.label-epsilon": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("run", "allowed"),
+    [
+        ({}, False),
+        (SHOWN, True),
+        ({"vertical.label-epsilon": 3.0}, False),
+        ({"vertical.distil": False}, True),
+        ({"vertical.distil": False, "vertical.exchanges": 1}, False),
+        ({"vertical.distil": False, "vertical.exchanges": 1, "vertical.protection": "encrypted-forward"}, True),
+    ],
+)
+def test_a_label_holder_bounds_what_tells_outcomes(run: dict[str, Any], allowed: bool) -> None:
+    node = NodeConfig.read({"label-epsilon": 2.0})
+    check_demands(RunConfig.read(run), node)  # a party without the outcome has none to protect
+    if allowed:
+        check_demands(RunConfig.read(run), node, has_outcome=True)
+    else:
+        with pytest.raises(SettingsError, match=r"which tell them outcomes, with vertical.label-epsilon"):
+            check_demands(RunConfig.read(run), node, has_outcome=True)

@@ -44,7 +44,7 @@ def test_three_parties_align_train_and_distil(tmp_path: Path) -> None:
     assert b"MRN" not in relayed and b"numpy" not in relayed.lower()  # arrays and points are sealed
     assert state == fold_vertical(map(read_line, journal.events()))
     for name in NAMES:
-        assert (tmp_path / "lineage" / name / "student.npz").exists()
+        assert list((tmp_path / "lineage" / name).glob("student-*.npz"))
 
 
 def test_every_party_gets_what_was_addressed_to_it_in_the_step_before(tmp_path: Path) -> None:
@@ -224,6 +224,15 @@ def test_encrypted_forward_trains_on_products_that_the_label_holder_alone_sees(t
         h = made.embed(common_rows(party)).astype(np.float64)
         reached = np.linalg.lstsq(h, exact["clinic"], rcond=None)[1]  # the products are of the embeddings, exactly
     assert np.sqrt(reached / 120).max() < 1e-3
+
+
+def test_what_returns_to_other_parties_follows_from_randomised_outcomes(tmp_path: Path) -> None:
+    Consortium(tmp_path, settings={"vertical.label-epsilon": 1.0}).run()
+    holder = tmp_path / "lineage" / "hospital"
+    with np.load(holder / "randomised-outcomes.npz") as found:
+        changed = (found["outcomes"] != own_tables()["hospital"].outcome).mean()
+    assert 0.1 < changed < 0.45  # 27 % of outcomes, at an epsilon of 1
+    assert len(list(holder.glob("shown-*.npz"))) == 2 and len(list(holder.glob("joint-*.npz"))) == 1
 
 
 def test_encrypted_forward_stops_before_its_products_tell_the_embeddings(tmp_path: Path) -> None:
