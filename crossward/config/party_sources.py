@@ -83,7 +83,7 @@ class Feature:
     about : str
         What it is, in words.
     reader : str
-        "module:function" of ``data``: (configuration, counts) -> what ``data.party.reading.Read`` holds.
+        "module:function" of ``data``: (configuration, counts) -> ``data.party.PartyData``.
     sources : tuple[str, ...]
         What ``source`` may be; the first where it is not said.
     has_moment : bool

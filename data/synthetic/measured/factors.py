@@ -3,7 +3,7 @@
 Five numbers of a stay that nobody sees: what its notes say within the first two days, three of organs that laboratory
 values follow, one that vital signs follow. The log odds of death are a sum of them and of the product of the notes'
 and the laboratory's: ill by the notes *and* by the values is worse than both together. So neither side predicts alone
-what both do together; measured in ``tests/data/synthetic/measured``.
+what both do together; tests/data/synthetic/test_measured.py measures it.
 """
 
 from __future__ import annotations
