@@ -47,7 +47,7 @@ def local_fit(features: Doubles, wanted: Doubles, seed: int) -> LocalFit:
     fits = [_ridges(features[fold != one], wanted[fold != one]) for one in range(FOLDS)]
     left_out = np.zeros((len(PENALTIES), count, dim))
     for one, (weights, biases) in enumerate(fits):
-        left_out[:, fold == one] = features[fold == one] @ weights + biases[:, None]
+        left_out[:, fold == one] = _times(features[fold == one], weights) + biases[:, None]
     errors = np.square(left_out - wanted).sum((1, 2))
     best, nothing = int(errors.argmin()), float(np.square(wanted).sum())
     if not errors[best] < nothing:
@@ -68,4 +68,10 @@ def _ridges(features: Doubles, wanted: Doubles) -> tuple[Doubles, Doubles]:
     along = vectors.T @ (standard.T @ torch.from_numpy(wanted - centre)) / len(standard)
     shrunk = along / (values.clamp_min(0.0)[:, None] + torch.from_numpy(PENALTIES)[:, None, None])
     weights: Doubles = (vectors @ shrunk).numpy() * scale[:, None]
-    return weights, centre - mean @ weights
+    return weights, centre - _times(mean, weights)
+
+
+def _times(features: Doubles, weights: Doubles) -> Doubles:
+    """``features`` [..., f] by each of ``weights`` [penalties, f, dim]."""
+    product: Doubles = (torch.from_numpy(features) @ torch.from_numpy(weights)).numpy()
+    return product
