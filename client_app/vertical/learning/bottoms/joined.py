@@ -56,8 +56,8 @@ class Joined(Bottom):
 
     def embed(self, rows: Ints) -> Floats:
         """Embeddings of all bottoms, one after the other, float32 [n, sum of dims]."""
-        joined: Floats = np.concatenate([bottom.embed(rows) for bottom in self.bottoms], 1) / np.float32(self.share)
-        return joined.astype(np.float32, copy=False)
+        joined = np.concatenate([bottom.embed(rows) for bottom in self.bottoms], 1)
+        return (joined / self.share).astype(np.float32)
 
     def approach(self, rows: Ints, targets: Floats, seed: int) -> float:
         """Each bottom towards its part of the targets; the mean of the shares that they explain."""
