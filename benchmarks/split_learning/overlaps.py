@@ -20,7 +20,7 @@ from client_app.vertical.learning.bottoms import Bottom
 from client_app.vertical.learning.distil import Student, soft_labels, student_split
 from client_app.vertical.learning.splits import Split
 from client_app.vertical.learning.top import JointModel
-from data.party.simulated import PARTIES
+from data.synthetic.parties import PARTIES
 
 NOBODY = np.zeros(0, np.int64)
 
@@ -48,7 +48,7 @@ def one_overlap(c: Consortium) -> list[Row]:
 
 def _row(c: Consortium, party: int, way: str, held: Ints, predicted: Doubles) -> Row:
     made = row(way, c.outcomes[party][held], predicted)
-    return made | {"party": PARTIES[party], "overlap": c.sizes.overlap, "common": len(c.common[0])}
+    return made | {"party": PARTIES[party].name, "overlap": c.sizes.overlap, "common": len(c.common[0])}
 
 
 def _joint(c: Consortium, bottoms: Bottoms, split: Split) -> tuple[Doubles, Ints]:

@@ -20,7 +20,8 @@ from client_app.vertical.learning.top import TopSettings
 from crossward.adapters.base import BaseModel, load_base
 from crossward.config.model_settings import ModelConfig
 from data.party import PartyData
-from data.party.simulated import PARTIES, simulated_party, withheld
+from data.party.simulated import simulated_party, withheld
+from data.synthetic.parties import PARTIES
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 
 from client_app.vertical.learning.arrays import Floats, Ints
 from client_app.vertical.learning.blocks import Blocks, Part
-from client_app.vertical.learning.top import JointModel, at_rows
+from client_app.vertical.learning.top import JointModel, at_rows, positive_weight
 
 ROW, BATCH = "row", "batch"
 
@@ -66,7 +66,7 @@ def _moved(
     block = others[number].clone().requires_grad_()
     others[number] = block
     logits = joint.top(own, others, present)
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels[rows]), reduction="sum")
+    loss = joint.loss(logits, labels[rows], positive_weight(labels[rows]))
     (gradient,) = torch.autograd.grad(loss, block)
     norms = gradient.norm(dim=1, keepdim=True)
     typical = norms if settings.norm == ROW else norms.square().mean().sqrt()

@@ -50,7 +50,8 @@ def metrics(outcomes: NDArray[np.integer], probabilities: Doubles, seed: int = 0
     error = calibration_error(labels, probabilities)
     if positive in (0, count):
         return Metrics(count, positive, None, None, None, None, brier, error)
-    rng, sampled = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    sampled: list[tuple[float, float]] = []
     while len(sampled) < draws:  # both classes have a patient: a draw with both comes soon
         drawn = rng.integers(count, size=count)
         if 0 < labels[drawn].sum() < count:

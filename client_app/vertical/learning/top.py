@@ -105,28 +105,35 @@ class JointModel:
             there is no patient to train on, blocks of other widths, or labels out of range.
         """
         self._check(blocks, labels, split)
-        wanted, present = torch.from_numpy(labels), torch.from_numpy(blocks.present.astype(np.float32))
+        present = torch.from_numpy(blocks.present.astype(np.float32))
         others = [torch.from_numpy(block) for block in blocks.parts]
         if not self._settled:
             self.top.settle(torch.from_numpy(self.own.embed(split.train)), *at_rows(others, present, split.train))
             self._settled = True
-        weight = _positive_weight(labels[split.train]) if self.settings.balance else 1.0
+        weight = positive_weight(labels[split.train])
         module = torch.nn.ModuleList([self.own.module, self.top])
 
         def loss(part: Ints) -> torch.Tensor:
             chosen, there = at_rows(others, present, part)
             kept = there * (torch.rand(there.shape) >= self.settings.party_dropout)
             logits = self.top(self.own.forward(part), chosen, kept)
-            return _loss(logits, wanted[part], weight)
+            return self.loss(logits, labels[part], weight)
 
         def score() -> float:
-            logits = torch.from_numpy(self.logits(blocks, split.validation))
-            return float(_loss(logits, wanted[split.validation].double(), weight))
+            logits = torch.from_numpy(self.logits(blocks, split.validation)).float()
+            return float(self.loss(logits, labels[split.validation], weight))
 
         with seeded(seed):
             done = fit(module, loss, split.train, self.settings.fit, seed, score if len(split.validation) else None)
         self.calibration = platt(self.logits(blocks, split.validation), labels[split.validation].astype(np.float64))
         return done
+
+    def loss(self, logits: torch.Tensor, labels: Floats, weight: float) -> torch.Tensor:
+        """The mean loss that it is trained on, of ``logits`` [n]; a positive patient counts ``weight`` if balanced."""
+        wanted = torch.from_numpy(labels)
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+        weights = 1 + (weight - 1) * wanted if self.settings.balance else torch.ones_like(wanted)
+        return (losses * weights).sum() / weights.sum()
 
     def _check(self, blocks: Blocks, labels: Floats, split: Split) -> None:
         if blocks.widths != self.widths or blocks.present.shape != (len(self.own), len(self.widths)):
@@ -173,13 +180,7 @@ def at_rows(
     return [block[rows] for block in others], present[rows]
 
 
-def _positive_weight(labels: Floats) -> float:
+def positive_weight(labels: Floats) -> float:
     """What a positive patient counts beside a negative one: such that both classes together count alike, at most 10."""
     positive = float(labels.sum())
     return min(10.0, max(1.0, (len(labels) - positive) / max(positive, 1.0)))
-
-
-def _loss(logits: torch.Tensor, labels: torch.Tensor, weight: float) -> torch.Tensor:
-    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    weights = 1 + (weight - 1) * labels
-    return (losses * weights).sum() / weights.sum()

@@ -143,7 +143,7 @@ class Bottom(abc.ABC):
         wanted = checked(targets, len(rows), self.dim, "targets").numpy() - self.embed(rows)
         features = torch.cat([self.encoder.features(*self.inputs(part)) for part in parts(rows)])
         bounded: Any = self.module
-        done = local_fit(features.double().numpy(), wanted / float(bounded.scale), seed)
+        done = local_fit(features.double().numpy(), (wanted / float(bounded.scale)).astype(np.float64), seed)
         last = self.encoder.last
         last.weight += torch.from_numpy(done.weight.T).float()
         last.bias += torch.from_numpy(done.bias).float()

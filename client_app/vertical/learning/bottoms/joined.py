@@ -56,7 +56,9 @@ class Joined(Bottom):
 
     def embed(self, rows: Ints) -> Floats:
         """Embeddings of all bottoms, one after the other, float32 [n, sum of dims]."""
-        return np.concatenate([bottom.embed(rows) for bottom in self.bottoms], 1) / np.float32(self.share)
+        joined = np.concatenate([bottom.embed(rows) for bottom in self.bottoms], 1)
+        shared: Floats = (joined / self.share).astype(np.float32)
+        return shared
 
     def approach(self, rows: Ints, targets: Floats, seed: int) -> float:
         """Each bottom towards its part of the targets; the mean of the shares that they explain."""
