@@ -115,7 +115,6 @@ class Consortium:
             dim=dim or self.size.dim,
             clip=CLIP,
             represent=FitSettings(epochs=self.size.epochs, batch=128),
-            approach=FitSettings(epochs=max(2, self.size.epochs // 3), batch=64),
         )
         if party == WARD:
             base = load_base(ModelConfig(device="cpu"))
