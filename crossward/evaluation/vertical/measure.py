@@ -139,7 +139,7 @@ class Measuring:
             names += [f"{party.name} {name}" for name in party.data.names]
         own = self.holder.data
         data = PartyData(own.patients, np.concatenate(values, 1), tuple(names), own.notes, own.outcome)
-        return PartyFolder("all parties", self.run.config, self.holder.folder, data)
+        return PartyFolder("all parties", self.run.config, self.run.folder / "central", data)
 
     def _trained(self, bottom: Bottom, outcome: NDArray[np.uint8], split: Split) -> JointModel:
         """A model of ``bottom`` alone that first learns to represent its features, as the parties' do."""
