@@ -9,6 +9,8 @@ students outside the overlap.
 
 from __future__ import annotations
 
+import client_app.training.threads  # noqa: F401  # isort: skip - before torch, so that OpenMP waits passively
+
 from collections.abc import Sequence
 from statistics import fmean
 
