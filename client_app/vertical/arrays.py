@@ -68,7 +68,7 @@ def load(path: Path, what: str) -> State:
         the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             return {name: found[name] for name in found.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise PartyError(

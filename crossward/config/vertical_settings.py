@@ -30,14 +30,6 @@ class VerticalSettings:
             "max": 50,
         },
     )
-    local_steps: int = field(
-        default=100,
-        metadata={
-            "key": "vertical.local-steps",
-            "help": "Steps that a party trains between two exchanges.",
-            "min": 1,
-        },
-    )
     dim: int = field(
         default=16,
         metadata={

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import struct
 from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +91,11 @@ class PartyData:
         )
 
 
+class _Digest(Protocol):
+    def update(self, data: bytes, /) -> object:
+        """Take in more bytes."""
+
+
 def _shaped(name: str, array: npt.NDArray[np.generic], shape: tuple[int, ...], kind: type[np.generic]) -> None:
     if array.shape != shape or array.dtype != kind:
         raise DataError(
@@ -97,7 +103,7 @@ def _shaped(name: str, array: npt.NDArray[np.generic], shape: tuple[int, ...], k
         )
 
 
-def _add(found: hashlib._Hash, parts: Iterable[bytes] | None) -> None:
+def _add(found: _Digest, parts: Iterable[bytes] | None) -> None:
     """Add a list of texts so that no other list gives the same bytes."""
     if parts is None:
         found.update(b"none")

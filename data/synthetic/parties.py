@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossward.config.data_sources import CSV, MIMIC_III
 from data.errors import DataError
 from data.synthetic import tables_iii
 from data.synthetic.csv_tables import Tables, write_tables
@@ -150,7 +151,7 @@ def _write_notes(party: Party, stays: list[Measured], folder: Path) -> None:
         ((party.spell(s.subject), s.admitted, s.discharged, "died" if s.died else "home") for s in _each(stays)),
     )
     columns = {"text": "text", "note": "note", "patient": "mrn", "time": "written", "category": "kind"}
-    (folder / "notes.toml").write_text(as_toml({"source": "csv", "path": "notes.csv", "columns": columns}))
+    (folder / "notes.toml").write_text(as_toml({"source": CSV, "path": "notes.csv", "columns": columns}))
     _describe(
         folder,
         party,
@@ -173,7 +174,7 @@ def _write_vitals(party: Party, stays: list[Measured], folder: Path) -> None:
 
     headers = {**VITALS, "ADMISSIONS": tables_iii.HEADERS["ADMISSIONS"]}
     write_tables(headers, lambda *_: None, add_stay, stays, folder, begin=add_vital_items)
-    _describe(folder, party, features="vitals", source="mimic-iii", path=".")
+    _describe(folder, party, features="vitals", source=MIMIC_III, path=".")
 
 
 def _write_labs(party: Party, stays: list[Measured], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run's ledger to draw, see ``tests.story``, and one browser that all tests here draw pages in."""
+"""A run's ledger to draw, see ``tests.story``, and a browser that a file of tests draws its pages in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.story import story
 __all__ = ["story"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program = find()
     if program is None:
