@@ -8,7 +8,7 @@ from __future__ import annotations
 from crossward.config.node_config import NodeConfig
 from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
-from crossward.config.vertical_settings import ENCRYPTED, NOISED, VerticalSettings
+from crossward.config.vertical_settings import NOISED
 
 
 def check_demands(config: RunConfig, node: NodeConfig, has_outcome: bool = False) -> None:
@@ -37,15 +37,10 @@ def check_demands(config: RunConfig, node: NodeConfig, has_outcome: bool = False
             f"{node.most_patients} (node config: most-patients): nothing was read or sent"
         )
     enough = not node.label_epsilon or 0 < vertical.label_epsilon <= node.label_epsilon
-    if has_outcome and tells_outcomes(vertical) and not enough:
+    if has_outcome and vertical.tells_outcomes and not enough:
         raise SettingsError(
             "the run returns targets or predictions to the other parties, which tell them outcomes, with "
             f"vertical.label-epsilon = {vertical.label_epsilon:g}; this party accepts more than 0 and at most "
             f"{node.label_epsilon:g} (node config: label-epsilon): set it, or vertical.exchanges = 0 and "
             "vertical.distil = false. Nothing was read or sent"
         )
-
-
-def tells_outcomes(vertical: VerticalSettings) -> bool:
-    """Whether what the label holder returns in such a run depends on single patients' outcomes."""
-    return vertical.distil or (vertical.exchanges > 0 and vertical.protection != ENCRYPTED)

@@ -160,3 +160,8 @@ class VerticalSettings:
                 f"vertical.exchanges = 0 with vertical.protection = {ENCRYPTED!r} would give the label holder no "
                 "product: set it to 1 or more"
             )
+
+    @property
+    def tells_outcomes(self) -> bool:
+        """Whether what the label holder returns to the other parties depends on single patients' outcomes."""
+        return self.distil or (self.exchanges > 0 and self.protection != ENCRYPTED)

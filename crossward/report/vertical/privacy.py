@@ -18,7 +18,8 @@ PROTECTIONS = {
     SEALED: "Embeddings are sealed to the label holder, which sees them as they are: nothing but "
     "what an embedding leaves out hides a patient from it.",
     NOISED: "Embeddings are clipped to length {clip:g} and noised before they are sealed to the label holder: each "
-    "party spends at most epsilon {epsilon:g} (delta {delta:g}) for a patient in the whole run.",
+    "party spends at most epsilon {epsilon:g} (delta {delta:g}) for a patient in the whole run, given its bottom "
+    "model, which is trained without noise.",
     ENCRYPTED: "Embeddings are encrypted under their party's own key: the label holder sees their products with its "
     "weights, fewer than an embedding has values, and gradients summed over patients; never an embedding.",
 }
@@ -40,6 +41,7 @@ def privacy_section(history: VerticalHistory, settings: VerticalSettings, delta:
         protection = PROTECTIONS.get(settings.protection, settings.protection)
         protection = protection.format(clip=settings.clip, epsilon=settings.epsilon, delta=delta)
         lines.append((f"Protection “{settings.protection}”", protection))
+        lines.append(("Outcomes", _outcomes(settings)))
         if spent := _spent(history):
             lines.append(("Epsilon spent by now, as each party reports", spent))
     items = "".join(f"<li><b>{escape(name)}</b>: {escape(text)}</li>" for name, text in lines)
@@ -48,6 +50,18 @@ def privacy_section(history: VerticalHistory, settings: VerticalSettings, delta:
         f"What each protection rests on, and what it leaves open, is in {DOCS}.",
         f"<ul>{items}</ul>",
     )
+
+
+def _outcomes(settings: VerticalSettings) -> str:
+    """What the other parties learn of patients' outcomes."""
+    if not settings.tells_outcomes:
+        return "nothing that the label holder returned to the other parties follows from a single patient's outcome."
+    what = " and ".join(
+        name for name, returned in (("targets", settings.exchanges > 0), ("predictions", settings.distil)) if returned
+    )
+    if settings.label_epsilon:
+        return f"the {what} that the others got follow from outcomes randomised at epsilon {settings.label_epsilon:g}."
+    return f"the {what} that the others got tell them the outcomes of common patients who are not held out."
 
 
 def _saw(history: VerticalHistory) -> str:
