@@ -4,7 +4,7 @@ Every answer is on disk, with its line in the ledger, before anybody is sent wha
 on with the step it stood at, and a party that is asked again answers from its own record of the step. Parties may
 come, go and restart at any moment; a step that need not wait for all goes on without those that are away.
 
-Not for: what the steps are (``strategies.vertical.program``), or anything that is inside an envelope.
+Not for: what the steps are (``crossward.protocol.vertical.program``), or anything that is inside an envelope.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from crossward.ledger.vertical_events import PartiesMet, PartyAbsent, StepAsked,
 from crossward.ledger.vertical_state import VerticalState, fold_vertical
 from crossward.protocol.parts import Part, PartHead, ProtocolError
 from crossward.protocol.vertical.messages import HELLO, INPUTS, STALE, STEP, Done, Envelope, Introduction, NotDone, Work
+from crossward.protocol.vertical.program import Step, program
 from crossward.protocol.vertical.wire import (
     introduction_from,
     introduction_text,
@@ -37,7 +38,6 @@ from strategies.exchange.replies import Replies
 from strategies.history.journal import Journal
 from strategies.history.state import RunError
 from strategies.vertical.checks import check_envelopes, check_introduction, ring
-from strategies.vertical.program import Step, program
 
 ATTEMPTS = 3  # failures of a party in one step before the step does without it, or the run ends
 PAUSE = 5.0  # seconds before a party that failed is asked again
