@@ -33,8 +33,9 @@ class Mail:
         self.outbox: list[Envelope] = []
 
     def send(self, receiver: str, kind: str, pieces: Iterable[bytes]) -> None:
-        """Seal ``pieces`` to ``receiver``, each as an envelope of its own."""
-        for number, plain in enumerate(pieces):
+        """Seal ``pieces`` to ``receiver``, each as an envelope, numbered on from those of the kind before."""
+        before = sum((one.receiver, one.kind) == (receiver, kind) for one in self.outbox)
+        for number, plain in enumerate(pieces, before):
             empty = Envelope(self.keys.name, receiver, kind, self.step, number, b"")
             data = seal(self.parties[receiver].key, plain, empty.label(self.keys.lineage))
             sealed = empty._replace(data=data)
