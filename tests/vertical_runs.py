@@ -141,21 +141,24 @@ class Consortium:
         nodes: Mapping[int, VirtualNode] | None = None,
         fault: Fault | None = None,
         observers: Iterable[Callable[[Event, VerticalState], None]] = (),
+        parties: int | None = None,
     ) -> VerticalState:
         """Run the program to its end."""
         clock = VirtualClock()
         grid = VirtualGrid(dict(nodes or self.nodes()), clock, fault)
         journal = journal or MemoryJournal("lineage")
         config = self.config
-        return Relay(len(self.names), config.vertical, config.strategy, journal, clock, list(observers)).start(grid)
+        count = parties or len(self.names)
+        return Relay(count, config.vertical, config.strategy, journal, clock, list(observers)).start(grid)
 
     def nodes(self, **changed: dict[str, float]) -> dict[int, VirtualNode]:
         """A node for each party; ``changed`` are fields of a party's node, by name."""
         return {
-            number: VirtualNode(self.app(name), _context(number), Speed(), **changed.get(name, {}))
+            number: VirtualNode(self.app(name), context(number), Speed(), **changed.get(name, {}))
             for number, name in enumerate(self.names, 1)
         }
 
 
-def _context(node: int) -> Context:
+def context(node: int) -> Context:
+    """What Flower gives a node."""
     return Context(run_id=1, node_id=node, node_config={}, state=RecordDict(), run_config={})
