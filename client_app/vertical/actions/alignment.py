@@ -64,8 +64,8 @@ def raise_sets(party: Party, turn: Turn) -> None:
     """Raise the sets that have arrived, and send each on; the label holder keeps what ends with it."""
     aligner = _aligner(party, turn)
     if turn.work.round == 1:
-        found = turn.mail.opened(turn.work.inbox, DECLARED)
-        declared = [_of(name, Declared.decode(one)) for name, pieces in found.items() for one in pieces]
+        found = turn.mail.opened(turn.work.inbox, DECLARED, 1)
+        declared = [_of(name, Declared.decode(one)) for name, (one,) in found.items()]
         aligner.agree([Declared.decode(_declared(party).read_bytes()), *declared])
     _receive(party, turn, aligner)
 
@@ -122,7 +122,7 @@ def pin(party: Party, turn: Turn) -> None:
     if turn.holder == party.keys.name:
         message = (party.folder / "positions").read_bytes()
     else:
-        found = turn.mail.opened(turn.work.inbox, POSITIONS)
+        found = turn.mail.opened(turn.work.inbox, POSITIONS, 1)
         if set(found) != {turn.holder}:
             raise PartyError(f"positions of common patients did not come from {turn.holder!r} alone")
         message = found[turn.holder][0]
