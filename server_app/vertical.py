@@ -13,13 +13,13 @@ from flwr.serverapp import Grid
 
 from crossward.config.run_config import RunConfig
 from crossward.internals.flower_grid import whole_replies
+from crossward.protocol.vertical.program import program
 from crossward.report.vertical.page import write_vertical_report
 from server_app.report import report
 from server_app.run_folder import RunFolder
 from server_app.vertical_progress import VerticalProgress
 from strategies.exchange.clock import Clock, SystemClock
 from strategies.exchange.membership import wait_for_nodes
-from strategies.vertical.program import program
 from strategies.vertical.relay import Relay
 
 

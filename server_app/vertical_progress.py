@@ -14,8 +14,8 @@ from rich.console import Console, RenderableType
 from crossward.ledger.events import Event
 from crossward.ledger.vertical_state import VerticalState
 from crossward.machine.text import printable
+from crossward.protocol.vertical.program import Step
 from crossward.report.vertical.words import event_lines
-from strategies.vertical.program import Step
 
 
 class VerticalProgress:

@@ -43,10 +43,11 @@ from strategies.history.journal import Journal, MemoryJournal
 from strategies.vertical.relay import Relay
 
 NAMES = ("clinic", "hospital", "laboratory")
+FOURTH = "registry"
 HOLDER = "hospital"
-WRITTEN = {"clinic": "{:06d}", "hospital": "MRN-{:06d}", "laboratory": "{}"}
+WRITTEN = {"clinic": "{:06d}", "hospital": "MRN-{:06d}", "laboratory": "{}", FOURTH: "{:09d}"}
 COMMON = range(100, 220)
-OWN = {"clinic": range(300, 320), "hospital": range(400, 440), "laboratory": range(500, 510)}
+OWN = {"clinic": range(300, 320), "hospital": range(400, 440), "laboratory": range(500, 510), FOURTH: range(600, 630)}
 SETTINGS: dict[str, Any] = {"vertical.exchanges": 1, "vertical.embedding": 4}
 
 
@@ -54,16 +55,16 @@ def table(name: str, numbers: Iterable[int], seed: int = 3) -> PartyData:
     """The patients of these ``numbers`` at a party: two features each; the outcome depends on those of all parties."""
     chosen, rng = np.array(sorted(numbers)), np.random.default_rng(seed)
     hidden = rng.normal(size=(1000, 3))
-    values = np.stack([hidden[chosen, NAMES.index(name)], rng.normal(size=1000)[chosen]], 1)
+    values = np.stack([hidden[chosen, (*NAMES, FOURTH).index(name) % 3], rng.normal(size=1000)[chosen]], 1)
     odds = 2.0 * hidden.sum(1) + 1.5 * hidden[:, 0] * hidden[:, 1]
     outcome = (odds > 0).astype(np.uint8)[chosen] if name == HOLDER else None
     patients = tuple(WRITTEN[name].format(number) for number in chosen)
     return PartyData(patients, values, ("a", "b"), outcome=outcome)
 
 
-def own_tables() -> dict[str, PartyData]:
+def own_tables(names: Iterable[str] = NAMES) -> dict[str, PartyData]:
     """A table for each party: the common patients and a few of its own."""
-    return {name: table(name, [*COMMON, *OWN[name]]) for name in NAMES}
+    return {name: table(name, [*COMMON, *OWN[name]]) for name in names}
 
 
 def passing(party: Party, turn: Turn) -> None:
@@ -84,7 +85,7 @@ PASSING: dict[str, Action] = dict.fromkeys(ACTIONS, passing)
 
 @dataclass
 class Consortium:
-    """Three parties whose folders are in ``root``; ``act`` replaces what a party does with a step.
+    """Parties with ``data``, whose folders are in ``root``; ``act`` replaces what a party does with a step.
 
     ``act`` gets the party's name, the step and what does it.
     """
@@ -96,9 +97,10 @@ class Consortium:
     act: Callable[[str, Work, Callable[[], Answer]], Answer] = lambda name, work, do: do()
 
     def __post_init__(self) -> None:
-        self.config = RunConfig.read(SETTINGS | dict(self.settings))
-        self.identities = {name: Ed25519PrivateKey.generate() for name in NAMES}
-        self.roster = Roster({name: public_of(key) for name, key in self.identities.items()}, NAMES, 1)
+        names = self.names = tuple(self.data)
+        self.config = RunConfig.read(SETTINGS | {"vertical.parties": len(names)} | dict(self.settings))
+        self.identities = {name: Ed25519PrivateKey.generate() for name in names}
+        self.roster = Roster({name: public_of(key) for name, key in self.identities.items()}, names, 1)
         self.secret = Secret.generate()
 
     def party(self, name: str, lineage: str) -> Party:
@@ -139,21 +141,24 @@ class Consortium:
         nodes: Mapping[int, VirtualNode] | None = None,
         fault: Fault | None = None,
         observers: Iterable[Callable[[Event, VerticalState], None]] = (),
+        parties: int | None = None,
     ) -> VerticalState:
         """Run the program to its end."""
         clock = VirtualClock()
         grid = VirtualGrid(dict(nodes or self.nodes()), clock, fault)
         journal = journal or MemoryJournal("lineage")
         config = self.config
-        return Relay(len(NAMES), config.vertical, config.strategy, journal, clock, list(observers)).start(grid)
+        count = parties or len(self.names)
+        return Relay(count, config.vertical, config.strategy, journal, clock, list(observers)).start(grid)
 
     def nodes(self, **changed: dict[str, float]) -> dict[int, VirtualNode]:
         """A node for each party; ``changed`` are fields of a party's node, by name."""
         return {
-            number: VirtualNode(self.app(name), _context(number), Speed(), **changed.get(name, {}))
-            for number, name in enumerate(NAMES, 1)
+            number: VirtualNode(self.app(name), context(number), Speed(), **changed.get(name, {}))
+            for number, name in enumerate(self.names, 1)
         }
 
 
-def _context(node: int) -> Context:
+def context(node: int) -> Context:
+    """What Flower gives a node."""
     return Context(run_id=1, node_id=node, node_config={}, state=RecordDict(), run_config={})

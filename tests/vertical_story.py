@@ -16,9 +16,9 @@ from crossward.ledger.file import FILE_NAME, Ledger
 from crossward.ledger.lines import read_events
 from crossward.ledger.vertical_events import PartiesMet, PartyAbsent, StepAsked, StepDone, StepFailed
 from crossward.protocol.vertical.messages import BLIND, COMBINE, FINISH, HELLO, PIN
+from crossward.protocol.vertical.program import Step, program
 from crossward.report.vertical.history import VerticalHistory, read_vertical
 from crossward.report.views import write_report
-from strategies.vertical.program import Step, program
 
 NAMES = ("Harbour Heart", "Laboratory", "Millbrook")
 HOLDS = ("notes", "labs", "vitals")

@@ -19,6 +19,7 @@ from crossward.machine.files import write_atomic
 
 State = dict[str, NDArray[Any]]
 Floats = NDArray[np.float32]
+LARGEST = 1e6  # of what parties send each other; embeddings have an L2 norm of vertical.clip, before noise
 
 
 def to_bytes(array: NDArray[Any]) -> bytes:
@@ -28,27 +29,32 @@ def to_bytes(array: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def from_bytes(data: bytes, what: str, shape: tuple[int | None, int]) -> Floats:
-    """An array float32 of ``shape`` that another party sent; None: of any length.
+def from_bytes(
+    data: bytes, what: str, shape: tuple[int | None, int], kind: type[np.generic] = np.float32, missing: bool = False
+) -> NDArray[Any]:
+    """An array of ``shape`` and type ``kind`` that another party sent; None: of any length.
 
     Raises
     ------
     PartyError
-        it is something else, or holds values that are not finite (but NaN where ``shape`` has one column).
+        it is something else, or holds values that are not finite (NaN may be where ``missing``) or beyond ``LARGEST``.
     """
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, MemoryError) as error:
         raise PartyError(f"{what} are no array ({type(error).__name__})") from None
     if isinstance(array, np.ndarray) and array.ndim == 2 and shape[0] is None:
         shape = (len(array), shape[1])
-    if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.shape != shape:
+    if not isinstance(array, np.ndarray) or array.dtype != kind or array.shape != shape:
         found = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else "several arrays"
         raise PartyError(
-            f"{what} are {found}, expected float32 {list(shape)}: run one release and one config everywhere"
+            f"{what} are {found}, expected {np.dtype(kind)} {list(shape)}: run one release and one config everywhere"
         )
-    if np.isinf(array).any() or (shape[1] > 1 and np.isnan(array).any()):
-        raise PartyError(f"{what} hold values that are not finite")
+    if kind is np.float32:
+        if np.isinf(array).any() or (not missing and np.isnan(array).any()):
+            raise PartyError(f"{what} hold values that are not finite")
+        if array.size and np.nanmax(np.abs(array), initial=0.0) > LARGEST:
+            raise PartyError(f"{what} hold values beyond {LARGEST:g}, with which no model can be trained")
     return array
 
 

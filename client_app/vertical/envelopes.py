@@ -33,21 +33,23 @@ class Mail:
         self.outbox: list[Envelope] = []
 
     def send(self, receiver: str, kind: str, pieces: Iterable[bytes]) -> None:
-        """Seal ``pieces`` to ``receiver``, each as an envelope of its own."""
-        for number, plain in enumerate(pieces):
+        """Seal ``pieces`` to ``receiver``, each as an envelope, numbered on from those of the kind before."""
+        before = sum((one.receiver, one.kind) == (receiver, kind) for one in self.outbox)
+        for number, plain in enumerate(pieces, before):
             empty = Envelope(self.keys.name, receiver, kind, self.step, number, b"")
             data = seal(self.parties[receiver].key, plain, empty.label(self.keys.lineage))
             sealed = empty._replace(data=data)
             signature = self.keys.identity.sign(sealed.signed_bytes(self.keys.lineage))
             self.outbox.append(sealed._replace(signature=signature))
 
-    def opened(self, inbox: Iterable[Envelope], kind: str) -> dict[str, list[bytes]]:
-        """The pieces of each sender's envelopes of a ``kind``, in order.
+    def opened(self, inbox: Iterable[Envelope], kind: str, pieces_each: int = 0) -> dict[str, list[bytes]]:
+        """The pieces of each sender's envelopes of a ``kind``, in order; ``pieces_each`` of each sender, 0: any number.
 
         Raises
         ------
         PartyError
-            one is not to this party, not from a party, not signed by its sender, does not open, or pieces lack.
+            one is not to this party, not from a party, not signed by its sender, or does not open; or pieces are too
+            few or many.
         """
         found: dict[str, dict[int, bytes]] = defaultdict(dict)
         for one in inbox:
@@ -56,6 +58,8 @@ class Mail:
         for sender, pieces in found.items():
             if sorted(pieces) != list(range(len(pieces))):
                 raise PartyError(f"of the envelopes {kind!r} of {sender!r} some are missing")
+            if pieces_each and len(pieces) != pieces_each:
+                raise PartyError(f"{sender!r} sent {len(pieces)} envelopes {kind!r}, expected {pieces_each}")
         return {sender: [pieces[number] for number in sorted(pieces)] for sender, pieces in found.items()}
 
     def _open(self, one: Envelope) -> bytes:

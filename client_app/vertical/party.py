@@ -15,16 +15,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from client_app.state.locks import exclusive
+from client_app.vertical.bounds import check_parties, check_settings, check_step, settings_in
 from client_app.vertical.envelopes import Mail
 from client_app.vertical.errors import PartyError
 from client_app.vertical.keys import PartyKeys
 from client_app.vertical.records import StepRecords
 from crossward.config.run_config import RunConfig
 from crossward.machine.files import write_atomic
-from crossward.protocol.vertical.messages import HELLO, Answer, Done, Facts, Introduction, Work
+from crossward.protocol.vertical.messages import HELLO, Answer, Done, Envelope, Facts, Introduction, Work
 from data.party import PartyData
 
-PINNED, DESCRIBED = "data.sha256", "party.json"
+PINNED, DESCRIBED, LOCK = "data.sha256", "party.json", "lock"
+PATIENCE = 3600.0  # seconds that a step asked for again waits for the first to be done
 
 
 @dataclass
@@ -95,62 +98,51 @@ class Party:
         return self.has_outcome
 
     def act(self, work: Work) -> Answer:
-        """Do a step, or answer as it did before.
+        """Do a step, or answer as it did before; one step at a time, also where nodes share the folder.
 
         Raises
         ------
         PartyError
             it cannot be done; the text says why and what to do.
         """
-        began = self.clock()
-        if work.action == HELLO:
-            return Done(
-                work.lineage, work.task, work.step, self.keys.name, self.clock() - began, introduction=self.introduce()
-            )
+        began, outbox, facts = self.clock(), tuple[Envelope, ...](), Facts()
+        own = self.introduce()
+        if work.action != HELLO:
+            busy = PartyError(f"this party is still busy with another step: ask for step {work.step} again")
+            with exclusive(self.folder / LOCK, busy, self._unwritten, PATIENCE):
+                facts, outbox = self._answered(work)
+        return Done(
+            *(work.lineage, work.task, work.step, self.keys.name, self.clock() - began, facts, outbox),
+            introduction=own if work.action == HELLO else None,
+        )
+
+    def _answered(self, work: Work) -> tuple[Facts, tuple[Envelope, ...]]:
+        """Facts and envelopes of a step, which is on disk by now."""
         records = StepRecords(self.folder / "steps")
         if (found := records.find(work.step, work.action, work.round)) is not None:
-            facts, outbox = found
-            return Done(work.lineage, work.task, work.step, self.keys.name, self.clock() - began, facts, outbox)
-        self._check_parties(work)
+            return found
+        check_parties(self.config, work, self.introduce(), self.folder / "parties")
+        check_step(self.config, work, self.keys.name)
+        self._describe(work)
         turn = Turn(work, Mail(self.keys, work.parties, work.step))
         self.action_of(work.action)(self, turn)
-        done = Done(
-            work.lineage,
-            work.task,
-            work.step,
-            self.keys.name,
-            self.clock() - began,
-            turn.facts,
-            tuple(turn.mail.outbox),
-        )
-        records.keep(done, work.action, work.round)
-        return done
+        outbox = tuple(turn.mail.outbox)
+        records.keep(work.step, work.action, work.round, turn.facts, outbox)
+        return turn.facts, outbox
+
+    def _unwritten(self, error: OSError) -> PartyError:
+        return PartyError(f"{self.folder} cannot be written ({error.strerror}): check its owner and the disk")
 
     def introduce(self) -> Introduction:
         """This party as it introduces itself."""
         return self.keys.introduce(self.holds, self.has_outcome)
 
-    def _check_parties(self, work: Work) -> None:
-        """The parties that the aggregator names include this one as it is, and do not change from step to step."""
-        own = next((one for one in work.parties if one.name == self.keys.name), None)
-        if own != self.introduce():
-            raise PartyError(
-                f"the aggregator does not pass on this party's introduction as it was signed (party {self.keys.name!r})"
-            )
-        if sum(one.outcome for one in work.parties) != 1:
-            raise PartyError("the aggregator names no party, or several, that have the outcome")
-        self._describe(work)
-        path = self.folder / "parties"
-        text = "\n".join(sorted(one.signed_bytes(work.lineage).decode() for one in work.parties)) + "\n"
-        if not path.exists():
-            write_atomic(path, text)
-        elif path.read_text() != text:
-            raise PartyError("the aggregator names other parties than before in this run: start a new one")
-
     def _describe(self, work: Work) -> None:
-        """Write what whoever opens this folder later has to know of the run."""
+        """Write what whoever opens this folder later has to know of the run; its settings stay as they are."""
         path = self.folder / DESCRIBED
-        if not path.exists():
+        if path.exists():
+            check_settings(self.config, settings_in(path))
+        else:
             facts = {
                 "lineage": work.lineage,
                 "party": self.keys.name,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from client_app.vertical.errors import PartyError
 from crossward.machine.files import write_atomic
-from crossward.protocol.vertical.messages import Done, Envelope, Facts
+from crossward.protocol.vertical.messages import Envelope, Facts
 
 _FORMAT = 1
 
@@ -67,11 +67,11 @@ class StepRecords:
             )
         return head["facts"], tuple(out)
 
-    def keep(self, done: Done, action: str, round_: int) -> None:
+    def keep(self, step: int, action: str, round_: int, facts: Facts, outbox: tuple[Envelope, ...]) -> None:
         """Write the record of a step."""
-        rows = [[e.sender, e.receiver, e.kind, e.step, e.number, len(e.data), e.signature.hex()] for e in done.outbox]
-        head = {"format": _FORMAT, "action": action, "round": round_, "facts": done.facts, "envelopes": rows}
+        rows = [[e.sender, e.receiver, e.kind, e.step, e.number, len(e.data), e.signature.hex()] for e in outbox]
+        head = {"format": _FORMAT, "action": action, "round": round_, "facts": facts, "envelopes": rows}
         text = json.dumps(head).encode()
         self.folder.mkdir(parents=True, exist_ok=True)
-        content = len(text).to_bytes(8, "little") + text + b"".join(e.data for e in done.outbox)
-        write_atomic(self._path(done.step), content, private=True)
+        content = len(text).to_bytes(8, "little") + text + b"".join(e.data for e in outbox)
+        write_atomic(self._path(step), content, private=True)

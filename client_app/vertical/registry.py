@@ -2,7 +2,7 @@
 
 Functions are named and imported when a step asks for them: most steps need no model, and importing one takes seconds.
 
-Not for: the functions (``client_app.vertical.actions``), the order of steps (``strategies.vertical.program``).
+Not for: the functions (``client_app.vertical.actions``), the order of steps (``crossward.protocol.vertical.program``).
 """
 
 from __future__ import annotations

@@ -89,12 +89,17 @@ class Party:
             raise AlignmentError("a party declares another set than before: begin the alignment anew at all parties")
         write_atomic(path, text)
 
-    def receive(self, message: bytes) -> str | None:
-        """Keep one batch; whose set it is once all of that set is there, else None."""
+    def receive(self, message: bytes, sender: str | None = None) -> str | None:
+        """Keep one batch; whose set it is once all of that set is there, else None.
+
+        ``sender`` is the party that signed it, where that is known: it is the one that the set comes from.
+        """
         one = Batch.decode(message)
         origin, declared = one.origin, self._declared()
         if one.lineage != self.ring.lineage or one.hop != self.ring.hop(origin, self.name):
             raise AlignmentError(f"a set of {origin} from another run, or for another party, arrived at {self.name}")
+        if sender is not None and sender != self.ring.sender(origin, self.name):
+            raise AlignmentError(f"{sender} sends the set of {origin}, which comes from another party")
         if one.size != declared[origin].size:
             raise AlignmentError(f"a set of {one.size:,} of {origin}, who declared {declared[origin].size:,}")
         there = self._arrived(origin)

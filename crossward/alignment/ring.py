@@ -79,6 +79,10 @@ class Ring:
         at = route.index(party)
         return route[at + 1] if at + 1 < len(route) else None
 
+    def sender(self, origin: str, party: str) -> str:
+        """From whom ``party`` receives the set of ``origin``."""
+        return self.route(origin)[self.hop(origin, party) - 1]
+
     def hop(self, origin: str, party: str) -> int:
         """How many have raised the set of ``origin`` when ``party`` receives it: 1 to the number of parties."""
         self.number(party)

@@ -31,6 +31,7 @@ from crossward.config.schedule import Schedule
 from crossward.config.settings import SettingsError, keyed, read_settings
 from crossward.config.strategy_settings import StrategySettings
 from crossward.config.train_settings import EngineSettings, TrainSettings
+from crossward.config.vertical_checks import check_vertical
 from crossward.config.vertical_settings import VerticalSettings
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class RunConfig:
                 raise SettingsError(f"{where}: {unknown_key(key)}")
         sections: dict[str, Any] = {name: read_settings(kind, values, where) for name, kind in SECTIONS.items()}
         config = cls(**sections)
+        check_vertical(config, where)
         if config.run.profile:
             config = profile_run(config, where)
         check_private(config, where)

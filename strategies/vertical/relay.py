@@ -4,7 +4,7 @@ Every answer is on disk, with its line in the ledger, before anybody is sent wha
 on with the step it stood at, and a party that is asked again answers from its own record of the step. Parties may
 come, go and restart at any moment; a step that need not wait for all goes on without those that are away.
 
-Not for: what the steps are (``strategies.vertical.program``), or anything that is inside an envelope.
+Not for: what the steps are (``crossward.protocol.vertical.program``), or anything that is inside an envelope.
 """
 
 from __future__ import annotations
@@ -25,7 +25,19 @@ from crossward.ledger.lines import read_line
 from crossward.ledger.vertical_events import PartiesMet, PartyAbsent, StepAsked, StepDone, StepFailed
 from crossward.ledger.vertical_state import VerticalState, fold_vertical
 from crossward.protocol.parts import Part, PartHead, ProtocolError
-from crossward.protocol.vertical.messages import HELLO, INPUTS, STALE, STEP, Done, Envelope, Introduction, NotDone, Work
+from crossward.protocol.vertical.messages import (
+    HELLO,
+    INPUTS,
+    MALFORMED,
+    STALE,
+    STEP,
+    Done,
+    Envelope,
+    Introduction,
+    NotDone,
+    Work,
+)
+from crossward.protocol.vertical.program import Step, program
 from crossward.protocol.vertical.wire import (
     introduction_from,
     introduction_text,
@@ -37,10 +49,9 @@ from strategies.exchange.replies import Replies
 from strategies.history.journal import Journal
 from strategies.history.state import RunError
 from strategies.vertical.checks import check_envelopes, check_introduction, ring
-from strategies.vertical.program import Step, program
+from strategies.vertical.nodes import Nodes
 
 ATTEMPTS = 3  # failures of a party in one step before the step does without it, or the run ends
-PAUSE = 5.0  # seconds before a party that failed is asked again
 Observer = Callable[[Event, VerticalState], None]
 
 
@@ -82,10 +93,9 @@ class Relay:
         self.steps = program(settings, parties)
         self._resumed, self._task = self.state.sessions > 0, self.state.first_task
         self._replies = Replies()
-        self._nodes: dict[int, str] = {}  # the party at each node, empty before it has introduced itself
+        self._nodes = Nodes()
         self._met: dict[str, Introduction] = {}
         self._flights: dict[str, Flight] = {}
-        self._pauses: dict[int, float] = {}
         self._step_began = self._progress = 0.0
         if self.state.met is not None:
             for text in self.state.met.introductions:
@@ -127,20 +137,16 @@ class Relay:
         for message in self._replies.pull(grid, list(self._flights)):
             moved = True
             self._take(message)
-        if moved:
-            self._progress = self.clock.now()
-        else:
+        if not moved:
             self._overdue(step)
             self.clock.pause(self.strategy.poll_seconds, self._next_moment(step))
 
     def _meet(self, grid: Grid) -> None:
         """Record who joined and left; whoever joins introduces itself first."""
-        present = set(grid.get_node_ids())
-        for node in sorted(present - self._nodes.keys()):
-            self._nodes[node] = ""
+        joined, left = self._nodes.meet(set(grid.get_node_ids()))
+        for node in joined:
             self._record(Joined(node=str(node)))
-        for node in sorted(self._nodes.keys() - present):
-            party = self._nodes.pop(node)
+        for node, party in left:
             self._record(Left(node=str(node), hospital=party))
             for message, flight in list(self._flights.items()):
                 if flight.node == node:
@@ -149,10 +155,8 @@ class Relay:
     # ------------------------------------------------------------------ asking
 
     def _ask(self, grid: Grid, step: Step) -> None:
-        now, busy = self.clock.now(), {flight.node for flight in self._flights.values()}
-        for node, party in self._nodes.items():
-            if node in busy or self._pauses.get(node, 0.0) > now:
-                continue
+        busy = {flight.node for flight in self._flights.values()}
+        for node, party in self._nodes.free(busy, self.clock.now()):
             if not party:
                 self._send(grid, self.steps[0], node, "")
             elif self._wanted(step, party):
@@ -229,21 +233,25 @@ class Relay:
         flight = self._flights.pop(message.metadata.reply_to_message_id, None)
         if flight is None or flight.node not in self._nodes:
             return
+        if flight.party:
+            self._progress = self.clock.now()
         if message.has_error():
             self._fail(flight, "failed", f"Flower reports: {message.error.reason}")
             return
         try:
             answer = read_answer(message.content)
-            if (answer.lineage, answer.task, answer.step) != (self.journal.lineage, flight.task, flight.step.number):
+            if isinstance(answer, NotDone) and answer.kind == MALFORMED:  # what it could not read it cannot name
+                self._fail(flight, answer.kind, answer.reason)
+            elif (answer.lineage, answer.task, answer.step) != (self.journal.lineage, flight.task, flight.step.number):
                 raise ProtocolError("the answer is to another task")
-            if isinstance(answer, NotDone):
+            elif isinstance(answer, NotDone):
                 self._fail(flight, answer.kind, answer.reason)
             elif flight.step.action == HELLO:
                 self._introduce(flight, answer)
             else:
                 self._accept(flight, answer)
         except ProtocolError as error:
-            self._fail(flight, "malformed", str(error))
+            self._fail(flight, MALFORMED, str(error))
 
     def _introduce(self, flight: Flight, done: Done) -> None:
         one = done.introduction
@@ -258,11 +266,8 @@ class Relay:
             )
         if known is None and self.state.met is not None:
             raise ProtocolError(f"{one.name!r} is not one of the parties of this run")
-        self._nodes[flight.node] = one.name
-        for node, party in list(self._nodes.items()):
-            if party == one.name and node != flight.node:
-                self._nodes[node] = ""  # a party that has restarted; its earlier node will disconnect
-        self._met[one.name] = one
+        self._nodes.introduced(flight.node, one.name)
+        self._met[one.name], self._progress = one, self.clock.now()
         if self.state.met is None and len(self._met) == self.count:
             ordered, holder = ring(tuple(self._met.values()))
             self._record(
@@ -305,8 +310,8 @@ class Relay:
         )
 
     def _fail(self, flight: Flight, kind: str, reason: str) -> None:
-        self._pauses[flight.node] = self.clock.now() + PAUSE
         step, party = flight.step, flight.party
+        by_node = self._nodes.failed(flight.node, self.clock.now())
         failed = StepFailed(
             task=flight.task,
             step=step.number,
@@ -315,15 +320,23 @@ class Relay:
             party=party,
             kind=kind,
             reason=reason,
-            attempt=self.state.failures[step.number, party] + 1,
+            attempt=self.state.failures[step.number, party] + 1 if party else by_node,
         )
         self._record(failed)
-        if self.state.failures[step.number, party] < ATTEMPTS:
+        if failed.attempt < ATTEMPTS:
             return
-        who = party or f"the node {flight.node}"
-        if step.waits:
-            raise RunError(f"{who} cannot do step {step.number} ({step.action}): {reason}")
-        self._without(step, party, reason)
+        if not party:
+            self._without_node(flight.node, reason)
+        elif step.waits:
+            raise RunError(f"{party} cannot do step {step.number} ({step.action}): {reason}")
+        else:
+            self._without(step, party, reason)
+
+    def _without_node(self, node: int, reason: str) -> None:
+        """A node does not introduce itself: the run goes on as long as others are, or may be, all parties."""
+        if self.state.met is None and self._nodes.hopeful() < self.count:
+            raise RunError(f"the node {node} cannot introduce itself: {reason}")
+        log(INFO, "The run does without the node %s, which is no party of it: %s", node, reason)
 
     # ------------------------------------------------------------------ waiting
 
@@ -358,7 +371,7 @@ class Relay:
     def _next_moment(self, step: Step) -> float:
         now = self.clock.now()
         moments = [self._progress + self.strategy.stall_seconds, *(f.deadline for f in self._flights.values())]
-        moments += [pause for pause in self._pauses.values() if pause > now]
+        moments += self._nodes.pauses(now)
         if not step.waits:
             moments.append(self._step_began + self.settings.max_wait)
         return min(max(moment, now) for moment in moments) + 1e-3

@@ -10,8 +10,8 @@ import pytest
 from crossward.config.vertical_settings import VerticalSettings
 from crossward.ledger.vertical_events import StepFailed
 from crossward.ledger.vertical_state import VerticalState
+from crossward.protocol.vertical.program import program
 from server_app.vertical_progress import VerticalProgress
-from strategies.vertical.program import program
 
 
 def test_events_are_lines_with_their_time(capsys: pytest.CaptureFixture[str]) -> None:

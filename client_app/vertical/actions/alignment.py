@@ -8,8 +8,11 @@ Not for: the protocol and what it hides (``docs/alignment.md``).
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +64,8 @@ def raise_sets(party: Party, turn: Turn) -> None:
     """Raise the sets that have arrived, and send each on; the label holder keeps what ends with it."""
     aligner = _aligner(party, turn)
     if turn.work.round == 1:
-        found = turn.mail.opened(turn.work.inbox, DECLARED)
-        declared = [Declared.decode(one) for pieces in found.values() for one in pieces]
+        found = turn.mail.opened(turn.work.inbox, DECLARED, 1)
+        declared = [_of(name, Declared.decode(one)) for name, (one,) in found.items()]
         aligner.agree([Declared.decode(_declared(party).read_bytes()), *declared])
     _receive(party, turn, aligner)
 
@@ -70,20 +73,34 @@ def raise_sets(party: Party, turn: Turn) -> None:
 def _receive(party: Party, turn: Turn, aligner: Aligner) -> None:
     """Take in sets and receipts of the step before, raise the sets, and pass sets and receipts on."""
     receipts: list[Receipt] = []
-    for pieces in turn.mail.opened(turn.work.inbox, SET).values():
-        for origin in filter(None, [aligner.receive(piece) for piece in pieces]):
+    for sender, pieces in turn.mail.opened(turn.work.inbox, SET).items():
+        for origin in filter(None, [aligner.receive(piece, sender) for piece in pieces]):
             if origin == party.keys.name:
                 continue
             receipts.append(aligner.raise_set(origin))
             if (receiver := aligner.ring.next(origin, party.keys.name)) is not None:
                 turn.mail.send(receiver, SET, aligner.messages(origin))
     if turn.holder == party.keys.name:
-        for pieces in turn.mail.opened(turn.work.inbox, RECEIPTS).values():
-            receipts.extend(map(Receipt.decode, pieces))
+        for name, pieces in turn.mail.opened(turn.work.inbox, RECEIPTS).items():
+            receipts.extend(_by(name, Receipt.decode(piece)) for piece in pieces)
     elif receipts:
         turn.mail.send(turn.holder, RECEIPTS, [receipt.encode() for receipt in receipts])
     text = b"\n".join(receipt.encode() for receipt in receipts)
     write_atomic(_receipts_path(party, turn.work.step), text, private=True)
+
+
+def _of(sender: str, one: Declared) -> Declared:
+    """A declaration, if it is of its sender's own set."""
+    if one.origin != sender:
+        raise PartyError(f"{sender!r} declares a set of {one.origin!r}")
+    return one
+
+
+def _by(sender: str, one: Receipt) -> Receipt:
+    """A receipt, if its sender raised the set."""
+    if one.party != sender:
+        raise PartyError(f"{sender!r} sends a receipt of {one.party!r}")
+    return one
 
 
 def match(party: Party, turn: Turn) -> None:
@@ -101,11 +118,11 @@ def match(party: Party, turn: Turn) -> None:
 
 
 def pin(party: Party, turn: Turn) -> None:
-    """Keep the rows of the common patients; report their number, and send the others a digest of them."""
+    """Keep the rows of the common patients; report their number, and prove to the others that they are the same."""
     if turn.holder == party.keys.name:
         message = (party.folder / "positions").read_bytes()
     else:
-        found = turn.mail.opened(turn.work.inbox, POSITIONS)
+        found = turn.mail.opened(turn.work.inbox, POSITIONS, 1)
         if set(found) != {turn.holder}:
             raise PartyError(f"positions of common patients did not come from {turn.holder!r} alone")
         message = found[turn.holder][0]
@@ -120,26 +137,32 @@ def pin(party: Party, turn: Turn) -> None:
     write_atomic(party.folder / COMMON, buffer.getvalue(), private=True)
     write_atomic(party.folder / DIGEST_FILE, aligned.digest, private=True)
     for other in turn.others:
-        turn.mail.send(other, DIGEST, [aligned.digest.encode()])
+        turn.mail.send(other, DIGEST, [_proof(aligned.digest, party.keys.name)])
     turn.facts["common patients"] = len(aligned.rows)
     logger.info("%d patients are in common", len(aligned.rows))
 
 
+def _proof(digest: str, name: str) -> bytes:
+    """What shows others that party ``name`` has this digest, and cannot be sent back as one's own."""
+    return hmac.new(digest.encode(), name.encode(), hashlib.sha256).digest()
+
+
 def check_same(party: Party, turn: Turn) -> None:
-    """Every party sent the digest that this one has: they mean the same patients, in the same order.
+    """Every party has the digest that this one has: they mean the same patients, in the same order.
 
     Raises
     ------
     PartyError
-        one sent another, or none.
+        one has another, or sent none.
     """
-    own = (party.folder / DIGEST_FILE).read_bytes()
+    own = (party.folder / DIGEST_FILE).read_text()
     found = turn.mail.opened(turn.work.inbox, DIGEST)
-    if other := sorted(name for name in turn.others if found.get(name) != [own]):
+    if other := sorted(name for name in turn.others if found.get(name) != [_proof(own, name)]):
         raise PartyError(
-            f"{', '.join(other)} did not send this party's digest of the common patients: a set was changed, or "
+            f"{', '.join(other)} has not this party's digest of the common patients: a set was changed, or "
             "another party's data have changed during the alignment. Nothing was sent; start a new run"
         )
+    shutil.rmtree(party.folder / "alignment", ignore_errors=True)  # its secret and the sets together answer guesses
 
 
 def common_rows(party: Owner) -> NDArray[np.int64]:

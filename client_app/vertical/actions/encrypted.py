@@ -103,7 +103,7 @@ def open_products(party: Party, turn: Turn) -> None:
     Disclosure(party.config.vertical.dim, spent=spent).after(COLUMNS)
     Disclosure(len(common_rows(party)), spent=spent).after(COLUMNS)  # of the gradients, which are products of h^T
     for kind, answer in ((MASKED_GRADIENT, OPENED_GRADIENT), (MASKED_PRODUCT, OPENED_PRODUCT)):
-        found = turn.mail.opened(turn.work.inbox, kind)
+        found = turn.mail.opened(turn.work.inbox, kind, 1)
         if set(found) - {turn.holder}:
             raise PartyError("masked products from a party that has no outcome")
         for pieces in found.values():
@@ -156,9 +156,7 @@ def _sealed_path(party: Party, turn: Turn, name: str, piece: int) -> Path:
 
 
 def _keep_sealed(party: Party, turn: Turn) -> None:
-    for name, pieces in turn.mail.opened(turn.work.inbox, SEALED).items():
-        if len(pieces) != 3:
-            raise PartyError(f"{name!r} sent {len(pieces)} pieces of encrypted embeddings, expected 3")
+    for name, pieces in turn.mail.opened(turn.work.inbox, SEALED, 3).items():
         for number, piece in enumerate(pieces):
             write_atomic(_sealed_path(party, turn, name, number), piece, private=True)
 
@@ -183,7 +181,7 @@ def _mask_path(party: Party, turn: Turn, name: str, kind: str) -> Path:
 def _opened(party: Party, turn: Turn, answer: str, kind: str) -> dict[str, Doubles]:
     """What parties decrypted, without the masks."""
     out = {}
-    for name, pieces in turn.mail.opened(turn.work.inbox, answer).items():
+    for name, pieces in turn.mail.opened(turn.work.inbox, answer, 1).items():
         mask = Mask(_mask_path(party, turn, name, kind).read_bytes())
         out[name] = unmask(_plan(party, kind), mask, pieces[0])
     return out

@@ -57,19 +57,19 @@ def combine(party: Party, turn: Turn) -> None:
     place = _places(rows, len(joint.own))
     for name, part in zip(names, targets(joint, blocks, labels, train, models.CHOICES), strict=True):
         if len(part.rows):
-            positions = place[part.rows].astype(np.float32)[:, None]
+            positions = place[part.rows].astype(np.int32)[:, None]
             turn.mail.send(name, TARGETS, [to_bytes(positions), to_bytes(part.embeddings)])
     turn.facts |= measured(joint, blocks, labels, parts.within(rows).validation, "validation ")
 
 
 def approach(party: Party, turn: Turn) -> None:
     """Take local steps towards the label holder's targets, and send new embeddings."""
-    found = turn.mail.opened(turn.work.inbox, TARGETS)
+    found = turn.mail.opened(turn.work.inbox, TARGETS, 2)
     rows, own = common_rows(party), models.bottom(party, turn.work.step)
     if set(found) - {turn.holder}:
         raise PartyError("targets of embeddings from a party that has no outcome")
     for positions, wanted in [found[turn.holder]] if turn.holder in found else []:
-        at = from_bytes(positions, "positions of targets", (None, 1))[:, 0].astype(np.int64)
+        at = from_bytes(positions, "positions of targets", (None, 1), np.int32)[:, 0]
         count = len(at)
         if len(np.unique(at)) != count or (at < 0).any() or (at >= len(rows)).any():
             raise PartyError("targets for patients who are not in common, or twice for one")
@@ -97,7 +97,7 @@ def trained(
 def received(party: Party, turn: Turn) -> tuple[Blocks, tuple[str, ...]]:
     """The embeddings of each other party, the newest there are; of a party that never sent any, none."""
     rows, dim, own = common_rows(party), party.config.vertical.dim, models.new_bottom(party)
-    found = turn.mail.opened(turn.work.inbox, EMBEDDINGS)
+    found = turn.mail.opened(turn.work.inbox, EMBEDDINGS, 1)
     sent = {name: from_bytes(found[name][0], f"embeddings of {name!r}", (len(rows), dim)) for name in found}
     save(party.folder / BLOCKS, sent)
     return blocks_of(sent, turn.others, rows, len(own), dim), turn.others

@@ -44,10 +44,10 @@ def _said(party: Party, turn: Turn, count: int) -> np.typing.NDArray[np.float32]
     if party.has_outcome:
         said = load(party.folder / "predictions.npz", "the joint model's predictions")["predictions"]
     else:
-        found = turn.mail.opened(turn.work.inbox, PREDICTIONS)
+        found = turn.mail.opened(turn.work.inbox, PREDICTIONS, 1)
         if set(found) != {turn.holder}:
             raise PartyError("predictions to learn from did not come from the label holder alone")
-        said = from_bytes(found[turn.holder][0], "predictions", (count, 1))[:, 0]
+        said = from_bytes(found[turn.holder][0], "predictions", (count, 1), missing=True)[:, 0]
     known = said[~np.isnan(said)]
     if not len(known) or known.min() < 0 or known.max() > 1:
         raise PartyError("the predictions to learn from are none, or lie outside 0 to 1")

@@ -4,7 +4,7 @@ The aggregator asks a party to do a step (:class:`Work`) and hands it the envelo
 the party answers with its own (:class:`Done`) or says why not (:class:`NotDone`). An :class:`Envelope` is sealed to its
 receiver and signed by its sender: of what is in it the aggregator learns the size.
 
-Not for: in which order steps come (``strategies.vertical.program``), what a party does in one
+Not for: in which order steps come (``crossward.protocol.vertical.program``), what a party does in one
 (``client_app.vertical``).
 """
 

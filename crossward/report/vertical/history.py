@@ -17,7 +17,7 @@ from crossward.ledger.events import Event, Finished, Joined, Left, Session
 from crossward.ledger.vertical_events import PartiesMet, PartyAbsent, StepAsked, StepDone, StepFailed
 from crossward.ledger.vertical_state import VerticalState
 from crossward.protocol.vertical.messages import HELLO
-from strategies.vertical.program import Step, program
+from crossward.protocol.vertical.program import Step, program
 
 DONE, UNDER_WAY, LOST = "done", "under way", "lost"  # outcomes beside the kinds of failures
 

@@ -5,13 +5,13 @@ Not for: the same over time (``crossward.report.vertical.timeline``).
 
 from __future__ import annotations
 
+from crossward.protocol.vertical.program import EVERYBODY, Step
 from crossward.report.parts import table
 from crossward.report.svg import duration, escape, size
 from crossward.report.vertical.history import DONE, Span, VerticalHistory
 from crossward.report.vertical.timeline import lanes_of
 from crossward.report.vertical.waiting import waited_for, waits
 from crossward.report.vertical.words import facts, listed, title
-from strategies.vertical.program import EVERYBODY, Step
 
 _MOST = 240  # characters of what parties reported of a step
 

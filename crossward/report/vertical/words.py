@@ -2,7 +2,7 @@
 
 Adding a step to the program is an entry of ``WORDS``.
 
-Not for: which steps there are (``strategies.vertical.program``), what follows from events
+Not for: which steps there are (``crossward.protocol.vertical.program``), what follows from events
 (``crossward.report.vertical.history``).
 """
 

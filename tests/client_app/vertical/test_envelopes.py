@@ -112,11 +112,33 @@ def test_an_aggregator_cannot_introduce_a_party_of_its_own(
         (np.zeros((4, 2), np.float32), r"are float32 \[4, 2\], expected float32 \[3, 2\]"),
         (np.full((3, 2), np.nan, np.float32), "not finite"),
         (np.full((3, 2), np.inf, np.float32), "not finite"),
+        (np.full((3, 2), -2e6, np.float32), "beyond 1e.06"),
     ],
 )
 def test_arrays_of_others_are_checked(array: np.ndarray, message: str) -> None:
     with pytest.raises(PartyError, match=message):
         from_bytes(to_bytes(array), "embeddings", (3, 2))
+
+
+def test_only_what_may_be_missing_is(tmp_path: Path) -> None:
+    one = np.array([[0.5], [np.nan]], np.float32)
+    assert from_bytes(to_bytes(one), "predictions", (2, 1), missing=True)[0, 0] == 0.5
+    with pytest.raises(PartyError, match="embeddings hold values that are not finite"):
+        from_bytes(to_bytes(one), "embeddings", (2, 1))  # with vertical.embedding = 1
+    at = np.array([[16_777_217]], np.int32)  # which a float32 cannot hold
+    assert from_bytes(to_bytes(at), "positions", (None, 1), np.int32)[0, 0] == 16_777_217
+    huge = to_bytes(one).replace(b"(2, 1)", b"(9999999999999, 1)")
+    with pytest.raises(PartyError, match="embeddings are no array"):
+        from_bytes(huge, "embeddings", (2, 1))
+
+
+def test_a_sender_sends_as_many_pieces_as_a_step_has(
+    keys: dict[str, PartyKeys], parties: list[Introduction], sent: tuple[Envelope, ...]
+) -> None:
+    mail = Mail(keys["hospital"], parties, 4)
+    assert mail.opened(sent, "embeddings", 2) == {"clinic": [b"first", b"second"]}
+    with pytest.raises(PartyError, match="'clinic' sent 2 envelopes 'embeddings', expected 1"):
+        mail.opened(sent, "embeddings", 1)
 
 
 def test_rubbish_is_no_array_and_pickles_are_not_read(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ from crossward.ledger.lines import read_line
 from crossward.ledger.vertical_events import PartyAbsent, StepDone, StepFailed
 from crossward.ledger.vertical_state import VerticalState, fold_vertical
 from crossward.protocol.vertical.messages import APPROACH, COMBINE, REPRESENT, Answer, Done, Work
+from crossward.protocol.vertical.program import program
 from crossward.protocol.vertical.wire import read_answer, write_answer
 from server_app.run_folder import RunFolder
 from strategies.history.journal import MemoryJournal
 from strategies.history.state import RunError
-from strategies.vertical.program import program
 from tests.vertical_runs import NAMES, PASSING, SETTINGS, Consortium, own_tables, table
 
 Do = Callable[[], Answer]
