@@ -71,6 +71,11 @@ class Normalisation:
         return unicodedata.normalize("NFKC", kept)  # a mark may have met its letter
 
 
+def own_rules(prefix: str) -> Normalisation:
+    """The rules by which a party spells its identifiers before those that all parties share: without its ``prefix``."""
+    return Normalisation(prefixes=(prefix,) if prefix else ())
+
+
 @dataclass(frozen=True)
 class Spelt:
     """Identifiers in their one spelling.

@@ -1,4 +1,4 @@
-"""``crossward data``: write made-up notes, or check what a hospital's own notes come to.
+"""``crossward data``: write made-up notes, or check what a hospital's own notes, or a party's features, come to.
 
 Not for: reading notes (``data``).
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossward.cli import profile
+from crossward.cli import party_check, profile
 from crossward.cli.common import PATH, USAGE, CommandError, RunConfig, example, failing, say
 from crossward.cli.data_lines import print_findings
 from crossward.machine.text import printable
@@ -97,7 +97,7 @@ def parties(
 @data.command(
     epilog=example(
         "crossward data check notes.csv --run-config 'data.source=csv data.text-column=note' --out notes.html",
-        "Exit codes: 0 the notes can be used (warnings are no failure), 1 they cannot, 2 wrong settings.",
+        "Exit codes: 0 the data can be used (warnings are no failure), 1 they cannot, 2 wrong settings.",
     )
 )
 def check(
@@ -106,7 +106,7 @@ def check(
         typer.Argument(
             click_type=PATH,
             metavar="[PATH]",
-            help="A notes.toml, or the notes in place of data.path.",
+            help="A notes.toml or party.toml, or the notes in place of data.path.",
             show_default=False,
         ),
     ] = None,
@@ -126,8 +126,14 @@ def check(
     ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
-    """Read a hospital's notes and show what a run would get: counts, lengths in tokens, repetitions. Prints no note."""
+    """Read a hospital's notes and show what a run would get: counts, lengths in tokens, repetitions. Prints no note.
+
+    Of a party.toml: patients, features, outcomes, and how identifiers are spelt for the alignment. Prints none.
+    """
     with failing(*_settings_errors(), code=USAGE):
+        if (party := party_check.described(path, hospital, run_config or [])) is not None:
+            party_check.refuse(run_config=run_config, hospitals=hospitals, examples=examples)
+            return party_check.check(party, out, json)
         run = _config(path, run_config or [], hospital)
         if examples and not sys.stdout.isatty():
             raise CommandError("--examples shows notes on a terminal alone, and the output goes elsewhere", USAGE)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from crossward.config.data_settings import DataConfig
-    from data.check.findings import Checked, Findings, Part
+    from data.check.findings import Checked, Findings, Part, WhatWasRead
 
 _MOST = 12  # names in a line
 _SIZES = ("hospital", "part", "notes", "patients", "median", "95 %", "longest")
@@ -29,8 +29,8 @@ def print_findings(found: Findings, config: DataConfig) -> None:
 
     console = Console(width=None if Console().is_terminal else 120, highlight=False)
     title = f"Notes of {config.path or 'the made-up hospitals'} (data.source = {config.source})"
-    sizes = _table(title, _SIZES, "lengths in characters", left=2)
-    texts = _table("Their texts", _TEXTS, _ABOUT_TEXTS.format(room=_room(found)), left=1)
+    sizes = titled_table(title, _SIZES, "lengths in characters", left=2)
+    texts = titled_table("Their texts", _TEXTS, _ABOUT_TEXTS.format(room=_room(found)), left=1)
     for one in found.hospitals:
         sizes.add_row(one.name, "training", *_cells(one.train))
         sizes.add_row("", "held out", *_cells(one.test))
@@ -43,7 +43,8 @@ def print_findings(found: Findings, config: DataConfig) -> None:
         console.print(f"warning: {warning}", markup=False, style="yellow")
 
 
-def _table(title: str, columns: Sequence[str], caption: str, left: int) -> Table:
+def titled_table(title: str, columns: Sequence[str], caption: str, left: int) -> Table:
+    """An empty table; the first ``left`` columns are set to the left."""
     from rich.table import Table
 
     table = Table(title=title, caption=caption, caption_justify="left")
@@ -59,19 +60,24 @@ def _room(found: Findings) -> str:
 
 def lines(found: Findings) -> Iterator[str]:
     """What was read, and what the hospitals' notes are of."""
-    from data.check.reading import described
-
-    read, kept = found.counts.get("read", 0), found.counts.get("kept", 0)
-    yield f"{read:,} notes read, {kept:,} kept" + "".join(f", {n:,} {why}" for why, n in found.left_out.items())
-    yield from described(found.files)
-    if found.unread:
-        yield f"rows that could not be read, such as {'; '.join(found.unread)}, are listed in {found.quarantine}"
-    if unused := kept - sum(one.notes for one in found.hospitals):
+    yield from read_lines(found, "notes")
+    if unused := found.counts.get("kept", 0) - sum(one.notes for one in found.hospitals):
         yield f"{unused:,} of those kept are not used: repeated word for word, without a site, or too many"
     for one in found.hospitals:
         prefix = f"{one.name}: " if len(found.hospitals) > 1 else ""
         for line in _of_hospital(one):
             yield prefix + line
+
+
+def read_lines(found: WhatWasRead, rows: str) -> Iterator[str]:
+    """What was read and left out, what the files are, and where rows that could not be read are listed."""
+    from data.check.reading import described
+
+    read, kept = found.counts.get("read", 0), found.counts.get("kept", 0)
+    yield f"{read:,} {rows} read, {kept:,} kept" + "".join(f", {n:,} {why}" for why, n in found.left_out.items())
+    yield from described(found.files)
+    if found.unread:
+        yield f"rows that could not be read, such as {'; '.join(found.unread)}, are listed in {found.quarantine}"
 
 
 def _of_hospital(one: Checked) -> Iterator[str]:

@@ -68,6 +68,18 @@ def read_party_toml(path: Path) -> PartyConfig:
         raise PartyError(str(error)) from None
 
 
+def is_party_toml(path: Path) -> bool:
+    """Whether the file at ``path`` is a party's, by its name or by ``features``, which no other file here has."""
+    if path.suffix.lower() != ".toml":
+        return False
+    if path.name == FILE:
+        return True
+    try:
+        return path.is_file() and "features" in read_toml(path)
+    except TextError:
+        return False
+
+
 class _Reader(TomlValues):
     """One file's values, each taken once and checked."""
 

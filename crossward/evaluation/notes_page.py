@@ -16,7 +16,7 @@ from crossward.report.bars import Bar, bars_figure
 from crossward.report.document import document
 from crossward.report.parts import section, table, tile
 from crossward.report.svg import escape
-from data.check.findings import Checked, Findings, Lengths
+from data.check.findings import Checked, Findings, Lengths, WhatWasRead
 from data.check.reading import described
 from data.lengths import BUCKETS, bucket_names
 
@@ -35,11 +35,11 @@ def page(found: Findings, config: DataConfig) -> str:
     body = [
         f'<header><div class="title"><h1>Notes of {escape(name)}</h1></div><p>{escape(where)}</p></header>',
         _tiles(found),
-        _warnings(found),
+        warnings_section(found),
         section(
             "What was read, and why rows are left out",
             "Every row that was read is in one of these.",
-            bars_figure(_read(found), "rows by what became of them") + _files(found),
+            bars_figure(read_bars(found), "rows by what became of them") + files_list(found),
         ),
         *(part for one in found.hospitals for part in _hospital(one, several=len(found.hospitals) > 1)),
         "<footer>Drawn by crossward data check. It holds counts of few notes: keep it inside the hospital.</footer>",
@@ -64,21 +64,24 @@ def _tiles(found: Findings) -> str:
     )
 
 
-def _warnings(found: Findings) -> str:
+def warnings_section(found: WhatWasRead) -> str:
+    """A card of what to look at; empty where there is nothing."""
     if not found.warnings:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in found.warnings)
     return f"<section><h2>Worth a look before a run</h2><ul>{items}</ul></section>"
 
 
-def _read(found: Findings) -> list[Bar]:
+def read_bars(found: WhatWasRead) -> list[Bar]:
+    """What became of the rows that were read, a bar each."""
     read = max(found.counts.get("read", 0), 1)
     kept = found.counts.get("kept", 0)
     rows = [Bar("kept", kept, f"{kept:,} ({kept / read:.1%})")]
     return rows + [Bar(why, n, f"{n:,} ({n / read:.1%})", alert=True) for why, n in found.left_out.items()]
 
 
-def _files(found: Findings) -> str:
+def files_list(found: WhatWasRead) -> str:
+    """What each file was found to be, and rows that could not be read."""
     items = [*described(found.files), *(f"not read: {row}" for row in found.unread)]
     items += [f"all rows that were not read: {found.quarantine}"] if found.unread else []
     return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""

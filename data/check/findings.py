@@ -7,7 +7,41 @@ Not for: finding it (``data.check.check``), or showing it (``crossward.cli.data_
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class WhatWasRead(Protocol):
+    """What any check says of the files that it read: see :class:`Findings`."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows read, kept, and left out by reason."""
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Reason -> rows that are not kept."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to look at."""
+
+    @property
+    def files(self) -> dict[str, dict[str, Any]]:
+        """What each file was found to be."""
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The first rows that could not be read."""
+
+    @property
+    def quarantine(self) -> str:
+        """Where all of them are listed."""
+
+
+def left_out(counts: Mapping[str, int]) -> dict[str, int]:
+    """Reason -> rows that are not kept."""
+    return {why: number for why, number in counts.items() if why not in ("read", "kept")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +190,7 @@ class Findings:
     @property
     def left_out(self) -> dict[str, int]:
         """Reason -> rows that are not kept."""
-        return {why: number for why, number in self.counts.items() if why not in ("read", "kept")}
+        return left_out(self.counts)
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""

@@ -36,7 +36,8 @@ def warnings(found: Findings, knows_patients: bool = True) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _share(part: int, whole: int) -> str:
+def share(part: int, whole: int) -> str:
+    """``part`` of ``whole``, with the percentage."""
     return f"{part:,} of {whole:,} ({part / max(whole, 1):.0%})"
 
 
@@ -44,7 +45,7 @@ def _of_reading(found: Findings) -> Iterator[str]:
     read = found.counts.get("read", 0)
     for why, number in found.left_out.items():
         if number > LEFT_OUT * read:
-            yield f"{_share(number, read)} rows are left out: {why}"
+            yield f"{share(number, read)} rows are left out: {why}"
 
 
 def _of_patients(one: Checked, known: bool) -> Iterator[str]:
@@ -70,7 +71,7 @@ def _of_labels(one: Checked) -> Iterator[str]:
         yield f"every note has the label {present[0]}: here a model learns to give one answer"
     for name, number in one.labels.items():
         if 0 < number < RARE * whole:
-            yield f"{_share(number, whole)} notes have the label {name}"
+            yield f"{share(number, whole)} notes have the label {name}"
     missing = [name for name, number in one.held_out_labels.items() if not number and one.labels.get(name)]
     if missing:
         yield f"no held-out note has the label {', '.join(missing)}: nothing can be measured for it"
@@ -80,7 +81,7 @@ def _of_lengths(one: Checked) -> Iterator[str]:
     lengths = one.lengths
     if lengths is None or lengths.share_longer <= TOO_LONG:
         return
-    what = f"{_share(lengths.longer, lengths.measured)} notes are longer than the {lengths.room:,} tokens that fit"
+    what = f"{share(lengths.longer, lengths.measured)} notes are longer than the {lengths.room:,} tokens that fit"
     if lengths.divided:
         yield f"{what} (data.max-tokens = {lengths.max_tokens}): they are divided, and read without what came before"
     else:
@@ -93,17 +94,17 @@ def _of_lengths(one: Checked) -> Iterator[str]:
 def _of_texts(one: Checked) -> Iterator[str]:
     same = one.duplicates
     if same.within > REPEATED * (one.notes + same.within):
-        yield f"{_share(same.within, one.notes + same.within)} notes repeat one of the same patient; each is used once"
+        yield f"{share(same.within, one.notes + same.within)} notes repeat one of the same patient; each is used once"
     if same.across > REPEATED * one.notes:
         yield (
-            f"{_share(same.across, one.notes)} notes have the text of another patient's: templates, or one patient "
+            f"{share(same.across, one.notes)} notes have the text of another patient's: templates, or one patient "
             "under several ids"
         )
     if (alike := same.near_within + same.near_across) > REPEATED * same.sampled:
-        yield f"{_share(alike, same.sampled)} notes are nearly another note: templates, or notes copied forward"
+        yield f"{share(alike, same.sampled)} notes are nearly another note: templates, or notes copied forward"
 
 
 def _of_categories(one: Checked) -> Iterator[str]:
     unmapped = one.common.get("none", 0)
     if one.common and unmapped > UNMAPPED * one.notes:
-        yield f"{_share(unmapped, one.notes)} notes have no common category: map the hospital's own"
+        yield f"{share(unmapped, one.notes)} notes have no common category: map the hospital's own"

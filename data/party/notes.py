@@ -25,6 +25,7 @@ from data.readers.pieces import Counts
 from data.sources import place
 from data.tabular.cohort import Stays, read_cohort
 from data.tabular.kept import patients_with
+from data.tabular.reasons import OUTSIDE_COHORT, OUTSIDE_WINDOW, SUMMARY
 from data.tabular.texts import NO_TIME, seconds
 
 BETWEEN = "\n\n"
@@ -58,7 +59,7 @@ def read(config: PartyConfig, counts: Counts) -> PartyData:
         for at, time, text in zip(*(piece[name].to_pylist() for name in ("at", "seconds", "text")), strict=True):
             texts[at].append((time, text))
     joined = [BETWEEN.join(dict.fromkeys(text for _, text in sorted(found))) for found in texts]
-    return patients_with(stays, np.array([bool(text) for text in joined]), None, (), path, joined)
+    return patients_with(stays, np.array([bool(text) for text in joined]), None, (), path, counts, joined)
 
 
 def _pieces(folder: Path) -> Iterator[pa.Table]:
@@ -72,11 +73,11 @@ def _in_window(pieces: Iterator[pa.Table], stays: Stays, counts: Counts) -> Iter
     for piece in pieces:
         summary = pc.match_substring(pc.utf8_lower(piece["category"]), "discharge")
         summary = pc.or_(summary, pc.equal(piece["kind"], DISCHARGE))
-        piece = counts.keep(piece, pc.invert(summary), "discharge summary, which states the outcome")
+        piece = counts.keep(piece, pc.invert(summary), SUMMARY)
         piece = piece.append_column("at", pa.array(stays.places(piece["patient_id"])))
-        piece = counts.keep(piece, pc.greater_equal(piece["at"], 0), "of a patient outside the cohort")
+        piece = counts.keep(piece, pc.greater_equal(piece["at"], 0), OUTSIDE_COHORT)
         piece = piece.append_column("seconds", pa.array(seconds(piece["time"], end_of_day=True)))
         piece = counts.keep(piece, pc.not_equal(piece["seconds"], NO_TIME), "without a time")
         at, times = piece["at"].to_numpy(), piece["seconds"].to_numpy()
         inside = (times >= stays.start[at]) & (times <= stays.stop[at])
-        yield counts.keep(piece, pa.array(inside), "outside the window")
+        yield counts.keep(piece, pa.array(inside), OUTSIDE_WINDOW)

@@ -29,15 +29,20 @@ from data.readers.pieces import Counts
 from data.sources import place, stamps_of
 
 log = logging.getLogger("crossward.data")
-_COUNTS = "counts.json"
+_COUNTS, _COHORT = "counts.json", "cohort.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What a party has, and how many rows were read and left out for which reason."""
+    """What a party has, how many rows were read and left out for which reason, and what became of its cohort.
+
+    ``cohort`` counts patients, and is empty where the party has none; ``folder`` is the entry of the cache.
+    """
 
     data: PartyData
     counts: dict[str, int]
+    cohort: dict[str, int]
+    folder: Path
 
 
 def load_party(path: Path) -> PartyData:
@@ -63,9 +68,10 @@ def read_party(config: PartyConfig) -> Reading:
     DataError
         see :func:`load_party`.
     """
-    key = digest("party", dataclasses.asdict(config) | {"file": ""}, _stamps(config))
+    key = digest("party 2", dataclasses.asdict(config) | {"file": ""}, _stamps(config))
     folder = cached("party", key, lambda folder: _write(folder, config))
-    return Reading(load(folder), json.loads((folder / _COUNTS).read_text()))
+    counts, cohort = (json.loads((folder / name).read_text()) for name in (_COUNTS, _COHORT))
+    return Reading(load(folder), counts, cohort, folder)
 
 
 def _write(folder: Path, config: PartyConfig) -> None:
@@ -75,6 +81,7 @@ def _write(folder: Path, config: PartyConfig) -> None:
     log.info("%s: %s", config.path, ", ".join(f"{number} {reason}" for reason, number in found.items()))
     save(folder, data)
     (folder / _COUNTS).write_text(json.dumps(found))
+    (folder / _COHORT).write_text(json.dumps(counts.patients))
     write_report(folder, counts.quarantined, counts.facts)
 
 

@@ -34,13 +34,17 @@ _SITE_TABLES = (("icustays", "intime"), ("services", "transfertime"), ("admissio
 
 
 class Counts(collections.Counter[str]):
-    """How many notes were read and why others were left out; which rows could not be read, and what files are like."""
+    """How many notes were read and why others were left out; which rows could not be read, and what files are like.
+
+    ``patients``: what became of those of a party's cohort (``data.tabular.kept``).
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.quarantined: list[BadRow] = []
         self.bad = 0
         self.facts: dict[str, dict[str, Any]] = {}
+        self.patients: dict[str, int] = {}
 
     def quarantine(self, path: Path, line: int, why: str, detail: str = "") -> None:
         """Count a row of ``path`` that was read and cannot be used, under ``why``, and list it with its line."""

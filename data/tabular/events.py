@@ -29,6 +29,7 @@ from data.release_files import columns_of
 from data.tables import find_table, needed_table
 from data.tabular.cohort import Stays, read_cohort
 from data.tabular.kept import patients_with
+from data.tabular.reasons import NOT_USED, OUTSIDE_COHORT, OUTSIDE_WINDOW
 from data.tabular.rows import Rows, Unreported
 from data.tabular.summaries import Summaries
 from data.tabular.texts import NO_TIME, Floats, Ints, by_value, numbers, seconds
@@ -64,7 +65,7 @@ def read(config: PartyConfig, counts: Counts) -> PartyData:
     summaries = reader.summed_up(units, counts)
     names = _names(folder, table, list(units))
     found = [f"{names[item]} {what}" for item in units for what in STATISTICS]
-    return patients_with(stays, summaries.patients(), summaries.table(), found, path)
+    return patients_with(stays, summaries.patients(), summaries.table(), found, path, counts)
 
 
 class _Events:
@@ -135,10 +136,10 @@ class _Events:
 
     def _of_use(self, rows: Rows, piece: pa.Table, items: tuple[str, ...]) -> pa.Table:
         known = self.stays.places(piece[self.column[PATIENT]]) >= 0
-        piece = rows.keep(piece, known, "of a patient outside the cohort")
+        piece = rows.keep(piece, known, OUTSIDE_COHORT)
         names = by_value(piece[self.column[ITEM]], without_decimals)
         used = pc.is_in(names, pa.array(items, pa.string())) if items else pc.not_equal(names, "")
-        return rows.keep(piece, used.to_numpy(zero_copy_only=False), "of an item that is not used")
+        return rows.keep(piece, used.to_numpy(zero_copy_only=False), NOT_USED)
 
     def _in_window(self, rows: Rows, piece: pa.Table) -> _Values | None:
         formats = self.config.times
@@ -147,7 +148,7 @@ class _Events:
         times = seconds(piece[time], formats, end_of_day=True)
         at = self.stays.places(piece[self.column[PATIENT]])
         inside = (times >= self.stays.start[at]) & (times <= self.stays.stop[at])
-        piece = rows.keep(piece, inside, "outside the window")
+        piece = rows.keep(piece, inside, OUTSIDE_WINDOW)
         values = numbers(piece[self.column[VALUE]], self.config.decimal)
         there = ~np.isnan(values)
         piece = rows.keep(piece, there, "without a number")

@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from data.errors import DataError
 from data.party import PartyData
+from data.readers.pieces import Counts
 from data.tabular.cohort import Stays
 from data.tabular.outcomes import UNKNOWN
 from data.tabular.texts import Floats
 
+KEPT = "kept"
 log = logging.getLogger("crossward.data")
 
 
@@ -24,9 +26,12 @@ def patients_with(
     values: Floats | None,
     names: Sequence[str],
     path: Path,
+    counts: Counts,
     notes: Sequence[str] | None = None,
 ) -> PartyData:
     """The patients of ``stays`` where ``has`` holds and, at the label holder, an outcome is known.
+
+    ``counts.patients`` gets what became of every patient of the cohort.
 
     Raises
     ------
@@ -37,10 +42,13 @@ def patients_with(
     known = np.ones_like(has) if stays.outcome is None else stays.outcome != UNKNOWN
     kept &= known
     what = "note" if notes is not None else "value"
-    said = (
-        f"of {len(has)} patients of the cohort {int(kept.sum())} are kept, {int((~has).sum())} have no {what} in their "
-        f"window, {int((has & ~known).sum())} have no outcome"
-    )
+    counts.patients = {
+        KEPT: int(kept.sum()),
+        f"have no {what} in their window": int((~has).sum()),
+        "have no outcome": int((has & ~known).sum()),
+    }
+    others = [f"{number} {why}" for why, number in counts.patients.items() if why != KEPT]
+    said = f"of {len(has)} patients of the cohort {counts.patients[KEPT]} are kept, {', '.join(others)}"
     log.info("%s: %s", path, said)
     if not kept.any():
         raise DataError(

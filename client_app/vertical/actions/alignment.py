@@ -22,7 +22,7 @@ from client_app.vertical.errors import PartyError
 from client_app.vertical.owner import Owner
 from client_app.vertical.party import Party, Turn
 from crossward.alignment.given import Given
-from crossward.alignment.identifiers import Normalisation
+from crossward.alignment.identifiers import own_rules
 from crossward.alignment.psi import Party as Aligner
 from crossward.alignment.receipts import Receipt
 from crossward.alignment.ring import Declared, Ring
@@ -42,8 +42,7 @@ def _aligner(party: Party, turn: Turn) -> Aligner:
 
 
 def _given(party: Party) -> Given:
-    own = Normalisation(prefixes=(party.prefix,) if party.prefix else ())
-    patients = tuple(map(own, party.data.patients))  # what is left is spelt as at every party
+    patients = tuple(map(own_rules(party.prefix), party.data.patients))  # what is left is spelt as at every party
     return Given(patients, party.keys.pepper, padding=max(party.config.vertical.padding, 1))
 
 
@@ -130,7 +129,7 @@ def pin(party: Party, turn: Turn) -> None:
     if len(aligned.rows) < FEWEST:
         raise PartyError(
             f"the parties have {len(aligned.rows)} patients in common, fewer than {FEWEST}: nothing can be learnt from "
-            "so few. Compare the rules of identifiers in each party.toml (`crossward data check`)"
+            "so few. Run `crossward data check party.toml` at each party and compare how identifiers are spelt there"
         )
     buffer = io.BytesIO()
     np.save(buffer, aligned.rows, allow_pickle=False)

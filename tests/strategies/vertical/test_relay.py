@@ -187,7 +187,7 @@ def test_too_large_a_set_and_too_few_common_patients_are_refused(tmp_path: Path)
     with pytest.raises(RunError, match=r"hospital has 160 identifiers .* 150 at most"):
         Consortium(tmp_path / "large", settings={"vertical.most-patients": 150}).run()
     few = own_tables() | {"clinic": table("clinic", [*range(100, 110), *range(600, 700)])}
-    with pytest.raises(RunError, match="have 10 patients in common, fewer than 20"):
+    with pytest.raises(RunError, match=r"have 10 patients in common, fewer than 20.*`crossward data check party.toml`"):
         Consortium(tmp_path / "few", data=few).run()
 
 
