@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from client_app.vertical.errors import PartyError
-from crossward.config.run_config import RunConfig
+from crossward.config.run_config import DEFAULTS, RunConfig
 from crossward.machine.files import write_atomic
 from crossward.protocol.vertical.messages import Introduction, Work
 from crossward.protocol.vertical.program import program
@@ -82,10 +82,10 @@ def check_settings(config: RunConfig, began: Mapping[str, Any]) -> None:
     PartyError
         names those that are not.
     """
-    now = config.by_key()
+    now, before = config.by_key(), DEFAULTS | dict(began)
     kept = [key for key in now if key in KEYS or key.startswith(SECTIONS)]
-    if other := [key for key in kept if key != SERVER_S and began.get(key) != now[key]]:
-        shown = ", ".join(f"{key} ({began.get(key)!r}, now {now[key]!r})" for key in other[:5])
+    if other := [key for key in kept if key != SERVER_S and before[key] != now[key]]:
+        shown = ", ".join(f"{key} ({before[key]!r}, now {now[key]!r})" for key in other[:5])
         raise PartyError(f"the run began at this party with other settings: {shown}. Resume it with those")
 
 

@@ -82,6 +82,9 @@ class LocalParties(LocalDeployment):
         lineage = read_config(folder)["lineage"]
         state = fold_vertical(read_events(folder / FILE_NAME))
         for party, facts in state.reported(FINISH).items():
+            if "auroc" not in facts:
+                self.say(f"{party} held out {facts['patients']:.0f} common patients, all of whom have one outcome")
+                continue
             self.say(
                 f"{party} measured on {facts['patients']:.0f} held-out common patients: AUROC {facts['auroc']:.3f} "
                 f"jointly, {facts['alone auroc']:.3f} alone"

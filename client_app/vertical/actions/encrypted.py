@@ -37,14 +37,19 @@ from crossward.encryption.forward.plan import ProductPlan
 from crossward.encryption.forward.product import Mask, multiply, open_masked, seal, unmask
 from crossward.machine.files import write_atomic
 from crossward.protocol.vertical.messages import (
+    FORWARD,
+    GRADIENT,
     MASKED_GRADIENT,
     MASKED_PRODUCT,
     OPENED_GRADIENT,
     OPENED_PRODUCT,
     SEALED,
 )
+from crossward.protocol.vertical.program import program
 
 COLUMNS = 2  # products of an exchange: of what is unexplained, and of that times the label holder's own prediction
+OPENED_AFTER = {GRADIENT: (MASKED_GRADIENT, OPENED_GRADIENT), FORWARD: (MASKED_PRODUCT, OPENED_PRODUCT)}
+"""What a party opens, and what its answer is called, by the label holder's step before."""
 Doubles = NDArray[np.float64]
 
 
@@ -97,17 +102,22 @@ def gradient(party: Party, turn: Turn) -> None:
 
 
 def open_products(party: Party, turn: Turn) -> None:
-    """A party decrypts what the label holder masked, and counts what that discloses."""
-    key = _own_key(party)
-    spent = (turn.work.round - 1) * COLUMNS
-    Disclosure(party.config.vertical.dim, spent=spent).after(COLUMNS)
+    """A party decrypts what the label holder masked in the step before, once, and counts what that discloses."""
+    settings = party.config.vertical
+    kind, answer = OPENED_AFTER[program(settings, settings.parties)[turn.work.step - 1].action]
+    if other := {one.kind for one in turn.work.inbox} - {kind}:
+        raise PartyError(
+            f"the label holder asks to open {', '.join(sorted(other))} in a step that opens {kind} alone: it would "
+            "have more products than this party counts"
+        )
+    key, spent = _own_key(party), (turn.work.round - 1) * COLUMNS
+    Disclosure(settings.dim, spent=spent).after(COLUMNS)
     Disclosure(len(common_rows(party)), spent=spent).after(COLUMNS)  # of the gradients, which are products of h^T
-    for kind, answer in ((MASKED_GRADIENT, OPENED_GRADIENT), (MASKED_PRODUCT, OPENED_PRODUCT)):
-        found = turn.mail.opened(turn.work.inbox, kind, 1)
-        if set(found) - {turn.holder}:
-            raise PartyError("masked products from a party that has no outcome")
-        for pieces in found.values():
-            turn.mail.send(turn.holder, answer, [open_masked(key, _plan(party, kind), pieces[0])])
+    found = turn.mail.opened(turn.work.inbox, kind, 1)
+    if set(found) - {turn.holder}:
+        raise PartyError("masked products from a party that has no outcome")
+    for pieces in found.values():
+        turn.mail.send(turn.holder, answer, [open_masked(key, _plan(party, kind), pieces[0])])
 
 
 def forward(party: Party, turn: Turn) -> None:

@@ -95,9 +95,17 @@ def trained(
 
 
 def received(party: Party, turn: Turn) -> tuple[Blocks, tuple[str, ...]]:
-    """The embeddings of each other party, the newest there are; of a party that never sent any, none."""
+    """The embeddings of each other party, the newest there are.
+
+    Raises
+    ------
+    PartyError
+        there are none of a party, though every one sent some before any step that trains on them.
+    """
     rows, dim, own = common_rows(party), party.config.vertical.dim, models.new_bottom(party)
     found = turn.mail.opened(turn.work.inbox, EMBEDDINGS, 1)
+    if missing := sorted(set(turn.others) - set(found)):
+        raise PartyError(f"the aggregator passes on no embeddings of {', '.join(missing)}, which every party has sent")
     sent = {name: from_bytes(found[name][0], f"embeddings of {name!r}", (len(rows), dim)) for name in found}
     save(party.folder / BLOCKS, sent)
     return blocks_of(sent, turn.others, rows, len(own), dim), turn.others

@@ -52,7 +52,7 @@ def evaluate_vertical(folder: Path, state: Path | None, say: Callable[[str], Non
 
 def table(rows: list[Measured]) -> Table:
     """The rows as people read them."""
-    shown = Table(title="In-hospital death, predicted from the first day (95 % intervals by patient)")
+    shown = Table(title="In-hospital death, predicted by each model (95 % intervals by patient)")
     for name in ("model", "party"):
         shown.add_column(name)
     for name in ("AUROC", "AUPRC", "Brier", "calibration error", "patients"):
