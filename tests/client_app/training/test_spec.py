@@ -66,6 +66,8 @@ NEEDS = {  # keys that do not go without others
     "strategy.rollback-ratio": {"strategy.rollback-ratio": 2.0},
     "lora.divided": {"lora.ranks": "8,8,8,2"},
     "node.sharding": {"node.engine": "worker-group"},
+    "vertical.epsilon": {"vertical.protection": "noised"},
+    "vertical.protection": {"vertical.epsilon": 8.0},
 }
 
 
@@ -81,7 +83,8 @@ def test_it_comes_back_from_json_as_it_was(partition: int | None) -> None:
 def test_only_what_a_group_is_started_with_decides_which_group_it_is(key: str) -> None:
     needs = {"strategy.weighting": "equal"} | NEEDS.get(key, {}) if key.startswith("privacy.") else NEEDS.get(key, {})
     value = needs.pop(key, None) or changed(key)
-    before = LearnerSpec(RunConfig.read(needs)) if not key.startswith("privacy.") else DEFAULT
+    alone = not key.startswith(("privacy.", "vertical."))  # what these need does not go without them
+    before = LearnerSpec(RunConfig.read(needs)) if alone else DEFAULT
     after = LearnerSpec(RunConfig.read(needs | {key: value}))
     assert after != before
     assert (after.group_key("code") != before.group_key("code")) == (
