@@ -14,15 +14,13 @@ Without ``--python`` ours is measured alone.
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from rich.console import RenderableType
 
@@ -31,6 +29,7 @@ from benchmarks.alignment.ours import alignment
 from benchmarks.harness.command import parse, parser, say, write_json
 from benchmarks.harness.processes import fresh, one_core
 from benchmarks.harness.tables import show, table_of
+from benchmarks.harness.worker import Worker, WorkerError
 from crossward.machine.cores import cores
 from crossward.machine.paths import path_argument
 
@@ -41,55 +40,6 @@ HOW = """Make an environment that has OpenMined's PSI, and name its interpreter:
   python -m benchmarks.alignment --python psi-venv/bin/python"""
 STEPS = ("blind", "raise", "compare", "accept")
 Row = dict[str, Any]
-
-
-class OpenMinedError(Exception):
-    """OpenMined's side cannot be measured; the message says what to do."""
-
-
-class Theirs:
-    """The process that runs OpenMined's PSI, within a ``with``.
-
-    Every call raises :class:`OpenMinedError` when the interpreter lacks it, or the process fails.
-    """
-
-    def __init__(self, python: Path, size: int, common: int) -> None:
-        if not python.is_file():
-            raise OpenMinedError(f"{python} is no Python interpreter.\n{HOW}")
-        self.python = python
-        command = [str(python), "-I", str(WORKER), json.dumps({"size": size, "common": common})]
-        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - see __exit__
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.communicate()
-        self.said.close()
-
-    def answer(self) -> Any:
-        """The next line, read as JSON; the first has the version."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if line:
-            return json.loads(line)
-        code = self.process.wait()
-        self.said.seek(0)
-        said = self.said.read().strip().splitlines()
-        if said and "No module named" in said[-1]:
-            raise OpenMinedError(f"{self.python} has no OpenMined PSI: {said[-1]}.\n{HOW}")
-        raise OpenMinedError("\n".join([f"OpenMined's process ended with code {code}:", *said[-5:]]))
-
-    def round(self) -> dict[str, Row]:
-        """One intersection with every structure: its name -> figures."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("round\n")
-        self.process.stdin.flush()
-        found: dict[str, Row] = self.answer()
-        return found
 
 
 def row(name: str, found: list[Row], size: int) -> Row:
@@ -111,11 +61,16 @@ def our_round(size: int) -> Row:
         return alignment(Path(folder), size, size // 2)
 
 
+def _theirs(python: Path, size: int) -> Worker:
+    """The process that runs OpenMined's PSI; it says its version first."""
+    return Worker(python, WORKER, {"size": size, "common": size // 2}, HOW)
+
+
 def beside(python: Path | None, size: int, rounds: int) -> dict[str, Any]:
     """All rows, and what OpenMined's version is, where it was measured."""
     samples: dict[str, list[Row]] = {}
     versions: dict[str, str] = {}
-    with one_core(), Theirs(python, size, size // 2) if python else nullcontext() as theirs:
+    with one_core(), _theirs(python, size) if python else nullcontext() as theirs:
         if theirs:
             versions = theirs.answer()
         for number in range(rounds):
@@ -167,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(p, argv, size=300, rounds=1)
     try:
         found = beside(args.python, args.size, args.rounds)
-    except OpenMinedError as error:
+    except WorkerError as error:
         print(error, file=sys.stderr)
         return 2
     workers = max(2, cores())

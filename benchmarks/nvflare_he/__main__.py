@@ -20,14 +20,11 @@ SimEnv"), and a provisioned deployment would time its channels, not its encrypti
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from rich.console import RenderableType
@@ -38,6 +35,7 @@ from benchmarks.encryption.ways import Integers, Ours, Way
 from benchmarks.harness.command import parse, parser, say, write_json
 from benchmarks.harness.processes import one_core
 from benchmarks.harness.tables import show, table_of
+from benchmarks.harness.worker import Worker, WorkerError
 from crossward.encryption.aggregator.ckks import CkksArithmetic
 from crossward.encryption.holder.ckks import CkksSealer, make_context
 from crossward.encryption.plan import PRESETS, FieldPlan
@@ -52,64 +50,10 @@ HOW = """Make an environment that has NVFlare, and name its interpreter:
 Row = dict[str, Any]
 
 
-class NVFlareError(Exception):
-    """NVFlare's side cannot be measured; the message says what to do."""
-
-
 def baseline(plan: FieldPlan, value_range: float) -> Integers:
     """Our he-fl baseline: CKKS through the classes that a run with ``encryption.scheme = "ckks"`` uses."""
     secret, public = make_context()
     return Integers("ours, he-fl (ckks)", plan, value_range, CkksSealer(plan, secret), CkksArithmetic(public))
-
-
-class Theirs:
-    """The process that runs NVFlare, within a ``with``; a round whenever it is asked.
-
-    Every call raises :class:`NVFlareError` when the interpreter lacks NVFlare or TenSEAL, or the process fails.
-    """
-
-    def __init__(self, python: Path, asked: dict[str, Any]) -> None:
-        if not python.is_file():
-            raise NVFlareError(f"{python} is no Python interpreter.\n{HOW}")
-        self.python = python
-        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - see __exit__; nobody would read a pipe in time
-        command = [str(python), "-I", str(WORKER), json.dumps(asked)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.communicate()
-        self.said.close()
-
-    def _answer(self) -> Any:
-        """The next line that is an answer: NVFlare and TenSEAL print remarks of their own."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith("answer "):
-                return json.loads(line.removeprefix("answer "))
-        code = self.process.wait()
-        self.said.seek(0)
-        said = self.said.read().strip().splitlines()
-        if said and "No module named" in said[-1]:
-            raise NVFlareError(f"{self.python} cannot run NVFlare: {said[-1]}.\n{HOW}")
-        raise NVFlareError("\n".join([f"NVFlare's process ended with code {code}:", *said[-5:]]))
-
-    def versions(self) -> dict[str, str]:
-        """What it runs, which it says first: package -> version."""
-        found: dict[str, str] = self._answer()
-        return found
-
-    def round(self) -> dict[str, Row]:
-        """A round of every number of tensors: number -> figures."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("round\n")
-        self.process.stdin.flush()
-        found: dict[str, Row] = self._answer()
-        return found
 
 
 def their_row(name: str, found: Sequence[Row], values: int, clients: int) -> Row:
@@ -156,8 +100,8 @@ def measure(python: Path, values: int, clients: int, rounds: int) -> dict[str, A
     weights = weights_of(plan.total_weight, clients)
     asked = {"values": values, "clients": clients, "weights": weights, "tensors": tensors, "spread": SPREAD}
     theirs: dict[str, list[Row]] = {}
-    with one_core(), Theirs(python, asked) as process:
-        versions = process.versions()
+    with one_core(), Worker(python, WORKER, asked, HOW, "answer ") as process:
+        versions = process.answer()
         ways: list[Way] = [baseline(plan, RANGE), Ours("ours, compact (bfv)", plan, rng.bytes(64), RANGE)]
         ours = [Contest(way, deltas) for way in ways]
         for number in range(rounds):
@@ -221,7 +165,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(p, argv, values=9000, clients=2, rounds=1)
     try:
         found = measure(args.python, args.values, args.clients, args.rounds)
-    except NVFlareError as error:
+    except WorkerError as error:
         print(error, file=sys.stderr)
         return 2
     show(*table(found))

@@ -35,7 +35,7 @@ LACKS = "ModuleNotFoundError: No module named 'private_set_intersection'"
 @pytest.mark.parametrize(
     ("script", "message", "help_given"),
     [
-        (f'echo "{LACKS}" >&2; exit 1', "has no OpenMined PSI", True),
+        (f'echo "{LACKS}" >&2; exit 1', "lacks a package", True),
         (
             "echo '{}'; read line; echo 'ValueError: refused' >&2; exit 3",
             "ended with code 3:\nValueError: refused",

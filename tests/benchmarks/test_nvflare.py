@@ -45,7 +45,7 @@ def test_an_interpreter_without_nvflare_is_told_apart_from_one_that_fails(
     lacking = stand_in("echo Traceback >&2; echo \"ModuleNotFoundError: No module named 'nvflare'\" >&2; exit 1")
     assert main([*SIZE, "--python", str(lacking)]) == 2
     output = capsys.readouterr().err
-    assert "cannot run NVFlare: ModuleNotFoundError: No module named 'nvflare'" in output and "pip install" in output
+    assert "lacks a package: ModuleNotFoundError: No module named 'nvflare'" in output and "pip install" in output
 
     failing = stand_in("echo 'answer {}'; read line; echo 'ValueError: refused' >&2; exit 3")
     assert main([*SIZE, "--python", str(failing)]) == 2
