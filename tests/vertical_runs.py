@@ -48,7 +48,7 @@ HOLDER = "hospital"
 WRITTEN = {"clinic": "{:06d}", "hospital": "MRN-{:06d}", "laboratory": "{}", FOURTH: "{:09d}"}
 COMMON = range(100, 220)
 OWN = {"clinic": range(300, 320), "hospital": range(400, 440), "laboratory": range(500, 510), FOURTH: range(600, 630)}
-SETTINGS: dict[str, Any] = {"vertical.exchanges": 1, "vertical.embedding": 4}
+SETTINGS: dict[str, Any] = {"run.scenario": "vertical", "vertical.exchanges": 1, "vertical.embedding": 4}
 
 
 def table(name: str, numbers: Iterable[int], seed: int = 3) -> PartyData:

@@ -1,4 +1,4 @@
-"""Settings of horizontal runs that a vertical run has no use for: one that asks for them is refused, not misled.
+"""Settings that do nothing in a run's scenario, though who sets them counts on them: such a run is refused, not misled.
 
 Not for: the settings of vertical runs (``crossward.config.vertical_settings``).
 """
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crossward.config.encryption_settings import NONE
 from crossward.config.privacy_settings import NO_UNIT
-from crossward.config.scenarios import SCENARIOS
+from crossward.config.scenarios import SCENARIOS, TRANSFER, VERTICAL
 from crossward.config.settings import SettingsError
 from crossward.config.strategy_settings import StrategySettings
+from crossward.config.vertical_settings import SEALED
 
 if TYPE_CHECKING:
     from crossward.config.run_config import RunConfig
@@ -57,7 +58,7 @@ UNFIT = (
 
 
 def check_vertical(config: RunConfig, where: str) -> None:
-    """Refuse a vertical or transfer run with a setting that would do nothing, or has to be another.
+    """Refuse a run with a setting of another scenario that would protect nothing, or has to be another.
 
     Raises
     ------
@@ -65,9 +66,23 @@ def check_vertical(config: RunConfig, where: str) -> None:
         names the setting and what to do.
     """
     if not SCENARIOS[config.run.scenario].data_of_parties:
+        _check_horizontal(config, where)
         return
     for one in UNFIT:
         if one.asked(config):
             raise SettingsError(
                 f"{where}: {one.written(config)} does not go with run.scenario = {config.run.scenario!r}: {one.instead}"
             )
+
+
+def _check_horizontal(config: RunConfig, where: str) -> None:
+    vertical = config.vertical
+    asked = {
+        f"vertical.protection = {vertical.protection!r}": vertical.protection != SEALED,
+        f"vertical.label-epsilon = {vertical.label_epsilon:g}": vertical.label_epsilon > 0,
+    }
+    for written in (text for text, given in asked.items() if given):
+        raise SettingsError(
+            f"{where}: {written} protects nothing in a run with run.scenario = {config.run.scenario!r}: set that to "
+            f"{VERTICAL!r} or {TRANSFER!r}, or use privacy.unit, which protects hospitals' updates"
+        )

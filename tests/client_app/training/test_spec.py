@@ -66,8 +66,9 @@ NEEDS = {  # keys that do not go without others
     "strategy.rollback-ratio": {"strategy.rollback-ratio": 2.0},
     "lora.divided": {"lora.ranks": "8,8,8,2"},
     "node.sharding": {"node.engine": "worker-group"},
-    "vertical.epsilon": {"vertical.protection": "noised"},
-    "vertical.protection": {"vertical.epsilon": 8.0},
+    "vertical.epsilon": {"vertical.protection": "noised", "run.scenario": "vertical"},
+    "vertical.protection": {"vertical.epsilon": 8.0, "run.scenario": "vertical"},
+    "vertical.label-epsilon": {"run.scenario": "vertical"},
 }
 
 

@@ -11,6 +11,7 @@ from crossward.config.node_config import NodeConfig
 from crossward.config.run_config import RunConfig
 from crossward.config.settings import SettingsError
 
+VERTICAL = {"run.scenario": "vertical"}
 NOISED = {"vertical.protection": "noised", "vertical.epsilon": 4.0}
 
 
@@ -23,7 +24,7 @@ NOISED = {"vertical.protection": "noised", "vertical.epsilon": 4.0}
     ],
 )
 def test_a_run_within_the_demands_is_taken_part_in(node: dict[str, Any], run: dict[str, Any]) -> None:
-    check_demands(RunConfig.read(run), NodeConfig.read(node))
+    check_demands(RunConfig.read(VERTICAL | run), NodeConfig.read(node))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_a_run_within_the_demands_is_taken_part_in(node: dict[str, Any], run: di
 )
 def test_a_run_that_asks_for_less_is_refused(node: dict[str, Any], run: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        check_demands(RunConfig.read(run), NodeConfig.read(node))
+        check_demands(RunConfig.read(VERTICAL | run), NodeConfig.read(node))
 
 
 SHOWN = {"vertical.label-epsilon": 2.0}
@@ -56,9 +57,9 @@ SHOWN = {"vertical.label-epsilon": 2.0}
 )
 def test_a_label_holder_bounds_what_tells_outcomes(run: dict[str, Any], allowed: bool) -> None:
     node = NodeConfig.read({"label-epsilon": 2.0})
-    check_demands(RunConfig.read(run), node)  # a party without the outcome has none to protect
+    check_demands(RunConfig.read(VERTICAL | run), node)  # a party without the outcome has none to protect
     if allowed:
-        check_demands(RunConfig.read(run), node, has_outcome=True)
+        check_demands(RunConfig.read(VERTICAL | run), node, has_outcome=True)
     else:
         with pytest.raises(SettingsError, match=r"which tell them outcomes, with vertical.label-epsilon"):
-            check_demands(RunConfig.read(run), node, has_outcome=True)
+            check_demands(RunConfig.read(VERTICAL | run), node, has_outcome=True)
