@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from client_app.cached.mean import CachedMean, Standing
 from client_app.cached.own import OwnCache
 from client_app.state.accumulators import Accumulators
+from client_app.state.heads import keep_head
 from client_app.training.trained import Vector
 from crossward.config.privacy_settings import NO_UNIT
 from crossward.machine.files import write_atomic
@@ -228,9 +229,4 @@ class StateFolder:
 
     def keep_head(self, head: Head) -> None:
         """Append a ledger head that the server sent (``crossward ledger verify --heads``)."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "heads.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"seq": head.seq, "hash": head.hash}) + "\n")
-            file.flush()
-            if self.durable:
-                os.fsync(file.fileno())
+        keep_head(self.folder, head, self.durable)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from client_app.state.heads import keep_head
 from client_app.state.locks import exclusive
 from client_app.vertical.bounds import check_parties, check_settings, check_step, settings_in
 from client_app.vertical.envelopes import Mail
@@ -56,9 +57,9 @@ Action = Callable[["Party", Turn], None]
 class Party:
     """A party of the run ``config``, whose files of the lineage are in ``folder``.
 
-    ``load`` reads its data; ``describe`` says what it holds without reading them: the kind of features, and whether it
-    has the outcome. ``action_of`` gives the function for a step. In a simulation ``simulated`` is its number and that
-    of all.
+    ``load`` reads its data; ``holds`` and ``has_outcome`` say what they are without reading them. ``action_of`` gives
+    the function for a step. In a simulation ``simulated`` is its number and that of all. ``prefix`` stands in front of
+    this party's identifiers.
     """
 
     keys: PartyKeys
@@ -92,11 +93,6 @@ class Party:
             )
         return data
 
-    @property
-    def is_holder(self) -> bool:
-        """Whether this party has the outcome."""
-        return self.has_outcome
-
     def act(self, work: Work) -> Answer:
         """Do a step, or answer as it did before; one step at a time, also where nodes share the folder.
 
@@ -124,6 +120,7 @@ class Party:
         check_parties(self.config, work, self.introduce(), self.folder / "parties")
         check_step(self.config, work, self.keys.name)
         self._describe(work)
+        keep_head(self.folder, work.head)
         turn = Turn(work, Mail(self.keys, work.parties, work.step))
         self.action_of(work.action)(self, turn)
         outbox = tuple(turn.mail.outbox)

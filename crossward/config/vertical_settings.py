@@ -24,8 +24,9 @@ class VerticalSettings:
         default=0,
         metadata={
             "key": "vertical.exchanges",
-            "help": "How often parties improve their representations by what the label holder returns, which tells "
-            "them training patients' outcomes; 0: one-shot. With 'encrypted-forward', how often products are opened.",
+            "help": "How often parties improve their representations by what the label holder returns, which "
+            "reveals training patients' outcomes; 0: one-shot. With 'encrypted-forward', how often products are "
+            "opened.",
             "min": 0,
             "max": 50,
         },

@@ -9,8 +9,7 @@ Not for: what the steps are (``crossward.protocol.vertical.program``), or anythi
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from logging import INFO
 
@@ -24,15 +23,12 @@ from crossward.ledger.events import Event, Finished, Joined, Left, Resumed, Star
 from crossward.ledger.lines import read_line
 from crossward.ledger.vertical_events import PartiesMet, PartyAbsent, StepAsked, StepDone, StepFailed
 from crossward.ledger.vertical_state import VerticalState, fold_vertical
-from crossward.protocol.parts import Part, PartHead, ProtocolError
+from crossward.protocol.parts import ProtocolError
 from crossward.protocol.vertical.messages import (
     HELLO,
-    INPUTS,
     MALFORMED,
-    STALE,
     STEP,
     Done,
-    Envelope,
     Introduction,
     NotDone,
     Work,
@@ -49,6 +45,7 @@ from strategies.exchange.replies import Replies
 from strategies.history.journal import Journal
 from strategies.history.state import RunError
 from strategies.vertical.checks import check_envelopes, check_introduction, ring
+from strategies.vertical.mail import Mail
 from strategies.vertical.nodes import Nodes
 
 ATTEMPTS = 3  # failures of a party in one step before the step does without it, or the run ends
@@ -92,7 +89,7 @@ class Relay:
         self.state: VerticalState = fold_vertical(map(read_line, journal.events()))
         self.steps = program(settings, parties)
         self._resumed, self._task = self.state.sessions > 0, self.state.first_task
-        self._replies = Replies()
+        self._replies, self._mail = Replies(), Mail(journal)
         self._nodes = Nodes()
         self._met: dict[str, Introduction] = {}
         self._flights: dict[str, Flight] = {}
@@ -169,12 +166,10 @@ class Relay:
         return (step.number, party) not in self.state.done
 
     def _send(self, grid: Grid, step: Step, node: int, party: str) -> None:
-        inbox = self._inbox(step, party) if party else ()
-        absent = tuple(name for number, name in self.state.absent if number == step.number - 1)
+        inbox = self._mail.inbox(self.state, step, party) if party else ()
         met = self.state.met
         known = tuple(self._met[name] for name in met.parties) if met is not None else ()
         self._task += 1
-        last = step.number == len(self.steps) - 1
         work = Work(
             self.journal.lineage,
             self._task,
@@ -182,9 +177,7 @@ class Relay:
             step.action,
             step.round,
             self.journal.head(),
-            last,
             known,
-            absent,
             inbox,
         )
         message = Message(write_work(work), node, STEP)
@@ -203,29 +196,6 @@ class Relay:
         now = self.clock.now()
         for message_id in grid.push_messages([message]):
             self._flights[message_id] = Flight(self._task, step, node, party, now, now + self.strategy.task_timeout)
-
-    def _inbox(self, step: Step, party: str) -> tuple[Envelope, ...]:
-        """The envelopes to a party that go with a step, as ``INPUTS`` and ``STALE`` have it."""
-        newest: dict[tuple[str, str], tuple[int, list[Envelope]]] = {}
-        wanted = INPUTS.get(step.action, ())
-        for (number, sender), done in sorted(self.state.done.items()):
-            if number >= step.number or party not in done.receivers or not set(wanted).intersection(done.kinds):
-                continue
-            for one in self._kept(done):
-                if one.receiver == party and one.kind in wanted and (number == step.number - 1 or one.kind in STALE):
-                    if newest.get((sender, one.kind), (-1, []))[0] < number:
-                        newest[sender, one.kind] = (number, [])
-                    newest[sender, one.kind][1].append(one)
-        return tuple(itertools.chain.from_iterable(envelopes for _, (_, envelopes) in sorted(newest.items())))
-
-    def _kept(self, done: StepDone) -> Iterable[Envelope]:
-        facts, payload = self.journal.open(_name(done.step, self._index(done.party)))
-        for row, part in zip(facts["envelopes"], payload, strict=True):
-            sender, receiver, kind, step, number, signature = row
-            yield Envelope(sender, receiver, kind, step, number, bytes(part.data), bytes.fromhex(signature))
-
-    def _index(self, party: str) -> int:
-        return sorted(self._met).index(party)
 
     # ------------------------------------------------------------------ answers
 
@@ -287,9 +257,7 @@ class Relay:
         if (step.number, party) in self.state.done:
             return
         check_envelopes(done, party, self._met[party].public_key, self.journal.lineage, self._met)
-        rows = [[e.sender, e.receiver, e.kind, e.step, e.number, e.signature.hex()] for e in done.outbox]
-        parts = (Part(PartHead("envelope", len(e.data), 8, len(e.data)), e.data) for e in done.outbox)
-        digest = self.journal.keep(_name(step.number, self._index(party)), {"envelopes": rows}, parts)
+        digest = self._mail.keep(step.number, party, self._met, done.outbox)
         self._record(
             StepDone(
                 task=flight.task,
@@ -381,7 +349,3 @@ class Relay:
         self.state.apply(event)
         for observer in self.observers:
             observer(event, self.state)
-
-
-def _name(step: int, index: int) -> str:
-    return f"steps/{step:03d}-{index}"

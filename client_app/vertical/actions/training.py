@@ -1,7 +1,7 @@
 """Steps in which parties learn representations and the label holder trains the joint model on them.
 
-Files in the party's folder: ``bottom.npz``, the label holder's ``joint.npz`` and ``blocks.npz``, the embeddings that it
-has of the others.
+Files in the party's folder: its models as of each step (``client_app.vertical.models``), and at the label holder
+``blocks.npz``, the embeddings that it has of the others.
 
 Not for: the models (``client_app.vertical.learning``).
 """
@@ -115,8 +115,8 @@ def blocks_of(
     sent: dict[str, NDArray[Any]], others: tuple[str, ...], rows: NDArray[np.int64], patients: int, dim: int
 ) -> Blocks:
     """Blocks of ``others`` in their order, over the label holder's ``patients``, from what they sent."""
-    nobody = Part(np.zeros(0, np.int64), np.zeros((0, dim), np.float32))
-    return Blocks.scatter(patients, [Part(rows, sent[name]) if name in sent else nobody for name in others])
+    nothing = Part(np.zeros(0, np.int64), np.zeros((0, dim), np.float32))
+    return Blocks.scatter(patients, [Part(rows, sent[name]) if name in sent else nothing for name in others])
 
 
 def kept_blocks(party: Owner, others: tuple[str, ...]) -> Blocks:

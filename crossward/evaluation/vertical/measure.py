@@ -5,7 +5,7 @@ other party's features that are trained on the outcomes as if that party had the
 model, and one that is trained end to end with all features in one place ("central"). On held-out patients outside the
 overlap: the label holder's model alone and the students that predict alone ("distilled").
 
-Not for: a deployment, where nobody has all of this: there each party reports its own figures.
+Not for: a deployment, where no party has all of this: there each party reports its own figures.
 """
 
 from __future__ import annotations

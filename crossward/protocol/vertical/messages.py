@@ -113,7 +113,7 @@ class Work:
     """A step that a party is asked to do.
 
     ``round`` counts repeated steps (a hop, an exchange) from 1, ``parties`` are all of them in the order of the ring,
-    empty before all have introduced themselves; ``absent`` are those of whom the step goes on without an answer.
+    empty before all have introduced themselves. ``head`` is the ledger's, which parties keep.
     """
 
     lineage: str
@@ -122,9 +122,7 @@ class Work:
     action: str
     round: int
     head: Head
-    last: bool = False
     parties: tuple[Introduction, ...] = ()
-    absent: tuple[str, ...] = ()
     inbox: tuple[Envelope, ...] = ()
 
 

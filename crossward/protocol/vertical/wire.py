@@ -188,9 +188,7 @@ def write_work(work: Work) -> RecordDict:
         "round": work.round,
         "head-seq": work.head.seq,
         "head-hash": work.head.hash,
-        "last": work.last,
         "parties": [introduction_text(one) for one in work.parties],
-        "absent": list(work.absent),
     }
     _put_envelopes(content, facts, work.inbox)
     content[FACTS] = ConfigRecord(facts)
@@ -215,9 +213,7 @@ def read_work(content: RecordDict) -> Work:
         action,
         _natural(facts, "round"),
         Head(_natural(facts, "head-seq"), _text(facts, "head-hash")),
-        get(facts, "last", bool),
         _introductions(facts),
-        tuple(_name(name, "an absent party") for name in list_of(facts, "absent", str)),
         _take_envelopes(content, facts),
     )
 

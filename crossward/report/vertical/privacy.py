@@ -61,7 +61,7 @@ def _outcomes(settings: VerticalSettings) -> str:
     )
     if settings.label_epsilon:
         return f"the {what} that the others got follow from outcomes randomised at epsilon {settings.label_epsilon:g}."
-    return f"the {what} that the others got tell them the outcomes of common patients who are not held out."
+    return f"the {what} that the others received reveal to them the outcomes of common patients who are not held out."
 
 
 def _saw(history: VerticalHistory) -> str:

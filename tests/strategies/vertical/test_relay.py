@@ -13,6 +13,7 @@ from flwr.app import Message
 from client_app.vertical import models
 from client_app.vertical.actions.alignment import common_rows
 from crossward.config.run_config import RunConfig
+from crossward.ledger.file import FILE_NAME, read_heads, verify
 from crossward.ledger.lines import read_line
 from crossward.ledger.vertical_events import PartyAbsent, StepDone, StepFailed
 from crossward.ledger.vertical_state import VerticalState, fold_vertical
@@ -239,3 +240,14 @@ def test_encrypted_forward_stops_before_its_products_tell_the_embeddings(tmp_pat
     settings = {"vertical.protection": "encrypted-forward", "vertical.exchanges": 2}
     with pytest.raises(RunError, match="would open 4 of 4 dimensions of the embeddings, and 2 are allowed"):
         Consortium(tmp_path, settings=settings).run()
+
+
+def test_parties_keep_the_heads_of_the_ledger_that_they_were_sent(tmp_path: Path) -> None:
+    given = dict(SETTINGS)
+    folder = RunFolder.create(tmp_path / "run", given, None)
+    passing(tmp_path / "parties").run(folder)
+    folder.close()
+    for name in NAMES:
+        heads = list(read_heads(tmp_path / "parties" / folder.lineage / name / "heads.jsonl"))
+        assert len(heads) > 5
+        verify(tmp_path / "run" / FILE_NAME, heads)

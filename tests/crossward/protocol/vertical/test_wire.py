@@ -15,7 +15,7 @@ from crossward.protocol.vertical.wire import read_answer, read_work, write_answe
 
 PARTY = Introduction("Clinic", b"p" * 32, "f" * 64, b"k" * 1216, "notes", True, b"s" * 64)
 ENVELOPES = tuple(Envelope("Clinic", "Laboratory", "set", 2, n, b"data" * n, b"s" * 64) for n in range(3))
-WORK = Work("lineage", 1, 3, "raise", 1, Head(4, "h"), False, (PARTY,), ("Away",), ENVELOPES)
+WORK = Work("lineage", 1, 3, "raise", 1, Head(4, "h"), (PARTY,), ENVELOPES)
 DONE = Done("lineage", 1, 3, "Clinic", 1.5, {"patients": 3, "auroc": 0.75, "of": "text"}, ENVELOPES, PARTY)
 
 
@@ -55,7 +55,6 @@ def _payload(array: Array) -> Callable[[RecordDict], None]:
         (_with("lineage", "../etc"), "'lineage' is no lineage"),
         (_with("parties", ["{}"]), "introduction is not one"),
         (_with("parties", ["[["]), "'introduction' is not JSON"),
-        (_with("absent", ["a\nb"]), "an absent party is no name"),
         (_with("envelope-size", [1, 2]), "columns differ in length"),
         (_with("envelope-size", [1, 2, 3]), "add up to 6, the payload has 12 bytes"),
         (_with("envelope-size", [-4, 8, 8]), "add up to 12"),
