@@ -19,6 +19,7 @@ from client_app.state.accumulators import Accumulators
 from client_app.update.payloads import MissingKeyError, Payloads, UnopenedError, Vault
 from crossward.adapters.ranks import Ranks, Shapes
 from crossward.config.run_config import RunConfig
+from crossward.config.scenarios import SCENARIOS
 from crossward.config.settings import SettingsError
 from crossward.encryption.committee.roster import RosterError
 from crossward.encryption.committee.roster_file import RosterBook
@@ -66,7 +67,7 @@ def open_run(folder: Path) -> Run:
     Raises
     ------
     EvaluationError
-        there is no run in the folder or its ledger is damaged.
+        there is no run in the folder, its ledger is damaged, or it is of a vertical run, which has no adapter.
     """
     try:
         began = read_config(folder)
@@ -75,6 +76,11 @@ def open_run(folder: Path) -> Run:
         config = RunConfig.stored(began["config"])
     except (RunFolderError, LedgerError, SettingsError, OSError) as error:
         raise EvaluationError(str(error)) from error
+    if SCENARIOS[config.run.scenario].data_of_parties:
+        raise EvaluationError(
+            f"{folder} holds a {config.run.scenario} run, which makes no adapter: its parties have models, which "
+            "`crossward evaluate` measures in a simulation and `crossward predict` uses"
+        )
     return Run(folder, began["lineage"], began["plan"], config, events, state)
 
 

@@ -32,9 +32,11 @@ from crossward.ledger.events import (
     Refused,
     Version,
 )
+from crossward.ledger.explain_steps import step_lines
 from crossward.ledger.file import FILE_NAME
 from crossward.ledger.lines import read_events
 from crossward.ledger.state import RunState
+from crossward.ledger.vertical_events import StepAsked
 from crossward.protocol.messages import ANSWER, CONSENT
 
 _LONGEST = 500  # characters of a node's own words
@@ -56,11 +58,12 @@ def explain(ledger: str | Path | Iterable[Event], task: int) -> list[str]:
     state, lines, highest, versions = RunState(), list[str](), 0, set[int]()
     for event in ledger:
         state.apply(event)
-        if isinstance(event, Dispatched):
+        if isinstance(event, Dispatched | StepAsked):
             highest = max(highest, event.task)
         if isinstance(event, Version) and task in event.tasks:
             versions.add(event.version)
-        lines += [f"{_when(event)}  {line}" for line in _lines(event, task, state, versions)]
+        said = (*_lines(event, task, state, versions), *step_lines(event, task))
+        lines += [f"{_when(event)}  {line}" for line in said]
     if not lines:
         raise LedgerError(
             f"the ledger has no task {task}: "

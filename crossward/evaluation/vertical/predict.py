@@ -157,10 +157,20 @@ def _blocks(opened: Opened, without: Sequence[str]) -> Blocks:
 
 
 def write(predicted: Predicted, path: Path) -> None:
-    """Write predictions as CSV, readable by this user alone: it names patients."""
+    """Write predictions as CSV, readable by this user alone: it names patients.
+
+    Raises
+    ------
+    EvaluationError
+        the file cannot be written.
+    """
     buffer = io.StringIO()
     rows = csv.writer(buffer, lineterminator="\n")
     rows.writerow(["patient", "probability", "other_parties"])
     for patient, probability, others in zip(predicted.patients, predicted.probabilities, predicted.others, strict=True):
         rows.writerow([patient, f"{probability:.4f}", others])
-    write_atomic(path, buffer.getvalue(), private=True)
+    try:
+        write_atomic(path, buffer.getvalue(), private=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise EvaluationError(f"--out {path} cannot be written ({why}): name a file in a folder of yours") from error

@@ -101,6 +101,17 @@ def test_what_cannot_be_predicted_is_refused(
         predict(open_folder(finished, party, None, None), kind, without)
 
 
+def test_commands_of_adapters_say_that_there_is_none(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(finished), "--out", str(finished.parent / "adapter")]) == 1
+    assert "holds a vertical run, which makes no adapter" in capsys.readouterr().err
+    assert main(["predict", str(finished), "--party", "Laboratory", "--out", "/proc/none/predictions.csv"]) == 1
+    assert "--out /proc/none/predictions.csv cannot be written" in capsys.readouterr().err
+    assert main(["ledger", "show", str(finished), "--task", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "step 1 (blind) was asked of" in said and "did it in" in said
+    assert main(["ledger", "verify", str(finished)]) == 0
+
+
 def test_other_folders_are_refused(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="is not a run folder"):
         open_vertical(tmp_path)
