@@ -28,6 +28,9 @@ TITLES = {
 }
 
 
+FEWEST = 10  # patients with the outcome, and without it, for a comparison to be said in words
+
+
 def evaluate_vertical(folder: Path, state: Path | None, say: Callable[[str], None], console: Console) -> None:
     """Measure the models of a simulated run, print the table and write ``evaluation.json`` in its folder.
 
@@ -46,8 +49,19 @@ def evaluate_vertical(folder: Path, state: Path | None, say: Callable[[str], Non
         out["gap_closed"] = share
     write_atomic(folder / EVALUATION, json.dumps(out, indent=2) + "\n")
     console.print(table(rows))
-    if share is not None:
-        say(f"joint: {share:.0%} of the way in AUROC from the better side alone to all features in one place")
+    say(_closing(rows, share))
+
+
+def _closing(rows: list[Measured], share: float | None) -> str:
+    """What the table comes down to, or that it has too few patients to say so."""
+    found = next(row.found for row in rows if row.model == JOINT)
+    fewer = min(found.positive, found.patients - found.positive)
+    if share is None or fewer < FEWEST:
+        return (
+            f"{found.positive} of {found.patients} held-out common patients died: too few to compare models on them. "
+            "Models that predict alone are measured on all patients outside the overlap"
+        )
+    return f"joint: {share:.0%} of the way in AUROC from the better side alone to all features in one place"
 
 
 def table(rows: list[Measured]) -> Table:
